@@ -1,0 +1,110 @@
+//! Names of environment variables and how one value is read. In: a lookup, so that no test touches the process.
+
+use std::fmt::Display;
+
+use thiserror::Error;
+
+pub(crate) const SERVERS: &str = "KAFKA_SERVERS";
+pub(crate) const TOPIC: &str = "KAFKA_TOPIC";
+pub(crate) const GROUP: &str = "KAFKA_CONSUMER_GROUP_ID";
+pub(crate) const DELAY: &str = "SLEEP_TIME";
+pub(crate) const KEYS_RANDOM: &str = "MESSAGE_KEYS_RANDOM";
+pub(crate) const LISTEN: &str = "KAFKA_PRACTICE_LISTEN";
+pub(crate) const INSTANCE: &str = "KAFKA_PRACTICE_INSTANCE";
+pub(crate) const OWNER: &str = "KAFKA_PRACTICE_OWNER";
+pub(crate) const PROTOCOL: &str = "KAFKA_PRACTICE_PROTOCOL";
+pub(crate) const ASSIGNOR: &str = "KAFKA_PRACTICE_ASSIGNOR";
+pub(crate) const OFFSET_RESET: &str = "KAFKA_PRACTICE_AUTO_OFFSET_RESET";
+pub(crate) const SESSION_TIMEOUT: &str = "KAFKA_PRACTICE_SESSION_TIMEOUT";
+pub(crate) const HEARTBEAT_INTERVAL: &str = "KAFKA_PRACTICE_HEARTBEAT_INTERVAL";
+pub(crate) const MAX_POLL_INTERVAL: &str = "KAFKA_PRACTICE_MAX_POLL_INTERVAL";
+pub(crate) const LOG_MESSAGES: &str = "KAFKA_PRACTICE_LOG_MESSAGES";
+pub(crate) const LOAD_RATE: &str = "KAFKA_PRACTICE_LOAD_MESSAGES_PER_SECOND";
+pub(crate) const LOAD_VALUE_BYTES: &str = "KAFKA_PRACTICE_LOAD_VALUE_BYTES";
+
+/// An environment that a program cannot start with; it exits with code 2.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum EnvError {
+    /// A variable without which there is nothing to do.
+    #[error("{name} is not set: {legal}")]
+    Missing {
+        /// The variable.
+        name: &'static str,
+        /// What would be legal.
+        legal: String,
+    },
+    /// A value that cannot be read or contradicts another.
+    #[error("{name} is `{value}`: {legal}")]
+    Illegal {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+        /// What would be legal.
+        legal: String,
+    },
+}
+
+/// Reads variables by name; an empty value counts as not set.
+pub(crate) struct Reader<'a>(pub(crate) &'a dyn Fn(&str) -> Option<String>);
+
+impl Reader<'_> {
+    pub(crate) fn text(&self, name: &'static str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn required(&self, name: &'static str, legal: &str) -> Result<String, EnvError> {
+        self.text(name).ok_or_else(|| EnvError::Missing { name, legal: legal.to_owned() })
+    }
+
+    pub(crate) fn parsed<T, E: Display>(
+        &self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, EnvError> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        match parse(&value) {
+            Ok(parsed) => Ok(Some(parsed)),
+            Err(legal) => Err(EnvError::Illegal { name, value, legal: legal.to_string() }),
+        }
+    }
+}
+
+/// A comma separated list without empty items: `a`, `a,b`, `a, b`.
+pub(crate) fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+pub(crate) fn boolean(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        _ => Err("write true or false"),
+    }
+}
+
+/// `address:port` to listen on.
+pub(crate) fn listen(text: &str) -> Result<std::net::SocketAddr, &'static str> {
+    text.parse().map_err(|_| "write an address and a port such as 0.0.0.0:8080 or [::1]:8080")
+}
+
+/// `host:port[,host:port...]`, each with a port; a scheme such as `kafka://` is a common slip.
+pub fn servers(text: &str) -> Result<String, &'static str> {
+    const LEGAL: &str =
+        "write host:port, or several separated by commas, such as my-cluster-kafka-bootstrap.kafka:9092";
+    let servers = list(text);
+    let legal = |server: &String| {
+        server.rsplit_once(':').is_some_and(|(host, port)| {
+            let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+            let colons = bare.contains(':') && bare.len() == host.len();
+            !bare.is_empty()
+                && !colons
+                && bare.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:".contains(c))
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
+        })
+    };
+    if servers.is_empty() || !servers.iter().all(legal) {
+        return Err(LEGAL);
+    }
+    Ok(servers.join(","))
+}

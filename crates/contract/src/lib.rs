@@ -1,0 +1,26 @@
+//! What a program and its launcher agree on: environment names and how they are read, ports, log lines, the JSON of
+//! `/status` and `/events`. In: strings. Out: typed settings and back. The only place where these names are written.
+//! Deliberately absent: Kafka, Kubernetes, sockets, clocks.
+
+pub mod duration;
+mod env;
+pub mod events;
+pub mod lines;
+pub mod producer;
+pub mod status;
+pub mod worker;
+
+pub use env::{EnvError, servers as parse_servers};
+pub use producer::ProducerSettings;
+pub use worker::{Assignor, OffsetReset, Protocol, WorkerSettings};
+
+/// Port of a worker in its pod: `/livez`, `/readyz`, `/metrics`, `/status`, `/events`.
+pub const WORKER_PORT: u16 = 8080;
+/// Port of a producer, in its pod, in its Service and by hand: `POST /send-message`, `/docs`, `/livez`, `/readyz`, `/metrics`.
+pub const PRODUCER_PORT: u16 = 8081;
+
+/// Metadata that each commit of a practice's consumer carries; by it a later look knows whose commit it is.
+/// `owner` is `<namespace>/<practice>`.
+pub fn commit_metadata(owner: &str) -> String {
+    format!("kafka-practice:{owner}")
+}

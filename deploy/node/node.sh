@@ -56,10 +56,15 @@ wait_for() { # SECONDS WHAT PROGRAM COMMAND...: until it succeeds; fails early w
   local end=$((SECONDS + $1)) what=$2 program=$3 tries=0
   shift 3
   until "$@" >/dev/null 2>&1; do
-    if ((++tries % 30 == 0)) && ! alive "$program"; then die "no $what: $program has ended; read $CGP_HOME/log/$program.log"; fi
-    ((SECONDS < end)) || die "no $what in time; read $CGP_HOME/log/$program.log"
+    if ((++tries % 30 == 0)) && ! alive "$program"; then die_of "$program" "no $what, $program has ended"; fi
+    ((SECONDS < end)) || die_of "$program" "no $what in time"
     sleep 0.1
   done
+}
+logs=$CGP_HOME/log # where a message sends its reader: `up` moves them when it fails
+die_of() { # LOG MESSAGE: with the last lines of that log
+  tail -n 5 "$CGP_HOME/log/$1.log" | cut -c1-300 | sed "s|^|  $1: |" >&2
+  die "$2; read $logs/$1.log"
 }
 
 # --- up ---
@@ -81,6 +86,7 @@ up() {
   set -E
   trap 'say "failed: $BASH_COMMAND (${BASH_SOURCE##*/} line $LINENO)"' ERR
   began=${EPOCHREALTIME/[.,]/}
+  logs=$CGP_CACHE/failed-up
   printf '%s=%s\n' KAFKA_BROKERS "$KAFKA_BROKERS" CGP_PORT_API "$CGP_PORT_API" CGP_PORT_KAFKA "$CGP_PORT_KAFKA" >"$CGP_HOME/settings"
   echo $$ >"$CGP_HOME/starter"
   mkdir "$CGP_HOME/log" "$CGP_HOME/pid"
@@ -97,15 +103,13 @@ up() {
 elapsed() { say "$(((${EPOCHREALTIME/[.,]/} - began) / 1000)) ms: $*"; }
 
 up_failed() {
-  local kept=$CGP_CACHE/failed-up
   trap - EXIT INT TERM HUP ERR
   set +e
   # shellcheck disable=SC2046 # one word for each job
   kill $(jobs -p) 2>/dev/null
-  rm -rf "$kept"
-  mv "$CGP_HOME/log" "$kept"
-  say "up failed, taking down what was started. Its logs were moved to $kept; the last lines of what complained:"
-  grep -lriE 'error|fatal|panic|cannot|refused' "$kept" | head -n 3 | while read -r file; do tail -n 3 "$file" | cut -c1-300 | sed "s|^|  ${file##*/}: |"; done >&2
+  rm -rf "$logs"
+  mv "$CGP_HOME/log" "$logs"
+  say "up failed, taking down what was started; the logs are kept in $logs"
   down
   exit 1
 }
@@ -123,6 +127,7 @@ check_host() {
     say "removing what is left of a node that ended"
     down
   fi
+  ((CGP_PORT_KAFKA > 9096 || CGP_PORT_KAFKA < 9080)) || die "CGP_PORT_KAFKA=$CGP_PORT_KAFKA: 9094 and its neighbours are what pods use, choose one outside 9080 to 9096"
   for n in $(seq "$KAFKA_BROKERS"); do ports+=("$(kafka_host_port "$n")"); done
   for port in "${ports[@]}"; do
     owner=$(ss -Hltnp "sport = :$port" | sed -n 's/.*users:((\(.*\))).*/\1/p' | head -n 1)
@@ -153,9 +158,9 @@ start_namespaces() {
       bash "$CGP_HOME/init.sh" "$CGP_HOME" "$node_name" "$node_ip" "$service_range"
   ) </dev/null >"$CGP_HOME/log/init.log" 2>&1 &
   unshare_pid=$!
-  poll 20 test -e "$CGP_HOME/ready" || die "the namespaces did not come up: $(tail -n 1 "$CGP_HOME/log/init.log")"
+  poll 20 test -e "$CGP_HOME/ready" || die_of init "the namespaces did not come up"
   tr -d ' ' <"/proc/$unshare_pid/task/$unshare_pid/children" >"$CGP_HOME/init.pid"
-  init_pid >/dev/null || die "PID 1 of the node is not there; read $CGP_HOME/log/init.log"
+  init_pid >/dev/null || die_of init "PID 1 of the node is not there"
   elapsed "namespaces"
 }
 
@@ -167,7 +172,7 @@ start_forwarder() {
     exec setsid "$bin/fwd" "/proc/$(init_pid)/ns/net" "${forwards[@]}"
   ) </dev/null >"$CGP_HOME/log/fwd.log" 2>&1 &
   echo $! >"$CGP_HOME/fwd.pid"
-  poll 10 forwarder_listens || die "the forwarder does not listen: $(tail -n 1 "$CGP_HOME/log/fwd.log")"
+  poll 10 forwarder_listens || die_of fwd "the forwarder does not listen"
 }
 forwarder_listens() { (exec 3<>"/dev/tcp/127.0.0.1/$CGP_PORT_API"); }
 
@@ -185,7 +190,7 @@ start_programs() {
     --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction --allow-privileged=true \
     --audit-policy-file="$CGP_HOME/audit-policy.yaml" --audit-log-path="$CGP_HOME/audit.log" --audit-log-mode=blocking
   spawn containerd containerd --config "$CGP_HOME/containerd.toml"
-  for pid in "${formats[@]}"; do wait "$pid" || die "a Kafka directory cannot be formatted; read $CGP_HOME/log/kafka-*-format.log"; done
+  for pid in "${formats[@]}"; do wait "$pid" || exit 1; done
   # shellcheck disable=SC2046 # one word for each broker
   kafka_start $(seq "$KAFKA_BROKERS") &
   pid=$!
@@ -266,9 +271,9 @@ audit() { # the number on stdout, what they were on stderr
 }
 
 rss() { # MiB of each program of the node, pods left out
-  local procs
-  procs=$(cgroup_hierarchies | head -n 1)/$cgroup/system/cgroup.procs
-  ps -o rss=,comm= -p "$(paste -sd, "$procs" "$CGP_HOME/fwd.pid" | tr '\n' ',' | sed 's/,$//')" |
+  local hierarchies
+  mapfile -t hierarchies < <(cgroup_hierarchies)
+  ps -o rss=,comm= -p "$(cat "${hierarchies[0]}/$cgroup/system/cgroup.procs" "$CGP_HOME/fwd.pid" | paste -sd,)" |
     awk '{n = $2 == "java" ? "kafka" : $2; mib[n] += $1 / 1024; all += $1 / 1024} END {for (n in mib) printf "%6.0f %s\n", mib[n], n; printf "%6.0f all\n", all}' | sort -rn
 }
 

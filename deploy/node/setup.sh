@@ -37,8 +37,8 @@ go_env() {
   export CGO_ENABLED=0 GOWORK=off GOFLAGS=-buildvcs=false GOTMPDIR=$CGP_CACHE/tmp
 }
 
-# module_version DIRECTORY MODULE: as its go.mod requires it
-module_version() { sed -n "s|^\(require \)\?[[:space:]]*$2 \(v[^ ]*\).*|\2|p" "$1/go.mod" | head -n 1; }
+# module_version DIRECTORY MODULE: as its go.mod requires it, on a line of its own
+module_version() { sed -n "s|^require $2 \(v[^ ]*\).*|\1|p" "$1/go.mod"; }
 
 # go_module DIRECTORY PACKAGE FILE LDFLAGS: builds a package of a module that only pins versions
 go_module() {

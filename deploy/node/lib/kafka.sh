@@ -5,7 +5,7 @@
 
 kafka_pod_port() { echo $((9093 + $1)); }
 kafka_host_port() { echo $((CGP_PORT_KAFKA + $1 - 1)); }
-kafka_controller_port() { echo $((29093 + $1)); }
+kafka_controller() { echo "127.0.0.1:$((CGP_PORT_KAFKA + 10 + $1))"; } # within the node only; Kafka wants three different ports
 
 kafka_list() { # HOST PORT_FUNCTION: host:port of each broker, comma separated
   local n
@@ -19,7 +19,7 @@ kafka_java() { # what goes to a JVM for this CLASS and its arguments
 write_kafka() {
   local n voters replicas=1 in_sync=1 partitions=5
   ((KAFKA_BROKERS == 1)) || replicas=3 in_sync=2 partitions=50
-  voters=$(for n in $(seq "$KAFKA_BROKERS"); do echo "$n@127.0.0.1:$(kafka_controller_port "$n")"; done | paste -sd,)
+  voters=$(for n in $(seq "$KAFKA_BROKERS"); do echo "$n@$(kafka_controller "$n")"; done | paste -sd,)
   cat >"$CGP_HOME/log4j2.properties" <<END
 appender.out.type = Console
 appender.out.name = out
@@ -34,7 +34,7 @@ END
 process.roles=broker,controller
 node.id=$n
 controller.quorum.voters=$voters
-listeners=POD://$node_ip:$(kafka_pod_port "$n"),HOST://127.0.0.1:$(kafka_host_port "$n"),CONTROLLER://127.0.0.1:$(kafka_controller_port "$n")
+listeners=POD://$node_ip:$(kafka_pod_port "$n"),HOST://127.0.0.1:$(kafka_host_port "$n"),CONTROLLER://$(kafka_controller "$n")
 advertised.listeners=POD://$node_ip:$(kafka_pod_port "$n"),HOST://127.0.0.1:$(kafka_host_port "$n")
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=POD
@@ -57,7 +57,8 @@ END
 
 kafka_format() { # N: the directory gets its ids, once
   [[ -e $CGP_HOME/kafka-$1/data/meta.properties ]] && return
-  eval "$(kafka_java kafka.tools.StorageTool format -t Y2dwY2dwY2dwY2dwY2dwQQ -c "$CGP_HOME/kafka-$1/server.properties")" >"$CGP_HOME/log/kafka-$1-format.log" 2>&1 </dev/null
+  eval "$(kafka_java kafka.tools.StorageTool format -t Y2dwY2dwY2dwY2dwY2dwQQ -c "$CGP_HOME/kafka-$1/server.properties")" >"$CGP_HOME/log/kafka-$1-format.log" 2>&1 </dev/null ||
+    die_of "kafka-$1-format" "the directory of Kafka $1 cannot be formatted"
 }
 
 kafka_starts() { grep -c 'Kafka Server started' "$CGP_HOME/log/kafka-$1.log" 2>/dev/null || true; }

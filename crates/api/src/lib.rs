@@ -1,0 +1,25 @@
+//! The custom resource `ConsumerGroupPractice`: what one manifest says and what its status answers, with every rule in
+//! the schema, and the same rules without a server. In: nothing. Out: types, the CRD, faults of a manifest.
+//! Deliberately absent: a client, Kafka, a clock.
+
+#![allow(unreachable_pub)] // the derive writes public inner types of its own
+
+pub mod spec;
+pub mod status;
+pub mod validate;
+
+pub use spec::{
+    Assignor, ConsumerGroupPractice, DeletionPolicy, Group, GroupState, Kafka, Keys, Load, OffsetReset, PracticeSpec,
+    Producer, Protocol, Topic, Variant,
+};
+pub use status::PracticeStatus;
+pub use validate::{Fault, faults};
+
+/// Group of the API.
+pub const API_GROUP: &str = "kafka-practice.dev";
+
+/// The `CustomResourceDefinition` as YAML, as the chart ships it.
+pub fn crd_yaml() -> String {
+    use kube::CustomResourceExt;
+    serde_yaml::to_string(&ConsumerGroupPractice::crd()).expect("a CRD should be serializable")
+}

@@ -1,0 +1,158 @@
+//! What status answers. Shapes only; what the values mean and when they are written is decided by the operator.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is true about a practice, from Kubernetes and from Kafka itself.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct PracticeStatus {
+    /// The generation of the spec that this status answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// `Ready`, `KafkaReachable`, `TopicsReady`, `ConsumersAvailable`, `ProducerAvailable`, `Reconciling`, `Stalled`, `IdleConsumers`.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+
+    /// The Kafka in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap_servers: Option<String>,
+
+    /// Totals.
+    #[serde(default)]
+    pub summary: Summary,
+
+    /// One entry per topic of the spec.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub topics: Vec<TopicStatus>,
+
+    /// One entry per group of the spec.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub groups: Vec<GroupStatus>,
+}
+
+/// Totals over a practice.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Topics of the spec.
+    pub topics: i32,
+    /// Partitions that these topics have in Kafka.
+    pub partitions: i32,
+    /// Groups of the spec.
+    pub groups: i32,
+    /// Members of these groups.
+    pub consumers: i32,
+    /// Members without a partition.
+    pub idle: i32,
+    /// Messages not yet consumed; absent while a part of it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<i64>,
+}
+
+/// One topic as Kafka has it.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it exists as the spec wants it.
+    pub ready: bool,
+    /// Partitions in Kafka.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i32>,
+    /// Replication factor in Kafka.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication_factor: Option<i32>,
+    /// Kafka's id of the topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<String>,
+    /// Kafka's id of the topic that this practice created; `deletionPolicy: Delete` removes no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_topic_id: Option<String>,
+    /// What keeps it from being ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// One group as Kafka has it.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupStatus {
+    /// The `group.id`.
+    pub name: String,
+    /// Whether the group id was found free, or this practice's, before its first consumer started.
+    pub claimed: bool,
+    /// Kafka's word: `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Assigning`, `Reconciling`; or `Absent`, `Unknown`.
+    pub state: String,
+    /// `Classic` or `Consumer`, as Kafka says; the spec's while the group is absent.
+    pub protocol: String,
+    /// The group epoch of KIP-848; Classic has none that Kafka tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<i64>,
+    /// Consumers wanted.
+    pub replicas: i32,
+    /// Consumers that are ready.
+    pub ready_replicas: i32,
+    /// Members without a partition while the group is stable.
+    pub idle: i32,
+    /// Messages not yet consumed; null while a part of it is unknown.
+    pub lag: Option<i64>,
+    /// The group's members.
+    #[serde(default)]
+    pub members: Vec<Member>,
+    /// Whether members or partitions were left out to keep status small.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+/// One member of a group.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// The pod's name where it is one of ours, the client id otherwise.
+    pub name: String,
+    /// The pod, where it is one of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// The id that Kafka knows it by.
+    pub member_id: String,
+    /// Its `client.id`.
+    pub client_id: String,
+    /// What it owns, one entry per partition.
+    pub partitions: Vec<OwnedPartition>,
+    /// Number of partitions owned, also when the list was cut.
+    pub partition_count: i32,
+    /// Messages not yet consumed in what it owns; null while a part of it is unknown.
+    pub lag: Option<i64>,
+    /// Why it waits, when it owns nothing in a stable group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_because: Option<String>,
+}
+
+/// One owned partition.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnedPartition {
+    /// Its topic.
+    pub topic: String,
+    /// Its number, from 0.
+    pub partition: i32,
+    /// The group's committed offset; absent when there is none or it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<i64>,
+    /// The offset after the last message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<i64>,
+    /// Messages not yet consumed; null when unknown.
+    pub lag: Option<i64>,
+    /// `NoCommit`, `Expired`, `Stale` or `Unknown` where lag is not simply end minus committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}

@@ -1,0 +1,288 @@
+//! In: wanted objects, and what is there. Out: what runs. Writes only what differs (steady state: 0 writes), by
+//! server-side apply under one field manager; removes what is no longer wanted; touches nothing that is not ours.
+
+use kube::{
+    Client, ResourceExt,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    error::{Error, Request, within},
+    live::{KINDS, Live, api, number, owner, replicas},
+    objects::{Kind, Object},
+    plan::Plan,
+};
+
+/// Our field manager.
+pub const MANAGER: &str = "practice-operator";
+/// The field manager that holds a number of replicas which the manifest leaves to others.
+pub const REPLICAS_MANAGER: &str = "practice-operator-replicas";
+/// Annotation: a hash of what we last applied, so that a changed wish is told from a foreign change.
+pub const APPLIED: &str = "kafka-practice.dev/applied";
+
+/// What runs: desired and ready, as Kubernetes has it after this step. Made here only.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Running {
+    /// One per Deployment of consumers.
+    pub rows: Vec<RunningRow>,
+    /// The producer, if there is one: whether it is available.
+    pub producer: Option<bool>,
+    /// Names of the practice's pods.
+    pub pods: Vec<String>,
+    /// Objects that have a name we need and are not ours: `Deployment a`.
+    pub conflicts: Vec<String>,
+    /// Objects of a former practice of the same name that are on their way out.
+    pub leaving: Vec<String>,
+    /// What Kubernetes says that keeps pods from being made (a quota, for example).
+    pub refusals: Vec<String>,
+    /// What this step changed, in order.
+    pub changes: Vec<Change>,
+}
+
+/// One Deployment of consumers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunningRow {
+    /// The exact group id.
+    pub group: String,
+    /// Its Deployment.
+    pub deployment: String,
+    /// `spec.replicas`.
+    pub desired: i32,
+    /// `status.readyReplicas`.
+    pub ready: i32,
+}
+
+/// One write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It was not there.
+    Created(String),
+    /// The wish changed.
+    Updated(String),
+    /// Somebody (named) had changed it; it was put back.
+    Repaired(String, String),
+    /// It is no longer wanted.
+    Removed(String),
+}
+
+/// Makes Kubernetes hold `objects` and nothing else of this practice.
+///
+/// # Errors
+/// [`Error::Apply`] when Kubernetes refuses or does not answer; what was done so far stands, the next attempt goes on.
+pub async fn apply(client: &Client, plan: &Plan, objects: &[Object], live: Live) -> Result<Running, Error> {
+    let mut running = Running { pods: live.pods.iter().map(|pod| pod.name.clone()).collect(), ..Running::default() };
+    for kind in KINDS {
+        let wanted = || objects.iter().filter(move |object| object.kind == kind);
+        for object in wanted() {
+            let found = live.objects.iter().find(|(k, there)| *k == kind && there.name_any() == object.name);
+            let after = put(client, plan, object, found.map(|(_, there)| there), &mut running).await?;
+            if let Some(after) = after {
+                running.note(object, &after);
+            }
+        }
+        for (_, stray) in live.objects.iter().filter(|(k, there)| *k == kind && owner(there).uid == plan.uid) {
+            if !wanted().any(|object| object.name == stray.name_any()) {
+                remove(client, plan, kind, stray, &mut running).await?;
+            }
+        }
+    }
+    Ok(running)
+}
+
+/// Writes one object if it differs; `None`: its name is taken by what is not ours.
+async fn put(
+    client: &Client,
+    plan: &Plan,
+    object: &Object,
+    found: Option<&DynamicObject>,
+    running: &mut Running,
+) -> Result<Option<DynamicObject>, Error> {
+    let title = format!("{:?} {}", object.kind, object.name);
+    let api = api(client, &plan.namespace, object.kind);
+    let fetched = match found {
+        Some(_) => None,
+        // without our label, or not there at all
+        None => within(format!("get {title}"), api.get_opt(&object.name)).await.map_err(Error::Apply)?,
+    };
+    let there = found.or(fetched.as_ref());
+    if let Some(there) = there {
+        let owner = owner(there);
+        if owner.uid != plan.uid {
+            let former = owner.kind == "ConsumerGroupPractice" && owner.name == plan.name;
+            if former { &mut running.leaving } else { &mut running.conflicts }.push(title);
+            return Ok(None);
+        }
+    }
+    let mut body = object.body.clone();
+    let hash = hash(&body);
+    body["metadata"]["annotations"][APPLIED] = json!(hash);
+    if let Some(there) = there {
+        let same_wish = there.annotations().get(APPLIED) == Some(&hash);
+        let as_wished = contains(&serde_json::to_value(there).unwrap_or_default(), &body);
+        if same_wish && as_wished {
+            return Ok(Some(there.clone()));
+        }
+        running.changes.push(if same_wish {
+            Change::Repaired(title.clone(), last_foreign_manager(there))
+        } else {
+            Change::Updated(title.clone())
+        });
+        if let Some(replicas) = object.hand_over {
+            hand_over(&api, object, replicas).await?;
+        }
+    } else {
+        running.changes.push(Change::Created(title.clone()));
+    }
+    let params = PatchParams { force: there.is_some(), ..PatchParams::apply(MANAGER) };
+    let patch = Patch::Apply(&body);
+    let patched = within(format!("apply {title}"), api.patch(&object.name, &params, &patch)).await;
+    match patched {
+        Ok(after) => Ok(Some(after)),
+        // a Deployment's selector cannot change: an older release chose another one
+        Err(error) if is_immutable(&error) && there.is_some() => {
+            if let Some(there) = there {
+                remove(client, plan, object.kind, there, running).await?;
+            }
+            Err(Error::Apply(error))
+        }
+        Err(error) => Err(Error::Apply(error)),
+    }
+}
+
+/// Gives the number of replicas to a second field manager, so that leaving it out does not reset it to 1.
+async fn hand_over(api: &kube::Api<DynamicObject>, object: &Object, replicas: i32) -> Result<(), Error> {
+    let body = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": object.name}, "spec": {"replicas": replicas},
+    });
+    let params = PatchParams::apply(REPLICAS_MANAGER).force();
+    let what = format!("hand over replicas of {}", object.name);
+    within(what, api.patch(&object.name, &params, &Patch::Apply(&body))).await.map_err(Error::Apply)?;
+    Ok(())
+}
+
+async fn remove(
+    client: &Client,
+    plan: &Plan,
+    kind: Kind,
+    stray: &DynamicObject,
+    running: &mut Running,
+) -> Result<(), Error> {
+    if stray.metadata.deletion_timestamp.is_some() {
+        return Ok(());
+    }
+    let title = format!("{kind:?} {}", stray.name_any());
+    let preconditions = Preconditions { uid: stray.metadata.uid.clone(), resource_version: None };
+    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+    let deleted =
+        within(format!("delete {title}"), api(client, &plan.namespace, kind).delete(&stray.name_any(), &params)).await;
+    match deleted {
+        Ok(_) => running.changes.push(Change::Removed(title)),
+        Err(error) if code(&error).is_some_and(|code| code == 404 || code == 409) => {} // somebody else was faster
+        Err(error) => return Err(Error::Apply(error)),
+    }
+    Ok(())
+}
+
+pub(crate) fn code(error: &Request) -> Option<u16> {
+    match error {
+        Request::Failed { source, .. } => match source.as_ref() {
+            kube::Error::Api(status) => Some(status.code),
+            _ => None,
+        },
+        Request::TimedOut { .. } => None,
+    }
+}
+
+fn is_immutable(error: &Request) -> bool {
+    code(error) == Some(422) && error.to_string().contains("field is immutable")
+}
+
+impl Running {
+    fn note(&mut self, object: &Object, after: &DynamicObject) {
+        if object.kind != Kind::Deployment {
+            return;
+        }
+        let status = &after.data["status"];
+        let conditions = status["conditions"].as_array();
+        let condition =
+            |kind: &str| conditions.into_iter().flatten().find(|c| c["type"] == kind && c["status"] == "True");
+        if let Some(failure) = condition("ReplicaFailure") {
+            self.refusals.push(failure["message"].as_str().unwrap_or("pods are refused").to_owned());
+        }
+        match after.annotations().get(crate::objects::GROUP) {
+            Some(group) => self.rows.push(RunningRow {
+                group: group.clone(),
+                deployment: object.name.clone(),
+                desired: replicas(after),
+                ready: number(&status["readyReplicas"]),
+            }),
+            None => self.producer = Some(condition("Available").is_some() && number(&status["readyReplicas"]) > 0),
+        }
+    }
+}
+
+/// Whether `there` says everything that `wish` says. What others added is theirs: further fields, and further entries of
+/// lists whose entries have names, are left alone, as server-side apply would leave them.
+fn contains(there: &Value, wish: &Value) -> bool {
+    match (there, wish) {
+        (Value::Object(there), Value::Object(wish)) => {
+            wish.iter().all(|(key, value)| there.get(key).is_some_and(|there| contains(there, value)))
+        }
+        (Value::Array(there), Value::Array(wish)) => {
+            let named = !wish.is_empty() && wish.iter().all(|entry| entry["name"].is_string());
+            if named {
+                wish.iter()
+                    .all(|entry| there.iter().any(|there| there["name"] == entry["name"] && contains(there, entry)))
+            } else {
+                there.len() == wish.len() && there.iter().zip(wish).all(|(there, wish)| contains(there, wish))
+            }
+        }
+        (there, wish) => there == wish,
+    }
+}
+
+fn hash(body: &Value) -> String {
+    let digest = Sha256::digest(body.to_string().as_bytes());
+    let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("{number:016x}")
+}
+
+/// The field manager that last changed an object and is not one of ours or of Kubernetes' own controllers.
+fn last_foreign_manager(object: &DynamicObject) -> String {
+    object
+        .managed_fields()
+        .iter()
+        .filter(|entry| entry.subresource.as_deref().unwrap_or_default() != "status")
+        .filter(|entry| !matches!(entry.manager.as_deref(), None | Some(MANAGER | REPLICAS_MANAGER)))
+        .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
+        .and_then(|entry| entry.manager.clone())
+        .unwrap_or_else(|| "somebody".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_add_is_no_difference_and_what_they_change_is() {
+        let wish = json!({"spec": {"replicas": 2, "c": [{"name": "w", "image": "a", "env": [{"name": "X", "value": "1"}]}], "drop": ["ALL"]}});
+        let mut there = wish.clone();
+        there["status"] = json!({"readyReplicas": 1});
+        there["spec"]["c"][0]["terminationMessagePath"] = json!("/dev/x");
+        there["spec"]["c"][0]["env"] = json!([{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]);
+        assert!(contains(&there, &wish));
+        for (pointer, value) in [
+            ("/spec/replicas", json!(3)),
+            ("/spec/c/0/image", json!("b")),
+            ("/spec/c/0/env", json!([])),
+            ("/spec/drop", json!(["ALL", "NET"])),
+        ] {
+            let mut changed = there.clone();
+            *changed.pointer_mut(pointer).expect("there") = value;
+            assert!(!contains(&changed, &wish), "{pointer}");
+        }
+    }
+}

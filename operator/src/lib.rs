@@ -1,0 +1,7 @@
+//! The operator.
+pub mod apply;
+pub mod error;
+pub mod live;
+mod names;
+pub mod objects;
+pub mod plan;

@@ -1,0 +1,140 @@
+//! In: a practice's namespace. Out: what is there of it, in Kubernetes' own words, and the questions that later steps ask
+//! of it. Reads only; deliberately no cache: a decision made on yesterday's number of replicas would be a wrong one.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject, ListParams},
+    core::PartialObjectMeta,
+};
+use serde_json::Value;
+
+use crate::{
+    apply::MANAGER,
+    error::{Error, within},
+    objects::{Kind, LiveRow, PRACTICE, REPLICAS_BEFORE, SPEAKS, VARIANT},
+    plan::Plan,
+};
+
+/// What exists of a practice.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Objects that carry the practice's label, whoever owns them.
+    pub objects: Vec<(Kind, DynamicObject)>,
+    /// Its pods.
+    pub pods: Vec<LivePod>,
+}
+
+/// One pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LivePod {
+    /// Its name, which is its consumer's `client.id`.
+    pub name: String,
+    /// Protocol and assignor that its consumer speaks; `None`: a producer.
+    pub speaks: Option<String>,
+    /// The exact group id; `None`: a producer.
+    pub group: Option<String>,
+}
+
+/// All kinds, in the order in which they are applied.
+pub(crate) const KINDS: [Kind; 3] = [Kind::Service, Kind::PodDisruptionBudget, Kind::Deployment];
+
+/// The resource of a kind.
+pub(crate) fn resource(kind: Kind) -> ApiResource {
+    match kind {
+        Kind::Deployment => ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&()),
+        Kind::Service => ApiResource::erase::<k8s_openapi::api::core::v1::Service>(&()),
+        Kind::PodDisruptionBudget => ApiResource::erase::<k8s_openapi::api::policy::v1::PodDisruptionBudget>(&()),
+    }
+}
+
+/// The API of a kind in a namespace.
+pub(crate) fn api(client: &Client, namespace: &str, kind: Kind) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &resource(kind))
+}
+
+/// Reads what exists of a practice: four lists, by label.
+pub(crate) async fn live(client: &Client, plan: &Plan) -> Result<Live, Error> {
+    let params = ListParams::default().labels(&format!("{PRACTICE}={}", plan.name));
+    let lists = KINDS.map(|kind| {
+        let (api, params) = (api(client, &plan.namespace, kind), params.clone());
+        async move {
+            let list = within(format!("list {kind:?}s"), api.list(&params)).await?;
+            Ok(list.items.into_iter().map(|object| (kind, object)).collect::<Vec<_>>())
+        }
+    });
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &plan.namespace);
+    let (objects, pods) =
+        tokio::try_join!(futures::future::try_join_all(lists), within("list pods", pods.list_metadata(&params)))
+            .map_err(Error::Apply)?;
+    Ok(Live { objects: objects.into_iter().flatten().collect(), pods: pods.items.iter().map(pod).collect() })
+}
+
+fn pod(pod: &PartialObjectMeta<Pod>) -> LivePod {
+    let annotation = |name: &str| pod.annotations().get(name).cloned();
+    LivePod { name: pod.name_any(), speaks: annotation(SPEAKS), group: annotation(crate::objects::GROUP) }
+}
+
+impl Live {
+    /// The numbers of replicas of the rows that are there and ours, by Deployment name.
+    pub fn rows(&self, plan: &Plan) -> BTreeMap<String, LiveRow> {
+        self.objects
+            .iter()
+            .filter(|(kind, object)| {
+                *kind == Kind::Deployment && object.labels().contains_key(VARIANT) && owner(object).uid == plan.uid
+            })
+            .map(|(_, object)| {
+                let row = LiveRow {
+                    replicas: replicas(object),
+                    ours: owns_replicas(object),
+                    before: object.annotations().get(REPLICAS_BEFORE).and_then(|before| before.parse().ok()),
+                };
+                (object.name_any(), row)
+            })
+            .collect()
+    }
+
+    /// Whether `client_id` is one of the practice's pods.
+    pub fn is_pod(&self, client_id: &str) -> bool {
+        self.pods.iter().any(|pod| pod.name == client_id)
+    }
+}
+
+/// `spec.replicas` of a Deployment.
+pub(crate) fn replicas(object: &DynamicObject) -> i32 {
+    number(&object.data["spec"]["replicas"])
+}
+
+pub(crate) fn number(value: &Value) -> i32 {
+    value.as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or_default()
+}
+
+fn owns_replicas(object: &DynamicObject) -> bool {
+    object.managed_fields().iter().any(|entry| {
+        entry.manager.as_deref() == Some(MANAGER)
+            && entry.fields_v1.as_ref().is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null())
+    })
+}
+
+/// Who controls an object; empty strings: nobody.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+}
+
+pub(crate) fn owner(object: &DynamicObject) -> Owner {
+    object
+        .owner_references()
+        .iter()
+        .find(|reference| reference.controller == Some(true))
+        .map(|reference| Owner {
+            kind: reference.kind.clone(),
+            name: reference.name.clone(),
+            uid: reference.uid.clone(),
+        })
+        .unwrap_or_default()
+}

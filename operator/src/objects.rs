@@ -1,0 +1,303 @@
+//! In: a plan, what of it may run for now, what is there. Out: every Kubernetes object of the practice, as JSON for
+//! server-side apply. Deliberately absent: I/O, a clock, whether an object has to be written (that is `apply`).
+
+use std::collections::BTreeMap;
+
+use practice_contract::{PRODUCER_PORT, WORKER_PORT, WorkerSettings};
+use serde_json::{Map, Value, json};
+
+use crate::plan::{GroupPlan, Plan, ProducerPlan, RowPlan};
+
+/// Label: the practice that an object belongs to.
+pub const PRACTICE: &str = "kafka-practice.dev/practice";
+/// Label and annotation: the group; the annotation is always the exact id.
+pub const GROUP: &str = "kafka-practice.dev/group";
+/// Label: the variant, empty for a group's plain members.
+pub const VARIANT: &str = "kafka-practice.dev/variant";
+/// Annotation of pods: the protocol and assignor they speak; members that differ in it cannot share a group.
+pub const SPEAKS: &str = "kafka-practice.dev/speaks";
+/// Annotation: the number of consumers that someone else had chosen before the group was held at 0.
+pub const REPLICAS_BEFORE: &str = "kafka-practice.dev/replicas-before";
+/// Label and annotation values.
+pub const PART_OF: &str = "kafka-practice";
+
+/// The kinds that a practice consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// apps/v1.
+    Deployment,
+    /// v1.
+    Service,
+    /// policy/v1.
+    PodDisruptionBudget,
+}
+
+/// One wanted object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// The whole of what we say about it.
+    pub body: Value,
+    /// A number of replicas to give into other hands before `body`, which leaves them out, is applied.
+    pub hand_over: Option<i32>,
+}
+
+/// A Deployment as it is, as far as its number of replicas goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LiveRow {
+    /// `spec.replicas`.
+    pub replicas: i32,
+    /// Whether our field manager owns that number.
+    pub ours: bool,
+    /// What [`REPLICAS_BEFORE`] holds.
+    pub before: Option<i32>,
+}
+
+/// Why a group is held at 0 consumers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// The manifest says so.
+    Stopped,
+    /// Its group id is not claimed (yet).
+    Unclaimed,
+    /// Members that speak another protocol or assignor have to go first.
+    Switching,
+}
+
+/// Renders everything that a practice consists of. `holds` and `live` are by group id and by Deployment name.
+pub fn objects(plan: &Plan, holds: &BTreeMap<String, Hold>, live: &BTreeMap<String, LiveRow>) -> Vec<Object> {
+    let mut objects = Vec::new();
+    for group in &plan.groups {
+        let held = holds.contains_key(&group.id);
+        for row in &group.rows {
+            objects.push(worker(plan, group, row, held, live.get(&row.deployment).copied()));
+        }
+        objects.push(budget(plan, group));
+    }
+    if let Some(producer) = &plan.producer {
+        objects.push(producer_deployment(plan, producer));
+        objects.push(producer_service(plan, producer));
+    }
+    objects
+}
+
+/// What to say about the number of replicas.
+#[derive(Debug, PartialEq, Eq)]
+struct Replicas {
+    /// Ours to set.
+    set: Option<i32>,
+    /// Theirs to keep, should the group be held.
+    before: Option<i32>,
+    /// To give away first.
+    hand_over: Option<i32>,
+}
+
+/// The number of replicas: ours when the manifest has one or the group is held, otherwise someone else's, whose number
+/// outlives a hold. (Leaving out a field that only we own would reset it to 1: it is handed over first.)
+fn replicas(wanted: Option<i32>, held: bool, live: Option<LiveRow>) -> Replicas {
+    match (wanted, held, live) {
+        (Some(_), true, _) | (None, true, None) => Replicas { set: Some(0), before: None, hand_over: None },
+        (None, true, Some(live)) => {
+            let before = live.before.or((live.replicas > 0).then_some(live.replicas));
+            Replicas { set: Some(0), before, hand_over: None }
+        }
+        (Some(n), false, _) => Replicas { set: Some(n), before: None, hand_over: None },
+        (None, false, Some(live)) if live.ours => {
+            let number = live.before.unwrap_or(live.replicas.max(1));
+            Replicas { set: None, before: None, hand_over: Some(number) }
+        }
+        (None, false, _) => Replicas { set: None, before: None, hand_over: None },
+    }
+}
+
+fn worker(plan: &Plan, group: &GroupPlan, row: &RowPlan, held: bool, live: Option<LiveRow>) -> Object {
+    let replicas = replicas(row.replicas, held, live);
+    let selector = json!({PRACTICE: plan.name, GROUP: group.label, VARIANT: row.variant});
+    let mut labels = labels(plan, "worker");
+    extend(&mut labels, &selector);
+    let mut annotations = json!({GROUP: group.id});
+    let pod_annotations = json!({GROUP: group.id, SPEAKS: group.speaks()});
+    if let Some(before) = replicas.before {
+        annotations[REPLICAS_BEFORE] = json!(before.to_string());
+    }
+    let mut env = plain_env(&row.settings.to_env());
+    env.push(pod_name(WorkerSettings::INSTANCE));
+    let mut body = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(plan, &row.deployment, &labels, annotations),
+        "spec": {
+            "selector": {"matchLabels": selector},
+            "revisionHistoryLimit": 2,
+            "template": template(&labels, Some(&pod_annotations), "worker", &row.image, &env, WORKER_PORT),
+        },
+    });
+    if let Some(number) = replicas.set {
+        body["spec"]["replicas"] = json!(number);
+    }
+    Object { kind: Kind::Deployment, name: row.deployment.clone(), body, hand_over: replicas.hand_over }
+}
+
+fn budget(plan: &Plan, group: &GroupPlan) -> Object {
+    let mut labels = labels(plan, "worker");
+    extend(&mut labels, &json!({GROUP: group.label}));
+    let body = json!({
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(plan, &group.budget, &labels, json!({GROUP: group.id})),
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": {PRACTICE: plan.name, GROUP: group.label}},
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
+    });
+    Object { kind: Kind::PodDisruptionBudget, name: group.budget.clone(), body, hand_over: None }
+}
+
+fn producer_selector(plan: &Plan) -> Value {
+    json!({PRACTICE: plan.name, "app.kubernetes.io/component": "producer"})
+}
+
+fn producer_deployment(plan: &Plan, producer: &ProducerPlan) -> Object {
+    let labels = labels(plan, "producer");
+    let mut env = plain_env(&producer.settings.to_env());
+    env.push(pod_name(WorkerSettings::INSTANCE));
+    let body = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(plan, &producer.name, &labels, json!({})),
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": producer_selector(plan)},
+            "revisionHistoryLimit": 2,
+            "template": template(&labels, None, "producer", &producer.image, &env, PRODUCER_PORT),
+        },
+    });
+    Object { kind: Kind::Deployment, name: producer.name.clone(), body, hand_over: None }
+}
+
+fn producer_service(plan: &Plan, producer: &ProducerPlan) -> Object {
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(plan, &producer.name, &labels(plan, "producer"), json!({})),
+        "spec": {
+            "selector": producer_selector(plan),
+            "ports": [{"name": "http", "port": PRODUCER_PORT, "targetPort": "http", "protocol": "TCP"}],
+        },
+    });
+    Object { kind: Kind::Service, name: producer.name.clone(), body, hand_over: None }
+}
+
+fn labels(plan: &Plan, component: &str) -> Value {
+    json!({
+        "app.kubernetes.io/name": format!("{PART_OF}-{component}"),
+        "app.kubernetes.io/instance": plan.name,
+        "app.kubernetes.io/part-of": PART_OF,
+        "app.kubernetes.io/managed-by": "practice-operator",
+        "app.kubernetes.io/component": component,
+        PRACTICE: plan.name,
+    })
+}
+
+fn extend(labels: &mut Value, more: &Value) {
+    for (key, value) in more.as_object().into_iter().flatten() {
+        labels[key] = value.clone();
+    }
+}
+
+fn metadata(plan: &Plan, name: &str, labels: &Value, annotations: Value) -> Value {
+    let mut metadata = json!({
+        "name": name,
+        "namespace": plan.namespace,
+        "labels": labels,
+        "ownerReferences": [{
+            "apiVersion": "kafka-practice.dev/v1alpha1",
+            "kind": "ConsumerGroupPractice",
+            "name": plan.name,
+            "uid": plan.uid,
+            "controller": true,
+            "blockOwnerDeletion": true,
+        }],
+    });
+    if annotations.as_object().is_some_and(|map| !map.is_empty()) {
+        metadata["annotations"] = annotations;
+    }
+    metadata
+}
+
+fn plain_env(pairs: &[(&'static str, String)]) -> Vec<Value> {
+    pairs.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
+}
+
+fn pod_name(variable: &str) -> Value {
+    json!({"name": variable, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}})
+}
+
+/// A pod that passes `pod-security.kubernetes.io/enforce=restricted` and holds no credential of the cluster.
+fn template(
+    labels: &Value,
+    annotations: Option<&Value>,
+    container: &str,
+    image: &str,
+    env: &[Value],
+    port: u16,
+) -> Value {
+    let probe = |path: &str, period: u8, failures: u8| json!({"httpGet": {"path": path, "port": "http", "scheme": "HTTP"}, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures});
+    let mut metadata = Map::from_iter([("labels".to_owned(), labels.clone())]);
+    if let Some(annotations) = annotations {
+        metadata.insert("annotations".to_owned(), annotations.clone());
+    }
+    json!({
+        "metadata": metadata,
+        "spec": {
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "terminationGracePeriodSeconds": 15,
+            "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": container,
+                "image": image,
+                "imagePullPolicy": "IfNotPresent",
+                "env": env,
+                "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
+                "livenessProbe": probe("/livez", 10, 3),
+                "readinessProbe": probe("/readyz", 2, 3),
+                "resources": {"requests": {"cpu": "10m", "memory": "24Mi"}, "limits": {"memory": "128Mi"}},
+                "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}},
+            }],
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_are_set_kept_or_handed_over() {
+        let live = |replicas, ours, before| Some(LiveRow { replicas, ours, before });
+        let said = |set, before, hand_over| Replicas { set, before, hand_over };
+        for (wanted, held, live, expected) in [
+            (Some(3), false, None, said(Some(3), None, None)),
+            (Some(3), false, live(5, false, None), said(Some(3), None, None)),
+            (Some(3), true, live(3, true, None), said(Some(0), None, None)),
+            (None, false, None, said(None, None, None)),
+            (None, false, live(4, false, None), said(None, None, None)),
+            // taken out of the manifest: the live number goes into other hands
+            (None, false, live(4, true, None), said(None, None, Some(4))),
+            // held, and back
+            (None, true, live(4, false, None), said(Some(0), Some(4), None)),
+            (None, true, live(0, true, Some(4)), said(Some(0), Some(4), None)),
+            (None, false, live(0, true, Some(4)), said(None, None, Some(4))),
+            // never ran before it was claimed
+            (None, true, None, said(Some(0), None, None)),
+            (None, false, live(0, true, None), said(None, None, Some(1))),
+        ] {
+            assert_eq!(replicas(wanted, held, live), expected, "{wanted:?} {held} {live:?}");
+        }
+    }
+}

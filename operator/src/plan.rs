@@ -1,0 +1,342 @@
+//! In: a practice as it stands in the API server, and the operator's defaults. Out: a plan whose every value is legal and
+//! whose every name is final, or the fault that keeps it from being one. Later steps do not check again.
+//! Deliberately absent: I/O, a clock, what exists already.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use kube::{Resource, ResourceExt};
+use practice_api::{
+    ConsumerGroupPractice, DeletionPolicy, Group, GroupState, Keys, PracticeSpec, Topic, validate::cel_faults,
+};
+use practice_contract::{
+    Assignor, OffsetReset, PRODUCER_PORT, ProducerSettings, Protocol, WORKER_PORT, WorkerSettings, duration,
+    parse_servers, producer::Load, worker,
+};
+use thiserror::Error;
+
+use crate::names;
+
+/// What the operator was started with.
+#[derive(Debug, Clone)]
+pub struct Defaults {
+    /// The Kafka for practices that name none.
+    pub bootstrap_servers: Option<String>,
+    /// Image of every worker.
+    pub worker_image: String,
+    /// Image of every producer.
+    pub producer_image: String,
+}
+
+/// Everything that is wanted for one practice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Namespace of the practice and of everything made for it.
+    pub namespace: String,
+    /// Name of the practice.
+    pub name: String,
+    /// Its uid: what carries another one is not ours.
+    pub uid: String,
+    /// The generation planned for.
+    pub generation: Option<i64>,
+    /// `host:port[,host:port...]`.
+    pub bootstrap: String,
+    /// Topics, in the manifest's order.
+    pub topics: Vec<Topic>,
+    /// Groups, in the manifest's order.
+    pub groups: Vec<GroupPlan>,
+    /// The producer, if enabled.
+    pub producer: Option<ProducerPlan>,
+}
+
+/// One consumer group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupPlan {
+    /// The `group.id`.
+    pub id: String,
+    /// A legal label value for it.
+    pub label: String,
+    /// Name of its disruption budget.
+    pub budget: String,
+    /// The topics it reads.
+    pub topics: Vec<String>,
+    /// Classic or KIP-848.
+    pub protocol: Protocol,
+    /// How its partitions are divided.
+    pub assignor: Assignor,
+    /// Where it starts without a committed offset.
+    pub offset_reset: OffsetReset,
+    /// Whether it should have no consumers for now.
+    pub stopped: bool,
+    /// Its Deployments: the plain members first, then the variants.
+    pub rows: Vec<RowPlan>,
+}
+
+impl GroupPlan {
+    /// What members must have in common to share a group: `classic/range`. A change of it cannot roll.
+    pub fn speaks(&self) -> String {
+        format!("{}/{}", self.protocol, self.assignor)
+    }
+}
+
+/// One Deployment of consumers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowPlan {
+    /// Its name.
+    pub deployment: String,
+    /// The variant's name; empty for the plain members.
+    pub variant: String,
+    /// Number of consumers; `None`: someone else's to say.
+    pub replicas: Option<i32>,
+    /// What each of its consumers is told.
+    pub settings: WorkerSettings,
+    /// Image of its pods.
+    pub image: String,
+}
+
+/// The producer's Deployment and Service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProducerPlan {
+    /// Name of both.
+    pub name: String,
+    /// What it is told.
+    pub settings: ProducerSettings,
+    /// Image of its pod.
+    pub image: String,
+}
+
+/// A spec that cannot be planned. It is reported in status and changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SpecFault {
+    /// Neither the practice nor the operator names a Kafka.
+    #[error(
+        "spec.kafka.bootstrapServers is not set and the operator has no default: set it, or install the chart with kafka.bootstrapServers"
+    )]
+    NoKafka,
+    /// A value that the API server would refuse today (the object is older than the rule).
+    #[error("{0}")]
+    Illegal(String),
+}
+
+/// Plans a practice.
+///
+/// # Errors
+/// A [`SpecFault`] says which field, its value and the fix.
+pub fn plan(practice: &ConsumerGroupPractice, defaults: &Defaults) -> Result<Plan, SpecFault> {
+    if let Some(fault) = cel_faults(practice, None).first() {
+        return Err(SpecFault::Illegal(fault.to_string()));
+    }
+    let spec = &practice.spec;
+    let (namespace, name) = (practice.namespace().unwrap_or_default(), practice.name_any());
+    let bootstrap = match (&spec.kafka, &defaults.bootstrap_servers) {
+        (Some(kafka), _) => parse_servers(&kafka.bootstrap_servers).map_err(|legal| {
+            SpecFault::Illegal(format!("spec.kafka.bootstrapServers is `{}`: {legal}", kafka.bootstrap_servers))
+        })?,
+        (None, Some(default)) => default.clone(),
+        (None, None) => return Err(SpecFault::NoKafka),
+    };
+    let names = deployment_names(&name, spec);
+    let groups = spec
+        .groups
+        .iter()
+        .map(|group| group_plan(&namespace, &name, spec, group, &bootstrap, &names, defaults))
+        .collect::<Result<_, _>>()?;
+    let producer = spec.producer.enabled.then(|| ProducerPlan {
+        name: producer_name(&name),
+        settings: ProducerSettings {
+            servers: bootstrap.clone(),
+            topics: spec.topics.iter().map(|topic| topic.name.clone()).collect(),
+            keys_random: spec.producer.keys == Keys::Random,
+            listen: SocketAddr::from(([0, 0, 0, 0], PRODUCER_PORT)),
+            instance: None,
+            load: spec.producer.load.as_ref().filter(|load| load.messages_per_second > 0).map(|load| Load {
+                messages_per_second: load.messages_per_second.unsigned_abs(),
+                value_bytes: load.value_bytes.unsigned_abs(),
+            }),
+        },
+        image: defaults.producer_image.clone(),
+    });
+    Ok(Plan {
+        uid: practice.meta().uid.clone().unwrap_or_default(),
+        generation: practice.meta().generation,
+        namespace,
+        name,
+        bootstrap,
+        topics: spec.topics.clone(),
+        groups,
+        producer,
+    })
+}
+
+/// Topics that go with the practice, should it be deleted.
+pub fn topics_to_delete(spec: &PracticeSpec) -> impl Iterator<Item = &Topic> {
+    spec.topics.iter().filter(|topic| topic.managed && topic.deletion_policy == DeletionPolicy::Delete)
+}
+
+fn producer_name(practice: &str) -> String {
+    format!("{practice}-producer")
+}
+
+type Row<'a> = (&'a str, &'a str);
+
+/// The name of each row's Deployment: the plain one where it is legal and nobody else has it, otherwise one with a hash.
+fn deployment_names<'a>(practice: &str, spec: &'a PracticeSpec) -> BTreeMap<Row<'a>, String> {
+    let rows = spec.groups.iter().flat_map(|group| {
+        std::iter::once("").chain(group.variants.iter().map(|v| v.name.as_str())).map(|v| (group.name.as_str(), v))
+    });
+    let mut taken = BTreeMap::from([(producer_name(practice), 1)]);
+    let plain: Vec<(Row<'a>, String)> = rows.map(|row| (row, names::plain(practice, row.0, row.1))).collect();
+    for (_, name) in &plain {
+        *taken.entry(name.clone()).or_insert(0) += 1;
+    }
+    plain
+        .into_iter()
+        .map(|(row, name)| {
+            let free = taken[&name] == 1 && names::is_legal(&name);
+            (row, if free { name } else { names::hashed(practice, row.0, row.1) })
+        })
+        .collect()
+}
+
+fn group_plan(
+    namespace: &str,
+    practice: &str,
+    spec: &PracticeSpec,
+    group: &Group,
+    bootstrap: &str,
+    names: &BTreeMap<Row<'_>, String>,
+    defaults: &Defaults,
+) -> Result<GroupPlan, SpecFault> {
+    let time = |field: &str, value: &Option<String>, default: Duration| match value {
+        None => Ok(default),
+        Some(text) => duration::parse(text)
+            .map_err(|legal| SpecFault::Illegal(format!("spec.groups `{}`: {field} is `{text}`: {legal}", group.name))),
+    };
+    let protocol = match group.protocol {
+        practice_api::Protocol::Classic => Protocol::Classic,
+        practice_api::Protocol::Consumer => Protocol::Consumer,
+    };
+    let assignor = match group.assignor {
+        None => protocol.default_assignor(),
+        Some(practice_api::Assignor::Range) => Assignor::Range,
+        Some(practice_api::Assignor::RoundRobin) => Assignor::RoundRobin,
+        Some(practice_api::Assignor::CooperativeSticky) => Assignor::CooperativeSticky,
+        Some(practice_api::Assignor::Uniform) => Assignor::Uniform,
+    };
+    let offset_reset = match group.auto_offset_reset {
+        practice_api::OffsetReset::Earliest => OffsetReset::Earliest,
+        practice_api::OffsetReset::Latest => OffsetReset::Latest,
+    };
+    let topics =
+        group.topics.clone().unwrap_or_else(|| spec.topics.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>());
+    let delay = time("processingDelay", &group.processing_delay, Duration::ZERO)?;
+    let plain = WorkerSettings {
+        servers: bootstrap.to_owned(),
+        topics: topics.clone(),
+        group: group.name.clone(),
+        delay,
+        listen: SocketAddr::from(([0, 0, 0, 0], WORKER_PORT)),
+        instance: None,
+        owner: Some(format!("{namespace}/{practice}")),
+        protocol,
+        assignor,
+        offset_reset,
+        session_timeout: time("sessionTimeout", &group.session_timeout, worker::DEFAULT_SESSION_TIMEOUT)?,
+        heartbeat_interval: time("heartbeatInterval", &group.heartbeat_interval, worker::DEFAULT_HEARTBEAT_INTERVAL)?,
+        max_poll_interval: time("maxPollInterval", &group.max_poll_interval, worker::DEFAULT_MAX_POLL_INTERVAL)?,
+        log_messages: true,
+    };
+    let row = |variant: &str, replicas, delay| RowPlan {
+        deployment: names[&(group.name.as_str(), variant)].clone(),
+        variant: variant.to_owned(),
+        replicas,
+        settings: WorkerSettings { delay, ..plain.clone() },
+        image: defaults.worker_image.clone(),
+    };
+    let mut rows = vec![row("", group.replicas, delay)];
+    for variant in &group.variants {
+        rows.push(row(&variant.name, variant.replicas, time("processingDelay", &variant.processing_delay, delay)?));
+    }
+    Ok(GroupPlan {
+        id: group.name.clone(),
+        label: names::label(&group.name),
+        budget: names::unique(practice, &group.name),
+        topics,
+        protocol,
+        assignor,
+        offset_reset,
+        stopped: group.state == GroupState::Stopped,
+        rows,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn defaults() -> Defaults {
+        Defaults {
+            bootstrap_servers: Some("k:9092".to_owned()),
+            worker_image: "w".to_owned(),
+            producer_image: "p".to_owned(),
+        }
+    }
+
+    fn practice(spec: serde_json::Value) -> ConsumerGroupPractice {
+        serde_json::from_value(json!({
+            "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
+            "metadata": {"name": "p", "namespace": "n", "uid": "u", "generation": 3}, "spec": spec
+        }))
+        .expect("a practice")
+    }
+
+    #[test]
+    fn every_row_has_a_name_of_its_own() {
+        let plan = plan(
+            &practice(json!({"topics": [{"name": "t"}], "groups": [
+                {"name": "g", "variants": [{"name": "slow"}]}, {"name": "g-slow"}, {"name": "producer"},
+                {"name": "G"}, {"name": "a.b"}, {"name": "a_b"}, {"name": "x".repeat(249)}, {"name": "plain"}]})),
+            &defaults(),
+        )
+        .expect("legal");
+        let names: Vec<_> = plan.groups.iter().flat_map(|g| g.rows.iter().map(|r| r.deployment.as_str())).collect();
+        let mut unique = names.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), 9, "{names:?}");
+        assert!(names.iter().all(|name| names::is_legal(name) && *name != "p-producer"), "{names:?}");
+        assert!(names.contains(&"p-plain") && names.contains(&"p-g"), "{names:?}");
+        assert!(!names.contains(&"p-g-slow"), "both rows that would have it are told apart: {names:?}");
+    }
+
+    #[test]
+    fn variants_take_the_groups_delay_unless_they_have_their_own() {
+        let plan = plan(
+            &practice(json!({"topics": [{"name": "t"}, {"name": "u"}], "groups": [
+                {"name": "g", "replicas": 1, "processingDelay": "1s", "topics": ["u"],
+                 "variants": [{"name": "a"}, {"name": "b", "replicas": 2, "processingDelay": "5s"}]}]})),
+            &defaults(),
+        )
+        .expect("legal");
+        let group = &plan.groups[0];
+        let rows: Vec<_> = group.rows.iter().map(|r| (r.replicas, r.settings.delay.as_secs())).collect();
+        assert_eq!(rows, [(Some(1), 1), (None, 1), (Some(2), 5)]);
+        assert_eq!(group.topics, ["u"]);
+        assert_eq!(group.speaks(), "classic/cooperative-sticky");
+        assert_eq!(group.rows[0].settings.owner.as_deref(), Some("n/p"));
+        assert_eq!(plan.producer.expect("on by default").settings.topics, ["t", "u"]);
+    }
+
+    #[test]
+    fn what_cannot_be_planned_says_why() {
+        let none = Defaults { bootstrap_servers: None, ..defaults() };
+        assert_eq!(plan(&practice(json!({"topics": [{"name": "t"}]})), &none), Err(SpecFault::NoKafka));
+        let odd = practice(json!({"topics": [{"name": "t"}], "kafka": {"bootstrapServers": "k:99999"}}));
+        let fault = plan(&odd, &defaults()).expect_err("no such port").to_string();
+        assert!(fault.starts_with("spec.kafka.bootstrapServers is `k:99999`"), "{fault}");
+        let old = practice(json!({"topics": [{"name": "t"}], "groups": [{"name": "g", "processingDelay": "10m"}]}));
+        let fault = plan(&old, &defaults()).expect_err("longer than a poll").to_string();
+        assert!(fault.contains("processingDelay must be shorter"), "{fault}");
+    }
+}

@@ -2,6 +2,7 @@
 # A real single-node Kubernetes and a real Kafka in namespaces of their own: no Docker, no bridge or rule on the host, only loopback ports (api 16443, Kafka 19094...).
 # Verbs: up | down | status | env | load ARCHIVE | images | audit NAMESPACE SERVICEACCOUNT | kafka N|all start|stop|kill | rss | in COMMAND... | within COMMAND... | snapshot DIRECTORY.
 # `up` prints the exports for your shell and leaves the daemons running with all they write in ${CGP_HOME:-/tmp/cgp-node}; `down` leaves nothing. KAFKA_BROKERS=1|3, ports by CGP_PORT_API and CGP_PORT_KAFKA. Needs root and the cache of setup.sh.
+# shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -2,6 +2,7 @@
 # Fills the cache with all a node needs: Debian packages unpacked (not installed), Kubernetes, CoreDNS, helm and kubeconform built from Go modules, Kafka's jars.
 # Verbs: all | debs | kube | coredns | tools | charts | kafka. Each may be run again: what is complete in its version is left alone. Installs missing host tools when it is root on Debian.
 # Leaves ${CGP_CACHE:-~/.cache/consumer-group-practice}: bin/ sysroot/ kafka/, log/ with the output of each step, complete/ with the versions (about 1 GB, ten minutes cold), and Go's and Maven's own caches.
+# shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -28,7 +29,7 @@ once() {
   say "$name done in $((SECONDS - begun)) s"
 }
 
-go_env() {
+go_env() { # asked for where something is built: a complete cache needs no Go
   require go:golang-go
   local found
   found=$(go env GOVERSION)
@@ -42,6 +43,7 @@ module_version() { sed -n "s|^require $2 \(v[^ ]*\).*|\1|p" "$1/go.mod"; }
 
 # go_module DIRECTORY PACKAGE FILE LDFLAGS: builds a package of a module that only pins versions
 go_module() {
+  go_env
   go build -C "$1" -ldflags "-s -w $4" -o "$3.new" "$2"
   mv "$3.new" "$3"
 }
@@ -61,7 +63,6 @@ unpack() {
 }
 
 kube() {
-  go_env
   local v=k8s.io/component-base/version version name minor
   version=$(module_version "$here/kube" k8s.io/kubernetes)
   minor=$(cut -d. -f2 <<<"$version")
@@ -71,18 +72,17 @@ kube() {
 }
 
 coredns() {
-  go_env
   once coredns "$(module_version "$here/coredns" github.com/coredns/coredns)" "$bin/coredns" go_module "$here/coredns" . "$bin/coredns" ""
 }
 
 # the small programs that live here, each one file without dependencies, and the images of those that run in pods
 tools() {
   local name
-  go_env
-  require jq:jq
   for name in fwd pause probe; do once "$name" "$(cksum <"$here/$name/main.go" | cut -d' ' -f1)" "$bin/$name" tool "$name"; done
 }
 tool() {
+  go_env
+  require jq:jq
   go build -ldflags '-s -w' -o "$bin/$1" "$here/$1/main.go"
   [[ $1 == fwd ]] || pack "localhost/$1:1" "$CGP_CACHE/$1.tar" "$bin/$1"
 }
@@ -103,18 +103,21 @@ pack() {
 }
 
 charts() {
+  once helm $HELM "$bin/helm" go_install "helm.sh/helm/v3/cmd/helm@$HELM" "-X helm.sh/helm/v3/internal/version.version=$HELM"
+  once kubeconform $KUBECONFORM "$bin/kubeconform" go_install "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM" "-X main.version=$KUBECONFORM"
+}
+go_install() { # PACKAGE@VERSION LDFLAGS
   go_env
-  once helm $HELM "$bin/helm" env GOBIN="$bin" go install -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$HELM" helm.sh/helm/v3/cmd/helm@$HELM
-  once kubeconform $KUBECONFORM "$bin/kubeconform" env GOBIN="$bin" go install -ldflags "-s -w -X main.version=$KUBECONFORM" github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM
+  GOBIN=$bin go install -ldflags "-s -w $2" "$1"
 }
 
 kafka() {
-  require java:default-jre-headless mvn:maven
   local version
   version=$(sed -n 's|.*<kafka.version>\(.*\)</kafka.version>.*|\1|p' "$here/kafka-pom.xml")
   once kafka "$version $(cksum <"$here/kafka-pom.xml" | cut -d' ' -f1)" "$CGP_CACHE/kafka/kafka_2.13-$version.jar" jars
 }
 jars() {
+  require java:default-jre-headless mvn:maven
   rm -rf "$CGP_CACHE/kafka"
   mvn -B -f "$here/kafka-pom.xml" -DoutputDirectory="$CGP_CACHE/kafka" -DincludeScope=runtime dependency:copy-dependencies
 }

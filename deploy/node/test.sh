@@ -2,6 +2,7 @@
 # Shows that node.sh does what the project relies on: comes up once, runs restricted pods with DNS, Services, logs, limits and Kafka, stops and starts a broker, counts writes, and goes without a trace.
 # Uses a node of its own beside one that may be up (other ports, CGP_HOME=/tmp/cgp-node-test). KAFKA_BROKERS=3 tests three. Needs root and the cache of setup.sh; about a minute.
 # Leaves nothing; when a check fails it says which, takes the node down and exits 1.
+# shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

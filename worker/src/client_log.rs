@@ -1,0 +1,154 @@
+//! What librdkafka says, made fit for a log that people read. In: its log lines and errors. Out: what to print (once a
+//! minute at most for the same thing), and the member id, which it tells in a debug line only.
+//! Deliberately absent: output and clock.
+
+use std::{collections::HashMap, time::Duration};
+
+use rdkafka::types::RDKafkaErrorCode;
+
+/// The same line is not printed again within this time.
+const QUIET: Duration = Duration::from_mins(1);
+/// Different lines remembered; beyond that all are forgotten and may be printed again.
+const REMEMBERED: usize = 64;
+
+/// Which lines were printed when.
+#[derive(Debug, Default)]
+pub(crate) struct Said(HashMap<String, i64>);
+
+impl Said {
+    /// Whether `line` is news at `now` (milliseconds since the epoch).
+    pub(crate) fn is_news(&mut self, line: &str, now: i64) -> bool {
+        let told = self.0.get(line).is_some_and(|at| u128::try_from(now - at).is_ok_and(|age| age < QUIET.as_millis()));
+        if told {
+            return false;
+        }
+        if self.0.len() == REMEMBERED {
+            self.0.clear();
+        }
+        self.0.insert(line.to_owned(), now);
+        true
+    }
+}
+
+/// What an error of the client means to its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// No broker answers; the client goes on trying.
+    Unreachable,
+    /// One connection failed; others may serve.
+    Connection,
+    /// A subscribed topic does not exist (yet).
+    MissingTopic,
+    /// The group refuses this member for now; the client goes on trying.
+    Refused,
+    /// Told elsewhere with its reason.
+    Fatal,
+    /// Anything else.
+    Other,
+}
+
+/// Sorts an error of the client.
+pub(crate) fn meaning(code: RDKafkaErrorCode) -> Meaning {
+    match code {
+        RDKafkaErrorCode::AllBrokersDown => Meaning::Unreachable,
+        RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::OperationTimedOut => {
+            Meaning::Connection
+        }
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => Meaning::MissingTopic,
+        RDKafkaErrorCode::InconsistentGroupProtocol => Meaning::Refused,
+        RDKafkaErrorCode::Fatal => Meaning::Fatal,
+        _ => Meaning::Other,
+    }
+}
+
+/// Whether a fatal error is a refusal that may pass (an older Kafka is upgraded, a limit raised, a right granted): then a
+/// new client is tried after a while. Any other fatal error ends the program.
+pub(crate) fn may_pass(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnsupportedVersion
+            | RDKafkaErrorCode::UnsupportedFeature
+            | RDKafkaErrorCode::UnsupportedAssignor
+            | RDKafkaErrorCode::InconsistentGroupProtocol
+            | RDKafkaErrorCode::GroupMaxSizeReached
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+    )
+}
+
+/// The new member id in `Group "g": updating member id "(not-set)" -> "rdkafka-1234"`, the debug line `MEMBERID`.
+/// `Some(None)`: it has none any more.
+pub(crate) fn member_id(facility: &str, line: &str) -> Option<Option<String>> {
+    if facility != "MEMBERID" {
+        return None;
+    }
+    let id = line.rsplit_once("-> \"")?.1.strip_suffix('"')?;
+    Some(Some(id).filter(|id| !id.is_empty() && *id != "(not-set)").map(str::to_owned))
+}
+
+/// `cgrp.state` and `cgrp.join_state` of the client's statistics.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Statistics {
+    pub(crate) cgrp: Option<Membership>,
+}
+
+/// What statistics say of the consumer group.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Membership {
+    state: String,
+    join_state: String,
+}
+
+impl Membership {
+    /// The coordinator is known and connected.
+    pub(crate) fn is_up(&self) -> bool {
+        self.state == "up"
+    }
+
+    /// Joined and at rest. Never said of a KIP-848 member without partitions.
+    pub(crate) fn is_steady(&self) -> bool {
+        self.join_state == "steady"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_line_is_said_once_a_minute() {
+        let mut said = Said::default();
+        assert!(said.is_news("a", 0));
+        assert!(said.is_news("b", 0));
+        assert!(!said.is_news("a", 59_999));
+        assert!(said.is_news("a", 60_000));
+        for line in 0..1000 {
+            assert!(said.is_news(&line.to_string(), 0));
+        }
+        assert!(said.0.len() <= REMEMBERED);
+    }
+
+    #[test]
+    fn the_member_id_is_read_from_its_line() {
+        let line = r#"[thrd:main]: Group "g": updating member id "(not-set)" -> "rdkafka-6f2b""#;
+        assert_eq!(member_id("MEMBERID", line), Some(Some("rdkafka-6f2b".to_owned())));
+        assert_eq!(member_id("MEMBERID", r#"Group "g": updating member id "a" -> """#), Some(None));
+        assert_eq!(member_id("MEMBERID", r#"Group "g": updating member id "a" -> "(not-set)""#), Some(None));
+        assert_eq!(member_id("CGRPSTATE", line), None);
+        assert_eq!(member_id("MEMBERID", "something else"), None);
+    }
+
+    #[test]
+    fn statistics_are_read_leniently() {
+        let json = r#"{"name": "x", "topics": {}, "cgrp": {"state": "up", "stateage": 1, "join_state": "init"}}"#;
+        let cgrp = serde_json::from_str::<Statistics>(json).expect("readable").cgrp.expect("there");
+        assert!(cgrp.is_up() && !cgrp.is_steady());
+        assert!(serde_json::from_str::<Statistics>("{}").expect("readable").cgrp.is_none());
+    }
+
+    #[test]
+    fn a_refusal_may_pass_and_a_fenced_instance_may_not() {
+        assert!(may_pass(RDKafkaErrorCode::UnsupportedVersion));
+        assert!(!may_pass(RDKafkaErrorCode::FencedInstanceId));
+        assert_eq!(meaning(RDKafkaErrorCode::InconsistentGroupProtocol), Meaning::Refused);
+    }
+}

@@ -1,0 +1,84 @@
+//! Offsets on their way to Kafka. In: what was handled. Out: offsets stored with the metadata that says whose they are; the
+//! client commits what is stored every second and before partitions go, and tells the answer.
+//! (A manual commit of this client is either answered to a thread that waits for it without bound, or not at all.)
+//! Lines are written before their offsets are stored: a message counts as handled only when its line is out.
+
+use std::io;
+
+use practice_contract::{
+    commit_metadata,
+    events::{Moved, WorkerEvent},
+};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaResult,
+};
+use tracing::{debug, warn};
+
+use crate::{
+    rebalance::Context,
+    shared::{Shared, now},
+};
+
+/// A partition's position counts as ours after this time; the client resets it within moments of an assignment.
+const SETTLED_MS: i64 = 2_000;
+
+/// Stores what was handled since the last call.
+pub(crate) fn store_handled(consumer: &BaseConsumer<Context>, context: &Context) -> io::Result<()> {
+    let due = context.shared.member().take_due();
+    if due.is_empty() {
+        return Ok(());
+    }
+    context.output().flush()?;
+    let metadata = context.shared.settings.owner.as_deref().map(commit_metadata);
+    let mut offsets = TopicPartitionList::with_capacity(due.len());
+    for ((topic, partition), offset) in due {
+        let mut element = offsets.add_partition(&topic, partition);
+        element.set_offset(Offset::Offset(offset)).expect("a numeric offset should be representable");
+        if let Some(metadata) = &metadata {
+            element.set_metadata(metadata);
+        }
+    }
+    if let Err(error) = consumer.store_offsets(&offsets) {
+        debug!("storing offsets of partitions that are gone: {error}");
+    }
+    Ok(())
+}
+
+/// Notes the client's position; to be called when there is nothing to do. It lies behind transaction markers, which no
+/// application sees and which would look like lag for ever.
+pub(crate) fn note_positions(consumer: &BaseConsumer<Context>, shared: &Shared) {
+    let Ok(positions) = consumer.position() else { return };
+    let mut member = shared.member();
+    for element in positions.elements() {
+        if let Offset::Offset(position) = element.offset() {
+            member.moved_on(element.topic(), element.partition(), position, now(), SETTLED_MS);
+        }
+    }
+}
+
+/// Notes the answer to a commit.
+pub(crate) fn note_answer(shared: &Shared, result: &KafkaResult<()>, offsets: &TopicPartitionList) {
+    let mut failure = result.clone().err();
+    let mut done = Vec::new();
+    let mut member = shared.member();
+    for element in offsets.elements() {
+        let Offset::Offset(offset) = element.offset() else { continue };
+        let outcome = result.clone().and_then(|()| element.error());
+        member.committed(element.topic(), element.partition(), offset, outcome.is_ok());
+        match outcome {
+            Ok(()) => {
+                done.push(Moved { topic: element.topic().to_owned(), partition: element.partition(), offset, count: 0 })
+            }
+            Err(error) => failure = Some(error),
+        }
+    }
+    drop(member);
+    if let Some(error) = failure {
+        warn!("commit: {error}; while the partitions stay here the next commit says the same");
+    }
+    if !done.is_empty() {
+        shared.tell(|| WorkerEvent::Committed { at: now(), partitions: done });
+    }
+}

@@ -1,0 +1,243 @@
+//! The poll thread: takes each message in hand, spends the delay, says it is done, notes its offset. In: messages. Out:
+//! two lines per message, stored offsets, events. A message whose partition goes, or that a stop interrupts, is
+//! abandoned: no second line, no offset; its next owner handles it.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use practice_contract::{events::WorkerEvent, lines};
+use rdkafka::{
+    Message,
+    consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, KafkaResult},
+    types::RDKafkaErrorCode,
+};
+use thiserror::Error;
+use tracing::{info, warn};
+
+use crate::{
+    client_log,
+    commit::{note_positions, store_handled},
+    config::client_config,
+    delay::{Messages, Taken},
+    output::Output,
+    rebalance::Context,
+    shared::{Shared, now},
+    topics::{Awaited, subscribe},
+};
+
+/// Longest wait for the client while there is nothing to do: how soon a stop is noticed.
+const TURN: Duration = Duration::from_millis(50);
+/// How often lines and events go out and offsets are stored under load.
+const BEAT: Duration = Duration::from_millis(100);
+/// How often awaited topics and the client's position are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Messages between two looks at the clock.
+const CLOCK: u32 = 16;
+/// A refused member tries with a new client after this time.
+const REFUSED: Duration = Duration::from_secs(10);
+
+/// Why consuming ended before it was asked to.
+#[derive(Debug, Error)]
+pub enum ConsumeError {
+    /// The client cannot be made from these settings.
+    #[error("the Kafka client refuses its settings")]
+    Settings(#[source] KafkaError),
+    /// An error after which a client is of no use.
+    #[error("the Kafka client gave up: {reason}")]
+    Fatal {
+        /// What it says.
+        reason: String,
+        /// Its code.
+        #[source]
+        code: RDKafkaErrorCode,
+    },
+    /// Nobody reads the lines.
+    #[error("standard output")]
+    Output(#[from] io::Error),
+    /// A call that fails only when the client is unusable.
+    #[error("the Kafka client")]
+    Client(#[from] KafkaError),
+}
+
+enum Ended {
+    Stopped,
+    Refused,
+}
+
+/// Consumes until it is stopped. Returns when the group was left.
+pub(crate) fn consume(shared: &Arc<Shared>, output: &Arc<Mutex<Output>>) -> Result<(), ConsumeError> {
+    while !shared.is_stopping() {
+        let consumer: BaseConsumer<Context> = client_config(&shared.settings, &shared.instance)
+            .create_with_context(Context::new(Arc::clone(shared), Arc::clone(output)))
+            .map_err(ConsumeError::Settings)?;
+        subscribe(&consumer)?;
+        let ended = Consumption::of(&consumer).run();
+        let context = Arc::clone(consumer.context());
+        drop(consumer); // gives partitions back, commits and leaves the group: callbacks run in here
+        context.output().flush()?;
+        shared.member().left();
+        match ended? {
+            Ended::Stopped => break,
+            Ended::Refused => wait(shared, REFUSED),
+        }
+    }
+    info!("left group {}", shared.settings.group);
+    Ok(())
+}
+
+fn wait(shared: &Shared, time: Duration) {
+    let until = Instant::now() + time;
+    while !shared.is_stopping() && Instant::now() < until {
+        std::thread::sleep(TURN);
+        shared.turn();
+    }
+}
+
+struct Consumption<'c> {
+    consumer: &'c BaseConsumer<Context>,
+    context: Arc<Context>,
+    messages: Messages<'c>,
+    awaited: Awaited,
+    delay: Duration,
+    log_messages: bool,
+    beat: Instant,
+    look: Instant,
+}
+
+impl<'c> Consumption<'c> {
+    fn of(consumer: &'c BaseConsumer<Context>) -> Self {
+        let context = Arc::clone(consumer.context());
+        let settings = &context.shared.settings;
+        Self {
+            consumer,
+            messages: Messages::of(consumer),
+            awaited: Awaited::all(&settings.topics),
+            delay: settings.delay,
+            log_messages: settings.log_messages,
+            beat: Instant::now(),
+            look: Instant::now(),
+            context,
+        }
+    }
+
+    fn run(mut self) -> Result<Ended, ConsumeError> {
+        let mut since_clock = 0;
+        while !self.context.shared.is_stopping() {
+            match self.next() {
+                Ok(Some(taken)) => {
+                    self.handle(&taken)?;
+                    since_clock += 1;
+                    if since_clock < CLOCK {
+                        continue;
+                    }
+                    self.tick(false)?;
+                }
+                Ok(None) => self.tick(true)?,
+                Err(error) => return self.gave_up(error),
+            }
+            since_clock = 0;
+        }
+        Ok(Ended::Stopped)
+    }
+
+    /// The next message, at once if there is one; lines do not wait for the next message.
+    fn next(&mut self) -> KafkaResult<Option<Taken<'c>>> {
+        if let Some(taken) = self.messages.next(Duration::ZERO)? {
+            return Ok(Some(taken));
+        }
+        if self.context.output().flush().is_err() {
+            return Ok(None); // met again, and told, by the next write
+        }
+        self.messages.next(TURN)
+    }
+
+    fn handle(&mut self, taken: &Taken<'c>) -> Result<(), ConsumeError> {
+        let message = &taken.message;
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        if self.log_messages {
+            let mut output = self.context.output();
+            lines::taken(output.lines(), topic, partition, offset);
+            if self.delay.is_zero() {
+                lines::done(output.lines(), message.key(), message.payload());
+                output.grown()?;
+            }
+        }
+        if !self.delay.is_zero() {
+            if !self.wait_out(taken)? {
+                self.context.shared.member().counts.abandoned += 1;
+                return Ok(());
+            }
+            if self.log_messages {
+                let mut output = self.context.output();
+                lines::done(output.lines(), message.key(), message.payload());
+                output.grown()?;
+            }
+        }
+        self.context.shared.member().done(topic, partition, taken.tenure, offset);
+        Ok(())
+    }
+
+    /// Spends the delay. `false`: the message is not ours any more, or we are to stop.
+    fn wait_out(&mut self, taken: &Taken<'c>) -> Result<bool, ConsumeError> {
+        self.context.output().flush()?;
+        let until = Instant::now() + self.delay;
+        loop {
+            if self.context.shared.is_stopping() || !self.messages.is_ours(taken) {
+                return Ok(false);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(true);
+            }
+            if self.messages.serve(left.min(TURN)).is_err() {
+                return Ok(false); // a fatal error, met again by the next poll
+            }
+            self.tick(false)?;
+        }
+    }
+
+    /// What is done by the clock.
+    fn tick(&mut self, idle: bool) -> Result<(), ConsumeError> {
+        let clock = Instant::now();
+        if clock.duration_since(self.beat) >= BEAT {
+            self.beat = clock;
+            self.context.shared.turn();
+            store_handled(self.consumer, &self.context)?;
+            let moved = self.context.shared.member().take_moved();
+            if !moved.is_empty() {
+                self.context.shared.tell(|| WorkerEvent::Consumed { at: now(), partitions: moved });
+            }
+        }
+        if clock.duration_since(self.look) >= LOOK {
+            self.look = clock;
+            if idle && self.messages.is_empty() {
+                note_positions(self.consumer, &self.context.shared);
+            }
+            self.awaited.look(self.consumer)?;
+        }
+        self.context.output().age(clock)?;
+        Ok(())
+    }
+
+    fn gave_up(&self, error: KafkaError) -> Result<Ended, ConsumeError> {
+        let Some((code, reason)) = self.consumer.client().fatal_error() else { return Err(error.into()) };
+        let settings = &self.context.shared.settings;
+        if !client_log::may_pass(code) {
+            return Err(ConsumeError::Fatal { reason, code });
+        }
+        warn!(
+            "{} refuses this member of group {} (protocol {}, assignor {}): {reason}; the Consumer protocol needs Kafka 4.0 \
+             or newer and the assignors range and uniform; trying again in {} s",
+            settings.servers,
+            settings.group,
+            settings.protocol,
+            settings.assignor,
+            REFUSED.as_secs()
+        );
+        Ok(Ended::Refused)
+    }
+}

@@ -1,0 +1,103 @@
+//! One Kafka consumer of one consumer group, as a program that shows what it does: two lines per message, a line per
+//! change of its partitions, its state over HTTP. In: settings, a listener, a place for lines, a token to stop. Out: lines,
+//! committed offsets, HTTP. Never reads arguments, environment or signals; knows nothing of Kubernetes.
+//!
+//! ```text
+//! consume (poll thread) -> delay -> rebalance (callbacks) -> commit
+//!       \-> output            \-> member <- shared -> http, metrics
+//! ```
+
+mod client_log;
+mod commit;
+mod config;
+mod consume;
+mod delay;
+mod http;
+mod member;
+mod metrics;
+mod output;
+mod rebalance;
+mod shared;
+mod topics;
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+pub use consume::ConsumeError;
+use output::Output;
+use practice_contract::WorkerSettings;
+use shared::Shared;
+use thiserror::Error;
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// A stop takes at most this long: leaving a group can wait for a coordinator that does not answer.
+pub const LONGEST_STOP: Duration = Duration::from_secs(8);
+
+/// Why a worker ended otherwise than by its token.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    /// Consuming ended.
+    #[error(transparent)]
+    Consume(#[from] ConsumeError),
+    /// HTTP ended.
+    #[error("HTTP")]
+    Http(#[source] io::Error),
+    /// The poll thread could not be started.
+    #[error("the poll thread")]
+    Thread(#[source] io::Error),
+    /// The poll thread panicked; what it said stands on standard error.
+    #[error("the poll thread panicked")]
+    Panicked,
+    /// The group could not be left in time; its coordinator notices after the session timeout.
+    #[error("group {group} was not left within {} s: is its coordinator there?", LONGEST_STOP.as_secs())]
+    NotLeft {
+        /// `group.id`.
+        group: String,
+    },
+}
+
+/// Runs one worker until `shutdown`; then abandons the message in hand, commits and leaves the group.
+pub async fn run(
+    settings: WorkerSettings,
+    listener: TcpListener,
+    output: Box<dyn Write + Send>,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
+    let group = settings.group.clone();
+    let shared = Arc::new(Shared::new(settings));
+    let mut consumed = poll_thread(Arc::clone(&shared), output)?;
+    let http = http::serve(listener, Arc::clone(&shared), shutdown.clone());
+    tokio::select! {
+        ended = &mut consumed => return ended.unwrap_or(Err(WorkerError::Panicked)),
+        ended = http => {
+            ended.map_err(WorkerError::Http)?;
+        }
+        () = shutdown.cancelled() => {}
+    }
+    shared.stop();
+    match timeout(LONGEST_STOP, consumed).await {
+        Ok(ended) => ended.unwrap_or(Err(WorkerError::Panicked)),
+        Err(_) => Err(WorkerError::NotLeft { group }),
+    }
+}
+
+/// A thread of its own, not one of a pool that waits for it: a client that cannot close must not hold up the end.
+fn poll_thread(
+    shared: Arc<Shared>,
+    output: Box<dyn Write + Send>,
+) -> Result<oneshot::Receiver<Result<(), WorkerError>>, WorkerError> {
+    let (ended, consumed) = oneshot::channel();
+    let output = Arc::new(Mutex::new(Output::new(output)));
+    std::thread::Builder::new()
+        .name("poll".to_owned())
+        .spawn(move || {
+            let result = consume::consume(&shared, &output);
+            let _ = ended.send(result.map_err(WorkerError::from));
+        })
+        .map_err(WorkerError::Thread)?;
+    Ok(consumed)
+}

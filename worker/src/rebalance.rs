@@ -1,0 +1,191 @@
+//! What the client calls back on the poll thread: partitions got, given back or taken away, answers to commits, statistics,
+//! its own log. In: callbacks. Out: the lines `assigned`, `revoked`, `lost`; the last offsets stored before partitions go (the
+//! client then commits them); the member's state. With cooperative assignors and KIP-848 a callback carries the change only.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
+};
+
+use practice_contract::{Protocol, events::WorkerEvent, lines, status::Ownership};
+use rdkafka::{
+    ClientContext, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    error::{KafkaError, KafkaResult},
+};
+use tracing::{debug, info, warn};
+
+use crate::{
+    client_log::{self, Meaning, Said, Statistics},
+    commit,
+    member::{Partition, names},
+    output::Output,
+    shared::{Shared, lock, now},
+};
+
+/// What the callbacks of one client write to.
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    output: Arc<Mutex<Output>>,
+    said: Mutex<Said>,
+    /// No broker answers.
+    unreachable: AtomicBool,
+    /// The client met a topic that does not exist.
+    topic_missing: AtomicBool,
+}
+
+impl Context {
+    pub(crate) fn new(shared: Arc<Shared>, output: Arc<Mutex<Output>>) -> Self {
+        Self {
+            shared,
+            output,
+            said: Mutex::default(),
+            unreachable: AtomicBool::new(false),
+            topic_missing: AtomicBool::new(false),
+        }
+    }
+
+    /// Used by the poll thread alone: never contended.
+    pub(crate) fn output(&self) -> MutexGuard<'_, Output> {
+        lock(&self.output)
+    }
+
+    /// Whether the client met a missing topic since the last call.
+    pub(crate) fn take_topic_missing(&self) -> bool {
+        self.topic_missing.swap(false, Ordering::Relaxed)
+    }
+
+    fn is_news(&self, line: &str) -> bool {
+        lock(&self.said).is_news(line, now())
+    }
+
+    fn got(&self, partitions: &[Partition]) {
+        {
+            let mut member = self.shared.member();
+            if partitions.is_empty() && member.partitions() > 0 {
+                member.joined = true;
+                return; // a rebalance that changed nothing here
+            }
+            member.assigned(partitions, now());
+        }
+        self.tell(Ownership::Assigned, partitions);
+    }
+
+    fn gone(&self, consumer: &BaseConsumer<Self>, partitions: &[Partition]) {
+        let what = if consumer.assignment_lost() { Ownership::Lost } else { Ownership::Revoked };
+        // a partition that leaves paused would come back paused
+        let paused = self.shared.member().paused_among(partitions);
+        if !paused.is_empty()
+            && let Err(error) = consumer.resume(&list(&paused))
+        {
+            warn!("resuming {}: {error}", names(&paused).join(" "));
+        }
+        if what == Ownership::Revoked
+            && let Err(error) = commit::store_handled(consumer, self)
+        {
+            debug!("the poll loop meets this error next: {error}");
+        }
+        if partitions.is_empty() && what == Ownership::Revoked {
+            return;
+        }
+        self.shared.member().gone(what, partitions, now());
+        self.tell(what, partitions);
+    }
+
+    fn tell(&self, what: Ownership, partitions: &[Partition]) {
+        let changed = partitions.iter().map(|(topic, partition)| (&**topic, *partition));
+        lines::ownership(self.output().lines(), what.word(), changed);
+        self.shared.tell(|| {
+            let (at, partitions) = (now(), names(partitions));
+            match what {
+                Ownership::Assigned => WorkerEvent::Assigned { at, partitions },
+                Ownership::Revoked => WorkerEvent::Revoked { at, partitions },
+                Ownership::Lost => WorkerEvent::Lost { at, partitions },
+            }
+        });
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Revoke(partitions) => self.gone(consumer, &owned(partitions)),
+            Rebalance::Error(error) => warn!("rebalance: {error}"),
+            Rebalance::Assign(_) => {}
+        }
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(partitions) = rebalance {
+            self.got(&owned(partitions));
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        commit::note_answer(&self.shared, &result, offsets);
+    }
+}
+
+impl ClientContext for Context {
+    fn stats_raw(&self, statistics: &[u8]) {
+        let Ok(Statistics { cgrp: Some(cgrp) }) = serde_json::from_slice(statistics) else { return };
+        let mut member = self.shared.member();
+        match self.shared.settings.protocol {
+            // an assignment says it sooner; a lost coordinator is said here only
+            Protocol::Classic => member.joined = cgrp.is_up() && (member.joined || cgrp.is_steady()),
+            // without partitions there is no callback, and the join state stays `init`
+            Protocol::Consumer => member.joined = cgrp.is_up(),
+        }
+        drop(member);
+        if cgrp.is_up() && self.unreachable.swap(false, Ordering::Relaxed) {
+            info!("Kafka answers again");
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let meaning = error.rdkafka_error_code().map_or(Meaning::Other, client_log::meaning);
+        match meaning {
+            Meaning::Unreachable if !self.unreachable.swap(true, Ordering::Relaxed) => {
+                warn!("no broker of {} answers: {reason}; waiting for it", self.shared.settings.servers);
+            }
+            Meaning::Connection if self.is_news(reason.split(": ").next().unwrap_or(reason)) => warn!("{reason}"),
+            Meaning::MissingTopic => self.topic_missing.store(true, Ordering::Relaxed),
+            Meaning::Refused => {
+                self.shared.member().joined = false;
+                if self.is_news(reason) {
+                    warn!("group {} refuses this member: {reason}; trying on", self.shared.settings.group);
+                }
+            }
+            Meaning::Other if self.is_news(reason) => warn!("{error}: {reason}"),
+            _ => debug!("{error}: {reason}"),
+        }
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        match level {
+            RDKafkaLogLevel::Debug => {
+                if let Some(member_id) = client_log::member_id(facility, line) {
+                    self.shared.member().member_id = member_id;
+                }
+            }
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => debug!("{facility}: {line}"),
+            // a failed connection comes as an error, too
+            _ if facility != "FAIL" && self.is_news(line) => warn!("{facility}: {line}"),
+            _ => debug!("{facility}: {line}"),
+        }
+    }
+}
+
+fn owned(list: &TopicPartitionList) -> Vec<Partition> {
+    list.elements().iter().map(|element| (Arc::from(element.topic()), element.partition())).collect()
+}
+
+/// The client's form of a list of partitions.
+pub(crate) fn list(partitions: &[Partition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for (topic, partition) in partitions {
+        list.add_partition(topic, *partition);
+    }
+    list
+}

@@ -1,0 +1,110 @@
+//! What the poll thread writes and HTTP reads. In: changes from the poll thread. Out: `/status`, events, liveness.
+//! Locks are held for moments and never while waiting for Kafka or for standard output.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use practice_contract::{WorkerSettings, events::WorkerEvent, status::WorkerStatus};
+use tokio::sync::broadcast;
+
+use crate::member::Member;
+
+/// Events that a reader of `/events` may be behind before it misses some.
+const EVENTS: usize = 256;
+/// The poll loop turns several times a second; a loop that has not for so long is stuck.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// One worker, seen from all its threads.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: WorkerSettings,
+    /// `client.id`.
+    pub(crate) instance: String,
+    started_at: i64,
+    member: Mutex<Member>,
+    events: broadcast::Sender<WorkerEvent>,
+    /// When the poll loop turned last, milliseconds since the epoch.
+    turned: AtomicI64,
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: WorkerSettings) -> Self {
+        let instance = settings.instance.clone().unwrap_or_else(|| format!("practice-worker-{}", std::process::id()));
+        Self {
+            instance,
+            settings,
+            started_at: now(),
+            member: Mutex::default(),
+            events: broadcast::channel(EVENTS).0,
+            turned: AtomicI64::new(now()),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn member(&self) -> MutexGuard<'_, Member> {
+        lock(&self.member)
+    }
+
+    /// Tells whoever reads `/events`. `event` is built only if somebody does.
+    pub(crate) fn tell(&self, event: impl FnOnce() -> WorkerEvent) {
+        if self.events.receiver_count() > 0 {
+            let _ = self.events.send(event());
+        }
+    }
+
+    pub(crate) fn listen(&self) -> broadcast::Receiver<WorkerEvent> {
+        self.events.subscribe()
+    }
+
+    pub(crate) fn turn(&self) {
+        self.turned.store(now(), Ordering::Relaxed);
+    }
+
+    /// Whether the poll loop moves.
+    pub(crate) fn is_live(&self) -> bool {
+        u128::try_from(now() - self.turned.load(Ordering::Relaxed)).unwrap_or(0) < STUCK.as_millis()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn status(&self) -> WorkerStatus {
+        let member = self.member();
+        WorkerStatus {
+            instance: self.instance.clone(),
+            group: self.settings.group.clone(),
+            topics: self.settings.topics.clone(),
+            protocol: self.settings.protocol,
+            assignor: self.settings.assignor,
+            member_id: member.member_id.clone(),
+            joined: member.joined,
+            assignment: member.assignment(),
+            consumed: member.counts.consumed,
+            abandoned: member.counts.abandoned,
+            rebalances: member.rebalances(),
+            started_at: self.started_at,
+        }
+    }
+}
+
+/// Milliseconds since the epoch.
+pub(crate) fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// A lock whose holder panicked still guards whole values here: each change is one assignment or one push.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

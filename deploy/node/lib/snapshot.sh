@@ -7,7 +7,7 @@ snapshot() { # DIRECTORY
   local process
   mkdir -p "$1"
   for process in /proc/[0-9]*; do
-    if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -v 'node.sh snapshot' | grep -F -e "$CGP_HOME" -e "$bin/fwd"; then :; fi
+    if { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -v 'node.sh snapshot' | grep -F -e "$CGP_HOME" -e "$bin/fwd"; then :; fi
   done | sort >"$1/processes"
   cut -d' ' -f4- /proc/self/mountinfo | sort >"$1/mounts"
   lsns -n -o TYPE,NS | sort >"$1/namespaces"

@@ -1,0 +1,105 @@
+//! How far a group is behind in one partition. Pure. In: committed offset, the log's bounds, the reset policy. Out: a lag
+//! that never says 0 or -1 where nothing is known.
+
+use crate::model::{Bounds, Committed};
+
+/// Where a group starts without a committed offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// At the oldest message.
+    Earliest,
+    /// At the next message to come.
+    Latest,
+}
+
+/// A lag, in messages (offsets, more exactly).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// End minus committed.
+    Behind(i64),
+    /// Nothing committed yet; what it will have to read by its reset policy.
+    NoCommit(i64),
+    /// Messages between the committed offset and the log's start are gone; what is left to read.
+    Expired {
+        /// Messages that can no longer be read.
+        lost: i64,
+        /// Messages left.
+        left: i64,
+    },
+    /// Committed beyond the end: the topic was recreated or truncated. Nothing to read until it is reset.
+    Stale,
+    /// Something could not be read.
+    Unknown,
+}
+
+impl Lag {
+    /// The number to add up: `None` only when unknown.
+    pub fn effective(self) -> Option<i64> {
+        match self {
+            Self::Behind(n) | Self::NoCommit(n) | Self::Expired { left: n, .. } => Some(n),
+            Self::Stale => Some(0),
+            Self::Unknown => None,
+        }
+    }
+
+    /// Why it is not simply end minus committed.
+    pub fn because(self) -> Option<&'static str> {
+        match self {
+            Self::Behind(_) => None,
+            Self::NoCommit(_) => Some("NoCommit"),
+            Self::Expired { .. } => Some("Expired"),
+            Self::Stale => Some("Stale"),
+            Self::Unknown => Some("Unknown"),
+        }
+    }
+}
+
+/// The lag of one partition. `bounds` must have been read after `committed`.
+pub fn lag(committed: Option<&Committed>, bounds: Option<Bounds>, reset: OffsetReset) -> Lag {
+    let Some(Bounds { start, end }) = bounds else { return Lag::Unknown };
+    match committed.map(|committed| committed.offset) {
+        None if reset == OffsetReset::Earliest => Lag::NoCommit(end - start),
+        None => Lag::NoCommit(0),
+        Some(offset) if offset < start => Lag::Expired { lost: start - offset, left: end - start },
+        Some(offset) if offset > end => Lag::Stale,
+        Some(offset) => Lag::Behind(end - offset),
+    }
+}
+
+/// The sum of lags; `None` when one is unknown.
+pub fn total(lags: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
+    lags.into_iter().try_fold(0_i64, |sum, lag| lag.map(|lag| sum.saturating_add(lag)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case() {
+        let at = |offset| Some(Committed { offset, metadata: String::new() });
+        let log = Some(Bounds { start: 10, end: 100 });
+        for (committed, bounds, reset, expected, effective) in [
+            (at(40), log, OffsetReset::Earliest, Lag::Behind(60), Some(60)),
+            (at(100), log, OffsetReset::Earliest, Lag::Behind(0), Some(0)),
+            (at(10), log, OffsetReset::Latest, Lag::Behind(90), Some(90)),
+            (None, log, OffsetReset::Earliest, Lag::NoCommit(90), Some(90)),
+            (None, log, OffsetReset::Latest, Lag::NoCommit(0), Some(0)),
+            (at(4), log, OffsetReset::Earliest, Lag::Expired { lost: 6, left: 90 }, Some(90)),
+            (at(101), log, OffsetReset::Earliest, Lag::Stale, Some(0)),
+            (at(40), None, OffsetReset::Earliest, Lag::Unknown, None),
+            (None, None, OffsetReset::Latest, Lag::Unknown, None),
+        ] {
+            let lag = lag(committed.as_ref(), bounds, reset);
+            assert_eq!(lag, expected);
+            assert_eq!(lag.effective(), effective);
+        }
+    }
+
+    #[test]
+    fn one_unknown_makes_the_sum_unknown() {
+        assert_eq!(total([Some(1), Some(2)]), Some(3));
+        assert_eq!(total([Some(1), None]), None);
+        assert_eq!(total([]), Some(0));
+    }
+}

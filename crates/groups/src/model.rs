@@ -1,0 +1,184 @@
+//! The shapes of what is seen in Kafka. Facts only, no judgement.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use thiserror::Error;
+
+/// Topic and partition number.
+pub type Partition = (String, i32);
+
+/// One look at a Kafka.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// Every topic that was asked for.
+    pub topics: BTreeMap<String, TopicSeen>,
+    /// Every group that was asked for.
+    pub groups: BTreeMap<String, GroupSeen>,
+}
+
+/// A topic that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TopicSeen {
+    /// There is none of that name.
+    Missing,
+    /// It is there.
+    Present(TopicFacts),
+    /// Kafka would not say; why.
+    Unknown(Arc<KafkaError>),
+}
+
+/// A topic that is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicFacts {
+    /// Kafka's id of it, 32 hexadecimal digits: another id is another topic, even under the same name.
+    pub id: String,
+    /// Copies of each partition (the fewest, should they differ).
+    pub replication_factor: i32,
+    /// Offsets per partition, from partition 0; `None`: its leader could not be asked.
+    pub partitions: Vec<Option<Bounds>>,
+}
+
+/// Where a partition's log begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Offset of the oldest message that is still there.
+    pub start: i64,
+    /// Offset after the newest message (the high watermark).
+    pub end: i64,
+}
+
+/// A rebalance protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// `JoinGroup` and `SyncGroup`.
+    Classic,
+    /// KIP-848.
+    Consumer,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classic => "Classic",
+            Self::Consumer => "Consumer",
+        })
+    }
+}
+
+/// A group's state, in Kafka's words, and two more for what Kafka has no word for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupState {
+    /// Every member has what it should have.
+    Stable,
+    /// No members; committed offsets may be there.
+    Empty,
+    /// Classic: members are joining.
+    PreparingRebalance,
+    /// Classic: members wait for their assignment.
+    CompletingRebalance,
+    /// KIP-848: the broker computes an assignment.
+    Assigning,
+    /// KIP-848: members are on their way to their assignment.
+    Reconciling,
+    /// Kafka knows no such group.
+    Absent,
+    /// Kafka could not be asked.
+    #[default]
+    Unknown,
+}
+
+impl GroupState {
+    /// Reads Kafka's word; `Dead` is how a Classic coordinator says that there is no such group.
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "Stable" => Self::Stable,
+            "Empty" => Self::Empty,
+            "PreparingRebalance" => Self::PreparingRebalance,
+            "CompletingRebalance" => Self::CompletingRebalance,
+            "Assigning" => Self::Assigning,
+            "Reconciling" => Self::Reconciling,
+            "Dead" => Self::Absent,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for GroupState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A group that was asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GroupSeen {
+    /// Its state.
+    pub state: GroupState,
+    /// Its protocol; `None` while it is absent or unknown.
+    pub protocol: Option<Protocol>,
+    /// KIP-848: the group epoch. Classic groups have a generation that Kafka does not tell.
+    pub epoch: Option<i64>,
+    /// How its partitions are divided, by Kafka's own name.
+    pub assignor: Option<String>,
+    /// Its members, by member id.
+    pub members: Vec<MemberSeen>,
+    /// Its committed offsets; `None`: they could not be read.
+    pub committed: Option<BTreeMap<Partition, Committed>>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberSeen {
+    /// What Kafka knows it by.
+    pub member_id: String,
+    /// Its `client.id`: two members may share one.
+    pub client_id: String,
+    /// Where it connects from.
+    pub host: String,
+    /// What it owns, sorted; `None`: Kafka does not say (now).
+    pub partitions: Option<Vec<Partition>>,
+}
+
+/// A committed offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The next offset to read.
+    pub offset: i64,
+    /// What the committer attached to it.
+    pub metadata: String,
+}
+
+/// Why Kafka could not be asked, coarsely on purpose: a condition's message must not help to scan ports.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KafkaError {
+    /// The address could not be resolved or reached.
+    #[error("Kafka cannot be reached: check the bootstrap servers' names and ports")]
+    Unreachable,
+    /// Nothing listens there.
+    #[error("Kafka refused the connection: check the port, and whether it runs")]
+    Refused,
+    /// It took the connection and did not answer in time.
+    #[error("Kafka did not answer within 10 s")]
+    TimedOut,
+    /// It did not let us in, or the certificates do not fit.
+    #[error("Kafka refused the credentials, or the TLS handshake failed")]
+    Authentication,
+    /// It answered with an error; Kafka's own name of it.
+    #[error("Kafka answered {code}: {message}")]
+    Answered {
+        /// Kafka's name of the error.
+        code: String,
+        /// Its explanation.
+        message: String,
+    },
+    /// What came back was not Kafka's protocol, or of a version that is not spoken here.
+    #[error("what answers there does not speak Kafka's protocol: {0}")]
+    Protocol(String),
+}
+
+impl KafkaError {
+    /// Whether the Kafka as a whole is out of reach, not just one thing in it.
+    pub fn is_outage(&self) -> bool {
+        !matches!(self, Self::Answered { .. })
+    }
+}

@@ -1,0 +1,343 @@
+//! The one socket to Kafka. In: names. Out: facts. Every call ends within 10 s, no answer may be larger than 8 MiB, and a
+//! connection that failed is made anew. Deliberately absent: any other file that names the client library (it breaks its
+//! API with every minor version).
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use krafka::{
+    admin::{
+        AdminClient, ConfigResource, ConsumerGroupDescription, GroupType, NewTopic, OffsetSpec, TopicDescription,
+        TopicPartition,
+    },
+    error::{ErrorCode, KrafkaError},
+};
+use tokio::sync::Mutex;
+
+use crate::model::{
+    Bounds, Committed, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot, TopicFacts,
+    TopicSeen,
+};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+const LARGEST_RESPONSE: usize = 8 << 20;
+/// Kafka's source of a configuration that was set on the topic itself (`DYNAMIC_TOPIC_CONFIG`).
+const SET_ON_TOPIC: i8 = 1;
+
+/// A Kafka; cheap to clone. Nothing is connected before it is first asked.
+#[derive(Clone)]
+pub struct Kafka {
+    bootstrap: Arc<str>,
+    admin: Arc<Mutex<Option<Arc<AdminClient>>>>,
+}
+
+impl std::fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Kafka").field(&self.bootstrap).finish()
+    }
+}
+
+/// What became of a topic that was to be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It was created.
+    Created,
+    /// Somebody else was faster.
+    AlreadyThere,
+}
+
+impl Kafka {
+    /// `bootstrap` is `host:port[,host:port...]`.
+    pub fn connect(bootstrap: &str) -> Self {
+        Self { bootstrap: bootstrap.into(), admin: Arc::default() }
+    }
+
+    /// Topics and groups in one look: topics, members and committed offsets first, the logs' bounds after them. What one
+    /// broker does not say is unknown in the answer.
+    ///
+    /// # Errors
+    /// The whole Kafka is out of reach.
+    pub async fn observe(&self, topics: &[String], groups: &[String]) -> Result<Snapshot, KafkaError> {
+        self.within(async |admin| {
+            let (described, groups) = futures::join!(
+                admin.describe_topics(topics, krafka::admin::DescribeTopicsOptions::default()),
+                observe_groups(&admin, groups)
+            );
+            let topics = bounds(&admin, described?).await?;
+            Ok(Snapshot { topics, groups: groups? })
+        })
+        .await
+    }
+
+    /// Creates a topic.
+    ///
+    /// # Errors
+    /// Kafka refused (its own words), or is out of reach.
+    pub async fn create_topic(
+        &self,
+        name: &str,
+        partitions: i32,
+        replication_factor: i32,
+        config: &BTreeMap<String, String>,
+    ) -> Result<Made, KafkaError> {
+        let copies = i16::try_from(replication_factor).unwrap_or(i16::MAX);
+        self.within(async |admin| {
+            let mut topic = NewTopic::new(name, partitions, copies)?;
+            for (key, value) in config {
+                topic = topic.with_config(key, value);
+            }
+            match one(admin.create_topics([topic], krafka::admin::CreateTopicsOptions::default()).await?) {
+                Ok(()) => Ok(Made::Created),
+                Err(KrafkaError::Broker { code: ErrorCode::TopicAlreadyExists, .. }) => Ok(Made::AlreadyThere),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    /// Gives a topic more partitions, `to` in all. A topic that has them by now is fine.
+    ///
+    /// # Errors
+    /// Kafka refused (its own words), or is out of reach.
+    pub async fn grow_topic(&self, name: &str, to: i32) -> Result<(), KafkaError> {
+        self.within(async |admin| {
+            let grown = admin.create_partitions([(name, to)], krafka::admin::CreatePartitionsOptions::default());
+            match one(grown.await?) {
+                Err(KrafkaError::Broker { code: ErrorCode::InvalidPartitions, .. }) => Ok(()),
+                other => Ok(other?),
+            }
+        })
+        .await
+    }
+
+    /// Removes a topic if it still is the one with this id; a topic that is gone or another one is left alone.
+    ///
+    /// # Errors
+    /// Kafka refused (its own words), or is out of reach.
+    pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
+        self.within(async |admin| {
+            let described = admin.describe_topics([name], krafka::admin::DescribeTopicsOptions::default()).await?;
+            match one(described) {
+                Ok(topic) if hex(topic.topic_id) == id => {}
+                Ok(_) | Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+            match one(admin.delete_topics([name], krafka::admin::DeleteTopicsOptions::default()).await?) {
+                Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),
+                other => Ok(other?),
+            }
+        })
+        .await
+    }
+
+    /// What is set on a topic itself, by name; defaults are not in it.
+    ///
+    /// # Errors
+    /// Kafka refused (its own words), or is out of reach.
+    pub async fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>, KafkaError> {
+        self.within(async |admin| {
+            let resource = ConfigResource::topic(name);
+            let entries =
+                one(admin.describe_configs([resource], krafka::admin::DescribeConfigsOptions::default()).await?)?;
+            let set = entries.into_iter().filter(|entry| entry.config_source == SET_ON_TOPIC);
+            Ok(set.map(|entry| (entry.name, entry.value.unwrap_or_default())).collect())
+        })
+        .await
+    }
+
+    /// Runs one call on the connection, made if need be; a connection that failed is dropped.
+    async fn within<T>(
+        &self,
+        call: impl AsyncFnOnce(Arc<AdminClient>) -> Result<T, KafkaError>,
+    ) -> Result<T, KafkaError> {
+        let run = async {
+            let admin = self.admin().await?;
+            call(admin).await
+        };
+        let result = tokio::time::timeout(DEADLINE, run).await.unwrap_or(Err(KafkaError::TimedOut));
+        if result.as_ref().is_err_and(KafkaError::is_outage) {
+            self.admin.lock().await.take();
+        }
+        result
+    }
+
+    async fn admin(&self) -> Result<Arc<AdminClient>, KafkaError> {
+        let mut admin = self.admin.lock().await;
+        if let Some(admin) = admin.as_ref() {
+            return Ok(admin.clone());
+        }
+        let kafka = krafka::Kafka::builder(self.bootstrap.to_string())
+            .client_id("practice-operator")
+            .connect_timeout(DEADLINE / 2)
+            .request_timeout(DEADLINE / 2)
+            .max_response_size(LARGEST_RESPONSE)
+            .allow_auto_create_topics(false)
+            .connect()
+            .await?;
+        let connected = Arc::new(kafka.admin().default_api_timeout(DEADLINE / 2));
+        *admin = Some(connected.clone());
+        Ok(connected)
+    }
+}
+
+/// The only answer to a question about one thing.
+fn one<K, T>(answers: HashMap<K, Result<T, KrafkaError>>) -> Result<T, KrafkaError> {
+    answers.into_values().next().unwrap_or_else(|| Err(KrafkaError::timeout("the broker left out what was asked for")))
+}
+
+async fn observe_groups(admin: &AdminClient, groups: &[String]) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
+    let committed = futures::future::join_all(groups.iter().map(async |group| {
+        let options = krafka::admin::ListConsumerGroupOffsetsOptions::default();
+        let answer = admin.list_consumer_group_offsets(group.clone(), options).await;
+        (group.clone(), answer.ok().and_then(commits))
+    }));
+    let options = krafka::admin::DescribeConsumerGroupsOptions::default();
+    let (described, committed) = futures::join!(admin.describe_consumer_groups(groups, options), committed);
+    let mut described = described?;
+    Ok(committed
+        .into_iter()
+        .map(|(group, committed)| {
+            let mut seen = match described.remove(&group) {
+                Some(Ok(description)) => group_seen(description),
+                Some(Err(KrafkaError::Broker { code: ErrorCode::GroupIdNotFound, .. })) => {
+                    GroupSeen { state: GroupState::Absent, ..GroupSeen::default() }
+                }
+                Some(Err(_)) | None => GroupSeen::default(),
+            };
+            seen.committed = match committed {
+                None if seen.state == GroupState::Absent => Some(BTreeMap::new()),
+                committed => committed,
+            };
+            (group, seen)
+        })
+        .collect())
+}
+
+/// `None` when a partition's offset could not be read: half the truth would look like no commit.
+fn commits(
+    offsets: HashMap<TopicPartition, Result<krafka::admin::GroupOffset, KrafkaError>>,
+) -> Option<BTreeMap<Partition, Committed>> {
+    let mut commits = BTreeMap::new();
+    for (partition, offset) in offsets {
+        let offset = offset.ok()?;
+        if let Some(committed) = offset.offset {
+            let metadata = offset.metadata.unwrap_or_default();
+            commits.insert((partition.topic, partition.partition), Committed { offset: committed, metadata });
+        }
+    }
+    Some(commits)
+}
+
+fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
+    let mut members: Vec<MemberSeen> = group
+        .members
+        .into_iter()
+        .map(|member| MemberSeen {
+            member_id: member.member_id,
+            client_id: member.client_id,
+            host: member.client_host,
+            partitions: member.assignment.map(|topics| {
+                let each = |topic: krafka::admin::TopicPartitionAssignment| {
+                    let name = topic.topic_name;
+                    topic.partitions.into_iter().map(move |partition| (name.clone(), partition))
+                };
+                let mut partitions: Vec<Partition> = topics.into_iter().flat_map(each).collect();
+                partitions.sort_unstable();
+                partitions
+            }),
+        })
+        .collect();
+    members.sort_unstable_by(|a, b| a.member_id.cmp(&b.member_id));
+    let state = GroupState::parse(&group.state);
+    GroupSeen {
+        protocol: match group.group_type {
+            _ if state == GroupState::Absent => None,
+            GroupType::Classic => Some(Protocol::Classic),
+            GroupType::Consumer => Some(Protocol::Consumer),
+            _ => None,
+        },
+        state,
+        epoch: group.group_epoch.map(i64::from),
+        assignor: group.assignor.filter(|assignor| !assignor.is_empty()),
+        members,
+        committed: None,
+    }
+}
+
+/// Adds the logs' bounds to what the topics are.
+async fn bounds(
+    admin: &AdminClient,
+    described: HashMap<String, Result<TopicDescription, KrafkaError>>,
+) -> Result<BTreeMap<String, TopicSeen>, KafkaError> {
+    let partitions: Vec<TopicPartition> = described
+        .iter()
+        .filter_map(|(name, topic)| topic.as_ref().ok().map(|topic| (name, topic)))
+        .flat_map(|(name, topic)| topic.partitions.iter().map(|p| TopicPartition::new(name.clone(), p.partition)))
+        .collect();
+    let ask = |spec: OffsetSpec| {
+        let specs = partitions.iter().cloned().map(move |partition| (partition, spec));
+        admin.list_offsets(specs, krafka::admin::ListOffsetsOptions::default())
+    };
+    let (starts, ends) = if partitions.is_empty() {
+        (HashMap::new(), HashMap::new())
+    } else {
+        futures::try_join!(ask(OffsetSpec::Earliest), ask(OffsetSpec::Latest))?
+    };
+    let bound = |name: &str, partition: i32| {
+        let key = TopicPartition::new(name, partition);
+        let start = starts.get(&key)?.as_ref().ok()?.offset;
+        let end = ends.get(&key)?.as_ref().ok()?.offset;
+        Some(Bounds { start, end })
+    };
+    let mut topics = BTreeMap::new();
+    for (name, topic) in described {
+        let seen = match topic {
+            Ok(topic) => TopicSeen::Present(TopicFacts {
+                id: hex(topic.topic_id),
+                replication_factor: topic
+                    .partitions
+                    .iter()
+                    .map(|partition| i32::try_from(partition.replicas.len()).unwrap_or(i32::MAX))
+                    .min()
+                    .unwrap_or_default(),
+                partitions: topic.partitions.iter().map(|partition| bound(&name, partition.partition)).collect(),
+            }),
+            Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => TopicSeen::Missing,
+            Err(error) => {
+                let error = KafkaError::from(error);
+                if error.is_outage() {
+                    return Err(error);
+                }
+                TopicSeen::Unknown(Arc::new(error))
+            }
+        };
+        topics.insert(name, seen);
+    }
+    Ok(topics)
+}
+
+impl From<KrafkaError> for KafkaError {
+    fn from(error: KrafkaError) -> Self {
+        use std::io::ErrorKind;
+        match error {
+            KrafkaError::Network(io) => match io.kind() {
+                ErrorKind::ConnectionRefused => Self::Refused,
+                ErrorKind::TimedOut => Self::TimedOut,
+                _ => Self::Unreachable,
+            },
+            KrafkaError::Timeout { .. } => Self::TimedOut,
+            KrafkaError::Auth { .. } => Self::Authentication,
+            KrafkaError::Broker { code, message } => Self::Answered { code: format!("{code:?}"), message },
+            KrafkaError::Config { message } => Self::Answered { code: "InvalidRequest".into(), message },
+            KrafkaError::Protocol { message, .. } => Self::Protocol(message.chars().take(200).collect()),
+            _ => Self::Unreachable,
+        }
+    }
+}
+
+fn hex(id: [u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(id))
+}

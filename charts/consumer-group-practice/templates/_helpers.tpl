@@ -12,7 +12,7 @@ app.kubernetes.io/component: operator
 
 {{- define "cgp.labels" -}}
 {{ include "cgp.selector" . }}
-app.kubernetes.io/part-of: kafka-practice
+app.kubernetes.io/part-of: consumer-group-practice
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}

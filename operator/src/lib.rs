@@ -1,7 +1,43 @@
-//! The operator.
-pub mod apply;
-pub mod error;
-pub mod live;
-mod names;
-pub mod objects;
+//! The operator: one manifest made real on Kubernetes and Kafka. The path of data, a file a step:
+//! `plan` -> `prepare` -> `objects` -> `apply` -> `observe` -> `status` -> `publish`, strung together in `reconcile`.
+//! `plan`, `objects`, `status` and `story` are pure; only `apply`, `publish` and `finalize` write to Kubernetes, only
+//! `prepare` and `finalize` to Kafka.
+
+pub mod reconcile;
+
 pub mod plan;
+pub mod prepare;
+
+pub mod objects;
+
+pub mod apply;
+pub mod observe;
+pub mod status;
+
+pub mod publish;
+pub mod story;
+
+mod conditions;
+mod context;
+mod controller;
+pub mod error;
+mod finalize;
+pub mod http;
+pub mod live;
+pub mod metrics;
+mod names;
+pub mod reader;
+
+use std::net::SocketAddr;
+
+pub use context::Context;
+pub use controller::run;
+
+/// What the operator is started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For practices.
+    pub defaults: plan::Defaults,
+    /// Where the operator's own HTTP is served.
+    pub listen: SocketAddr,
+}

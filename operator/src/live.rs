@@ -66,8 +66,10 @@ pub(crate) async fn live(client: &Client, plan: &Plan) -> Result<Live, Error> {
         }
     });
     let pods: Api<Pod> = Api::namespaced(client.clone(), &plan.namespace);
+    // an evicted pod stays as a record for a long time; it holds no member of a group
+    let running = params.clone().fields("status.phase!=Failed,status.phase!=Succeeded");
     let (objects, pods) =
-        tokio::try_join!(futures::future::try_join_all(lists), within("list pods", pods.list_metadata(&params)))
+        tokio::try_join!(futures::future::try_join_all(lists), within("list pods", pods.list_metadata(&running)))
             .map_err(Error::Apply)?;
     Ok(Live { objects: objects.into_iter().flatten().collect(), pods: pods.items.iter().map(pod).collect() })
 }

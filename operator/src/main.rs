@@ -1,2 +1,70 @@
-//! operator
-fn main() {}
+//! `practice-operator run` watches practices; `practice-operator crd` prints their definition. Reads arguments,
+//! environment and signals; everything else is in the library.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use practice_operator::{Settings, plan::Defaults};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Parser)]
+#[command(version, about = "Kafka consumer groups as Kubernetes objects")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watches every ConsumerGroupPractice and makes it real.
+    Run {
+        /// The Kafka of practices that name none: host:port, or several separated by commas.
+        #[arg(long, env = "BOOTSTRAP_SERVERS", value_parser = practice_contract::parse_servers)]
+        bootstrap_servers: Option<String>,
+        /// Image of the workers.
+        #[arg(long, env = "WORKER_IMAGE", default_value = concat!("kafka-practice.dev/worker:", env!("CARGO_PKG_VERSION")))]
+        worker_image: String,
+        /// Image of the producers.
+        #[arg(long, env = "PRODUCER_IMAGE", default_value = concat!("kafka-practice.dev/producer:", env!("CARGO_PKG_VERSION")))]
+        producer_image: String,
+        /// Where /livez, /readyz and /metrics are served.
+        #[arg(long, env = "LISTEN", default_value = "0.0.0.0:9090")]
+        listen: SocketAddr,
+    },
+    /// Prints the CustomResourceDefinition as YAML.
+    Crd,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Crd => print!("{}", practice_api::crd_yaml()),
+        Command::Run { bootstrap_servers, worker_image, producer_image, listen } => {
+            let defaults = Defaults { bootstrap_servers, worker_image, producer_image };
+            run(Settings { defaults, listen })?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::main]
+async fn run(settings: Settings) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,kube=warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let client = kube::Client::try_default().await.context("no Kubernetes: set KUBECONFIG, or run in a pod")?;
+    let listener = tokio::net::TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("LISTEN is `{}`: choose an address and a port that are free", settings.listen))?;
+    let shutdown = CancellationToken::new();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            shutdown.cancel();
+        }
+    });
+    practice_operator::run(client, settings.defaults, listener, shutdown).await;
+    Ok(())
+}

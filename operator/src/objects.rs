@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use practice_contract::{PRODUCER_PORT, WORKER_PORT, WorkerSettings};
 use serde_json::{Map, Value, json};
 
-use crate::plan::{GroupPlan, Plan, ProducerPlan, RowPlan};
+use crate::{
+    live::Live,
+    plan::{GroupPlan, Plan, ProducerPlan, RowPlan},
+    prepare::Unclaimed,
+};
 
 /// Label: the practice that an object belongs to.
 pub const PRACTICE: &str = "kafka-practice.dev/practice";
@@ -65,6 +69,23 @@ pub enum Hold {
     Unclaimed,
     /// Members that speak another protocol or assignor have to go first.
     Switching,
+}
+
+/// Which groups are held at 0 consumers, and why; by group id.
+pub fn holds(plan: &Plan, unclaimed: &BTreeMap<String, Unclaimed>, live: &Live) -> BTreeMap<String, Hold> {
+    let hold = |group: &GroupPlan| {
+        let speaks = group.speaks();
+        let others = live.pods.iter().any(|pod| {
+            pod.group.as_ref() == Some(&group.id) && pod.speaks.as_ref().is_some_and(|theirs| *theirs != speaks)
+        });
+        match () {
+            () if group.stopped => Some(Hold::Stopped),
+            () if unclaimed.contains_key(&group.id) => Some(Hold::Unclaimed),
+            () if others => Some(Hold::Switching),
+            () => None,
+        }
+    };
+    plan.groups.iter().filter_map(|group| Some((group.id.clone(), hold(group)?))).collect()
 }
 
 /// Renders everything that a practice consists of. `holds` and `live` are by group id and by Deployment name.

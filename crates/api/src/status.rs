@@ -43,14 +43,17 @@ pub struct PracticeStatus {
 pub struct Summary {
     /// Topics of the spec.
     pub topics: i32,
-    /// Partitions that these topics have in Kafka.
-    pub partitions: i32,
+    /// Partitions that these topics have in Kafka; absent while unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i32>,
     /// Groups of the spec.
     pub groups: i32,
-    /// Members of these groups.
-    pub consumers: i32,
-    /// Members without a partition.
-    pub idle: i32,
+    /// Members of these groups; absent while unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumers: Option<i32>,
+    /// Members without a partition; absent while unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<i32>,
     /// Messages not yet consumed; absent while a part of it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<i64>,
@@ -100,8 +103,9 @@ pub struct GroupStatus {
     pub replicas: i32,
     /// Consumers that are ready.
     pub ready_replicas: i32,
-    /// Members without a partition while the group is stable.
-    pub idle: i32,
+    /// Members without a partition while the group is stable; absent while unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<i32>,
     /// Messages not yet consumed; null while a part of it is unknown.
     pub lag: Option<i64>,
     /// The group's members.

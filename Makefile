@@ -1,0 +1,27 @@
+# Every target has a line of doc: `make help` prints them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help test e2e images node node-down crd
+
+help: ## Prints this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
+
+test: ## Everything that has to be true: format, lints, docs, unit and integration tests, chart, the short end-to-end run
+	@.ci/test
+
+e2e: ## The tests, then the long scenarios on the node, and the table of figures
+	@.ci/test long
+
+images: ## Builds the images of operator, worker and producer, and loads them into the node (or kind) that is up
+	@deploy/images/build.sh
+
+node: ## Brings up a Kubernetes node and Kafka without Docker; use it as eval "$$(make -s node)"; KAFKA_BROKERS=3 for three brokers
+	@deploy/node/setup.sh all >&2
+	@deploy/node/node.sh up
+
+node-down: ## Ends the node and leaves nothing behind
+	@deploy/node/node.sh down
+
+crd: ## Writes the chart's CRD from the code
+	@cargo run --quiet --package practice-operator -- crd >charts/consumer-group-practice/files/crd.yaml

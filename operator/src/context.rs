@@ -1,0 +1,115 @@
+//! What every reconcile shares: the client, the readers, and the little that has to be remembered between two reconciles
+//! of one practice. Losing it (a restart) costs at most one write of status.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use jiff::Timestamp;
+use kube::{
+    Client, ResourceExt,
+    core::DeserializeGuard,
+    runtime::{events::Recorder, reflector::Store},
+};
+use practice_api::ConsumerGroupPractice;
+
+use crate::{
+    metrics::Metrics,
+    plan::Defaults,
+    reader::{Key, Readers},
+};
+
+/// Shared by all reconciles.
+pub struct Context {
+    /// Kubernetes.
+    pub client: Client,
+    /// What the operator was started with.
+    pub defaults: Defaults,
+    /// Kafka.
+    pub readers: Readers,
+    /// Events.
+    pub recorder: Recorder,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Every practice, to tell who was first.
+    pub practices: Store<DeserializeGuard<ConsumerGroupPractice>>,
+    /// What has to be remembered, by practice.
+    pub(crate) memories: Mutex<HashMap<Key, Memory>>,
+}
+
+/// What is remembered of one practice.
+#[derive(Default)]
+pub(crate) struct Memory {
+    written: Option<Instant>,
+    /// Since when a member has had no partition, by group and member id.
+    pub(crate) idle_since: BTreeMap<(String, String), Timestamp>,
+    backoff: Option<ExponentialBackoff>,
+}
+
+impl Context {
+    /// Now; a parameter of everything that is pure.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// Time since status was last written; long ago when it never was.
+    pub fn since_written(&self, practice: &ConsumerGroupPractice) -> Duration {
+        let memories = self.memories();
+        let written = memories.get(&key(practice)).and_then(|memory| memory.written);
+        written.map_or(Duration::MAX, |written| written.elapsed())
+    }
+
+    /// Status was written just now.
+    pub fn written(&self, practice: &ConsumerGroupPractice) {
+        self.memories().entry(key(practice)).or_default().written = Some(Instant::now());
+    }
+
+    /// How long to wait after a failure: from 0.5 s, doubled each time, jittered, at most 30 s.
+    pub fn pause(&self, key: Key) -> Duration {
+        let mut memories = self.memories();
+        let backoff = memories.entry(key).or_default().backoff.get_or_insert_with(|| {
+            ExponentialBuilder::default()
+                .with_min_delay(Duration::from_millis(500))
+                .with_max_delay(LONGEST_PAUSE / 2) // jitter adds up to as much again
+                .with_jitter()
+                .without_max_times()
+                .build()
+        });
+        backoff.next().unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
+    }
+
+    /// A reconcile succeeded: the next failure starts from the shortest pause again.
+    pub fn succeeded(&self, key: &Key) {
+        if let Some(memory) = self.memories().get_mut(key) {
+            memory.backoff = None;
+        }
+    }
+
+    /// The practice is gone.
+    pub fn forget(&self, key: &Key) {
+        self.memories().remove(key);
+        self.readers.forget(key, None);
+    }
+
+    /// Every practice that can be read, as it was last seen.
+    pub fn others(&self, than: &str) -> Vec<Arc<DeserializeGuard<ConsumerGroupPractice>>> {
+        let mut others = self.practices.state();
+        others.retain(|practice| practice.0.as_ref().is_ok_and(|p| p.metadata.uid.as_deref() != Some(than)));
+        others
+    }
+
+    pub(crate) fn memories(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Namespace and name.
+pub(crate) fn key(practice: &ConsumerGroupPractice) -> Key {
+    (practice.namespace().unwrap_or_default(), practice.name_any())
+}

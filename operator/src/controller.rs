@@ -1,0 +1,139 @@
+//! Which events make which practice be reconciled, how many at a time, and what happens when one fails. In: a client, the
+//! operator's settings, a listener. Out: nothing; it runs until it is told to stop. No decision about a practice is made here.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, policy::v1::PodDisruptionBudget};
+use kube::{
+    Api, Client,
+    core::DeserializeGuard,
+    runtime::{
+        Controller,
+        controller::{self, Action},
+        events::{Recorder, Reporter},
+        reflector::ObjectRef,
+        watcher,
+    },
+};
+use practice_api::ConsumerGroupPractice;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::{
+    Context,
+    error::Error,
+    http::{self, Readiness},
+    metrics::Metrics,
+    objects::PART_OF,
+    plan::Defaults,
+    reader::{Key, Readers},
+    reconcile::reconcile,
+};
+
+/// A practice, or one that cannot be decoded: it must not blind us to the others.
+type Guarded = DeserializeGuard<ConsumerGroupPractice>;
+
+/// A watch ends after this many seconds and is begun anew: so a dead one is noticed.
+const WATCH: u32 = 25;
+/// Reconciles that run at the same time.
+const CONCURRENCY: u16 = 16;
+/// Events within this time become one reconcile.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// Watches every practice, and serves `/livez`, `/readyz` and `/metrics` on `listener`, until `shutdown`.
+pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shutdown: CancellationToken) {
+    let (nudge, nudged) = tokio::sync::mpsc::unbounded_channel();
+    let (metrics, readiness) = (Metrics::default(), Readiness::default());
+    let ours = || watcher::Config::default().timeout(WATCH).labels(&format!("app.kubernetes.io/part-of={PART_OF}"));
+    let practices = watcher::Config::default().timeout(WATCH);
+    let controller = Controller::new(Api::<Guarded>::all(client.clone()), practices)
+        .owns(Api::<Deployment>::all(client.clone()), ours())
+        .owns(Api::<Service>::all(client.clone()), ours())
+        .owns(Api::<PodDisruptionBudget>::all(client.clone()), ours())
+        .reconcile_on(
+            UnboundedReceiverStream::new(nudged)
+                .map(|(namespace, name): Key| ObjectRef::<Guarded>::new(&name).within(&namespace)),
+        )
+        .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
+        .graceful_shutdown_on(shutdown.clone().cancelled_owned());
+    let store = controller.store();
+    tokio::spawn({
+        let (store, readiness) = (store.clone(), readiness.clone());
+        async move {
+            if store.wait_until_ready().await.is_ok() {
+                readiness.set();
+            }
+        }
+    });
+    let context = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), Reporter { controller: "practice-operator".into(), instance: None }),
+        client,
+        defaults,
+        readers: Readers::new(nudge),
+        metrics: metrics.clone(),
+        practices: store,
+        memories: std::sync::Mutex::default(),
+    });
+    let serving = practice_serve::serve(listener, http::app(metrics, readiness), shutdown.clone());
+    let reconciling = controller.run(guarded, pause, context.clone()).for_each(|result| {
+        finished(&context, result);
+        std::future::ready(())
+    });
+    tokio::join!(serving, reconciling);
+}
+
+/// Reconciles one practice; a panic in it is an error of this one alone.
+async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    let practice = match &practice.0 {
+        Ok(practice) => Arc::new(practice.clone()),
+        Err(invalid) => {
+            let name = invalid.metadata.name.as_deref().unwrap_or_default();
+            let namespace = invalid.metadata.namespace.as_deref().unwrap_or_default();
+            tracing::error!(
+                namespace,
+                name,
+                error = invalid.error,
+                "this practice cannot be decoded and is left alone"
+            );
+            return Ok(Action::await_change());
+        }
+    };
+    let key = crate::context::key(&practice);
+    let span = tracing::info_span!("reconcile", namespace = key.0, name = key.1);
+    let begun = std::time::Instant::now();
+    context.metrics.practices(context.practices.len());
+    let result = AssertUnwindSafe(reconcile(practice, context.clone()).instrument(span)).catch_unwind().await;
+    let result = result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Error::Panic(text.unwrap_or_else(|| "without a message".to_owned())))
+    });
+    context.metrics.reconciled(begun.elapsed(), result.as_ref().err().map(Error::step));
+    if result.is_ok() {
+        context.succeeded(&key);
+    }
+    result
+}
+
+fn pause(practice: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+    use kube::ResourceExt;
+    let key = (practice.namespace().unwrap_or_default(), practice.name_any());
+    let pause = context.pause(key.clone());
+    tracing::warn!(namespace = key.0, name = key.1, %error, again_in = ?pause, "reconcile failed");
+    Action::requeue(pause)
+}
+
+type Finished<E> = Result<(ObjectRef<Guarded>, Action), controller::Error<Error, E>>;
+
+fn finished<E: std::error::Error + 'static>(context: &Context, result: Finished<E>) {
+    match result {
+        Err(controller::Error::ObjectNotFound(gone)) => {
+            context.forget(&(gone.namespace.unwrap_or_default(), gone.name));
+        }
+        Err(controller::Error::QueueError(error)) => tracing::warn!(%error, "watch interrupted, it is begun anew"),
+        Err(controller::Error::ReconcilerFailed(..) | controller::Error::RunnerError(_)) | Ok(_) => {}
+    }
+}

@@ -1,0 +1,80 @@
+//! In: a plan and what was prepared. Out: what Kafka says now, and who has been idle for long enough to be called so.
+//! Reads only.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use practice_groups::{GroupState, KafkaError, Snapshot};
+
+use crate::{Context, plan::Plan, prepare::Prepared, reader::Look};
+
+/// How long a member has to be without a partition, in a stable group, before it is called idle.
+pub const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(5);
+
+/// What Kafka says about a practice.
+#[derive(Debug)]
+pub struct Observed {
+    /// Topics and groups, or why nothing is known of them.
+    pub look: Look,
+    /// Idle members, by group and member id.
+    pub idle: BTreeSet<(String, String)>,
+    /// When somebody may become idle: to be looked at again.
+    pub again: Option<Duration>,
+}
+
+/// Looks at Kafka, afresh if it was changed.
+pub async fn observe(plan: &Plan, prepared: &Prepared, context: &Context) -> Observed {
+    let look = match &prepared.look {
+        Some(look) if !prepared.changed() => look.clone(),
+        _ => context.readers.reader(&plan.bootstrap).fresh().await,
+    };
+    let now = context.now();
+    let mut memories = context.memories();
+    let since = &mut memories.entry((plan.namespace.clone(), plan.name.clone())).or_default().idle_since;
+    *since = look.as_ref().map(|snapshot| waiting(plan, snapshot, since, now)).unwrap_or_default();
+    let (idle, soon): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        since.clone().into_iter().partition(|(_, since)| now.duration_since(*since) >= IDLE_AFTER);
+    let left = soon.values().map(|since| IDLE_AFTER - now.duration_since(*since)).min();
+    Observed {
+        look,
+        idle: idle.into_keys().collect(),
+        again: left.and_then(|left| Duration::try_from(left).ok()).map(|left| left + Duration::from_millis(100)),
+    }
+}
+
+/// Members without a partition in stable groups, each with the time since when.
+fn waiting(
+    plan: &Plan,
+    snapshot: &Arc<Snapshot>,
+    since: &BTreeMap<(String, String), Timestamp>,
+    now: Timestamp,
+) -> BTreeMap<(String, String), Timestamp> {
+    let mut waiting = BTreeMap::new();
+    for group in &plan.groups {
+        let Some(seen) = snapshot.groups.get(&group.id).filter(|seen| seen.state == GroupState::Stable) else {
+            continue;
+        };
+        for member in seen.members.iter().filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty)) {
+            let key = (group.id.clone(), member.member_id.clone());
+            let since = since.get(&key).copied().unwrap_or(now);
+            waiting.insert(key, since);
+        }
+    }
+    waiting
+}
+
+impl Observed {
+    /// The look, if there is one.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.look.as_ref().ok().map(Arc::as_ref)
+    }
+
+    /// Why there is none.
+    pub fn outage(&self) -> Option<&KafkaError> {
+        self.look.as_ref().err().map(Arc::as_ref)
+    }
+}

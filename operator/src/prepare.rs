@@ -1,0 +1,317 @@
+//! The Kafka side before anything runs: topics exist and have grown, group ids are claimed. In: a plan, and the latest
+//! look at Kafka. Out: what stands and what was done, as a value: a Kafka that is down or says no stops nobody here.
+//! Deliberately absent: anything that would change a topic or a group that is not this practice's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use practice_api::{PracticeStatus, Topic};
+use practice_contract::commit_metadata;
+use practice_groups::{GroupSeen, GroupState, Kafka, KafkaError, Made, TopicSeen};
+
+use crate::{
+    Context,
+    live::Live,
+    plan::{GroupPlan, Plan},
+    reader::{Interest, Look},
+};
+
+/// What stands on the Kafka side.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    /// The look that was decided on; `None`: there was no plan.
+    pub look: Option<Look>,
+    /// Topics that Kafka refused to make as they should be, or whose configuration is another; why.
+    pub refused: BTreeMap<String, Refusal>,
+    /// Topics created just now.
+    pub created: BTreeSet<String>,
+    /// Groups whose consumers may not start, and why.
+    pub unclaimed: BTreeMap<String, Unclaimed>,
+    /// What was done.
+    pub deeds: Vec<Deed>,
+}
+
+/// Why a topic is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It exists and is not what the manifest describes.
+    Conflict(String),
+    /// Kafka would not make it.
+    Refused(String),
+}
+
+/// Why a group's consumers may not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unclaimed {
+    /// The group id is somebody else's.
+    Conflict(String),
+    /// Kafka could not be asked.
+    Unknown,
+}
+
+/// Something done in Kafka, or decided about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// A topic was made.
+    Created {
+        /// Its name.
+        topic: String,
+        /// Its partitions.
+        partitions: i32,
+    },
+    /// A topic was given more partitions.
+    Grown {
+        /// Its name.
+        topic: String,
+        /// Partitions before.
+        from: i32,
+        /// Partitions now.
+        to: i32,
+    },
+    /// A group id was found to be free, or this practice's.
+    Claimed {
+        /// The group id.
+        group: String,
+    },
+}
+
+impl Prepared {
+    /// Whether Kafka was changed, so that the look is no longer true.
+    pub fn changed(&self) -> bool {
+        self.deeds.iter().any(|deed| !matches!(deed, Deed::Claimed { .. }))
+    }
+}
+
+/// Makes topics as the plan wants them and claims group ids.
+pub async fn prepare(plan: &Plan, live: &Live, context: &Context, before: Option<&PracticeStatus>) -> Prepared {
+    let key = (plan.namespace.clone(), plan.name.clone());
+    context.readers.forget(&key, Some(&plan.bootstrap));
+    let reader = context.readers.reader(&plan.bootstrap);
+    let look = reader.look(&key, &interest(plan)).await;
+    let mut prepared = Prepared { look: Some(look.clone()), ..Prepared::default() };
+    // a claim holds for the Kafka it was made on
+    let before = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
+    for topic in &plan.topics {
+        let seen = look.as_ref().ok().and_then(|snapshot| snapshot.topics.get(&topic.name));
+        prepare_topic(reader.kafka(), topic, seen, is_settled(before, plan, topic), &mut prepared).await;
+    }
+    for group in &plan.groups {
+        if before.is_some_and(|before| before.groups.iter().any(|status| status.name == group.id && status.claimed)) {
+            continue;
+        }
+        let seen = look.as_ref().ok().and_then(|snapshot| snapshot.groups.get(&group.id));
+        let claim = match elder(plan, group, context) {
+            Some(elder) => Err(Unclaimed::Conflict(format!(
+                "group id {} belongs to the older practice {elder}: choose another name",
+                group.id
+            ))),
+            None => claim(plan, group, seen, live),
+        };
+        match claim {
+            Ok(()) => prepared.deeds.push(Deed::Claimed { group: group.id.clone() }),
+            Err(why) => drop(prepared.unclaimed.insert(group.id.clone(), why)),
+        }
+    }
+    prepared
+}
+
+/// What a practice wants to see of its Kafka.
+pub fn interest(plan: &Plan) -> Interest {
+    Interest {
+        topics: plan.topics.iter().map(|topic| topic.name.clone()).collect(),
+        groups: plan.groups.iter().map(|group| group.id.clone()).collect(),
+    }
+}
+
+/// What is to be done about a topic.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TopicStep {
+    /// Nothing: it is as wanted, or larger.
+    Ready,
+    /// It is to be made.
+    Create,
+    /// It has so many partitions, too few.
+    Grow(i32),
+    /// It is not ours to make or not what the manifest describes.
+    Conflict(String),
+    /// Nothing is known of it.
+    Unknown(String),
+}
+
+/// Decides about a topic. A topic that is there is used with as many partitions as it has, never with fewer copies or more.
+pub fn topic_step(topic: &Topic, seen: Option<&TopicSeen>) -> TopicStep {
+    let name = &topic.name;
+    match seen {
+        None => TopicStep::Unknown(format!("topic {name} has not been looked at yet")),
+        Some(TopicSeen::Unknown(error)) => TopicStep::Unknown(format!("topic {name}: {error}")),
+        Some(TopicSeen::Missing) if topic.managed => TopicStep::Create,
+        Some(TopicSeen::Missing) => TopicStep::Conflict(format!(
+            "topic {name} does not exist and managed is false: create it, or set managed to true"
+        )),
+        Some(TopicSeen::Present(_)) if !topic.managed => TopicStep::Ready,
+        Some(TopicSeen::Present(facts)) if facts.replication_factor != topic.replication_factor => {
+            TopicStep::Conflict(format!(
+                "topic {name} exists with replicationFactor {}, the manifest says {}: write {0} there, set managed to false, or use another name",
+                facts.replication_factor, topic.replication_factor
+            ))
+        }
+        Some(TopicSeen::Present(facts)) => match i32::try_from(facts.partitions.len()).unwrap_or(i32::MAX) {
+            there if there < topic.partitions => TopicStep::Grow(there),
+            _ => TopicStep::Ready,
+        },
+    }
+}
+
+/// Whether this very manifest was found right before: then a topic's configuration is not asked for again.
+fn is_settled(before: Option<&PracticeStatus>, plan: &Plan, topic: &Topic) -> bool {
+    before.is_some_and(|before| {
+        before.observed_generation == plan.generation
+            && before.topics.iter().any(|status| status.name == topic.name && status.ready)
+    })
+}
+
+async fn prepare_topic(kafka: &Kafka, topic: &Topic, seen: Option<&TopicSeen>, settled: bool, prepared: &mut Prepared) {
+    let name = &topic.name;
+    let done = match topic_step(topic, seen) {
+        TopicStep::Create => {
+            let made = kafka.create_topic(name, topic.partitions, topic.replication_factor, &topic.config).await;
+            made.map(|made| match made {
+                Made::Created => {
+                    prepared.created.insert(name.clone());
+                    prepared.deeds.push(Deed::Created { topic: name.clone(), partitions: topic.partitions });
+                }
+                Made::AlreadyThere => {} // the next look shows what it is
+            })
+        }
+        TopicStep::Grow(from) => kafka.grow_topic(name, topic.partitions).await.map(|()| {
+            prepared.deeds.push(Deed::Grown { topic: name.clone(), from, to: topic.partitions });
+        }),
+        TopicStep::Ready if topic.managed && !topic.config.is_empty() && !settled => {
+            kafka.topic_config(name).await.map(|set| {
+                if let Some((key, wanted)) = topic.config.iter().find(|(key, wanted)| set.get(*key) != Some(*wanted)) {
+                    let there = set.get(key).map_or("its default".to_owned(), |value| format!("`{value}`"));
+                    let why = format!(
+                        "topic {name} exists with {key} at {there}, the manifest says `{wanted}`: make them agree, or set managed to false"
+                    );
+                    prepared.refused.insert(name.clone(), Refusal::Conflict(why));
+                }
+            })
+        }
+        TopicStep::Ready | TopicStep::Conflict(_) | TopicStep::Unknown(_) => Ok(()),
+    };
+    if let Err(error) = done {
+        prepared.refused.insert(name.clone(), Refusal::Refused(refusal(topic, &error)));
+    }
+}
+
+fn refusal(topic: &Topic, error: &KafkaError) -> String {
+    let name = &topic.name;
+    match error {
+        KafkaError::Answered { code, message } if code == "InvalidReplicationFactor" => format!(
+            "topic {name}: replicationFactor is {}, more than there are brokers ({message}): add brokers, or use a topic with a smaller one",
+            topic.replication_factor
+        ),
+        error => format!("topic {name}: {error}"),
+    }
+}
+
+/// Whether a group's consumers may start: nobody has used the group id, or only this practice.
+fn claim(plan: &Plan, group: &GroupPlan, seen: Option<&GroupSeen>, live: &Live) -> Result<(), Unclaimed> {
+    let Some(seen) = seen else { return Err(Unclaimed::Unknown) };
+    let Some(committed) = &seen.committed else { return Err(Unclaimed::Unknown) };
+    if seen.state == GroupState::Unknown {
+        return Err(Unclaimed::Unknown);
+    }
+    let conflict = |why: String| {
+        let fix = "choose another name, or stop the other application and delete the group's offsets";
+        Err(Unclaimed::Conflict(format!("group id {} is in use: {why}; {fix}", group.id)))
+    };
+    if let Some(stranger) = seen.members.iter().find(|member| !live.is_pod(&member.client_id)) {
+        return conflict(format!("its member {} on {} is not of this practice", stranger.client_id, stranger.host));
+    }
+    let ours = commit_metadata(&format!("{}/{}", plan.namespace, plan.name));
+    if let Some(((topic, partition), _)) = committed.iter().find(|(_, committed)| committed.metadata != ours) {
+        return conflict(format!("its committed offset of {topic}/{partition} is not this practice's"));
+    }
+    Ok(())
+}
+
+/// An older practice that names the same group id on the same Kafka: `namespace/name`.
+fn elder(plan: &Plan, group: &GroupPlan, context: &Context) -> Option<String> {
+    let others = context.others(&plan.uid);
+    let age = |practice: &practice_api::ConsumerGroupPractice| {
+        (practice.metadata.creation_timestamp.clone().map(|time| time.0), practice.metadata.uid.clone())
+    };
+    let ours = context.practices.state().iter().find_map(|practice| {
+        practice.0.as_ref().ok().filter(|p| p.metadata.uid.as_ref() == Some(&plan.uid)).map(age)
+    })?;
+    others.iter().filter_map(|other| other.0.as_ref().ok()).find_map(|other| {
+        let names_it = other.spec.groups.iter().any(|named| named.name == group.id);
+        let elder = names_it && age(other) < ours;
+        let other = elder.then(|| crate::plan::plan(other, &context.defaults).ok()).flatten()?;
+        (other.bootstrap == plan.bootstrap).then(|| format!("{}/{}", other.namespace, other.name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use practice_groups::{Bounds, Committed, MemberSeen, TopicFacts};
+
+    use super::*;
+    use crate::{live::LivePod, status::tests::plan_of};
+
+    fn present(partitions: usize, replication_factor: i32) -> TopicSeen {
+        let bounds = Some(Bounds { start: 0, end: 0 });
+        TopicSeen::Present(TopicFacts { id: "a".into(), replication_factor, partitions: vec![bounds; partitions] })
+    }
+
+    #[test]
+    fn a_topic_is_made_grown_used_or_left_alone() {
+        let plan =
+            plan_of(serde_json::json!({"topics": [{"name": "t", "partitions": 3}, {"name": "u", "managed": false}]}));
+        let (t, u) = (&plan.topics[0], &plan.topics[1]);
+        assert_eq!(topic_step(t, Some(&TopicSeen::Missing)), TopicStep::Create);
+        assert_eq!(topic_step(t, Some(&present(1, 1))), TopicStep::Grow(1));
+        assert_eq!(topic_step(t, Some(&present(3, 1))), TopicStep::Ready);
+        assert_eq!(topic_step(t, Some(&present(9, 1))), TopicStep::Ready);
+        assert!(
+            matches!(topic_step(t, Some(&present(3, 2))), TopicStep::Conflict(why) if why.contains("replicationFactor 2"))
+        );
+        assert!(matches!(topic_step(t, None), TopicStep::Unknown(_)));
+        assert_eq!(topic_step(u, Some(&present(9, 3))), TopicStep::Ready);
+        assert!(
+            matches!(topic_step(u, Some(&TopicSeen::Missing)), TopicStep::Conflict(why) if why.contains("managed"))
+        );
+    }
+
+    #[test]
+    fn a_group_id_is_claimed_only_where_nobody_else_uses_it() {
+        let plan = plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
+        let group = &plan.groups[0];
+        let pods = vec![LivePod { name: "p-g-1".into(), speaks: None, group: Some("g".into()) }];
+        let live = Live { pods, ..Live::default() };
+        let member = |client_id: &str| MemberSeen {
+            member_id: "m".into(),
+            client_id: client_id.into(),
+            host: "/1.2.3.4".into(),
+            partitions: None,
+        };
+        let commit = |metadata: &str| {
+            Some(BTreeMap::from([(("t".to_owned(), 0), Committed { offset: 1, metadata: metadata.into() })]))
+        };
+        let seen = |state, members, committed| GroupSeen { state, members, committed, ..GroupSeen::default() };
+        let ours = "kafka-practice:n/p";
+        let claims = |seen: &GroupSeen| claim(&plan, group, Some(seen), &live);
+        assert_eq!(claims(&seen(GroupState::Absent, vec![], Some(BTreeMap::new()))), Ok(()));
+        assert_eq!(claims(&seen(GroupState::Empty, vec![], commit(ours))), Ok(()));
+        assert_eq!(claims(&seen(GroupState::Stable, vec![member("p-g-1")], commit(ours))), Ok(()));
+        assert_eq!(claims(&seen(GroupState::Empty, vec![], None)), Err(Unclaimed::Unknown));
+        assert_eq!(claims(&GroupSeen::default()), Err(Unclaimed::Unknown));
+        for foreign in [
+            seen(GroupState::Stable, vec![member("other")], commit(ours)),
+            seen(GroupState::Empty, vec![], commit("")),
+            seen(GroupState::Empty, vec![], commit("kafka-practice:n/p2")),
+        ] {
+            assert!(matches!(claims(&foreign), Err(Unclaimed::Conflict(_))), "{foreign:?}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! One practice, from what is wanted to what is said about it: the steps in their order, and when to look again.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::runtime::controller::Action;
+use practice_api::{ConsumerGroupPractice, PracticeStatus};
+
+use crate::{
+    apply::{Running, apply},
+    context::Context,
+    error::Error,
+    finalize::finalize,
+    live::live,
+    objects::{holds, objects},
+    observe::observe,
+    plan::plan,
+    prepare::{Prepared, prepare},
+    publish::{Published, publish, tell},
+    status::status,
+    story::{find, story},
+};
+
+/// How soon to look again while something is on its way that no watch reports.
+const SOON: Duration = Duration::from_secs(1);
+/// How long to be content with watches when nothing is on its way.
+const LATE: Duration = Duration::from_mins(5);
+
+/// Brings one practice a step closer to its manifest and says where it stands.
+///
+/// # Errors
+/// Kubernetes refused or did not answer. A bad spec and a Kafka that is down are no errors: status says so.
+pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Context>) -> Result<Action, Error> {
+    if let Some(end) = finalize(&practice, &context).await? {
+        return Ok(end);
+    }
+    let before = practice.status.as_ref();
+    let plan = plan(&practice, &context.defaults);
+    let (mut prepared, mut running, mut seen) = (Prepared::default(), Running::default(), None);
+    if let Ok(plan) = &plan {
+        let live = live(&context.client, plan).await?;
+        prepared = prepare(plan, &live, &context, before).await;
+        let objects = objects(plan, &holds(plan, &prepared.unclaimed, &live), &live.rows(plan));
+        running = apply(&context.client, plan, &objects, live).await?;
+        seen = Some(observe(plan, &prepared, &context).await);
+    }
+    let generation = practice.metadata.generation;
+    let after = status(plan.as_ref(), &prepared, &running, seen.as_ref(), before, generation, context.now());
+    let published = publish(&context.client, &practice, &after, context.since_written(&practice)).await?;
+    if published == Published::Written {
+        context.written(&practice);
+    }
+    tell(&context.recorder, &practice, &story(&prepared, &running, before, &after)).await;
+    context.metrics.wrote(running.changes.len());
+    Ok(again(&published, seen.and_then(|seen| seen.again), &after))
+}
+
+/// When to look again without being asked to.
+fn again(published: &Published, idle: Option<Duration>, status: &PracticeStatus) -> Action {
+    let moving = find(status, "Reconciling").is_some_and(|moving| moving.status == "True");
+    let numbers = match published {
+        Published::Later(pause) => Some(*pause),
+        Published::Unchanged | Published::Written => None,
+    };
+    let soonest = [moving.then_some(SOON), numbers, idle].into_iter().flatten().min();
+    Action::requeue(soonest.unwrap_or(LATE))
+}

@@ -1,0 +1,124 @@
+//! In: what was decided and done in one reconcile, status before and after. Out: one sentence per decision, as people read
+//! them in `kubectl describe` and `kubectl get events`. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use practice_api::PracticeStatus;
+
+use crate::{
+    apply::{Change, Running},
+    prepare::{Deed, Prepared},
+};
+
+/// How an event is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// As expected.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// How it is shown.
+    pub tone: Tone,
+    /// CamelCase, stable.
+    pub reason: &'static str,
+    /// What the operator was doing.
+    pub action: &'static str,
+    /// What it is about: kind and name.
+    pub subject: Option<(&'static str, String)>,
+    /// The sentence itself.
+    pub text: String,
+}
+
+/// Tells one reconcile.
+pub fn story(
+    prepared: &Prepared,
+    running: &Running,
+    before: Option<&PracticeStatus>,
+    after: &PracticeStatus,
+) -> Vec<Sentence> {
+    let mut story: Vec<Sentence> = prepared.deeds.iter().map(deed).collect();
+    story.extend(running.changes.iter().map(change));
+    story.extend(turns(before, after));
+    story
+}
+
+fn deed(deed: &Deed) -> Sentence {
+    let (reason, subject, text) = match deed {
+        Deed::Created { topic, partitions } => {
+            ("TopicCreated", ("Topic", topic.clone()), format!("topic {topic} created with {partitions} partitions"))
+        }
+        Deed::Grown { topic, from, to } => {
+            ("TopicGrown", ("Topic", topic.clone()), format!("topic {topic} grown from {from} to {to} partitions"))
+        }
+        Deed::Claimed { group } => (
+            "GroupClaimed",
+            ("ConsumerGroup", group.clone()),
+            format!("group id {group} is free or was this practice's before: its consumers may start"),
+        ),
+    };
+    Sentence { tone: Tone::Normal, reason, action: "Prepare", subject: Some(subject), text }
+}
+
+fn change(change: &Change) -> Sentence {
+    let split = |title: &String| {
+        let (kind, name) = title.split_once(' ').unwrap_or(("Object", title));
+        let kind = match kind {
+            "Deployment" => "Deployment",
+            "Service" => "Service",
+            _ => "PodDisruptionBudget",
+        };
+        Some((kind, name.to_owned()))
+    };
+    let (tone, reason, title, text) = match change {
+        Change::Created(title) => (Tone::Normal, "Created", title, format!("{title} created")),
+        Change::Updated(title) => (Tone::Normal, "Updated", title, format!("{title} changed as the manifest says")),
+        Change::Repaired(title, who) => {
+            (Tone::Warning, "DriftRepaired", title, format!("{title} had been changed by {who} and was put back"))
+        }
+        Change::Removed(title) => {
+            (Tone::Normal, "Removed", title, format!("{title} removed: the manifest no longer names it"))
+        }
+    };
+    Sentence { tone, reason, action: "Apply", subject: split(title), text }
+}
+
+/// Conditions that turned, and groups that stopped or switch.
+fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentence> {
+    let was = |kind: &str| before.and_then(|status| find(status, kind));
+    let mut turns = Vec::new();
+    for condition in &after.conditions {
+        let former = was(&condition.type_);
+        let same = former.is_some_and(|former| former.status == condition.status && former.reason == condition.reason);
+        if same {
+            continue;
+        }
+        let (reason, tone) = match (condition.type_.as_str(), condition.status.as_str()) {
+            ("Ready", "True") => ("Ready", Tone::Normal),
+            ("Ready", _) if former.is_some_and(|former| former.status == "True") => ("NotReady", Tone::Warning),
+            ("Stalled", "True") => ("Stalled", Tone::Warning),
+            ("KafkaReachable", "False") => ("KafkaUnreachable", Tone::Warning),
+            ("KafkaReachable", "True") if former.is_some_and(|former| former.status == "False") => {
+                ("KafkaReachable", Tone::Normal)
+            }
+            ("TopicsReady", "False") if condition.reason != "Pending" => ("TopicsNotReady", Tone::Warning),
+            ("IdleConsumers", "True") => ("IdleConsumers", Tone::Normal),
+            _ => continue,
+        };
+        turns.push(Sentence {
+            tone,
+            reason,
+            action: "Observe",
+            subject: None,
+            text: format!("{}: {}", condition.reason, condition.message),
+        });
+    }
+    turns
+}
+
+pub(crate) fn find<'a>(status: &'a PracticeStatus, kind: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == kind)
+}

@@ -77,7 +77,12 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
         practices: store,
         memories: std::sync::Mutex::default(),
     });
-    let serving = practice_serve::serve(listener, http::app(metrics, readiness), shutdown.clone());
+    let serving = practice_serve::serve(
+        listener,
+        http::app(metrics, readiness),
+        practice_serve::Limits::default(),
+        shutdown.clone(),
+    );
     let reconciling = controller.run(guarded, pause, context.clone()).for_each(|result| {
         finished(&context, result);
         std::future::ready(())

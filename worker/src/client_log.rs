@@ -75,14 +75,14 @@ pub(crate) fn may_pass(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// The new member id in `Group "g": updating member id "(not-set)" -> "rdkafka-1234"`, the debug line `MEMBERID`.
-/// `Some(None)`: it has none any more.
-pub(crate) fn member_id(facility: &str, line: &str) -> Option<Option<String>> {
+/// The new member id in `Group "g": updating member id "(not-set)" -> "rdkafka-1234"`, the debug line `MEMBERID`; empty:
+/// it has none any more.
+pub(crate) fn member_id<'a>(facility: &str, line: &'a str) -> Option<&'a str> {
     if facility != "MEMBERID" {
         return None;
     }
     let id = line.rsplit_once("-> \"")?.1.strip_suffix('"')?;
-    Some(Some(id).filter(|id| !id.is_empty() && *id != "(not-set)").map(str::to_owned))
+    Some(if id == "(not-set)" { "" } else { id })
 }
 
 /// `cgrp.state` and `cgrp.join_state` of the client's statistics.
@@ -130,9 +130,9 @@ mod tests {
     #[test]
     fn the_member_id_is_read_from_its_line() {
         let line = r#"[thrd:main]: Group "g": updating member id "(not-set)" -> "rdkafka-6f2b""#;
-        assert_eq!(member_id("MEMBERID", line), Some(Some("rdkafka-6f2b".to_owned())));
-        assert_eq!(member_id("MEMBERID", r#"Group "g": updating member id "a" -> """#), Some(None));
-        assert_eq!(member_id("MEMBERID", r#"Group "g": updating member id "a" -> "(not-set)""#), Some(None));
+        assert_eq!(member_id("MEMBERID", line), Some("rdkafka-6f2b"));
+        assert_eq!(member_id("MEMBERID", r#"Group "g": updating member id "a" -> """#), Some(""));
+        assert_eq!(member_id("MEMBERID", r#"Group "g": updating member id "a" -> "(not-set)""#), Some(""));
         assert_eq!(member_id("CGRPSTATE", line), None);
         assert_eq!(member_id("MEMBERID", "something else"), None);
     }

@@ -69,7 +69,12 @@ pub(crate) fn note_answer(shared: &Shared, result: &KafkaResult<()>, offsets: &T
         member.committed(element.topic(), element.partition(), offset, outcome.is_ok());
         match outcome {
             Ok(()) => {
-                done.push(Moved { topic: element.topic().to_owned(), partition: element.partition(), offset, count: 0 })
+                done.push(Moved {
+                    topic: element.topic().to_owned(),
+                    partition: element.partition(),
+                    offset,
+                    count: 0,
+                });
             }
             Err(error) => failure = Some(error),
         }

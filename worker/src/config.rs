@@ -30,7 +30,8 @@ pub(crate) fn client_config(settings: &WorkerSettings, client_id: &str) -> Clien
         .set("fetch.wait.max.ms", "200")
         .set("socket.nagle.disable", "true")
         .set("socket.keepalive.enable", "true")
-        // a broker that is back is found soon
+        // half of it passes between the first two connections of a start; a broker that is back is found within the other
+        .set("reconnect.backoff.ms", "20")
         .set("reconnect.backoff.max.ms", "2000")
         // whether we are a member of the group is known from statistics alone when no partition is ours
         .set("statistics.interval.ms", "1000")

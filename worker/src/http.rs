@@ -1,7 +1,7 @@
 //! HTTP for probes, people and the operator: `/livez`, `/readyz`, `/metrics`, `/status`, `/events`. In: the shared state.
 //! Out: what it says. Nothing can be changed here, and no key or value of a message is told.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -15,7 +15,6 @@ use axum::{
 };
 use futures::{Stream, StreamExt};
 use practice_contract::{events::WorkerEvent, status::WorkerStatus};
-use tokio::net::TcpListener;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_util::sync::CancellationToken;
 
@@ -30,13 +29,8 @@ struct App {
     shutdown: CancellationToken,
 }
 
-/// Serves until `shutdown`.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: CancellationToken) -> io::Result<()> {
-    let app = router(shared, shutdown.clone());
-    axum::serve(listener, app).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
-}
-
-fn router(shared: Arc<Shared>, shutdown: CancellationToken) -> Router {
+/// The routes; `/events` ends with `shutdown`.
+pub(crate) fn router(shared: Arc<Shared>, shutdown: CancellationToken) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))

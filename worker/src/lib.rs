@@ -29,6 +29,7 @@ use std::{
 pub use consume::ConsumeError;
 use output::Output;
 use practice_contract::WorkerSettings;
+use practice_serve::Limits;
 use shared::Shared;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
@@ -43,9 +44,6 @@ pub enum WorkerError {
     /// Consuming ended.
     #[error(transparent)]
     Consume(#[from] ConsumeError),
-    /// HTTP ended.
-    #[error("HTTP")]
-    Http(#[source] io::Error),
     /// The poll thread could not be started.
     #[error("the poll thread")]
     Thread(#[source] io::Error),
@@ -70,19 +68,19 @@ pub async fn run(
     let group = settings.group.clone();
     let shared = Arc::new(Shared::new(settings));
     let mut consumed = poll_thread(Arc::clone(&shared), output)?;
-    let http = http::serve(listener, Arc::clone(&shared), shutdown.clone());
+    let router = http::router(Arc::clone(&shared), shutdown.clone());
+    let http = tokio::spawn(practice_serve::serve(listener, router, Limits::default(), shutdown.clone()));
     tokio::select! {
         ended = &mut consumed => return ended.unwrap_or(Err(WorkerError::Panicked)),
-        ended = http => {
-            ended.map_err(WorkerError::Http)?;
-        }
         () = shutdown.cancelled() => {}
     }
     shared.stop();
-    match timeout(LONGEST_STOP, consumed).await {
+    let ended = match timeout(LONGEST_STOP, consumed).await {
         Ok(ended) => ended.unwrap_or(Err(WorkerError::Panicked)),
         Err(_) => Err(WorkerError::NotLeft { group }),
-    }
+    };
+    let _ = http.await; // bounded by its drain; a panic in a handler was told by the handler
+    ended
 }
 
 /// A thread of its own, not one of a pool that waits for it: a client that cannot close must not hold up the end.

@@ -18,7 +18,7 @@ const REMEMBERED: usize = 20;
 #[derive(Debug, Default)]
 pub(crate) struct Member {
     /// The id that the coordinator knows it by.
-    pub(crate) member_id: Option<String>,
+    pub(crate) id: Option<String>,
     /// Whether its coordinator counts it as a member.
     pub(crate) joined: bool,
     pub(crate) counts: Counts,
@@ -97,7 +97,7 @@ impl Member {
     /// The client is gone, and with it membership and partitions.
     pub(crate) fn left(&mut self) {
         self.owned.clear();
-        self.member_id = None;
+        self.id = None;
         self.joined = false;
     }
 

@@ -1,4 +1,4 @@
-//! `/metrics` in OpenMetrics text. In: the shared state at the time of the scrape. Out: text. There is no second count of
+//! `/metrics` as text in the `OpenMetrics` format. In: the shared state at the time of the scrape. Out: text. There is no second count of
 //! anything: what `/status` says is what stands here.
 
 use std::{fmt, sync::Arc};

@@ -69,13 +69,14 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::shared::lock;
 
     #[derive(Clone, Default)]
     struct Writes(Arc<Mutex<Vec<usize>>>);
 
     impl Write for Writes {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().push(bytes.len());
+            lock(&self.0).push(bytes.len());
             Ok(bytes.len())
         }
         fn flush(&mut self) -> io::Result<()> {
@@ -92,7 +93,7 @@ mod tests {
             output.grown().expect("written");
         }
         output.flush().expect("nothing left");
-        assert_eq!(*writes.0.lock().unwrap(), [BATCH]);
+        assert_eq!(*lock(&writes.0), [BATCH]);
     }
 
     #[test]
@@ -103,8 +104,8 @@ mod tests {
         output.lines().push_str("a\n");
         output.age(start).expect("kept");
         output.age(start + OLDEST / 2).expect("kept");
-        assert!(writes.0.lock().unwrap().is_empty());
+        assert!(lock(&writes.0).is_empty());
         output.age(start + OLDEST).expect("written");
-        assert_eq!(*writes.0.lock().unwrap(), [2]);
+        assert_eq!(*lock(&writes.0), [2]);
     }
 }

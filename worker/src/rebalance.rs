@@ -165,8 +165,8 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         match level {
             RDKafkaLogLevel::Debug => {
-                if let Some(member_id) = client_log::member_id(facility, line) {
-                    self.shared.member().member_id = member_id;
+                if let Some(id) = client_log::member_id(facility, line) {
+                    self.shared.member().id = Some(id.to_owned()).filter(|id| !id.is_empty());
                 }
             }
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => debug!("{facility}: {line}"),

@@ -88,7 +88,7 @@ impl Shared {
             topics: self.settings.topics.clone(),
             protocol: self.settings.protocol,
             assignor: self.settings.assignor,
-            member_id: member.member_id.clone(),
+            member_id: member.id.clone(),
             joined: member.joined,
             assignment: member.assignment(),
             consumed: member.counts.consumed,

@@ -1,186 +1,207 @@
-//! Who is connected, and who makes room when there is none: first whoever never sent a request, then whoever has been
-//! idle longest since its last one; never a request that is being answered. In: what connections do. Out: evictions.
+//! The open connections: each a task of its own, with what it is doing. In: accepted streams. Out: which one ends when its
+//! time is over or room is needed. Deliberately absent: accepting.
 
 use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::HashMap,
+    convert::Infallible,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use axum::{Router, routing::future::RouteFuture};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    task::{AbortHandle, Id, JoinSet},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
+use tracing::{debug, error};
 
-/// The order of eviction: those that were never served first, then by turn.
-type Turn = (bool, u64);
+use crate::{
+    Limits,
+    activity::{Activity, Doing},
+    body::{RequestBody, ResponseBody, Working},
+};
 
-#[derive(Debug, Default)]
-struct Inside {
-    open: usize,
-    turns: u64,
-    waiting: BTreeMap<Turn, Arc<Notify>>,
+/// Most bytes of a head, and of a body that is not read yet, that one connection may have in memory.
+const LARGEST_BUFFER: usize = 32 * 1024;
+/// A body that a client is sending is not cut for the sake of another client before that.
+const BODY_PATIENCE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Connections {
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+    open: HashMap<Id, Open>,
 }
 
-/// The connections of one listener.
-#[derive(Debug)]
-pub(crate) struct Connections {
-    most: usize,
-    inside: Mutex<Inside>,
+struct Open {
+    activity: Arc<Activity>,
+    task: AbortHandle,
+    /// Ends it after the answer that it is at.
+    closing: CancellationToken,
 }
 
 impl Connections {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, inside: Mutex::default() }
+    pub(crate) fn new(router: Router, limits: Limits, shutdown: CancellationToken) -> Self {
+        Self { router, limits, shutdown, tasks: JoinSet::new(), open: HashMap::new() }
     }
 
-    /// A place for a new connection, if need be that of one that waits. `None`: all are being answered.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
-        let mut inside = self.inside();
-        if inside.open >= self.most {
-            let (_, evicted) = inside.waiting.pop_first()?;
-            evicted.notify_one();
-        }
-        inside.open += 1;
-        drop(inside);
-        let place = Place {
-            connections: Arc::clone(self),
-            evicted: Arc::default(),
-            served: AtomicBool::new(false),
-            turn: Mutex::default(),
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    pub(crate) fn drain_time(&self) -> Duration {
+        self.limits.drain
+    }
+
+    /// Often enough that no limit is overrun by more than a quarter.
+    pub(crate) fn sweep_interval(&self) -> Duration {
+        (self.limits.head.min(self.limits.idle) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+
+    pub(crate) fn add(&mut self, stream: TcpStream) {
+        let activity = Arc::new(Activity::new());
+        let closing = self.shutdown.child_token();
+        let service =
+            Served { router: self.router.clone(), activity: Arc::clone(&activity), body_time: self.limits.body };
+        let task = self.tasks.spawn(converse(stream, service, closing.clone()));
+        self.open.insert(task.id(), Open { activity, task, closing });
+    }
+
+    /// Waits until one connection has ended; at once when there is none.
+    pub(crate) async fn ended(&mut self) {
+        let id = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(failed)) => {
+                if failed.is_panic() {
+                    error!("a request's handler panicked: its connection is closed, the others go on");
+                }
+                failed.id()
+            }
+            None => return,
         };
-        place.waits();
-        Some(place)
+        self.open.remove(&id);
     }
 
-    /// Up to `count` connections that wait are told to go; says how many.
-    pub(crate) fn evict(&self, count: usize) -> usize {
-        let mut inside = self.inside();
-        let going = (0..count).map_while(|_| inside.waiting.pop_first());
-        going.inspect(|(_, evicted)| evicted.notify_one()).count()
-    }
-
-    /// All that never sent a request are told to go.
-    pub(crate) fn evict_silent(&self) {
-        let mut inside = self.inside();
-        let served = inside.waiting.split_off(&(true, 0));
-        let silent = std::mem::replace(&mut inside.waiting, served);
-        silent.values().for_each(|evicted| evicted.notify_one());
-    }
-
-    fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One connection's place; dropped with it.
-#[derive(Debug)]
-pub(crate) struct Place {
-    connections: Arc<Connections>,
-    evicted: Arc<Notify>,
-    served: AtomicBool,
-    turn: Mutex<Option<Turn>>,
-}
-
-impl Place {
-    /// A request's head is complete: from now on it may not be evicted.
-    pub(crate) fn works(&self) {
-        self.served.store(true, Ordering::Relaxed);
-        if let Some(turn) = self.turn().take() {
-            self.connections.inside().waiting.remove(&turn);
-        }
-    }
-
-    /// It is answered: the connection waits for a head again.
-    pub(crate) fn waits(&self) {
-        let mut inside = self.connections.inside();
-        let turn = (self.served.load(Ordering::Relaxed), inside.turns);
-        inside.turns += 1;
-        inside.waiting.insert(turn, Arc::clone(&self.evicted));
-        drop(inside);
-        *self.turn() = Some(turn);
-    }
-
-    /// Ends when the connection has to go. A request that came in meanwhile is answered all the same.
-    pub(crate) async fn evicted(&self) {
-        loop {
-            self.evicted.notified().await;
-            if self.turn().is_some() {
-                return;
+    /// Ends the connections whose client took longer than it may.
+    pub(crate) fn end_overdue(&self) {
+        let now = Instant::now();
+        for open in self.open.values() {
+            let (doing, time) = open.activity.get(now);
+            match doing {
+                Doing::Head if time >= self.limits.head => open.task.abort(),
+                // asked, not cut: a request that has just arrived is still answered
+                Doing::Idle if time >= self.limits.idle => {
+                    if open.closing.is_cancelled() {
+                        open.task.abort();
+                    }
+                    open.closing.cancel();
+                }
+                // a body has a timer of its own, so that its request is answered
+                Doing::Head | Doing::Idle | Doing::Body | Doing::Working => {}
             }
         }
     }
 
-    fn turn(&self) -> MutexGuard<'_, Option<Turn>> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let turn = self.turn().take();
-        let mut inside = self.connections.inside();
-        inside.open -= 1;
-        if let Some(turn) = turn {
-            inside.waiting.remove(&turn);
+    /// Makes room for one: ends the one that has kept us waiting longest for its first request, else for a body; else asks
+    /// the oldest to close after the answer that it is at, so that the room goes round.
+    pub(crate) fn end_one(&self) {
+        let now = Instant::now();
+        let longest = |which: Doing, least: Duration| {
+            self.open
+                .values()
+                .map(|open| (open, open.activity.get(now)))
+                .filter(|(_, (doing, time))| *doing == which && *time >= least)
+                .max_by_key(|(_, (_, time))| *time)
+                .map(|(open, _)| open)
+        };
+        if let Some(open) = longest(Doing::Head, Duration::ZERO).or_else(|| longest(Doing::Body, BODY_PATIENCE)) {
+            open.task.abort();
+            return;
+        }
+        let asked = longest(Doing::Idle, Duration::ZERO).filter(|open| !open.closing.is_cancelled());
+        let oldest =
+            || self.open.values().filter(|open| !open.closing.is_cancelled()).min_by_key(|open| open.activity.opened());
+        if let Some(open) = asked.or_else(oldest) {
+            open.closing.cancel();
         }
     }
+
+    /// Ends those that have been waiting for the client that long.
+    pub(crate) fn end_waiting(&self, patience: Duration) {
+        let now = Instant::now();
+        for open in self.open.values() {
+            let (doing, time) = open.activity.get(now);
+            if doing != Doing::Working && time >= patience {
+                open.task.abort();
+            }
+        }
+    }
+
+    pub(crate) async fn end_all(mut self) {
+        self.tasks.shutdown().await;
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::{
-        pin::pin,
-        task::{Context, Waker},
+async fn converse(stream: TcpStream, service: Served, closing: CancellationToken) {
+    let mut http = http1::Builder::new();
+    // times are kept by the accept loop, for all connections at once and at no cost for a request
+    http.header_read_timeout(None).max_buf_size(LARGEST_BUFFER);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     };
-
-    use super::*;
-
-    /// Whether it is ready at the first poll.
-    fn now(future: impl Future<Output = ()>) -> bool {
-        pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    if let Err(error) = ended {
+        debug!(%error, "a connection ended early");
     }
+}
 
-    #[test]
-    fn whoever_never_asked_goes_first_and_whoever_is_answered_stays() {
-        let connections = Arc::new(Connections::new(3));
-        let idle = connections.enter().expect("room");
-        idle.works();
-        idle.waits();
-        let busy = connections.enter().expect("room");
-        busy.works();
-        let silent = connections.enter().expect("room");
-        assert!(!now(silent.evicted()));
-        let fourth = connections.enter().expect("the silent one makes room");
-        assert!(now(silent.evicted()) && !now(idle.evicted()));
-        drop(silent);
-        fourth.works();
-        let fifth = connections.enter().expect("the idle one makes room");
-        assert!(now(idle.evicted()) && !now(busy.evicted()) && !now(fourth.evicted()));
-        drop(idle);
-        fifth.works();
-        assert!(connections.enter().is_none());
-        drop(busy);
-        assert!(connections.enter().is_some());
+/// The router, for one connection.
+struct Served {
+    router: Router,
+    activity: Arc<Activity>,
+    body_time: Duration,
+}
+
+impl Service<Request<Incoming>> for Served {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        let working = Working::begin(Arc::clone(&self.activity));
+        let request = request.map(|incoming| RequestBody::new(incoming, Arc::clone(&self.activity), self.body_time));
+        Answer { route: self.router.clone().call(request), working: Some(working) }
     }
+}
 
-    #[test]
-    fn a_request_that_comes_in_before_the_eviction_is_noticed_is_answered() {
-        let connections = Arc::new(Connections::new(1));
-        let first = connections.enter().expect("room");
-        let second = connections.enter().expect("the first makes room");
-        first.works();
-        assert!(!now(first.evicted()) && !now(second.evicted()));
-    }
+struct Answer {
+    route: RouteFuture<Infallible>,
+    /// Until the answer's body takes it over.
+    working: Option<Working>,
+}
 
-    #[test]
-    fn evicting_counts_and_silent_means_never_served() {
-        let connections = Arc::new(Connections::new(9));
-        let places: Vec<_> = (0..3).filter_map(|_| connections.enter()).collect();
-        places[0].works();
-        places[0].waits();
-        connections.evict_silent();
-        assert_eq!(places.iter().map(|place| now(place.evicted())).collect::<Vec<_>>(), [false, true, true]);
-        assert_eq!(connections.evict(9), 1);
-        assert!(now(places[0].evicted()));
+impl Future for Answer {
+    type Output = Result<Response<ResponseBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Ok(response) = ready!(Pin::new(&mut self.route).poll(cx));
+        let working = self.working.take().expect("should be polled until it is ready, and then no more");
+        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, working))))
     }
 }

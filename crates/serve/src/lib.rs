@@ -1,165 +1,140 @@
-//! HTTP/1.1 for the programs: an accept loop that slow clients cannot starve. In: a listener, a router and a token. Out:
-//! answers, until the token is cancelled and what was in flight is answered. Deliberately absent: TLS, HTTP/2, routes.
+//! Serves an axum router over HTTP/1.1. In: a bound listener, a router, limits and a token that ends it. Out: answered
+//! requests, until the token fires and what is in flight is answered or its time is over.
 //!
-//! `axum::serve` waits for ever for a request's head. Here a head must be complete within [`Limits::head`], a body within
-//! [`Limits::body`], and at [`Limits::connections`] the connection that has waited longest for a head makes room.
+//! What a client may not do here: hold the service with connections that it does not use (a request's head, its body and
+//! an idle connection each have a time; at the limit of connections those that keep us waiting make room), or end it with
+//! a panic in a handler. Deliberately absent: TLS, HTTP/2, reading of environment or signals, and a bound on streams: they
+//! hold the token themselves.
 
+mod activity;
 mod body;
 mod connections;
 
-use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
-use axum::{Router, body::HttpBody, extract::Request, response::Response};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::Router;
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout_at},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::Service;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
 
-use crate::{
-    body::Timely,
-    connections::{Connections, Place},
-};
+pub use body::BodyTimeout;
+use connections::Connections;
 
 /// Pause after an accept that failed for want of something (file descriptors, memory).
-const PAUSE: Duration = Duration::from_millis(50);
-/// Connections that make room after such a failure.
-const EVICTED_AT_ONCE: usize = 32;
-/// File descriptors that are left to everything that is not a served connection.
-const RESERVED_FILES: usize = 128;
-/// After the shutdown signal, how long a request's head may still be on its way.
-const HEAD_GRACE: Duration = Duration::from_millis(500);
+const BACK_OFF: Duration = Duration::from_millis(50);
+/// Longest wait for a connection to end when there are as many as there may be; then another one is asked.
+const MAKE_ROOM: Duration = Duration::from_millis(20);
+/// While draining, a client that owes us the rest of a request gets this much time.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What one client may take.
-#[derive(Debug, Clone, Copy)]
+/// What clients may use.
+#[derive(Debug, Clone)]
 pub struct Limits {
-    /// Open connections; at most what the process may open, less a reserve.
+    /// Open connections. At most three quarters of the process's file descriptors are used, whatever stands here.
     pub connections: usize,
-    /// From the connection's (or the last answer's) moment to a complete request head.
+    /// From accepting a connection until its first request's head is complete.
     pub head: Duration,
-    /// From a complete head to a complete body.
+    /// From a complete head until its body is complete; reading it then fails with [`BodyTimeout`].
     pub body: Duration,
-    /// From the shutdown signal to the end of the last connection.
+    /// From an answer until the next request's head is complete.
+    pub idle: Duration,
+    /// From the token until the last request in flight must have been answered.
     pub drain: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 4096,
+            connections: 1024,
             head: Duration::from_secs(5),
-            body: Duration::from_secs(30),
+            body: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
             drain: Duration::from_secs(5),
         }
     }
 }
 
-/// Serves until `shutdown`, then finishes the requests in flight; with the default [`Limits`].
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    serve_within(Limits::default(), listener, router, shutdown).await;
-}
-
-/// Like [`serve`], with limits of one's own.
-pub async fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let connections = Arc::new(Connections::new(most(limits.connections)));
-    let tasks = TaskTracker::new();
-    let end = CancellationToken::new();
+/// Serves until `shutdown`, then finishes what is in flight within `limits.drain`. Never fails: what goes wrong with one
+/// connection ends that connection, and an accept that fails is tried again.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: CancellationToken) {
+    let most = limits.connections.min(file_descriptors().saturating_mul(3) / 4).max(1);
+    let mut open = Connections::new(router, limits, shutdown.clone());
+    let mut sweep = interval(open.sweep_interval());
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let accepted = tokio::select! {
-            biased;
+        tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let Some(place) = connections.enter() else { continue }; // full of requests being answered: closed
-                let (router, shutdown, end) = (router.clone(), shutdown.clone(), end.clone());
-                tasks.spawn(async move {
-                    tokio::select! {
-                        () = connection(stream, limits, router, &place, shutdown) => {}
-                        () = place.evicted() => tracing::debug!("a connection without a request made room"),
-                        () = end.cancelled() => {}
+            () = open.ended(), if !open.is_empty() => {}
+            _ = sweep.tick(), if !open.is_empty() => open.end_overdue(),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    while open.len() >= most && !shutdown.is_cancelled() {
+                        make_room(&mut open).await;
                     }
-                });
-            }
-            Err(error) if is_the_clients(&error) => {}
-            Err(error) => {
-                let room = connections.evict(EVICTED_AT_ONCE);
-                tracing::warn!(%error, evicted = room, "cannot accept a connection, trying again");
-                sleep(PAUSE).await;
-            }
+                    admit(&mut open, stream);
+                }
+                Err(error) => recover(&mut open, &error).await,
+            },
         }
     }
     drop(listener);
-    tasks.close();
-    if timeout(limits.drain.min(HEAD_GRACE), tasks.wait()).await.is_err() {
-        connections.evict_silent();
-    }
-    if timeout(limits.drain.saturating_sub(HEAD_GRACE), tasks.wait()).await.is_err() {
-        tracing::warn!(open = tasks.len(), "connections were still busy and are closed");
-    }
-    end.cancel();
-    tasks.wait().await;
+    drain(open).await;
 }
 
-/// One connection, to its end or until its requests are answered after `shutdown`.
-async fn connection(stream: TcpStream, limits: Limits, router: Router, place: &Place, shutdown: CancellationToken) {
-    let _ = stream.set_nodelay(true); // fails only for a connection that is gone
-    let service = service_fn(|request| answer(router.clone(), request, limits.body, place));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+fn admit(open: &mut Connections, stream: TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "a connection ended before it was served");
+        return;
+    }
+    open.add(stream);
+}
+
+async fn make_room(open: &mut Connections) {
+    open.end_one();
+    // whoever was ended is gone at once, whoever was asked goes after its answer
+    let _ = timeout_at(Instant::now() + MAKE_ROOM, open.ended()).await;
+}
+
+async fn recover(open: &mut Connections, error: &io::Error) {
+    // the client gave up while it waited: its business alone (accept(2))
+    let ones_own = [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::ConnectionRefused];
+    if ones_own.contains(&error.kind()) {
+        return;
+    }
+    warn!(%error, "cannot accept a connection, trying again");
+    if !open.is_empty() {
+        make_room(open).await;
+    }
+    sleep(BACK_OFF).await;
+}
+
+async fn drain(mut open: Connections) {
+    let until = Instant::now() + open.drain_time();
+    let mut sweep = interval(DRAIN_PATIENCE / 10);
+    while !open.is_empty() {
+        tokio::select! {
+            () = open.ended() => {}
+            _ = sweep.tick() => open.end_waiting(DRAIN_PATIENCE),
+            () = tokio::time::sleep_until(until) => {
+                warn!(connections = open.len(), "closing connections whose requests took longer than the time to drain");
+                break;
+            }
         }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended early");
     }
+    open.end_all().await;
 }
 
-async fn answer(
-    mut router: Router,
-    request: hyper::Request<Incoming>,
-    limit: Duration,
-    place: &Place,
-) -> Result<Response, Infallible> {
-    place.works();
-    let request: Request = request.map(|body| Timely::wrap(body, limit));
-    let response = router.call(request).await?;
-    // a stream of unknown length goes on: its connection is not one that waits
-    if response.body().size_hint().exact().is_some() {
-        place.waits();
-    }
-    Ok(response)
+/// The soft limit of this process; no limit where that cannot be read.
+fn file_descriptors() -> usize {
+    std::fs::read_to_string("/proc/self/limits").ok().as_deref().and_then(soft_open_files).unwrap_or(usize::MAX)
 }
 
-/// Errors of one connection before it was accepted; the next one is not concerned.
-fn is_the_clients(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// `wished`, or what the process's limit of open files leaves room for.
-fn most(wished: usize) -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    match open_files(&limits) {
-        Some(files) => wished.min(files.saturating_sub(RESERVED_FILES).max(files / 2)).max(1),
-        None => wished,
-    }
-}
-
-/// The soft limit in `/proc/self/limits`; `None` if it is not there or unlimited.
-fn open_files(limits: &str) -> Option<usize> {
-    limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
+fn soft_open_files(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -167,13 +142,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_soft_limit_of_open_files_is_read() {
-        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                      Max processes             95964                95964                processes \n\
-                      Max open files            1024                 524288               files     \n";
-        assert_eq!(open_files(limits), Some(1024));
-        assert_eq!(open_files("Max open files            unlimited            unlimited            files\n"), None);
-        assert_eq!(open_files(""), None);
-        assert!((1..=4096).contains(&most(4096)));
+    fn reads_the_limit_of_open_files() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units\n\
+                    Max processes             95942                95942                processes\n\
+                    Max open files            1024                 524288               files\n";
+        assert_eq!(soft_open_files(text), Some(1024));
+        assert_eq!(
+            soft_open_files("Max open files            unlimited            unlimited            files\n"),
+            None
+        );
+        assert_eq!(soft_open_files(""), None);
     }
 }

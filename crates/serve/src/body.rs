@@ -25,9 +25,9 @@ pub struct BodyTimeout {
 
 #[derive(Debug, Error)]
 pub(crate) enum RequestBodyError {
-    #[error(transparent)]
+    #[error("cannot read the request's body")]
     Read(#[from] hyper::Error),
-    #[error(transparent)]
+    #[error("the request's body is late")]
     Timeout(#[from] BodyTimeout),
 }
 

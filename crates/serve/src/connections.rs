@@ -31,7 +31,7 @@ use crate::{
 /// Most bytes of a head, and of a body that is not read yet, that one connection may have in memory.
 const LARGEST_BUFFER: usize = 32 * 1024;
 /// A body that a client is sending is not cut for the sake of another client before that.
-const BODY_PATIENCE: Duration = Duration::from_secs(1);
+const BODY_PATIENCE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Connections {
     router: Router,

@@ -7,11 +7,24 @@ use practice_api::PracticeStatus;
 
 use crate::{
     apply::Running,
+    objects::Hold,
     observe::Observed,
     plan::{Plan, SpecFault},
     prepare::{Prepared, Refusal, TopicStep, Unclaimed, topic_step},
     story::find,
 };
+
+/// Every condition that a practice has, from its first visit on.
+const KINDS: [&str; 8] = [
+    "Ready",
+    "KafkaReachable",
+    "TopicsReady",
+    "ConsumersAvailable",
+    "ProducerAvailable",
+    "Reconciling",
+    "Stalled",
+    "IdleConsumers",
+];
 
 /// A condition's status, reason and message.
 type Said = (&'static str, &'static str, String);
@@ -68,10 +81,12 @@ pub(crate) fn conditions(
     };
     let mut conditions: Vec<Condition> = said.into_iter().map(dated).collect();
     // of a spec that cannot be planned nothing new is known: the others stay as they were
-    let others = before.into_iter().flat_map(|before| &before.conditions);
-    for other in others {
-        if !conditions.iter().any(|condition| condition.type_ == other.type_) {
-            conditions.push(other.clone());
+    for kind in KINDS {
+        if !conditions.iter().any(|condition| condition.type_ == kind) {
+            let former = before.and_then(|before| find(before, kind)).cloned();
+            let unknown =
+                || dated((kind, ("Unknown", "NotChecked", "the manifest has to be corrected first".to_owned())));
+            conditions.push(former.unwrap_or_else(unknown));
         }
     }
     conditions
@@ -201,6 +216,9 @@ fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &Pra
         let members = i32::try_from(group.members.len()).unwrap_or(i32::MAX);
         if prepared.unclaimed.get(name) == Some(&Unclaimed::Unknown) {
             moving.push(format!("group {name} waits until Kafka says whether its id is free"));
+        } else if prepared.holds.get(name) == Some(&Hold::Switching) {
+            moving
+                .push(format!("group {name} changes its protocol or assignor: its former consumers have to go first"));
         } else if !prepared.unclaimed.contains_key(name) && !group.truncated && members != group.replicas {
             moving.push(format!("group {name} has {members} of {} consumers", group.replicas));
         } else if group.replicas > 0 && group.state != "Stable" && group.idle.is_some() {

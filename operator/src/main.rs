@@ -1,7 +1,7 @@
 //! `practice-operator run` watches practices; `practice-operator crd` prints their definition. Reads arguments,
 //! environment and signals; everything else is in the library.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -37,15 +37,18 @@ enum Command {
     Crd,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Crd => print!("{}", practice_api::crd_yaml()),
         Command::Run { bootstrap_servers, worker_image, producer_image, listen } => {
             let defaults = Defaults { bootstrap_servers, worker_image, producer_image };
-            run(Settings { defaults, listen })?;
+            if let Err(error) = run(Settings { defaults, listen }) {
+                eprintln!("practice-operator: {error:#}");
+                return ExitCode::FAILURE;
+            }
         }
     }
-    Ok(())
+    ExitCode::SUCCESS
 }
 
 #[tokio::main]

@@ -11,6 +11,7 @@ use practice_groups::{GroupSeen, GroupState, Kafka, KafkaError, Made, TopicSeen}
 use crate::{
     Context,
     live::Live,
+    objects::{Hold, holds},
     plan::{GroupPlan, Plan},
     reader::{Interest, Look},
 };
@@ -26,6 +27,8 @@ pub struct Prepared {
     pub created: BTreeSet<String>,
     /// Groups whose consumers may not start, and why.
     pub unclaimed: BTreeMap<String, Unclaimed>,
+    /// Groups held at 0 consumers, and why.
+    pub holds: BTreeMap<String, Hold>,
     /// What was done.
     pub deeds: Vec<Deed>,
 }
@@ -111,6 +114,7 @@ pub async fn prepare(plan: &Plan, live: &Live, context: &Context, before: Option
             Err(why) => drop(prepared.unclaimed.insert(group.id.clone(), why)),
         }
     }
+    prepared.holds = holds(plan, &prepared.unclaimed, live);
     prepared
 }
 

@@ -67,6 +67,7 @@ pub async fn publish(
 pub async fn tell(recorder: &Recorder, practice: &ConsumerGroupPractice, sentences: &[Sentence]) {
     let reference = practice.object_ref(&());
     for sentence in sentences {
+        tracing::info!(reason = sentence.reason, "{}", sentence.text);
         let event = Event {
             type_: match sentence.tone {
                 Tone::Normal => EventType::Normal,

@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     finalize::finalize,
     live::live,
-    objects::{holds, objects},
+    objects::objects,
     observe::observe,
     plan::plan,
     prepare::{Prepared, prepare},
@@ -39,7 +39,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     if let Ok(plan) = &plan {
         let live = live(&context.client, plan).await?;
         prepared = prepare(plan, &live, &context, before).await;
-        let objects = objects(plan, &holds(plan, &prepared.unclaimed, &live), &live.rows(plan));
+        let objects = objects(plan, &prepared.holds, &live.rows(plan));
         running = apply(&context.client, plan, &objects, live).await?;
         seen = Some(observe(plan, &prepared, &context).await);
     }

@@ -6,6 +6,7 @@ use practice_api::PracticeStatus;
 
 use crate::{
     apply::{Change, Running},
+    objects::Hold,
     prepare::{Deed, Prepared},
 };
 
@@ -41,6 +42,7 @@ pub fn story(
     after: &PracticeStatus,
 ) -> Vec<Sentence> {
     let mut story: Vec<Sentence> = prepared.deeds.iter().map(deed).collect();
+    story.extend(prepared.holds.iter().filter_map(|(group, hold)| held(group, *hold, running)));
     story.extend(running.changes.iter().map(change));
     story.extend(turns(before, after));
     story
@@ -61,6 +63,31 @@ fn deed(deed: &Deed) -> Sentence {
         ),
     };
     Sentence { tone: Tone::Normal, reason, action: "Prepare", subject: Some(subject), text }
+}
+
+/// A group whose consumers are being stopped by us, told when the number is written.
+fn held(group: &str, hold: Hold, running: &Running) -> Option<Sentence> {
+    let written = |deployment: &str| {
+        running
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Updated(title) if title.ends_with(&format!(" {deployment}"))))
+    };
+    if !running.rows.iter().any(|row| row.group == group && written(&row.deployment)) {
+        return None;
+    }
+    let (reason, text) = match hold {
+        Hold::Unclaimed => return None,
+        Hold::Stopped => ("GroupStopped", format!("group {group} is stopped: 0 consumers, its committed offsets stay")),
+        Hold::Switching => (
+            "GroupSwitching",
+            format!(
+                "group {group} changes its protocol or assignor: members that differ in it cannot share a group, so all stop first and start again"
+            ),
+        ),
+    };
+    let subject = Some(("ConsumerGroup", group.to_owned()));
+    Some(Sentence { tone: Tone::Normal, reason, action: "Apply", subject, text })
 }
 
 fn change(change: &Change) -> Sentence {
@@ -86,7 +113,7 @@ fn change(change: &Change) -> Sentence {
     Sentence { tone, reason, action: "Apply", subject: split(title), text }
 }
 
-/// Conditions that turned, and groups that stopped or switch.
+/// Conditions that turned.
 fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentence> {
     let was = |kind: &str| before.and_then(|status| find(status, kind));
     let mut turns = Vec::new();

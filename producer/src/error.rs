@@ -1,0 +1,241 @@
+//! Why a message was not taken. In: what went wrong. Out: `application/problem+json` (RFC 9457) with the field, the value
+//! and the fix, plus `statusCode` and `message` for clients of the original. Nothing here decides; it only words.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use rdkafka::types::RDKafkaErrorCode;
+use serde::Serialize;
+use thiserror::Error;
+use utoipa::ToSchema;
+
+/// Seconds after which a message that was not persisted may be sent again.
+const RETRY_AFTER: &str = "1";
+
+/// One field of the body that cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WrongField {
+    /// Its name.
+    pub field: String,
+    /// What it holds, what is wrong with that, and what would be right.
+    pub detail: String,
+}
+
+/// A request that is not answered with 200. Its text is the answer's `detail`.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// 400: the body is not JSON.
+    #[error("the body is not JSON: {0}")]
+    Syntax(String),
+    /// 404: not one of the topics that may be sent to.
+    #[error("there is no topic `{topic}` here: send to {}", any_of(.topics))]
+    UnknownTopic {
+        /// What was asked for.
+        topic: String,
+        /// What would do.
+        topics: Vec<String>,
+    },
+    /// 404: no such path.
+    #[error("there is nothing at {0}: POST a message to /send-message, read /docs for the rest")]
+    NoRoute(String),
+    /// 405: another method is needed.
+    #[error("{method} is not possible at {path}: use {allowed}")]
+    WrongMethod {
+        /// What was tried.
+        method: String,
+        /// Where.
+        path: String,
+        /// What would do, as in the header `Allow`.
+        allowed: &'static str,
+    },
+    /// 408: the body did not come.
+    #[error("the body did not arrive: {0}")]
+    Incomplete(String),
+    /// 413: the message is larger than is taken here or by Kafka.
+    #[error("{0}")]
+    TooLarge(String),
+    /// 415: the body is not declared as JSON.
+    #[error("the content type is {found}: send `application/json`, for instance: {curl}")]
+    NotJson {
+        /// What was declared.
+        found: String,
+        /// A command that works.
+        curl: String,
+    },
+    /// 422: JSON, but not a message.
+    #[error("{}", sentences(.0))]
+    Wrong(Vec<WrongField>),
+    /// 503: certainly not in the topic, may be sent again.
+    #[error("{0}; the message was not persisted, it is safe to send it again")]
+    NotPersisted(String),
+    /// 504: perhaps in the topic, perhaps not.
+    #[error("{0}; whether the message was persisted is unknown, sending it again may store it twice")]
+    Unknown(String),
+}
+
+/// The body of every answer that is not 200.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemBody {
+    /// Where this kind of problem is explained.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem, the same for all of its kind.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong with this request and how to put it right.
+    pub detail: String,
+    /// The fields concerned, if any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<WrongField>,
+    /// The same as `status`.
+    #[serde(rename = "statusCode")]
+    pub status_code: u16,
+    /// The same as `detail`.
+    pub message: String,
+}
+
+impl Problem {
+    /// A single wrong field.
+    pub fn field(field: &str, detail: String) -> Self {
+        Self::Wrong(vec![WrongField { field: field.to_owned(), detail }])
+    }
+
+    /// What an error code of the Kafka client means for a message to `topic`.
+    pub fn from_code(code: RDKafkaErrorCode, topic: &str) -> Self {
+        use RDKafkaErrorCode as Code;
+        match code {
+            Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge => {
+                Self::TooLarge(format!("the message is larger than topic `{topic}` takes: make value and key shorter"))
+            }
+            Code::InvalidRecord => Self::field(
+                "key",
+                format!("Kafka refuses the message for topic `{topic}`: a compacted topic needs a key, give one"),
+            ),
+            Code::QueueFull => Self::NotPersisted("too many messages wait for Kafka".to_owned()),
+            Code::PurgeQueue => Self::NotPersisted("this producer ends before Kafka could be reached".to_owned()),
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+                Self::NotPersisted(format!("topic `{topic}` or this partition of it does not exist in Kafka now"))
+            }
+            Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+                Self::NotPersisted(format!("Kafka does not allow this producer to write to topic `{topic}`"))
+            }
+            Code::Fatal => Self::NotPersisted("the Kafka client has failed and is being restarted".to_owned()),
+            Code::MessageTimedOut => Self::Unknown("Kafka has not acknowledged the message in time".to_owned()),
+            Code::PurgeInflight => Self::Unknown("this producer ends before Kafka acknowledged the message".to_owned()),
+            other => Self::Unknown(format!("Kafka has not acknowledged the message: {other}")),
+        }
+    }
+
+    /// The status it is answered with.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Syntax(_) => StatusCode::BAD_REQUEST,
+            Self::UnknownTopic { .. } | Self::NoRoute(_) => StatusCode::NOT_FOUND,
+            Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Incomplete(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotPersisted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unknown(_) => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The end of its `type`, and its title.
+    fn kind(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Syntax(_) => ("not-json", "The body is not JSON"),
+            Self::UnknownTopic { .. } => ("unknown-topic", "Unknown topic"),
+            Self::NoRoute(_) => ("not-found", "Nothing here"),
+            Self::WrongMethod { .. } => ("wrong-method", "Another method is needed"),
+            Self::Incomplete(_) => ("incomplete", "The body did not arrive"),
+            Self::TooLarge(_) => ("too-large", "The message is too large"),
+            Self::NotJson { .. } => ("content-type", "The content type is not application/json"),
+            Self::Wrong(_) => ("wrong-field", "The message cannot be sent like this"),
+            Self::NotPersisted(_) => ("not-persisted", "Not persisted, safe to retry"),
+            Self::Unknown(_) => ("unknown-outcome", "Unknown whether persisted"),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, (kind, title), detail) = (self.status(), self.kind(), self.to_string());
+        let headers = match &self {
+            Self::NotPersisted(_) => vec![(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))],
+            Self::WrongMethod { allowed, .. } => vec![(header::ALLOW, HeaderValue::from_static(allowed))],
+            // what is left of such a body is not worth reading
+            Self::TooLarge(_) | Self::Incomplete(_) => vec![(header::CONNECTION, HeaderValue::from_static("close"))],
+            _ => vec![],
+        };
+        let body = ProblemBody {
+            kind: format!("/docs#{kind}"),
+            title,
+            status: status.as_u16(),
+            message: detail.clone(),
+            detail,
+            errors: if let Self::Wrong(fields) = self { fields } else { vec![] },
+            status_code: status.as_u16(),
+        };
+        let body = serde_json::to_vec(&body).expect("should serialize: only strings and numbers");
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        response.headers_mut().extend(headers);
+        response
+    }
+}
+
+fn sentences(fields: &[WrongField]) -> String {
+    fields.iter().map(|field| field.detail.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// `a`, `a or b`, `one of a, b, c`; long lists are cut.
+pub(crate) fn any_of(topics: &[String]) -> String {
+    const SHOWN: usize = 32;
+    match topics {
+        [] => "nothing: Kafka has no topic yet".to_owned(),
+        [one] => format!("`{one}`"),
+        [one, other] => format!("`{one}` or `{other}`"),
+        many => {
+            let shown: Vec<_> = many.iter().take(SHOWN).map(|topic| format!("`{topic}`")).collect();
+            let more = if many.len() > SHOWN { format!(" or {} others", many.len() - SHOWN) } else { String::new() };
+            format!("one of {}{more}", shown.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_kafka_says_becomes_what_a_client_may_do() {
+        use RDKafkaErrorCode as Code;
+        for (code, status) in [
+            (Code::QueueFull, 503),
+            (Code::PurgeQueue, 503),
+            (Code::PurgeInflight, 504),
+            (Code::MessageTimedOut, 504),
+            (Code::MessageSizeTooLarge, 413),
+            (Code::InvalidRecord, 422),
+            (Code::UnknownTopicOrPartition, 503),
+            (Code::NotEnoughReplicasAfterAppend, 504),
+            (Code::OutOfOrderSequenceNumber, 504),
+        ] {
+            let problem = Problem::from_code(code, "t");
+            assert_eq!(problem.status().as_u16(), status, "{code}");
+            let safe = problem.to_string().contains("safe to send it again");
+            assert_eq!(safe, status == 503, "{problem}");
+        }
+    }
+
+    #[test]
+    fn lists_of_topics_read_well() {
+        let names = |count: usize| (0..count).map(|i| i.to_string()).collect::<Vec<_>>();
+        assert_eq!(any_of(&names(1)), "`0`");
+        assert_eq!(any_of(&names(2)), "`0` or `1`");
+        assert_eq!(any_of(&names(3)), "one of `0`, `1`, `2`");
+        assert!(any_of(&names(40)).ends_with("`31` or 8 others"));
+    }
+}

@@ -14,7 +14,7 @@ use kube::{
     core::DeserializeGuard,
     runtime::{events::Recorder, reflector::Store},
 };
-use practice_api::ConsumerGroupPractice;
+use practice_api::{ConsumerGroupPractice, PracticeStatus};
 
 use crate::{
     metrics::Metrics,
@@ -43,10 +43,18 @@ pub struct Context {
 /// What is remembered of one practice.
 #[derive(Default)]
 pub(crate) struct Memory {
-    written: Option<Instant>,
+    written: Option<Written>,
     /// Since when a member has had no partition, by group and member id.
     pub(crate) idle_since: BTreeMap<(String, String), Timestamp>,
     backoff: Option<ExponentialBackoff>,
+}
+
+/// The status that was written last. A watch may still show the one before it: judged by that, what was told once would
+/// be told again.
+struct Written {
+    uid: Option<String>,
+    at: Instant,
+    status: PracticeStatus,
 }
 
 impl Context {
@@ -55,16 +63,20 @@ impl Context {
         Timestamp::now()
     }
 
-    /// Time since status was last written; long ago when it never was.
-    pub fn since_written(&self, practice: &ConsumerGroupPractice) -> Duration {
+    /// Status as it stands, and how long it has; long ago when it was written by a former operator.
+    pub fn before(&self, practice: &ConsumerGroupPractice) -> (Option<PracticeStatus>, Duration) {
         let memories = self.memories();
-        let written = memories.get(&key(practice)).and_then(|memory| memory.written);
-        written.map_or(Duration::MAX, |written| written.elapsed())
+        let written = memories.get(&key(practice)).and_then(|memory| memory.written.as_ref());
+        match written.filter(|written| written.uid == practice.metadata.uid) {
+            Some(written) => (Some(written.status.clone()), written.at.elapsed()),
+            None => (practice.status.clone(), Duration::MAX),
+        }
     }
 
     /// Status was written just now.
-    pub fn written(&self, practice: &ConsumerGroupPractice) {
-        self.memories().entry(key(practice)).or_default().written = Some(Instant::now());
+    pub fn written(&self, practice: &ConsumerGroupPractice, status: PracticeStatus) {
+        let written = Written { uid: practice.metadata.uid.clone(), at: Instant::now(), status };
+        self.memories().entry(key(practice)).or_default().written = Some(written);
     }
 
     /// How long to wait after a failure: from 0.5 s, doubled each time, jittered, at most 30 s.

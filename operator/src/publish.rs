@@ -40,10 +40,11 @@ pub enum Published {
 pub async fn publish(
     client: &Client,
     practice: &ConsumerGroupPractice,
+    before: Option<&PracticeStatus>,
     status: &PracticeStatus,
     since: Duration,
 ) -> Result<Published, Error> {
-    match news(practice.status.as_ref(), status) {
+    match news(before, status) {
         News::None => return Ok(Published::Unchanged),
         News::Numbers if since < LAG_PAUSE => return Ok(Published::Later(LAG_PAUSE - since)),
         News::Numbers | News::Meaning => {}

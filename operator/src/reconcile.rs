@@ -33,7 +33,8 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     if let Some(end) = finalize(&practice, &context).await? {
         return Ok(end);
     }
-    let before = practice.status.as_ref();
+    let (before, since) = context.before(&practice);
+    let before = before.as_ref();
     let plan = plan(&practice, &context.defaults);
     let (mut prepared, mut running, mut seen) = (Prepared::default(), Running::default(), None);
     if let Ok(plan) = &plan {
@@ -45,13 +46,14 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     }
     let generation = practice.metadata.generation;
     let after = status(plan.as_ref(), &prepared, &running, seen.as_ref(), before, generation, context.now());
-    let published = publish(&context.client, &practice, &after, context.since_written(&practice)).await?;
-    if published == Published::Written {
-        context.written(&practice);
-    }
+    let published = publish(&context.client, &practice, before, &after, since).await?;
     tell(&context.recorder, &practice, &story(&prepared, &running, before, &after)).await;
     context.metrics.wrote(running.changes.len());
-    Ok(again(&published, seen.and_then(|seen| seen.again), &after))
+    let action = again(&published, seen.and_then(|seen| seen.again), &after);
+    if published == Published::Written {
+        context.written(&practice, after);
+    }
+    Ok(action)
 }
 
 /// When to look again without being asked to.

@@ -1,0 +1,197 @@
+//! An Apache Kafka of one node, broker and controller in one, that tests may stop, kill, freeze and start again.
+//! In: names of topics. Out: an address, and what Kafka's own tools print. Its groups have the broker's defaults, but for
+//! the initial delay, which is none.
+
+use std::{
+    path::Path,
+    process::Stdio,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use krafka::{
+    admin::{AdminClient, CreateTopicsOptions, DescribeClusterOptions, DescribeTopicsOptions, NewTopic},
+    error::KrafkaError,
+};
+
+use crate::{
+    cache, poll,
+    process::{Keeper, Process, free_port},
+};
+
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A running Kafka. Dropped, it ends and its data is removed.
+#[derive(Debug)]
+pub struct Kafka {
+    keeper: Keeper,
+    bootstrap: String,
+    broker: Mutex<Process>,
+}
+
+impl Kafka {
+    /// Starts one of its own, for a test that disturbs it.
+    pub async fn start() -> Self {
+        let keeper = Keeper::new();
+        let bootstrap = format!("127.0.0.1:{}", free_port());
+        configure(keeper.dir(), &bootstrap, free_port());
+        let format = java(&keeper, "kafka.tools.StorageTool", &["format", "-t", "Y2dwY2dwY2dwY2dwY2dwQQ", "-c"]);
+        format.ended(START_TIMEOUT).await;
+        let formatted = keeper.dir().join("data/meta.properties").exists();
+        assert!(formatted, "Kafka's directory could not be formatted:\n{}", format.last_words());
+        let broker = Mutex::new(java(&keeper, "kafka.Kafka", &[]));
+        let kafka = Self { keeper, bootstrap, broker };
+        kafka.answers().await;
+        kafka
+    }
+
+    /// `127.0.0.1:PORT`, the same for its whole life.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// A name that no other test of this process has.
+    pub fn unique(&self, prefix: &str) -> String {
+        crate::unique(prefix)
+    }
+
+    /// Stops it cleanly (SIGTERM) and waits until it has ended; its data stays.
+    pub async fn stop(&self) {
+        self.resume();
+        self.keeper.end(&self.broker(), "TERM").await;
+    }
+
+    /// Ends it as a power cut does (SIGKILL); its data stays.
+    pub async fn kill(&self) {
+        self.keeper.end(&self.broker(), "KILL").await;
+    }
+
+    /// Stops it if it runs, starts it with the same port and data, and waits until it answers.
+    pub async fn restart(&self) {
+        self.stop().await;
+        *self.broker.lock().unwrap_or_else(PoisonError::into_inner) = java(&self.keeper, "kafka.Kafka", &[]);
+        self.answers().await;
+    }
+
+    /// Freezes it (SIGSTOP): connections are accepted by the system, nothing is ever answered.
+    pub fn pause(&self) {
+        self.keeper.signal(&self.broker(), "STOP");
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.keeper.signal(&self.broker(), "CONT");
+    }
+
+    /// Creates a topic and waits until every partition has a leader. Panics in Kafka's words when it refuses.
+    pub async fn create_topic(&self, name: &str, partitions: i32) {
+        let created: Result<(), KrafkaError> = async {
+            let topic = NewTopic::new(name, partitions, 1)?;
+            let answers = self.admin().await?.create_topics([topic], CreateTopicsOptions::default()).await?;
+            answers.into_values().collect()
+        }
+        .await;
+        created.unwrap_or_else(|error| panic!("topic {name} with {partitions} partitions: {error}"));
+        poll(&format!("topic {name} has its leaders"), Duration::from_secs(30), async || {
+            let described = self.admin().await?.describe_topics([name], DescribeTopicsOptions::default()).await?;
+            let topics = described.into_values().collect::<Result<Vec<_>, _>>()?;
+            let led = topics.iter().flat_map(|topic| &topic.partitions).filter(|partition| partition.leader.is_some());
+            if i32::try_from(led.count()) == Ok(partitions) {
+                Ok(())
+            } else {
+                Err(KrafkaError::timeout("partitions without a leader"))
+            }
+        })
+        .await;
+    }
+
+    /// Runs a tool of Kafka's own, e.g. `org.apache.kafka.tools.consumer.group.ConsumerGroupCommand`, and returns what it
+    /// prints on stdout. `args` say which Kafka, as `--bootstrap-server`. Panics with all it said when it fails.
+    pub async fn tool(&self, class: &str, args: &[&str]) -> String {
+        let output = tokio::process::Command::new("java")
+            .args(flags(self.keeper.dir(), "128m"))
+            .arg(class)
+            .args(args)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap_or_else(|error| panic!("cannot run java: {error}"));
+        let [said, complained] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(output.status.success(), "{class} {args:?}: {}\n{said}{complained}", output.status);
+        said
+    }
+
+    async fn answers(&self) {
+        poll("Kafka answers", START_TIMEOUT, async || {
+            let broker = self.broker();
+            assert!(broker.runs(), "Kafka has ended by itself:\n{}", broker.last_words());
+            let cluster = self.admin().await?.describe_cluster(DescribeClusterOptions::default()).await?;
+            if cluster.brokers.is_empty() { Err(KrafkaError::timeout("no broker is registered")) } else { Ok(()) }
+        })
+        .await;
+    }
+
+    /// A new one for each call: its connections belong to the runtime of the test that asks.
+    async fn admin(&self) -> Result<AdminClient, KrafkaError> {
+        Ok(krafka::Kafka::builder(self.bootstrap.clone()).client_id("practice-testbed").connect().await?.admin())
+    }
+
+    fn broker(&self) -> Process {
+        self.broker.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Starts a class of Kafka with these arguments and the path of the configuration; its log is named like the class.
+fn java(keeper: &Keeper, class: &str, args: &[&str]) -> Process {
+    let properties = keeper.dir().join("server.properties").display().to_string();
+    let args = [class].into_iter().chain(args.iter().copied()).map(str::to_owned).chain([properties]);
+    let args: Vec<String> = flags(keeper.dir(), "384m").into_iter().chain(args).collect();
+    keeper.spawn(class, &[], Path::new("java"), &args)
+}
+
+/// Of a JVM that starts quickly and stays small.
+fn flags(dir: &Path, heap: &str) -> Vec<String> {
+    let log = format!("-Dlog4j2.configurationFile={}", dir.join("log4j2.properties").display());
+    let class_path = cache::kafka_class_path();
+    let flags = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &class_path];
+    [format!("-Xmx{heap}"), log].into_iter().chain(flags.map(str::to_owned)).collect()
+}
+
+fn configure(dir: &Path, bootstrap: &str, controller_port: u16) {
+    let data = dir.join("data");
+    let properties = format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://{bootstrap},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://{bootstrap}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=3
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=3
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=3
+group.initial.rebalance.delay.ms=0
+",
+        data.display()
+    );
+    // on stderr, so that what a tool prints is only its answer
+    let log = "appender.out.type = Console
+appender.out.name = out
+appender.out.target = SYSTEM_ERR
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{ISO8601} %p %m (%c{1})%n
+rootLogger.level = WARN
+rootLogger.appenderRef.out.ref = out
+";
+    for (name, text) in [("server.properties", properties.as_str()), ("log4j2.properties", log)] {
+        std::fs::write(dir.join(name), text).unwrap_or_else(|error| panic!("cannot write {name}: {error}"));
+    }
+}

@@ -65,7 +65,7 @@ impl Cluster {
         let cluster = Self::run(true).await;
         let manager = cluster.start_controllers();
         let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client(), "default");
-        poll("the controllers work", START_TIMEOUT, async || {
+        poll("the controllers work", START_TIMEOUT, || async {
             assert!(manager.runs(), "kube-controller-manager has ended by itself:\n{}", manager.last_words());
             accounts.get("default").await
         })
@@ -113,7 +113,7 @@ impl Cluster {
             .await;
         if self.controllers {
             let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), &name);
-            poll("the namespace has its ServiceAccount", TIMEOUT, async || accounts.get("default").await).await;
+            poll("the namespace has its ServiceAccount", TIMEOUT, || accounts.get("default")).await;
         }
         name
     }
@@ -124,7 +124,7 @@ impl Cluster {
         let name = crd["metadata"]["name"].as_str().expect("a CRD should have a name").to_owned();
         let api: Api<CustomResourceDefinition> = Api::all(self.client());
         self.apply(&api, &name, crd).await;
-        let served = poll("the CRD is established", TIMEOUT, async || {
+        let served = poll("the CRD is established", TIMEOUT, || async {
             let crd = api.get(&name).await.map_err(|error| error.to_string())?;
             let conditions = crd.status.and_then(|status| status.conditions).unwrap_or_default();
             let holds = |kind: &str| conditions.iter().any(|c| c.type_ == kind && c.status == "True");
@@ -138,7 +138,7 @@ impl Cluster {
         })
         .await;
         for path in served {
-            poll(&format!("{path} is served"), TIMEOUT, async || self.get(&path).await).await;
+            poll(&format!("{path} is served"), TIMEOUT, || self.get(&path)).await;
         }
     }
 
@@ -211,7 +211,7 @@ impl Cluster {
     }
 
     async fn answers(&self) {
-        poll("kube-apiserver is ready", START_TIMEOUT, async || {
+        poll("kube-apiserver is ready", START_TIMEOUT, || async {
             for server in [&self.etcd, &self.apiserver()] {
                 assert!(server.runs(), "etcd or kube-apiserver has ended by itself:\n{}", server.last_words());
             }
@@ -261,7 +261,7 @@ impl Cluster {
                 .expect("the request should be one");
         let answer = accounts.create_token_request(name, &PostParams::default(), &request).await;
         let answer = answer.unwrap_or_else(|error| panic!("no token for ServiceAccount {name}: {error}"));
-        answer.status.map(|status| status.token).unwrap_or_default()
+        answer.status.and_then(|status| status.token).expect("a request that is answered should have its token")
     }
 
     async fn apply<K>(&self, api: &Api<K>, name: &str, mut object: Value)

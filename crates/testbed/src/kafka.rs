@@ -92,7 +92,7 @@ impl Kafka {
         }
         .await;
         created.unwrap_or_else(|error| panic!("topic {name} with {partitions} partitions: {error}"));
-        poll(&format!("topic {name} has its leaders"), Duration::from_secs(30), async || {
+        poll(&format!("topic {name} has its leaders"), Duration::from_secs(30), || async {
             let described = self.admin().await?.describe_topics([name], DescribeTopicsOptions::default()).await?;
             let topics = described.into_values().collect::<Result<Vec<_>, _>>()?;
             let led = topics.iter().flat_map(|topic| &topic.partitions).filter(|partition| partition.leader.is_some());
@@ -123,7 +123,7 @@ impl Kafka {
     }
 
     async fn answers(&self) {
-        poll("Kafka answers", START_TIMEOUT, async || {
+        poll("Kafka answers", START_TIMEOUT, || async {
             let broker = self.broker();
             assert!(broker.runs(), "Kafka has ended by itself:\n{}", broker.last_words());
             let cluster = self.admin().await?.describe_cluster(DescribeClusterOptions::default()).await?;

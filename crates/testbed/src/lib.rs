@@ -16,6 +16,7 @@ pub use kafka::Kafka;
 
 use std::{
     fmt::Display,
+    future::Future,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -44,7 +45,10 @@ pub fn unique(prefix: &str) -> String {
 }
 
 /// Tries until it gets an `Ok`; panics with the last error when `within` is over.
-async fn poll<T, E: Display>(what: &str, within: Duration, mut attempt: impl AsyncFnMut() -> Result<T, E>) -> T {
+async fn poll<T, E: Display, F>(what: &str, within: Duration, attempt: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<T, E>>,
+{
     let deadline = Instant::now() + within;
     loop {
         let error = match timeout(Duration::from_secs(5), attempt()).await {

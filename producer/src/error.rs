@@ -145,20 +145,34 @@ impl Problem {
 
     /// The end of its `type`, and its title.
     fn kind(&self) -> (&'static str, &'static str) {
-        match self {
-            Self::Syntax(_) => ("not-json", "The body is not JSON"),
-            Self::UnknownTopic { .. } => ("unknown-topic", "Unknown topic"),
-            Self::NoRoute(_) => ("not-found", "Nothing here"),
-            Self::WrongMethod { .. } => ("wrong-method", "Another method is needed"),
-            Self::Incomplete(_) => ("incomplete", "The body did not arrive"),
-            Self::TooLarge(_) => ("too-large", "The message is too large"),
-            Self::NotJson { .. } => ("content-type", "The content type is not application/json"),
-            Self::Wrong(_) => ("wrong-field", "The message cannot be sent like this"),
-            Self::NotPersisted(_) => ("not-persisted", "Not persisted, safe to retry"),
-            Self::Unknown(_) => ("unknown-outcome", "Unknown whether persisted"),
-        }
+        KINDS[match self {
+            Self::Syntax(_) => 0,
+            Self::UnknownTopic { .. } => 1,
+            Self::NoRoute(_) => 2,
+            Self::WrongMethod { .. } => 3,
+            Self::Incomplete(_) => 4,
+            Self::TooLarge(_) => 5,
+            Self::NotJson { .. } => 6,
+            Self::Wrong(_) => 7,
+            Self::NotPersisted(_) => 8,
+            Self::Unknown(_) => 9,
+        }]
     }
 }
+
+/// The kinds of problems: the end of their `type`, explained in `/docs`, and their title.
+pub(crate) const KINDS: [(&str, &str); 10] = [
+    ("not-json", "The body is not JSON"),
+    ("unknown-topic", "Unknown topic"),
+    ("not-found", "Nothing here"),
+    ("wrong-method", "Another method is needed"),
+    ("incomplete", "The body did not arrive"),
+    ("too-large", "The message is too large"),
+    ("content-type", "The content type is not application/json"),
+    ("wrong-field", "The message cannot be sent like this"),
+    ("not-persisted", "Not persisted, safe to retry"),
+    ("unknown-outcome", "Unknown whether persisted"),
+];
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

@@ -1,1 +1,116 @@
-//! producer
+//! A producer as an HTTP service: a message is answered after Kafka acknowledged it, or the answer says what is known of its
+//! fate. In: settings, a bound listener, a token that ends it. Out: answers. It never reads arguments, environment or
+//! signals, and knows nothing of Kubernetes.
+
+pub mod routes;
+
+pub mod message;
+pub mod topics;
+
+pub mod send;
+
+pub mod error;
+
+mod docs;
+pub mod load;
+pub mod metrics;
+
+use std::{io, pin::pin, sync::Arc, thread, time::Duration};
+
+use practice_contract::ProducerSettings;
+use practice_serve::Limits;
+use rdkafka::error::KafkaError;
+use thiserror::Error;
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{load::Counts, metrics::Metrics, routes::App, send::Kafka, topics::Topics};
+
+/// After the token, what is on its way to Kafka gets this long; less than a connection's time to drain, so that whoever
+/// waits for it is still told.
+const ACKNOWLEDGEMENT: Duration = Duration::from_secs(4);
+/// Time for the last messages of the steady stream.
+const STREAM_END: Duration = Duration::from_millis(500);
+/// Time for the Kafka client to end: its end can block.
+const CLIENT_END: Duration = Duration::from_secs(2);
+
+/// Why a producer could not start or go on.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Its settings are not a client's.
+    #[error("cannot make a Kafka client")]
+    Client(#[source] KafkaError),
+    /// No thread could be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// The client has failed for good; a new one may do better.
+    #[error("the Kafka client has failed: {0}")]
+    Failed(String),
+}
+
+/// Serves until `shutdown` (or a failure of the client for good), then answers what was accepted and ends; bounded.
+pub async fn run(settings: ProducerSettings, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
+    let kafka = Arc::new(Kafka::new(&settings).map_err(Error::Client)?);
+    let topics = Arc::new(Topics::new(settings.topics.clone()));
+    let watch = topics.watch(Arc::clone(&kafka)).map_err(Error::Thread)?;
+    let counts = Arc::new(Counts::default());
+    let app = App::new(Arc::clone(&kafka), Arc::clone(&topics), Arc::new(Metrics::new(&counts)));
+
+    let failed = kafka.failed();
+    let ending = shutdown.child_token();
+    let load = settings.load.map(|load| {
+        let stream = (Arc::clone(&topics), Arc::clone(&kafka), ending.clone());
+        tokio::spawn(load::run(load, settings.topics.clone(), stream.0, stream.1, counts, stream.2))
+    });
+    let serving = practice_serve::serve(listener, routes::app(Arc::new(app)), Limits::default(), ending.clone());
+    let mut serving = pin!(serving);
+    let patience = async {
+        tokio::select! {
+            () = ending.cancelled() => {}
+            () = failed.cancelled() => ending.cancel(),
+        }
+        sleep(ACKNOWLEDGEMENT).await;
+    };
+    tokio::select! {
+        () = serving.as_mut() => {}
+        () = patience => {
+            give_up(&kafka);
+            serving.await;
+        }
+    }
+    if let Some(load) = load {
+        let _ = load.await; // a panic in it has been printed and ends nothing else
+    }
+    // what is left is the stream's
+    let until = Instant::now() + STREAM_END;
+    while kafka.in_flight() > 0 && Instant::now() < until {
+        sleep(Duration::from_millis(10)).await;
+    }
+    kafka.give_up();
+    drop(watch);
+    let failure = kafka.failure().map(str::to_owned);
+    end(kafka).await;
+    failure.map_or(Ok(()), |reason| Err(Error::Failed(reason)))
+}
+
+/// Whoever still waits is told now.
+fn give_up(kafka: &Kafka) {
+    tracing::warn!(waiting = kafka.in_flight(), "Kafka has not acknowledged these messages, they are given up");
+    kafka.give_up();
+}
+
+/// Ends the client on a thread of its own, because that can block.
+async fn end(kafka: Arc<Kafka>) {
+    let (ended, end) = oneshot::channel();
+    let spawned = thread::Builder::new().name("end".to_owned()).spawn(move || {
+        drop(kafka);
+        let _ = ended.send(());
+    });
+    if spawned.is_ok() && timeout(CLIENT_END, end).await.is_err() {
+        tracing::warn!("the Kafka client does not end and is left behind");
+    }
+}

@@ -5,12 +5,13 @@ use std::{
     fmt::Write,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use practice_contract::producer::Load;
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -30,9 +31,9 @@ const OUTSTANDING_BYTES: usize = 4 * 1024 * 1024;
 pub struct Counts {
     outstanding: AtomicUsize,
     /// Acknowledged.
-    pub acknowledged: Arc<AtomicU64>,
+    pub acknowledged: Counter,
     /// Given up by the client.
-    pub failed: Arc<AtomicU64>,
+    pub failed: Counter,
 }
 
 /// One message of the stream on its way.
@@ -47,7 +48,7 @@ impl Outstanding {
 
     pub(crate) fn reported(self, acknowledged: bool) {
         let counter = if acknowledged { &self.0.acknowledged } else { &self.0.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.inc();
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::{Problem, WrongField};
 const SHOWN: usize = 60;
 const FIELDS: [&str; 4] = ["topic", "value", "key", "partition"];
 
-/// What is POSTed to `/send-message`.
+/// The body of a POST to `/send-message`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
@@ -33,7 +33,8 @@ pub struct Message {
 impl Message {
     /// Reads a body.
     pub fn read(body: &[u8]) -> Result<Self, Problem> {
-        let json: Value = serde_json::from_slice(body).map_err(|error| Problem::Syntax(format!("{error}; send an object such as {EXAMPLE}")))?;
+        let json: Value = serde_json::from_slice(body)
+            .map_err(|error| Problem::Syntax(format!("{error}; send an object such as {EXAMPLE}")))?;
         let Value::Object(mut fields) = json else {
             return Err(Problem::field("", format!("the body is {}: send an object such as {EXAMPLE}", shown(&json))));
         };
@@ -122,10 +123,7 @@ mod tests {
     #[test]
     fn reads_what_the_original_reads() {
         let full = Message::read(br#"{"topic": "t", "value": "v", "key": "k", "partition": 2}"#).expect("legal");
-        assert_eq!(
-            full,
-            Message { topic: "t".into(), value: "v".into(), key: Some("k".into()), partition: Some(2) }
-        );
+        assert_eq!(full, Message { topic: "t".into(), value: "v".into(), key: Some("k".into()), partition: Some(2) });
         let bare = Message::read(br#"{"topic": "t", "value": "", "key": null, "partition": null}"#).expect("legal");
         assert_eq!(bare, Message { topic: "t".into(), value: String::new(), key: None, partition: None });
     }
@@ -154,7 +152,10 @@ mod tests {
             (r#"{"topic": "t", "value": "v", "partition": -1}"#, vec!["`partition` is -1"]),
             (r#"{"topic": "t", "value": "v", "partition": 1.5}"#, vec!["`partition` is 1.5"]),
             (r#"{"topic": "t", "value": "v", "partition": true}"#, vec!["`partition` is true"]),
-            (r#"{"topic": "t", "value": "v", "Key": "k", "x": 1}"#, vec!["`Key` is not a field", "`x` is not a field", "topic, value, key, partition"]),
+            (
+                r#"{"topic": "t", "value": "v", "Key": "k", "x": 1}"#,
+                vec!["`Key` is not a field", "`x` is not a field", "topic, value, key, partition"],
+            ),
             ("[]", vec!["the body is []: send an object"]),
             ("5", vec!["the body is 5: send an object"]),
         ] {

@@ -143,6 +143,11 @@ impl Kafka {
         usize::try_from(self.client.in_flight_count()).unwrap_or_default()
     }
 
+    /// Whether a broker is there, as far as the client knows.
+    pub fn reachable(&self) -> bool {
+        self.reports().away_for().is_none()
+    }
+
     /// From now on nothing is taken, and what waits is given up: queued messages are not persisted, those on their way
     /// are unknown.
     pub(crate) fn give_up(&self) {

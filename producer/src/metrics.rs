@@ -1,0 +1,64 @@
+//! What is counted, in the `OpenMetrics` format. In: answers and the stream's counts. Out: text. Labels are bounded: a status.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::StatusCode;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::{load::Counts, send::Kafka};
+
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Status {
+    status: u16,
+}
+
+/// The producer's metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    answers: Family<Status, Counter>,
+    seconds: Histogram,
+    in_flight: Gauge,
+    reachable: Gauge,
+}
+
+impl Metrics {
+    /// Nothing counted yet, except by the stream.
+    pub fn new(load: &Arc<Counts>) -> Self {
+        let mut registry = Registry::with_prefix("practice_producer");
+        let answers = Family::<Status, Counter>::default();
+        let seconds =
+            Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
+        let (in_flight, reachable) = (Gauge::default(), Gauge::default());
+        registry.register("answers", "Answers to POST /send-message, by status", answers.clone());
+        registry.register("answer_duration_seconds", "From a request's head to its answer", seconds.clone());
+        registry.register("messages_in_flight", "Messages that Kafka has not acknowledged yet", in_flight.clone());
+        registry.register("kafka_reachable", "1 unless every broker was lost", reachable.clone());
+        registry.register(
+            "load_messages_acknowledged",
+            "Messages of the steady stream in their topics",
+            load.acknowledged.clone(),
+        );
+        registry.register("load_messages_failed", "Messages of the steady stream given up", load.failed.clone());
+        Self { registry, answers, seconds, in_flight, reachable }
+    }
+
+    pub(crate) fn answered(&self, status: StatusCode, took: Duration) {
+        self.answers.get_or_create(&Status { status: status.as_u16() }).inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn text(&self, kafka: &Kafka) -> String {
+        self.in_flight.set(i64::try_from(kafka.in_flight()).unwrap_or(i64::MAX));
+        self.reachable.set(i64::from(kafka.reachable()));
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("should encode: writing to a String does not fail");
+        text
+    }
+}

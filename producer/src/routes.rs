@@ -1,0 +1,257 @@
+//! HTTP: `POST /send-message`, `/docs` and `/openapi.json`, `/livez`, `/readyz`, `/metrics`. In: requests. Out: answers, each
+//! that is not 200 as problem+json. Every check that needs no Kafka comes first; none of them waits for Kafka.
+
+use std::{error::Error, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody, to_bytes},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+use practice_contract::PRODUCER_PORT;
+use practice_serve::BodyTimeout;
+use serde::Serialize;
+use tokio::{sync::Semaphore, time::Instant};
+use utoipa::ToSchema;
+
+use crate::{
+    docs,
+    error::{Problem, ProblemBody},
+    message::Message,
+    metrics::{self, Metrics},
+    send::{Delivery, Kafka, LARGEST_RECORD},
+    topics::Topics,
+};
+
+/// Largest body: the largest record and room for field names, key and escapes.
+const LARGEST_BODY: usize = LARGEST_RECORD + 256 * 1024;
+/// Bodies up to this size are always read; larger ones share [`LARGE_BODIES`].
+const SMALL_BODY: usize = 16 * 1024;
+/// KiB that larger bodies may occupy together while they are read and sent.
+const LARGE_BODIES: usize = 8 * 1024;
+
+/// What the routes need.
+pub struct App {
+    /// The client.
+    pub kafka: Arc<Kafka>,
+    /// What is known of the topics.
+    pub topics: Arc<Topics>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    large_bodies: Semaphore,
+}
+
+impl App {
+    /// Puts them together.
+    pub fn new(kafka: Arc<Kafka>, topics: Arc<Topics>, metrics: Arc<Metrics>) -> Self {
+        Self { kafka, topics, metrics, large_bodies: Semaphore::new(LARGE_BODIES) }
+    }
+}
+
+/// The answer to a message that is in the topic.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Sent {
+    /// `OK`.
+    #[schema(example = "OK")]
+    pub status_message: &'static str,
+    /// 200.
+    #[schema(example = 200)]
+    pub status_code: u16,
+    /// The same as a sentence.
+    pub message: String,
+    /// The topic it is in.
+    #[schema(example = "my-topic")]
+    pub topic: String,
+    /// Its partition, from 0.
+    #[schema(example = 0)]
+    pub partition: i32,
+    /// Its offset in the partition. `null` when Kafka had stored an earlier attempt of the client and no longer knows where.
+    #[schema(example = 41)]
+    pub offset: Option<i64>,
+    /// Its time, in milliseconds since the epoch.
+    #[schema(example = 1_767_225_600_000_i64)]
+    pub timestamp: i64,
+}
+
+/// All routes.
+pub fn app(app: Arc<App>) -> Router {
+    let reads =
+        |page: MethodRouter<Arc<App>>| page.fallback(async |request: Request| wrong_method(&request, "GET, HEAD"));
+    Router::new()
+        .route("/send-message", post(send_message).fallback(async |request: Request| wrong_method(&request, "POST")))
+        .route("/docs", reads(get(docs::page)))
+        .route("/docs/page.js", reads(get(docs::script)))
+        .route("/docs/page.css", reads(get(docs::style)))
+        .route("/openapi.json", reads(get(docs::openapi)))
+        .route("/livez", reads(get(async || "ok\n")))
+        .route("/readyz", reads(get(readyz)))
+        .route("/metrics", reads(get(text)))
+        .fallback(async |uri: Uri| Problem::NoRoute(uri.path().to_owned()))
+        .with_state(app)
+}
+
+/// Send a message
+///
+/// Answers after every in-sync replica of the partition has the message.
+#[utoipa::path(
+    post,
+    path = "/send-message",
+    request_body = Message,
+    responses(
+        (status = 200, description = "The message is in the topic", body = Sent),
+        (status = 400, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The topic is not one that may be sent to; the answer lists those", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "The message is larger than is taken here or by Kafka", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "The content type is not application/json", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "A field is missing, unknown, of the wrong type or out of range; the answer names field, value and fix", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Not persisted, safe to retry after the seconds in Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "Unknown whether persisted: sending again may store the message twice", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn send_message(State(app): State<Arc<App>>, request: Request) -> Response {
+    let begun = Instant::now();
+    let response = match answer(&app, request).await {
+        Ok(sent) => {
+            let body = serde_json::to_vec(&sent).expect("should serialize: only strings and numbers");
+            ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+        }
+        Err(problem) => problem.into_response(),
+    };
+    app.metrics.answered(response.status(), begun.elapsed());
+    response
+}
+
+async fn answer(app: &App, request: Request) -> Result<Sent, Problem> {
+    let (parts, body) = request.into_parts();
+    is_json(&parts.headers)?;
+    // held until the answer: a large message stays in memory until then
+    let size = body.size_hint().upper().and_then(|size| usize::try_from(size).ok()).unwrap_or(LARGEST_BODY);
+    if size > LARGEST_BODY {
+        return Err(too_large());
+    }
+    let kib = if size <= SMALL_BODY { 0 } else { u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX) };
+    let _room = app
+        .large_bodies
+        .try_acquire_many(kib)
+        .map_err(|_| Problem::NotPersisted("too many large messages are on their way".to_owned()))?;
+    let message = Message::read(&read(body).await?)?;
+    let partitions = app.topics.partitions(&message.topic)?;
+    if let Some(partition) = message.partition.filter(|partition| *partition >= partitions) {
+        return Err(out_of_range(&message.topic, partition, partitions));
+    }
+    let Delivery { partition, offset, timestamp } = app.kafka.send(&message).await?;
+    let place = offset.map_or_else(String::new, |offset| format!(" at offset {offset}"));
+    Ok(Sent {
+        status_message: "OK",
+        status_code: StatusCode::OK.as_u16(),
+        message: format!("the message is in topic {}, partition {partition}{place}", message.topic),
+        topic: message.topic,
+        partition,
+        offset,
+        timestamp,
+    })
+}
+
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    to_bytes(body, LARGEST_BODY).await.map_err(|error| {
+        let causes = || std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
+        if causes().any(<dyn Error>::is::<http_body_util::LengthLimitError>) {
+            return too_large();
+        }
+        match causes().find_map(|cause| cause.downcast_ref::<BodyTimeout>()) {
+            Some(late) => Problem::Incomplete(late.to_string()),
+            None => Problem::Incomplete("the connection broke".to_owned()),
+        }
+    })
+}
+
+fn too_large() -> Problem {
+    Problem::TooLarge(format!(
+        "the body is larger than {LARGEST_BODY} bytes: make value and key shorter, together at most {LARGEST_RECORD} bytes"
+    ))
+}
+
+fn out_of_range(topic: &str, partition: i32, partitions: i32) -> Problem {
+    let fix = match partitions {
+        1 => "has only partition 0: write 0".to_owned(),
+        _ => format!("has {partitions} partitions: write a number from 0 to {}", partitions - 1),
+    };
+    let shown = if partition == i32::MAX { "too large".to_owned() } else { partition.to_string() };
+    Problem::field("partition", format!("`partition` is {shown}: topic `{topic}` {fix}, or leave it out"))
+}
+
+/// `application/json`, with or without parameters. Nothing else: a form that another site sends is not taken for JSON.
+fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let declared = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = declared.unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
+    if kind.trim_ascii().eq_ignore_ascii_case(b"application/json") {
+        return Ok(());
+    }
+    let found = match declared {
+        Some(kind) => format!("`{}`", kind.escape_ascii().to_string().chars().take(60).collect::<String>()),
+        None => "missing".to_owned(),
+    };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| is_plain(host));
+    let host = host.map_or_else(|| format!("localhost:{PRODUCER_PORT}"), str::to_owned);
+    let curl = format!(
+        r#"curl -X POST {host}/send-message -H 'Content-Type: application/json' -d '{{"topic": "my-topic", "value": "hello"}}'"#
+    );
+    Err(Problem::NotJson { found, curl })
+}
+
+/// A host that may stand in a command to be copied.
+fn is_plain(host: &str) -> bool {
+    (1..=100).contains(&host.len()) && host.chars().all(|c| c.is_ascii_alphanumeric() || "-.:[]".contains(c))
+}
+
+fn wrong_method(request: &Request, allowed: &'static str) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    let method = if *method == Method::GET { "GET".to_owned() } else { method.as_str().chars().take(20).collect() };
+    Problem::WrongMethod { method, path: path.to_owned(), allowed }
+}
+
+async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
+    if app.topics.seen() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "Kafka has not been reached yet\n")
+    }
+}
+
+async fn text(State(app): State<Arc<App>>) -> Response {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], app.metrics.text(&app.kafka)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_json_is_json_and_the_curl_is_fit_to_be_copied() {
+        let check = |kind: &str, host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, kind.parse().expect("a header"));
+            headers.insert(header::HOST, host.parse().expect("a header"));
+            is_json(&headers).map_err(|problem| problem.to_string())
+        };
+        for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
+            assert_eq!(check(kind, "h"), Ok(()));
+        }
+        for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
+            assert!(check(kind, "h:8081").expect_err(kind).contains("curl -X POST h:8081/send-message -H"));
+        }
+        assert!(check("text/plain", "h';reboot;'").expect_err("unsafe").contains("curl -X POST localhost:8081/"));
+        assert!(is_json(&HeaderMap::new()).expect_err("none").to_string().contains("content type is missing"));
+    }
+
+    #[test]
+    fn the_range_is_named() {
+        assert!(out_of_range("t", 9, 1).to_string().contains("`partition` is 9: topic `t` has only partition 0"));
+        assert!(out_of_range("t", 3, 3).to_string().contains("has 3 partitions: write a number from 0 to 2"));
+    }
+}

@@ -1,2 +1,3 @@
-//! The accept loop over real sockets: see [`serves`].
+//! The accept loop over real sockets: see [`serves`] and [`descriptors`].
+mod descriptors;
 mod serves;

@@ -124,6 +124,8 @@ pub struct GroupSeen {
     pub members: Vec<MemberSeen>,
     /// Its committed offsets; `None`: they could not be read.
     pub committed: Option<BTreeMap<Partition, Committed>>,
+    /// Why its state or its offsets are unknown.
+    pub trouble: Option<KafkaError>,
 }
 
 /// A member of a group.
@@ -158,7 +160,7 @@ pub enum KafkaError {
     #[error("Kafka refused the connection: check the port, and whether it runs")]
     Refused,
     /// It took the connection and did not answer in time.
-    #[error("Kafka did not answer within 10 s")]
+    #[error("Kafka did not answer in time")]
     TimedOut,
     /// It did not let us in, or the certificates do not fit.
     #[error("Kafka refused the credentials, or the TLS handshake failed")]
@@ -171,8 +173,9 @@ pub enum KafkaError {
         /// Its explanation.
         message: String,
     },
-    /// What came back was not Kafka's protocol, or of a version that is not spoken here.
-    #[error("what answers there does not speak Kafka's protocol: {0}")]
+    /// What came back was not Kafka's protocol, or of a version that is not spoken here. What exactly is for logs: it may
+    /// hold what some other service said.
+    #[error("what answers there does not speak Kafka's protocol: check the port, and that it is one without TLS")]
     Protocol(String),
 }
 

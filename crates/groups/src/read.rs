@@ -10,8 +10,10 @@ use std::{
 
 use krafka::{
     admin::{
-        AdminClient, ConfigResource, ConsumerGroupDescription, GroupType, NewTopic, OffsetSpec, TopicDescription,
-        TopicPartition,
+        AdminClient, ConfigResource, ConsumerGroupDescription, CreatePartitionsOptions, CreateTopicsOptions,
+        DeleteTopicsOptions, DescribeConfigsOptions, DescribeConsumerGroupsOptions, DescribeTopicsOptions, GroupOffset,
+        GroupType, ListConsumerGroupOffsetsOptions, ListOffsetsOptions, NewTopic, OffsetSpec, TopicDescription,
+        TopicPartition, TopicPartitionAssignment,
     },
     error::{ErrorCode, KrafkaError},
 };
@@ -23,6 +25,10 @@ use crate::model::{
 };
 
 const DEADLINE: Duration = Duration::from_secs(10);
+/// One of the two steps of a look: what a broker that hangs does not say by then is unknown, the rest is told.
+const STEP: Duration = Duration::from_millis(4_500);
+/// A change: it must not be given up early, for then nobody knows whether it was made.
+const CHANGE: Duration = Duration::from_secs(9);
 const LARGEST_RESPONSE: usize = 8 << 20;
 /// Kafka's source of a configuration that was set on the topic itself (`DYNAMIC_TOPIC_CONFIG`).
 const SET_ON_TOPIC: i8 = 1;
@@ -63,11 +69,16 @@ impl Kafka {
     pub async fn observe(&self, topics: &[String], groups: &[String]) -> Result<Snapshot, KafkaError> {
         self.within(async |admin| {
             let (described, groups) = futures::join!(
-                admin.describe_topics(topics, krafka::admin::DescribeTopicsOptions::default()),
+                admin.describe_topics(topics, DescribeTopicsOptions::default()),
                 observe_groups(&admin, groups)
             );
-            let topics = bounds(&admin, described?).await?;
-            Ok(Snapshot { topics, groups: groups? })
+            let (topics, groups) = (bounds(&admin, described?).await?, groups?);
+            let trouble = |group: &GroupSeen| group.trouble.clone().filter(KafkaError::is_outage);
+            match groups.values().map(trouble).collect::<Option<Vec<_>>>().and_then(|mut all| all.pop()) {
+                // nobody has answered anything
+                Some(outage) if topics.is_empty() => Err(outage),
+                _ => Ok(Snapshot { topics, groups }),
+            }
         })
         .await
     }
@@ -89,7 +100,7 @@ impl Kafka {
             for (key, value) in config {
                 topic = topic.with_config(key, value);
             }
-            match one(admin.create_topics([topic], krafka::admin::CreateTopicsOptions::default()).await?) {
+            match one(admin.create_topics([topic], CreateTopicsOptions::default().timeout(CHANGE)).await?) {
                 Ok(()) => Ok(Made::Created),
                 Err(KrafkaError::Broker { code: ErrorCode::TopicAlreadyExists, .. }) => Ok(Made::AlreadyThere),
                 Err(error) => Err(error.into()),
@@ -104,7 +115,7 @@ impl Kafka {
     /// Kafka refused (its own words), or is out of reach.
     pub async fn grow_topic(&self, name: &str, to: i32) -> Result<(), KafkaError> {
         self.within(async |admin| {
-            let grown = admin.create_partitions([(name, to)], krafka::admin::CreatePartitionsOptions::default());
+            let grown = admin.create_partitions([(name, to)], CreatePartitionsOptions::default().timeout(CHANGE));
             match one(grown.await?) {
                 Err(KrafkaError::Broker { code: ErrorCode::InvalidPartitions, .. }) => Ok(()),
                 other => Ok(other?),
@@ -119,13 +130,13 @@ impl Kafka {
     /// Kafka refused (its own words), or is out of reach.
     pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
         self.within(async |admin| {
-            let described = admin.describe_topics([name], krafka::admin::DescribeTopicsOptions::default()).await?;
+            let described = admin.describe_topics([name], DescribeTopicsOptions::default()).await?;
             match one(described) {
                 Ok(topic) if hex(topic.topic_id) == id => {}
                 Ok(_) | Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
-            match one(admin.delete_topics([name], krafka::admin::DeleteTopicsOptions::default()).await?) {
+            match one(admin.delete_topics([name], DeleteTopicsOptions::default().timeout(STEP)).await?) {
                 Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),
                 other => Ok(other?),
             }
@@ -140,22 +151,26 @@ impl Kafka {
     pub async fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>, KafkaError> {
         self.within(async |admin| {
             let resource = ConfigResource::topic(name);
-            let entries =
-                one(admin.describe_configs([resource], krafka::admin::DescribeConfigsOptions::default()).await?)?;
+            let entries = one(admin.describe_configs([resource], DescribeConfigsOptions::default()).await?)?;
             let set = entries.into_iter().filter(|entry| entry.config_source == SET_ON_TOPIC);
             Ok(set.map(|entry| (entry.name, entry.value.unwrap_or_default())).collect())
         })
         .await
     }
 
-    /// Runs one call on the connection, made if need be; a connection that failed is dropped.
+    /// Runs one call on the connection, made if need be. One that failed is made anew from the bootstrap servers: brokers
+    /// may have moved, and whoever cannot be connected to says best why.
     async fn within<T>(
         &self,
         call: impl AsyncFnOnce(Arc<AdminClient>) -> Result<T, KafkaError>,
     ) -> Result<T, KafkaError> {
         let run = async {
-            let admin = self.admin().await?;
-            call(admin).await
+            let result = call(self.admin().await?).await;
+            if result.as_ref().is_err_and(KafkaError::is_outage) {
+                self.admin.lock().await.take();
+                self.admin().await?;
+            }
+            result
         };
         let result = tokio::time::timeout(DEADLINE, run).await.unwrap_or(Err(KafkaError::TimedOut));
         if result.as_ref().is_err_and(KafkaError::is_outage) {
@@ -170,14 +185,14 @@ impl Kafka {
             return Ok(admin.clone());
         }
         let kafka = krafka::Kafka::builder(self.bootstrap.to_string())
-            .client_id("practice-operator")
-            .connect_timeout(DEADLINE / 2)
-            .request_timeout(DEADLINE / 2)
+            .client_id("kafka-practice")
+            .connect_timeout(STEP)
+            .request_timeout(STEP)
             .max_response_size(LARGEST_RESPONSE)
             .allow_auto_create_topics(false)
             .connect()
             .await?;
-        let connected = Arc::new(kafka.admin().default_api_timeout(DEADLINE / 2));
+        let connected = Arc::new(kafka.admin().default_api_timeout(STEP));
         *admin = Some(connected.clone());
         Ok(connected)
     }
@@ -190,11 +205,11 @@ fn one<K, T>(answers: HashMap<K, Result<T, KrafkaError>>) -> Result<T, KrafkaErr
 
 async fn observe_groups(admin: &AdminClient, groups: &[String]) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
     let committed = futures::future::join_all(groups.iter().map(async |group| {
-        let options = krafka::admin::ListConsumerGroupOffsetsOptions::default();
+        let options = ListConsumerGroupOffsetsOptions::default();
         let answer = admin.list_consumer_group_offsets(group.clone(), options).await;
-        (group.clone(), answer.ok().and_then(commits))
+        (group.clone(), answer.and_then(commits).map_err(KafkaError::from))
     }));
-    let options = krafka::admin::DescribeConsumerGroupsOptions::default();
+    let options = DescribeConsumerGroupsOptions::default();
     let (described, committed) = futures::join!(admin.describe_consumer_groups(groups, options), committed);
     let mut described = described?;
     Ok(committed
@@ -205,30 +220,34 @@ async fn observe_groups(admin: &AdminClient, groups: &[String]) -> Result<BTreeM
                 Some(Err(KrafkaError::Broker { code: ErrorCode::GroupIdNotFound, .. })) => {
                     GroupSeen { state: GroupState::Absent, ..GroupSeen::default() }
                 }
-                Some(Err(_)) | None => GroupSeen::default(),
+                Some(Err(error)) => GroupSeen { trouble: Some(error.into()), ..GroupSeen::default() },
+                None => GroupSeen::default(),
             };
-            seen.committed = match committed {
-                None if seen.state == GroupState::Absent => Some(BTreeMap::new()),
-                committed => committed,
-            };
+            match committed {
+                Ok(committed) => seen.committed = Some(committed),
+                Err(KafkaError::Answered { code, .. }) if code == "GroupIdNotFound" => {
+                    seen.committed = Some(BTreeMap::new());
+                }
+                Err(error) => seen.trouble = seen.trouble.or(Some(error)),
+            }
             (group, seen)
         })
         .collect())
 }
 
-/// `None` when a partition's offset could not be read: half the truth would look like no commit.
+/// All or nothing: a partition whose offset could not be read would look like one without a commit.
 fn commits(
-    offsets: HashMap<TopicPartition, Result<krafka::admin::GroupOffset, KrafkaError>>,
-) -> Option<BTreeMap<Partition, Committed>> {
+    offsets: HashMap<TopicPartition, Result<GroupOffset, KrafkaError>>,
+) -> Result<BTreeMap<Partition, Committed>, KrafkaError> {
     let mut commits = BTreeMap::new();
     for (partition, offset) in offsets {
-        let offset = offset.ok()?;
+        let offset = offset?;
         if let Some(committed) = offset.offset {
             let metadata = offset.metadata.unwrap_or_default();
             commits.insert((partition.topic, partition.partition), Committed { offset: committed, metadata });
         }
     }
-    Some(commits)
+    Ok(commits)
 }
 
 fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
@@ -240,7 +259,7 @@ fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
             client_id: member.client_id,
             host: member.client_host,
             partitions: member.assignment.map(|topics| {
-                let each = |topic: krafka::admin::TopicPartitionAssignment| {
+                let each = |topic: TopicPartitionAssignment| {
                     let name = topic.topic_name;
                     topic.partitions.into_iter().map(move |partition| (name.clone(), partition))
                 };
@@ -264,6 +283,7 @@ fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
         assignor: group.assignor.filter(|assignor| !assignor.is_empty()),
         members,
         committed: None,
+        trouble: None,
     }
 }
 
@@ -275,11 +295,13 @@ async fn bounds(
     let partitions: Vec<TopicPartition> = described
         .iter()
         .filter_map(|(name, topic)| topic.as_ref().ok().map(|topic| (name, topic)))
-        .flat_map(|(name, topic)| topic.partitions.iter().map(|p| TopicPartition::new(name.clone(), p.partition)))
+        .flat_map(|(name, topic)| topic.partitions.iter().map(move |partition| (name, partition)))
+        .filter(|(_, partition)| partition.leader.is_some()) // nobody could be asked
+        .map(|(name, partition)| TopicPartition::new(name.clone(), partition.partition))
         .collect();
     let ask = |spec: OffsetSpec| {
         let specs = partitions.iter().cloned().map(move |partition| (partition, spec));
-        admin.list_offsets(specs, krafka::admin::ListOffsetsOptions::default())
+        admin.list_offsets(specs, ListOffsetsOptions::default())
     };
     let (starts, ends) = if partitions.is_empty() {
         (HashMap::new(), HashMap::new())
@@ -321,21 +343,44 @@ async fn bounds(
 
 impl From<KrafkaError> for KafkaError {
     fn from(error: KrafkaError) -> Self {
-        use std::io::ErrorKind;
+        tracing::debug!(%error, "Kafka"); // in full here, coarsely everywhere else
         match error {
-            KrafkaError::Network(io) => match io.kind() {
-                ErrorKind::ConnectionRefused => Self::Refused,
-                ErrorKind::TimedOut => Self::TimedOut,
-                _ => Self::Unreachable,
-            },
             KrafkaError::Timeout { .. } => Self::TimedOut,
             KrafkaError::Auth { .. } => Self::Authentication,
-            KrafkaError::Broker { code, message } => Self::Answered { code: format!("{code:?}"), message },
-            KrafkaError::Config { message } => Self::Answered { code: "InvalidRequest".into(), message },
-            KrafkaError::Protocol { message, .. } => Self::Protocol(message.chars().take(200).collect()),
-            _ => Self::Unreachable,
+            KrafkaError::Broker { code, message } => {
+                Self::Answered { code: format!("{code:?}"), message: line(&message) }
+            }
+            KrafkaError::Config { message } => {
+                Self::Answered { code: "InvalidRequest".into(), message: line(&message) }
+            }
+            KrafkaError::Protocol { message, .. } => Self::Protocol(line(&message)),
+            error => innermost(&error),
         }
     }
+}
+
+/// What an error goes back to: the client wraps the refusal of a connection several times.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> KafkaError {
+    use std::io::{Error, ErrorKind};
+    let mut reason = KafkaError::Unreachable;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<Error>().or_else(|| error.downcast_ref::<Arc<Error>>().map(AsRef::as_ref));
+        match (io.map(Error::kind), error.downcast_ref::<KrafkaError>()) {
+            (Some(ErrorKind::ConnectionRefused), _) => reason = KafkaError::Refused,
+            (Some(ErrorKind::TimedOut), _) | (_, Some(KrafkaError::Timeout { .. })) => reason = KafkaError::TimedOut,
+            (_, Some(KrafkaError::Protocol { message, .. })) => reason = KafkaError::Protocol(line(message)),
+            (_, Some(KrafkaError::Auth { .. })) => reason = KafkaError::Authentication,
+            _ => {}
+        }
+        next = error.source();
+    }
+    reason
+}
+
+/// What somebody else has said, in one line that is not too long.
+fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }
 
 fn hex(id: [u8; 16]) -> String {

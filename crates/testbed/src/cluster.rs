@@ -1,5 +1,5 @@
 //! An etcd with a kube-apiserver, and a kube-controller-manager for those who ask. In: CRDs, names, roles. Out: clients, as
-//! administrator or as a ServiceAccount with its own rights, and what the audit log says a ServiceAccount has written.
+//! administrator or as a `ServiceAccount` with its own rights, and what the audit log says a `ServiceAccount` has written.
 //! There is no node: pods stay Pending, and without controllers nothing sets a status but the test.
 
 use std::{
@@ -29,16 +29,16 @@ use crate::{
     process::{Keeper, Process, free_port},
 };
 
-const START_TIMEOUT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 const TIMEOUT: Duration = Duration::from_secs(30);
 const ADMIN_TOKEN: &str = "admin";
 
-/// What a ServiceAccount may do, in every namespace.
+/// What a `ServiceAccount` may do, in every namespace.
 #[derive(Debug, Clone, Copy)]
 pub enum Role<'a> {
-    /// The rules of a ClusterRole, a list in YAML.
+    /// The rules of a `ClusterRole`, a list in YAML.
     Rules(&'a str),
-    /// A ClusterRole that exists, by name.
+    /// A `ClusterRole` that exists, by name.
     Existing(&'a str),
 }
 
@@ -60,7 +60,7 @@ impl Cluster {
         Self::run(false).await
     }
 
-    /// Starts one with kube-controller-manager: owned objects are collected, Deployments make ReplicaSets and pods.
+    /// Starts one with kube-controller-manager: owned objects are collected, Deployments make `ReplicaSets` and pods.
     pub async fn start_with_controllers() -> Self {
         let cluster = Self::run(true).await;
         let manager = cluster.start_controllers();
@@ -142,7 +142,7 @@ impl Cluster {
         }
     }
 
-    /// Makes a ServiceAccount with these rights, and a client that acts as it. May be repeated, for a further client.
+    /// Makes a `ServiceAccount` with these rights, and a client that acts as it. May be repeated, for a further client.
     pub async fn service_account(&self, namespace: &str, name: &str, role: Role<'_>) -> Client {
         const RBAC: &str = "rbac.authorization.k8s.io";
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
@@ -172,12 +172,12 @@ impl Cluster {
         self.client_with(&token)
     }
 
-    /// The kubeconfig of a ServiceAccount that [`service_account`](Self::service_account) made, for a process to be started.
+    /// The kubeconfig of a `ServiceAccount` that [`service_account`](Self::service_account) made, for a process to be started.
     pub fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> PathBuf {
         self.keeper.dir().join(format!("{namespace}_{name}.kubeconfig"))
     }
 
-    /// The mutating requests that a ServiceAccount has made until now, in their order, the refused ones too: each is
+    /// The mutating requests that a `ServiceAccount` has made until now, in their order, the refused ones too: each is
     /// `patch deployments 200` or `patch deployments/status 200`.
     pub fn audit(&self, namespace: &str, service_account: &str) -> Vec<String> {
         let user = format!("system:serviceaccount:{namespace}:{service_account}");
@@ -194,7 +194,7 @@ impl Cluster {
 
     /// Freezes the API server (SIGSTOP): connections are accepted by the system, nothing is ever answered.
     pub fn pause(&self) {
-        self.keeper.signal(&self.apiserver(), "STOP");
+        self.keeper.freeze(&self.apiserver());
     }
 
     /// Ends a [`pause`](Self::pause).
@@ -301,7 +301,7 @@ fn start_apiserver(keeper: &Keeper, etcd_url: &str, port: u16, controllers: bool
     keeper.spawn("kube-apiserver", &[], &cache::kubernetes("kube-apiserver"), &flags(args))
 }
 
-/// The key that signs ServiceAccounts' tokens, the administrator's token, and a kubeconfig with it.
+/// The key that signs service account tokens, the administrator's token, and a kubeconfig with it.
 async fn write_credentials(keeper: &Keeper, port: u16) {
     cache::of_host("openssl", "version", "openssl");
     let key = keeper.dir().join("sa.key");

@@ -19,7 +19,7 @@ use crate::{
     process::{Keeper, Process, free_port},
 };
 
-const START_TIMEOUT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A running Kafka. Dropped, it ends and its data is removed.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Kafka {
 
     /// Freezes it (SIGSTOP): connections are accepted by the system, nothing is ever answered.
     pub fn pause(&self) {
-        self.keeper.signal(&self.broker(), "STOP");
+        self.keeper.freeze(&self.broker());
     }
 
     /// Ends a [`pause`](Self::pause).

@@ -24,7 +24,7 @@ trap 'kill -KILL $(jobs -pr); wait; rm -rf "$dir"' EXIT
 trap 'exit 143' TERM HUP INT
 echo "$dir"
 "#;
-const END_TIMEOUT: Duration = Duration::from_secs(60);
+const END_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A directory and the processes that live with it.
 #[derive(Debug)]
@@ -92,6 +92,16 @@ impl Keeper {
         }
     }
 
+    /// Sends SIGSTOP and waits until every thread stands still: one that runs could still answer.
+    pub(crate) fn freeze(&self, process: &Process) {
+        self.signal(process, "STOP");
+        let begun = Instant::now();
+        while process.runs() && !process.stands_still() {
+            assert!(begun.elapsed() < END_TIMEOUT, "process {} does not stop", process.pid);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Sends a signal and waits for the process to end; one that takes too long fails the test.
     pub(crate) async fn end(&self, process: &Process, signal: &str) {
         self.signal(process, signal);
@@ -129,6 +139,12 @@ impl Process {
         start_time(self.pid).is_some_and(|started| started == self.started)
     }
 
+    fn stands_still(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        let mut states = threads.filter_map(|thread| field(&thread.path().join("stat"), 3));
+        states.all(|state| state == "T")
+    }
+
     /// Waits until it has ended by itself.
     pub(crate) async fn ended(&self, within: Duration) {
         let begun = Instant::now();
@@ -152,13 +168,15 @@ impl Process {
     }
 }
 
-/// `None` when there is no such process, or only its remains.
+/// `None` when there is no such process. A zombie still counts: while other threads of it end, its sockets are open.
 fn start_time(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // after the name, which may hold anything: state is field 3, starttime field 22 (proc_pid_stat(5))
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    fields.nth(18).filter(|_| !matches!(state, "Z" | "X")).map(str::to_owned)
+    field(Path::new(&format!("/proc/{pid}/stat")), 22)
+}
+
+/// A field of `/proc/PID/stat`, with the numbers of `proc_pid_stat(5)`; from 3 on, for the name before may hold anything.
+fn field(stat: &Path, number: usize) -> Option<String> {
+    let stat = fs::read_to_string(stat).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(number - 3).map(str::to_owned)
 }
 
 fn quoted(word: &str) -> String {

@@ -7,7 +7,7 @@ use std::{
 
 /// Says that this process is the one that is going to be killed; where it puts all its servers have.
 const HOLDER: &str = "PRACTICE_TESTBED_HOLDER";
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Starts itself as a process of its own, which holds servers until it is killed.
 #[tokio::test]

@@ -274,3 +274,6 @@ fn idle(status: &PracticeStatus) -> Said {
         ("True", "MoreConsumersThanPartitions", idle.join("; "))
     }
 }
+
+#[cfg(test)]
+mod tests;

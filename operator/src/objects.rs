@@ -295,30 +295,4 @@ fn template(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replicas_are_set_kept_or_handed_over() {
-        let live = |replicas, ours, before| Some(LiveRow { replicas, ours, before });
-        let said = |set, before, hand_over| Replicas { set, before, hand_over };
-        for (wanted, held, live, expected) in [
-            (Some(3), false, None, said(Some(3), None, None)),
-            (Some(3), false, live(5, false, None), said(Some(3), None, None)),
-            (Some(3), true, live(3, true, None), said(Some(0), None, None)),
-            (None, false, None, said(None, None, None)),
-            (None, false, live(4, false, None), said(None, None, None)),
-            // taken out of the manifest: the live number goes into other hands
-            (None, false, live(4, true, None), said(None, None, Some(4))),
-            // held, and back
-            (None, true, live(4, false, None), said(Some(0), Some(4), None)),
-            (None, true, live(0, true, Some(4)), said(Some(0), Some(4), None)),
-            (None, false, live(0, true, Some(4)), said(None, None, Some(4))),
-            // never ran before it was claimed
-            (None, true, None, said(Some(0), None, None)),
-            (None, false, live(0, true, None), said(None, None, Some(1))),
-        ] {
-            assert_eq!(replicas(wanted, held, live), expected, "{wanted:?} {held} {live:?}");
-        }
-    }
-}
+mod tests;

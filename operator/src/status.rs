@@ -287,20 +287,4 @@ fn meaning(status: &PracticeStatus) -> PracticeStatus {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::plan::{Defaults, plan};
-
-    pub(crate) fn plan_of(spec: Value) -> Plan {
-        let practice = serde_json::from_value(json!({
-            "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
-            "metadata": {"name": "p", "namespace": "n", "uid": "u", "generation": 1}, "spec": spec
-        }))
-        .expect("a practice");
-        let defaults =
-            Defaults { bootstrap_servers: Some("k:1".into()), worker_image: "w".into(), producer_image: "p".into() };
-        plan(&practice, &defaults).expect("legal")
-    }
-}
+pub(crate) mod tests;

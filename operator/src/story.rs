@@ -149,3 +149,6 @@ fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentenc
 pub(crate) fn find<'a>(status: &'a PracticeStatus, kind: &str) -> Option<&'a Condition> {
     status.conditions.iter().find(|condition| condition.type_ == kind)
 }
+
+#[cfg(test)]
+mod tests;

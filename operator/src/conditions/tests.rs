@@ -1,0 +1,337 @@
+use practice_groups::{GroupState, KafkaError, MemberSeen, TopicSeen};
+use serde_json::json;
+
+use super::*;
+use crate::status::tests::World;
+
+fn world() -> World {
+    World::settled(json!({"topics": [{"name": "t", "partitions": 3}],
+        "groups": [{"name": "a", "replicas": 2}, {"name": "b", "replicas": 1}]}))
+}
+
+/// Status and reason of a condition.
+fn said(status: &PracticeStatus, kind: &str) -> (String, String) {
+    let condition = find(status, kind).unwrap_or_else(|| panic!("{kind} is missing"));
+    (condition.status.clone(), condition.reason.clone())
+}
+
+fn assert_said(world: &mut World, what: &str, expected: &[(&str, &str, &str)]) -> PracticeStatus {
+    let status = world.status();
+    for (kind, value, reason) in expected {
+        let message = &find(&status, kind).expect("is there").message;
+        assert_eq!(said(&status, kind), ((*value).to_owned(), (*reason).to_owned()), "{what}: {kind}: {message}");
+    }
+    status
+}
+
+fn group_has(world: &mut World, id: &str, members: usize) {
+    world.group(id, |group| {
+        let like = MemberSeen { member_id: "m".into(), client_id: "x".into(), host: "/h".into(), partitions: None };
+        group.members.resize(members, like);
+        group.state = if members == 0 { GroupState::Empty } else { GroupState::Stable };
+    });
+}
+
+fn ready_consumers(world: &mut World, deployment: &str, ready: i32) {
+    world.running.rows.iter_mut().find(|row| row.deployment == deployment).expect("runs").ready = ready;
+}
+
+#[test]
+fn what_is_settled_is_ready() {
+    let status = assert_said(
+        &mut world(),
+        "settled",
+        &[
+            ("Ready", "True", "Ready"),
+            ("KafkaReachable", "True", "Reachable"),
+            ("TopicsReady", "True", "AllTopicsReady"),
+            ("ConsumersAvailable", "True", "EveryGroupHasConsumers"),
+            ("ProducerAvailable", "True", "Available"),
+            ("Reconciling", "False", "Settled"),
+            ("Stalled", "False", "Progressing"),
+            ("IdleConsumers", "False", "EveryConsumerHasPartitions"),
+        ],
+    );
+    let order: Vec<&str> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(order, KINDS);
+    assert!(status.conditions.iter().all(|condition| condition.observed_generation == Some(1)));
+}
+
+#[test]
+fn ready_waits_until_everything_has_arrived_once() {
+    type Change = fn(&mut World);
+    let cases: [(&str, Change, &str); 9] = [
+        ("a member is missing", |w| group_has(w, "a", 1), "Starting"),
+        ("a member too many", |w| group_has(w, "a", 3), "Starting"),
+        ("no members at all", |w| group_has(w, "b", 0), "Starting"),
+        ("a group rebalances", |w| w.group("a", |g| g.state = GroupState::PreparingRebalance), "Starting"),
+        ("a group cannot be described", |w| w.group("a", |g| *g = practice_groups::GroupSeen::default()), "Starting"),
+        ("the producer is starting", |w| w.running.producer = Some(false), "Starting"),
+        ("no pod of a group is ready", |w| ready_consumers(w, "p-b", 0), "NoConsumers"),
+        (
+            "a topic is missing",
+            |w| w.kafka(|s| drop(s.topics.insert("t".into(), TopicSeen::Missing))),
+            "TopicsNotReady",
+        ),
+        ("Kafka is down", |w| w.outage(KafkaError::Refused), "KafkaUnreachable"),
+    ];
+    for (what, change, reason) in cases {
+        let mut world = world();
+        change(&mut world);
+        assert_said(&mut world, what, &[("Ready", "False", reason)]);
+    }
+}
+
+#[test]
+fn scaling_and_a_lost_producer_leave_it_ready() {
+    type Change = fn(&mut World);
+    let cases: [(&str, Change, (&str, &str, &str)); 5] = [
+        ("more replicas are wanted", |w| w.running.rows[0].desired = 4, ("Reconciling", "True", "Moving")),
+        (
+            "members join",
+            |w| w.group("a", |g| g.state = GroupState::PreparingRebalance),
+            ("Reconciling", "True", "Moving"),
+        ),
+        ("a member is gone", |w| group_has(w, "a", 1), ("Reconciling", "True", "Moving")),
+        (
+            "one of two pods is not ready",
+            |w| ready_consumers(w, "p-a", 1),
+            ("ConsumersAvailable", "True", "EveryGroupHasConsumers"),
+        ),
+        ("the producer is lost", |w| w.running.producer = Some(false), ("ProducerAvailable", "False", "Unavailable")),
+    ];
+    for (what, change, other) in cases {
+        let mut world = world();
+        let before = world.status();
+        change(&mut world);
+        let after = assert_said(&mut world, what, &[("Ready", "True", "Ready"), other]);
+        let [was, is] = [&before, &after].map(|status| &find(status, "Ready").expect("is there").last_transition_time);
+        assert_eq!(was, is, "{what}: it did not turn");
+    }
+}
+
+#[test]
+fn what_was_ready_is_not_when_something_is_gone() {
+    type Change = fn(&mut World);
+    let cases: [(&str, Change, &str, &str, (&str, &str)); 8] = [
+        (
+            "no pod of a group is ready",
+            |w| ready_consumers(w, "p-b", 0),
+            "NoConsumers",
+            "ConsumersAvailable",
+            ("False", "GroupWithoutConsumers"),
+        ),
+        (
+            "Kafka refuses",
+            |w| w.outage(KafkaError::Refused),
+            "KafkaUnreachable",
+            "KafkaReachable",
+            ("False", "ConnectionRefused"),
+        ),
+        (
+            "Kafka is silent",
+            |w| w.outage(KafkaError::TimedOut),
+            "KafkaUnreachable",
+            "KafkaReachable",
+            ("False", "TimedOut"),
+        ),
+        (
+            "Kafka cannot be found",
+            |w| w.outage(KafkaError::Unreachable),
+            "KafkaUnreachable",
+            "KafkaReachable",
+            ("False", "Unreachable"),
+        ),
+        (
+            "Kafka says no",
+            |w| w.outage(KafkaError::Authentication),
+            "KafkaUnreachable",
+            "KafkaReachable",
+            ("False", "AuthenticationFailed"),
+        ),
+        (
+            "it is no Kafka",
+            |w| w.outage(KafkaError::Protocol("HTTP".into())),
+            "KafkaUnreachable",
+            "KafkaReachable",
+            ("False", "NotKafka"),
+        ),
+        (
+            "a topic is gone",
+            |w| w.kafka(|s| drop(s.topics.insert("t".into(), TopicSeen::Missing))),
+            "TopicsNotReady",
+            "TopicsReady",
+            ("False", "TopicsNotReady"),
+        ),
+        (
+            "a topic is refused",
+            |w| drop(w.prepared.refused.insert("t".into(), Refusal::Refused("too many copies".into()))),
+            "TopicsNotReady",
+            "TopicsReady",
+            ("False", "TopicsNotReady"),
+        ),
+    ];
+    for (what, change, reason, kind, (value, because)) in cases {
+        let mut world = world();
+        assert_said(&mut world, "at first", &[("Ready", "True", "Ready")]);
+        let unchanged = world.now;
+        change(&mut world);
+        let after = assert_said(&mut world, what, &[("Ready", "False", reason), (kind, value, because)]);
+        assert_eq!(find(&after, "Ready").expect("is there").last_transition_time.0, unchanged, "{what}: it turned now");
+    }
+}
+
+#[test]
+fn what_needs_somebody_stalls_and_names_the_fix() {
+    type Change = fn(&mut World);
+    let cases: [(&str, Change, &str, &str); 4] = [
+        (
+            "a name is taken",
+            |w| w.running.conflicts.push("Deployment p-a".into()),
+            "NameConflict",
+            "Deployment p-a exists and is not this practice's: remove it",
+        ),
+        (
+            "a group id is taken",
+            |w| {
+                drop(
+                    w.prepared.unclaimed.insert("a".into(), Unclaimed::Conflict("group id a is in use: choose".into())),
+                )
+            },
+            "GroupConflict",
+            "group id a is in use",
+        ),
+        (
+            "a topic is another's",
+            |w| {
+                drop(
+                    w.prepared
+                        .refused
+                        .insert("t".into(), Refusal::Conflict("topic t exists with retention.ms at `1`".into())),
+                )
+            },
+            "TopicConflict",
+            "retention.ms",
+        ),
+        (
+            "a topic has other copies",
+            |w| w.plan.topics[0].replication_factor = 3,
+            "TopicConflict",
+            "topic t exists with replicationFactor 1, the manifest says 3: write 1 there",
+        ),
+    ];
+    for (what, change, reason, message) in cases {
+        for first in [true, false] {
+            let mut world = world();
+            if !first {
+                world.status();
+            }
+            change(&mut world);
+            let status = assert_said(&mut world, what, &[("Ready", "False", reason), ("Stalled", "True", reason)]);
+            for kind in ["Ready", "Stalled"] {
+                let said = &find(&status, kind).expect("is there").message;
+                assert!(said.contains(message), "{what}: {kind} says {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_kafka_has_not_said_is_no_conflict() {
+    let mut world = world();
+    world.prepared.unclaimed.insert("a".into(), Unclaimed::Unknown);
+    let moving =
+        [("Reconciling", "True", "Moving"), ("Stalled", "False", "Progressing"), ("Ready", "False", "Starting")];
+    let status = assert_said(&mut world, "not claimed yet", &moving);
+    let message = &find(&status, "Reconciling").expect("is there").message;
+    assert!(message.contains("group a waits until Kafka says whether its id is free"), "{message}");
+}
+
+#[test]
+fn a_group_without_consumers_is_fine_where_none_are_wanted() {
+    for group in [json!({"name": "a", "replicas": 0}), json!({"name": "a", "replicas": 2, "state": "Stopped"})] {
+        let mut world = World::settled(json!({"topics": [{"name": "t"}], "groups": [group]}));
+        world.running.rows[0].desired = 0;
+        ready_consumers(&mut world, "p-a", 0);
+        group_has(&mut world, "a", 0);
+        assert_said(&mut world, "none wanted", &[("Ready", "True", "Ready"), ("Reconciling", "False", "Settled")]);
+    }
+    let mut world = World::settled(json!({"topics": [{"name": "t"}], "producer": {"enabled": false}}));
+    let none = [("Ready", "True", "Ready"), ("ProducerAvailable", "False", "Disabled")];
+    assert_said(&mut world, "no group, no producer", &none);
+}
+
+#[test]
+fn kubernetes_own_reason_is_told() {
+    let mut world = world();
+    ready_consumers(&mut world, "p-b", 0);
+    world.running.refusals.push("exceeded quota: pods".into());
+    let status = world.status();
+    let message = &find(&status, "ConsumersAvailable").expect("is there").message;
+    assert_eq!(message, "no consumer is ready in b: exceeded quota: pods");
+}
+
+#[test]
+fn idle_consumers_are_information() {
+    let mut world =
+        World::settled(json!({"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "a", "replicas": 4}]}));
+    world.observed.idle.insert(("a".into(), "p-a-3-id".into()));
+    let expected = [
+        ("IdleConsumers", "True", "MoreConsumersThanPartitions"),
+        ("Ready", "True", "Ready"),
+        ("Stalled", "False", "Progressing"),
+    ];
+    let status = assert_said(&mut world, "one idle", &expected);
+    let message = &find(&status, "IdleConsumers").expect("is there").message;
+    assert_eq!(message, "p-a-3 of a: 3 partitions, 4 consumers: 1 waits");
+}
+
+#[test]
+fn a_time_is_kept_until_the_status_turns() {
+    let mut world = world();
+    let first = world.status();
+    let again = world.status();
+    assert_eq!(first, again, "nothing turned, nothing differs");
+    world.outage(KafkaError::Refused);
+    let down = world.status();
+    world.outage(KafkaError::TimedOut);
+    let silent = world.status();
+    let time = |status: &PracticeStatus, kind: &str| find(status, kind).expect("is there").last_transition_time.0;
+    assert!(time(&down, "KafkaReachable") > time(&first, "KafkaReachable"));
+    assert_eq!(time(&down, "KafkaReachable"), time(&silent, "KafkaReachable"), "another reason is no turn");
+    assert_eq!(time(&down, "ProducerAvailable"), time(&first, "ProducerAvailable"));
+}
+
+#[test]
+fn a_spec_that_is_refused_keeps_what_was_known() {
+    let mut world = world();
+    let before = world.status();
+    for (fault, reason) in
+        [(SpecFault::NoKafka, "NoKafka"), (SpecFault::Illegal("spec.x is `y`".into()), "InvalidSpec")]
+    {
+        let after = conditions(
+            Err(&fault),
+            &Prepared::default(),
+            &Running::default(),
+            None,
+            &before,
+            Some(&before),
+            Some(2),
+            world.now,
+        );
+        let status = PracticeStatus { conditions: after, ..before.clone() };
+        assert_eq!(said(&status, "Ready"), ("False".into(), reason.into()));
+        assert_eq!(said(&status, "Stalled"), ("True".into(), reason.into()));
+        assert_eq!(said(&status, "Reconciling"), ("False".into(), "Stalled".into()));
+        assert_eq!(find(&status, "KafkaReachable"), find(&before, "KafkaReachable"));
+        assert_eq!(find(&status, "Ready").expect("is there").message, fault.to_string());
+    }
+}
+
+#[test]
+fn a_message_fits_the_api() {
+    let mut world = world();
+    world.running.conflicts = (0..200).map(|n| format!("Deployment with-a-long-name-{n}")).collect();
+    let status = world.status();
+    assert!(status.conditions.iter().all(|condition| condition.message.len() <= 32_768), "metav1.Condition");
+}

@@ -1,0 +1,364 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use practice_groups::{Committed, KafkaError, TopicFacts};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    apply::RunningRow,
+    plan::{Defaults, plan},
+    reader::Look,
+};
+
+pub(crate) fn plan_of(spec: Value) -> Plan {
+    let practice = serde_json::from_value(json!({
+        "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
+        "metadata": {"name": "p", "namespace": "n", "uid": "u", "generation": 1}, "spec": spec
+    }))
+    .expect("a practice");
+    let defaults =
+        Defaults { bootstrap_servers: Some("k:1".into()), worker_image: "w".into(), producer_image: "p".into() };
+    plan(&practice, &defaults).expect("legal")
+}
+
+/// All that a status is made of; as it is when everything has arrived: every member has joined and has read everything.
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) prepared: Prepared,
+    pub(crate) running: Running,
+    pub(crate) observed: Observed,
+    pub(crate) before: Option<PracticeStatus>,
+    pub(crate) now: Timestamp,
+}
+
+impl World {
+    pub(crate) fn settled(spec: Value) -> Self {
+        let plan = plan_of(spec);
+        let mut snapshot = Snapshot::default();
+        let mut running = Running { producer: plan.producer.as_ref().map(|_| true), ..Running::default() };
+        for topic in &plan.topics {
+            let bounds = Some(Bounds { start: 0, end: 10 });
+            let partitions = vec![bounds; usize::try_from(topic.partitions).expect("positive")];
+            let facts = TopicFacts { id: format!("{:032x}", 7), replication_factor: 1, partitions };
+            snapshot.topics.insert(topic.name.clone(), TopicSeen::Present(facts));
+        }
+        for group in &plan.groups {
+            let mut members = Vec::new();
+            for row in &group.rows {
+                let replicas = row.replicas.unwrap_or(1);
+                let (id, deployment) = (group.id.clone(), row.deployment.clone());
+                running.rows.push(RunningRow { group: id, deployment, desired: replicas, ready: replicas });
+                for number in 0..replicas {
+                    let pod = format!("{}-{number}", row.deployment);
+                    running.pods.push(pod.clone());
+                    members.push(MemberSeen {
+                        member_id: format!("{pod}-id"),
+                        client_id: pod,
+                        host: "/10.0.0.1".into(),
+                        partitions: Some(Vec::new()),
+                    });
+                }
+            }
+            let mut committed = BTreeMap::new();
+            let all = plan.topics.iter().filter(|topic| group.topics.contains(&topic.name));
+            let all = all.flat_map(|topic| (0..topic.partitions).map(|number| (topic.name.clone(), number)));
+            for (turn, partition) in all.enumerate() {
+                committed.insert(partition.clone(), Committed { offset: 10, metadata: "kafka-practice:n/p".into() });
+                if !members.is_empty() {
+                    let next = turn % members.len();
+                    members[next].partitions.as_mut().expect("was set").push(partition);
+                }
+            }
+            let state = if members.is_empty() { GroupState::Empty } else { GroupState::Stable };
+            let protocol = Some(practice_groups::Protocol::Classic);
+            let seen = GroupSeen { state, protocol, members, committed: Some(committed), ..GroupSeen::default() };
+            snapshot.groups.insert(group.id.clone(), seen);
+        }
+        let look: Look = Ok(Arc::new(snapshot));
+        let prepared = Prepared { look: Some(look.clone()), ..Prepared::default() };
+        let observed = Observed { look, idle: BTreeSet::new(), again: None };
+        Self { plan, prepared, running, observed, before: None, now: "2026-01-01T00:00:00Z".parse().expect("a time") }
+    }
+
+    /// Changes what Kafka says.
+    pub(crate) fn kafka(&mut self, change: impl FnOnce(&mut Snapshot)) {
+        let mut snapshot = self.observed.snapshot().cloned().expect("Kafka answers");
+        change(&mut snapshot);
+        self.look(Ok(Arc::new(snapshot)));
+    }
+
+    pub(crate) fn group(&mut self, id: &str, change: impl FnOnce(&mut GroupSeen)) {
+        self.kafka(|snapshot| change(snapshot.groups.get_mut(id).expect("is seen")));
+    }
+
+    pub(crate) fn outage(&mut self, error: KafkaError) {
+        self.look(Err(Arc::new(error)));
+    }
+
+    fn look(&mut self, look: Look) {
+        self.prepared.look = Some(look.clone());
+        self.observed.look = look;
+    }
+
+    /// The status, and 10 s later.
+    pub(crate) fn status(&mut self) -> PracticeStatus {
+        let status = status(
+            Ok(&self.plan),
+            &self.prepared,
+            &self.running,
+            Some(&self.observed),
+            self.before.as_ref(),
+            Some(1),
+            self.now,
+        );
+        self.now += jiff::SignedDuration::from_secs(10);
+        self.before = Some(status.clone());
+        status
+    }
+}
+
+fn two_groups() -> World {
+    World::settled(json!({"topics": [{"name": "t", "partitions": 3}], "groups": [
+        {"name": "a", "replicas": 2}, {"name": "b", "replicas": 1, "autoOffsetReset": "latest", "variants": [{"name": "v", "replicas": 1}]}]}))
+}
+
+fn at(topic: &str, partition: i32) -> Partition {
+    (topic.to_owned(), partition)
+}
+
+#[test]
+fn what_is_settled_reads_so() {
+    let status = two_groups().status();
+    let expected =
+        Summary { topics: 1, partitions: Some(3), groups: 2, consumers: Some(4), idle: Some(0), lag: Some(0) };
+    assert_eq!(status.summary, expected);
+    assert_eq!(status.bootstrap_servers.as_deref(), Some("k:1"));
+    let topic = &status.topics[0];
+    assert_eq!((topic.ready, topic.partitions, topic.replication_factor), (true, Some(3), Some(1)));
+    assert_eq!(
+        (topic.topic_id.as_deref(), topic.created_topic_id.as_deref()),
+        (Some(format!("{:032x}", 7).as_str()), None)
+    );
+    let (a, b) = (&status.groups[0], &status.groups[1]);
+    assert_eq!((a.claimed, a.state.as_str(), a.protocol.as_str(), a.epoch), (true, "Stable", "Classic", None));
+    assert_eq!((a.replicas, a.ready_replicas, b.replicas), (2, 2, 2));
+    let owner = &a.members[0];
+    assert_eq!((owner.name.as_str(), owner.pod.as_deref(), owner.partition_count), ("p-a-0", Some("p-a-0"), 2));
+    assert_eq!((owner.partitions[0].partition, owner.partitions[1].partition), (0, 2));
+    assert_eq!(
+        (owner.partitions[0].committed, owner.partitions[0].end, owner.partitions[0].lag),
+        (Some(10), Some(10), Some(0))
+    );
+    assert_eq!(owner.partitions[0].because, None);
+    assert_eq!(b.members[1].name, "p-b-v-0");
+}
+
+#[test]
+fn a_lag_is_a_number_only_when_all_of_it_is_known() {
+    type Change = fn(&mut World);
+    let cases: [(&str, Change, Option<i64>, Option<i64>, Option<&str>); 7] = [
+        ("read to the end", |_| {}, Some(0), Some(0), None),
+        (
+            "behind",
+            |w| w.group("a", |g| g.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 4),
+            Some(6),
+            Some(6),
+            None,
+        ),
+        (
+            "earliest without a commit",
+            |w| w.group("a", |g| drop(g.committed.as_mut().expect("set").remove(&at("t", 0)))),
+            Some(10),
+            Some(10),
+            Some("NoCommit"),
+        ),
+        (
+            "committed beyond the end",
+            |w| w.group("a", |g| g.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 11),
+            Some(0),
+            Some(0),
+            Some("Stale"),
+        ),
+        ("commits cannot be read", |w| w.group("a", |g| g.committed = None), None, None, Some("Unknown")),
+        (
+            "a leader is gone",
+            |w| {
+                w.kafka(|s| {
+                    let Some(TopicSeen::Present(facts)) = s.topics.get_mut("t") else { panic!("is present") };
+                    facts.partitions[0] = None;
+                });
+            },
+            None,
+            None,
+            Some("Unknown"),
+        ),
+        (
+            "retention was faster",
+            |w| {
+                w.kafka(|s| {
+                    let Some(TopicSeen::Present(facts)) = s.topics.get_mut("t") else { panic!("is present") };
+                    facts.partitions[0] = Some(Bounds { start: 12, end: 20 });
+                    let g = s.groups.get_mut("b").expect("seen");
+                    g.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 20;
+                });
+            },
+            Some(8),
+            Some(8),
+            Some("Expired"),
+        ),
+    ];
+    for (what, change, lag, sum, because) in cases {
+        let mut world = two_groups();
+        change(&mut world);
+        let status = world.status();
+        let group = &status.groups[0];
+        assert_eq!((group.lag, group.members[0].lag), (lag, lag), "{what}");
+        assert_eq!(status.summary.lag, sum, "{what}");
+        assert_eq!(group.members[0].partitions[0].because.as_deref(), because, "{what}");
+        let other = (because != Some("Unknown") || what.contains("leader")).then_some(0);
+        assert_eq!(group.members[1].lag, other, "{what}: of another member's partition");
+    }
+}
+
+#[test]
+fn latest_without_a_commit_is_not_behind() {
+    let mut world = two_groups();
+    world.group("b", |group| group.committed = Some(BTreeMap::new()));
+    assert_eq!(world.status().groups[1].lag, Some(0));
+}
+
+#[test]
+fn unknown_is_never_zero() {
+    let mut world = two_groups();
+    let known = world.status();
+    world.outage(KafkaError::Refused);
+    let status = world.status();
+    let totals = (status.summary.consumers, status.summary.idle, status.summary.lag);
+    assert_eq!(totals, (None, None, None));
+    for group in &status.groups {
+        assert_eq!((group.lag, group.idle, group.state.as_str()), (None, None, "Unknown"));
+        assert!(group.claimed, "what was claimed stays so while Kafka is down");
+    }
+    assert_eq!(status.topics, known.topics, "out of sight is not gone");
+    let json = serde_json::to_value(&status).expect("is JSON");
+    assert_eq!(json["groups"][0]["lag"], Value::Null);
+    assert!(json["groups"][0].as_object().expect("is one").contains_key("lag"), "null, not absent");
+
+    let mut world = two_groups();
+    world.group("a", |group| *group = GroupSeen::default());
+    let status = world.status();
+    assert_eq!((status.summary.lag, status.summary.consumers), (None, None), "one unknown group makes sums unknown");
+    assert_eq!(status.groups[1].lag, Some(0));
+}
+
+#[test]
+fn nothing_is_remembered_of_another_kafka() {
+    let mut world = two_groups();
+    world.prepared.created.insert("t".into());
+    assert!(world.status().topics[0].created_topic_id.is_some());
+    world.prepared.created.clear();
+    assert!(world.status().topics[0].created_topic_id.is_some(), "it is kept");
+    world.plan.bootstrap = "other:1".into();
+    world.outage(KafkaError::TimedOut);
+    let topic = &world.status().topics[0];
+    assert_eq!((topic.ready, &topic.created_topic_id, topic.partitions), (false, &None, None));
+}
+
+#[test]
+fn idle_members_are_named_with_the_reason() {
+    let mut world =
+        World::settled(json!({"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "a", "replicas": 4}]}));
+    assert_eq!(world.status().groups[0].idle, Some(0), "not long enough");
+    world.observed.idle.insert(("a".into(), "p-a-3-id".into()));
+    world.observed.idle.insert(("other".into(), "p-a-2-id".into()));
+    let group = &world.status().groups[0];
+    assert_eq!(group.idle, Some(1));
+    assert_eq!(group.members[3].idle_because.as_deref(), Some("3 partitions, 4 consumers: 1 waits"));
+    assert_eq!(group.members[2].idle_because, None);
+    for (partitions, members, idle, sentence) in [
+        (1, 2, 1, "1 partition, 2 consumers: 1 waits"),
+        (1, 4, 3, "1 partition, 4 consumers: 3 wait"),
+        (0, 1, 1, "0 partitions, 1 consumer: 1 waits"),
+    ] {
+        assert_eq!(waits(partitions, members, idle), sentence);
+    }
+}
+
+#[test]
+fn a_member_is_a_pod_only_if_there_is_one() {
+    let mut world = two_groups();
+    world.running.pods.retain(|pod| pod != "p-a-0");
+    let members = &world.status().groups[0].members;
+    assert_eq!((members[0].name.as_str(), members[0].pod.as_deref()), ("p-a-0", None));
+    assert_eq!(members[1].pod.as_deref(), Some("p-a-1"));
+}
+
+#[test]
+fn a_spec_that_is_refused_changes_nothing_else() {
+    let mut world = two_groups();
+    let before = world.status();
+    let fault = SpecFault::Illegal("why".into());
+    let prepared = Prepared::default();
+    let after = status(Err(&fault), &prepared, &Running::default(), None, Some(&before), Some(2), world.now);
+    assert_eq!(after.observed_generation, Some(2));
+    assert_eq!((&after.groups, &after.topics, &after.summary), (&before.groups, &before.topics, &before.summary));
+    let never = status(Err(&fault), &prepared, &Running::default(), None, None, Some(2), world.now);
+    assert_eq!(never.groups, Vec::new());
+    assert_eq!(never.conditions.len(), 8, "every condition from the first visit");
+}
+
+#[test]
+fn news_is_what_means_something() {
+    type Change = fn(&mut PracticeStatus);
+    let before = {
+        let mut world = two_groups();
+        world.group("a", |g| g.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 4);
+        world.status()
+    };
+    assert_eq!(before.groups[0].lag, Some(6));
+    let cases: [(&str, Change, News); 13] = [
+        ("nothing", |_| {}, News::None),
+        ("6 -> 7", |s| s.groups[0].lag = Some(7), News::Numbers),
+        (
+            "6 -> 1 everywhere",
+            |s| (s.groups[0].lag, s.summary.lag, s.groups[0].members[0].lag) = (Some(1), Some(1), Some(1)),
+            News::Numbers,
+        ),
+        ("an offset moved", |s| s.groups[0].members[0].partitions[0].committed = Some(5), News::Numbers),
+        ("the end moved", |s| s.groups[0].members[0].partitions[0].end = Some(50), News::Numbers),
+        ("6 -> 0", |s| s.groups[0].lag = Some(0), News::Meaning),
+        ("0 -> 6", |s| s.groups[1].lag = Some(6), News::Meaning),
+        ("6 -> unknown", |s| s.groups[0].lag = None, News::Meaning),
+        ("a partition becomes unknown", |s| s.groups[0].members[0].partitions[0].lag = None, News::Meaning),
+        ("the first commit", |s| s.groups[0].members[0].partitions[0].committed = None, News::Meaning),
+        ("the sum becomes unknown", |s| s.summary.lag = None, News::Meaning),
+        ("a partition moves", |s| drop(s.groups[0].members[0].partitions.pop()), News::Meaning),
+        ("a condition turns", |s| s.conditions[0].status = "Unknown".into(), News::Meaning),
+    ];
+    for (what, change, expected) in cases {
+        let mut after = before.clone();
+        change(&mut after);
+        assert_eq!(news(Some(&before), &after), expected, "{what}");
+    }
+    assert_eq!(news(None, &before), News::Meaning);
+}
+
+#[test]
+fn a_status_stays_small_and_its_counts_true() {
+    let groups: Vec<Value> = (0..32).map(|n| json!({"name": format!("group-{n}"), "replicas": 100})).collect();
+    let mut world = World::settled(
+        json!({"topics": [{"name": "a-topic-with-a-rather-long-name", "partitions": 1000}], "groups": groups}),
+    );
+    let status = world.status();
+    let size = serde_json::to_vec(&status).expect("is JSON").len();
+    assert!(size <= 256 << 10, "{size} bytes");
+    assert_eq!((status.summary.consumers, status.summary.lag, status.summary.idle), (Some(3200), Some(0), Some(0)));
+    for group in &status.groups {
+        assert!(group.truncated && group.members.len() < 100, "{} members are left", group.members.len());
+        assert!(group.members.iter().all(|member| member.partition_count == 10), "counts are true");
+        assert_eq!((group.replicas, group.lag), (100, Some(0)));
+    }
+    assert_eq!(crate::story::find(&status, "Ready").expect("is there").status, "True", "judged before it was cut");
+    let small = two_groups().status();
+    assert!(small.groups.iter().all(|group| !group.truncated));
+}

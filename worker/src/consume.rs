@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -39,6 +39,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const CLOCK: u32 = 16;
 /// A refused member tries with a new client after this time.
 const REFUSED: Duration = Duration::from_secs(10);
+/// A client that gave up has this time to close.
+const CLOSE: Duration = Duration::from_secs(1);
 
 /// Why consuming ended before it was asked to.
 #[derive(Debug, Error)]
@@ -77,16 +79,29 @@ pub(crate) fn consume(shared: &Arc<Shared>, output: &Arc<Mutex<Output>>) -> Resu
         subscribe(&consumer)?;
         let ended = Consumption::of(&consumer).run();
         let context = Arc::clone(consumer.context());
-        drop(consumer); // gives partitions back, commits and leaves the group: callbacks run in here
-        context.output().flush()?;
+        match ended {
+            // gives partitions back, commits and leaves the group: callbacks run in here
+            Ok(Ended::Stopped) => drop(consumer),
+            Ok(Ended::Refused) | Err(_) => close_aside(consumer),
+        }
         shared.member().left();
         match ended? {
-            Ended::Stopped => break,
+            Ended::Stopped => context.output().flush()?,
             Ended::Refused => wait(shared, REFUSED),
         }
     }
     info!("left group {}", shared.settings.group);
     Ok(())
+}
+
+/// Closes a client that may never close: one with a fatal error waits for ever for a join that will not come.
+fn close_aside(consumer: BaseConsumer<Context>) {
+    let (closed, wait) = mpsc::channel();
+    std::thread::spawn(move || {
+        drop(consumer);
+        let _ = closed.send(());
+    });
+    let _ = wait.recv_timeout(CLOSE);
 }
 
 fn wait(shared: &Shared, time: Duration) {
@@ -225,19 +240,18 @@ impl<'c> Consumption<'c> {
 
     fn gave_up(&self, error: KafkaError) -> Result<Ended, ConsumeError> {
         let Some((code, reason)) = self.consumer.client().fatal_error() else { return Err(error.into()) };
-        let settings = &self.context.shared.settings;
         if !client_log::may_pass(code) {
             return Err(ConsumeError::Fatal { reason, code });
         }
-        warn!(
-            "{} refuses this member of group {} (protocol {}, assignor {}): {reason}; the Consumer protocol needs Kafka 4.0 \
-             or newer and the assignors range and uniform; trying again in {} s",
-            settings.servers,
-            settings.group,
-            settings.protocol,
-            settings.assignor,
-            REFUSED.as_secs()
-        );
+        let shared = &self.context.shared;
+        if shared.is_news(&format!("refused: {reason}")) {
+            let (settings, seconds) = (&shared.settings, REFUSED.as_secs());
+            warn!(
+                "{} refuses this member of group {} (protocol {}, assignor {}): {reason}; the Consumer protocol needs \
+                 Kafka 4.0 or newer; trying again every {seconds} s",
+                settings.servers, settings.group, settings.protocol, settings.assignor
+            );
+        }
         Ok(Ended::Refused)
     }
 }

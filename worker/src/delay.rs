@@ -11,6 +11,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, KafkaResult},
     message::BorrowedMessage,
+    types::RDKafkaErrorCode,
 };
 use tracing::debug;
 
@@ -87,7 +88,11 @@ impl<'c> Messages<'c> {
         match self.consumer.poll(timeout) {
             None => Ok(None),
             Some(Ok(message)) => Ok(self.tenure(&message).map(|tenure| Taken { message, tenure })),
-            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(error),
+            // the client says it either way; the code and reason behind it are asked for
+            Some(Err(
+                error @ (KafkaError::MessageConsumptionFatal(_)
+                | KafkaError::MessageConsumption(RDKafkaErrorCode::Fatal)),
+            )) => Err(error),
             Some(Err(error)) => {
                 debug!("told by the client's error callback: {error}");
                 Ok(None)

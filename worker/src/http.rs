@@ -26,18 +26,19 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 struct App {
     shared: Arc<Shared>,
-    shutdown: CancellationToken,
+    /// The group was left.
+    left: CancellationToken,
 }
 
-/// The routes; `/events` ends with `shutdown`.
-pub(crate) fn router(shared: Arc<Shared>, shutdown: CancellationToken) -> Router {
+/// The routes; `/events` ends when the group was `left`.
+pub(crate) fn router(shared: Arc<Shared>, left: CancellationToken) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .route("/events", get(events))
-        .with_state(App { shared, shutdown })
+        .with_state(App { shared, left })
 }
 
 async fn livez(State(app): State<App>) -> (StatusCode, &'static str) {
@@ -77,7 +78,7 @@ async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Event, 
     let events = BroadcastStream::new(app.shared.listen())
         .filter_map(|event| async { event.ok() })
         .filter_map(|event| async move { sent(&event).map(Ok) })
-        .take_until(app.shutdown.cancelled_owned());
+        .take_until(app.left.cancelled_owned());
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 

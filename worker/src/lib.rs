@@ -68,7 +68,8 @@ pub async fn run(
     let group = settings.group.clone();
     let shared = Arc::new(Shared::new(settings));
     let mut consumed = poll_thread(Arc::clone(&shared), output)?;
-    let router = http::router(Arc::clone(&shared), shutdown.clone());
+    let left = CancellationToken::new(); // the last events tell of partitions given back
+    let router = http::router(Arc::clone(&shared), left.clone());
     let http = tokio::spawn(practice_serve::serve(listener, router, Limits::default(), shutdown.clone()));
     tokio::select! {
         ended = &mut consumed => return ended.unwrap_or(Err(WorkerError::Panicked)),
@@ -79,6 +80,7 @@ pub async fn run(
         Ok(ended) => ended.unwrap_or(Err(WorkerError::Panicked)),
         Err(_) => Err(WorkerError::NotLeft { group }),
     };
+    left.cancel();
     let _ = http.await; // bounded by its drain; a panic in a handler was told by the handler
     ended
 }

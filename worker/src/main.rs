@@ -14,7 +14,8 @@ use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // what the Kafka client says comes through the worker, once; its Rust layer would say it again
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
     let settings = match WorkerSettings::from_env(&|name| std::env::var(name).ok()) {
         Ok(settings) => settings,

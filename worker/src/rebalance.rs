@@ -17,7 +17,7 @@ use rdkafka::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    client_log::{self, Meaning, Said, Statistics},
+    client_log::{self, Meaning, Statistics},
     commit,
     member::{Partition, names},
     output::Output,
@@ -28,7 +28,6 @@ use crate::{
 pub(crate) struct Context {
     pub(crate) shared: Arc<Shared>,
     output: Arc<Mutex<Output>>,
-    said: Mutex<Said>,
     /// No broker answers.
     unreachable: AtomicBool,
     /// The client met a topic that does not exist.
@@ -37,13 +36,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(shared: Arc<Shared>, output: Arc<Mutex<Output>>) -> Self {
-        Self {
-            shared,
-            output,
-            said: Mutex::default(),
-            unreachable: AtomicBool::new(false),
-            topic_missing: AtomicBool::new(false),
-        }
+        Self { shared, output, unreachable: AtomicBool::new(false), topic_missing: AtomicBool::new(false) }
     }
 
     /// Used by the poll thread alone: never contended.
@@ -54,10 +47,6 @@ impl Context {
     /// Whether the client met a missing topic since the last call.
     pub(crate) fn take_topic_missing(&self) -> bool {
         self.topic_missing.swap(false, Ordering::Relaxed)
-    }
-
-    fn is_news(&self, line: &str) -> bool {
-        lock(&self.said).is_news(line, now())
     }
 
     fn got(&self, partitions: &[Partition]) {
@@ -149,15 +138,17 @@ impl ClientContext for Context {
             Meaning::Unreachable if !self.unreachable.swap(true, Ordering::Relaxed) => {
                 warn!("no broker of {} answers: {reason}; waiting for it", self.shared.settings.servers);
             }
-            Meaning::Connection if self.is_news(reason.split(": ").next().unwrap_or(reason)) => warn!("{reason}"),
+            Meaning::Connection if self.shared.is_news(reason.split(": ").next().unwrap_or(reason)) => {
+                warn!("{reason}");
+            }
             Meaning::MissingTopic => self.topic_missing.store(true, Ordering::Relaxed),
             Meaning::Refused => {
                 self.shared.member().joined = false;
-                if self.is_news(reason) {
+                if self.shared.is_news(reason) {
                     warn!("group {} refuses this member: {reason}; trying on", self.shared.settings.group);
                 }
             }
-            Meaning::Other if self.is_news(reason) => warn!("{error}: {reason}"),
+            Meaning::Other if self.shared.is_news(reason) => warn!("{error}: {reason}"),
             _ => debug!("{error}: {reason}"),
         }
     }
@@ -170,8 +161,8 @@ impl ClientContext for Context {
                 }
             }
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => debug!("{facility}: {line}"),
-            // a failed connection comes as an error, too
-            _ if facility != "FAIL" && self.is_news(line) => warn!("{facility}: {line}"),
+            // these come as errors, too
+            _ if !matches!(facility, "FAIL" | "FATAL") && self.shared.is_news(line) => warn!("{facility}: {line}"),
             _ => debug!("{facility}: {line}"),
         }
     }

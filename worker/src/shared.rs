@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use practice_contract::{WorkerSettings, events::WorkerEvent, status::WorkerStatus};
 use tokio::sync::broadcast;
 
-use crate::member::Member;
+use crate::{client_log::Said, member::Member};
 
 /// Events that a reader of `/events` may be behind before it misses some.
 const EVENTS: usize = 256;
@@ -29,6 +29,7 @@ pub(crate) struct Shared {
     started_at: i64,
     member: Mutex<Member>,
     events: broadcast::Sender<WorkerEvent>,
+    said: Mutex<Said>,
     /// When the poll loop turned last, milliseconds since the epoch.
     turned: AtomicI64,
     stopping: AtomicBool,
@@ -43,6 +44,7 @@ impl Shared {
             started_at: now(),
             member: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
+            said: Mutex::default(),
             turned: AtomicI64::new(now()),
             stopping: AtomicBool::new(false),
         }
@@ -61,6 +63,11 @@ impl Shared {
 
     pub(crate) fn listen(&self) -> broadcast::Receiver<WorkerEvent> {
         self.events.subscribe()
+    }
+
+    /// Whether a line of the client is news, whichever client it comes from.
+    pub(crate) fn is_news(&self, line: &str) -> bool {
+        lock(&self.said).is_news(line, now())
     }
 
     pub(crate) fn turn(&self) {

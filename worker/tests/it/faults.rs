@@ -1,0 +1,96 @@
+//! Faults that are made: brokers that go and come back, errors after which a client is of no use. On librdkafka's
+//! in-memory broker, which can be told to.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use practice_contract::Protocol;
+use practice_testbed::Kafka;
+use rdkafka::{
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
+
+use crate::{
+    kafka::{create_topic, fill},
+    kit::{Worker, settings, unique, until, wait_for},
+};
+
+fn cluster(topic: &str) -> MockCluster<'static, DefaultProducerContext> {
+    let cluster = MockCluster::new(1).expect("a cluster in memory");
+    cluster.create_topic(topic, 2, 1).expect("a topic");
+    cluster
+}
+
+#[test]
+fn a_kafka_that_goes_away_is_waited_for() {
+    let topic = unique("outage");
+    let cluster = cluster(&topic);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, &topic, 2, 10);
+    let mut worker = Worker::start(&settings(&servers, &topic, &unique("outage"), Protocol::Consumer));
+    until("ten messages", || (worker.done() == 10).then_some(()));
+    until("it is ready", || worker.is_ready().then_some(()));
+    cluster.broker_down(1).expect("down");
+    until("the outage is told", || worker.complaints().contains("no broker of").then_some(()));
+    until("it is not ready", || (!worker.is_ready()).then_some(()));
+    thread::sleep(Duration::from_secs(3));
+    assert!(!worker.has_ended());
+    assert_eq!(worker.get("/livez").0, 200);
+    assert!(worker.complaints().lines().count() < 12, "not a line per attempt: {}", worker.complaints());
+    cluster.broker_up(1).expect("up");
+    until("it is ready again", || worker.is_ready().then_some(()));
+    fill(&servers, &topic, 2, 10);
+    until("ten more", || (worker.done() >= 20).then_some(()));
+    worker.stop();
+    assert_eq!(worker.taken().len(), 20, "none lost, none twice");
+    assert!(worker.complaints().contains("Kafka answers again"));
+}
+
+#[test]
+fn a_kafka_that_is_restarted_loses_nothing_and_a_frozen_one_does_not_hold_up_a_stop() {
+    let kafka = wait_for(Kafka::start());
+    let (topic, group) = (unique("restart"), unique("restart"));
+    create_topic(kafka.bootstrap(), &topic, 2);
+    fill(kafka.bootstrap(), &topic, 2, 10);
+    let mut worker = Worker::start(&settings(kafka.bootstrap(), &topic, &group, Protocol::Classic));
+    until("ten messages", || (worker.done() == 10).then_some(()));
+    wait_for(kafka.stop());
+    until("it is not ready", || (!worker.is_ready()).then_some(()));
+    wait_for(kafka.restart());
+    fill(kafka.bootstrap(), &topic, 2, 10);
+    until("ten more", || (worker.done() >= 20).then_some(()));
+    assert_eq!(worker.taken().len(), 20, "none twice: {:?}", worker.lines());
+    until("it is ready again", || worker.is_ready().then_some(()));
+
+    kafka.pause();
+    let signal = Instant::now();
+    worker.terminate();
+    let status = worker.ended();
+    assert!(signal.elapsed() < Duration::from_secs(20), "bounded: {:?}", signal.elapsed());
+    assert!(status.code() == Some(0) || worker.complaints().contains("was not left within"), "{}", worker.complaints());
+}
+
+#[test]
+fn a_kafka_that_is_not_there_at_the_start_is_waited_for_and_a_stop_still_works() {
+    let mut worker = Worker::start(&settings("127.0.0.1:1", "t", "g", Protocol::Classic));
+    until("the outage is told", || worker.complaints().contains("no broker of 127.0.0.1:1 answers").then_some(()));
+    assert_eq!((worker.get("/livez").0, worker.get("/readyz").0), (200, 503));
+    assert!(!worker.has_ended());
+    worker.stop();
+    assert!(worker.lines().is_empty());
+}
+
+#[test]
+fn a_fatal_error_ends_with_1_and_the_reason() {
+    let topic = unique("fatal");
+    let cluster = cluster(&topic);
+    cluster.request_errors(RDKafkaApiKey::JoinGroup, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID]);
+    let mut worker =
+        Worker::start(&settings(&cluster.bootstrap_servers(), &topic, &unique("fatal"), Protocol::Classic));
+    assert_eq!(worker.ended().code(), Some(1), "{}", worker.complaints());
+    assert!(worker.complaints().contains("gave up"), "{}", worker.complaints());
+}

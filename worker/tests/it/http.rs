@@ -1,0 +1,84 @@
+//! What the worker tells over HTTP.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+};
+
+use practice_contract::{Assignor, Protocol, events::WorkerEvent, status::Ownership};
+
+use crate::{
+    kafka::{create_topic, fill},
+    kit::{SOON, Worker, settings, unique, until},
+    servers,
+};
+
+#[test]
+fn status_says_what_the_member_is_and_has() {
+    for protocol in [Protocol::Classic, Protocol::Consumer] {
+        let (topic, group) = (unique("status"), unique("status"));
+        create_topic(&servers(), &topic, 2);
+        fill(&servers(), &topic, 2, 10);
+        let mut settings = settings(&servers(), &topic, &group, protocol);
+        settings.instance = Some("pod-7".to_owned());
+        settings.assignor = Assignor::Range;
+        let worker = Worker::start(&settings);
+        until("ten messages, committed", || {
+            worker
+                .status()
+                .assignment
+                .iter()
+                .all(|owned| owned.committed == Some(5))
+                .then_some(worker.done() == 10)?
+                .then_some(())
+        });
+        let status = worker.status();
+        assert_eq!((&*status.instance, &*status.group), ("pod-7", &*group));
+        assert_eq!((status.protocol, status.assignor), (protocol, Assignor::Range));
+        assert_eq!((status.consumed, status.abandoned), (10, 0));
+        assert!(status.joined && status.member_id.is_some_and(|id| !id.is_empty()));
+        assert_eq!(status.rebalances[0].what, Ownership::Assigned);
+        assert_eq!(worker.get("/livez").0, 200);
+        let (code, metrics) = worker.get("/metrics");
+        assert_eq!(code, 200);
+        for line in
+            ["practice_worker_messages_consumed_total 10", "practice_worker_joined 1", "practice_worker_partitions 2"]
+        {
+            assert!(metrics.lines().any(|has| has == line), "{line} in {metrics}");
+        }
+        assert_eq!(worker.get("/nothing").0, 404);
+    }
+}
+
+#[test]
+fn events_tell_of_partitions_messages_and_commits_and_end_with_the_worker() {
+    let topic = unique("events");
+    create_topic(&servers(), &topic, 1);
+    let mut worker = Worker::start(&settings(&servers(), &topic, &unique("events"), Protocol::Classic));
+    until("it owns the partition", || (worker.partitions() == [0]).then_some(()));
+    let mut stream = TcpStream::connect(worker.address()).expect("the worker should listen");
+    stream.set_read_timeout(Some(SOON)).expect("a timeout");
+    write!(stream, "GET /events HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut lines = BufReader::new(stream).lines();
+    until("the stream starts", || lines.next()?.ok().filter(String::is_empty));
+    fill(&servers(), &topic, 1, 5);
+    until("it is committed", || (worker.status().assignment.first()?.committed == Some(5)).then_some(()));
+    worker.stop();
+    let events: Vec<WorkerEvent> = lines
+        .map_while(Result::ok)
+        .filter_map(|line| Some(serde_json::from_str(line.strip_prefix("data: ")?).expect("the contract's JSON")))
+        .collect();
+    let consumed: u64 = events
+        .iter()
+        .filter_map(|event| match event {
+            WorkerEvent::Consumed { partitions, .. } => Some(partitions.iter().map(|moved| moved.count).sum::<u64>()),
+            _ => None,
+        })
+        .sum();
+    assert_eq!(consumed, 5, "{events:?}");
+    let committed =
+        |event: &WorkerEvent| matches!(event, WorkerEvent::Committed { partitions, .. } if partitions[0].offset == 5);
+    assert!(events.iter().any(committed), "{events:?}");
+    let revoked = |event: &WorkerEvent| matches!(event, WorkerEvent::Revoked { partitions, .. } if *partitions == [format!("{topic}/0")]);
+    assert!(events.iter().any(revoked), "{events:?}");
+}

@@ -1,0 +1,90 @@
+//! The Kafka side of a test: topics, messages, committed offsets. In: a bootstrap address. Out: what Kafka says.
+
+use std::time::Duration;
+
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+
+use crate::kit::{SOON, wait_for};
+
+fn config(servers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers);
+    config
+}
+
+/// Creates a topic and waits until it can be written to.
+pub(crate) fn create_topic(servers: &str, topic: &str, partitions: i32) {
+    let admin: AdminClient<DefaultClientContext> = config(servers).create().expect("an admin client");
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().operation_timeout(Some(SOON)).request_timeout(Some(SOON));
+    let created = wait_for(admin.create_topics([&new], &options)).expect("an answer");
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
+}
+
+/// Sends message after message, `None` for a missing key or value, to the partition each names; waits for the broker.
+pub(crate) fn send<'m>(
+    servers: &str,
+    topic: &str,
+    messages: impl IntoIterator<Item = (i32, Option<&'m [u8]>, Option<&'m [u8]>)>,
+) {
+    let producer: BaseProducer =
+        config(servers).set("acks", "all").set("message.max.bytes", "2000000").create().expect("a producer");
+    for (partition, key, value) in messages {
+        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(partition);
+        record.key = key;
+        record.payload = value;
+        loop {
+            match producer.send(record) {
+                Ok(()) => break,
+                Err((_, refused)) => {
+                    producer.poll(Duration::from_millis(50));
+                    record = refused;
+                }
+            }
+        }
+    }
+    producer.flush(SOON).expect("acknowledged");
+}
+
+/// `count` messages `m0`, `m1`, ... with keys, over partitions in turn.
+pub(crate) fn fill(servers: &str, topic: &str, partitions: i32, count: i32) {
+    let values: Vec<String> = (0..count).map(|n| format!("m{n}")).collect();
+    let message = |(n, value): (i32, &'_ String)| (n % partitions, value.clone());
+    let spread: Vec<(i32, String)> = (0..).zip(&values).map(message).collect();
+    send(
+        servers,
+        topic,
+        spread.iter().map(|(partition, value)| (*partition, Some(b"key".as_slice()), Some(value.as_bytes()))),
+    );
+}
+
+/// Offset and metadata that `group` committed in a partition; `None`: no commit.
+pub(crate) fn committed(servers: &str, group: &str, topic: &str, partition: i32) -> Option<(i64, String)> {
+    let consumer: BaseConsumer = config(servers).set("group.id", group).create().expect("a consumer");
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition(topic, partition);
+    let answer = consumer.committed_offsets(asked, SOON).expect("an answer");
+    let element = answer.find_partition(topic, partition).expect("the partition asked for");
+    match element.offset() {
+        Offset::Offset(offset) => Some((offset, element.metadata().to_owned())),
+        _ => None,
+    }
+}
+
+/// One message in a transaction that commits: a marker follows it.
+pub(crate) fn send_in_transaction(servers: &str, topic: &str, id: &str) {
+    let producer: BaseProducer = config(servers).set("transactional.id", id).create().expect("a producer");
+    producer.init_transactions(SOON).expect("a transactional producer");
+    producer.begin_transaction().expect("a transaction");
+    producer
+        .send(BaseRecord::<[u8], str>::to(topic).partition(0).payload("in a transaction"))
+        .map_err(|(error, _)| error)
+        .expect("sent");
+    producer.commit_transaction(SOON).expect("committed");
+}

@@ -1,0 +1,216 @@
+//! What the tests need: a worker as a process, its lines, its HTTP; topics, messages and offsets. In: settings. Out: what
+//! the worker did. Every wait has a deadline and says what it waited for.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use practice_contract::{
+    OffsetReset, Protocol, WorkerSettings,
+    status::WorkerStatus,
+    worker::{DEFAULT_HEARTBEAT_INTERVAL, DEFAULT_MAX_POLL_INTERVAL, DEFAULT_SESSION_TIMEOUT},
+};
+
+/// Long enough for a busy machine with two cores; nothing waits so long when all is well.
+pub(crate) const SOON: Duration = Duration::from_mins(1);
+
+/// Settings of a member of `group` that reads `topic` from the start, without delay.
+pub(crate) fn settings(servers: &str, topic: &str, group: &str, protocol: Protocol) -> WorkerSettings {
+    WorkerSettings {
+        servers: servers.to_owned(),
+        topics: vec![topic.to_owned()],
+        group: group.to_owned(),
+        delay: Duration::ZERO,
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        instance: None,
+        owner: Some("tests/practice".to_owned()),
+        protocol,
+        assignor: protocol.default_assignor(),
+        offset_reset: OffsetReset::Earliest,
+        session_timeout: DEFAULT_SESSION_TIMEOUT,
+        heartbeat_interval: DEFAULT_HEARTBEAT_INTERVAL,
+        max_poll_interval: DEFAULT_MAX_POLL_INTERVAL,
+        log_messages: true,
+    }
+}
+
+/// A name that no other test and no other run has.
+pub(crate) fn unique(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
+    format!("{name}-{}-{started}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Waits until `look` finds something.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within {} s: {what}", SOON.as_secs());
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs something asynchronous to its end.
+pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(future)
+}
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+/// A worker process; killed when dropped.
+pub(crate) struct Worker {
+    child: Child,
+    stdout: Lines,
+    stderr: Lines,
+    readers: Vec<thread::JoinHandle<()>>,
+}
+
+impl Worker {
+    pub(crate) fn start(settings: &WorkerSettings) -> Self {
+        let env = settings.to_env();
+        Self::start_with(&env.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>())
+    }
+
+    /// With exactly this environment.
+    pub(crate) fn start_with(env: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_practice-worker"))
+            .env_clear()
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the worker should start");
+        let (stdout, stderr) = (Lines::default(), Lines::default());
+        let readers = vec![
+            gather(child.stdout.take().expect("piped"), Arc::clone(&stdout)),
+            gather(child.stderr.take().expect("piped"), Arc::clone(&stderr)),
+        ];
+        Self { child, stdout, stderr, readers }
+    }
+
+    /// Standard output so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        copy(&self.stdout)
+    }
+
+    /// Standard error so far.
+    pub(crate) fn complaints(&self) -> String {
+        copy(&self.stderr).join("\n")
+    }
+
+    /// Messages taken in hand so far: `topic/partition@offset`.
+    pub(crate) fn taken(&self) -> Vec<String> {
+        let taken = |line: &String| {
+            let rest = line.strip_prefix("Message Info: topic ")?;
+            let (topic, rest) = rest.split_once(" - partition [")?;
+            let (partition, offset) = rest.split_once("] @ offset ")?;
+            Some(format!("{topic}/{partition}@{offset}"))
+        };
+        self.lines().iter().filter_map(taken).collect()
+    }
+
+    /// Second lines so far.
+    pub(crate) fn done(&self) -> usize {
+        self.lines().iter().filter(|line| line.starts_with("Received message: ")).count()
+    }
+
+    pub(crate) fn until_line(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
+        until(what, || self.lines().into_iter().find(|line| is(line)))
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        until("the address of HTTP", || {
+            let complaints = self.complaints();
+            let (_, rest) = complaints.split_once("HTTP on http://")?;
+            rest.split_whitespace().next()?.parse().ok()
+        })
+    }
+
+    /// Status code and body of a GET.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address()).expect("the worker should listen");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
+        (code, body.to_owned())
+    }
+
+    /// `/status` as the contract has it.
+    pub(crate) fn status(&self) -> WorkerStatus {
+        let (code, body) = self.get("/status");
+        assert_eq!(code, 200, "{body}");
+        serde_json::from_str(&body).expect("the contract's JSON")
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.get("/readyz").0 == 200
+    }
+
+    pub(crate) fn partitions(&self) -> Vec<i32> {
+        self.status().assignment.iter().map(|owned| owned.partition).collect()
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIGTERM should be sent");
+    }
+
+    /// Waits for the end; all lines are there afterwards.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let status = until("the end of the worker", || self.child.try_wait().expect("a child"));
+        for reader in self.readers.drain(..) {
+            reader.join().expect("a reader");
+        }
+        status
+    }
+
+    /// SIGTERM, and the end with exit code 0.
+    pub(crate) fn stop(&mut self) {
+        self.terminate();
+        assert_eq!(self.ended().code(), Some(0), "{}", self.complaints());
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("worker {}: {} lines, and {}", self.child.id(), self.lines().len(), self.complaints());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn gather(source: impl Read + Send + 'static, lines: Lines) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(source).lines() {
+            let Ok(line) = line else { return };
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    })
+}
+
+fn copy(lines: &Lines) -> Vec<String> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}

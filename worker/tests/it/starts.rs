@@ -1,0 +1,64 @@
+//! What a worker needs to start, and what it says when it cannot.
+
+use std::net::TcpListener;
+
+use practice_contract::Protocol;
+
+use crate::{
+    kafka::{create_topic, fill},
+    kit::{Worker, settings, unique, until},
+    servers,
+};
+
+fn refused(env: &[(&str, &str)]) -> String {
+    let mut worker = Worker::start_with(env);
+    assert_eq!(worker.ended().code(), Some(2), "{env:?}: {}", worker.complaints());
+    assert!(worker.lines().is_empty(), "nothing on standard output");
+    worker.complaints()
+}
+
+#[test]
+fn a_variable_that_is_missing_or_wrong_is_named_with_its_value_and_the_fix() {
+    let env = settings("localhost:9092", "t", "g", Protocol::Classic).to_env();
+    let env: Vec<_> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (servers, _) = env[0];
+    assert!(refused(&env[1..]).contains(&format!("{servers} is not set")));
+
+    let listen = env.iter().position(|(_, value)| *value == "127.0.0.1:0").expect("the address");
+    let mut wrong = env.clone();
+    wrong[listen].1 = "eighty";
+    let said = refused(&wrong);
+    assert!(said.contains(wrong[listen].0) && said.contains("eighty") && said.contains("0.0.0.0:8080"), "{said}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_its_variable() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut settings = settings("localhost:9092", "t", "g", Protocol::Classic);
+    settings.listen = taken.local_addr().expect("its address");
+    let env = settings.to_env();
+    let (name, _) = env.iter().find(|(_, value)| *value == settings.listen.to_string()).expect("the variable");
+    let said = refused(&env.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>());
+    assert!(said.contains(name) && said.contains(&settings.listen.to_string()) && said.contains("free port"), "{said}");
+}
+
+#[test]
+fn a_topic_that_does_not_exist_yet_is_waited_for() {
+    for protocol in [Protocol::Classic, Protocol::Consumer] {
+        let (there, later, group) = (unique("there"), unique("later"), unique("waits"));
+        create_topic(&servers(), &there, 1);
+        let mut settings = settings(&servers(), &there, &group, protocol);
+        settings.topics.push(later.clone());
+        let mut worker = Worker::start(&settings);
+        until("the missing topic is told", || {
+            worker.complaints().contains(&format!("topic {later} does not exist: waiting for it")).then_some(())
+        });
+        assert!(!worker.has_ended());
+        create_topic(&servers(), &later, 2);
+        fill(&servers(), &later, 2, 10);
+        fill(&servers(), &there, 1, 10);
+        until("all messages of both topics", || (worker.done() == 20).then_some(()));
+        assert_eq!(worker.complaints().matches("does not exist").count(), 1, "told once: {}", worker.complaints());
+        worker.stop();
+    }
+}

@@ -1,7 +1,7 @@
 //! `practice-operator run` watches practices; `practice-operator crd` prints their definition. Reads arguments,
 //! environment and signals; everything else is in the library.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{io::IsTerminal, net::SocketAddr, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -54,7 +54,11 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(settings: Settings) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,kube=warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let client = kube::Client::try_default().await.context("no Kubernetes: set KUBECONFIG, or run in a pod")?;
     let listener = tokio::net::TcpListener::bind(settings.listen)
         .await

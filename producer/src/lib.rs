@@ -5,15 +5,15 @@
 pub mod routes;
 
 pub mod message;
-pub mod topics;
+mod topics;
 
-pub mod send;
+mod send;
 
 pub mod error;
 
 mod docs;
-pub mod load;
-pub mod metrics;
+mod load;
+mod metrics;
 
 use std::{io, pin::pin, sync::Arc, thread, time::Duration};
 
@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{load::Counts, metrics::Metrics, routes::App, send::Kafka, topics::Topics};
+use crate::{routes::App, send::Kafka};
 
 /// After the token, what is on its way to Kafka gets this long; less than a connection's time to drain, so that whoever
 /// waits for it is still told.
@@ -54,19 +54,15 @@ pub enum Error {
 
 /// Serves until `shutdown` (or a failure of the client for good), then answers what was accepted and ends; bounded.
 pub async fn run(settings: ProducerSettings, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
-    let kafka = Arc::new(Kafka::new(&settings).map_err(Error::Client)?);
-    let topics = Arc::new(Topics::new(settings.topics.clone()));
-    let watch = topics.watch(Arc::clone(&kafka)).map_err(Error::Thread)?;
-    let counts = Arc::new(Counts::default());
-    let app = App::new(Arc::clone(&kafka), Arc::clone(&topics), Arc::new(Metrics::new(&counts)));
-
+    let app = Arc::new(App::new(&settings)?);
+    let kafka = Arc::clone(&app.kafka);
     let failed = kafka.failed();
     let ending = shutdown.child_token();
     let load = settings.load.map(|load| {
-        let stream = (Arc::clone(&topics), Arc::clone(&kafka), ending.clone());
-        tokio::spawn(load::run(load, settings.topics.clone(), stream.0, stream.1, counts, stream.2))
+        let (topics, counts) = (Arc::clone(&app.topics), Arc::clone(&app.load));
+        tokio::spawn(load::run(load, settings.topics, topics, Arc::clone(&kafka), counts, ending.clone()))
     });
-    let serving = practice_serve::serve(listener, routes::app(Arc::new(app)), Limits::default(), ending.clone());
+    let serving = practice_serve::serve(listener, routes::app(app), Limits::default(), ending.clone());
     let mut serving = pin!(serving);
     let patience = async {
         tokio::select! {
@@ -91,7 +87,6 @@ pub async fn run(settings: ProducerSettings, listener: TcpListener, shutdown: Ca
         sleep(Duration::from_millis(10)).await;
     }
     kafka.give_up();
-    drop(watch);
     let failure = kafka.failure().map(str::to_owned);
     end(kafka).await;
     failure.map_or(Ok(()), |reason| Err(Error::Failed(reason)))

@@ -28,12 +28,12 @@ const OUTSTANDING_BYTES: usize = 4 * 1024 * 1024;
 
 /// What became of the stream's messages.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub(crate) struct Counts {
     outstanding: AtomicUsize,
     /// Acknowledged.
-    pub acknowledged: Counter,
+    pub(crate) acknowledged: Counter,
     /// Given up by the client.
-    pub failed: Counter,
+    pub(crate) failed: Counter,
 }
 
 /// One message of the stream on its way.

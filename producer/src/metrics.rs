@@ -20,7 +20,7 @@ struct Status {
 
 /// The producer's metrics.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     answers: Family<Status, Counter>,
     seconds: Histogram,
@@ -30,7 +30,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Nothing counted yet, except by the stream.
-    pub fn new(load: &Arc<Counts>) -> Self {
+    pub(crate) fn new(load: &Arc<Counts>) -> Self {
         let mut registry = Registry::with_prefix("practice_producer");
         let answers = Family::<Status, Counter>::default();
         let seconds =

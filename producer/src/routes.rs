@@ -1,7 +1,10 @@
 //! HTTP: `POST /send-message`, `/docs` and `/openapi.json`, `/livez`, `/readyz`, `/metrics`. In: requests. Out: answers, each
 //! that is not 200 as problem+json. Every check that needs no Kafka comes first; none of them waits for Kafka.
 
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    sync::{Arc, mpsc},
+};
 
 use axum::{
     Router,
@@ -11,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
-use practice_contract::PRODUCER_PORT;
+use practice_contract::{PRODUCER_PORT, ProducerSettings};
 use practice_serve::BodyTimeout;
 use serde::Serialize;
 use tokio::{sync::Semaphore, time::Instant};
@@ -20,6 +23,7 @@ use utoipa::ToSchema;
 use crate::{
     docs,
     error::{Problem, ProblemBody},
+    load::Counts,
     message::Message,
     metrics::{self, Metrics},
     send::{Delivery, Kafka, LARGEST_RECORD},
@@ -33,21 +37,25 @@ const SMALL_BODY: usize = 16 * 1024;
 /// KiB that larger bodies may occupy together while they are read and sent.
 const LARGE_BODIES: usize = 8 * 1024;
 
-/// What the routes need.
+/// What the routes need. When it is dropped, topics are no longer looked up.
 pub struct App {
-    /// The client.
-    pub kafka: Arc<Kafka>,
-    /// What is known of the topics.
-    pub topics: Arc<Topics>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub(crate) kafka: Arc<Kafka>,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) load: Arc<Counts>,
+    metrics: Metrics,
     large_bodies: Semaphore,
+    _looking: mpsc::Sender<()>,
 }
 
 impl App {
-    /// Puts them together.
-    pub fn new(kafka: Arc<Kafka>, topics: Arc<Topics>, metrics: Arc<Metrics>) -> Self {
-        Self { kafka, topics, metrics, large_bodies: Semaphore::new(LARGE_BODIES) }
+    /// Makes a client and begins to look for its topics. Waits for nothing: Kafka may be away.
+    pub fn new(settings: &ProducerSettings) -> Result<Self, crate::Error> {
+        let kafka = Arc::new(Kafka::new(settings).map_err(crate::Error::Client)?);
+        let topics = Arc::new(Topics::new(settings.topics.clone()));
+        let looking = topics.watch(Arc::clone(&kafka)).map_err(crate::Error::Thread)?;
+        let load = Arc::default();
+        let metrics = Metrics::new(&load);
+        Ok(Self { kafka, topics, load, metrics, large_bodies: Semaphore::new(LARGE_BODIES), _looking: looking })
     }
 }
 

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{error::Problem, load::Outstanding, message::Message};
 
 /// Largest record: Kafka's own default limit of a batch (`message.max.bytes` of a broker) less its overhead.
-pub const LARGEST_RECORD: usize = 1024 * 1024;
+pub(crate) const LARGEST_RECORD: usize = 1024 * 1024;
 /// Without an acknowledgement for this long a message's fate is unknown.
 const DELIVERY: Duration = Duration::from_secs(10);
 /// Kafka is given up for the moment when it has been away for longer: then nothing is queued for it.
@@ -32,13 +32,13 @@ const AWAY: Duration = Duration::from_secs(3);
 
 /// Where a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     /// The partition.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// The offset in it; `None` when Kafka had stored an earlier attempt and no longer knows where.
-    pub offset: Option<i64>,
+    pub(crate) offset: Option<i64>,
     /// Milliseconds since the epoch.
-    pub timestamp: i64,
+    pub(crate) timestamp: i64,
 }
 
 type Report = Result<Delivery, RDKafkaErrorCode>;
@@ -53,7 +53,7 @@ pub(crate) enum Waiting {
 }
 
 /// The client and what it has reported.
-pub struct Kafka {
+pub(crate) struct Kafka {
     pub(crate) client: ThreadedProducer<Reports>,
     keys_random: bool,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Reports {
 
 impl Kafka {
     /// A client; it connects by itself and goes on trying.
-    pub fn new(settings: &ProducerSettings) -> KafkaResult<Self> {
+    pub(crate) fn new(settings: &ProducerSettings) -> KafkaResult<Self> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &settings.servers)
@@ -99,7 +99,7 @@ impl Kafka {
     }
 
     /// Sends a message to a partition that exists and waits for the acknowledgement.
-    pub async fn send(&self, message: &Message) -> Result<Delivery, Problem> {
+    pub(crate) async fn send(&self, message: &Message) -> Result<Delivery, Problem> {
         let reports = self.reports();
         if reports.closing.is_cancelled() {
             return Err(Problem::from_code(RDKafkaErrorCode::PurgeQueue, &message.topic));
@@ -139,12 +139,12 @@ impl Kafka {
     }
 
     /// Messages that are not acknowledged yet.
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         usize::try_from(self.client.in_flight_count()).unwrap_or_default()
     }
 
     /// Whether a broker is there, as far as the client knows.
-    pub fn reachable(&self) -> bool {
+    pub(crate) fn reachable(&self) -> bool {
         self.reports().away_for().is_none()
     }
 

@@ -28,7 +28,7 @@ type Known = BTreeMap<String, i32>;
 
 /// What is known of the topics.
 #[derive(Debug)]
-pub struct Topics {
+pub(crate) struct Topics {
     /// Empty: any topic that exists.
     wanted: Vec<String>,
     /// Partition counts; `None` before Kafka was reached the first time.
@@ -37,17 +37,17 @@ pub struct Topics {
 
 impl Topics {
     /// Nothing is known yet.
-    pub fn new(wanted: Vec<String>) -> Self {
+    pub(crate) fn new(wanted: Vec<String>) -> Self {
         Self { wanted, known: RwLock::default() }
     }
 
     /// Whether Kafka was ever reached.
-    pub fn seen(&self) -> bool {
+    pub(crate) fn seen(&self) -> bool {
         self.known().is_some()
     }
 
     /// The number of partitions of a topic that may be sent to.
-    pub fn partitions(&self, topic: &str) -> Result<i32, Problem> {
+    pub(crate) fn partitions(&self, topic: &str) -> Result<i32, Problem> {
         let known = self.known();
         if !self.wanted.is_empty() && !self.wanted.iter().any(|wanted| wanted == topic) {
             return Err(Problem::UnknownTopic { topic: topic.to_owned(), topics: self.wanted.clone() });

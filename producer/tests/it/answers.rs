@@ -1,0 +1,240 @@
+//! Each answer, without a socket, with the Kafka client's own in-memory broker behind.
+
+use std::{collections::HashSet, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    http::Request,
+};
+use futures::{StreamExt, stream};
+use rdkafka::{
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+    types::{RDKafkaApiKey, RDKafkaRespErr as Code},
+};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    client::{Direct, settings, until},
+    topic,
+};
+
+type Mock = MockCluster<'static, DefaultProducerContext>;
+
+fn mock(topics: &[(&str, i32)]) -> Mock {
+    let mock = MockCluster::new(1).expect("a broker");
+    for (name, partitions) in topics {
+        mock.create_topic(name, *partitions, 1).expect("a topic");
+    }
+    mock
+}
+
+#[tokio::test]
+async fn a_message_is_where_the_answer_says() {
+    let mock = mock(&[("a", 3), ("b", 1)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a", "b"])).await;
+    for partition in 0..3 {
+        let sent = direct.message(json!({"topic": "a", "value": "v", "key": "k", "partition": partition})).await;
+        assert_eq!(sent.is_sent("a"), (partition, 0));
+    }
+    let one = direct.message(json!({"topic": "a", "value": "", "key": "same"})).await.is_sent("a");
+    let other = direct.message(json!({"topic": "a", "value": "x", "key": "same"})).await.is_sent("a");
+    assert_eq!(other, (one.0, one.1 + 1));
+    direct.message(json!({"topic": "b", "value": "v", "partition": null, "key": null})).await.is_sent("b");
+}
+
+#[tokio::test]
+async fn keys_are_random_uuids_or_none_as_the_settings_say() {
+    let mock = mock(&[("random", 1), ("none", 1)]);
+    let bootstrap = mock.bootstrap_servers();
+    for topic in ["random", "none"] {
+        let mut settings = settings(&bootstrap, &[topic]);
+        settings.keys_random = topic == "random";
+        let direct = Direct::ready(&settings).await;
+        for message in [json!({"topic": topic, "value": "1"}), json!({"topic": topic, "value": "2", "key": "own"})] {
+            direct.message(message).await.is_sent(topic);
+        }
+    }
+    let random = topic::read(&bootstrap, "random").await;
+    let key = random[0].key.as_deref().expect("a key");
+    let uuid = uuid::Uuid::parse_str(key).expect("a UUID");
+    assert_eq!((uuid.get_version_num(), key.len()), (4, 36));
+    assert_eq!(random[1].key.as_deref(), Some("own"));
+    let none = topic::read(&bootstrap, "none").await;
+    assert_eq!(none.iter().map(|record| record.key.as_deref()).collect::<Vec<_>>(), [None, Some("own")]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_names_field_value_and_fix() {
+    let mock = mock(&[("a", 3), ("b", 1)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a", "b"])).await;
+    for (body, status, says) in [
+        ("{\"topic\": \"a\",", 400, vec!["the body is not JSON", "line 1"]),
+        ("", 400, vec!["the body is not JSON"]),
+        (r#"{"value": "v"}"#, 422, vec!["`topic` is missing"]),
+        (r#"{"topic": "a"}"#, 422, vec!["`value` is missing"]),
+        (r#"{"topic": "a", "value": null}"#, 422, vec!["`value` is null"]),
+        (r#"{"topic": "a", "value": 5}"#, 422, vec!["`value` is 5", "\"5\""]),
+        (r#"{"topic": "a", "value": "v", "partition": "1"}"#, 422, vec!["`partition` is \"1\"", "without quotes"]),
+        (r#"{"topic": "a", "value": "v", "partition": 99}"#, 422, vec!["`partition` is 99", "0 to 2"]),
+        (r#"{"topic": "b", "value": "v", "partition": 1}"#, 422, vec!["`partition` is 1", "only partition 0"]),
+        (r#"{"topic": "a", "value": "v", "partition": -1}"#, 422, vec!["`partition` is -1"]),
+        (r#"{"topic": "a", "value": "v", "headers": {}}"#, 422, vec!["`headers` is not a field"]),
+        (r#"{"topic": "nope", "value": "v"}"#, 404, vec!["no topic `nope`", "`a` or `b`"]),
+    ] {
+        direct.post(body).await.is_problem(status, &says);
+    }
+    let two = direct.post(r#"{"partition": "x", "topic": "a"}"#).await;
+    let fields: Vec<_> = two.json()["errors"].as_array().expect("errors").iter().map(|e| e["field"].clone()).collect();
+    assert_eq!(fields, [json!("value"), json!("partition")]);
+}
+
+#[tokio::test]
+async fn other_content_types_routes_and_methods_are_problems_too() {
+    let mock = mock(&[("a", 1)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
+    let body = r#"{"topic": "a", "value": "v"}"#;
+    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
+        let mut request = Request::post("/send-message").header("host", "localhost:8081");
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
+        let answer = direct.send(request.body(Body::from(body)).expect("legal")).await;
+        answer.is_problem(
+            415,
+            &["curl -X POST localhost:8081/send-message -H 'Content-Type: application/json' -d '{\"topic\""],
+        );
+    }
+    direct.get("/nothing").await.is_problem(404, &["/nothing", "/send-message"]);
+    let wrong = direct.get("/send-message").await;
+    wrong.is_problem(405, &["GET is not possible at /send-message: use POST"]);
+    assert_eq!(wrong.header("allow"), "POST");
+    let wrong = direct.send(Request::delete("/livez").body(Body::empty()).expect("legal")).await;
+    wrong.is_problem(405, &["use GET, HEAD"]);
+    assert_eq!(wrong.header("allow"), "GET, HEAD");
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_413_wherever_it_is_noticed() {
+    let mock = mock(&[("a", 1)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
+    let message = |bytes: usize| json!({"topic": "a", "value": "x".repeat(bytes)}).to_string();
+    direct.post(message(1_000_000)).await.is_sent("a");
+    // larger than a record may be, than a body may be, and than a body of unknown length may be
+    direct.post(message(1_100_000)).await.is_problem(413, &["topic `a`", "shorter"]);
+    direct.post(message(3_000_000)).await.is_problem(413, &["bytes", "shorter"]);
+    let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 64 * 1024])));
+    direct.post(Body::from_stream(endless)).await.is_problem(413, &["bytes", "shorter"]);
+}
+
+#[tokio::test]
+async fn what_kafka_refuses_is_told_for_what_it_is() {
+    let mock = mock(&[("a", 1)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
+    for (code, status, says) in [
+        (Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 413, "larger than topic `a` takes"),
+        (Code::RD_KAFKA_RESP_ERR_INVALID_RECORD, 422, "a compacted topic needs a key"),
+        (Code::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, 504, "whether the message was persisted is unknown"),
+        // the client keeps this one in mind until it next looks at the topic
+        (Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 503, "safe to send it again"),
+    ] {
+        mock.request_errors(RDKafkaApiKey::Produce, &[code]);
+        let answer = direct.message(json!({"topic": "a", "value": "v"})).await;
+        answer.is_problem(status, &[says]);
+        assert_eq!(answer.header("retry-after"), if status == 503 { "1" } else { "" });
+    }
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again_by_the_client() {
+    let mock = mock(&[("a", 1)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
+    mock.request_errors(RDKafkaApiKey::Produce, &[Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 2]);
+    direct.message(json!({"topic": "a", "value": "v"})).await.is_sent("a");
+}
+
+#[tokio::test]
+async fn before_kafka_is_reached_only_readiness_and_messages_wait() {
+    let direct = Direct::new(&settings("127.0.0.1:1", &["a"]));
+    assert_eq!(direct.get("/livez").await.status, 200);
+    assert_eq!(direct.get("/readyz").await.status, 503);
+    let begun = Instant::now();
+    let answer = direct.message(json!({"topic": "a", "value": "v"})).await;
+    answer.is_problem(503, &["Kafka has not been reached yet", "safe to send it again"]);
+    assert_eq!(answer.header("retry-after"), "1");
+    direct.message(json!({"topic": "b", "value": "v"})).await.is_problem(404, &["send to `a`"]);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_full_queue_is_503_and_not_more_memory() {
+    let mock = mock(&[("a", 1)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
+    mock.broker_round_trip_time(1, Duration::from_secs(3)).expect("slower");
+    let body = json!({"topic": "a", "value": "v"}).to_string();
+    let answers = stream::iter(0..20_500).map(|_| direct.post(body.clone())).buffer_unordered(usize::MAX);
+    let answers: Vec<_> = answers.collect().await;
+    let full: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+    assert!((1..=1000).contains(&full.len()), "{}", full.len());
+    for answer in full {
+        answer.is_problem(503, &["too many messages wait for Kafka", "safe to send it again"]);
+    }
+}
+
+#[tokio::test]
+async fn large_messages_share_a_bounded_room_and_small_ones_pass() {
+    let mock = mock(&[("a", 1)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
+    // bodies that never come: their room is taken as soon as their length is known
+    let stuck: Vec<_> = (0..8)
+        .map(|_| {
+            let body = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+            let direct = direct.clone();
+            tokio::spawn(async move { direct.post(body).await.status })
+        })
+        .collect();
+    sleep(Duration::from_millis(100)).await; // they are being read
+    let large = json!({"topic": "a", "value": "x".repeat(900_000)});
+    until("the room is full", async || direct.message(large.clone()).await.status == 503).await;
+    direct.message(json!({"topic": "a", "value": "v"})).await.is_sent("a");
+    for task in stuck {
+        task.abort();
+    }
+    until("there is room again", async || direct.message(large.clone()).await.status == 200).await;
+}
+
+#[tokio::test]
+async fn by_hand_any_topic_that_exists() {
+    let mock = mock(&[("a", 1), ("b", 2)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &[])).await;
+    direct.message(json!({"topic": "b", "value": "v", "partition": 1})).await.is_sent("b");
+    direct.message(json!({"topic": "c", "value": "v"})).await.is_problem(404, &["`a` or `b`"]);
+}
+
+#[tokio::test]
+async fn docs_and_metrics_are_served() {
+    let mock = mock(&[("a", 1)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
+    direct.message(json!({"topic": "a", "value": "v"})).await.is_sent("a");
+    direct.post("{").await.is_problem(400, &[]);
+    let metrics = direct.get("/metrics").await;
+    for line in [
+        "practice_producer_answers_total{status=\"200\"} 1",
+        "practice_producer_answers_total{status=\"400\"} 1",
+        "practice_producer_kafka_reachable 1",
+        "practice_producer_messages_in_flight 0",
+    ] {
+        assert!(metrics.text.lines().any(|found| found == line), "{line}: {}", metrics.text);
+    }
+    let names: HashSet<_> = metrics.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    assert!(names.iter().all(|name| name.starts_with("practice_producer_")), "{names:?}");
+    let openapi: Value = direct.get("/openapi.json").await.json();
+    assert!(openapi["paths"]["/send-message"]["post"].is_object());
+    for (path, kind) in [("/docs", "text/html"), ("/docs/page.js", "text/javascript"), ("/docs/page.css", "text/css")] {
+        let page = direct.get(path).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.header("content-type").starts_with(kind));
+        assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
+    }
+}

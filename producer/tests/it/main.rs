@@ -1,0 +1,9 @@
+//! The producer against Kafka: its routes without a socket and the client's own in-memory broker, the whole service over
+//! sockets and the program by itself with a real Kafka.
+
+mod answers;
+mod program;
+mod real;
+
+mod client;
+mod topic;

@@ -36,7 +36,8 @@ impl Awaited {
         }
         let mut appeared = false;
         let mut awaited = Vec::new();
-        for (topic, told) in self.topics.drain(..) {
+        let mut topics = std::mem::take(&mut self.topics).into_iter();
+        for (topic, told) in topics.by_ref() {
             match exists(consumer, &topic) {
                 Ok(true) if told => {
                     info!("topic {topic} is there now");
@@ -52,9 +53,11 @@ impl Awaited {
                 Err(error) => {
                     debug!("topic {topic}: {error}");
                     awaited.push((topic, told));
+                    break; // one look without an answer is enough: each holds up the poll loop
                 }
             }
         }
+        awaited.extend(topics);
         self.topics = awaited;
         if appeared { look_again(consumer) } else { Ok(()) }
     }

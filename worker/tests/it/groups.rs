@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use practice_contract::{Assignor, Protocol};
 
 use crate::{
-    kafka::{committed, create_topic, fill},
+    kafka::{committed, create_topic, fill, grow_topic},
     kit::{Worker, settings, unique, until},
     servers,
 };
@@ -79,6 +79,20 @@ fn a_member_without_a_partition_is_ready() {
         assert_eq!(idle.len(), 1);
         assert!(idle[0].status().joined);
         assert!(idle[0].get("/readyz").1.contains("with 0 partitions"));
+    }
+}
+
+#[test]
+fn added_partitions_are_found() {
+    for protocol in [Protocol::Classic, Protocol::Consumer] {
+        let topic = unique("grows");
+        create_topic(&servers(), &topic, 1);
+        let members = members(2, &topic, &unique("grows"), protocol);
+        until_shared(&members, 1);
+        grow_topic(&servers(), &topic, 4);
+        until_shared(&members, 4);
+        fill(&servers(), &topic, 4, 8);
+        until("the messages of all", || (members.iter().map(Worker::done).sum::<usize>() == 8).then_some(()));
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     producer::{BaseProducer, BaseRecord, Producer},
@@ -25,6 +25,14 @@ pub(crate) fn create_topic(servers: &str, topic: &str, partitions: i32) {
     let options = AdminOptions::new().operation_timeout(Some(SOON)).request_timeout(Some(SOON));
     let created = wait_for(admin.create_topics([&new], &options)).expect("an answer");
     assert!(created.iter().all(Result::is_ok), "{created:?}");
+}
+
+/// Grows a topic.
+pub(crate) fn grow_topic(servers: &str, topic: &str, partitions: usize) {
+    let admin: AdminClient<DefaultClientContext> = config(servers).create().expect("an admin client");
+    let grown = NewPartitions::new(topic, partitions);
+    let answers = wait_for(admin.create_partitions([&grown], &AdminOptions::new())).expect("an answer");
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 
 /// Sends message after message, `None` for a missing key or value, to the partition each names; waits for the broker.

@@ -68,11 +68,17 @@ impl Kafka {
     /// The whole Kafka is out of reach.
     pub async fn observe(&self, topics: &[String], groups: &[String]) -> Result<Snapshot, KafkaError> {
         self.within(async |admin| {
+            // one illegal name would fail the question about all of them
+            let (legal, illegal): (Vec<_>, Vec<_>) = topics.iter().partition(|name| check(name).is_ok());
             let (described, groups) = futures::join!(
-                admin.describe_topics(topics, DescribeTopicsOptions::default()),
+                admin.describe_topics(legal, DescribeTopicsOptions::default()),
                 observe_groups(&admin, groups)
             );
-            let (topics, groups) = (bounds(&admin, described?).await?, groups?);
+            let (mut topics, groups) = (bounds(&admin, described?).await?, groups?);
+            topics.extend(illegal.into_iter().filter_map(|name| {
+                let error = check(name).err()?;
+                Some((name.clone(), TopicSeen::Unknown(Arc::new(error))))
+            }));
             let trouble = |group: &GroupSeen| group.trouble.clone().filter(KafkaError::is_outage);
             match groups.values().map(trouble).collect::<Option<Vec<_>>>().and_then(|mut all| all.pop()) {
                 // nobody has answered anything
@@ -96,6 +102,7 @@ impl Kafka {
     ) -> Result<Made, KafkaError> {
         let copies = i16::try_from(replication_factor).unwrap_or(i16::MAX);
         self.within(async |admin| {
+            check(name)?;
             let mut topic = NewTopic::new(name, partitions, copies)?;
             for (key, value) in config {
                 topic = topic.with_config(key, value);
@@ -115,6 +122,7 @@ impl Kafka {
     /// Kafka refused (its own words), or is out of reach.
     pub async fn grow_topic(&self, name: &str, to: i32) -> Result<(), KafkaError> {
         self.within(async |admin| {
+            check(name)?;
             let grown = admin.create_partitions([(name, to)], CreatePartitionsOptions::default().timeout(CHANGE));
             match one(grown.await?) {
                 Err(KrafkaError::Broker { code: ErrorCode::InvalidPartitions, .. }) => Ok(()),
@@ -130,6 +138,7 @@ impl Kafka {
     /// Kafka refused (its own words), or is out of reach.
     pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
         self.within(async |admin| {
+            check(name)?;
             let described = admin.describe_topics([name], DescribeTopicsOptions::default()).await?;
             match one(described) {
                 Ok(topic) if hex(topic.topic_id) == id => {}
@@ -196,6 +205,16 @@ impl Kafka {
         *admin = Some(connected.clone());
         Ok(connected)
     }
+}
+
+/// Kafka's rule for topic names; a name against it would be taken for a fault of the connection.
+fn check(name: &str) -> Result<(), KafkaError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=249).contains(&name.len()) && name.chars().all(legal) && !matches!(name, "." | "..") {
+        return Ok(());
+    }
+    let message = "a topic's name has 1 to 249 of a-z, A-Z, 0-9, '.', '_', '-' and is not '.' or '..'".into();
+    Err(KafkaError::Answered { code: "InvalidTopic".into(), message })
 }
 
 /// The only answer to a question about one thing.

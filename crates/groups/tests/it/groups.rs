@@ -1,0 +1,104 @@
+//! Groups as Kafka has them, with real members, under both protocols.
+
+use std::collections::BTreeMap;
+
+use practice_groups::{GroupSeen, GroupState, Kafka, Partition, Protocol};
+use practice_testbed::{kafka, unique};
+
+use crate::{
+    consumers::{Member, commit},
+    group, partitions, until,
+};
+
+/// Every partition owned by exactly one member.
+fn owned(group: &GroupSeen) -> Vec<Partition> {
+    let mut owned: Vec<_> =
+        group.members.iter().flat_map(|member| member.partitions.clone().unwrap_or_default()).collect();
+    owned.sort_unstable();
+    owned
+}
+
+async fn lives(protocol: Protocol, assignor: &str) {
+    let bootstrap = kafka().await.bootstrap();
+    let kafka = Kafka::connect(bootstrap);
+    let (id, topic) = (unique("group"), unique("topic"));
+    kafka.create_topic(&topic, 3, 1, &BTreeMap::new()).await.expect("it may be made");
+    let all = partitions(&topic, 3);
+
+    let clients: Vec<String> = (1..=4).map(|n| format!("{id}-client-{n}")).collect();
+    let join = |client: &String| Member::join(bootstrap, &id, &topic, client, protocol);
+    let mut members: Vec<Member> = clients[..2].iter().map(join).collect();
+    let two = until(&kafka, &id, "stable with 2 members", |group| {
+        group.state == GroupState::Stable && group.members.len() == 2 && owned(group) == all
+    })
+    .await;
+    assert_eq!(two.protocol, Some(protocol));
+    assert_eq!(two.assignor.as_deref(), Some(assignor));
+    assert_eq!(two.trouble, None);
+    let mut seen: Vec<&str> = two.members.iter().map(|member| member.client_id.as_str()).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, clients[..2]);
+    for member in &two.members {
+        assert!(!member.member_id.is_empty() && member.host.contains("127.0.0.1"), "{member:?}");
+        assert!(member.partitions.as_ref().is_some_and(|owned| !owned.is_empty()), "{member:?}");
+    }
+    match protocol {
+        Protocol::Classic => assert_eq!(two.epoch, None),
+        Protocol::Consumer => assert!(two.epoch.is_some_and(|epoch| epoch > 0), "{two:?}"),
+    }
+
+    members.extend(clients[2..].iter().map(join));
+    let four = until(&kafka, &id, "stable with 4 members", |group| {
+        group.state == GroupState::Stable && group.members.len() == 4 && owned(group) == all
+    })
+    .await;
+    let idle = four.members.iter().filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty));
+    assert_eq!(idle.count(), 1, "three partitions keep three of four members busy: {four:?}");
+    assert!(protocol == Protocol::Classic || four.epoch > two.epoch, "{four:?}");
+
+    drop(members);
+    let empty = until(&kafka, &id, "empty", |group| group.members.is_empty()).await;
+    match protocol {
+        // without members and commits Kafka forgets a Classic group at once
+        Protocol::Classic => assert!(matches!(empty.state, GroupState::Empty | GroupState::Absent), "{empty:?}"),
+        Protocol::Consumer => assert_eq!((empty.state, empty.protocol), (GroupState::Empty, Some(protocol))),
+    }
+}
+
+#[tokio::test]
+async fn a_classic_group_lives() {
+    lives(Protocol::Classic, "cooperative-sticky").await;
+}
+
+#[tokio::test]
+async fn a_kip_848_group_lives() {
+    lives(Protocol::Consumer, "uniform").await;
+}
+
+#[tokio::test]
+async fn a_group_that_nobody_has_used_is_absent_and_has_committed_nothing() {
+    let kafka = Kafka::connect(kafka().await.bootstrap());
+    let seen = group(&kafka, &unique("absent")).await;
+    let absent = GroupSeen { state: GroupState::Absent, committed: Some(BTreeMap::new()), ..GroupSeen::default() };
+    assert_eq!(seen, absent);
+}
+
+#[tokio::test]
+async fn commits_tell_who_made_them() {
+    let bootstrap = kafka().await.bootstrap();
+    let kafka = Kafka::connect(bootstrap);
+    let (ids, topic) = ([unique("ours"), unique("theirs")], unique("topic"));
+    kafka.create_topic(&topic, 2, 1, &BTreeMap::new()).await.expect("it may be made");
+    commit(bootstrap, &ids[0], &topic, 0, 7, "kafka-practice:namespace/practice");
+    commit(bootstrap, &ids[0], &topic, 1, 8, "kafka-practice:namespace/practice");
+    commit(bootstrap, &ids[1], &topic, 1, 9, "");
+    let seen = kafka.observe(&[], &ids).await.expect("Kafka answers").groups;
+    let commits = |id: &String| -> Vec<(i32, i64, &str)> {
+        let commits = seen[id].committed.as_ref().expect("can be read");
+        commits.iter().map(|((_, partition), c)| (*partition, c.offset, c.metadata.as_str())).collect()
+    };
+    let ours = "kafka-practice:namespace/practice";
+    assert_eq!(commits(&ids[0]), [(0, 7, ours), (1, 8, ours)]);
+    assert_eq!(commits(&ids[1]), [(1, 9, "")]);
+    assert_eq!(seen[&ids[0]].state, GroupState::Empty);
+}

@@ -124,7 +124,7 @@ async fn what_is_too_large_is_413_wherever_it_is_noticed() {
     // larger than a record may be, than a body may be, and than a body of unknown length may be
     direct.post(message(1_100_000)).await.is_problem(413, &["topic `a`", "shorter"]);
     direct.post(message(3_000_000)).await.is_problem(413, &["bytes", "shorter"]);
-    let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 64 * 1024])));
+    let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 8192])));
     direct.post(Body::from_stream(endless)).await.is_problem(413, &["bytes", "shorter"]);
 }
 

@@ -126,7 +126,7 @@ async fn send_until_it_ends(client: Client, name: usize, fates: Fates) {
 async fn sigterm_under_load_leaves_no_doubt() {
     let kafka = Kafka::start().await;
     kafka.create_topic("t", 3).await;
-    let program = Program::ready(&settings(&kafka.bootstrap(), &["t"])).await;
+    let program = Program::ready(&settings(kafka.bootstrap(), &["t"])).await;
     let fates = Fates::default();
     let mut senders = JoinSet::new();
     for name in 0..32 {
@@ -139,7 +139,7 @@ async fn sigterm_under_load_leaves_no_doubt() {
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     timeout(PATIENCE, senders.join_all()).await.expect("in time");
 
-    let records = topic::read(&kafka.bootstrap(), "t").await;
+    let records = topic::read(kafka.bootstrap(), "t").await;
     let mut stored = HashMap::<&str, usize>::new();
     for record in &records {
         *stored.entry(&record.value).or_default() += 1;
@@ -161,7 +161,7 @@ async fn sigterm_under_load_leaves_no_doubt() {
 async fn sigterm_while_kafka_hangs_answers_what_was_accepted() {
     let kafka = Kafka::start().await;
     kafka.create_topic("t", 1).await;
-    let program = Program::ready(&settings(&kafka.bootstrap(), &["t"])).await;
+    let program = Program::ready(&settings(kafka.bootstrap(), &["t"])).await;
     program.client.message(&json!({"topic": "t", "value": "before"})).await.expect("an answer").is_sent("t");
     kafka.pause();
     let mut waiting = JoinSet::new();
@@ -191,7 +191,7 @@ async fn slow_connections_do_not_keep_others_waiting() {
     let kafka = practice_testbed::kafka().await;
     let topic = practice_testbed::unique("slow");
     kafka.create_topic(&topic, 1).await;
-    let program = Program::ready(&settings(&kafka.bootstrap(), &[&topic])).await;
+    let program = Program::ready(&settings(kafka.bootstrap(), &[&topic])).await;
     let mut slow = Vec::new();
     let begins: [&[u8]; 2] = [
         b"POST /send-message HTTP/1.1\r\nX: ",

@@ -51,7 +51,7 @@ async fn every_answer_is_true() {
     let kafka = practice_testbed::kafka().await;
     let topic = practice_testbed::unique("true");
     kafka.create_topic(&topic, 3).await;
-    let running = Running::ready(settings(&kafka.bootstrap(), &[&topic])).await;
+    let running = Running::ready(settings(kafka.bootstrap(), &[&topic])).await;
     let answered: HashMap<String, Record> = stream::iter(0..300)
         .map(|number| {
             let (client, topic, value) = (running.client.clone(), topic.clone(), format!("value {number}"));
@@ -70,7 +70,7 @@ async fn every_answer_is_true() {
         .buffer_unordered(32)
         .collect()
         .await;
-    let records = topic::read(&kafka.bootstrap(), &topic).await;
+    let records = topic::read(kafka.bootstrap(), &topic).await;
     assert_eq!(records.len(), 300);
     for record in records {
         assert!(record.key.as_deref().is_some_and(|key| key.len() == 36), "{record:?}");
@@ -83,9 +83,9 @@ async fn every_answer_is_true() {
 async fn what_this_topic_does_not_take() {
     let kafka = practice_testbed::kafka().await;
     let (small, compacted) = (practice_testbed::unique("small"), practice_testbed::unique("compacted"));
-    topic::create(&kafka.bootstrap(), &small, 1, &[("max.message.bytes", "1000")]).await;
-    topic::create(&kafka.bootstrap(), &compacted, 1, &[("cleanup.policy", "compact")]).await;
-    let mut settings = settings(&kafka.bootstrap(), &[&small, &compacted]);
+    topic::create(kafka.bootstrap(), &small, 1, &[("max.message.bytes", "1000")]).await;
+    topic::create(kafka.bootstrap(), &compacted, 1, &[("cleanup.policy", "compact")]).await;
+    let mut settings = settings(kafka.bootstrap(), &[&small, &compacted]);
     settings.keys_random = false;
     let running = Running::ready(settings).await;
     let client = &running.client;
@@ -103,7 +103,7 @@ async fn what_this_topic_does_not_take() {
 async fn topics_that_come_and_grow_are_found() {
     let kafka = practice_testbed::kafka().await;
     let topic = practice_testbed::unique("late");
-    let running = Running::ready(settings(&kafka.bootstrap(), &[&topic])).await;
+    let running = Running::ready(settings(kafka.bootstrap(), &[&topic])).await;
     let message = json!({"topic": topic, "value": "v"});
     let answer = running.client.message(&message).await.expect("an answer");
     answer.is_problem(503, &["does not exist in Kafka (yet)", "safe to send it again"]);
@@ -111,7 +111,7 @@ async fn topics_that_come_and_grow_are_found() {
     until("found", async || running.client.message(&message).await.expect("an answer").status == 200).await;
     let second = json!({"topic": topic, "value": "v", "partition": 1});
     running.client.message(&second).await.expect("an answer").is_problem(422, &["only partition 0"]);
-    topic::grow(&kafka.bootstrap(), &topic, 2).await;
+    topic::grow(kafka.bootstrap(), &topic, 2).await;
     until("grown", async || running.client.message(&second).await.expect("an answer").status == 200).await;
     running.end().await;
 }
@@ -120,7 +120,7 @@ async fn topics_that_come_and_grow_are_found() {
 async fn while_kafka_is_away_nothing_is_claimed_and_afterwards_all_is_well() {
     let kafka = Kafka::start().await;
     kafka.create_topic("t", 1).await;
-    let running = Running::ready(settings(&kafka.bootstrap(), &["t"])).await;
+    let running = Running::ready(settings(kafka.bootstrap(), &["t"])).await;
     let send = async |value: String| running.client.message(&json!({"topic": "t", "value": value})).await;
     send("before".to_owned()).await.expect("an answer").is_sent("t");
 
@@ -137,7 +137,7 @@ async fn while_kafka_is_away_nothing_is_claimed_and_afterwards_all_is_well() {
 
     kafka.restart().await;
     until("sends again", async || send("after".to_owned()).await.expect("an answer").status == 200).await;
-    let values: Vec<_> = topic::read(&kafka.bootstrap(), "t").await.into_iter().map(|record| record.value).collect();
+    let values: Vec<_> = topic::read(kafka.bootstrap(), "t").await.into_iter().map(|record| record.value).collect();
     assert!(values.contains(&"before".to_owned()) && values.contains(&"after".to_owned()), "{values:?}");
     assert!(!values.contains(&"refused".to_owned()), "{values:?}");
     running.end().await;
@@ -149,7 +149,7 @@ async fn the_steady_stream_is_steady_and_bounded() {
     for topic in ["a", "b"] {
         kafka.create_topic(topic, 1).await;
     }
-    let mut settings = settings(&kafka.bootstrap(), &["a", "b"]);
+    let mut settings = settings(kafka.bootstrap(), &["a", "b"]);
     settings.load = Some(Load { messages_per_second: 2000, value_bytes: 50 });
     let begun = Instant::now();
     let running = Running::ready(settings).await;
@@ -165,7 +165,7 @@ async fn the_steady_stream_is_steady_and_bounded() {
     running.end().await;
 
     let most = usize::try_from(begun.elapsed().as_millis() * 2 + 100).expect("small");
-    let (a, b) = (topic::read(&kafka.bootstrap(), "a").await, topic::read(&kafka.bootstrap(), "b").await);
+    let (a, b) = (topic::read(kafka.bootstrap(), "a").await, topic::read(kafka.bootstrap(), "b").await);
     assert!((2000..=most).contains(&(a.len() + b.len())), "{} and {}", a.len(), b.len());
     assert!(a.len().abs_diff(b.len()) <= 1000, "{} and {}", a.len(), b.len());
     assert!(a.iter().chain(&b).all(|record| record.value.len() == 50 && record.value.starts_with("load ")));

@@ -96,6 +96,7 @@ fn refused(fault: &SpecFault) -> Vec<(&'static str, Said)> {
     let reason = match fault {
         SpecFault::NoKafka => "NoKafka",
         SpecFault::Illegal(_) => "InvalidSpec",
+        SpecFault::Policy(_) => "PolicyViolation",
     };
     let why = fault.to_string();
     vec![

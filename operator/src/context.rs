@@ -18,7 +18,8 @@ use practice_api::{ConsumerGroupPractice, PracticeStatus};
 
 use crate::{
     metrics::Metrics,
-    plan::Defaults,
+    plan::{Defaults, Plan, SpecFault},
+    policy::{Usage, broken_rule},
     reader::{Key, Readers},
 };
 
@@ -104,6 +105,34 @@ impl Context {
     pub fn forget(&self, key: &Key) {
         self.memories().remove(key);
         self.readers.forget(key, None);
+    }
+
+    /// The plan, unless it breaks a rule of the policy; nothing is contacted to find out.
+    ///
+    /// # Errors
+    /// [`SpecFault::Policy`] names the rule.
+    pub fn allowed(&self, practice: &ConsumerGroupPractice, plan: Plan) -> Result<Plan, SpecFault> {
+        let elders = self.elders(&plan.uid);
+        let elders = elders.iter().filter_map(|elder| elder.0.as_ref().ok());
+        let elders = elders.filter(|elder| elder.namespace().as_ref() == Some(&plan.namespace));
+        let (own, elders) = (Usage::of(&practice.spec), elders.map(|elder| Usage::of(&elder.spec)).sum());
+        let bounds = self.defaults.config.policy.bounds(&plan.namespace);
+        match broken_rule(&plan, bounds, self.defaults.bootstrap_servers.as_deref(), own, elders) {
+            Some(rule) => Err(SpecFault::Policy(rule)),
+            None => Ok(plan),
+        }
+    }
+
+    /// Every practice that is older, by creation and then by uid.
+    pub fn elders(&self, than: &str) -> Vec<Arc<DeserializeGuard<ConsumerGroupPractice>>> {
+        let age = |practice: &ConsumerGroupPractice| {
+            (practice.metadata.creation_timestamp.clone().map(|time| time.0), practice.metadata.uid.clone())
+        };
+        let mut all = self.practices.state();
+        let read = |practice: &Arc<DeserializeGuard<ConsumerGroupPractice>>| practice.0.as_ref().ok().map(age);
+        let ours = all.iter().filter_map(read).find(|(_, uid)| uid.as_deref() == Some(than));
+        all.retain(|practice| read(practice).is_some_and(|theirs| ours.as_ref().is_some_and(|ours| theirs < *ours)));
+        all
     }
 
     /// Every practice that can be read, as it was last seen.

@@ -6,8 +6,8 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, policy::v1::PodDisruptionBudget};
 use kube::{
-    Api, Client,
-    core::DeserializeGuard,
+    Api, Client, Resource,
+    core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{
         Controller,
         controller::{self, Action},
@@ -49,10 +49,11 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let ours = || watcher::Config::default().timeout(WATCH).labels(&format!("app.kubernetes.io/part-of={PART_OF}"));
     let practices = watcher::Config::default().timeout(WATCH);
-    let controller = Controller::new(Api::<Guarded>::all(client.clone()), practices)
-        .owns(Api::<Deployment>::all(client.clone()), ours())
-        .owns(Api::<Service>::all(client.clone()), ours())
-        .owns(Api::<PodDisruptionBudget>::all(client.clone()), ours())
+    let namespace = defaults.watch_namespace.as_deref();
+    let controller = Controller::new(scoped::<Guarded>(&client, namespace), practices)
+        .owns(scoped::<Deployment>(&client, namespace), ours())
+        .owns(scoped::<Service>(&client, namespace), ours())
+        .owns(scoped::<PodDisruptionBudget>(&client, namespace), ours())
         .reconcile_on(
             UnboundedReceiverStream::new(nudged)
                 .map(|(namespace, name): Key| ObjectRef::<Guarded>::new(&name).within(&namespace)),
@@ -90,6 +91,18 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
     tokio::join!(serving, reconciling);
 }
 
+/// One namespace, or all of them.
+fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
 /// Reconciles one practice; a panic in it is an error of this one alone.
 async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     let practice = match &practice.0 {
@@ -123,6 +136,7 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     result
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the controller calls it like this")]
 fn pause(practice: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     use kube::ResourceExt;
     let key = (practice.namespace().unwrap_or_default(), practice.name_any());

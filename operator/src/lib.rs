@@ -5,7 +5,9 @@
 
 pub mod reconcile;
 
+pub mod config;
 pub mod plan;
+pub mod policy;
 pub mod prepare;
 
 pub mod objects;

@@ -1,11 +1,11 @@
 //! `practice-operator run` watches practices; `practice-operator crd` prints their definition. Reads arguments,
 //! environment and signals; everything else is in the library.
 
-use std::{io::IsTerminal, net::SocketAddr, process::ExitCode};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use practice_operator::{Settings, plan::Defaults};
+use practice_operator::{Settings, config::Config, plan::Defaults};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Watches every ConsumerGroupPractice and makes it real.
+    /// Watches every `ConsumerGroupPractice` and makes it real.
     Run {
         /// The Kafka of practices that name none: host:port, or several separated by commas.
         #[arg(long, env = "BOOTSTRAP_SERVERS", value_parser = practice_contract::parse_servers)]
@@ -32,17 +32,30 @@ enum Command {
         /// Where /livez, /readyz and /metrics are served.
         #[arg(long, env = "LISTEN", default_value = "0.0.0.0:9090")]
         listen: SocketAddr,
+        /// Policy, and how pods are placed and sized, as YAML.
+        #[arg(long, env = "CONFIG")]
+        config: Option<PathBuf>,
+        /// The only namespace to look at; without it all are watched.
+        #[arg(long, env = "WATCH_NAMESPACE")]
+        watch_namespace: Option<String>,
     },
-    /// Prints the CustomResourceDefinition as YAML.
+    /// Prints the `CustomResourceDefinition` as YAML.
     Crd,
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Crd => print!("{}", practice_api::crd_yaml()),
-        Command::Run { bootstrap_servers, worker_image, producer_image, listen } => {
-            let defaults = Defaults { bootstrap_servers, worker_image, producer_image };
-            if let Err(error) = run(Settings { defaults, listen }) {
+        Command::Run { bootstrap_servers, worker_image, producer_image, listen, config, watch_namespace } => {
+            let config = config.map_or_else(|| Ok(Config::default()), |path| Config::read(&path));
+            let defaults = config.map(|config| Defaults {
+                bootstrap_servers,
+                worker_image,
+                producer_image,
+                config,
+                watch_namespace,
+            });
+            if let Err(error) = defaults.and_then(|defaults| run(Settings { defaults, listen })) {
                 eprintln!("practice-operator: {error:#}");
                 return ExitCode::FAILURE;
             }

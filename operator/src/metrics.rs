@@ -1,4 +1,4 @@
-//! What the operator counts about itself, as OpenMetrics. Labels are bounded: steps and results, never names or texts.
+//! What the operator counts about itself, as `OpenMetrics`. Labels are bounded: steps and results, never names or texts.
 
 use std::{sync::Arc, time::Duration};
 

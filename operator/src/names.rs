@@ -63,7 +63,8 @@ fn slug(text: &str, longest: usize, capitals: bool) -> String {
     if slug.is_empty() { "x".to_owned() } else { slug.to_owned() }
 }
 
-fn hash(parts: &[&str]) -> String {
+/// A few characters that tell different texts apart.
+pub(crate) fn hash(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update(part.as_bytes());

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use practice_contract::{PRODUCER_PORT, WORKER_PORT, WorkerSettings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
+    config::Pods,
     live::Live,
     plan::{GroupPlan, Plan, ProducerPlan, RowPlan},
     prepare::Unclaimed,
@@ -153,7 +154,7 @@ fn worker(plan: &Plan, group: &GroupPlan, row: &RowPlan, held: bool, live: Optio
         "spec": {
             "selector": {"matchLabels": selector},
             "revisionHistoryLimit": 2,
-            "template": template(&labels, Some(&pod_annotations), "worker", &row.image, &env, WORKER_PORT),
+            "template": template(&labels, Some(&pod_annotations), &Container { name: "worker", image: &row.image, env: &env, port: WORKER_PORT }, &row.pods),
         },
     });
     if let Some(number) = replicas.set {
@@ -194,7 +195,7 @@ fn producer_deployment(plan: &Plan, producer: &ProducerPlan) -> Object {
             "replicas": 1,
             "selector": {"matchLabels": producer_selector(plan)},
             "revisionHistoryLimit": 2,
-            "template": template(&labels, None, "producer", &producer.image, &env, PRODUCER_PORT),
+            "template": template(&labels, None, &Container { name: "producer", image: &producer.image, env: &env, port: PRODUCER_PORT }, &producer.pods),
         },
     });
     Object { kind: Kind::Deployment, name: producer.name.clone(), body, hand_over: None }
@@ -258,40 +259,62 @@ fn pod_name(variable: &str) -> Value {
     json!({"name": variable, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}})
 }
 
-/// A pod that passes `pod-security.kubernetes.io/enforce=restricted` and holds no credential of the cluster.
-fn template(
-    labels: &Value,
-    annotations: Option<&Value>,
-    container: &str,
-    image: &str,
-    env: &[Value],
+/// The one container of a pod.
+struct Container<'a> {
+    name: &'a str,
+    image: &'a str,
+    env: &'a [Value],
     port: u16,
-) -> Value {
+}
+
+/// A pod that passes `pod-security.kubernetes.io/enforce=restricted` and holds no credential of the cluster.
+fn template(labels: &Value, annotations: Option<&Value>, container: &Container<'_>, pods: &Pods) -> Value {
     let probe = |path: &str, period: u8, failures: u8| json!({"httpGet": {"path": path, "port": "http", "scheme": "HTTP"}, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures});
-    let mut metadata = Map::from_iter([("labels".to_owned(), labels.clone())]);
+    // a practice's own labels win: selectors rely on them
+    let mut all_labels = json!(pods.labels);
+    extend(&mut all_labels, labels);
+    let mut metadata = json!({"labels": all_labels});
     if let Some(annotations) = annotations {
-        metadata.insert("annotations".to_owned(), annotations.clone());
+        metadata["annotations"] = annotations.clone();
     }
-    json!({
-        "metadata": metadata,
-        "spec": {
-            "automountServiceAccountToken": false,
-            "enableServiceLinks": false,
-            "terminationGracePeriodSeconds": 15,
-            "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [{
-                "name": container,
-                "image": image,
-                "imagePullPolicy": "IfNotPresent",
-                "env": env,
-                "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
-                "livenessProbe": probe("/livez", 10, 3),
-                "readinessProbe": probe("/readyz", 2, 3),
-                "resources": {"requests": {"cpu": "10m", "memory": "24Mi"}, "limits": {"memory": "128Mi"}},
-                "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}},
-            }],
-        },
-    })
+    let resources = pods.resources.as_ref().map_or_else(
+        || json!({"requests": {"cpu": "10m", "memory": "24Mi"}, "limits": {"memory": "128Mi"}}),
+        |resources| json!(resources),
+    );
+    let mut spec = json!({
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "terminationGracePeriodSeconds": 15,
+        "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{
+            "name": container.name,
+            "image": container.image,
+            "imagePullPolicy": "IfNotPresent",
+            "env": container.env,
+            "ports": [{"name": "http", "containerPort": container.port, "protocol": "TCP"}],
+            "livenessProbe": probe("/livez", 10, 3),
+            "readinessProbe": probe("/readyz", 2, 3),
+            "resources": resources,
+            "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}},
+        }],
+    });
+    let optional = [
+        ("imagePullSecrets", json!(pods.image_pull_secrets)),
+        ("nodeSelector", json!(pods.node_selector)),
+        ("tolerations", json!(pods.tolerations)),
+        ("affinity", json!(pods.affinity)),
+        ("priorityClassName", json!(pods.priority_class_name)),
+    ];
+    let is_set = |value: &Value| match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    };
+    for (name, value) in optional.into_iter().filter(|(_, value)| is_set(value)) {
+        spec[name] = value;
+    }
+    json!({"metadata": metadata, "spec": spec})
 }
 
 #[cfg(test)]

@@ -14,10 +14,13 @@ use practice_contract::{
 };
 use thiserror::Error;
 
-use crate::names;
+use crate::{
+    config::{Config, Pods},
+    names,
+};
 
 /// What the operator was started with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Defaults {
     /// The Kafka for practices that name none.
     pub bootstrap_servers: Option<String>,
@@ -25,6 +28,10 @@ pub struct Defaults {
     pub worker_image: String,
     /// Image of every producer.
     pub producer_image: String,
+    /// Policy, and how pods are placed and sized.
+    pub config: Config,
+    /// The only namespace to look at; `None`: all.
+    pub watch_namespace: Option<String>,
 }
 
 /// Everything that is wanted for one practice.
@@ -91,6 +98,8 @@ pub struct RowPlan {
     pub settings: WorkerSettings,
     /// Image of its pods.
     pub image: String,
+    /// How its pods are placed and sized.
+    pub pods: Pods,
 }
 
 /// The producer's Deployment and Service.
@@ -102,6 +111,8 @@ pub struct ProducerPlan {
     pub settings: ProducerSettings,
     /// Image of its pod.
     pub image: String,
+    /// How its pod is placed and sized.
+    pub pods: Pods,
 }
 
 /// A spec that cannot be planned. It is reported in status and changes nothing.
@@ -115,6 +126,9 @@ pub enum SpecFault {
     /// A value that the API server would refuse today (the object is older than the rule).
     #[error("{0}")]
     Illegal(String),
+    /// A rule of the operator's policy that it breaks.
+    #[error("{0}")]
+    Policy(String),
 }
 
 /// Plans a practice.
@@ -154,6 +168,7 @@ pub fn plan(practice: &ConsumerGroupPractice, defaults: &Defaults) -> Result<Pla
             }),
         },
         image: defaults.producer_image.clone(),
+        pods: defaults.config.producer.clone(),
     });
     Ok(Plan {
         uid: practice.meta().uid.clone().unwrap_or_default(),
@@ -251,6 +266,7 @@ fn group_plan(
         replicas,
         settings: WorkerSettings { delay, ..plain.clone() },
         image: defaults.worker_image.clone(),
+        pods: defaults.config.worker.clone(),
     };
     let mut rows = vec![row("", group.replicas, delay)];
     for variant in &group.variants {
@@ -280,6 +296,7 @@ mod tests {
             bootstrap_servers: Some("k:9092".to_owned()),
             worker_image: "w".to_owned(),
             producer_image: "p".to_owned(),
+            ..Defaults::default()
         }
     }
 

@@ -241,18 +241,11 @@ fn claim(plan: &Plan, group: &GroupPlan, seen: Option<&GroupSeen>, live: &Live) 
 
 /// An older practice that names the same group id on the same Kafka: `namespace/name`.
 fn elder(plan: &Plan, group: &GroupPlan, context: &Context) -> Option<String> {
-    let others = context.others(&plan.uid);
-    let age = |practice: &practice_api::ConsumerGroupPractice| {
-        (practice.metadata.creation_timestamp.clone().map(|time| time.0), practice.metadata.uid.clone())
-    };
-    let ours = context.practices.state().iter().find_map(|practice| {
-        practice.0.as_ref().ok().filter(|p| p.metadata.uid.as_ref() == Some(&plan.uid)).map(age)
-    })?;
-    others.iter().filter_map(|other| other.0.as_ref().ok()).find_map(|other| {
-        let names_it = other.spec.groups.iter().any(|named| named.name == group.id);
-        let elder = names_it && age(other) < ours;
-        let other = elder.then(|| crate::plan::plan(other, &context.defaults).ok()).flatten()?;
-        (other.bootstrap == plan.bootstrap).then(|| format!("{}/{}", other.namespace, other.name))
+    let elders = context.elders(&plan.uid);
+    elders.iter().filter_map(|elder| elder.0.as_ref().ok()).find_map(|elder| {
+        let names_it = elder.spec.groups.iter().any(|named| named.name == group.id);
+        let elder = names_it.then(|| crate::plan::plan(elder, &context.defaults).ok()).flatten()?;
+        (elder.bootstrap == plan.bootstrap).then(|| format!("{}/{}", elder.namespace, elder.name))
     })
 }
 

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::{
     apply::{MANAGER, code},
     error::{Error, within},
+    names::hash,
     status::{News, news},
     story::{Sentence, Tone},
 };
@@ -46,7 +47,7 @@ pub async fn publish(
 ) -> Result<Published, Error> {
     match news(before, status) {
         News::None => return Ok(Published::Unchanged),
-        News::Numbers if since < LAG_PAUSE => return Ok(Published::Later(LAG_PAUSE - since)),
+        News::Numbers if since < LAG_PAUSE => return Ok(Published::Later(LAG_PAUSE.saturating_sub(since))),
         News::Numbers | News::Meaning => {}
     }
     let name = practice.name_any();
@@ -64,6 +65,20 @@ pub async fn publish(
     }
 }
 
+/// What a sentence is about. Events that agree in reason and subject are counted as one, which keeps the first one's text:
+/// so another text has to be another subject.
+fn subject(practice: &ConsumerGroupPractice, sentence: &Sentence) -> ObjectReference {
+    let of_practice = || ("ConsumerGroupPractice", practice.name_any());
+    let (kind, name) = sentence.subject.clone().unwrap_or_else(of_practice);
+    ObjectReference {
+        kind: Some(kind.to_owned()),
+        name: Some(name),
+        namespace: practice.namespace(),
+        field_path: Some(format!("message{{{}}}", hash(&[&sentence.text]))),
+        ..ObjectReference::default()
+    }
+}
+
 /// Tells each sentence as an event on the practice. An event that cannot be written is logged, not tried again.
 pub async fn tell(recorder: &Recorder, practice: &ConsumerGroupPractice, sentences: &[Sentence]) {
     let reference = practice.object_ref(&());
@@ -78,13 +93,7 @@ pub async fn tell(recorder: &Recorder, practice: &ConsumerGroupPractice, sentenc
             // the API server takes at most 1,024 bytes
             note: Some(sentence.text.chars().take(250).collect()),
             action: sentence.action.to_owned(),
-            // events are aggregated by reason and subject: two groups are two subjects
-            secondary: sentence.subject.as_ref().map(|(kind, name)| ObjectReference {
-                kind: Some((*kind).to_owned()),
-                name: Some(name.clone()),
-                namespace: practice.namespace(),
-                ..ObjectReference::default()
-            }),
+            secondary: Some(subject(practice, sentence)),
         };
         if let Err(error) = within("write an event", recorder.publish(&event, &reference)).await {
             tracing::warn!(%error, reason = sentence.reason, "event not written");

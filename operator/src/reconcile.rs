@@ -35,7 +35,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     }
     let (before, since) = context.before(&practice);
     let before = before.as_ref();
-    let plan = plan(&practice, &context.defaults);
+    let plan = plan(&practice, &context.defaults).and_then(|plan| context.allowed(&practice, plan));
     let (mut prepared, mut running, mut seen) = (Prepared::default(), Running::default(), None);
     if let Ok(plan) = &plan {
         let live = live(&context.client, plan).await?;

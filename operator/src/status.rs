@@ -75,9 +75,8 @@ fn topics(
         status.created_topic_id = created.or_else(|| former.and_then(|former| former.created_topic_id.clone()));
         status.message = match (prepared.refused.get(&topic.name), topic_step(topic, seen)) {
             (Some(Refusal::Conflict(why) | Refusal::Refused(why)), _) => Some(why.clone()),
-            (None, TopicStep::Conflict(why)) => Some(why),
             (None, TopicStep::Unknown(_)) if snapshot.is_none() => former.and_then(|former| former.message.clone()),
-            (None, TopicStep::Unknown(why)) => Some(why),
+            (None, TopicStep::Conflict(why) | TopicStep::Unknown(why)) => Some(why),
             (None, TopicStep::Create | TopicStep::Grow(_)) => Some(format!("topic {} is on its way", topic.name)),
             (None, TopicStep::Ready) => None,
         };

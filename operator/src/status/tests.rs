@@ -16,8 +16,12 @@ pub(crate) fn plan_of(spec: Value) -> Plan {
         "metadata": {"name": "p", "namespace": "n", "uid": "u", "generation": 1}, "spec": spec
     }))
     .expect("a practice");
-    let defaults =
-        Defaults { bootstrap_servers: Some("k:1".into()), worker_image: "w".into(), producer_image: "p".into() };
+    let defaults = Defaults {
+        bootstrap_servers: Some("k:1".into()),
+        worker_image: "w".into(),
+        producer_image: "p".into(),
+        ..Defaults::default()
+    };
     plan(&practice, &defaults).expect("legal")
 }
 

@@ -29,6 +29,7 @@ pub mod live;
 pub mod metrics;
 mod names;
 pub mod reader;
+pub mod selftest;
 
 use std::net::SocketAddr;
 

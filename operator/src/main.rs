@@ -1,7 +1,7 @@
 //! `practice-operator run` watches practices; `practice-operator crd` prints their definition. Reads arguments,
 //! environment and signals; everything else is in the library.
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -39,13 +39,26 @@ enum Command {
         #[arg(long, env = "WATCH_NAMESPACE")]
         watch_namespace: Option<String>,
     },
+    /// Makes, uses and removes a small practice, as `helm test` does.
+    Selftest {
+        /// Where.
+        #[arg(long, env = "NAMESPACE", default_value = "default")]
+        namespace: String,
+        /// How long it may take, such as 120s.
+        #[arg(long, default_value = "120s", value_parser = practice_contract::duration::parse)]
+        timeout: Duration,
+    },
     /// Prints the `CustomResourceDefinition` as YAML.
     Crd,
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Crd => print!("{}", practice_api::crd_yaml()),
+        Command::Crd => {
+            print!("{}", practice_api::crd_yaml());
+            ExitCode::SUCCESS
+        }
+        Command::Selftest { namespace, timeout } => ended(selftest(&namespace, timeout)),
         Command::Run { bootstrap_servers, worker_image, producer_image, listen, config, watch_namespace } => {
             let config = config.map_or_else(|| Ok(Config::default()), |path| Config::read(&path));
             let defaults = config.map(|config| Defaults {
@@ -55,13 +68,28 @@ fn main() -> ExitCode {
                 config,
                 watch_namespace,
             });
-            if let Err(error) = defaults.and_then(|defaults| run(Settings { defaults, listen })) {
-                eprintln!("practice-operator: {error:#}");
-                return ExitCode::FAILURE;
-            }
+            ended(defaults.and_then(|defaults| run(Settings { defaults, listen })))
         }
     }
-    ExitCode::SUCCESS
+}
+
+fn ended(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("practice-operator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn client() -> Result<kube::Client> {
+    kube::Client::try_default().await.context("no Kubernetes: set KUBECONFIG, or run in a pod")
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn selftest(namespace: &str, timeout: Duration) -> Result<()> {
+    practice_operator::selftest::selftest(client().await?, namespace, timeout).await
 }
 
 #[tokio::main]
@@ -72,7 +100,7 @@ async fn run(settings: Settings) -> Result<()> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    let client = kube::Client::try_default().await.context("no Kubernetes: set KUBECONFIG, or run in a pod")?;
+    let client = client().await?;
     let listener = tokio::net::TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("LISTEN is `{}`: choose an address and a port that are free", settings.listen))?;

@@ -123,11 +123,12 @@ fn refusal(
         ));
     }
     let group = prepared.unclaimed.values().find_map(|why| match why {
-        Unclaimed::Conflict(why) => Some(why.clone()),
+        Unclaimed::Conflict(why) => Some(("GroupConflict", why.clone())),
+        Unclaimed::Unsupported(why) => Some(("ProtocolUnsupported", why.clone())),
         Unclaimed::Unknown => None,
     });
-    if let Some(why) = group {
-        return Some(("GroupConflict", why));
+    if group.is_some() {
+        return group;
     }
     let snapshot = seen.and_then(Observed::snapshot);
     plan.topics.iter().find_map(|topic| match prepared.refused.get(&topic.name) {

@@ -2,7 +2,7 @@
 //! of one practice. Losing it (a restart) costs at most one write of status.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -47,6 +47,10 @@ pub(crate) struct Memory {
     written: Option<Written>,
     /// Since when a member has had no partition, by group and member id.
     pub(crate) idle_since: BTreeMap<(String, String), Timestamp>,
+    /// Topics that it has created and whose id is not in status yet: not every broker knows of them at once.
+    pub(crate) created: BTreeSet<String>,
+    /// Group ids that it has, with their Kafka, also those that are not in status yet.
+    claims: BTreeSet<(String, String)>,
     backoff: Option<ExponentialBackoff>,
 }
 
@@ -98,6 +102,29 @@ impl Context {
     pub fn succeeded(&self, key: &Key) {
         if let Some(memory) = self.memories().get_mut(key) {
             memory.backoff = None;
+        }
+    }
+
+    /// Takes a group id for a practice, unless another one has it: of two that are reconciled at the same time one is first.
+    ///
+    /// # Errors
+    /// The practice that has it.
+    pub fn claim(&self, practice: &Key, bootstrap: &str, group: &str) -> Result<(), Key> {
+        let mut memories = self.memories();
+        let claim = (bootstrap.to_owned(), group.to_owned());
+        let holder = memories.iter().find(|(other, memory)| *other != practice && memory.claims.contains(&claim));
+        if let Some((holder, _)) = holder {
+            return Err(holder.clone());
+        }
+        memories.entry(practice.clone()).or_default().claims.insert(claim);
+        Ok(())
+    }
+
+    /// Gives up the group ids that a practice does not name any more.
+    pub fn keep_claims(&self, plan: &Plan) {
+        if let Some(memory) = self.memories().get_mut(&(plan.namespace.clone(), plan.name.clone())) {
+            let named = |group: &str| plan.groups.iter().any(|named| named.id == group);
+            memory.claims.retain(|(bootstrap, group)| *bootstrap == plan.bootstrap && named(group));
         }
     }
 

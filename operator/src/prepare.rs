@@ -47,6 +47,8 @@ pub enum Refusal {
 pub enum Unclaimed {
     /// The group id is somebody else's.
     Conflict(String),
+    /// This Kafka does not know the group's protocol.
+    Unsupported(String),
     /// Kafka could not be asked.
     Unknown,
 }
@@ -98,10 +100,14 @@ pub async fn prepare(plan: &Plan, live: &Live, context: &Context, before: Option
         prepare_topic(reader.kafka(), topic, seen, is_settled(before, plan, topic), &mut prepared).await;
     }
     for group in &plan.groups {
+        let seen = look.as_ref().ok().and_then(|snapshot| snapshot.groups.get(&group.id));
+        if let Some(why) = unsupported(reader.kafka(), group, seen).await {
+            prepared.unclaimed.insert(group.id.clone(), Unclaimed::Unsupported(why));
+            continue;
+        }
         if before.is_some_and(|before| before.groups.iter().any(|status| status.name == group.id && status.claimed)) {
             continue;
         }
-        let seen = look.as_ref().ok().and_then(|snapshot| snapshot.groups.get(&group.id));
         let claim = match elder(plan, group, context) {
             Some(elder) => Err(Unclaimed::Conflict(format!(
                 "group id {} belongs to the older practice {elder}: choose another name",
@@ -186,25 +192,38 @@ async fn prepare_topic(kafka: &Kafka, topic: &Topic, seen: Option<&TopicSeen>, s
                 Made::AlreadyThere => {} // the next look shows what it is
             })
         }
-        TopicStep::Grow(from) => kafka.grow_topic(name, topic.partitions).await.map(|()| {
-            prepared.deeds.push(Deed::Grown { topic: name.clone(), from, to: topic.partitions });
-        }),
-        TopicStep::Ready if topic.managed && !topic.config.is_empty() && !settled => {
-            kafka.topic_config(name).await.map(|set| {
-                if let Some((key, wanted)) = topic.config.iter().find(|(key, wanted)| set.get(*key) != Some(*wanted)) {
-                    let there = set.get(key).map_or("its default".to_owned(), |value| format!("`{value}`"));
-                    let why = format!(
-                        "topic {name} exists with {key} at {there}, the manifest says `{wanted}`: make them agree, or set managed to false"
-                    );
-                    prepared.refused.insert(name.clone(), Refusal::Conflict(why));
-                }
-            })
-        }
-        TopicStep::Ready | TopicStep::Conflict(_) | TopicStep::Unknown(_) => Ok(()),
+        step @ (TopicStep::Grow(_) | TopicStep::Ready) => match foreign_config(kafka, topic, settled).await {
+            Ok(Some(why)) => {
+                prepared.refused.insert(name.clone(), Refusal::Conflict(why));
+                Ok(())
+            }
+            Ok(None) => match step {
+                TopicStep::Grow(from) => kafka.grow_topic(name, topic.partitions).await.map(|()| {
+                    prepared.deeds.push(Deed::Grown { topic: name.clone(), from, to: topic.partitions });
+                }),
+                _ => Ok(()),
+            },
+            Err(error) => Err(error),
+        },
+        TopicStep::Conflict(_) | TopicStep::Unknown(_) => Ok(()),
     };
     if let Err(error) = done {
         prepared.refused.insert(name.clone(), Refusal::Refused(refusal(topic, &error)));
     }
+}
+
+/// Why a topic that is there is configured as another, if it is; before anything of it is changed.
+async fn foreign_config(kafka: &Kafka, topic: &Topic, settled: bool) -> Result<Option<String>, KafkaError> {
+    if settled || !topic.managed || topic.config.is_empty() {
+        return Ok(None);
+    }
+    let set = kafka.topic_config(&topic.name).await?;
+    let differs = topic.config.iter().find(|(key, wanted)| set.get(*key) != Some(*wanted));
+    Ok(differs.map(|(key, wanted)| {
+        let there = set.get(key).map_or("its default".to_owned(), |value| format!("`{value}`"));
+        let name = &topic.name;
+        format!("topic {name} exists with {key} at {there}, the manifest says `{wanted}`: make them agree, or set managed to false")
+    }))
 }
 
 fn refusal(topic: &Topic, error: &KafkaError) -> String {
@@ -216,6 +235,21 @@ fn refusal(topic: &Topic, error: &KafkaError) -> String {
         ),
         error => format!("topic {name}: {error}"),
     }
+}
+
+/// Why this Kafka cannot run a group of the new protocol; asked only while none runs there.
+async fn unsupported(kafka: &Kafka, group: &GroupPlan, seen: Option<&GroupSeen>) -> Option<String> {
+    let runs = seen.is_none_or(|seen| seen.protocol == Some(practice_groups::Protocol::Consumer));
+    if group.protocol != practice_contract::Protocol::Consumer || runs {
+        return None;
+    }
+    let supported = kafka.has_consumer_protocol().await.unwrap_or(true);
+    (!supported).then(|| {
+        format!(
+            "group {} wants protocol Consumer, which this Kafka does not have (its feature group.version is 0): use Classic, or upgrade to Kafka 4.0 and raise group.version to 1",
+            group.id
+        )
+    })
 }
 
 /// Whether a group's consumers may start: nobody has used the group id, or only this practice.

@@ -11,9 +11,9 @@ use std::{
 use krafka::{
     admin::{
         AdminClient, ConfigResource, ConsumerGroupDescription, CreatePartitionsOptions, CreateTopicsOptions,
-        DeleteTopicsOptions, DescribeConfigsOptions, DescribeConsumerGroupsOptions, DescribeTopicsOptions, GroupOffset,
-        GroupType, ListConsumerGroupOffsetsOptions, ListOffsetsOptions, NewTopic, OffsetSpec, TopicDescription,
-        TopicPartition, TopicPartitionAssignment,
+        DeleteTopicsOptions, DescribeConfigsOptions, DescribeConsumerGroupsOptions, DescribeFeaturesOptions,
+        DescribeTopicsOptions, GroupOffset, GroupType, ListConsumerGroupOffsetsOptions, ListOffsetsOptions, NewTopic,
+        OffsetSpec, TopicDescription, TopicPartition, TopicPartitionAssignment,
     },
     error::{ErrorCode, KrafkaError},
 };
@@ -149,6 +149,21 @@ impl Kafka {
                 Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),
                 other => Ok(other?),
             }
+        })
+        .await
+    }
+
+    /// Whether this Kafka takes members of KIP-848 groups: its feature `group.version` is at 1 or above.
+    ///
+    /// # Errors
+    /// Kafka refused (its own words), or is out of reach.
+    pub async fn has_consumer_protocol(&self) -> Result<bool, KafkaError> {
+        self.within(async |admin| {
+            let features = admin.describe_features(DescribeFeaturesOptions::default()).await?;
+            Ok(features
+                .finalized
+                .iter()
+                .any(|feature| feature.name == "group.version" && feature.max_version_level >= 1))
         })
         .await
     }

@@ -230,6 +230,7 @@ fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &Pra
     if plan.producer.is_some() && running.producer != Some(true) {
         moving.push("the producer is starting".to_owned());
     }
+    moving.extend(running.refusals.iter().map(|why| format!("Kubernetes refuses pods: {why}")));
     if moving.is_empty() {
         ("False", "Settled", "everything is as the manifest says".to_owned())
     } else {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use practice_api::{PracticeStatus, Topic};
+use practice_api::{ConsumerGroupPractice, PracticeStatus, Topic};
 use practice_contract::commit_metadata;
 use practice_groups::{GroupSeen, GroupState, Kafka, KafkaError, Made, TopicSeen};
 
@@ -13,7 +13,7 @@ use crate::{
     live::Live,
     objects::{Hold, holds},
     plan::{GroupPlan, Plan},
-    reader::{Interest, Look},
+    reader::{Interest, Key, Look},
 };
 
 /// What stands on the Kafka side.
@@ -23,7 +23,7 @@ pub struct Prepared {
     pub look: Option<Look>,
     /// Topics that Kafka refused to make as they should be, or whose configuration is another; why.
     pub refused: BTreeMap<String, Refusal>,
-    /// Topics created just now.
+    /// Topics created by this practice whose ids are not in status yet.
     pub created: BTreeSet<String>,
     /// Groups whose consumers may not start, and why.
     pub unclaimed: BTreeMap<String, Unclaimed>,
@@ -99,6 +99,8 @@ pub async fn prepare(plan: &Plan, live: &Live, context: &Context, before: Option
         let seen = look.as_ref().ok().and_then(|snapshot| snapshot.topics.get(&topic.name));
         prepare_topic(reader.kafka(), topic, seen, is_settled(before, plan, topic), &mut prepared).await;
     }
+    remember_created(&key, before, &mut prepared, context);
+    context.keep_claims(plan);
     for group in &plan.groups {
         let seen = look.as_ref().ok().and_then(|snapshot| snapshot.groups.get(&group.id));
         if let Some(why) = unsupported(reader.kafka(), group, seen).await {
@@ -106,14 +108,19 @@ pub async fn prepare(plan: &Plan, live: &Live, context: &Context, before: Option
             continue;
         }
         if before.is_some_and(|before| before.groups.iter().any(|status| status.name == group.id && status.claimed)) {
+            let _ = context.claim(&key, &plan.bootstrap, &group.id); // status says whose it is
             continue;
         }
-        let claim = match elder(plan, group, context) {
-            Some(elder) => Err(Unclaimed::Conflict(format!(
-                "group id {} belongs to the older practice {elder}: choose another name",
-                group.id
-            ))),
-            None => claim(plan, group, seen, live),
+        let taken = |holder: &str| {
+            let id = &group.id;
+            Unclaimed::Conflict(format!("group id {id} belongs to the older practice {holder}: choose another name"))
+        };
+        let claim = match holder(plan, group, context) {
+            Some(holder) => Err(taken(&holder)),
+            None => claim(plan, group, seen, live).and_then(|()| {
+                let claimed = context.claim(&key, &plan.bootstrap, &group.id);
+                claimed.map_err(|(namespace, name)| taken(&format!("{namespace}/{name}")))
+            }),
         };
         match claim {
             Ok(()) => prepared.deeds.push(Deed::Claimed { group: group.id.clone() }),
@@ -273,14 +280,36 @@ fn claim(plan: &Plan, group: &GroupPlan, seen: Option<&GroupSeen>, live: &Live) 
     Ok(())
 }
 
-/// An older practice that names the same group id on the same Kafka: `namespace/name`.
-fn elder(plan: &Plan, group: &GroupPlan, context: &Context) -> Option<String> {
+/// Another practice that names the same group id on the same Kafka and is older, or has it already: `namespace/name`.
+/// (Two that were created within the same second are ordered by uid, and the second of them may have been first.)
+fn holder(plan: &Plan, group: &GroupPlan, context: &Context) -> Option<String> {
     let elders = context.elders(&plan.uid);
-    elders.iter().filter_map(|elder| elder.0.as_ref().ok()).find_map(|elder| {
-        let names_it = elder.spec.groups.iter().any(|named| named.name == group.id);
-        let elder = names_it.then(|| crate::plan::plan(elder, &context.defaults).ok()).flatten()?;
-        (elder.bootstrap == plan.bootstrap).then(|| format!("{}/{}", elder.namespace, elder.name))
+    let is_elder = |other: &ConsumerGroupPractice| {
+        elders.iter().any(|elder| elder.0.as_ref().is_ok_and(|elder| elder.metadata.uid == other.metadata.uid))
+    };
+    let has_it = |other: &ConsumerGroupPractice| {
+        other.status.iter().flat_map(|status| &status.groups).any(|status| status.name == group.id && status.claimed)
+    };
+    let others = context.others(&plan.uid);
+    others.iter().filter_map(|other| other.0.as_ref().ok()).find_map(|other| {
+        let names_it = other.spec.groups.iter().any(|named| named.name == group.id);
+        let holds = names_it && (has_it(other) || is_elder(other));
+        let other = holds.then(|| crate::plan::plan(other, &context.defaults).ok()).flatten()?;
+        (other.bootstrap == plan.bootstrap).then(|| format!("{}/{}", other.namespace, other.name))
     })
+}
+
+/// Remembers which topics were created until status has their ids: not every broker knows of a new topic at once.
+fn remember_created(key: &Key, before: Option<&PracticeStatus>, prepared: &mut Prepared, context: &Context) {
+    let is_written = |topic: &String| {
+        let status = before.and_then(|before| before.topics.iter().find(|status| status.name == *topic));
+        status.is_some_and(|status| status.created_topic_id.is_some() && status.created_topic_id == status.topic_id)
+    };
+    let mut memories = context.memories();
+    let created = &mut memories.entry(key.clone()).or_default().created;
+    created.retain(|topic| !is_written(topic));
+    created.append(&mut prepared.created);
+    prepared.created.clone_from(created);
 }
 
 #[cfg(test)]

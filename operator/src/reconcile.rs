@@ -22,6 +22,9 @@ use crate::{
 
 /// How soon to look again while something is on its way that no watch reports.
 const SOON: Duration = Duration::from_secs(1);
+/// How soon to ask again for a topic that is not as it should be: its configuration, or how many brokers there are, is in
+/// no look.
+const LATER: Duration = Duration::from_secs(10);
 /// How long to be content with watches when nothing is on its way.
 const LATE: Duration = Duration::from_mins(5);
 
@@ -63,6 +66,7 @@ fn again(published: &Published, idle: Option<Duration>, status: &PracticeStatus)
         Published::Later(pause) => Some(*pause),
         Published::Unchanged | Published::Written => None,
     };
-    let soonest = [moving.then_some(SOON), numbers, idle].into_iter().flatten().min();
+    let waiting = status.topics.iter().any(|topic| !topic.ready).then_some(LATER);
+    let soonest = [moving.then_some(SOON), numbers, idle, waiting].into_iter().flatten().min();
     Action::requeue(soonest.unwrap_or(LATE))
 }

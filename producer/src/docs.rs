@@ -1,12 +1,11 @@
 //! `/openapi.json` and `/docs`, the page that shows it with a form to try it. Everything the page needs is served from here;
 //! its policy forbids anything else.
 
-use std::sync::LazyLock;
-
 use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
@@ -19,11 +18,19 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 )]
 struct Api;
 
-static OPENAPI: LazyLock<String> =
-    LazyLock::new(|| Api::openapi().to_json().expect("should serialize: it is a constant"));
+/// The document, which names the topics that may be sent to (none: any).
+pub(crate) fn openapi(topics: &[String]) -> Response {
+    asset("application/json", document(topics).to_string())
+}
 
-pub(crate) async fn openapi() -> Response {
-    asset("application/json", OPENAPI.as_str())
+fn document(topics: &[String]) -> Value {
+    let mut document = serde_json::to_value(Api::openapi()).expect("should serialize: it is a constant");
+    if let Some(first) = topics.first() {
+        let topic = &mut document["components"]["schemas"]["Message"]["properties"]["topic"];
+        topic["enum"] = json!(topics);
+        topic["example"] = json!(first);
+    }
+    document
 }
 
 pub(crate) async fn page() -> Response {
@@ -38,7 +45,7 @@ pub(crate) async fn style() -> Response {
     asset("text/css; charset=utf-8", include_str!("docs/page.css"))
 }
 
-fn asset(kind: &'static str, text: &'static str) -> Response {
+fn asset(kind: &'static str, text: impl IntoResponse) -> Response {
     let headers: [(HeaderName, HeaderValue); 4] = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
@@ -54,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_document_names_the_route_its_fields_and_every_status() {
-        let document: serde_json::Value = serde_json::from_str(&OPENAPI).expect("JSON");
+        let document = document(&["a".to_owned(), "b".to_owned()]);
         let post = &document["paths"]["/send-message"]["post"];
         for status in ["200", "400", "404", "408", "413", "415", "422", "503", "504"] {
             assert!(post["responses"][status]["description"].is_string(), "{status}");
@@ -63,7 +70,8 @@ mod tests {
         for field in ["topic", "value", "key", "partition"] {
             assert!(schemas["Message"]["properties"][field].is_object(), "{field}");
         }
-        assert_eq!(schemas["Message"]["required"], serde_json::json!(["topic", "value"]));
+        assert_eq!(schemas["Message"]["required"], json!(["topic", "value"]));
+        assert_eq!(schemas["Message"]["properties"]["topic"]["enum"], json!(["a", "b"]));
         for field in ["statusMessage", "statusCode", "message", "topic", "partition", "offset", "timestamp"] {
             assert!(schemas["Sent"]["properties"][field].is_object(), "{field}");
         }

@@ -56,7 +56,6 @@ pub enum Error {
 pub async fn run(settings: ProducerSettings, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
     let app = Arc::new(App::new(&settings)?);
     let kafka = Arc::clone(&app.kafka);
-    let failed = kafka.failed();
     let ending = shutdown.child_token();
     let load = settings.load.map(|load| {
         let (topics, counts) = (Arc::clone(&app.topics), Arc::clone(&app.load));
@@ -67,7 +66,7 @@ pub async fn run(settings: ProducerSettings, listener: TcpListener, shutdown: Ca
     let patience = async {
         tokio::select! {
             () = ending.cancelled() => {}
-            () = failed.cancelled() => ending.cancel(),
+            () = kafka.failed() => ending.cancel(),
         }
         sleep(ACKNOWLEDGEMENT).await;
     };
@@ -87,14 +86,17 @@ pub async fn run(settings: ProducerSettings, listener: TcpListener, shutdown: Ca
         sleep(Duration::from_millis(10)).await;
     }
     kafka.give_up();
-    let failure = kafka.failure().map(str::to_owned);
+    let failure = kafka.failure();
     end(kafka).await;
-    failure.map_or(Ok(()), |reason| Err(Error::Failed(reason)))
+    failure.map(Error::Failed).map_or(Ok(()), Err)
 }
 
 /// Whoever still waits is told now.
 fn give_up(kafka: &Kafka) {
-    tracing::warn!(waiting = kafka.in_flight(), "Kafka has not acknowledged these messages, they are given up");
+    let waiting = kafka.in_flight();
+    if waiting > 0 {
+        tracing::warn!(waiting, "Kafka has not acknowledged these messages, they are given up");
+    }
     kafka.give_up();
 }
 

@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{load::Counts, send::Kafka};
+use crate::{load::Counts, send::Kafka, topics::Topics};
 
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -39,7 +39,7 @@ impl Metrics {
         registry.register("answers", "Answers to POST /send-message, by status", answers.clone());
         registry.register("answer_duration_seconds", "From a request's head to its answer", seconds.clone());
         registry.register("messages_in_flight", "Messages that Kafka has not acknowledged yet", in_flight.clone());
-        registry.register("kafka_reachable", "1 unless every broker was lost", reachable.clone());
+        registry.register("kafka_reachable", "1 while Kafka can be reached", reachable.clone());
         registry.register(
             "load_messages_acknowledged",
             "Messages of the steady stream in their topics",
@@ -54,9 +54,9 @@ impl Metrics {
         self.seconds.observe(took.as_secs_f64());
     }
 
-    pub(crate) fn text(&self, kafka: &Kafka) -> String {
+    pub(crate) fn text(&self, kafka: &Kafka, topics: &Topics) -> String {
         self.in_flight.set(i64::try_from(kafka.in_flight()).unwrap_or(i64::MAX));
-        self.reachable.set(i64::from(kafka.reachable()));
+        self.reachable.set(i64::from(topics.seen() && kafka.reachable()));
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("should encode: writing to a String does not fail");
         text

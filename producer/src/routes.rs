@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
@@ -94,11 +94,11 @@ pub fn app(app: Arc<App>) -> Router {
         .route("/docs", reads(get(docs::page)))
         .route("/docs/page.js", reads(get(docs::script)))
         .route("/docs/page.css", reads(get(docs::style)))
-        .route("/openapi.json", reads(get(docs::openapi)))
+        .route("/openapi.json", reads(get(openapi)))
         .route("/livez", reads(get(async || "ok\n")))
         .route("/readyz", reads(get(readyz)))
         .route("/metrics", reads(get(text)))
-        .fallback(async |uri: Uri| Problem::NoRoute(uri.path().to_owned()))
+        .fallback(async |uri: Uri| Problem::NoRoute(cut(uri.path(), 200)))
         .with_state(app)
 }
 
@@ -136,7 +136,7 @@ pub(crate) async fn send_message(State(app): State<Arc<App>>, request: Request) 
 
 async fn answer(app: &App, request: Request) -> Result<Sent, Problem> {
     let (parts, body) = request.into_parts();
-    is_json(&parts.headers)?;
+    is_json(&parts.headers, || app.topics.example())?;
     // held until the answer: a large message stays in memory until then
     let size = body.size_hint().upper().and_then(|size| usize::try_from(size).ok()).unwrap_or(LARGEST_BODY);
     if size > LARGEST_BODY {
@@ -194,20 +194,21 @@ fn out_of_range(topic: &str, partition: i32, partitions: i32) -> Problem {
 }
 
 /// `application/json`, with or without parameters. Nothing else: a form that another site sends is not taken for JSON.
-fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+fn is_json(headers: &HeaderMap, topic: impl Fn() -> String) -> Result<(), Problem> {
     let declared = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let kind = declared.unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
     if kind.trim_ascii().eq_ignore_ascii_case(b"application/json") {
         return Ok(());
     }
     let found = match declared {
-        Some(kind) => format!("`{}`", kind.escape_ascii().to_string().chars().take(60).collect::<String>()),
+        Some(kind) => format!("`{}`", cut(&kind.escape_ascii().to_string(), 60)),
         None => "missing".to_owned(),
     };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| is_plain(host));
     let host = host.map_or_else(|| format!("localhost:{PRODUCER_PORT}"), str::to_owned);
+    let topic = topic();
     let curl = format!(
-        r#"curl -X POST {host}/send-message -H 'Content-Type: application/json' -d '{{"topic": "my-topic", "value": "hello"}}'"#
+        r#"curl -X POST {host}/send-message -H 'Content-Type: application/json' -d '{{"topic": "{topic}", "value": "hello"}}'"#
     );
     Err(Problem::NotJson { found, curl })
 }
@@ -218,9 +219,17 @@ fn is_plain(host: &str) -> bool {
 }
 
 fn wrong_method(request: &Request, allowed: &'static str) -> Problem {
-    let (method, path) = (request.method(), request.uri().path());
-    let method = if *method == Method::GET { "GET".to_owned() } else { method.as_str().chars().take(20).collect() };
-    Problem::WrongMethod { method, path: path.to_owned(), allowed }
+    let (method, path) = (cut(request.method().as_str(), 20), cut(request.uri().path(), 200));
+    Problem::WrongMethod { method, path, allowed }
+}
+
+/// A client's own words are not repeated at length.
+fn cut(text: &str, longest: usize) -> String {
+    text.chars().take(longest).collect()
+}
+
+async fn openapi(State(app): State<Arc<App>>) -> Response {
+    docs::openapi(app.topics.wanted())
 }
 
 async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
@@ -232,7 +241,7 @@ async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
 }
 
 async fn text(State(app): State<Arc<App>>) -> Response {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], app.metrics.text(&app.kafka)).into_response()
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], app.metrics.text(&app.kafka, &app.topics)).into_response()
 }
 
 #[cfg(test)]
@@ -245,7 +254,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, kind.parse().expect("a header"));
             headers.insert(header::HOST, host.parse().expect("a header"));
-            is_json(&headers).map_err(|problem| problem.to_string())
+            is_json(&headers, || "t".to_owned()).map_err(|problem| problem.to_string())
         };
         for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
             assert_eq!(check(kind, "h"), Ok(()));
@@ -254,7 +263,9 @@ mod tests {
             assert!(check(kind, "h:8081").expect_err(kind).contains("curl -X POST h:8081/send-message -H"));
         }
         assert!(check("text/plain", "h';reboot;'").expect_err("unsafe").contains("curl -X POST localhost:8081/"));
-        assert!(is_json(&HeaderMap::new()).expect_err("none").to_string().contains("content type is missing"));
+        assert!(
+            is_json(&HeaderMap::new(), String::new).expect_err("none").to_string().contains("content type is missing")
+        );
     }
 
     #[test]

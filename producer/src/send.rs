@@ -2,10 +2,7 @@
 //! record: idempotent, never retried by us after the client gave up. Deliberately absent: HTTP.
 
 use std::{
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -17,7 +14,7 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -64,8 +61,8 @@ pub(crate) struct Reports {
     /// Milliseconds after `begun` at which every broker was lost; 0: they are there.
     away: AtomicU64,
     closing: CancellationToken,
-    fatal: OnceLock<String>,
-    failed: CancellationToken,
+    /// An error was reported that may be the client's last.
+    error: Notify,
 }
 
 impl Kafka {
@@ -92,8 +89,7 @@ impl Kafka {
             begun: Instant::now(),
             away: AtomicU64::new(0),
             closing: CancellationToken::new(),
-            fatal: OnceLock::new(),
-            failed: CancellationToken::new(),
+            error: Notify::new(),
         };
         Ok(Self { client: config.create_with_context(reports)?, keys_random: settings.keys_random })
     }
@@ -160,14 +156,16 @@ impl Kafka {
         self.reports().reached();
     }
 
-    /// Cancelled when the client can do nothing any more.
-    pub(crate) fn failed(&self) -> CancellationToken {
-        self.reports().failed.clone()
+    /// Ends when the client can do nothing any more.
+    pub(crate) async fn failed(&self) {
+        while self.failure().is_none() {
+            self.reports().error.notified().await;
+        }
     }
 
     /// Why the client can do nothing any more.
-    pub(crate) fn failure(&self) -> Option<&str> {
-        self.reports().fatal.get().map(String::as_str)
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.client.client().fatal_error().map(|(_, reason)| reason)
     }
 
     fn reports(&self) -> &Reports {
@@ -214,12 +212,10 @@ impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown) => self.lost(reason),
-            Some(RDKafkaErrorCode::Fatal) => {
-                let _ = self.fatal.set(reason.to_owned());
-                self.failed.cancel();
-            }
             _ => tracing::debug!(%error, reason, "Kafka client"),
         }
+        // a fatal error comes with the code of its cause: whether it is one, only the client can say
+        self.error.notify_one();
     }
 }
 

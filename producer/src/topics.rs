@@ -46,6 +46,17 @@ impl Topics {
         self.known().is_some()
     }
 
+    /// The topics that may be sent to; empty: any that exists.
+    pub(crate) fn wanted(&self) -> &[String] {
+        &self.wanted
+    }
+
+    /// A topic for an example.
+    pub(crate) fn example(&self) -> String {
+        let known = || self.known().and_then(|known| known.keys().next().cloned());
+        self.wanted.first().cloned().or_else(known).unwrap_or_else(|| "my-topic".to_owned())
+    }
+
     /// The number of partitions of a topic that may be sent to.
     pub(crate) fn partitions(&self, topic: &str) -> Result<i32, Problem> {
         let known = self.known();

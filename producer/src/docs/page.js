@@ -81,6 +81,9 @@ async function show() {
   }
   for (const [name, schema] of Object.entries(document_.components.schemas)) shown.push(...fields(name, schema));
   byId("operations").replaceChildren(...shown);
+  const topic = document_.components.schemas.Message.properties.topic.example;
+  byId("body").value = JSON.stringify({ topic, value: "hello" });
+  curl();
 }
 
 byId("form").addEventListener("submit", send);

@@ -13,10 +13,14 @@ use rdkafka::{
     types::{RDKafkaApiKey, RDKafkaRespErr as Code},
 };
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    client::{Direct, settings, until},
+    client::{Direct, PATIENCE, settings, until},
     topic,
 };
 
@@ -103,7 +107,7 @@ async fn other_content_types_routes_and_methods_are_problems_too() {
         let answer = direct.send(request.body(Body::from(body)).expect("legal")).await;
         answer.is_problem(
             415,
-            &["curl -X POST localhost:8081/send-message -H 'Content-Type: application/json' -d '{\"topic\""],
+            &["curl -X POST localhost:8081/send-message -H 'Content-Type: application/json' -d '{\"topic\": \"a\", \"value\": \"hello\"}'"],
         );
     }
     direct.get("/nothing").await.is_problem(404, &["/nothing", "/send-message"]);
@@ -218,23 +222,37 @@ async fn docs_and_metrics_are_served() {
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
     direct.message(json!({"topic": "a", "value": "v"})).await.is_sent("a");
     direct.post("{").await.is_problem(400, &[]);
+    until("acknowledged", async || {
+        direct.get("/metrics").await.text.lines().any(|line| line == "practice_producer_messages_in_flight 0")
+    })
+    .await;
     let metrics = direct.get("/metrics").await;
     for line in [
         "practice_producer_answers_total{status=\"200\"} 1",
         "practice_producer_answers_total{status=\"400\"} 1",
         "practice_producer_kafka_reachable 1",
-        "practice_producer_messages_in_flight 0",
     ] {
         assert!(metrics.text.lines().any(|found| found == line), "{line}: {}", metrics.text);
     }
     let names: HashSet<_> = metrics.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     assert!(names.iter().all(|name| name.starts_with("practice_producer_")), "{names:?}");
     let openapi: Value = direct.get("/openapi.json").await.json();
-    assert!(openapi["paths"]["/send-message"]["post"].is_object());
+    assert_eq!(openapi["components"]["schemas"]["Message"]["properties"]["topic"]["enum"], json!(["a"]));
     for (path, kind) in [("/docs", "text/html"), ("/docs/page.js", "text/javascript"), ("/docs/page.css", "text/css")] {
         let page = direct.get(path).await;
         assert_eq!(page.status, 200, "{path}");
         assert!(page.header("content-type").starts_with(kind));
         assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
     }
+}
+
+#[tokio::test]
+async fn a_client_that_has_failed_for_good_ends_the_service_with_its_reason() {
+    let mock = mock(&[("a", 1)]);
+    mock.request_errors(RDKafkaApiKey::InitProducerId, &[Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED]);
+    let settings = settings(&mock.bootstrap_servers(), &["a"]);
+    let listener = TcpListener::bind(settings.listen).await.expect("a free port");
+    let ended = timeout(PATIENCE, practice_producer::run(settings, listener, CancellationToken::new())).await;
+    let error = ended.expect("in time").expect_err("a failure").to_string();
+    assert!(error.contains("Cluster authorization failed"), "{error}");
 }

@@ -3,6 +3,11 @@
 {{ .Release.Name }}-operator
 {{- end }}
 
+{{/* The name of everything that helm test needs. */}}
+{{- define "cgp.selftest" -}}
+{{ .Release.Name }}-selftest
+{{- end }}
+
 {{/* What the operator's Deployment and Service select by. Never changes within a release. */}}
 {{- define "cgp.selector" -}}
 app.kubernetes.io/name: consumer-group-practice
@@ -12,6 +17,27 @@ app.kubernetes.io/component: operator
 
 {{- define "cgp.labels" -}}
 {{ include "cgp.selector" . }}
+{{ include "cgp.origin" . }}
+{{- end }}
+
+{{/* Of what helm test needs: the hook's metadata. In: list of the root and a weight, which orders the hooks. */}}
+{{- define "cgp.selftestMetadata" -}}
+{{- $root := index . 0 -}}
+name: {{ include "cgp.selftest" $root }}
+namespace: {{ $root.Release.Namespace }}
+labels:
+  app.kubernetes.io/name: consumer-group-practice
+  app.kubernetes.io/instance: {{ $root.Release.Name }}
+  app.kubernetes.io/component: selftest
+  {{- include "cgp.origin" $root | nindent 2 }}
+  {{- with include "cgp.moreLabels" (list "operator" $root.Values.operator) }}{{ . | nindent 2 }}{{ end }}
+annotations:
+  helm.sh/hook: test
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+  helm.sh/hook-weight: {{ index . 1 | quote }}
+{{- end }}
+
+{{- define "cgp.origin" -}}
 app.kubernetes.io/part-of: consumer-group-practice
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -21,7 +47,56 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* An image reference. In: list of the root and one program's values. */}}
 {{- define "cgp.image" -}}
 {{- $root := index . 0 }}{{ $image := (index . 1).image -}}
-{{ $image.repository }}:{{ $image.tag | default $root.Chart.AppVersion }}
+{{ with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* resources with each quantity as a string: 1 and 0.5 are numbers in YAML. */}}
+{{- define "cgp.resources" -}}
+{{- $out := dict }}
+{{- range $kind, $quantities := . }}
+{{- $strings := dict }}
+{{- range $name, $quantity := $quantities }}{{ $_ := set $strings $name (toString $quantity) }}{{ end }}
+{{- if $strings }}{{ $_ := set $out $kind $strings }}{{ end }}
+{{- end }}
+{{- toYaml $out }}
+{{- end }}
+
+{{/* Where pods may run and what they pull with: the fields of a pod's spec that are set. In: one program's values. */}}
+{{- define "cgp.placement" -}}
+{{- $out := dict }}
+{{- range $name := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
+{{- with index $ $name }}{{ $_ := set $out $name . }}{{ end }}
+{{- end }}
+{{- if $out }}{{ toYaml $out }}{{ end }}
+{{- end }}
+
+{{/* Further labels, none of which takes the place of one that something selects by. In: list of a program's name and values. */}}
+{{- define "cgp.moreLabels" -}}
+{{- $program := index . 0 }}
+{{- range $key, $_ := (index . 1).labels }}
+{{- if regexMatch "^(kafka-practice\\.dev/.*|helm\\.sh/chart|app\\.kubernetes\\.io/(name|instance|component|part-of|managed-by|version))$" $key }}
+{{- fail (printf "%s.labels: %s is set by the chart or the operator: use another key" $program $key) }}
+{{- end }}
+{{- end }}
+{{- with (index . 1).labels }}{{ toYaml . }}{{ end }}
+{{- end }}
+
+{{/* The operator's configuration file: what is set of policy, worker and producer, and nothing else. */}}
+{{- define "cgp.config" -}}
+{{- $config := dict }}
+{{- $policy := dict }}
+{{- with .Values.policy.default }}{{ $_ := set $policy "default" . }}{{ end }}
+{{- with .Values.policy.namespaces }}{{ $_ := set $policy "namespaces" . }}{{ end }}
+{{- if $policy }}{{ $_ := set $config "policy" $policy }}{{ end }}
+{{- range $name := list "worker" "producer" }}
+{{- $values := index $.Values $name }}
+{{- $pods := include "cgp.placement" $values | fromYaml }}
+{{- with include "cgp.resources" $values.resources | fromYaml }}{{ $_ := set $pods "resources" . }}{{ end }}
+{{- with include "cgp.moreLabels" (list $name $values) | fromYaml }}{{ $_ := set $pods "labels" . }}{{ end }}
+{{- if $pods }}{{ $_ := set $config $name $pods }}{{ end }}
+{{- end }}
+{{- toYaml $config }}
 {{- end }}
 
 {{/* kafka.bootstrapServers as one comma separated string, or a refusal that says what to write. */}}

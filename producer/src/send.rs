@@ -210,9 +210,10 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AllBrokersDown) => self.lost(reason),
-            _ => tracing::debug!(%error, reason, "Kafka client"),
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.lost(reason);
+        } else {
+            tracing::debug!(%error, reason, "Kafka client");
         }
         // a fatal error comes with the code of its cause: whether it is one, only the client can say
         self.error.notify_one();

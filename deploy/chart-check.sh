@@ -95,14 +95,81 @@ refused() {
   fi
 }
 
+# every value set to something that is not its default
+cat >"$work/values.yaml" <<'VALUES'
+kafka: {bootstrapServers: "kafka:9092"}
+watch: {allNamespaces: false}
+policy:
+  default: {allowedBootstrapServers: ["other:9092"], topicPrefixes: [lab-], groupPrefixes: [lab-], maxPartitions: 1000000, maxReplicas: 0}
+  namespaces: {trusted: {}, small: {maxReplicas: 5}}
+logLevel: debug
+operator: &pods
+  image: {registry: "localhost:5000/mirror", repository: some/program, tag: ignored, digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}
+  imagePullSecrets: [{name: mirror}]
+  resources: {requests: {cpu: 1, memory: 64Mi}, limits: {cpu: 1.5, memory: 1Gi, ephemeral-storage: 1G}}
+  nodeSelector: {kubernetes.io/os: linux}
+  tolerations: [{key: lab, operator: Exists, effect: NoExecute, tolerationSeconds: 300}]
+  affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {a: b}}}]}}
+  priorityClassName: low
+  labels: {team: lab, example.com/cost: "42"}
+worker: {<<: *pods, affinity: {}}
+producer: {image: {repository: some/producer, registry: ""}, labels: {team: lab}}
+VALUES
+cat >"$work/config.yaml" <<'CONFIG'
+policy:
+  default:
+    allowedBootstrapServers:
+    - other:9092
+    groupPrefixes:
+    - lab-
+    maxPartitions: 1000000
+    maxReplicas: 0
+    topicPrefixes:
+    - lab-
+  namespaces:
+    small:
+      maxReplicas: 5
+    trusted: {}
+producer:
+  labels:
+    team: lab
+worker:
+  imagePullSecrets:
+  - name: mirror
+  labels:
+    example.com/cost: "42"
+    team: lab
+  nodeSelector:
+    kubernetes.io/os: linux
+  priorityClassName: low
+  resources:
+    limits:
+      cpu: "1.5"
+      ephemeral-storage: 1G
+      memory: 1Gi
+    requests:
+      cpu: "1"
+      memory: 64Mi
+  tolerations:
+  - effect: NoExecute
+    key: lab
+    operator: Exists
+    tolerationSeconds: 300
+CONFIG
+
+# the operator's configuration file in a rendered ConfigMap, and the annotation that follows it
+config() { "$@" --show-only templates/configmap.yaml | sed -n '/^  config.yaml:/,$ s/^    //p'; }
+followed() { named --show-only templates/deployment.yaml "$@" | grep ' kafka-practice.dev/config:'; }
+
 check_renders() {
   helm lint --strict --quiet --kube-version "$kube_version" --set kafka.bootstrapServers=kafka:9092 "$chart" || bad "helm lint"
 
   named >"$work/string.yaml" || bad "does not render with a string"
   render --set 'kafka.bootstrapServers={kafka-0:9092,kafka-1:9092}' >"$work/list.yaml" || bad "does not render with a list"
-  named --set logLevel=debug --set operator.image.repository=localhost:5000/mirror/operator --set worker.image.tag=0.2.0-rc.1 \
-    --set resources.limits.memory=1Gi --set resources.limits.cpu=1 --set global.parent=1 >"$work/other.yaml" || bad "does not render with everything set"
-  conform "$work"/{string,list,other}.yaml "$here"/samples/*.yaml || bad "kubeconform"
+  named --set operator.image.registry=localhost:5000/mirror --set worker.image.tag=0.2.0-rc.1 --set operator.resources.limits.cpu=1 \
+    --set global.parent=1 --set producer.image.registry= >"$work/other.yaml" || bad "does not render with some values set"
+  render -f "$work/values.yaml" >"$work/all.yaml" || bad "does not render with every value set"
+  conform "$work"/{string,list,other,all}.yaml "$here"/samples/*.yaml || bad "kubeconform"
 
   local name
   for name in operator worker producer; do
@@ -112,6 +179,34 @@ check_renders() {
   grep -q 'helm.sh/resource-policy: keep' "$work/string.yaml" || bad "the CRD has no helm.sh/resource-policy: keep"
   ! named --set crds.install=false | grep -q CustomResourceDefinition || bad "crds.install=false renders a CRD"
   ! named --show-only templates/rbac.yaml | grep -E '"\*"|secrets' >&2 || bad "the ClusterRole has a wildcard or reads secrets"
+  grep -qE "image: localhost:5000/mirror/operator:$version\$" "$work/other.yaml" || bad "operator.image.registry is not used"
+  grep -qE 'value: kafka-practice.dev/worker:0.2.0-rc.1$' "$work/other.yaml" || bad "worker.image.tag is not used"
+  grep -qE "value: producer:$version\$" "$work/other.yaml" || bad "an empty producer.image.registry is not left out"
+}
+
+# what the values make of the operator's pod, its rights and its configuration file
+check_values() {
+  local digest=localhost:5000/mirror/some/program@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef program text
+  (($(grep -cE "(image|value): $digest\$" "$work/all.yaml") == 3)) || bad "a digest does not win over the tag in operator, its test and worker"
+  ! grep -q ignored "$work/all.yaml" || bad "a tag beside a digest is used"
+  for program in templates/deployment.yaml templates/tests/selftest.yaml; do
+    render -f "$work/values.yaml" --show-only $program >"$work/program.yaml"
+    for text in 'imagePullSecrets:' '- name: mirror' 'nodeSelector:' 'tolerationSeconds: 300' 'podAntiAffinity:' 'priorityClassName: low' 'team: lab' 'cpu: "1.5"'; do
+      grep -qF -- "$text" "$work/program.yaml" || bad "$program lacks $text"
+    done
+    ! named --show-only $program | grep -E 'imagePullSecrets|nodeSelector|tolerations|affinity|priorityClassName|: (null|\{\}|\[\])$' >&2 || bad "$program has fields that nobody set"
+  done
+
+  [[ $(config named) == '{}' ]] || bad "without values the configuration file is not empty: $(config named)"
+  config render -f "$work/values.yaml" | diff "$work/config.yaml" - >&2 || bad "the configuration file is not what the values say"
+  [[ $(followed) == "$(followed --set logLevel=debug)" ]] || bad "the annotation changes without the configuration file"
+  [[ $(followed) != "$(followed --set policy.default.maxReplicas=1)" ]] || bad "a change of the policy would not start the operator anew"
+
+  ! grep -E 'kind: ClusterRole' "$work/all.yaml" >&2 || bad "watch.allNamespaces=false renders a ClusterRole"
+  grep -A1 'name: WATCH_NAMESPACE' "$work/all.yaml" | grep -q 'value: "kafka-practice"' || bad "watch.allNamespaces=false does not name the namespace"
+  ! grep WATCH_NAMESPACE "$work/string.yaml" >&2 || bad "the operator does not watch all namespaces by default"
+  diff <(named --show-only templates/rbac.yaml | sed -n '/^rules:/,/^---/p') <(render -f "$work/values.yaml" --show-only templates/rbac.yaml | sed -n '/^rules:/,/^---/p') >&2 ||
+    bad "Role and ClusterRole differ in their rules"
 }
 
 # the server's own word, pod security included: a warning is a failure
@@ -119,7 +214,8 @@ check_server() {
   kubectl create namespace kafka-practice >/dev/null
   kubectl label namespace kafka-practice pod-security.kubernetes.io/{enforce,warn}=restricted >/dev/null
   local file
-  for file in "$work"/{string,list,other}.yaml; do
+  kubectl create priorityclass low --value=-1 >/dev/null
+  for file in "$work"/{string,list,other,all}.yaml; do
     kubectl apply -f "$file" --server-side --dry-run=server --force-conflicts --validate=strict --warnings-as-errors >/dev/null || bad "the server refuses $(basename "$file")"
   done
   for file in "$here"/samples/*.yaml; do
@@ -127,23 +223,35 @@ check_server() {
   done
 }
 
-# install, change, uninstall: the practices are still there, and it can be installed again
+# install, change, uninstall: the practices are still there, and it can be installed again, by the same name and by another
 check_release() {
-  local before after release=(cgp "$chart" -n kafka-practice)
+  local before after release=(cgp "$chart" -n kafka-practice) other=(second "$chart" -n elsewhere --create-namespace --set kafka.bootstrapServers=kafka:9092)
   kubectl delete crd consumergrouppractices.kafka-practice.dev >/dev/null
   helm install "${release[@]}" --set kafka.bootstrapServers=kafka:9092 >"$work/notes" || bad "helm install"
   grep -q 'kubectl apply -f deploy/samples/practice-3.yaml' "$work/notes" || bad "the notes do not name the next command"
   helm upgrade "${release[@]}" --set kafka.bootstrapServers=other:9092 >/dev/null || bad "helm upgrade"
+  helm upgrade "${release[@]}" --reset-then-reuse-values --set policy.default.maxReplicas=7 --set watch.allNamespaces=false >"$work/notes" || bad "helm upgrade with the former values"
   [[ $(kubectl -n kafka-practice get deployment cgp-operator -o jsonpath='{.spec.template.spec.containers[0].env[0].value}') == other:9092 ]] ||
     bad "helm upgrade does not change the operator's Kafka"
+  [[ $(kubectl -n kafka-practice get configmap cgp-operator -o jsonpath='{.data}') == *'maxReplicas: 7'* ]] || bad "helm upgrade does not change the policy"
+  [[ -z $(kubectl get clusterrole,clusterrolebinding -o name -l app.kubernetes.io/instance=cgp) ]] || bad "watch.allNamespaces=false leaves rights in the whole cluster"
+  grep -q 'practice-3.yaml -n kafka-practice' "$work/notes" || bad "the notes do not name the only namespace"
   kubectl wait --for=condition=Established crd/consumergrouppractices.kafka-practice.dev --timeout=30s >/dev/null || bad "the CRD is not established"
   kubectl apply -f "$here/samples" >/dev/null || bad "the server refuses the samples"
   before=$(kubectl get cgp -o name)
   helm uninstall cgp -n kafka-practice >/dev/null 2>&1 || bad "helm uninstall"
   after=$(kubectl get cgp -o name)
   [[ -n $before && $before == "$after" ]] || bad "uninstalling took practices away: $before / $after"
-  [[ -z $(kubectl -n kafka-practice get deployment,service,serviceaccount -o name -l app.kubernetes.io/instance=cgp) ]] || bad "uninstalling left objects"
+  [[ -z $(kubectl -n kafka-practice get deployment,service,serviceaccount,configmap,role,rolebinding -o name -l app.kubernetes.io/instance=cgp) ]] || bad "uninstalling left objects"
   helm install "${release[@]}" --set kafka.bootstrapServers=kafka:9092 >/dev/null || bad "it cannot be installed again"
+  helm uninstall cgp -n kafka-practice >/dev/null 2>&1 || bad "helm uninstall after installing again"
+
+  ! helm install "${other[@]}" >/dev/null 2>"$work/said" || bad "another release takes the CRD of the first without being told to"
+  grep -q 'consumergrouppractices.kafka-practice.dev.*invalid ownership metadata' "$work/said" || bad "another release is refused for another reason: $(cat "$work/said")"
+  helm install "${other[@]}" --take-ownership >/dev/null || bad "another release cannot be installed with --take-ownership"
+  helm upgrade "${other[@]}" --set logLevel=debug >/dev/null || bad "the CRD is not the other release's"
+  helm install "${release[@]}" --set kafka.bootstrapServers=kafka:9092 --set crds.install=false --set watch.allNamespaces=false >/dev/null || bad "no second operator for one namespace"
+  [[ $before == "$(kubectl get cgp -o name)" ]] || bad "another release took practices away"
 }
 
 check_refusals() {
@@ -165,28 +273,54 @@ check_refusals() {
   refused "at '/crds/install': got string" "${ok[@]}" --set crds.install=maybe
   refused "additional properties 'replicas' not allowed" "${ok[@]}" --set replicas=2
   refused "additional properties 'replicas' not allowed" "${ok[@]}" --set operator.replicas=2
-  refused "additional properties 'digest' not allowed" "${ok[@]}" --set worker.image.digest=x
+  refused "at '/worker/image/digest'" "${ok[@]}" --set worker.image.digest=x
+  refused "at '/worker/image/digest'" "${ok[@]}" --set worker.image.digest=0.1.0
+  refused "at '/worker/image': additional properties 'name' not allowed" "${ok[@]}" --set worker.image.name=x
   refused "additional properties 'crd' not allowed" "${ok[@]}" --set crd.install=true
   refused "additional properties 'keep' not allowed" "${ok[@]}" --set crds.keep=true
   refused "at '/worker/image/repository'" "${ok[@]}" --set worker.image.repository=Kafka/Worker
   refused "at '/worker/image/repository'" "${ok[@]}" --set worker.image.repository=
   refused "at '/producer/image/repository'" "${ok[@]}" --set producer.image.repository=kafka-practice.dev/producer:0.1.0
+  refused "at '/producer/image/registry'" "${ok[@]}" --set producer.image.registry=https://registry.example.com
   refused "at '/operator/image/tag'" "${ok[@]}" --set operator.image.tag=a:b
-  refused "at '/resources/limits/memory'" "${ok[@]}" --set resources.limits.memory=plenty
-  refused "additional properties 'memory' not allowed" "${ok[@]}" --set resources.memory=1Gi
-  refused "additional properties 'gpu' not allowed" "${ok[@]}" --set resources.limits.gpu=1
+  refused "additional properties 'resources' not allowed" "${ok[@]}" --set resources.limits.memory=1Gi
+  refused "at '/operator/resources/limits/memory'" "${ok[@]}" --set operator.resources.limits.memory=plenty
+  refused "at '/worker/resources': additional properties 'memory' not allowed" "${ok[@]}" --set worker.resources.memory=1Gi
+  refused "at '/worker/resources/limits': additional properties 'gpu' not allowed" "${ok[@]}" --set worker.resources.limits.gpu=1
+  refused "at '/worker/imagePullSecrets': got string" "${ok[@]}" --set worker.imagePullSecrets=mirror
+  refused "at '/worker/nodeSelector/gpu': got boolean" "${ok[@]}" --set worker.nodeSelector.gpu=true
+  refused "at '/worker/tolerations/0': additional properties 'efect' not allowed" "${ok[@]}" --set 'worker.tolerations[0].efect=NoSchedule'
+  refused "at '/worker/affinity': additional properties 'nodeAfinity' not allowed" "${ok[@]}" --set worker.affinity.nodeAfinity.x=1
+  refused "at '/worker': additional properties 'priorityClass' not allowed" "${ok[@]}" --set worker.priorityClass=low
+  refused "at '/worker/labels/team': got number" "${ok[@]}" --set worker.labels.team=1
+  refused 'worker.labels: kafka-practice.dev/group is set by the chart or the operator' "${ok[@]}" --set 'worker.labels.kafka-practice\.dev/group=x'
+  refused 'operator.labels: app.kubernetes.io/component is set by the chart or the operator' "${ok[@]}" --set 'operator.labels.app\.kubernetes\.io/component=x'
+  refused "additional properties 'watchNamespace' not allowed" "${ok[@]}" --set watchNamespace=a
+  refused "at '/watch/allNamespaces': got string" "${ok[@]}" --set watch.allNamespaces=no
+  refused "additional properties 'policies' not allowed" "${ok[@]}" --set policies.default.maxReplicas=1
+  refused "at '/policy': additional properties 'defaults' not allowed" "${ok[@]}" --set policy.defaults.maxReplicas=1
+  refused "at '/policy/default': additional properties 'maxPartition' not allowed" "${ok[@]}" --set policy.default.maxPartition=1
+  refused "at '/policy/default/maxPartitions': minimum: got -1" "${ok[@]}" --set policy.default.maxPartitions=-1
+  refused "at '/policy/default/maxReplicas': got string" "${ok[@]}" --set-string policy.default.maxReplicas=5
+  refused "at '/policy/default/topicPrefixes': got string" "${ok[@]}" --set policy.default.topicPrefixes=lab-
+  refused "at '/policy/default/topicPrefixes/0': '' does not match" "${ok[@]}" --set-json 'policy.default.topicPrefixes=[""]'
+  refused "at '/policy/default/allowedBootstrapServers/0': 'kafka' does not match" "${ok[@]}" --set 'policy.default.allowedBootstrapServers={kafka}'
+  refused "at '/policy/namespaces/team': additional properties 'topicPrefix' not allowed" "${ok[@]}" --set policy.namespaces.team.topicPrefix=a
+  refused "at '/policy/namespaces': additional properties 'Team_A' not allowed" "${ok[@]}" --set policy.namespaces.Team_A.maxReplicas=1
 }
 
 start_server
 named --show-only templates/crd.yaml | kubectl apply --server-side -f - >/dev/null || die "the kube-apiserver refuses the CRD"
 schema api/v1 Service
 schema api/v1 ServiceAccount
+schema api/v1 ConfigMap
+schema api/v1 Pod
 schema apis/apps/v1 Deployment
-schema apis/rbac.authorization.k8s.io/v1 ClusterRole
-schema apis/rbac.authorization.k8s.io/v1 ClusterRoleBinding
+for kind in ClusterRole ClusterRoleBinding Role RoleBinding; do schema apis/rbac.authorization.k8s.io/v1 $kind; done
 schema apis/apiextensions.k8s.io/v1 CustomResourceDefinition
 schema apis/kafka-practice.dev/v1alpha1 ConsumerGroupPractice
 check_renders
+check_values
 check_server
 check_release
 check_refusals

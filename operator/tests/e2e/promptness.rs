@@ -1,0 +1,85 @@
+//! How soon a manifest becomes real, and what somebody changes is put back. The bounds are for a quiet machine; what is
+//! asserted leaves room for a busy one, the figures are exact.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::common::{
+    alone,
+    figures::{figure, median},
+    sample::Sample,
+    scene::Scene,
+    watch::{Watch, between},
+};
+
+/// How much longer a busy machine may take.
+const BUSY: f64 = 3.0;
+
+#[test]
+fn a_manifest_is_real_soon_and_drift_short() {
+    let _turn = alone();
+    let scene = Scene::new("promptness");
+    let (mut exist, mut ready, mut repaired) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=3 {
+        let name = format!("p{round}");
+        let sample = Sample::load("practice-3").renamed(&format!("{}-{round}", scene.prefix));
+        let sample = sample.with("/metadata/name", json!(name));
+        let practices = Watch::start(&scene.namespace, &["cgp"]);
+        let labelled = format!("kafka-practice.dev/practice={name}");
+        let deployments = Watch::start(&scene.namespace, &["deployments", "-l", &labelled]);
+        scene.apply(&sample);
+        let minute = Duration::from_mins(1);
+        let applied = practices.first("the practice", minute, |event| event.name() == name && event.kind == "ADDED");
+        let is_ready =
+            practices.first("Ready", minute, |event| event.name() == name && event.condition("Ready") == "True");
+        let created: Vec<f64> = deployments
+            .events()
+            .iter()
+            .filter(|event| event.kind == "ADDED")
+            .map(|event| between(applied.at, event.at))
+            .collect();
+        assert_eq!(created.len(), 5, "four rows and a producer");
+        exist.push(created.into_iter().fold(0.0, f64::max));
+        ready.push(between(applied.at, is_ready.at));
+        repaired.push(drift(&scene, &name, &deployments));
+        scene.kubectl(&["delete", "cgp", &name]);
+    }
+    let measured = [
+        (
+            "apply -> Deployments exist",
+            exist,
+            0.5,
+            "from the practice's event to the last of 5 Deployments', kubectl get -w",
+        ),
+        ("apply -> Ready", ready, 10.0, "practice-3 from its event to Ready=True, kubectl get -w"),
+        ("drift repaired", repaired, 2.0, "`kubectl scale` of a row to 5, until the watch shows the manifest's number"),
+    ];
+    for (what, seconds, bound, how) in measured {
+        let middle = median(seconds.clone());
+        figure(what, format!("{middle:.2} s"), &format!("<= {bound} s"), &format!("{how}, median of {seconds:.2?}"));
+        assert!(middle <= bound * BUSY, "{what}: {seconds:.2?}, wanted {bound} s");
+    }
+}
+
+/// Somebody scales a row by hand; how long that lasts.
+fn drift(scene: &Scene, practice: &str, deployments: &Watch) -> f64 {
+    let events = deployments.events();
+    let row = events.iter().find(|event| wanted(&event.object) == Some(2)).expect("a row wants two");
+    let name = row.name();
+    assert!(name.starts_with(practice), "{name}");
+    let before = events.len();
+    scene.kubectl(&["scale", "deployment", name, "--replicas=5"]);
+    let minute = Duration::from_mins(1);
+    let changed =
+        deployments.first("the change", minute, |event| event.name() == name && wanted(&event.object) == Some(5));
+    let back = deployments.first("the repair", minute, |event| {
+        event.at > changed.at && event.name() == name && wanted(&event.object) == Some(2)
+    });
+    assert!(deployments.events().len() > before);
+    between(changed.at, back.at)
+}
+
+fn wanted(deployment: &Value) -> Option<i64> {
+    deployment["spec"]["replicas"].as_i64()
+}

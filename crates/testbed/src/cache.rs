@@ -17,6 +17,11 @@ pub(crate) fn kubernetes(program: &str) -> PathBuf {
     filled(&format!("bin/{program}"), "kube")
 }
 
+/// helm, for tests that ask the chart.
+pub fn helm() -> PathBuf {
+    filled("bin/helm", "charts")
+}
+
 /// etcd, and what has to be its `LD_LIBRARY_PATH`: it is unpacked, not installed.
 pub(crate) fn etcd() -> (PathBuf, String) {
     let program = filled("sysroot/usr/bin/etcd", "debs");
@@ -27,7 +32,7 @@ pub(crate) fn etcd() -> (PathBuf, String) {
 }
 
 /// The class path with all of Kafka, its tools included.
-pub(crate) fn kafka_class_path() -> String {
+pub fn kafka_class_path() -> String {
     of_host("java", "-version", "default-jre-headless");
     filled("kafka", "kafka").join("*").display().to_string()
 }

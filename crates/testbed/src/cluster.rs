@@ -180,11 +180,24 @@ impl Cluster {
     /// The mutating requests that a `ServiceAccount` has made until now, in their order, the refused ones too: each is
     /// `patch deployments 200` or `patch deployments/status 200`.
     pub fn audit(&self, namespace: &str, service_account: &str) -> Vec<String> {
+        self.requests(namespace, service_account).iter().map(summary).collect()
+    }
+
+    fn requests(&self, namespace: &str, service_account: &str) -> Vec<Value> {
         let user = format!("system:serviceaccount:{namespace}:{service_account}");
         let log = fs::read_to_string(self.keeper.dir().join("audit.log")).unwrap_or_default();
         // a last line may be half written: its request is not answered yet
         let requests = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        requests.filter(|request| request["user"]["username"] == *user).map(|request| summary(&request)).collect()
+        requests.filter(|request| request["user"]["username"] == *user).collect()
+    }
+
+    /// As [`audit`](Self::audit), of requests about objects in one namespace only: tests that share a `ServiceAccount` tell
+    /// theirs apart by it. The object's name is appended: `patch deployments 200 a`.
+    pub fn audit_in(&self, objects: &str, namespace: &str, service_account: &str) -> Vec<String> {
+        let about = |request: &Value| request["objectRef"]["namespace"] == *objects;
+        let requests = self.requests(namespace, service_account).into_iter().filter(about);
+        let name = |request: &Value| request["objectRef"]["name"].as_str().unwrap_or_default().to_owned();
+        requests.map(|request| format!("{} {}", summary(&request), name(&request)).trim_end().to_owned()).collect()
     }
 
     /// Ends the API server (SIGKILL, an outage); what is stored stays, and so do etcd and the controllers.

@@ -12,6 +12,7 @@ use std::{
 use krafka::{
     admin::{AdminClient, CreateTopicsOptions, DescribeClusterOptions, DescribeTopicsOptions, NewTopic},
     error::KrafkaError,
+    producer::Record,
 };
 
 use crate::{
@@ -105,6 +106,17 @@ impl Kafka {
         .await;
     }
 
+    /// Appends one message to a partition.
+    pub async fn send(&self, topic: &str, partition: i32, value: &str) {
+        let sent: Result<(), KrafkaError> = async {
+            let producer = self.connect().await?.producer().build().await?;
+            let sent = producer.send(Record::new(topic, value.to_owned()).partition(partition)).await.map(drop);
+            producer.close().await.and(sent)
+        }
+        .await;
+        sent.unwrap_or_else(|error| panic!("a message to partition {partition} of {topic}: {error}"));
+    }
+
     /// Runs a tool of Kafka's own, e.g. `org.apache.kafka.tools.consumer.group.ConsumerGroupCommand`, and returns what it
     /// prints on stdout. `args` say which Kafka, as `--bootstrap-server`. Panics with all it said when it fails.
     pub async fn tool(&self, class: &str, args: &[&str]) -> String {
@@ -134,7 +146,11 @@ impl Kafka {
 
     /// A new one for each call: its connections belong to the runtime of the test that asks.
     async fn admin(&self) -> Result<AdminClient, KrafkaError> {
-        Ok(krafka::Kafka::builder(self.bootstrap.clone()).client_id("practice-testbed").connect().await?.admin())
+        Ok(self.connect().await?.admin())
+    }
+
+    async fn connect(&self) -> Result<krafka::Kafka, KrafkaError> {
+        krafka::Kafka::builder(self.bootstrap.clone()).client_id("practice-testbed").connect().await
     }
 
     fn broker(&self) -> Process {

@@ -11,6 +11,7 @@ mod kafka;
 mod cache;
 mod process;
 
+pub use cache::{helm, kafka_class_path};
 pub use cluster::{Cluster, Role};
 pub use kafka::Kafka;
 

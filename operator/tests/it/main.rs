@@ -1,0 +1,13 @@
+//! The operator against a real kube-apiserver and a real Kafka, with the chart's rights; its pods' consumers are real ones.
+//! One operator for all tests, a namespace for each.
+
+mod operator;
+mod pods;
+mod scene;
+
+mod basics;
+mod claims;
+mod many;
+mod outages;
+mod replicas;
+mod topics;

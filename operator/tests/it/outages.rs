@@ -1,0 +1,158 @@
+//! What is down: a Kafka that is not there, silent or gone for a while; the API server; an object that cannot be decoded.
+//! Each is told, holds up nothing else, and is over when it is over.
+
+use std::time::Duration;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+};
+use practice_testbed::{Cluster, Kafka};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{operator, scene::Scene};
+
+/// Within this time a Kafka that is out of reach has to be told.
+const TOLD: Duration = Duration::from_secs(15);
+
+fn on(scene: &Scene, bootstrap: &str, replicas: i32) -> Value {
+    json!({
+        "kafka": {"bootstrapServers": bootstrap},
+        "topics": [{"name": scene.name("t"), "partitions": 2}],
+        "groups": [{"name": scene.name("g"), "replicas": replicas}],
+    })
+}
+
+#[tokio::test]
+async fn a_kafka_that_is_not_there_is_told_and_holds_up_nobody() {
+    let scene = Scene::new("unreachable").await;
+    let begun = Instant::now();
+    let refused = format!("127.0.0.1:{}", closed_port());
+    scene.apply("refused", &on(&scene, &refused, 1)).await;
+    scene.apply("unknown", &on(&scene, "no-such-host.invalid:9092", 1)).await;
+    let both = async {
+        scene.condition("refused", "KafkaReachable=False/ConnectionRefused").await;
+        scene.condition("unknown", "KafkaReachable=False/Unreachable").await;
+    };
+    timeout(TOLD, both).await.expect("it is told in time");
+    for name in ["refused", "unknown"] {
+        let message = scene.condition(name, "Ready=False/KafkaUnreachable").await;
+        assert!(!message.contains("127.0.0.1") && !message.contains("no-such-host"), "no scan of ports: {message}");
+        // the objects are there, their consumers wait for the claim
+        scene.has_replicas(&format!("{name}-{}", scene.name("g")), 0).await;
+        scene.deployment(&format!("{name}-producer")).await;
+        let status = scene.practice(name).await.expect("it is there").status.expect("it is set");
+        assert_eq!((status.summary.lag, status.summary.consumers), (None, None), "unknown is not 0");
+    }
+    scene.event("KafkaUnreachable", "").await;
+
+    let others = Instant::now();
+    scene.apply("fine", &json!({"topics": [{"name": scene.name("fine")}], "producer": {"enabled": false}})).await;
+    scene.ready("fine").await;
+    assert!(
+        others.elapsed() < TOLD,
+        "others do not wait: {:?}, {:?} after the first",
+        others.elapsed(),
+        begun.elapsed()
+    );
+
+    // the name is corrected
+    scene.apply("refused", &on(&scene, scene.kafka.bootstrap(), 1)).await;
+    scene.condition("refused", "KafkaReachable=True").await;
+    scene.has_replicas(&format!("refused-{}", scene.name("g")), 1).await;
+}
+
+fn closed_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it has one").port()
+}
+
+#[tokio::test]
+async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
+    let scene = Scene::new("outage").await;
+    let kafka = Kafka::start().await;
+    let pods = scene.run_pods();
+    scene.apply("p", &on(&scene, kafka.bootstrap(), 2)).await;
+    scene.ready("p").await;
+    kafka.send(&scene.name("t"), 0, "before").await;
+    let read = |s: &practice_api::PracticeStatus| s.summary.lag == Some(0) && s.summary.consumers == Some(2);
+    scene.status("p", "it is read", read).await;
+    let name = format!("p-{}", scene.name("g"));
+
+    kafka.pause();
+    let begun = Instant::now();
+    timeout(TOLD, scene.condition("p", "KafkaReachable=False")).await.expect("silence is told in time");
+    scene.condition("p", "Ready=False/KafkaUnreachable").await;
+    let status = scene.practice("p").await.expect("it is there").status.expect("it is set");
+    assert_eq!(
+        (status.summary.lag, status.groups[0].lag, status.groups[0].claimed),
+        (None, None, true),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(status.topics[0].ready, "out of sight is not gone");
+    assert_eq!(scene.replicas(&name).await, 2, "what was claimed goes on running");
+    // a change that needs no Kafka is made all the same
+    scene.apply("p", &on(&scene, kafka.bootstrap(), 3)).await;
+    scene.has_replicas(&name, 3).await;
+    kafka.resume();
+    scene.condition("p", "KafkaReachable=True").await;
+    scene.status("p", "3 members", |s| s.summary.consumers == Some(3) && s.summary.lag == Some(0)).await;
+    scene.ready("p").await;
+
+    kafka.stop().await;
+    timeout(TOLD, scene.condition("p", "KafkaReachable=False")).await.expect("a stop is told in time");
+    kafka.restart().await;
+    scene.condition("p", "KafkaReachable=True").await;
+    scene.status("p", "3 members again", |s| s.summary.consumers == Some(3) && s.summary.lag == Some(0)).await;
+    scene.ready("p").await;
+    scene.quiet().await;
+    drop(pods);
+}
+
+#[tokio::test]
+async fn an_api_server_that_was_away_and_an_object_that_cannot_be_read_blind_nobody() {
+    let cluster = Cluster::start().await;
+    cluster.apply_crd(&looser_crd()).await;
+    let scene = Scene::of(&cluster, "away").await;
+    let resource = ApiResource::erase::<practice_api::ConsumerGroupPractice>(&());
+    let untyped: Api<DynamicObject> = Api::namespaced_with(cluster.client(), &scene.namespace, &resource);
+    let odd = DynamicObject::new("odd", &resource).data(json!({"spec": {"topics": "none of them"}}));
+    untyped.create(&PostParams::default(), &odd).await.expect("the looser definition takes it");
+
+    let stop = CancellationToken::new();
+    let account = operator::start(&cluster, stop.clone()).await;
+    let spec = |partitions: i32| {
+        json!({"topics": [{"name": scene.name("t"), "partitions": partitions}],
+            "groups": [{"name": scene.name("g"), "replicas": 0}], "producer": {"enabled": false}})
+    };
+    scene.apply("p", &spec(1)).await;
+    scene.ready("p").await;
+    untyped.patch("odd", &PatchParams::default(), &Patch::Merge(json!({"spec": {"topics": 7}}))).await.expect("again");
+    scene.apply("p", &spec(2)).await;
+    scene.status("p", "it is still served", |s| s.topics[0].partitions == Some(2) && s.topics[0].ready).await;
+    let about_odd = cluster.audit_in(&scene.namespace, &account.namespace, account.name);
+    assert!(about_odd.iter().all(|write| !write.ends_with(" odd")), "it is left alone: {about_odd:?}");
+
+    cluster.stop().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    cluster.restart().await;
+    scene.apply("p", &spec(3)).await;
+    scene.status("p", "it goes on", |s| s.topics[0].partitions == Some(3) && s.topics[0].ready).await;
+    scene.ready("p").await;
+    stop.cancel();
+}
+
+/// The definition without a schema or rules.
+fn looser_crd() -> String {
+    let mut crd: CustomResourceDefinition =
+        serde_yaml::from_str(&practice_api::crd_yaml()).expect("the definition is one");
+    for version in &mut crd.spec.versions {
+        let anything = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+        version.schema = serde_json::from_value(anything).expect("a schema");
+    }
+    serde_yaml::to_string(&crd).expect("it is YAML")
+}

@@ -37,14 +37,14 @@ node_up() {
 # helm's own idea of the release and what this checkout would make of it
 rendered() {
   "$bin/helm" get values cgp -n $namespace -o yaml |
-    "$bin/helm" template cgp $chart -n $namespace --kube-version "$(k version -o json | jq -r .serverVersion.gitVersion)" -f - | grep -v '^$'
+    "$bin/helm" template cgp $chart -n $namespace --no-hooks --kube-version "$(k version -o json | jq -r .serverVersion.gitVersion)" -f - | grep -v '^$'
 }
 release_up() {
   if [[ ! $found_release ]]; then
     "$bin/helm" install cgp $chart -n $namespace --create-namespace --set "kafka.bootstrapServers=${BOOTSTRAP//,/\\,}"
   elif [[ $(rendered) != "$("$bin/helm" get manifest cgp -n $namespace | grep -v '^$')" ]]; then
     say "the release cgp is of another chart than this checkout's: it is upgraded, and stays so"
-    "$bin/helm" upgrade cgp $chart -n $namespace --reuse-values
+    "$bin/helm" upgrade cgp $chart -n $namespace --reset-then-reuse-values
   else
     echo "the release cgp is there: it is used and stays"
   fi

@@ -13,6 +13,7 @@ use crate::{
     live::{KINDS, Live, api, number, owner, replicas},
     objects::{Kind, Object},
     plan::Plan,
+    quantity::amount,
 };
 
 /// Our field manager.
@@ -233,9 +234,10 @@ fn said(body: &Value) -> Value {
 /// lists whose entries have names, are left alone, as server-side apply would leave them.
 fn contains(there: &Value, wish: &Value) -> bool {
     match (there, wish) {
-        (Value::Object(there), Value::Object(wish)) => {
-            wish.iter().all(|(key, value)| there.get(key).is_some_and(|there| contains(there, value)))
-        }
+        (Value::Object(there), Value::Object(wish)) => wish.iter().all(|(key, value)| {
+            let same = if matches!(key.as_str(), "requests" | "limits") { same_amounts } else { contains };
+            there.get(key).is_some_and(|there| same(there, value))
+        }),
         (Value::Array(there), Value::Array(wish)) => {
             let named = !wish.is_empty() && wish.iter().all(|entry| entry["name"].is_string());
             if named {
@@ -247,6 +249,15 @@ fn contains(there: &Value, wish: &Value) -> bool {
         }
         (there, wish) => there == wish,
     }
+}
+
+/// Whether two lists of resources amount to the same.
+fn same_amounts(there: &Value, wish: &Value) -> bool {
+    let amounts = |list: &Value| -> Vec<(String, Option<f64>)> {
+        let amount = |value: &Value| value.as_f64().or_else(|| amount(value.as_str()?));
+        list.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), amount(value))).collect()
+    };
+    amounts(there) == amounts(wish)
 }
 
 fn hash(body: &Value) -> String {
@@ -273,14 +284,16 @@ mod tests {
 
     #[test]
     fn what_others_add_is_no_difference_and_what_they_change_is() {
-        let wish = json!({"spec": {"replicas": 2, "c": [{"name": "w", "image": "a", "env": [{"name": "X", "value": "1"}]}], "drop": ["ALL"]}});
+        let wish = json!({"spec": {"replicas": 2, "limits": {"memory": "1024Mi"}, "c": [{"name": "w", "image": "a", "env": [{"name": "X", "value": "1"}]}], "drop": ["ALL"]}});
         let mut there = wish.clone();
         there["status"] = json!({"readyReplicas": 1});
+        there["spec"]["limits"] = json!({"memory": "1Gi"});
         there["spec"]["c"][0]["terminationMessagePath"] = json!("/dev/x");
         there["spec"]["c"][0]["env"] = json!([{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]);
         assert!(contains(&there, &wish));
         for (pointer, value) in [
             ("/spec/replicas", json!(3)),
+            ("/spec/limits/memory", json!("1G")),
             ("/spec/c/0/image", json!("b")),
             ("/spec/c/0/env", json!([])),
             ("/spec/drop", json!(["ALL", "NET"])),

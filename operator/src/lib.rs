@@ -28,6 +28,7 @@ pub mod http;
 pub mod live;
 pub mod metrics;
 mod names;
+mod quantity;
 pub mod reader;
 pub mod selftest;
 

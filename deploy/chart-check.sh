@@ -2,11 +2,12 @@
 # Checks chart and samples: helm lint, kubeconform with a real kube-apiserver's own schemas, what that server accepts and keeps, values that must be refused.
 # Takes its binaries from the cache that deploy/node/setup.sh fills; starts an etcd and a kube-apiserver of its own on loopback. Needs no node and no root.
 # Leaves nothing: one temporary directory and two processes, all gone at its end, however it ends.
+# shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=node/lib/common.sh
 source "$here/node/lib/common.sh"
+source "$here/node/lib/apiserver.sh"
 chart=$here/../charts/consumer-group-practice
 version=$(sed -n 's/^appVersion: *//p' "$chart/Chart.yaml")
 
@@ -15,9 +16,8 @@ require jq:jq openssl:openssl
 PATH=$bin:$PATH
 
 work=$(mktemp -d /tmp/cgp-chart-check.XXXXXX)
-pids=()
 finish() {
-  ((${#pids[@]} == 0)) || { kill -9 "${pids[@]}" && wait "${pids[@]}"; } 2>/dev/null || true
+  apiserver_stop
   rm -rf "$work"
 }
 trap finish EXIT
@@ -29,44 +29,6 @@ bad() { say "FAILED: $*" && failures=$((failures + 1)); }
 # helm takes its idea of the cluster's version from build flags that `go install` does not set
 render() { helm template cgp "$chart" -n kafka-practice --kube-version "$kube_version" "$@"; }
 named() { render --set kafka.bootstrapServers=kafka:9092 "$@"; }
-
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 12000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
-  echo "$port"
-}
-
-# a kube-apiserver with an etcd, both only for this run
-start_server() {
-  local client peer port deadline
-  client=$(free_port) peer=$(free_port) port=$(free_port)
-  openssl genrsa -out "$work/sa.key" 2048 2>/dev/null
-  echo 'check,check,check,system:masters' >"$work/tokens"
-  LD_LIBRARY_PATH=$sysroot_libs "$root/usr/bin/etcd" --data-dir "$work/etcd" --unsafe-no-fsync \
-    --listen-client-urls "http://127.0.0.1:$client" --advertise-client-urls "http://127.0.0.1:$client" \
-    --listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" \
-    --initial-cluster "default=http://127.0.0.1:$peer" >"$work/etcd.log" 2>&1 &
-  pids+=($!)
-  kube-apiserver --etcd-servers "http://127.0.0.1:$client" --bind-address 127.0.0.1 --secure-port "$port" --cert-dir "$work/certs" \
-    --service-cluster-ip-range 10.0.0.0/24 --endpoint-reconciler-type none --disable-admission-plugins ServiceAccount \
-    --service-account-issuer https://localhost --service-account-key-file "$work/sa.key" --service-account-signing-key-file "$work/sa.key" \
-    --token-auth-file "$work/tokens" --authorization-mode RBAC >"$work/apiserver.log" 2>&1 &
-  pids+=($!)
-  export KUBECONFIG=$work/kubeconfig KUBECACHEDIR=$work/kubecache HELM_CACHE_HOME=$work/helm HELM_CONFIG_HOME=$work/helm HELM_DATA_HOME=$work/helm
-  cat >"$KUBECONFIG" <<CONFIG
-{"apiVersion": "v1", "kind": "Config", "current-context": "check",
- "clusters": [{"name": "check", "cluster": {"server": "https://127.0.0.1:$port", "insecure-skip-tls-verify": true}}],
- "users": [{"name": "check", "user": {"token": "check"}}],
- "contexts": [{"name": "check", "context": {"cluster": "check", "user": "check"}}]}
-CONFIG
-  deadline=$((SECONDS + 120))
-  until kubectl get --raw /readyz >/dev/null 2>&1 && kubectl get namespace default >/dev/null 2>&1; do
-    kill -0 "${pids[@]}" 2>/dev/null || { tail -5 "$work"/*.log >&2 && die "etcd or kube-apiserver ended by itself"; }
-    ((SECONDS < deadline)) || { tail -5 "$work"/*.log >&2 && die "kube-apiserver was not ready within 120 s"; }
-    sleep 0.2
-  done
-  kube_version=$(kubectl version -o json | jq -r .serverVersion.gitVersion)
-}
 
 # schema PATH KIND: the server's own schema of a kind, strict, where kubeconform finds it
 schema() {
@@ -309,7 +271,7 @@ check_refusals() {
   refused "at '/policy/namespaces': additional properties 'Team_A' not allowed" "${ok[@]}" --set policy.namespaces.Team_A.maxReplicas=1
 }
 
-start_server
+apiserver_start "$work"
 named --show-only templates/crd.yaml | kubectl apply --server-side -f - >/dev/null || die "the kube-apiserver refuses the CRD"
 schema api/v1 Service
 schema api/v1 ServiceAccount

@@ -136,7 +136,6 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     result
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the controller calls it like this")]
 fn pause(practice: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     use kube::ResourceExt;
     let key = (practice.namespace().unwrap_or_default(), practice.name_any());

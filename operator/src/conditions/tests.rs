@@ -196,7 +196,7 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
             |w| {
                 drop(
                     w.prepared.unclaimed.insert("a".into(), Unclaimed::Conflict("group id a is in use: choose".into())),
-                )
+                );
             },
             "GroupConflict",
             "group id a is in use",
@@ -208,7 +208,7 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
                     w.prepared
                         .refused
                         .insert("t".into(), Refusal::Conflict("topic t exists with retention.ms at `1`".into())),
-                )
+                );
             },
             "TopicConflict",
             "retention.ms",

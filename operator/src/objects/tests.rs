@@ -185,9 +185,9 @@ fn a_group_without_replicas_leaves_the_number_to_others() {
     let plan = plan_of(serde_json::from_str(PRACTICE_3).expect("is JSON"));
     let hold = BTreeMap::from([("Odd_Group.".to_owned(), Hold::Stopped)]);
     let live = BTreeMap::from([(objects[3].name.clone(), LiveRow { replicas: 7, ours: false, before: None })]);
-    let held = &super::objects(&plan, &hold, &live)[3].body;
+    let stopped = &super::objects(&plan, &hold, &live)[3].body;
     assert_eq!(
-        (&held["spec"]["replicas"], &held["metadata"]["annotations"][REPLICAS_BEFORE]),
+        (&stopped["spec"]["replicas"], &stopped["metadata"]["annotations"][REPLICAS_BEFORE]),
         (&json!(0), &json!("7"))
     );
 }

@@ -31,7 +31,7 @@ fn stranger(scene: &Scene, topic: &str, group: &str) -> DropGuard {
         offset_reset: OffsetReset::Earliest,
         session_timeout: Duration::from_secs(6),
         heartbeat_interval: Duration::from_secs(2),
-        max_poll_interval: Duration::from_secs(60),
+        max_poll_interval: Duration::from_mins(1),
         log_messages: false,
     };
     RUNTIME.spawn(consume(settings, stop.clone()));

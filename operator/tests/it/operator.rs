@@ -64,7 +64,7 @@ pub(crate) async fn start(cluster: &Cluster, shutdown: CancellationToken) -> Acc
     account
 }
 
-/// The rules of the chart's ClusterRole, as helm renders them.
+/// The rules of the chart's `ClusterRole`, as helm renders them.
 fn chart_rules() -> String {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/consumer-group-practice");
     let rendered = Command::new(practice_testbed::helm())

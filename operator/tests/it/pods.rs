@@ -62,13 +62,12 @@ async fn node(client: Client, namespace: String, stop: CancellationToken) {
             let place = places
                 .iter()
                 .position(|(deployment, template)| *deployment == pod.deployment && *template == pod.template);
-            match place {
-                Some(place) => drop(places.swap_remove(place)),
-                None => {
-                    pod.stop.cancel();
-                    let ended = std::mem::replace(&mut pod.ended, RUNTIME.spawn(async {}));
-                    leaving.push((name.clone(), ended));
-                }
+            if let Some(place) = place {
+                drop(places.swap_remove(place));
+            } else {
+                pod.stop.cancel();
+                let ended = std::mem::replace(&mut pod.ended, RUNTIME.spawn(async {}));
+                leaving.push((name.clone(), ended));
             }
             place.is_some()
         });

@@ -134,7 +134,7 @@ async fn members_that_differ_in_their_assignor_never_meet() {
                 s.groups[0].members.len() == 2 && s.groups[0].state == "Stable" && s.groups[0].protocol == protocol
             })
             .await;
-        assert_eq!(group(&status, &id).claimed, true);
+        assert!(group(&status, &id).claimed);
         scene.ready("p").await;
         scene.condition("p", "Reconciling=False").await;
         if round > 0 {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The longest that anything may take on a busy machine.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) struct Scene {
     pub(crate) namespace: String,

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Brings up all of it in Docker: a kind cluster `cgp`, Strimzi with a Kafka of one node, the images, the chart, practice 3; ends when that is Ready. May be run again: it goes on with what is there.
+# Needs a Docker engine, kind, kubectl, helm, jq and the internet (Docker's registry, quay.io).
+# Leaves the cluster, until down.sh, with kind-cgp as kubectl's current context, and the images' archives in the cache.
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../node/lib/common.sh"
+source "$here/versions.sh"
+PATH=$PATH:$bin # what the machine lacks may be in the cache
+
+must_have() {
+  local tool missing=()
+  for tool in docker kind kubectl helm jq; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+  ((${#missing[@]} == 0)) || die "missing on this machine: ${missing[*]}. Install them (kind $KIND: https://kind.sigs.k8s.io, kubectl: https://kubernetes.io/docs/tasks/tools, helm: https://helm.sh) and run this again"
+  docker info >/dev/null 2>&1 || die "no Docker engine answers ('docker info' says why): start it, or use 'make node', which needs none"
+}
+
+cluster() {
+  if kind get clusters 2>/dev/null | grep -qx cgp; then
+    say "going on with the kind cluster cgp that is there"
+    kind export kubeconfig --name cgp
+  else
+    kind create cluster --config "$here/cluster.yaml" --wait 3m
+  fi
+}
+
+strimzi() {
+  say "Strimzi $STRIMZI"
+  helm upgrade --install strimzi oci://quay.io/strimzi-helm/strimzi-kafka-operator --version "$STRIMZI" -n kafka --create-namespace --wait --timeout 10m >/dev/null
+  kubectl apply -f "$here/../strimzi/kafka.yaml"
+}
+
+must_have
+cluster
+CGP_IMAGE_BUILDER=docker "$here/../images/build.sh" # and loads them: kind load image-archive
+
+# from here on this cluster, whatever becomes of the current context meanwhile
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+kind get kubeconfig --name cgp >"$work/kubeconfig"
+export KUBECONFIG=$work/kubeconfig
+
+strimzi
+say "waiting for Kafka"
+kubectl wait --for=condition=Ready kafka/my-cluster -n kafka --timeout=10m
+"$here/install.sh" my-cluster-kafka-bootstrap.kafka:9092
+say "practice 3 runs in the kind cluster cgp; go on with docs/practices/3.md"

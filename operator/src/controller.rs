@@ -3,7 +3,6 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use backon::ExponentialBuilder;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, policy::v1::PodDisruptionBudget};
 use kube::{
@@ -40,9 +39,6 @@ type Guarded = DeserializeGuard<ConsumerGroupPractice>;
 
 /// A watch ends after this many seconds and is begun anew: so a dead one is noticed.
 const WATCH: u32 = 25;
-/// Longest pause after an error of a watch. All watches pause with the one that failed, and after an outage each fails
-/// once more (its resource version is too old): a long pause would be spent on every one of them.
-const WATCH_PAUSE: Duration = Duration::from_secs(2);
 /// Reconciles that run at the same time.
 const CONCURRENCY: u16 = 16;
 /// Events within this time become one reconcile.
@@ -64,13 +60,6 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
                 .map(|(namespace, name): Key| ObjectRef::<Guarded>::new(&name).within(&namespace)),
         )
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
-        .trigger_backoff(watcher::ExponentialBackoff::from(
-            ExponentialBuilder::default()
-                .with_min_delay(Duration::from_millis(200))
-                .with_max_delay(WATCH_PAUSE / 2) // jitter adds up to as much again
-                .with_jitter()
-                .without_max_times(),
-        ))
         .trigger_backoff(Steady)
         .graceful_shutdown_on(shutdown.clone().cancelled_owned());
     let store = controller.store();

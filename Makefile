@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help test e2e images node node-down crd
+.PHONY: help test e2e images node node-down kind kind-down crd
 
 help: ## Prints this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
@@ -22,6 +22,12 @@ node: ## Brings up a Kubernetes node and Kafka without Docker; use it as eval "$
 
 node-down: ## Ends the node and leaves nothing behind
 	@deploy/node/node.sh down
+
+kind: ## Brings up a kind cluster with Strimzi, Kafka, the chart and practice 3; needs Docker, kind, kubectl, helm
+	@deploy/kind/up.sh
+
+kind-down: ## Ends the kind cluster
+	@deploy/kind/down.sh
 
 crd: ## Writes the chart's CRD from the code
 	@cargo run --quiet --package practice-operator -- crd >charts/consumer-group-practice/files/crd.yaml

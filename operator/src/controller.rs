@@ -7,6 +7,7 @@ use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, policy::v1::PodDisruptionBudget};
 use kube::{
     Api, Client, Resource,
+    api::ListParams,
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{
         Controller,
@@ -25,7 +26,7 @@ use tracing::Instrument;
 
 use crate::{
     Context,
-    error::Error,
+    error::{Error, within},
     http::{self, Readiness},
     metrics::Metrics,
     objects::PART_OF,
@@ -63,14 +64,8 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
         .trigger_backoff(Steady)
         .graceful_shutdown_on(shutdown.clone().cancelled_owned());
     let store = controller.store();
-    tokio::spawn({
-        let (store, readiness) = (store.clone(), readiness.clone());
-        async move {
-            if store.wait_until_ready().await.is_ok() {
-                readiness.set();
-            }
-        }
-    });
+    let listed = until_listed(scoped(&client, namespace), readiness.clone());
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(listed));
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), Reporter { controller: "practice-operator".into(), instance: None }),
         client,
@@ -91,6 +86,16 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
         std::future::ready(())
     });
     tokio::join!(serving, reconciling);
+}
+
+/// Sets readiness once the practices can be listed. (The controller's own store wakes a single waiter, the controller.)
+async fn until_listed(practices: Api<Guarded>, readiness: Readiness) {
+    let one = ListParams::default().limit(1);
+    while let Err(error) = within("list the practices", practices.list_metadata(&one)).await {
+        tracing::warn!(%error, "not ready");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    readiness.set();
 }
 
 /// How long an interrupted watch waits before it is begun anew. All watches share one pause after an error, and a growing

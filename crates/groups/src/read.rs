@@ -36,13 +36,21 @@ const SET_ON_TOPIC: i8 = 1;
 /// A Kafka; cheap to clone. Nothing is connected before it is first asked.
 #[derive(Clone)]
 pub struct Kafka {
+    looks: Connection,
+    /// A broker answers a connection's requests one by one: a look must not wait behind the making of many topics.
+    changes: Connection,
+}
+
+/// Connected when it is first used.
+#[derive(Clone)]
+struct Connection {
     bootstrap: Arc<str>,
     admin: Arc<Mutex<Option<Arc<AdminClient>>>>,
 }
 
 impl std::fmt::Debug for Kafka {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Kafka").field(&self.bootstrap).finish()
+        f.debug_tuple("Kafka").field(&self.looks.bootstrap).finish()
     }
 }
 
@@ -58,7 +66,8 @@ pub enum Made {
 impl Kafka {
     /// `bootstrap` is `host:port[,host:port...]`.
     pub fn connect(bootstrap: &str) -> Self {
-        Self { bootstrap: bootstrap.into(), admin: Arc::default() }
+        let connection = || Connection { bootstrap: bootstrap.into(), admin: Arc::default() };
+        Self { looks: connection(), changes: connection() }
     }
 
     /// Topics and groups in one look: topics, members and committed offsets first, the logs' bounds after them. What one
@@ -67,7 +76,7 @@ impl Kafka {
     /// # Errors
     /// The whole Kafka is out of reach.
     pub async fn observe(&self, topics: &[String], groups: &[String]) -> Result<Snapshot, KafkaError> {
-        self.within(async |admin| {
+        within(&self.looks, async |admin| {
             // one illegal name would fail the question about all of them
             let (legal, illegal): (Vec<_>, Vec<_>) = topics.iter().partition(|name| check(name).is_ok());
             let (described, groups) = futures::join!(
@@ -101,7 +110,7 @@ impl Kafka {
         config: &BTreeMap<String, String>,
     ) -> Result<Made, KafkaError> {
         let copies = i16::try_from(replication_factor).unwrap_or(i16::MAX);
-        self.within(async |admin| {
+        within(&self.changes, async |admin| {
             check(name)?;
             let mut topic = NewTopic::new(name, partitions, copies)?;
             for (key, value) in config {
@@ -121,7 +130,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn grow_topic(&self, name: &str, to: i32) -> Result<(), KafkaError> {
-        self.within(async |admin| {
+        within(&self.changes, async |admin| {
             check(name)?;
             let grown = admin.create_partitions([(name, to)], CreatePartitionsOptions::default().timeout(CHANGE));
             match one(grown.await?) {
@@ -137,7 +146,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
-        self.within(async |admin| {
+        within(&self.changes, async |admin| {
             check(name)?;
             let described = admin.describe_topics([name], DescribeTopicsOptions::default()).await?;
             match one(described) {
@@ -158,7 +167,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn has_consumer_protocol(&self) -> Result<bool, KafkaError> {
-        self.within(async |admin| {
+        within(&self.changes, async |admin| {
             let features = admin.describe_features(DescribeFeaturesOptions::default()).await?;
             Ok(features
                 .finalized
@@ -173,7 +182,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>, KafkaError> {
-        self.within(async |admin| {
+        within(&self.changes, async |admin| {
             let resource = ConfigResource::topic(name);
             let entries = one(admin.describe_configs([resource], DescribeConfigsOptions::default()).await?)?;
             let set = entries.into_iter().filter(|entry| entry.config_source == SET_ON_TOPIC);
@@ -181,28 +190,30 @@ impl Kafka {
         })
         .await
     }
+}
 
-    /// Runs one call on the connection, made if need be. One that failed is made anew from the bootstrap servers: brokers
-    /// may have moved, and whoever cannot be connected to says best why.
-    async fn within<T>(
-        &self,
-        call: impl AsyncFnOnce(Arc<AdminClient>) -> Result<T, KafkaError>,
-    ) -> Result<T, KafkaError> {
-        let run = async {
-            let result = call(self.admin().await?).await;
-            if result.as_ref().is_err_and(KafkaError::is_outage) {
-                self.admin.lock().await.take();
-                self.admin().await?;
-            }
-            result
-        };
-        let result = tokio::time::timeout(DEADLINE, run).await.unwrap_or(Err(KafkaError::TimedOut));
+/// Runs one call on a connection, made if need be. One that failed is made anew from the bootstrap servers: brokers may have
+/// moved, and whoever cannot be connected to says best why.
+async fn within<T>(
+    connection: &Connection,
+    call: impl AsyncFnOnce(Arc<AdminClient>) -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
+    let run = async {
+        let result = call(connection.admin().await?).await;
         if result.as_ref().is_err_and(KafkaError::is_outage) {
-            self.admin.lock().await.take();
+            connection.admin.lock().await.take();
+            connection.admin().await?;
         }
         result
+    };
+    let result = tokio::time::timeout(DEADLINE, run).await.unwrap_or(Err(KafkaError::TimedOut));
+    if result.as_ref().is_err_and(KafkaError::is_outage) {
+        connection.admin.lock().await.take();
     }
+    result
+}
 
+impl Connection {
     async fn admin(&self) -> Result<Arc<AdminClient>, KafkaError> {
         let mut admin = self.admin.lock().await;
         if let Some(admin) = admin.as_ref() {

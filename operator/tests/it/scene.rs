@@ -1,7 +1,7 @@
 //! What a test sees: a namespace of its own, practices to apply there, and everything that can be read about them. Every
 //! wait has a deadline and fails with what was seen last.
 
-use std::{fmt::Debug, time::Duration};
+use std::{convert::Infallible, fmt::Debug, time::Duration};
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, events::v1::Event, policy::v1::PodDisruptionBudget};
 use kube::{
@@ -89,11 +89,15 @@ impl Scene {
         .await;
     }
 
-    /// What the garbage collector does, which is not there: removes what an owner that is gone has left.
-    pub(crate) async fn collect_garbage(&self, owner: &str) {
-        self.collect::<Deployment>(owner).await;
-        self.collect::<PodDisruptionBudget>(owner).await;
-        self.collect::<Service>(owner).await;
+    /// What the garbage collector does, which is not there: removes what an owner that is gone has left, as long as it is
+    /// polled (a reconcile that was under way when the owner went may still make some).
+    pub(crate) async fn collect_garbage(&self, owner: &str) -> Infallible {
+        loop {
+            self.collect::<Deployment>(owner).await;
+            self.collect::<PodDisruptionBudget>(owner).await;
+            self.collect::<Service>(owner).await;
+            sleep(Duration::from_millis(200)).await;
+        }
     }
 
     async fn collect<K>(&self, owner: &str)
@@ -103,7 +107,7 @@ impl Scene {
         let objects = self.api::<K>();
         for object in objects.list(&ListParams::default()).await.expect("can be listed") {
             if object.owner_references().iter().any(|reference| reference.uid == owner) {
-                objects.delete(&object.name_any(), &DeleteParams::default()).await.expect("it is there");
+                objects.delete(&object.name_any(), &DeleteParams::default()).await.ok(); // it may be gone
             }
         }
     }
@@ -225,6 +229,11 @@ impl Scene {
 
     /// Waits until the operator has written nothing here for 3 s.
     pub(crate) async fn quiet(&self) {
+        self.quiet_for(Duration::from_secs(3)).await;
+    }
+
+    /// Waits until the operator has written nothing here for so long.
+    pub(crate) async fn quiet_for(&self, pause: Duration) {
         let mut before = usize::MAX;
         self.until("the operator has nothing to write", async || {
             let writes = self.writes().await;
@@ -232,7 +241,7 @@ impl Scene {
                 return Ok(());
             }
             before = writes.len();
-            sleep(Duration::from_secs(3)).await;
+            sleep(pause).await;
             Err(format!("last: {:?}", &writes[before.saturating_sub(5)..]))
         })
         .await;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use practice_api::PracticeStatus;
 use practice_groups::{GroupState, KafkaError, Snapshot};
 
 use crate::{Context, plan::Plan, prepare::Prepared, reader::Look};
@@ -26,8 +27,9 @@ pub struct Observed {
     pub again: Option<Duration>,
 }
 
-/// Looks at Kafka, afresh if it was changed.
-pub async fn observe(plan: &Plan, prepared: &Prepared, context: &Context) -> Observed {
+/// Looks at Kafka, afresh if it was changed. Who was idle `before` is so at once, not after another while: an operator that
+/// has just started remembers nobody, and would otherwise take it back and say it again.
+pub async fn observe(plan: &Plan, prepared: &Prepared, before: Option<&PracticeStatus>, context: &Context) -> Observed {
     let look = match &prepared.look {
         Some(look) if !prepared.changed() => look.clone(),
         _ => context.readers.reader(&plan.bootstrap).fresh().await,
@@ -35,6 +37,9 @@ pub async fn observe(plan: &Plan, prepared: &Prepared, context: &Context) -> Obs
     let now = context.now();
     let mut memories = context.memories();
     let since = &mut memories.entry((plan.namespace.clone(), plan.name.clone())).or_default().idle_since;
+    for known in before.into_iter().flat_map(idle_members) {
+        since.entry(known).or_insert(now - IDLE_AFTER);
+    }
     *since = look.as_ref().map(|snapshot| waiting(plan, snapshot, since, now)).unwrap_or_default();
     let (idle, soon): (BTreeMap<_, _>, BTreeMap<_, _>) =
         since.clone().into_iter().partition(|(_, since)| now.duration_since(*since) >= IDLE_AFTER);
@@ -44,6 +49,14 @@ pub async fn observe(plan: &Plan, prepared: &Prepared, context: &Context) -> Obs
         idle: idle.into_keys().collect(),
         again: left.and_then(|left| Duration::try_from(left).ok()).map(|left| left + Duration::from_millis(100)),
     }
+}
+
+/// Whom a status calls idle, by group and member id.
+fn idle_members(status: &PracticeStatus) -> impl Iterator<Item = (String, String)> {
+    status.groups.iter().flat_map(|group| {
+        let idle = group.members.iter().filter(|member| member.idle_because.is_some());
+        idle.map(|member| (group.name.clone(), member.member_id.clone()))
+    })
 }
 
 /// Members without a partition in stable groups, each with the time since when.

@@ -45,7 +45,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
         prepared = prepare(plan, &live, &context, before).await;
         let objects = objects(plan, &prepared.holds, &live.rows(plan));
         running = apply(&context.client, plan, &objects, live).await?;
-        seen = Some(observe(plan, &prepared, &context).await);
+        seen = Some(observe(plan, &prepared, before, &context).await);
     }
     let generation = practice.metadata.generation;
     let after = status(plan.as_ref(), &prepared, &running, seen.as_ref(), before, generation, context.now());

@@ -91,3 +91,34 @@ impl Observed {
         self.look.as_ref().err().map(Arc::as_ref)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use practice_groups::{GroupSeen, MemberSeen};
+
+    use super::*;
+    use crate::status::tests::plan_of;
+
+    #[test]
+    fn waiting_is_to_own_nothing_in_a_stable_group_and_its_time_is_kept() {
+        let plan = plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
+        let (then, now) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_secs(60));
+        let since = BTreeMap::from([(("g".to_owned(), "m".to_owned()), then)]);
+        let nothing = || Some(Vec::new());
+        for (state, partitions, since, expected) in [
+            (GroupState::Stable, nothing(), &BTreeMap::new(), Some(now)),
+            (GroupState::Stable, nothing(), &since, Some(then)),
+            (GroupState::Stable, Some(vec![("t".to_owned(), 0)]), &since, None),
+            (GroupState::Stable, None, &since, None),
+            (GroupState::PreparingRebalance, nothing(), &since, None),
+            (GroupState::Unknown, nothing(), &since, None),
+        ] {
+            let host = "/10.0.0.1".to_owned();
+            let member = MemberSeen { member_id: "m".into(), client_id: "c".into(), host, partitions };
+            let seen = GroupSeen { state, members: vec![member], ..GroupSeen::default() };
+            let snapshot = Snapshot { groups: [("g".to_owned(), seen)].into(), ..Snapshot::default() };
+            let waiting = waiting(&plan, &Arc::new(snapshot), since, now);
+            assert_eq!(waiting.into_values().next(), expected, "{state}");
+        }
+    }
+}

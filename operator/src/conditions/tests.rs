@@ -1,3 +1,5 @@
+//! Tables of when each condition is what, with which reason; what turns it, what does not.
+
 use practice_groups::{GroupState, KafkaError, MemberSeen, TopicSeen};
 use serde_json::json;
 

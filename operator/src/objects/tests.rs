@@ -1,3 +1,5 @@
+//! What is rendered, word for word where others rely on it: names, labels, selectors, security, environment, replicas.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tables of what a status says, from a world in which everything has arrived and one thing is changed.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use practice_groups::{Committed, KafkaError, TopicFacts};

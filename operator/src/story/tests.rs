@@ -1,3 +1,5 @@
+//! One sentence for each decision, and none for what did not happen.
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

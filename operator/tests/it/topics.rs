@@ -82,6 +82,24 @@ async fn delete_removes_what_we_created_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_finalizer_is_there_as_long_as_a_topic_is_to_go() {
+    let scene = Scene::new("finalizer").await;
+    let kafka = Kafka::connect(scene.kafka.bootstrap());
+    let topic = scene.name("t");
+    let spec =
+        |policy: &str| json!({"topics": [{"name": topic, "deletionPolicy": policy}], "producer": {"enabled": false}});
+    for (policy, expected) in [("Retain", false), ("Delete", true), ("Retain", false)] {
+        scene.apply("p", &spec(policy)).await;
+        scene.ready("p").await;
+        let finalizers = scene.practice("p").await.expect("it is there").metadata.finalizers.unwrap_or_default();
+        assert_eq!(finalizers.contains(&"kafka-practice.dev/topics".to_owned()), expected, "{policy}: {finalizers:?}");
+    }
+    scene.delete("p").await;
+    scene.gone("p").await;
+    assert!(matches!(seen(&kafka, &topic).await, TopicSeen::Present(_)), "it stays");
+}
+
+#[tokio::test]
 async fn a_topic_that_is_another_is_refused_and_left_alone() {
     let scene = Scene::new("conflict").await;
     let kafka = Kafka::connect(scene.kafka.bootstrap());

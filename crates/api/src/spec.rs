@@ -131,7 +131,7 @@ pub enum DeletionPolicy {
 #[x_kube(
     validation = Rule::new("!has(self.assignor) || (self.protocol == 'Classic' ? self.assignor != 'Uniform' : self.assignor in ['Range', 'Uniform'])").message("this assignor does not exist for this protocol: Classic has Range, RoundRobin and CooperativeSticky; Consumer has Range and Uniform").reason(Reason::FieldValueInvalid),
     validation = Rule::new("self.protocol == 'Classic' || (!has(self.sessionTimeout) && !has(self.heartbeatInterval))").message("sessionTimeout and heartbeatInterval are for protocol Classic only, with Consumer the broker decides: remove them").reason(Reason::FieldValueForbidden),
-    validation = Rule::new("duration(has(self.heartbeatInterval) ? self.heartbeatInterval : '3s') < duration(has(self.sessionTimeout) ? self.sessionTimeout : '10s')").message("heartbeatInterval (default 3s) must be shorter than sessionTimeout (default 10s), best a third of it").reason(Reason::FieldValueInvalid),
+    validation = Rule::new("duration(has(self.heartbeatInterval) ? self.heartbeatInterval : '500ms') < duration(has(self.sessionTimeout) ? self.sessionTimeout : '10s')").message("heartbeatInterval (default 500ms) must be shorter than sessionTimeout (default 10s), at most a third of it is best").reason(Reason::FieldValueInvalid),
     validation = Rule::new("self.protocol != 'Classic' || duration(has(self.sessionTimeout) ? self.sessionTimeout : '10s') <= duration(has(self.maxPollInterval) ? self.maxPollInterval : '5m')").message("sessionTimeout (default 10s) must not be longer than maxPollInterval (default 5m): raise maxPollInterval or lower sessionTimeout").reason(Reason::FieldValueInvalid),
     validation = Rule::new("duration(has(self.processingDelay) ? self.processingDelay : '0s') < duration(has(self.maxPollInterval) ? self.maxPollInterval : '5m')").message("processingDelay must be shorter than maxPollInterval (default 5m): a member that works longer than that on one message is put out of its group").reason(Reason::FieldValueInvalid),
     validation = Rule::new("!has(self.variants) || self.variants.all(v, duration(has(v.processingDelay) ? v.processingDelay : '0s') < duration(has(self.maxPollInterval) ? self.maxPollInterval : '5m'))").message("variants[].processingDelay must be shorter than the group's maxPollInterval (default 5m): a member that works longer than that on one message is put out of its group").reason(Reason::FieldValueInvalid)
@@ -175,7 +175,7 @@ pub struct Group {
     )]
     pub session_timeout: Option<String>,
 
-    /// Classic only: how often a member says that it is alive; shorter than sessionTimeout. Default 3s.
+    /// Classic only: how often a member says that it is alive; shorter than sessionTimeout. It bounds how soon the others notice that one joined or left. Default 500ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 20), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"))]
     #[x_kube(

@@ -92,8 +92,8 @@ impl Protocol {
 
 /// Classic session timeout when nothing else is said.
 pub const DEFAULT_SESSION_TIMEOUT: Duration = Duration::from_secs(10);
-/// Classic heartbeat interval when nothing else is said.
-pub const DEFAULT_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
+/// Classic heartbeat interval when nothing else is said: a member learns of a rebalance at its next heartbeat.
+pub const DEFAULT_HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a member may go without polling, when nothing else is said.
 pub const DEFAULT_MAX_POLL_INTERVAL: Duration = Duration::from_mins(5);
 

@@ -1,19 +1,52 @@
 //! Figures that were measured. In: what, how much, what it may be, how it was measured. Out: a row of a table, in the file
 //! that `FIGURES` names (`.ci/test` prints it) and on stderr.
 
-use std::{env, fmt::Display, fs::OpenOptions, io::Write};
+use std::{env, fs::OpenOptions, io::Write};
 
 use super::say;
 
-/// Notes one figure.
-pub(crate) fn figure(what: &str, measured: impl Display, bound: &str, how: &str) {
-    let row = format!("| {what} | {measured} | {bound} | {how} |");
+/// What a figure may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+    /// Nothing was promised.
+    None,
+}
+
+impl Bound {
+    /// Whether it is kept, with this much room for a machine that does other things meanwhile.
+    pub(crate) fn is_kept(self, value: f64, room: f64) -> bool {
+        match self {
+            Self::AtMost(most) => value <= most * room,
+            Self::AtLeast(least) => value >= least / room,
+            Self::None => true,
+        }
+    }
+}
+
+/// Notes one figure, and says when its bound is missed.
+pub(crate) fn figure(what: &str, value: f64, unit: &str, bound: Bound, how: &str) {
+    let promised = match bound {
+        Bound::AtMost(most) => format!("<= {most} {unit}"),
+        Bound::AtLeast(least) => format!(">= {least} {unit}"),
+        Bound::None => "-".to_owned(),
+    };
+    let missed = if bound.is_kept(value, 1.0) { "" } else { " (missed)" };
+    let digits = if value.fract() == 0.0 || value.abs() >= 1000.0 { 0 } else { 2 };
+    let row = format!("| {what} | {value:.digits$} {unit}{missed} | {promised} | {how} |");
     say(&row);
     if let Some(file) = env::var_os("FIGURES") {
         let opened = OpenOptions::new().append(true).create(true).open(&file);
         let written = opened.and_then(|mut file| writeln!(file, "{row}"));
         written.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
+}
+
+/// As [`figure`], and fails where the bound is missed by more than this factor.
+pub(crate) fn hold(what: &str, value: f64, unit: &str, bound: Bound, room: f64, how: &str) {
+    figure(what, value, unit, bound, how);
+    assert!(bound.is_kept(value, room), "{what}: {value:.2} {unit}, wanted {bound:?} with {room} times as much room");
 }
 
 /// The middle one.

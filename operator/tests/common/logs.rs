@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     command::{Background, kubectl},
-    watch::{Event, Watch},
+    watch::{Event, Watch, between},
 };
 
 /// A pod's lines.
@@ -63,6 +63,20 @@ impl Logs {
     /// What the members of a group have handled so far.
     pub(crate) fn handled(&self, group: &str) -> Vec<Handled> {
         self.pods().iter().filter(|(_, log)| log.group == group).flat_map(|(pod, log)| handled(pod, log)).collect()
+    }
+
+    /// What a group's members print beside messages, in the order of time, in seconds since a moment.
+    pub(crate) fn story(&self, group: &str, since: SystemTime) -> String {
+        let pods = self.pods();
+        let lines = pods.iter().filter(|(_, log)| log.group == group).flat_map(|(pod, log)| {
+            let told =
+                log.lines.iter().filter(|(_, line)| !line.starts_with("Message Info") && !line.starts_with("Received"));
+            told.map(move |(at, line)| (*at, pod, line))
+        });
+        let mut lines: Vec<_> = lines.collect();
+        lines.sort();
+        let told = lines.iter().map(|(at, pod, line)| format!("{:8.3} {pod} {line}", between(since, *at)));
+        told.collect::<Vec<String>>().join("\n")
     }
 
     /// When each partition of a group was first assigned after a moment, to any member but this one.

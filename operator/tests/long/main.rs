@@ -4,4 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod consuming;
+mod memory;
 mod outage;
+mod posting;
+mod program;

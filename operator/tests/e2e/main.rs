@@ -4,7 +4,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod handover;
 mod lifecycle;
 mod practices;
 mod promptness;

@@ -1,10 +1,11 @@
-//! What takes long to show, and what the product costs: an outage of Kafka, and the figures of `make e2e`. Needs a node that
+//! What takes long to show, and what the product costs: hand-overs, an outage of Kafka, and the figures of `make e2e`. Needs a node that
 //! is up with the release `cgp` on it, and the programs in `target/release`; fails without.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod consuming;
+mod handover;
 mod memory;
 mod outage;
 mod posting;

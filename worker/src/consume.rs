@@ -39,6 +39,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const CLOCK: u32 = 16;
 /// A refused member tries with a new client after this time.
 const REFUSED: Duration = Duration::from_secs(10);
+/// Longest wait of a stop for the end of a rebalance.
+const SETTLE: Duration = Duration::from_secs(3);
 /// A client that gave up has this time to close.
 const CLOSE: Duration = Duration::from_secs(1);
 
@@ -156,7 +158,22 @@ impl<'c> Consumption<'c> {
             }
             since_clock = 0;
         }
+        self.settle()?;
         Ok(Ended::Stopped)
+    }
+
+    /// A stop in the middle of a rebalance: the coordinator refuses commits until it is over, and what was handled would
+    /// be handled again. Polls on, handling nothing, until everything is committed, for a while at most.
+    fn settle(&mut self) -> Result<(), ConsumeError> {
+        store_handled(self.consumer, &self.context)?;
+        let until = Instant::now() + SETTLE;
+        while Instant::now() < until && self.context.shared.member().owes_commits_amid_rebalance(now()) {
+            if self.messages.serve(TURN).is_err() {
+                break; // a fatal error: nothing will be committed any more
+            }
+            self.context.shared.turn();
+        }
+        Ok(())
     }
 
     /// The next message, at once if there is one; lines do not wait for the next message.

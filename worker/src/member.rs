@@ -11,6 +11,8 @@ use practice_contract::{
 /// A partition by its topic's name and its number.
 pub(crate) type Partition = (Arc<str>, i32);
 
+/// A rebalance may take several rounds; this long after its last callback it is over.
+const REBALANCING_MS: i64 = 3_000;
 /// How many rebalances `/status` remembers.
 const REMEMBERED: usize = 20;
 
@@ -162,6 +164,13 @@ impl Member {
         }
     }
 
+    /// Whether something handled is not committed while a rebalance may still be going on (`now` in milliseconds since
+    /// the epoch). Without one the commit that comes with leaving the group is taken.
+    pub(crate) fn owes_commits_amid_rebalance(&self, now: i64) -> bool {
+        let recent = self.rebalances.back().is_some_and(|last| now - last.at < REBALANCING_MS);
+        recent && self.owned.iter().any(|owned| owned.position.is_some() && owned.position != owned.committed)
+    }
+
     /// Owned partitions that are (or are not) paused, marked as the other from now on.
     pub(crate) fn toggle_paused(&mut self, paused: bool) -> Vec<Partition> {
         let mut toggled = Vec::new();
@@ -287,6 +296,18 @@ mod tests {
         member.moved_on("t", 0, 8, 2_000, 2_000);
         assert_eq!(member.assignment()[0].position, Some(9));
         assert_eq!(member.counts.consumed, 0);
+    }
+
+    #[test]
+    fn only_a_recent_rebalance_makes_a_stop_wait_for_commits() {
+        let mut member = owner_of(&[0]);
+        assert!(!member.owes_commits_amid_rebalance(1), "nothing was handled");
+        let tenure = member.tenure("t", 0).expect("ours");
+        member.done("t", 0, tenure, 4);
+        assert!(member.owes_commits_amid_rebalance(1));
+        assert!(!member.owes_commits_amid_rebalance(10_000), "the rebalance is long over");
+        member.committed("t", 0, 5, true);
+        assert!(!member.owes_commits_amid_rebalance(1));
     }
 
     #[test]

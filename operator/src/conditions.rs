@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use practice_api::PracticeStatus;
+use practice_api::{PracticeStatus, status::GroupStatus};
 
 use crate::{
     apply::Running,
@@ -225,6 +225,8 @@ fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &Pra
             moving.push(format!("group {name} has {members} of {} consumers", group.replicas));
         } else if group.replicas > 0 && group.state != "Stable" && group.idle.is_some() {
             moving.push(format!("group {name} is {}", group.state));
+        } else if let Some((owned, all)) = unowned(plan, group, status) {
+            moving.push(format!("group {name} divides its partitions: {owned} of {all} have an owner"));
         }
     }
     if plan.producer.is_some() && running.producer != Some(true) {
@@ -236,6 +238,16 @@ fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &Pra
     } else {
         ("True", "Moving", moving.join("; "))
     }
+}
+
+/// How many of a group's partitions have an owner, of how many, where some have none although there are members: between
+/// the two rebalances of the cooperative protocol (KIP-429) Kafka says `Stable` too.
+fn unowned(plan: &Plan, group: &GroupStatus, status: &PracticeStatus) -> Option<(i32, i32)> {
+    let topics = &plan.groups.iter().find(|planned| planned.id == group.name)?.topics;
+    let read = status.topics.iter().filter(|topic| topics.contains(&topic.name));
+    let all: i32 = read.map(|topic| topic.partitions.unwrap_or_default()).sum();
+    let owned = group.members.iter().map(|member| member.partition_count).sum();
+    (!group.members.is_empty() && owned < all).then_some((owned, all))
 }
 
 /// Becomes true when everything has arrived once, and stays until a group has no consumer left, topics or Kafka are gone,

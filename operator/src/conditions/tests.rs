@@ -34,6 +34,11 @@ fn group_has(world: &mut World, id: &str, members: usize) {
     });
 }
 
+/// As between the two rebalances of the cooperative protocol.
+fn lose_one(member: &mut MemberSeen) {
+    member.partitions.as_mut().expect("it is assigned").pop().expect("it owns one");
+}
+
 fn ready_consumers(world: &mut World, deployment: &str, ready: i32) {
     world.running.rows.iter_mut().find(|row| row.deployment == deployment).expect("runs").ready = ready;
 }
@@ -62,7 +67,8 @@ fn what_is_settled_is_ready() {
 #[test]
 fn ready_waits_until_everything_has_arrived_once() {
     type Change = fn(&mut World);
-    let cases: [(&str, Change, &str); 9] = [
+    let cases: [(&str, Change, &str); 10] = [
+        ("a partition waits for the second rebalance", |w| w.group("a", |g| lose_one(&mut g.members[0])), "Starting"),
         ("a member is missing", |w| group_has(w, "a", 1), "Starting"),
         ("a member too many", |w| group_has(w, "a", 3), "Starting"),
         ("no members at all", |w| group_has(w, "b", 0), "Starting"),

@@ -123,28 +123,48 @@ fn every_group_gets_every_message(scene: &Scene, sample: &Sample, messages: usiz
     }
 }
 
-/// Each partition has one owner in each group, and status names the same as Kafka.
+/// Each partition has one owner in each group from the moment on at which the practice is ready, every member is a consumer
+/// of ours, and status names the same owners as Kafka. Status follows Kafka within a few seconds, not at once.
 fn members_share_the_partitions(scene: &Scene, sample: &Sample) {
     let practice = scene.practice(sample.practice());
+    for group in sample.groups() {
+        let ready = owners(&practice, &group);
+        assert_eq!(ready.len(), 3, "{group}: {ready:?}");
+        until(
+            &format!("{group}: status names the owners that Kafka's own tool names"),
+            Duration::from_secs(15),
+            || {
+                let truth: BTreeMap<_, _> = kafka::group(&group).into_iter().map(|at| (at.number, at.owner)).collect();
+                let said = owners(&scene.practice(sample.practice()), &group);
+                if said == truth { Ok(()) } else { Err(format!("{said:?}, Kafka: {truth:?}")) }
+            },
+        );
+    }
+    let members = sample.groups().iter().flat_map(|group| members(&practice, group)).collect::<BTreeSet<String>>();
     let pods: BTreeSet<String> = scene
         .pods(sample.practice())
         .iter()
         .map(|pod| pod["metadata"]["name"].as_str().expect("a pod has a name").to_owned())
         .collect();
-    let mut members = BTreeSet::new();
-    for group in sample.groups() {
-        let mut said = BTreeMap::new();
-        for member in scene::group(&practice, &group)["members"].as_array().expect("status lists members") {
-            members.insert(member["pod"].as_str().expect("each member is a pod of ours").to_owned());
-            for owned in member["partitions"].as_array().expect("a list with one entry for each partition") {
-                let before = said.insert(owned["partition"].as_i64(), member["clientId"].as_str().map(str::to_owned));
-                assert_eq!(before, None, "two owners: {practice:#}");
-            }
-        }
-        let truth: BTreeMap<_, _> = kafka::group(&group).into_iter().map(|at| (Some(at.number), at.owner)).collect();
-        assert_eq!(said, truth, "{group}: status and Kafka's own tool");
-        assert_eq!(said.len(), 3, "{group}: {said:?}");
-    }
     assert_eq!(members, pods, "every consumer is a member, every member a consumer of ours");
     assert_eq!(members.len(), 6);
+}
+
+/// The owner of each partition of a group, as status says.
+fn owners(practice: &Value, group: &str) -> BTreeMap<i64, Option<String>> {
+    let mut owners = BTreeMap::new();
+    for member in scene::group(practice, group)["members"].as_array().expect("status lists members") {
+        for owned in member["partitions"].as_array().expect("a list with one entry for each partition") {
+            let number = owned["partition"].as_i64().expect("a number");
+            let before = owners.insert(number, member["clientId"].as_str().map(str::to_owned));
+            assert_eq!(before, None, "two owners: {practice:#}");
+        }
+    }
+    owners
+}
+
+/// The pods of a group's members, as status says.
+fn members(practice: &Value, group: &str) -> Vec<String> {
+    let members = scene::group(practice, group)["members"].as_array().expect("status lists members");
+    members.iter().map(|member| member["pod"].as_str().expect("each member is a pod of ours").to_owned()).collect()
 }

@@ -72,6 +72,13 @@ pub enum Deed {
         /// Partitions now.
         to: i32,
     },
+    /// Our own topic was configured as the manifest says now.
+    Configured {
+        /// Its name.
+        topic: String,
+        /// `key=value` of each key that was set.
+        set: Vec<String>,
+    },
     /// A group id was found to be free, or this practice's.
     Claimed {
         /// The group id.
@@ -97,7 +104,8 @@ pub async fn prepare(plan: &Plan, live: &Live, context: &Context, before: Option
     let before = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
     for topic in &plan.topics {
         let seen = look.as_ref().ok().and_then(|snapshot| snapshot.topics.get(&topic.name));
-        prepare_topic(reader.kafka(), topic, seen, is_settled(before, plan, topic), &mut prepared).await;
+        let known = Known { settled: is_settled(before, plan, topic), ours: is_ours(before, topic, seen) };
+        prepare_topic(reader.kafka(), topic, seen, known, &mut prepared).await;
     }
     remember_created(&key, before, &mut prepared, context);
     context.keep_claims(plan);
@@ -186,7 +194,21 @@ fn is_settled(before: Option<&PracticeStatus>, plan: &Plan, topic: &Topic) -> bo
     })
 }
 
-async fn prepare_topic(kafka: &Kafka, topic: &Topic, seen: Option<&TopicSeen>, settled: bool, prepared: &mut Prepared) {
+/// Whether a topic is the very one that this practice made.
+fn is_ours(before: Option<&PracticeStatus>, topic: &Topic, seen: Option<&TopicSeen>) -> bool {
+    let Some(TopicSeen::Present(facts)) = seen else { return false };
+    let former = before.and_then(|before| before.topics.iter().find(|status| status.name == topic.name));
+    former.is_some_and(|former| former.created_topic_id.as_ref() == Some(&facts.id))
+}
+
+/// What is known of a topic from before.
+#[derive(Clone, Copy)]
+struct Known {
+    settled: bool,
+    ours: bool,
+}
+
+async fn prepare_topic(kafka: &Kafka, topic: &Topic, seen: Option<&TopicSeen>, known: Known, prepared: &mut Prepared) {
     let name = &topic.name;
     let done = match topic_step(topic, seen) {
         TopicStep::Create => {
@@ -199,19 +221,7 @@ async fn prepare_topic(kafka: &Kafka, topic: &Topic, seen: Option<&TopicSeen>, s
                 Made::AlreadyThere => {} // the next look shows what it is
             })
         }
-        step @ (TopicStep::Grow(_) | TopicStep::Ready) => match foreign_config(kafka, topic, settled).await {
-            Ok(Some(why)) => {
-                prepared.refused.insert(name.clone(), Refusal::Conflict(why));
-                Ok(())
-            }
-            Ok(None) => match step {
-                TopicStep::Grow(from) => kafka.grow_topic(name, topic.partitions).await.map(|()| {
-                    prepared.deeds.push(Deed::Grown { topic: name.clone(), from, to: topic.partitions });
-                }),
-                _ => Ok(()),
-            },
-            Err(error) => Err(error),
-        },
+        step @ (TopicStep::Grow(_) | TopicStep::Ready) => adapt(kafka, topic, &step, known, prepared).await,
         TopicStep::Conflict(_) | TopicStep::Unknown(_) => Ok(()),
     };
     if let Err(error) = done {
@@ -219,18 +229,50 @@ async fn prepare_topic(kafka: &Kafka, topic: &Topic, seen: Option<&TopicSeen>, s
     }
 }
 
-/// Why a topic that is there is configured as another, if it is; before anything of it is changed.
-async fn foreign_config(kafka: &Kafka, topic: &Topic, settled: bool) -> Result<Option<String>, KafkaError> {
-    if settled || !topic.managed || topic.config.is_empty() {
-        return Ok(None);
+/// Configures and grows a topic that is there. One that this practice did not make keeps its configuration, and where that is
+/// another nothing of it is changed.
+async fn adapt(
+    kafka: &Kafka,
+    topic: &Topic,
+    step: &TopicStep,
+    known: Known,
+    prepared: &mut Prepared,
+) -> Result<(), KafkaError> {
+    let name = &topic.name;
+    let differing = if known.settled { BTreeMap::new() } else { differing_config(kafka, topic).await? };
+    match differing.first_key_value() {
+        Some((key, there)) if !known.ours => {
+            let (there, wanted) = (there.as_deref().unwrap_or("its default"), &topic.config[key]);
+            let why = format!(
+                "topic {name} exists with {key} at `{there}`, the manifest says `{wanted}`: make them agree, or set managed to false"
+            );
+            prepared.refused.insert(name.clone(), Refusal::Conflict(why));
+            return Ok(());
+        }
+        Some(_) => {
+            let set: BTreeMap<_, _> =
+                differing.into_keys().map(|key| (key.clone(), topic.config[&key].clone())).collect();
+            kafka.configure_topic(name, &set).await?;
+            let set = set.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            prepared.deeds.push(Deed::Configured { topic: name.clone(), set });
+        }
+        None => {}
+    }
+    if let TopicStep::Grow(from) = *step {
+        kafka.grow_topic(name, topic.partitions).await?;
+        prepared.deeds.push(Deed::Grown { topic: name.clone(), from, to: topic.partitions });
+    }
+    Ok(())
+}
+
+/// Each key of a topic's configuration that is not as the manifest says, with what is set there; `None`: its default.
+async fn differing_config(kafka: &Kafka, topic: &Topic) -> Result<BTreeMap<String, Option<String>>, KafkaError> {
+    if !topic.managed || topic.config.is_empty() {
+        return Ok(BTreeMap::new());
     }
     let set = kafka.topic_config(&topic.name).await?;
-    let differs = topic.config.iter().find(|(key, wanted)| set.get(*key) != Some(*wanted));
-    Ok(differs.map(|(key, wanted)| {
-        let there = set.get(key).map_or("its default".to_owned(), |value| format!("`{value}`"));
-        let name = &topic.name;
-        format!("topic {name} exists with {key} at {there}, the manifest says `{wanted}`: make them agree, or set managed to false")
-    }))
+    let differs = topic.config.iter().filter(|(key, wanted)| set.get(*key) != Some(*wanted));
+    Ok(differs.map(|(key, _)| (key.clone(), set.get(key).cloned())).collect())
 }
 
 fn refusal(topic: &Topic, error: &KafkaError) -> String {

@@ -53,6 +53,9 @@ fn deed(deed: &Deed) -> Sentence {
         Deed::Created { topic, partitions } => {
             ("TopicCreated", ("Topic", topic.clone()), format!("topic {topic} created with {partitions} partitions"))
         }
+        Deed::Configured { topic, set } => {
+            ("TopicConfigured", ("Topic", topic.clone()), format!("topic {topic}: {} set", set.join(", ")))
+        }
         Deed::Grown { topic, from, to } => {
             ("TopicGrown", ("Topic", topic.clone()), format!("topic {topic} grown from {from} to {to} partitions"))
         }

@@ -1,6 +1,6 @@
 //! The one socket to Kafka. In: names. Out: facts. Every call ends within 10 s, no answer may be larger than 8 MiB, and a
-//! connection that failed is made anew. Deliberately absent: any other file that names the client library (it breaks its
-//! API with every minor version).
+//! connection that failed is made anew. Deliberately absent: changes (`change`), and any file but these two that names the
+//! client library (it breaks its API with every minor version).
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,10 +10,9 @@ use std::{
 
 use krafka::{
     admin::{
-        AdminClient, ConfigResource, ConsumerGroupDescription, CreatePartitionsOptions, CreateTopicsOptions,
-        DeleteTopicsOptions, DescribeConfigsOptions, DescribeConsumerGroupsOptions, DescribeFeaturesOptions,
-        DescribeTopicsOptions, GroupOffset, GroupType, ListConsumerGroupOffsetsOptions, ListOffsetsOptions, NewTopic,
-        OffsetSpec, TopicDescription, TopicPartition, TopicPartitionAssignment,
+        AdminClient, ConfigResource, ConsumerGroupDescription, DescribeConfigsOptions, DescribeConsumerGroupsOptions,
+        DescribeFeaturesOptions, DescribeTopicsOptions, GroupOffset, GroupType, ListConsumerGroupOffsetsOptions,
+        ListOffsetsOptions, OffsetSpec, TopicDescription, TopicPartition, TopicPartitionAssignment,
     },
     error::{ErrorCode, KrafkaError},
 };
@@ -26,9 +25,7 @@ use crate::model::{
 
 const DEADLINE: Duration = Duration::from_secs(10);
 /// One of the two steps of a look: what a broker that hangs does not say by then is unknown, the rest is told.
-const STEP: Duration = Duration::from_millis(4_500);
-/// A change: it must not be given up early, for then nobody knows whether it was made.
-const CHANGE: Duration = Duration::from_secs(9);
+pub(crate) const STEP: Duration = Duration::from_millis(4_500);
 const LARGEST_RESPONSE: usize = 8 << 20;
 /// Kafka's source of a configuration that was set on the topic itself (`DYNAMIC_TOPIC_CONFIG`).
 const SET_ON_TOPIC: i8 = 1;
@@ -38,12 +35,12 @@ const SET_ON_TOPIC: i8 = 1;
 pub struct Kafka {
     looks: Connection,
     /// A broker answers a connection's requests one by one: a look must not wait behind the making of many topics.
-    changes: Connection,
+    pub(crate) changes: Connection,
 }
 
 /// Connected when it is first used.
 #[derive(Clone)]
-struct Connection {
+pub(crate) struct Connection {
     bootstrap: Arc<str>,
     admin: Arc<Mutex<Option<Arc<AdminClient>>>>,
 }
@@ -52,15 +49,6 @@ impl std::fmt::Debug for Kafka {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Kafka").field(&self.looks.bootstrap).finish()
     }
-}
-
-/// What became of a topic that was to be created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Made {
-    /// It was created.
-    Created,
-    /// Somebody else was faster.
-    AlreadyThere,
 }
 
 impl Kafka {
@@ -98,70 +86,6 @@ impl Kafka {
         .await
     }
 
-    /// Creates a topic.
-    ///
-    /// # Errors
-    /// Kafka refused (its own words), or is out of reach.
-    pub async fn create_topic(
-        &self,
-        name: &str,
-        partitions: i32,
-        replication_factor: i32,
-        config: &BTreeMap<String, String>,
-    ) -> Result<Made, KafkaError> {
-        let copies = i16::try_from(replication_factor).unwrap_or(i16::MAX);
-        within(&self.changes, async |admin| {
-            check(name)?;
-            let mut topic = NewTopic::new(name, partitions, copies)?;
-            for (key, value) in config {
-                topic = topic.with_config(key, value);
-            }
-            match one(admin.create_topics([topic], CreateTopicsOptions::default().timeout(CHANGE)).await?) {
-                Ok(()) => Ok(Made::Created),
-                Err(KrafkaError::Broker { code: ErrorCode::TopicAlreadyExists, .. }) => Ok(Made::AlreadyThere),
-                Err(error) => Err(error.into()),
-            }
-        })
-        .await
-    }
-
-    /// Gives a topic more partitions, `to` in all. A topic that has them by now is fine.
-    ///
-    /// # Errors
-    /// Kafka refused (its own words), or is out of reach.
-    pub async fn grow_topic(&self, name: &str, to: i32) -> Result<(), KafkaError> {
-        within(&self.changes, async |admin| {
-            check(name)?;
-            let grown = admin.create_partitions([(name, to)], CreatePartitionsOptions::default().timeout(CHANGE));
-            match one(grown.await?) {
-                Err(KrafkaError::Broker { code: ErrorCode::InvalidPartitions, .. }) => Ok(()),
-                other => Ok(other?),
-            }
-        })
-        .await
-    }
-
-    /// Removes a topic if it still is the one with this id; a topic that is gone or another one is left alone.
-    ///
-    /// # Errors
-    /// Kafka refused (its own words), or is out of reach.
-    pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
-        within(&self.changes, async |admin| {
-            check(name)?;
-            let described = admin.describe_topics([name], DescribeTopicsOptions::default()).await?;
-            match one(described) {
-                Ok(topic) if hex(topic.topic_id) == id => {}
-                Ok(_) | Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
-            match one(admin.delete_topics([name], DeleteTopicsOptions::default().timeout(STEP)).await?) {
-                Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),
-                other => Ok(other?),
-            }
-        })
-        .await
-    }
-
     /// Whether this Kafka takes members of KIP-848 groups: its feature `group.version` is at 1 or above.
     ///
     /// # Errors
@@ -194,7 +118,7 @@ impl Kafka {
 
 /// Runs one call on a connection, made if need be. One that failed is made anew from the bootstrap servers: brokers may have
 /// moved, and whoever cannot be connected to says best why.
-async fn within<T>(
+pub(crate) async fn within<T>(
     connection: &Connection,
     call: impl AsyncFnOnce(Arc<AdminClient>) -> Result<T, KafkaError>,
 ) -> Result<T, KafkaError> {
@@ -234,7 +158,7 @@ impl Connection {
 }
 
 /// Kafka's rule for topic names; a name against it would be taken for a fault of the connection.
-fn check(name: &str) -> Result<(), KafkaError> {
+pub(crate) fn check(name: &str) -> Result<(), KafkaError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if (1..=249).contains(&name.len()) && name.chars().all(legal) && !matches!(name, "." | "..") {
         return Ok(());
@@ -244,7 +168,7 @@ fn check(name: &str) -> Result<(), KafkaError> {
 }
 
 /// The only answer to a question about one thing.
-fn one<K, T>(answers: HashMap<K, Result<T, KrafkaError>>) -> Result<T, KrafkaError> {
+pub(crate) fn one<K, T>(answers: HashMap<K, Result<T, KrafkaError>>) -> Result<T, KrafkaError> {
     answers.into_values().next().unwrap_or_else(|| Err(KrafkaError::timeout("the broker left out what was asked for")))
 }
 
@@ -428,6 +352,6 @@ fn line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }
 
-fn hex(id: [u8; 16]) -> String {
+pub(crate) fn hex(id: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(id))
 }

@@ -36,6 +36,7 @@ fn one_sentence_for_each_thing_done() {
         deeds: vec![
             Deed::Created { topic: "t".into(), partitions: 3 },
             Deed::Grown { topic: "t".into(), from: 3, to: 6 },
+            Deed::Configured { topic: "t".into(), set: vec!["a=1".into(), "b=2".into()] },
             Deed::Claimed { group: "g".into() },
         ],
         ..Prepared::default()
@@ -49,9 +50,10 @@ fn one_sentence_for_each_thing_done() {
         ],
         ..Running::default()
     };
-    let expected: [(Tone, &str, &str, &str); 7] = [
+    let expected: [(Tone, &str, &str, &str); 8] = [
         (Tone::Normal, "TopicCreated", "Topic t", "topic t created with 3 partitions"),
         (Tone::Normal, "TopicGrown", "Topic t", "topic t grown from 3 to 6 partitions"),
+        (Tone::Normal, "TopicConfigured", "Topic t", "topic t: a=1, b=2 set"),
         (
             Tone::Normal,
             "GroupClaimed",

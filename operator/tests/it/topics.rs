@@ -139,6 +139,33 @@ async fn a_topic_that_is_another_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn the_configuration_of_our_own_topic_follows_the_manifest() {
+    let scene = Scene::new("configured").await;
+    let kafka = Kafka::connect(scene.kafka.bootstrap());
+    let topic = scene.name("t");
+    let spec = |retention: &str| {
+        let config = json!({"retention.ms": retention, "max.message.bytes": "2000"});
+        json!({"topics": [{"name": topic, "config": config}], "producer": {"enabled": false}})
+    };
+    scene.apply("p", &spec("6000")).await;
+    let status = scene.status("p", "it is known as ours", |s| s.topics[0].created_topic_id.is_some()).await;
+    assert!(status.topics[0].ready);
+    scene.apply("p", &spec("7000")).await;
+    scene.event("TopicConfigured", &format!("topic {topic}: retention.ms=7000 set")).await;
+    scene.ready("p").await;
+    let set = kafka.topic_config(&topic).await.expect("can be read");
+    assert_eq!((set["retention.ms"].as_str(), set["max.message.bytes"].as_str()), ("7000", "2000"));
+    // what Kafka does not take is told in its words, and the topic stays as it is
+    scene.apply("p", &spec("soon")).await;
+    let message = scene.condition("p", "TopicsReady=False").await;
+    assert!(message.contains(&topic) && message.contains("retention.ms"), "{message}");
+    assert_eq!(kafka.topic_config(&topic).await.expect("can be read")["retention.ms"], "7000");
+    scene.apply("p", &spec("8000")).await;
+    scene.ready("p").await;
+    scene.quiet().await;
+}
+
+#[tokio::test]
 async fn a_topic_that_waits_for_brokers_holds_up_nothing_else() {
     let scene = Scene::new("brokers").await;
     let _pods = scene.run_pods();

@@ -1,0 +1,109 @@
+//! What a practice may change in Kafka: topics, over the same socket as `read`. In: names and what they are to be. Out: what
+//! became of it. Deliberately absent: whether it should be done.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use krafka::{
+    admin::{
+        ConfigOp, ConfigResource, CreatePartitionsOptions, CreateTopicsOptions, DeleteTopicsOptions,
+        DescribeTopicsOptions, IncrementalAlterConfigsOptions, NewTopic,
+    },
+    error::{ErrorCode, KrafkaError},
+};
+
+use crate::{
+    model::KafkaError,
+    read::{Kafka, STEP, check, hex, one, within},
+};
+
+/// It must not be given up early, for then nobody knows whether it was made.
+const CHANGE: Duration = Duration::from_secs(9);
+
+/// What became of a topic that was to be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It was created.
+    Created,
+    /// Somebody else was faster.
+    AlreadyThere,
+}
+
+impl Kafka {
+    /// Creates a topic.
+    ///
+    /// # Errors
+    /// Kafka refused (its own words), or is out of reach.
+    pub async fn create_topic(
+        &self,
+        name: &str,
+        partitions: i32,
+        replication_factor: i32,
+        config: &BTreeMap<String, String>,
+    ) -> Result<Made, KafkaError> {
+        let copies = i16::try_from(replication_factor).unwrap_or(i16::MAX);
+        within(&self.changes, async |admin| {
+            check(name)?;
+            let mut topic = NewTopic::new(name, partitions, copies)?;
+            for (key, value) in config {
+                topic = topic.with_config(key, value);
+            }
+            match one(admin.create_topics([topic], CreateTopicsOptions::default().timeout(CHANGE)).await?) {
+                Ok(()) => Ok(Made::Created),
+                Err(KrafkaError::Broker { code: ErrorCode::TopicAlreadyExists, .. }) => Ok(Made::AlreadyThere),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    /// Gives a topic more partitions, `to` in all. A topic that has them by now is fine.
+    ///
+    /// # Errors
+    /// Kafka refused (its own words), or is out of reach.
+    pub async fn grow_topic(&self, name: &str, to: i32) -> Result<(), KafkaError> {
+        within(&self.changes, async |admin| {
+            check(name)?;
+            let grown = admin.create_partitions([(name, to)], CreatePartitionsOptions::default().timeout(CHANGE));
+            match one(grown.await?) {
+                Err(KrafkaError::Broker { code: ErrorCode::InvalidPartitions, .. }) => Ok(()),
+                other => Ok(other?),
+            }
+        })
+        .await
+    }
+
+    /// Sets these keys of a topic's configuration; others stay as they are (KIP-339).
+    ///
+    /// # Errors
+    /// Kafka refused (its own words), or is out of reach.
+    pub async fn configure_topic(&self, name: &str, config: &BTreeMap<String, String>) -> Result<(), KafkaError> {
+        within(&self.changes, async |admin| {
+            check(name)?;
+            let set = config.iter().map(|(key, value)| ConfigOp::set(key, value)).collect();
+            let options = IncrementalAlterConfigsOptions::default().timeout(CHANGE);
+            Ok(one(admin.incremental_alter_configs([(ConfigResource::topic(name), set)], options).await?)?)
+        })
+        .await
+    }
+
+    /// Removes a topic if it still is the one with this id; a topic that is gone or another one is left alone.
+    ///
+    /// # Errors
+    /// Kafka refused (its own words), or is out of reach.
+    pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
+        within(&self.changes, async |admin| {
+            check(name)?;
+            let described = admin.describe_topics([name], DescribeTopicsOptions::default()).await?;
+            match one(described) {
+                Ok(topic) if hex(topic.topic_id) == id => {}
+                Ok(_) | Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+            match one(admin.delete_topics([name], DeleteTopicsOptions::default().timeout(STEP)).await?) {
+                Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),
+                other => Ok(other?),
+            }
+        })
+        .await
+    }
+}

@@ -221,3 +221,64 @@ async fn slow_connections_do_not_keep_others_waiting() {
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
 }
+
+/// At most this much garbage a second, for [`GARBAGE_TIME`].
+const GARBAGE_A_SECOND: u64 = 100 << 20;
+const GARBAGE_TIME: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_garbage_costs_neither_answers_nor_memory() {
+    let kafka = practice_testbed::kafka().await;
+    let topic = practice_testbed::unique("garbage");
+    kafka.create_topic(&topic, 1).await;
+    let program = Program::ready(&settings(kafka.bootstrap(), &[&topic])).await;
+    let heads: [&[u8]; 4] = [
+        b"",
+        b"POST /send-message HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n",
+        b"POST /send-message HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n",
+        b"POST /send-message HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n",
+    ];
+    let share = GARBAGE_A_SECOND / 4;
+    let mut floods = JoinSet::new();
+    for head in heads {
+        floods.spawn(flood(program.address, head, share));
+    }
+    let begun = Instant::now();
+    let mut sent = 0;
+    while begun.elapsed() < GARBAGE_TIME {
+        let client = Client::new(program.address);
+        let asked = Instant::now();
+        client.message(&json!({"topic": topic, "value": "v"})).await.expect("an answer").is_sent(&topic);
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        sent += 1;
+    }
+    let written: u64 = floods.join_all().await.into_iter().sum();
+    assert!(sent >= 10 && written >= 50 << 20, "{sent} messages beside {written} bytes of garbage");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id().expect("running")));
+    let peak = status.expect("it runs").lines().find_map(|line| Some(line.strip_prefix("VmHWM:")?.trim().to_owned()));
+    let peak: usize = peak.expect("proc(5)").trim_end_matches(" kB").parse().expect("a number");
+    assert!(peak < 64 << 10, "{peak} KiB at its peak, {written} bytes of garbage");
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+}
+
+/// Writes bytes that are no JSON and no HTTP, again and again over new connections, at most so many a second. Out: how many.
+async fn flood(address: SocketAddr, head: &[u8], a_second: u64) -> u64 {
+    let junk: Vec<u8> = (0..64 << 10).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
+    let (begun, mut written) = (Instant::now(), 0_u64);
+    while begun.elapsed() < GARBAGE_TIME {
+        let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+        let mut next = head;
+        // until it is closed: it has understood
+        while let Ok(Ok(())) = timeout(GARBAGE_TIME, stream.write_all(next)).await {
+            written += next.len() as u64;
+            next = &junk;
+            let due = begun + Duration::from_millis(written * 1000 / a_second);
+            tokio::time::sleep_until(due).await;
+            if begun.elapsed() >= GARBAGE_TIME {
+                return written;
+            }
+        }
+    }
+    written
+}

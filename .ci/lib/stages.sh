@@ -56,8 +56,8 @@ finish() {
 }
 print_figures() {
   echo
-  echo '| figure | measured | bound | how |'
-  echo '|---|---|---|---|'
+  echo '| figure | measured | bound | others | how |'
+  echo '|---|---|---|---|---|'
   cat target/figures.md
 }
 trap finish EXIT

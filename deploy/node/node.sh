@@ -267,7 +267,7 @@ images() { # NAME ID of each image of ours; the id is the one in a pod's status.
 }
 
 audit() { # the number on stdout, what they were on stderr
-  jq -rR --arg user "system:serviceaccount:$1:$2" 'fromjson? | select(.user.username == $user) | "\(.verb) \(.objectRef.resource)\(if .objectRef.subresource then "/" + .objectRef.subresource else "" end) \(.responseStatus.code)"' "$CGP_HOME/audit.log" |
+  jq -rR --arg user "system:serviceaccount:$1:$2" 'fromjson? | select(.user.username == $user and (.verb | IN("get", "list", "watch") | not)) | "\(.verb) \(.objectRef.resource)\(if .objectRef.subresource then "/" + .objectRef.subresource else "" end) \(.responseStatus.code)"' "$CGP_HOME/audit.log" |
     sort | uniq -c | tee /dev/stderr | awk '{n += $1} END {print n + 0}'
 }
 

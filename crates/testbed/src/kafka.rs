@@ -33,10 +33,21 @@ pub struct Kafka {
 impl Kafka {
     /// Starts one of its own, for a test that disturbs it.
     pub async fn start() -> Self {
+        Self::formatted(&[]).await
+    }
+
+    /// Starts one of its own that takes no members of KIP-848 groups: its feature `group.version` is at 0, as after an
+    /// upgrade from a Kafka older than 4.0 that was never finalized.
+    pub async fn start_with_classic_groups_only() -> Self {
+        Self::formatted(&["--feature", "group.version=0"]).await
+    }
+
+    async fn formatted(options: &[&str]) -> Self {
         let keeper = Keeper::new();
         let bootstrap = format!("127.0.0.1:{}", free_port());
         configure(keeper.dir(), &bootstrap, free_port());
-        let format = java(&keeper, "kafka.tools.StorageTool", &["format", "-t", "Y2dwY2dwY2dwY2dwY2dwQQ", "-c"]);
+        let format = [&["format", "-t", "Y2dwY2dwY2dwY2dwY2dwQQ"], options, &["-c"]].concat();
+        let format = java(&keeper, "kafka.tools.StorageTool", &format);
         format.ended(START_TIMEOUT).await;
         let formatted = keeper.dir().join("data/meta.properties").exists();
         assert!(formatted, "Kafka's directory could not be formatted:\n{}", format.last_words());

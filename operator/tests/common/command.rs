@@ -25,6 +25,13 @@ pub(crate) fn kubectl(args: &[&str]) -> Command {
     command
 }
 
+/// helm for the node.
+pub(crate) fn helm(args: &[&str]) -> Command {
+    let mut command = Command::new(practice_testbed::helm());
+    command.args(args).env("KUBECONFIG", of_node("KUBECONFIG"));
+    command
+}
+
 /// `deploy/node/node.sh`.
 pub(crate) fn node(args: &[&str]) -> String {
     done(Command::new(repository("deploy/node/node.sh")).args(args))

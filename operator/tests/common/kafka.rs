@@ -51,10 +51,10 @@ pub(crate) fn create_topic(name: &str, partitions: i32) {
     done(&mut tool("TopicCommand", &["--create", "--topic", name, "--partitions", &partitions.to_string()]));
 }
 
-/// Messages of 100 bytes, as fast as Kafka's own tool sends them.
-pub(crate) fn fill(topic: &str, messages: i64) {
-    let number = messages.to_string();
-    let args = ["--topic", topic, "--num-records", &number, "--record-size", "100", "--throughput", "-1"];
+/// Messages of so many bytes, as fast as Kafka's own tool sends them.
+pub(crate) fn fill(topic: &str, messages: i64, bytes: u32) {
+    let (number, size) = (messages.to_string(), bytes.to_string());
+    let args = ["--topic", topic, "--num-records", &number, "--record-size", &size, "--throughput", "-1"];
     done(&mut tool("ProducerPerformance", &args));
 }
 

@@ -5,10 +5,12 @@
 #![allow(dead_code, reason = "two test programs share this and neither uses all of it")]
 
 pub(crate) mod command;
+pub(crate) mod drift;
 pub(crate) mod figures;
 pub(crate) mod host;
 pub(crate) mod kafka;
 pub(crate) mod logs;
+pub(crate) mod operator;
 pub(crate) mod sample;
 pub(crate) mod scene;
 pub(crate) mod watch;

@@ -145,12 +145,18 @@ impl Drop for Scene {
 
 /// The status of a condition of a practice, empty when it is not there.
 pub(crate) fn condition<'a>(practice: &'a Value, kind: &str) -> &'a str {
+    field_of_condition(practice, kind, "status")
+}
+
+/// The sentence of a condition, empty when it is not there.
+pub(crate) fn condition_message<'a>(practice: &'a Value, kind: &str) -> &'a str {
+    field_of_condition(practice, kind, "message")
+}
+
+fn field_of_condition<'a>(practice: &'a Value, kind: &str, field: &str) -> &'a str {
     let conditions = practice["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
-    conditions
-        .iter()
-        .find(|condition| condition["type"] == kind)
-        .and_then(|found| found["status"].as_str())
-        .unwrap_or("")
+    let found = conditions.iter().find(|condition| condition["type"] == kind);
+    found.and_then(|found| found[field].as_str()).unwrap_or("")
 }
 
 /// A group in a practice's status.

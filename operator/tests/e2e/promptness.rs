@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::common::{
     alone,
+    drift::drift,
     figures::{Bound, hold, median},
     sample::Sample,
     scene::Scene,
@@ -59,26 +60,4 @@ fn a_manifest_is_real_soon_and_drift_short() {
         let how = format!("{how}, median of {seconds:.2?}");
         hold(what, median(seconds), "s", Bound::AtMost(bound), BUSY, &how);
     }
-}
-
-/// Somebody scales a row by hand; how long that lasts.
-fn drift(scene: &Scene, practice: &str, deployments: &Watch) -> f64 {
-    let events = deployments.events();
-    let row = events.iter().find(|event| wanted(&event.object) == Some(2)).expect("a row wants two");
-    let name = row.name();
-    assert!(name.starts_with(practice), "{name}");
-    let before = events.len();
-    scene.kubectl(&["scale", "deployment", name, "--replicas=5"]);
-    let minute = Duration::from_mins(1);
-    let changed =
-        deployments.first("the change", minute, |event| event.name() == name && wanted(&event.object) == Some(5));
-    let back = deployments.first("the repair", minute, |event| {
-        event.at > changed.at && event.name() == name && wanted(&event.object) == Some(2)
-    });
-    assert!(deployments.events().len() > before);
-    between(changed.at, back.at)
-}
-
-fn wanted(deployment: &Value) -> Option<i64> {
-    deployment["spec"]["replicas"].as_i64()
 }

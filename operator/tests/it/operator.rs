@@ -3,7 +3,7 @@
 
 use std::{path::Path, process::Command, sync::LazyLock};
 
-use practice_operator::plan::Defaults;
+use practice_operator::{config::Config, plan::Defaults};
 use practice_testbed::{Cluster, Role, cluster, kafka};
 use tokio::{
     net::TcpListener,
@@ -46,6 +46,11 @@ pub(crate) async fn operator() -> &'static Account {
 
 /// Starts an operator in a cluster that has the CRD, on the runtime that this is called on.
 pub(crate) async fn start(cluster: &Cluster, shutdown: CancellationToken) -> Account {
+    start_with(cluster, Config::default(), shutdown).await
+}
+
+/// The same with a policy, or with pods of another size.
+pub(crate) async fn start_with(cluster: &Cluster, config: Config, shutdown: CancellationToken) -> Account {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
@@ -57,6 +62,7 @@ pub(crate) async fn start(cluster: &Cluster, shutdown: CancellationToken) -> Acc
         bootstrap_servers: Some(kafka().await.bootstrap().to_owned()),
         worker_image: "worker:test".to_owned(),
         producer_image: "producer:test".to_owned(),
+        config,
         ..Defaults::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");

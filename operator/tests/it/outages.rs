@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::{operator, scene::Scene};
+use crate::{
+    operator,
+    scene::{Scene, group},
+};
 
 /// Within this time a Kafka that is out of reach has to be told: 15 s, and as much again for a busy machine.
 const TOLD: Duration = Duration::from_secs(30);
@@ -101,6 +104,33 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
 }
 
 #[tokio::test]
+async fn a_kafka_that_knows_only_classic_groups_is_told_and_runs_those() {
+    let scene = Scene::new("classic").await;
+    let kafka = Kafka::start_with_classic_groups_only().await;
+    let _pods = scene.run_pods();
+    let (old, new) = (scene.name("old"), scene.name("new"));
+    let spec = |protocol: &str| {
+        json!({
+            "kafka": {"bootstrapServers": kafka.bootstrap()},
+            "topics": [{"name": scene.name("t"), "partitions": 2}],
+            "groups": [{"name": old, "replicas": 1}, {"name": new, "replicas": 1, "protocol": protocol}],
+        })
+    };
+    scene.apply("p", &spec("Consumer")).await;
+    let message = scene.condition("p", "Ready=False/ProtocolUnsupported").await;
+    assert!(message.contains(&new) && message.contains("Classic"), "it names the group and the fix: {message}");
+    scene.condition("p", "Stalled=True/ProtocolUnsupported").await;
+    scene.event("Stalled", "ProtocolUnsupported").await;
+    let status = scene.status("p", "the other group runs", |s| group(s, &old).members.len() == 1).await;
+    assert!(group(&status, &old).claimed && !group(&status, &new).claimed);
+    scene.has_replicas(&format!("p-{new}"), 0).await; // no consumer that could only fail
+    scene.quiet().await;
+
+    scene.apply("p", &spec("Classic")).await;
+    scene.ready("p").await;
+}
+
+#[tokio::test]
 async fn an_api_server_that_was_away_and_an_object_that_cannot_be_read_blind_nobody() {
     let cluster = Cluster::start().await;
     cluster.apply_crd(&looser_crd()).await;
@@ -125,7 +155,7 @@ async fn an_api_server_that_was_away_and_an_object_that_cannot_be_read_blind_nob
     assert!(about_odd.iter().all(|write| !write.ends_with(" odd")), "it is left alone: {about_odd:?}");
 
     cluster.stop().await;
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
     cluster.restart().await;
     scene.apply("p", &spec(3)).await;
     scene.status("p", "it goes on", |s| s.topics[0].partitions == Some(3) && s.topics[0].ready).await;

@@ -29,7 +29,7 @@ fn a_million_messages_are_cheap_and_the_first_is_soon_there() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
     let topic = format!("consuming-{now:x}");
     kafka::create_topic(&topic, 3);
-    kafka::fill(&topic, MESSAGES);
+    kafka::fill(&topic, MESSAGES, 100);
     for (lines, number) in [("true", "lines on"), ("false", "lines off")] {
         let runs: Vec<Costs> =
             (0..3).map(|round| consume(&topic, &format!("{topic}-{lines}-{round}"), lines)).collect();
@@ -49,6 +49,24 @@ fn a_million_messages_are_cheap_and_the_first_is_soon_there() {
     let how = format!("process start to its first `Received message` in a pipe, a new group; median of {firsts:.0?}");
     figure("first message", median(firsts), "ms", Bound::None, &how);
     kafka::delete_topic(&topic);
+}
+
+#[test]
+fn a_gigabyte_behind_is_not_kept_in_memory() {
+    let _turn = alone();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
+    let topic = format!("behind-{now:x}");
+    kafka::create_topic(&topic, 3);
+    kafka::fill(&topic, 10_000, 100_000);
+    let (listen, servers) = (format!("127.0.0.1:{}", free_port()), of_node("BOOTSTRAP_HOST"));
+    let env = [("KAFKA_PRACTICE_LISTEN", listen.as_str()), ("SLEEP_TIME", "5")];
+    let mut worker = Background::start(worker(&servers, &topic, &topic).stdout(Stdio::null()).envs(env));
+    std::thread::sleep(Duration::from_secs(20)); // it handles four, and fetches what it will
+    let pss = host::pss(worker.pid());
+    worker.terminate();
+    kafka::delete_topic(&topic);
+    let how = "Pss in smaps_rollup after 20 s, 10,000 messages of 100 kB waiting";
+    hold("worker, 1 GB behind, 5 s a message, PSS", pss, "MiB", Bound::AtMost(24.0), BUSY, how);
 }
 
 struct Costs {

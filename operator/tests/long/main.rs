@@ -1,12 +1,16 @@
-//! What takes long to show, and what the product costs: hand-overs, an outage of Kafka, and the figures of `make e2e`. Needs a node that
-//! is up with the release `cgp` on it, and the programs in `target/release`; fails without.
+//! What takes long to show, and what the product costs: hand-overs, outages, operators that are killed, and the figures of
+//! `make e2e`. Needs a node that is up with the release `cgp` on it, and the programs in `target/release`; fails without.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod consuming;
+mod drifts;
 mod handover;
+mod many;
 mod memory;
 mod outage;
 mod posting;
 mod program;
+mod release;
+mod restarts;

@@ -5,10 +5,9 @@ use std::{thread::sleep, time::Duration};
 use serde_json::Value;
 
 use crate::common::{
-    RELEASE, alone,
-    command::{done, kubectl},
+    alone,
     figures::{Bound, hold},
-    host,
+    host, operator,
     sample::Sample,
     scene::Scene,
 };
@@ -22,11 +21,7 @@ fn what_idles_is_small() {
     scene.wait_ready(sample.practice());
     sleep(Duration::from_secs(15)); // several looks at Kafka
 
-    let operators = done(&mut kubectl(&["-n", RELEASE.0, "get", "pods", "-o", "json"]));
-    let operators: Value = serde_json::from_str(&operators).expect("kubectl prints JSON");
-    let is_operator = |pod: &&Value| pod["metadata"]["labels"]["app.kubernetes.io/component"] == "operator";
-    let operator = operators["items"].as_array().expect("a list").iter().find(is_operator).expect("it runs");
-    let resident = host::rss(process(operator, "/practice-operator"));
+    let resident = host::rss(operator::process());
     hold("operator, RSS", resident, "MiB", Bound::AtMost(64.0), 1.0, "VmRSS of its process with practice-3 running");
 
     let pods = scene.pods(sample.practice());

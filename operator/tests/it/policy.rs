@@ -1,0 +1,75 @@
+//! The chart's policy against a real API server: what breaks a rule is refused by name, and nothing is contacted or made.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use practice_operator::config::Config;
+use practice_testbed::Cluster;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{operator, scene::Scene};
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
+    let cluster = Cluster::start().await;
+    cluster.apply_crd(&practice_api::crd_yaml()).await;
+    let scene = Scene::of(&cluster, "policy").await;
+    let free = Scene::of(&cluster, "free").await;
+    let config = json!({"policy": {
+        "default": {
+            "allowedBootstrapServers": ["kafka.example.com:9092"], "topicPrefixes": [scene.name("")],
+            "groupPrefixes": [scene.name("")], "maxPartitions": 5, "maxReplicas": 4,
+        },
+        "namespaces": {&free.namespace: {}},
+    }});
+    let config: Config = serde_json::from_value(config).expect("it is as the chart writes it");
+    let stop = CancellationToken::new();
+    let account = operator::start_with(&cluster, config, stop.clone()).await;
+
+    // it would be noticed if the operator so much as knocked
+    let forbidden = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = forbidden.local_addr().expect("it has one").to_string();
+    let spec = |topic: &str, partitions: i32, group: &str, replicas: i32| json!({"topics": [{"name": topic, "partitions": partitions}], "groups": [{"name": group, "replicas": replicas}]});
+    let (topic, group) = (scene.name("t"), scene.name("g"));
+    let mut elsewhere = spec(&topic, 1, &group, 1);
+    elsewhere["kafka"] = json!({"bootstrapServers": address});
+    let cases: [(&str, Value, &str, &str); 5] = [
+        ("server", elsewhere.clone(), "allowedBootstrapServers", &address),
+        ("topic", spec("their-topic", 1, &group, 1), "topicPrefixes", "their-topic"),
+        ("group", spec(&topic, 1, "their-group", 1), "groupPrefixes", "their-group"),
+        ("partitions", spec(&topic, 6, &group, 1), "maxPartitions", "asks for 6"),
+        ("replicas", spec(&topic, 1, &group, 5), "maxReplicas", "asks for 5"),
+    ];
+    for (name, spec, rule, value) in &cases {
+        scene.apply(name, spec).await;
+        let message = scene.condition(name, "Ready=False/PolicyViolation").await;
+        assert!(message.contains(rule) && message.contains(value), "{name}: {message}");
+        scene.condition(name, "Stalled=True/PolicyViolation").await;
+        scene.event("Stalled", rule).await;
+        scene.delete(name).await; // the totals are of all practices of the namespace
+        scene.gone(name).await;
+    }
+    assert_eq!(scene.names::<Deployment>().await, Vec::<String>::new());
+    let args = ["--bootstrap-server", scene.kafka.bootstrap(), "--list"];
+    let topics = scene.kafka.tool("org.apache.kafka.tools.TopicCommand", &args).await;
+    assert!(!topics.lines().any(|line| line == topic || line == "their-topic"), "{topics}");
+    let writes = cluster.audit_in(&scene.namespace, &account.namespace, account.name);
+    let known = |write: &&String| !write.contains(" consumergrouppractices/status ") && !write.contains(" events ");
+    assert_eq!(writes.iter().find(known), None, "a refusal is told, and nothing else is written");
+    let knock = timeout(Duration::from_secs(3), forbidden.accept()).await;
+    assert!(knock.is_err(), "nothing has been contacted: {knock:?}");
+
+    // what keeps to the rules runs, and so does what another namespace may do
+    scene.apply("fine", &spec(&topic, 5, &group, 4)).await;
+    scene.condition("fine", "TopicsReady=True").await;
+    scene.has_replicas(&format!("fine-{group}"), 4).await;
+    // ... and leaves nothing for a younger one
+    scene.apply("late", &spec(&scene.name("t2"), 1, &scene.name("g2"), 0)).await;
+    let message = scene.condition("late", "Ready=False/PolicyViolation").await;
+    assert!(message.contains("older ones have 5"), "{message}");
+    free.apply("free", &elsewhere).await;
+    timeout(Duration::from_secs(30), forbidden.accept()).await.expect("it may").expect("a connection");
+    stop.cancel();
+}

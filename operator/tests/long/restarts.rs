@@ -148,10 +148,13 @@ impl Practice {
         objects.retain(|object| object.starts_with("Deployment/") || object.starts_with("Service/"));
         objects.sort();
         let (name, [a, b]) = (&self.name, &self.groups);
-        let wanted = ["Deployment/", "Deployment/", "Deployment/", "Service/"];
-        let names =
-            [format!("{name}-{a}"), format!("{name}-{b}"), format!("{name}-producer"), format!("{name}-producer")];
-        let wanted: Vec<String> = wanted.iter().zip(names).map(|(kind, name)| format!("{kind}{name}")).collect();
+        let mut wanted = [
+            format!("Deployment/{name}-{a}"),
+            format!("Deployment/{name}-{b}"),
+            format!("Deployment/{name}-producer"),
+            format!("Service/{name}-producer"),
+        ];
+        wanted.sort();
         if objects != wanted {
             return Err(format!("{objects:?}, wanted {wanted:?}"));
         }

@@ -28,10 +28,11 @@ use crate::{
     Context,
     error::{Error, within},
     http::{self, Readiness},
+    memory::Memories,
     metrics::Metrics,
     objects::PART_OF,
     plan::Defaults,
-    reader::{Key, Readers},
+    reader::Key,
     reconcile::reconcile,
 };
 
@@ -70,10 +71,9 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
         recorder: Recorder::new(client.clone(), Reporter { controller: "practice-operator".into(), instance: None }),
         client,
         defaults,
-        readers: Readers::new(nudge),
+        memories: Memories::new(nudge),
         metrics: metrics.clone(),
         practices: store,
-        memories: std::sync::Mutex::default(),
     });
     let serving = practice_serve::serve(
         listener,
@@ -154,7 +154,7 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     });
     context.metrics.reconciled(begun.elapsed(), result.as_ref().err().map(Error::step));
     if result.is_ok() {
-        context.succeeded(&key);
+        context.memories.succeeded(&key);
     }
     result
 }
@@ -162,7 +162,7 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
 fn pause(practice: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     use kube::ResourceExt;
     let key = (practice.namespace().unwrap_or_default(), practice.name_any());
-    let pause = context.pause(key.clone());
+    let pause = context.memories.pause(key.clone());
     tracing::warn!(namespace = key.0, name = key.1, %error, again_in = ?pause, "reconcile failed");
     Action::requeue(pause)
 }
@@ -172,7 +172,7 @@ type Finished<E> = Result<(ObjectRef<Guarded>, Action), controller::Error<Error,
 fn finished<E: std::error::Error + 'static>(context: &Context, result: Finished<E>) {
     match result {
         Err(controller::Error::ObjectNotFound(gone)) => {
-            context.forget(&(gone.namespace.unwrap_or_default(), gone.name));
+            context.memories.forget(&(gone.namespace.unwrap_or_default(), gone.name));
         }
         Err(controller::Error::QueueError(error)) => tracing::warn!(%error, "watch interrupted, it is begun anew"),
         Err(controller::Error::ReconcilerFailed(..) | controller::Error::RunnerError(_)) | Ok(_) => {}

@@ -26,6 +26,7 @@ pub mod error;
 mod finalize;
 pub mod http;
 pub mod live;
+pub mod memory;
 pub mod metrics;
 mod names;
 mod quantity;

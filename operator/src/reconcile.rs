@@ -13,7 +13,7 @@ use crate::{
     live::live,
     objects::objects,
     observe::observe,
-    plan::plan,
+    plan::{GroupPlan, plan},
     prepare::{Prepared, prepare},
     publish::{Published, publish, tell},
     status::status,
@@ -36,16 +36,17 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     if let Some(end) = finalize(&practice, &context).await? {
         return Ok(end);
     }
-    let (before, since) = context.before(&practice);
+    let (before, since) = context.memories.before(&practice);
     let before = before.as_ref();
     let plan = plan(&practice, &context.defaults).and_then(|plan| context.allowed(&practice, plan));
     let (mut prepared, mut running, mut seen) = (Prepared::default(), Running::default(), None);
     if let Ok(plan) = &plan {
         let live = live(&context.client, plan).await?;
-        prepared = prepare(plan, &live, &context, before).await;
+        let holder = |group: &GroupPlan| context.holder(plan, group);
+        prepared = prepare(plan, &live, &holder, &context.memories, before).await;
         let objects = objects(plan, &prepared.holds, &live.rows(plan));
         running = apply(&context.client, plan, &objects, live).await?;
-        seen = Some(observe(plan, &prepared, before, &context).await);
+        seen = Some(observe(plan, &prepared, before, &context.memories, || context.now()).await);
     }
     let generation = practice.metadata.generation;
     let after = status(plan.as_ref(), &prepared, &running, seen.as_ref(), before, generation, context.now());
@@ -54,7 +55,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     context.metrics.wrote(running.changes.len());
     let action = again(&published, seen.and_then(|seen| seen.again), &after);
     if published == Published::Written {
-        context.written(&practice, after);
+        context.memories.written(&practice, after);
     }
     Ok(action)
 }

@@ -104,7 +104,8 @@ pub type Act = Arc<dyn Fn(Key, Action) -> BoxFuture<'static, Result<String, Refu
 /// The last lines of a consumer's log (at most as many as asked for) and those to come.
 pub type Logs =
     Arc<dyn Fn(Key, String, usize) -> BoxFuture<'static, Result<BoxStream<'static, String>, Refusal>> + Send + Sync>;
-/// Something moved in a practice: whoever looks at Kafka for it does well to look at once.
+/// Somebody looks at a practice, or something moved in it: whoever looks at Kafka for it does well to look, and publish, at
+/// once.
 pub type Stir = Arc<dyn Fn(&Key) + Send + Sync>;
 
 /// Whether anything can be done.
@@ -126,7 +127,7 @@ pub struct Means {
     pub doing: Doing,
     /// Reads a consumer's log.
     pub logs: Logs,
-    /// Is called when a worker tells of a rebalance, and after an action.
+    /// Is called when a practice's first page is opened, when a worker tells of a rebalance, and after an action.
     pub stir: Stir,
     /// Names that `Host` may have beside loopback ones, without a port.
     pub hosts: Vec<String>,

@@ -32,6 +32,8 @@ pub struct Facts {
     pub producer: Option<String>,
     /// The address that people send messages to, for the `curl` that is shown.
     pub send_url: Option<String>,
+    /// The command that has to run for that address to answer; `None`: it answers.
+    pub send_how: Option<String>,
 }
 
 /// A Kafka.

@@ -123,6 +123,11 @@ impl Hub {
         self.attend(&mut known, key);
     }
 
+    /// Whether a page of a practice is open: only then is it of use to know where its consumers can be asked.
+    pub fn is_watched(&self, key: &Key) -> bool {
+        self.read(key, |practice| !practice.pages.is_empty()).unwrap_or(false)
+    }
+
     /// Lets everything move until `shutdown`; then every page ends.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut ticks = interval(FLOW);
@@ -177,9 +182,14 @@ impl Hub {
         let permit = Arc::clone(&self.0.seats).try_acquire_owned().map_err(|_| NoPage::Full)?;
         let mut known = self.known();
         let practice = known.practices.get_mut(key).ok_or(NoPage::Unknown)?;
+        let is_first = practice.pages.is_empty();
         let number = self.0.opened.fetch_add(1, Ordering::Relaxed);
         let frames = practice.open(number);
         self.attend(&mut known, key);
+        drop(known);
+        if is_first {
+            (self.0.means.stir)(key);
+        }
         Ok(Page { frames, _seat: Seat { hub: self.clone(), key: key.clone(), number, _permit: permit } })
     }
 

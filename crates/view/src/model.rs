@@ -26,6 +26,8 @@ pub struct Picture {
     pub actions: Actions,
     /// Where a message can be sent to from a terminal, as the page's `curl` shows it.
     pub send_url: Option<String>,
+    /// What has to run for that address to answer.
+    pub send_how: Option<String>,
     /// Totals, as status has them.
     pub summary: Summary,
     /// One entry per partition of every topic, sorted by topic and number.

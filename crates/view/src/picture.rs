@@ -45,6 +45,7 @@ pub(crate) fn picture(
         },
         actions: actions.clone(),
         send_url: facts.send_url.clone(),
+        send_how: facts.send_how.clone(),
         summary: status.summary.clone(),
         partitions: partitions(facts, before),
         ripens: groups

@@ -83,6 +83,7 @@ impl World {
             consumers: self.consumers.clone(),
             producer: None,
             send_url: None,
+            send_how: None,
         }
     }
 

@@ -9,6 +9,7 @@ use kube::{
     runtime::{events::Recorder, reflector::Store},
 };
 use practice_api::ConsumerGroupPractice;
+use practice_view::Hub;
 
 use crate::{
     memory::Memories,
@@ -26,6 +27,8 @@ pub struct Context {
     pub defaults: Defaults,
     /// Kafka, and what has to be remembered, by practice.
     pub memories: Memories,
+    /// The live picture; `None`: it is switched off.
+    pub hub: Option<Hub>,
     /// Events.
     pub recorder: Recorder,
     /// Counters.
@@ -38,6 +41,14 @@ impl Context {
     /// Now; a parameter of everything that is pure.
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    /// A practice is gone.
+    pub fn forget(&self, practice: &Key) {
+        self.memories.forget(practice);
+        if let Some(hub) = &self.hub {
+            hub.forget(practice);
+        }
     }
 
     /// The plan, unless it breaks a rule of the policy; nothing is contacted to find out.

@@ -19,13 +19,15 @@ use kube::{
     },
 };
 use practice_api::ConsumerGroupPractice;
-use tokio::net::TcpListener;
+use practice_view::Hub;
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{
     Context,
+    actions::means,
     error::{Error, within},
     http::{self, Readiness},
     memory::Memories,
@@ -34,6 +36,7 @@ use crate::{
     plan::Defaults,
     reader::Key,
     reconcile::reconcile,
+    view::{self, Picture},
 };
 
 /// A practice, or one that cannot be decoded: it must not blind us to the others.
@@ -46,9 +49,19 @@ const CONCURRENCY: u16 = 16;
 /// Events within this time become one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// Watches every practice, and serves `/livez`, `/readyz` and `/metrics` on `listener`, until `shutdown`.
-pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shutdown: CancellationToken) {
-    let (nudge, nudged) = tokio::sync::mpsc::unbounded_channel();
+/// Watches every practice, and serves `/livez`, `/readyz` and `/metrics` on `listener`, and the picture, if there is to be one,
+/// until `shutdown`.
+pub async fn run(
+    client: Client,
+    defaults: Defaults,
+    listener: TcpListener,
+    picture: Option<Picture>,
+    shutdown: CancellationToken,
+) {
+    let (nudge, nudged) = mpsc::unbounded_channel();
+    let (stir, stirred) = mpsc::unbounded_channel();
+    let (picture, how) = picture.map_or((None, None), |Picture { listener, how }| (Some(listener), how));
+    let hub = picture.is_some().then(|| Hub::new(means(&client, how, stir)));
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let ours = || watcher::Config::default().timeout(WATCH).labels(&format!("app.kubernetes.io/part-of={PART_OF}"));
     let practices = watcher::Config::default().timeout(WATCH);
@@ -71,7 +84,8 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
         recorder: Recorder::new(client.clone(), Reporter { controller: "practice-operator".into(), instance: None }),
         client,
         defaults,
-        memories: Memories::new(nudge),
+        memories: Memories::new(nudge.clone()),
+        hub: hub.clone(),
         metrics: metrics.clone(),
         practices: store,
     });
@@ -81,11 +95,16 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
         practice_serve::Limits::default(),
         shutdown.clone(),
     );
+    let showing = async {
+        if let (Some(listener), Some(hub)) = (picture, hub) {
+            view::serve(listener, hub, context.clone(), stirred, nudge, shutdown.clone()).await;
+        }
+    };
     let reconciling = controller.run(guarded, pause, context.clone()).for_each(|result| {
         finished(&context, result);
         std::future::ready(())
     });
-    tokio::join!(serving, reconciling);
+    tokio::join!(serving, showing, reconciling);
 }
 
 /// Sets readiness once the practices can be listed. (The controller's own store wakes a single waiter, the controller.)
@@ -172,7 +191,7 @@ type Finished<E> = Result<(ObjectRef<Guarded>, Action), controller::Error<Error,
 fn finished<E: std::error::Error + 'static>(context: &Context, result: Finished<E>) {
     match result {
         Err(controller::Error::ObjectNotFound(gone)) => {
-            context.memories.forget(&(gone.namespace.unwrap_or_default(), gone.name));
+            context.forget(&(gone.namespace.unwrap_or_default(), gone.name));
         }
         Err(controller::Error::QueueError(error)) => tracing::warn!(%error, "watch interrupted, it is begun anew"),
         Err(controller::Error::ReconcilerFailed(..) | controller::Error::RunnerError(_)) | Ok(_) => {}

@@ -47,7 +47,7 @@ pub(crate) async fn finalize(practice: &ConsumerGroupPractice, context: &Context
     if marked {
         mark(practice, context, false).await?;
     }
-    context.memories.forget(&key(practice));
+    context.forget(&key(practice));
     Ok(Some(Action::await_change()))
 }
 

@@ -340,7 +340,7 @@ mod tests {
     fn a_group_id_is_claimed_only_where_nobody_else_uses_it() {
         let plan = plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
         let group = &plan.groups[0];
-        let pods = vec![LivePod { name: "p-g-1".into(), speaks: None, group: Some("g".into()) }];
+        let pods = vec![LivePod { name: "p-g-1".into(), group: Some("g".into()), ..LivePod::default() }];
         let live = Live { pods, ..Live::default() };
         let member = |client_id: &str| MemberSeen {
             member_id: "m".into(),

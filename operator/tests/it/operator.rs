@@ -60,7 +60,7 @@ pub(crate) async fn start(cluster: &Cluster, shutdown: CancellationToken) -> Acc
         ..Defaults::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    tokio::spawn(practice_operator::run(client, defaults, listener, shutdown));
+    tokio::spawn(practice_operator::run(client, defaults, listener, None, shutdown));
     account
 }
 

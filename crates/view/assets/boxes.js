@@ -6,7 +6,7 @@ import { age, delay, memberSentence, memberWord, num, partSentence, rate } from 
 /** @param {any} n @param {import('./layout.js').PartBox} b */
 export function part(n, b) {
   const refs = inside(n, `${b.lines.length} ${b.copies.length} ${b.sizes.join()}`, () => {
-    const lines = b.lines.map((_, i) => el(b.lines[i].startsWith('partition') || (b.sizes[0] < 13 && i === 0) ? 'b' : 'span')), copies = b.copies.map(() => el('i')), row = el('span', 'reps');
+    const lines = b.lines.map((_, i) => el(/^(partition |P)\d+$/.test(b.lines[i]) ? 'b' : 'span')), copies = b.copies.map(() => el('i')), row = el('span', 'reps');
     lines.forEach((l, i) => { l.style.fontSize = `${b.sizes[i]}px`; });
     add(n, ...lines);
     if (copies.length) add(n, add(row, ...copies));
@@ -74,7 +74,7 @@ export function row(n, r, multi, selected) {
     return out;
   });
   frame(n, r, multi, selected, 'row');
-  const [tail, speed, lag] = r.cols, columns = r.big ? 'minmax(0,1fr) auto' : m.kind === 'nobody' || !m.tail ? 'auto minmax(0,1fr) auto' : `${tail}px minmax(0,1fr)${r.sub ? '' : (r.rate ? ` ${speed}px` : '') + ` ${lag}px`}`;
+  const [tail, speed, lag] = r.cols, columns = r.big ? 'minmax(0,1fr) auto' : m.kind === 'nobody' || !m.tail ? 'auto minmax(0,1fr) auto' : `${tail}px minmax(0,1fr)${r.sub ? '' : (r.rate ? ` ${speed}px` : '') + ` minmax(${lag}px,auto)`}`;
   if (n.style.gridTemplateColumns !== columns) n.style.gridTemplateColumns = columns;
   text(refs.head, r.name[0]); text(refs.end, r.name[1]); text(refs.sub, r.sub); calm(refs.rate, r.rate); calm(refs.lag, r.lag);
   cls(refs.lag, `lg${m.kind === 'slow' ? ' w' : m.kind === 'killed' || m.kind === 'paused' || m.kind === 'nobody' ? ' b' : ''}`);

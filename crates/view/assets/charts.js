@@ -29,7 +29,7 @@ export function makeChart(host, note) {
   }
   /** @param {import('./scene.js').Group} g @param {number} room @param {string} since */
   return (g, room, since) => {
-    caption = since || (room > 210 ? '5 min' : '');
+    caption = room > 330 && since ? since : room > 210 ? '5 min' : '';
     if (!said) text(note, caption);
     const w = host.clientWidth, points = g.history;
     if (!w) return;

@@ -20,13 +20,14 @@ export function foot(n, f, may) {
     add(n, add(h, name), state, add(lagLine, add(v, 'lag ', lag, course), chart, note), add(ctl, add(step, less, count, more), toggle, why));
     return { name, state, v, lag, course, chart: makeChart(chart, note), step, less, count, more, toggle, why };
   });
+  const since = behindSince(g);
   place(n, f.x, f.y, f.w);
   cls(n, `foot c${g.hue}`);
   set(n, { 'data-in': g.name, 'data-state': g.word.word, 'data-lag': g.lag ?? '' });
   text(refs.name, f.name); set(refs.name, { title: g.how ? `${g.name}: ${g.how}` : g.name });
   text(refs.state, f.state); cls(refs.state, `st ${g.word.tone}`); set(refs.state, { title: g.word.why });
-  cls(refs.v, `v${g.growing ? ' w' : ''}`); calm(refs.lag, num(g.lag)); calm(refs.course, g.growing ? ` ▲ ${rate(g.trend)}` : (g.trend ?? 0) <= -.5 ? ' ▼' : '');
-  refs.chart(g, f.w, behindSince(g));
+  cls(refs.v, `v${g.growing ? ' w' : ''}`); set(refs.v, { title: since || null }); calm(refs.lag, num(g.lag)); calm(refs.course, g.growing ? ` ▲ ${rate(g.trend)}` : g.lag && (g.trend ?? 0) <= -.5 ? ' ▼' : '');
+  refs.chart(g, f.w, since);
   const pending = g.replicas != null && g.replicas !== g.consumers && !g.stopped, gone = g.stopped || !g.scalable;
   text(refs.count, pending ? `${g.consumers} → ${g.replicas}` : String(g.consumers)); cls(refs.step, `step${pending ? ' pend' : ''}`); set(refs.step, { 'aria-label': `Consumers of ${g.name}` });
   const dead = may.off || (g.stopped ? 'The group is stopped: start it first.' : !g.scalable ? 'Something else scales this group.' : '');

@@ -16,7 +16,7 @@ export function makeJournal() {
 
   function drawStrip(/** @type {import('./scene.js').Scene} */ s) {
     const groups = s.groups.slice(0, 8), high = groups.length > 3 ? 12 : 15, W = Math.max(260, width || host.clientWidth - 48), H = groups.length * high + 18;
-    const x0 = Math.min(150, Math.max(...groups.map(g => Math.min(24, g.name.length))) * 6.2 + 14), at = (/** @type {number} */ t) => x0 + (1 - (s.now - t) / SPAN) * (W - x0 - 4), lane = (/** @type {number} */ i) => i * high + high / 2;
+    const x0 = Math.min(176, Math.max(...groups.map(g => Math.min(24, g.name.length))) * 6.9 + 12), at = (/** @type {number} */ t) => x0 + (1 - (s.now - t) / SPAN) * (W - x0 - 4), lane = (/** @type {number} */ i) => i * high + high / 2;
     set(strip, { viewBox: `0 0 ${W} ${H}`, height: H });
     const ticks = W - x0 < 300 ? [0, 15] : [0, 5, 10, 15];
     /** @type {{k: string, tag: string, attrs: any, text?: string}[]} */ const parts = ticks.flatMap(i => [
@@ -52,7 +52,7 @@ export function makeJournal() {
         return add(li, parts.time, el('span', 'sw', null, { 'aria-hidden': 'true' }), add(said, parts.group, parts.words, parts.line), parts.took);
       }, (li, r) => {
         const p = li.parts, mine = r.said != null;
-        cls(li, `${mine ? 'mine' : ''}${r.bad ? ' open' : ''} c${hues.get(r.group) ?? ''}`);
+        cls(li, `${mine ? 'mine' : ''}${r.bad || (r.group && r.durationMs == null) ? ' open' : ''} c${hues.get(r.group) ?? ''}`);
         text(p.time, clock(r.time)); text(p.group, mine ? 'You ' : `${r.group ?? 'Brokers'} `);
         text(p.words, mine ? r.said : rebalanceSentence(r, s.multi)); text(p.line, r.line ?? ''); text(p.took, mine ? '' : rebalanceTook(r));
       });

@@ -78,7 +78,7 @@ function partitions(L, s, W, pad, phone, measure, total) {
     if (wrap && i && (turn || col === perRow)) { col = 0; x = (W - rowW) / 2; y += h + gap + (turn ? 24 : 0); } else if (turn) x += between;
     col++;
     if (s.multi && (i === 0 || turn)) {
-      const t = /** @type {any} */ (s.topics.find(o => o.name === p.topic)), room = wrap ? rowW : t.parts.length * (w + gap) - gap, count = many(t.parts.length, 'partition');
+      const t = /** @type {any} */ (s.topics.find(o => o.name === p.topic)), room = wrap ? w : t.parts.length * (w + gap) - gap, count = many(t.parts.length, 'partition');
       const whole = measure(t.name, 13, 600) + measure(`topic ${count}`, 12, 400) + 16 <= room, name = middle(t.name, room - (whole ? 0 : 4), z => measure(z, 13, 600)).join('');
       L.titles.push({ key: 'topic ' + t.name, x, y: y - 20, w: room, items: whole ? [{ kind: 'span', text: 'topic' }, { kind: 'b', text: name }, { kind: 'span', text: count }] : [{ kind: 'b', text: name, title: t.name }] });
     }
@@ -112,7 +112,7 @@ function partBox(s, p, b, small, mid, measure) {
 /** What stands in the Kafka frame's head, and what is dropped first where it does not fit: the address, then the topic's name.
  * @param {import('./scene.js').Scene} s @param {number} most @param {boolean} phone @param {Measure} measure */
 function title(s, most, phone, measure) {
-  const wide = (/** @type {Title['items']} */ l) => l.reduce((a, i) => a + (i.kind === 'grow' ? 0 : measure(i.text, i.kind === 'b' ? 13 : 12, i.kind === 'b' ? 600 : 400) + ({ chip: 24, down: 24, sim: 24, legend: 20 }[/** @type {string} */ (i.kind)] ?? 8)), 0);
+  const wide = (/** @type {Title['items']} */ l) => l.reduce((a, i) => a + (i.kind === 'grow' ? 6 : measure(i.text, i.kind === 'b' ? 13 : 12, i.kind === 'b' ? 600 : 400) + ({ chip: 24, down: 24, sim: 24, legend: 20 }[/** @type {string} */ (i.kind)] ?? 8)), 0);
   const brokers = s.kafka.brokers?.length > 1 || s.kafka.brokers?.some((/** @type {any} */ b) => !b.up) ? s.kafka.brokers : [];
   const chip = (/** @type {any} */ b, /** @type {boolean} */ long) => ({ kind: /** @type {any} */ (b.up ? 'chip' : 'down'), text: b.up ? (long ? `broker ${b.id} ✓ leads ${b.leads ?? '?'}` : `${b.id} ✓`) : (long ? `broker ${b.id} ✕ stopped` : `${b.id} ✕ stopped`),
     title: b.up ? `Broker ${b.id} leads ${many(b.leads ?? 0, 'partition')}` : `Broker ${b.id} is stopped` });

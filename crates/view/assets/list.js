@@ -14,7 +14,7 @@ export const list = {
   open() {
     document.body.dataset.page = 'list';
     text(byId('name'), 'Practices'); text(byId('ns'), '');
-    const stage = byId('stage'), host = el('div', 'void'), found = el('ol', 'practices'), none = el('div', 'none'), ways = el('ol');
+    const stage = byId('stage'), host = el('div', 'void'), found = el('ol', 'practices'), none = el('div', 'nothing'), ways = el('ol');
     for (const [where, line] of [['In this cluster', 'kubectl apply -n kafka-practice -f deploy/samples/practice-3.yaml'], ['Without a cluster, on this machine', 'make local']]) add(ways, add(el('li'), el('b', '', where), command(line).box));
     add(none, el('h2', '', 'No practice yet'), el('p', '', 'No ConsumerGroupPractice was found. Apply one, and it appears here without a reload.'), ways);
     add(stage, add(host, none, found));

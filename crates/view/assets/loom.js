@@ -1,9 +1,9 @@
-// Narrow or dense: each consumer is a row. All arrows of a group run to its upper left corner, down a gutter with one track for each consumer, and peel off into
+// Narrow or dense: each consumer is a row. All arrows of a group run to its upper left corner, down a gutter with one track for each consumer (also those without a partition: a rebalance moves no box), and peel off into
 // the rows, first row = innermost track: none crosses another of its group, none runs over a box. In: a scene and a width. Out: rows and arrows added to a layout. Pure.
 import { foot, FOOT } from './cards.js';
 import { labeller } from './layout.js';
 import { ports } from './wire.js';
-import { age, kilo, lagWord, many, memberWord, middle, num, rate } from './words.js';
+import { age, delay, kilo, lagWord, many, memberWord, middle, num, rate } from './words.js';
 
 const COLUMN = 186, APART = 16;
 
@@ -32,27 +32,26 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
   const cols = Array.from({ length: columns }, (_, c) => s.groups.map((g, index) => ({ g, index })).filter(e => e.index % columns === c)), top = L.bottom + gap;
   L.height = top;
   cols.forEach((col, c) => {
-    const X = pad + c * (colW + APART), count = col.reduce((a, e) => a + e.g.members.filter(m => m.arrows.length).length, 0), trunk = stack && count > 14, tracks = trunk ? col.length : count;
+    const X = pad + c * (colW + APART), count = col.reduce((a, e) => a + e.g.members.length, 0), trunk = stack && count > 14, tracks = trunk ? col.length : count;
     const pitch = stack ? Math.min(4, 44 / Math.max(1, tracks)) : Math.min(4, 30 / Math.max(1, count)), channel = stack ? tracks * pitch + 8 : 0;
     let y = top, used = 0;
     for (const { g, index } of col) {
-      const owning = g.members.filter(m => m.arrows.length), x = X + channel, w = colW - channel, gutter = stack ? 12 : owning.length * pitch + 17, cells = cellsOf(g, s.multi, w - gutter - 8, rowH, big, label, measure);
+      const n = g.members.length, x = X + channel, w = colW - channel, gutter = stack ? 12 : n * pitch + 17, cells = cellsOf(g, s.multi, w - gutter - 8, rowH, big, label, measure);
       const rowsH = cells.reduce((a, r) => a + r.h + rowGap, 0) || (big ? 0 : 4), h = 10 + rowsH + 6 + footH + 4;
       L.frames.push({ key: 'group ' + g.name, kind: 'group', hue: g.hue, x, y, w, h });
       L.foots.push(foot(g, index, { x: x + 10, y: y + 10 + rowsH + 6, w: w - 20, h: footH }, measure));
-      let ry = y + 10, j = 0;
-      cells.forEach(cell => {
+      let ry = y + 10;
+      cells.forEach((cell, j) => {
         const m = cell.member, box = `${g.name}\n${m.id}`;
         L.rows.push({ ...cell, key: box, group: g, x: x + gutter, y: ry, w: w - gutter - 8, big });
         if (m.arrows.length) {
-          const tx = stack ? X + channel - 5 - (used + (trunk ? 0 : j)) * pitch : x + 8 + (owning.length - 1 - j) * pitch;
+          const tx = stack ? X + channel - 5 - (used + (trunk ? 0 : j)) * pitch : x + 8 + (n - 1 - j) * pitch;
           for (const a of m.arrows) if (L.at.has(a.key)) L.wires.push({ id: a.id, arrow: a, hue: a.hue, box, width: 1, calm: a.read && (a.lag ?? 0) <= 50, loom: true, x0: 0, y0: 0, x1: x + gutter - 1, y1: ry + cell.h / 2,
             yr: ry + Math.min(cell.h, big ? 44 : 28) / 2, tx, yt: top - (stack ? 14 : 6) });
-          j++;
         }
         ry += cell.h + rowGap;
       });
-      used += trunk ? 1 : j;
+      used += trunk ? 1 : n;
       y += h + 12;
     }
     L.height = Math.max(L.height, y);
@@ -81,42 +80,51 @@ function wire(L, measure) {
   }
 }
 
-/** The cells of one group's rows. @param {import('./scene.js').Group} g @param {boolean} multi @param {number} w @param {number} rowH @param {boolean} big @param {(a: any) => string} label @param {import('./layout.js').Measure} measure */
+/** The cells of one group's rows: columns, and how chips are written, are the same for all of them. @param {import('./scene.js').Group} g @param {boolean} multi @param {number} w @param {number} rowH @param {boolean} big
+ * @param {(a: any) => string} label @param {import('./layout.js').Measure} measure */
 function cellsOf(g, multi, w, rowH, big, label, measure) {
-  const t = (/** @type {string} */ x, size = 12, weight = 400) => measure(x, size, weight), inner = w - (big ? 18 : 12);
-  const lagText = (/** @type {any} */ m) => m.kind === 'killed' || m.kind === 'paused' ? (m.giveUpIn == null ? '✕' : `✕ ${age(m.giveUpIn)}`) : m.kind === 'nobody' ? `✕ ${kilo(m.lag)}` : !m.arrows.length ? '' : kilo(m.lag) + (m.kind === 'slow' ? ' ▲' : '');
-  const tailW = Math.min(84, Math.max(24, ...g.members.map(m => Math.ceil(m.tail.length * 6.7)))), lagW = Math.ceil(Math.max(0, ...g.members.map(m => t(lagText(m), 12, 650)))), rateW = Math.ceil(Math.max(0, ...g.members.map(m => t(rate(m.rate)))));
+  const t = (/** @type {string} */ x, size = 12, weight = 400) => measure(x, size, weight), inner = w - (big ? 18 : 12), between = big ? 4 : 2;
+  const chip = (/** @type {string} */ x) => Math.max(big ? 26 : 17, Math.ceil(t(x, big ? 12 : 11)) + (big ? 14 : 7));
+  const silent = (/** @type {any} */ m) => m.kind === 'killed' || m.kind === 'paused';
+  const lagText = (/** @type {any} */ m) => silent(m) ? (m.giveUpIn == null ? '✕' : `✕ ${age(m.giveUpIn)}`) : m.kind === 'nobody' ? `✕ ${kilo(m.lag)}` : !m.arrows.length ? '' : kilo(m.lag) + (m.kind === 'slow' ? ' ▲' : '');
+  const widest = (/** @type {(m: any) => string} */ f, weight = 400) => Math.ceil(Math.max(0, ...g.members.map(m => t(f(m), 12, weight))));
+  const tailW = Math.min(84, Math.max(24, ...g.members.map(m => Math.ceil(m.tail.length * 6.7)))), lagW = Math.ceil(Math.max(0, ...g.members.map(m => silent(m) ? 0 : t(lagText(m), 12, 650)))), rateW = widest(m => rate(m.rate));
+  const written = (/** @type {any} */ a, /** @type {string} */ k) => k === 'long' ? `${label(a)} ${lagWord(a, kilo)}` : multi || big ? label(a) : String(a.partition);
+  const need = (/** @type {any} */ m, /** @type {string} */ k) => m.arrows.reduce((/** @type {number} */ n, /** @type {any} */ a) => n + chip(written(a, k)) + between, 0);
+  const nameW = (/** @type {any} */ m) => big ? 124 : m.kind === 'nobody' ? Math.ceil(t('✕ no reader', 11, 650)) + 6 : tailW, roomOf = (/** @type {any} */ m) => inner - nameW(m) - (big ? 8 : Math.max(lagW, Math.ceil(t(lagText(m), 12, 650))) + 12);
+  const owning = g.members.filter(m => m.arrows.length && !(/** @type {any} */ (m).folded)), fits = (/** @type {string} */ k, extra = 0) => owning.every(m => need(m, k) + (silent(m) ? 0 : extra) <= roomOf(m));
+  const k = fits('long') ? 'long' : 'short', showRate = !big && rateW > 0 && fits(k, rateW + 6);
   let toldWhy = false;
   return g.members.map(m => {
-    /** @type {any} */ const cell = { member: m, h: rowH, name: ['', m.tail], sub: '', chips: [], more: 0, lag: '', rate: '', cols: [tailW, 0, lagW] };
-    const said = memberWord(m, multi), folded = /** @type {any} */ (m).folded;
+    /** @type {any} */ const cell = { member: m, h: rowH, name: ['', m.tail], sub: '', chips: [], more: 0, lag: '', rate: '', cols: [tailW, showRate ? rateW : 0, lagW] };
+    const said = memberWord(m, multi), folded = /** @type {any} */ (m).folded, reads = m.arrows.some(a => a.read);
     if (folded) {
       cell.name = ['', m.name]; cell.sub = [many(m.arrows.length, 'partition'), rate(m.rate), `lag ${num(m.lag)}`].filter(Boolean).join(', ');
       return cell;
     }
-    if (said.more && !m.arrows.some(a => a.read)) {
+    if (!reads && (big || !m.arrows.length)) {
       // The reason of an idle one is never left out; among sisters with the same reason the first says it for all.
       const told = m.kind === 'idle' && toldWhy && !big, text = `${said.line}${said.more && !told ? ': ' + said.more : ''}${m.giveUpIn == null ? '' : ' ' + age(m.giveUpIn)}`;
       toldWhy ||= m.kind === 'idle';
-      if (big) { cell.name = middle(m.name, inner, x => t(x, 12, 650)); cell.sub = text; cell.h = 26 + 16 * lines(text, inner, x => t(x)); }
-      else if (m.arrows.length) { cell.lag = lagText(m); if (m.kind === 'nobody') cell.name = ['', '✕ no reader']; } else { cell.sub = text; cell.h = Math.max(rowH, 4 + 14 * lines(text, inner - tailW - 6, x => t(x, 11))); }
-    } else if (big) {
-      cell.sub = [rate(m.rate), m.delayMs ? `${memberDelay(m)} each` : '', `lag ${num(m.lag)}`].filter(Boolean).join(', ');
-    } else { cell.lag = lagText(m); cell.rate = rate(m.rate); }
-    if (big && cell.h > 44) return cell;
-    if (!m.arrows.length) return cell;
-    const nameRoom = big ? 118 : m.kind === 'nobody' ? t('✕ no reader', 11, 650) + 4 : tailW, room = inner - nameRoom - (big ? 8 : lagW + 12), chip = (/** @type {string} */ x) => Math.max(big ? 24 : 17, Math.ceil(t(x, big ? 12 : 11)) + (big ? 14 : 7));
-    const named = m.arrows.map(a => ({ arrow: a, long: `${label(a)} ${lagWord(a, kilo)}`, short: multi ? label(a) : big ? label(a) : String(a.partition) })), need = (/** @type {'long' | 'short'} */ k, extra = 0) => named.reduce((a, c) => a + chip(c[k]) + (big ? 4 : 2), extra);
-    const showRate = !big && cell.rate && (need('short') + rateW + 6 <= room), k = need('long', showRate ? rateW + 6 : 0) <= room ? 'long' : 'short';
-    if (!showRate) cell.rate = ''; else cell.cols[1] = rateW;
-    let left = room - (showRate ? rateW + 6 : 0), fits = 0;
-    while (fits < named.length && left - chip(named[fits][k]) - 2 >= (fits < named.length - 1 ? chip('+99') : 0)) { left -= chip(named[fits][k]) + (big ? 4 : 2); fits++; }
-    cell.chips = named.slice(0, fits).map(c => ({ text: c[k], arrow: c.arrow })); cell.more = named.length - fits;
-    if (big) cell.name = middle(m.name, inner - (room - left) - (cell.more ? chip('+99') : 0) - 10, x => t(x, 12, 650));
+      cell.sub = text;
+      if (big) { cell.name = middle(m.name, inner, x => t(x, 12, 650)); cell.h = 28 + 16 * lines(text, inner, x => t(x)); }
+      else cell.h = Math.max(rowH, 4 + 14 * lines(text, inner - tailW - 6, x => t(x, 11)));
+      return cell;
+    }
+    if (m.kind === 'nobody') cell.name = ['', '✕ no reader'];
+    if (!big) { cell.lag = lagText(m); if (showRate && !silent(m)) cell.rate = rate(m.rate) || '–'; }
+    let left = roomOf(m) - (cell.rate ? rateW + 6 : 0), shown = 0;
+    const all = need(m, k) <= left, spare = all ? 0 : chip('+99');
+    while (shown < m.arrows.length && left - chip(written(m.arrows[shown], k)) - between >= spare) left -= chip(written(m.arrows[shown++], k)) + between;
+    cell.chips = m.arrows.slice(0, shown).map(arrow => ({ text: written(arrow, k), arrow })); cell.more = m.arrows.length - shown;
+    if (big) {
+      const room = nameW(m) + left - (cell.more ? spare : 0) - 4, said = [rate(m.rate), m.delayMs ? `${delay(m.delayMs)} each` : '', k === 'long' && !cell.more ? '' : `lag ${num(m.lag)}`].filter(Boolean);
+      while (said.length > 1 && t(said.join(', ')) > room) said.splice(said.length === 3 ? 1 : 0, 1);
+      cell.sub = said.join(', '); cell.name = middle(m.name, room, x => t(x, 12, 650));
+    }
     return cell;
   });
 }
-const memberDelay = (/** @type {any} */ m) => m.delayMs < 1000 ? `${m.delayMs} ms` : `${+(m.delayMs / 1000).toFixed(1)} s`;
 
 /** How many lines a text takes. @param {string} text @param {number} px @param {(t: string) => number} wide */
 export function lines(text, px, wide) {

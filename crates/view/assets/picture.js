@@ -62,11 +62,13 @@ export function makePicture(does) {
       const over = tooMany(s), asTable = how.view === 'table' || (!!over && !how.insist);
       picture.hidden = asTable; table.region.hidden = !asTable;
       if (asTable) { dots.clear(); L = null; stage.style.minHeight = ''; table.draw(s, how.insist ? '' : over); return; }
+      document.body.dataset.dense = String(s.parts.length * s.groups.length > 60);
       const W = stage.clientWidth, H = stage.clientHeight;
       if (!W) return;
       if (L?.height !== undefined && L.width !== W) stage.style.minHeight = '';
       L = layout(s, W, stageRoom(stage, H), measure, memory);
       const drawn = L;
+      cls(picture, L.big ? 'big' : '');
       stage.style.minHeight = `${L.height}px`; picture.style.height = `${L.height}px`;
       keyed(frames, L.frames, f => f.key, () => el('div'), (n, f) => { cls(n, `frame ${f.kind} c${f.hue}`); place(n, f.x, f.y, f.w, f.h); });
       const moved = wires.paint(L);

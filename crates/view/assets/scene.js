@@ -131,7 +131,7 @@ function groupOf(m, g, now) {
     const read = !!owner && owner.state !== 'killed' && owner.state !== 'paused' && owner.state !== 'left', last = m.owners.get(id) ?? '';
     return { id, key: keyOf(p), topic: p.topic, partition: p.partition, group: g.name, hue, owner: read ? owner.name : '', seat: owner ? idOf(owner) : ids.has(last) ? last : 'nobody',
       read, lag, because: p.because ?? null, end: endOf(m, p), committed: p.committed ?? null, trend: slope,
-      growing: lag != null && (slope ?? 0) >= .5, shrinking: lag != null && (slope ?? 0) <= -.5 };
+      growing: lag != null && (slope ?? 0) >= .5, shrinking: !!lag && (slope ?? 0) <= -.5 };
   };
   const open = (g.open ?? []).map((/** @type {any} */ p) => arrow(p, null));
   /** @type {Member[]} */ const members = raw.map(r => {

@@ -1,5 +1,5 @@
 // Sending: a form with the curl that does the same, and a steady load. In: topics, what may be done. Out: requests (through page.js).
-import { add, calm, command, el, keyed, set, text } from './dom.js';
+import { add, command, el, keyed, set, text } from './dom.js';
 import { rate, sendCurl } from './words.js';
 
 /** @param {any} host @param {{send: (body: any) => void, load: (n: number) => void}} does */
@@ -36,9 +36,8 @@ export function makeSend(host, does) {
         if ([...partition.options].some((/** @type {any} */ o) => o.value === part)) partition.value = part;
       }
       show();
-      const produced = s.parts.every(p => p.rate != null) ? s.parts.reduce((a, p) => a + (p.rate ?? 0), 0) : null;
       running = (s.load?.messagesPerSecond ?? 0) > 0;
-      calm(loadNow, running ? `Steady load ${rate(s.load.messagesPerSecond)}` : produced ? `${rate(produced)} written` : 'a second');
+      text(loadNow, running ? `Steady load ${rate(s.load.messagesPerSecond)}` : 'a second');
       speed.hidden = running;
       text(toggle, running ? '■ Stop load' : '▶ Start load');
       for (const b of [go, toggle]) set(b, { 'aria-disabled': why ? 'true' : null, title: why || null });
@@ -46,8 +45,8 @@ export function makeSend(host, does) {
       off.hidden = !shut; curl.box.hidden = shut && !s.sendUrl;
       if (shut) { text(off.firstChild, 'Actions are off here.' + (s.actions.how ? ' This turns them on:' : '')); text(how.code, s.actions.how ?? ''); how.box.hidden = !s.actions.how; }
       form.hidden = shut;
-      for (const e of [speed, toggle]) if (shut) e.hidden = true;
-      if (!shut) toggle.hidden = false;
+      if (shut) speed.hidden = true;
+      toggle.hidden = loadNow.hidden = shut;
     },
   };
 }

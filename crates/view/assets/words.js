@@ -89,10 +89,10 @@ export function memberWord(m, multi) {
   const gives = m.giveUpIn == null ? (m.arrows.length ? 'Nobody reads its partitions.' : 'Kafka has given it up.') : 'Kafka gives it up in';
   switch (m.kind) {
     case 'killed': return { line: `✕ killed${ago}`, tone: 'bad', more: gives };
-    case 'paused': return { line: `‖ paused${ago}`, tone: 'bad', more: gives };
+    case 'paused': return { line: `▮▮ paused${ago.replace(' ago', '')}`, tone: 'bad', more: gives };
     case 'left': return { line: '○ left the group', tone: 'calm', more: m.arrows.length ? 'Its partitions wait for a new owner.' : 'Its partitions have new owners.' };
     case 'idle': return { line: '○ idle', tone: 'calm', more: m.why };
-    case 'wait': return { line: '◌ joining', tone: 'warn', more: m.why || 'It has no partition yet.' };
+    case 'wait': return { line: '⟳ joining', tone: 'warn', more: m.why || 'It has no partition yet.' };
     case 'nobody': return { line: '✕ no reader', tone: 'bad', more: m.why };
     default: return { line: 'reads ' + list(m.arrows, multi), tone: '', more: '' };
   }
@@ -132,19 +132,19 @@ export function rebalanceSentence(r, multi) {
     else if (to) said.push(`${what} went to ${short(to)}.`);
     else said.push(`${what} ${parts.length > 1 ? 'have' : 'has'} no reader.`);
   }
-  if (!moved.length) said.push('No partition moved.');
+  if (!moved.length && r.durationMs != null) said.push('No partition moved.');
   if (r.note) said.push(r.note);
   return said.join(' ');
 }
 /** How long it took, or that it still goes on. @param {any} r */
-export const rebalanceTook = r => !r.group ? 'no rebalance' : r.durationMs == null ? '' : r.durationMs < 100 ? 'at once' : `${(r.durationMs / 1000).toFixed(1)} s`;
+export const rebalanceTook = r => !r.group ? 'no rebalance' : r.durationMs == null ? 'in progress' : r.durationMs < 100 ? 'at once' : `${(r.durationMs / 1000).toFixed(1)} s`;
 
 /** Text in single quotes for a shell. @param {string} text */
 export const quoted = text => `'${text.replaceAll("'", "'\\''")}'`;
 /** The same message by hand. @param {string} url @param {{topic: string, value: string, key?: string, partition?: number}} body @param {number} count */
 export function sendCurl(url, body, count) {
-  const one = `curl -H 'Content-Type: application/json' \\\n  -d ${quoted(JSON.stringify(body))} ${url.replace(/^http:\/\//, '')}`;
-  return count > 1 ? `for i in $(seq ${count}); do\n  ${one.replace('\\\n  ', '')}\ndone` : one;
+  const one = `curl -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))} ${url.replace(/^http:\/\//, '')}`;
+  return count > 1 ? `for i in $(seq ${count}); do ${one}; done` : one;
 }
 /** @param {{kind?: string}} kafka @param {string} ns @param {string} pod @param {string} name */
 export const logsCommand = (kafka, ns, pod, name) => kafka.kind === 'cluster' ? `kubectl -n ${ns} logs -f ${pod || name}` : `practice-local logs -f ${name}`;

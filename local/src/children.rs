@@ -22,8 +22,10 @@ use tracing_subscriber::EnvFilter;
 
 /// After it was asked to, a child ends within this time, whatever hangs.
 const WATCHDOG: Duration = Duration::from_secs(8);
+/// An orphan has nobody to report to: it ends sooner.
+const ORPHANED: Duration = Duration::from_secs(4);
 /// What a kept program gets to end by itself.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Exit code for an environment that a child cannot start with.
 pub const UNUSABLE: u8 = 2;
 
@@ -109,7 +111,7 @@ fn run(child: impl AsyncFnOnce(CancellationToken) -> Result<()>) -> ExitCode {
         let asked = asked(shutdown.clone())?;
         tokio::select! {
             ended = child(shutdown) => ended,
-            () = asked => Err(anyhow!("not ended {} s after it was asked to", WATCHDOG.as_secs())),
+            () = asked => Err(anyhow!("it has taken too long to end")),
         }
     });
     runtime.shutdown_background();
@@ -139,7 +141,10 @@ fn asked(shutdown: CancellationToken) -> Result<impl Future<Output = ()>> {
             () = orphaned.cancelled() => info!("the parent is gone: ending"),
         }
         shutdown.cancel();
-        sleep(WATCHDOG).await;
+        tokio::select! {
+            () = sleep(WATCHDOG) => {}
+            () = async { orphaned.cancelled().await; sleep(ORPHANED).await } => {}
+        }
     })
 }
 

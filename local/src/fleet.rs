@@ -76,6 +76,8 @@ pub struct Child {
     pub phase: Phase,
     /// Since when.
     pub since: Timestamp,
+    /// When its process began.
+    pub started: Option<Timestamp>,
     /// Where it answers.
     pub port: u16,
     /// What it says of itself; `None`: nothing (now).
@@ -328,6 +330,7 @@ impl Child {
         self.process = Some(process);
         self.phase = Phase::Running;
         self.since = Timestamp::now();
+        self.started = Some(self.since);
         (self.killed, self.ready, self.report) = (false, false, None);
         Ok(())
     }

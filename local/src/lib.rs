@@ -30,6 +30,8 @@ pub mod log;
 pub mod ports;
 pub mod process;
 
+pub mod picture;
+
 pub mod client;
 pub mod control;
 pub mod screen;

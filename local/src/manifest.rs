@@ -87,8 +87,9 @@ impl Overlay {
     }
 
     fn lay_over(&self, value: &mut Value) {
-        let Some(groups) = value["spec"]["groups"].as_array_mut() else { return };
-        for group in groups {
+        // asking for what is not there by index would put a null there
+        let groups = value.pointer_mut("/spec/groups").and_then(Value::as_array_mut);
+        for group in groups.into_iter().flatten() {
             let name = group["name"].as_str().unwrap_or_default().to_owned();
             if let Some(replicas) = self.replicas.get(&(name.clone(), String::new())) {
                 group["replicas"] = json!(replicas);
@@ -96,7 +97,8 @@ impl Overlay {
             if let Some(stopped) = self.stopped.get(&name) {
                 group["state"] = json!(if *stopped { "Stopped" } else { "Running" });
             }
-            for variant in group["variants"].as_array_mut().into_iter().flatten() {
+            let variants = group.get_mut("variants").and_then(Value::as_array_mut);
+            for variant in variants.into_iter().flatten() {
                 let key = (name.clone(), variant["name"].as_str().unwrap_or_default().to_owned());
                 if let Some(replicas) = self.replicas.get(&key) {
                     variant["replicas"] = json!(replicas);

@@ -15,6 +15,7 @@ use practice_groups::Snapshot;
 use practice_operator::{
     memory::Memories,
     plan::{Defaults, Plan, plan},
+    reader::Key,
     status::status,
     story::{Tone, story},
 };
@@ -211,6 +212,16 @@ impl Practice {
         let moved = self.owned != owned;
         self.owned = owned;
         moved
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> Key {
+        (self.plan.namespace.clone(), self.plan.name.clone())
+    }
+
+    /// Somebody looks: what Kafka says is asked for at once.
+    pub fn stir(&self) {
+        self.memories.0.readers.stir(&self.key());
     }
 
     /// Whether everything has arrived once and nothing is in the way.

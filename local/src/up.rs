@@ -8,14 +8,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use practice_operator::{memory::Memories, story::Tone};
+use practice_operator::{memory::Memories, reader::Key, story::Tone};
+use practice_view::Hub;
 use serde_json::Value;
 use tokio::{
-    net::UnixListener,
+    net::{TcpListener, UnixListener},
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
     time::{MissedTickBehavior, interval, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Up,
@@ -23,6 +25,7 @@ use crate::{
     fleet::{Exit, Fleet, Ways},
     kafka::Kafka,
     manifest::{self, Overlay},
+    picture::{facts, means},
     ports::{bind, is_private},
     practice::Practice,
     process::Program,
@@ -37,6 +40,8 @@ const TICK: Duration = Duration::from_millis(250);
 const LOOK: u32 = 2;
 /// What consumers and producer get to end by themselves, then the brokers: 10 s in all.
 const CHILDREN: Duration = Duration::from_secs(5);
+/// What pages get to end.
+const PAGES: Duration = Duration::from_millis(300);
 const BROKERS: Duration = Duration::from_millis(4_500);
 
 /// Runs a practice until it is told to end.
@@ -52,7 +57,13 @@ pub async fn up(up: Up) -> Result<()> {
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
     let socket = control::listen().await?;
     fresh(&logs)?;
-    let producer = SocketAddr::new(up.listen, up.port_base + 1);
+    if up.listen.is_unspecified() {
+        bail!("--listen is `{}`: write one address of this machine, such as 192.168.1.5", up.listen);
+    }
+    let (address, producer) = (SocketAddr::new(up.listen, up.port_base), SocketAddr::new(up.listen, up.port_base + 1));
+    let picture = bind(address, "the picture").map_err(|why| anyhow!(why))?;
+    picture.set_nonblocking(true)?;
+    let picture = TcpListener::from_std(picture)?;
     drop(bind(producer, "the producer").map_err(|why| anyhow!(why))?); // its own process takes it
     let ways = Ways { program: Program::this()?, logs, restart_delay: up.restart_delay };
     let kafka = tokio::select! {
@@ -67,14 +78,17 @@ pub async fn up(up: Up) -> Result<()> {
     let mut running = Running {
         practice,
         terminal: Terminal::new(),
-        manifest: Manifest { path: up.manifest.clone(), applied: file, seen: None },
+        manifest: Manifest { path: up.manifest.clone(), applied: file, seen: None, refused: None },
         shown: Vec::new(),
+        hub: None,
+        picture: address,
+        hosts: vec![up.listen.to_string()],
     };
     if !is_private(up.listen) {
         let warning = "everybody who reaches this machine can send messages and see the picture (--listen)";
         running.terminal.tell(Tone::Warning, warning);
     }
-    let ending = running.until_told(socket, &mut ended, nudged, &mut signals).await;
+    let ending = running.until_told(socket, picture, &mut ended, nudged, &mut signals).await;
     running.terminal.leave();
     running.end(&mut ended, &mut signals).await;
     ending
@@ -118,23 +132,22 @@ impl Signals {
 struct Manifest {
     path: PathBuf,
     applied: Value,
-    /// What the file held at the last look, if that was not in force: an editor may be in the middle of writing it.
+    /// What the file held at the last look.
     seen: Option<Result<Value, String>>,
+    /// What was refused and need not be refused again.
+    refused: Option<Result<Value, String>>,
 }
 
 impl Manifest {
-    /// Another version of the file, once it has been there for two looks.
+    /// Another version of the file, once it has been there for two looks: an editor may be in the middle of writing it.
     fn saved(&mut self) -> Option<Result<Value, String>> {
         let now = manifest::read(&self.path);
+        let settled = self.seen.replace(now.clone()).as_ref() == Some(&now);
         if now.as_ref() == Ok(&self.applied) {
-            self.seen = None;
+            self.refused = None;
             return None;
         }
-        if self.seen.as_ref() == Some(&now) {
-            return None; // told already
-        }
-        let settled = self.seen.replace(now.clone()).is_some_and(|before| before == now);
-        settled.then_some(now)
+        (settled && self.refused.as_ref() != Some(&now)).then_some(now)
     }
 }
 
@@ -144,18 +157,29 @@ struct Running {
     manifest: Manifest,
     /// The table as it was last time.
     shown: Vec<String>,
+    hub: Option<Hub>,
+    /// Where the picture is.
+    picture: SocketAddr,
+    /// What a browser may call this machine, beside its loopback names.
+    hosts: Vec<String>,
 }
 
 impl Running {
     async fn until_told(
         &mut self,
         socket: UnixListener,
+        picture: TcpListener,
         ended: &mut mpsc::UnboundedReceiver<Exit>,
-        mut nudged: mpsc::UnboundedReceiver<practice_operator::reader::Key>,
+        mut nudged: mpsc::UnboundedReceiver<Key>,
         signals: &mut Signals,
     ) -> Result<()> {
         let (ask, mut asked) = mpsc::channel::<Asked>(16);
-        let serving = tokio::spawn(control::serve(socket, ask));
+        let (stir, mut stirred) = mpsc::unbounded_channel();
+        let shutdown = CancellationToken::new();
+        let hub = Hub::new(means(ask.clone(), stir, Path::new(DIR).join("logs"), self.hosts.clone()));
+        self.hub = Some(hub.clone());
+        let serving = tokio::spawn(practice_view::serve(picture, hub, shutdown.clone()));
+        let answering = tokio::spawn(control::serve(socket, ask));
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = 0_u32;
@@ -175,6 +199,10 @@ impl Running {
                     true
                 }
                 Some(_) = nudged.recv() => true,
+                Some(_) = stirred.recv() => {
+                    self.practice.stir();
+                    true
+                }
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     self.edited() || ticks.is_multiple_of(LOOK) || self.is_due()
@@ -195,7 +223,9 @@ impl Running {
                 ));
             }
         };
-        serving.abort();
+        answering.abort();
+        shutdown.cancel();
+        let _ = timeout(PAGES, serving).await; // a page that does not go is left
         ending
     }
 
@@ -208,10 +238,9 @@ impl Running {
         crate::log::bound(&Path::new(DIR).join("logs"));
         let Some(saved) = self.manifest.saved() else { return false };
         let path = self.manifest.path.display().to_string();
-        let applied = saved.map_err(|why| vec![why]).and_then(|file| {
+        let applied = saved.clone().map_err(|why| vec![why]).and_then(|file| {
             let said = self.practice.edit(file.clone())?;
             self.manifest.applied = file;
-            self.manifest.seen = None;
             Ok(said)
         });
         match applied {
@@ -223,6 +252,7 @@ impl Running {
                 said.iter().for_each(|line| self.terminal.tell(Tone::Normal, &format!("  {line}")));
             }
             Err(faults) => {
+                self.manifest.refused = Some(saved);
                 self.terminal.tell(Tone::Warning, &format!("{path} is not applied, what ran goes on:"));
                 faults.iter().for_each(|line| self.terminal.tell(Tone::Warning, &format!("  {line}")));
             }
@@ -243,6 +273,9 @@ impl Running {
         if !was_ready && self.practice.ready_after.is_some() {
             self.welcome();
         }
+        if let (Some(hub), Some(facts)) = (&self.hub, facts(&self.practice)) {
+            hub.publish(facts);
+        }
         let table = table(&self.practice);
         let changed = shape(&table) != shape(&self.shown);
         self.shown.clone_from(&table);
@@ -253,10 +286,11 @@ impl Running {
     fn welcome(&mut self) {
         let (practice, manifest) = (&self.practice, self.manifest.path.display().to_string());
         let mut lines = vec![String::new(), headline(practice), String::new()];
+        lines.push(format!("  picture    http://{}", self.picture));
         lines.extend(practice.notes.iter().map(|note| format!("  note       {note}")));
         if let (Some(_), Some(topic)) = (&practice.plan.producer, practice.plan.topics.first()) {
             let body = format!(r#"{{"topic":"{}","value":"hello"}}"#, topic.name);
-            let url = format!("http://{}/send-message", reached_at(practice.producer));
+            let url = format!("http://{}/send-message", practice.producer);
             lines.push(format!("  send       curl -X POST {url} -H 'content-type: application/json' -d '{body}'"));
         }
         lines.push(format!("  logs       {DIR}/logs/<consumer>.log, or practice-local logs -f <consumer>"));
@@ -290,11 +324,6 @@ impl Running {
         }
         let _ = std::fs::remove_file(Path::new(DIR).join("control.sock")); // a stale one is replaced
     }
-}
-
-/// Where others on this machine reach an address.
-fn reached_at(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address }
 }
 
 /// A table without its lags: those change all the time.

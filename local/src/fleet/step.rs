@@ -199,6 +199,7 @@ impl Child {
             speaks: wanted.speaks.clone(),
             phase: Phase::Running,
             since: jiff::Timestamp::now(),
+            started: None,
             port: 0,
             report: None,
             ready: false,

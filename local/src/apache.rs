@@ -255,6 +255,7 @@ share.coordinator.state.topic.replication.factor={copies}
 share.coordinator.state.topic.min.isr={in_sync}
 share.coordinator.state.topic.num.partitions=3
 group.initial.rebalance.delay.ms=0
+leader.imbalance.check.interval.seconds=30
 ",
             voters.join(",")
         )

@@ -22,7 +22,7 @@ pub fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, String> {
     let fix = "choose other ports with --port-base N";
     TcpListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            let holder = holder(address.port()).map_or_else(|| "another program".to_owned(), |holder| holder);
+            let holder = holder(address.port()).unwrap_or_else(|| "another program".to_owned());
             format!("port {} for {what} is taken by {holder}: end it, or {fix}", address.port())
         }
         io::ErrorKind::AddrNotAvailable => {
@@ -59,7 +59,7 @@ fn by_proc(port: u16) -> Option<String> {
     None
 }
 
-/// A line of `/proc/net/tcp` (proc_pid_net_tcp(5)): its inode if it listens on this port.
+/// A line of `/proc/net/tcp` (`proc_pid_net_tcp(5)`): its inode if it listens on this port.
 fn listening_inode(line: &str, port: u16) -> Option<&str> {
     const LISTEN: &str = "0A";
     let fields: Vec<&str> = line.split_whitespace().collect();

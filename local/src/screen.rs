@@ -1,7 +1,7 @@
 //! What is shown: a table of who reads what, and what to try next. In: a practice. Out: lines. Pure but for the clock of
 //! "4 s ago". Unknown is `?`, nobody is `-`, and a word stands beside every number.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, fmt::Write, time::Instant};
 
 use practice_api::status::{GroupStatus, Member};
 use practice_contract::duration;
@@ -110,14 +110,14 @@ fn grid(
         } else if begins {
             head = format!("  {topic:<width$}");
         }
-        head.push_str(&format!("{number:<cell$}"));
+        let _ = write!(head, "{number:<cell$}");
         column += cell;
     }
     if !partitions.is_empty() {
         lines.push(head.trim_end().to_owned());
     }
     for ((plan, group), owners) in groups.iter().zip(&cells) {
-        let owners: String = owners.iter().map(|owner| format!("{owner:<cell$}")).collect();
+        let owners = owners.iter().fold(String::new(), |line, owner| format!("{line}{owner:<cell$}"));
         lines.push(format!("  {:<width$}{owners} {}", group.name, remarks(practice, plan, group, short)));
     }
     lines
@@ -212,6 +212,7 @@ impl Short {
 
 /// Three things to try next: the command, and what will happen.
 pub fn to_try(practice: &Practice, manifest: &str) -> Vec<String> {
+    let us = std::env::args().next().unwrap_or_else(|| "practice-local".to_owned());
     let mut lines = Vec::new();
     let group =
         practice.plan.groups.iter().find(|group| !group.stopped && group.rows[0].replicas.is_some_and(|n| n > 0));
@@ -226,14 +227,11 @@ pub fn to_try(practice: &Practice, manifest: &str) -> Vec<String> {
         } else {
             (more, format!("one consumer will wait: {partitions} partitions"))
         };
-        lines.push((format!("practice-local scale {} {number}", group.id), will));
+        lines.push((format!("{us} scale {} {number}", group.id), will));
         let consumer = practice.fleet.children.iter().find(|(_, child)| child.group == group.id);
         if let Some((name, _)) = consumer {
             let after = practice.kafka.notices_after(group);
-            lines.push((
-                format!("practice-local kill {name}"),
-                format!("noticed after {after}, then its partitions move"),
-            ));
+            lines.push((format!("{us} kill {name}"), format!("noticed after {after}, then its partitions move")));
         }
     }
     lines.push((format!("edit {manifest}"), "it is applied when you save".to_owned()));

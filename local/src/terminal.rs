@@ -20,6 +20,8 @@ pub struct Terminal {
     /// How many lines of it are on the screen now.
     drawn: usize,
     told: Option<Instant>,
+    /// It means something else than what was written last.
+    changed: bool,
 }
 
 impl Terminal {
@@ -27,7 +29,7 @@ impl Terminal {
     pub fn new() -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { live: io::stdout().is_terminal() && !plain, table: Vec::new(), drawn: 0, told: None }
+        Self { live: io::stdout().is_terminal() && !plain, table: Vec::new(), drawn: 0, told: None, changed: false }
     }
 
     /// Lines that stay.
@@ -44,15 +46,16 @@ impl Terminal {
     pub fn tell(&mut self, tone: Tone, text: &str) {
         let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
         let mut out = self.above();
-        match (tone, self.live) {
-            (Tone::Normal, true) => out.push_str(&format!("\x1b[2m{time}\x1b[0m  {text}\n")),
-            (Tone::Warning, true) => out.push_str(&format!("\x1b[2m{time}\x1b[0m  \x1b[33m{text}\x1b[0m\n")),
-            (_, false) => out.push_str(&format!("{time}  {text}\n")),
-        }
+        let line = match (tone, self.live) {
+            (Tone::Normal, true) => format!("\x1b[2m{time}\x1b[0m  {text}\n"),
+            (Tone::Warning, true) => format!("\x1b[2m{time}\x1b[0m  \x1b[33m{text}\x1b[0m\n"),
+            (_, false) => format!("{time}  {text}\n"),
+        };
+        out.push_str(&line);
         self.write(out);
     }
 
-    /// The table as it is now. Where it cannot change in place only `shape`, what it means, makes it be written again.
+    /// The table as it is now. Where it cannot change in place it is written again only if it means something else.
     pub fn show(&mut self, table: Vec<String>, changed: bool) {
         if self.live {
             if table != self.table {
@@ -62,9 +65,9 @@ impl Terminal {
             }
             return;
         }
-        let due = self.told.is_none_or(|told| told.elapsed() >= PLAIN_PAUSE);
-        if changed && due && table != self.table {
-            self.told = Some(Instant::now());
+        self.changed |= changed;
+        if self.changed && self.told.is_none_or(|told| told.elapsed() >= PLAIN_PAUSE) {
+            (self.told, self.changed) = (Some(Instant::now()), false);
             let mut out = String::new();
             for line in &table {
                 out.push_str(line);

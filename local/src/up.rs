@@ -245,16 +245,20 @@ impl Running {
         });
         match applied {
             Ok(said) if said.is_empty() => {
-                self.terminal.tell(Tone::Normal, &format!("{path} is applied: nothing changes"))
+                self.terminal.tell(Tone::Normal, &format!("{path} is applied: nothing changes"));
             }
             Ok(said) => {
                 self.terminal.tell(Tone::Normal, &format!("{path} is applied:"));
-                said.iter().for_each(|line| self.terminal.tell(Tone::Normal, &format!("  {line}")));
+                for line in said {
+                    self.terminal.tell(Tone::Normal, &format!("  {line}"));
+                }
             }
             Err(faults) => {
                 self.manifest.refused = Some(saved);
                 self.terminal.tell(Tone::Warning, &format!("{path} is not applied, what ran goes on:"));
-                faults.iter().for_each(|line| self.terminal.tell(Tone::Warning, &format!("  {line}")));
+                for line in faults {
+                    self.terminal.tell(Tone::Warning, &format!("  {line}"));
+                }
             }
         }
         true

@@ -13,6 +13,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer},
+    metadata::MetadataTopic,
     mocking::MockCluster,
     producer::DefaultProducerContext,
 };
@@ -168,7 +169,7 @@ impl Host {
         let new: Vec<String> = new.map(|(name, _)| name.clone()).collect();
         for name in new {
             let metadata = self.looker()?.fetch_metadata(Some(&name), PATIENCE)?;
-            let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+            let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
             let mut copies: Vec<_> = partitions
                 .map(|p| (p.id(), (Some(p.leader()).filter(|id| *id >= 0), p.replicas().to_vec(), p.isr().to_vec())))
                 .collect();

@@ -10,19 +10,19 @@ const HASH: usize = 5;
 
 /// What the names of a row's consumers begin with.
 pub(super) fn stem(plan: &Plan, group: &GroupPlan, row: &RowPlan) -> String {
-    let plain = plain(group, row);
+    let whole = plain_name(group, row);
     let rows = plan.groups.iter().flat_map(|group| group.rows.iter().map(move |row| (group, row)));
-    let unique = rows.filter(|(group, row)| self::plain(group, row) == plain).count() == 1;
-    if unique && plain.len() <= LONGEST {
-        return plain;
+    let unique = rows.filter(|(group, row)| plain_name(group, row) == whole).count() == 1;
+    if unique && whole.len() <= LONGEST {
+        return whole;
     }
     // a group's name is ASCII; a Deployment that is not called like its row ends with a hash of the exact names
     let deployment = &row.deployment;
     let hash = &deployment[deployment.len().saturating_sub(HASH)..];
-    format!("{}-{hash}", &plain[..plain.len().min(LONGEST - HASH - 1)])
+    format!("{}-{hash}", &whole[..whole.len().min(LONGEST - HASH - 1)])
 }
 
-fn plain(group: &GroupPlan, row: &RowPlan) -> String {
+fn plain_name(group: &GroupPlan, row: &RowPlan) -> String {
     if row.variant.is_empty() { group.id.clone() } else { format!("{}-{}", group.id, row.variant) }
 }
 

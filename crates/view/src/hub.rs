@@ -123,6 +123,11 @@ impl Hub {
         self.attend(&mut known, key);
     }
 
+    /// Every practice that was published and not forgotten.
+    pub fn keys(&self) -> Vec<Key> {
+        self.known().practices.keys().cloned().collect()
+    }
+
     /// Whether a page of a practice is open: only then is it of use to know where its consumers can be asked.
     pub fn is_watched(&self, key: &Key) -> bool {
         self.read(key, |practice| !practice.pages.is_empty()).unwrap_or(false)

@@ -30,7 +30,7 @@ pub struct Picture {
     pub send_how: Option<String>,
     /// Totals, as status has them.
     pub summary: Summary,
-    /// One entry per partition of every topic, sorted by topic and number.
+    /// One entry per partition of every topic, sorted by topic and number; the first 5,000.
     pub partitions: Vec<PartitionPicture>,
     /// In the manifest's order.
     pub groups: Vec<GroupPicture>,
@@ -167,6 +167,8 @@ pub struct GroupPicture {
     pub members: Vec<MemberPicture>,
     /// Partitions that nobody in the group owns.
     pub open: Vec<Share>,
+    /// Whether partitions were left out of `members` or `open`: the whole picture has 20,000 of them at most.
+    pub truncated: bool,
 }
 
 /// A member of a group.
@@ -187,6 +189,8 @@ pub struct MemberPicture {
     pub delay_ms: Option<u64>,
     /// What it owns.
     pub partitions: Vec<Share>,
+    /// How many it owns, also when the list was cut.
+    pub partition_count: usize,
     /// Messages not yet consumed in what it owns.
     pub lag: Option<i64>,
     /// Why it waits, when it owns nothing in a stable group.

@@ -19,6 +19,11 @@ use crate::{
 
 /// A member without a process is called killed after that time: looks at Kafka and at what runs are not made at once.
 const MISSING: i64 = 2_500;
+/// Partitions that are drawn, at most.
+const MOST_PARTITIONS: usize = 5_000;
+/// Partitions of members and those that nobody owns, over all groups, at most: a megabyte or two of JSON. Nobody can look at
+/// so many, and 32 topics of 1,000 partitions read by 32 groups would be a million.
+const MOST_SHARES: usize = 20_000;
 
 /// Draws a practice. `journal` is newest first.
 pub(crate) fn picture(
@@ -29,8 +34,9 @@ pub(crate) fn picture(
 ) -> Picture {
     let status = &facts.status;
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
-    let groups: Vec<GroupPicture> =
-        named(facts).iter().map(|named| Drawing::of(facts, before, named).group()).collect();
+    let named = named(facts);
+    let room = MOST_SHARES / named.len().max(1);
+    let groups: Vec<GroupPicture> = named.iter().map(|named| Drawing::of(facts, before, named, room).group()).collect();
     Picture {
         namespace: facts.key.0.clone(),
         name: facts.key.1.clone(),
@@ -104,7 +110,7 @@ fn partitions(facts: &Facts, before: Option<&Picture>) -> Vec<PartitionPicture> 
         };
         (0..).zip(&seen.partitions).map(one).collect::<Vec<_>>()
     };
-    topics(facts).flat_map(each).collect()
+    topics(facts).flat_map(each).take(MOST_PARTITIONS).collect()
 }
 
 /// Every broker that has a copy of something. One that leads nothing and is in sync with nobody is down.
@@ -142,10 +148,12 @@ struct Drawing<'a> {
     /// Kafka's word; `None`: it says nothing of the group now.
     seen: Option<&'a GroupSeen>,
     before: Option<&'a GroupPicture>,
+    /// Partitions that may be drawn of its members, and of those that nobody owns.
+    room: usize,
 }
 
 impl<'a> Drawing<'a> {
-    fn of(facts: &'a Facts, before: Option<&'a Picture>, named: &'a GroupFacts) -> Self {
+    fn of(facts: &'a Facts, before: Option<&'a Picture>, named: &'a GroupFacts, room: usize) -> Self {
         let seen = facts.look.as_ref().and_then(|look| look.groups.get(&named.name));
         Self {
             facts,
@@ -153,13 +161,15 @@ impl<'a> Drawing<'a> {
             status: facts.status.groups.iter().find(|status| status.name == named.name),
             seen: seen.filter(|seen| seen.state != GroupState::Unknown),
             before: before.and_then(|before| before.groups.iter().find(|group| group.name == named.name)),
+            room,
         }
     }
 
     fn group(&self) -> GroupPicture {
         let status = self.status;
         let members = self.members();
-        let open = self.open(&members);
+        let (open, all_open) = self.open(&members);
+        let cut = members.iter().any(|member| member.partitions.len() < member.partition_count);
         let assignor = self.seen.and_then(|seen| seen.assignor.clone());
         GroupPicture {
             name: self.named.name.clone(),
@@ -174,6 +184,7 @@ impl<'a> Drawing<'a> {
             lag: status.and_then(|status| status.lag),
             scalable: self.named.scalable && !self.named.stopped,
             topics: self.named.topics.clone(),
+            truncated: cut || open.len() < all_open,
             members,
             open,
         }
@@ -217,8 +228,8 @@ impl<'a> Drawing<'a> {
         };
         let kept = former.filter(|former| former.state == state).map(|former| former.since);
         let said = consumer.filter(|consumer| consumer.state == state).and_then(|consumer| consumer.since);
-        let partitions: Vec<Share> =
-            member.partitions.iter().flatten().map(|partition| self.share(seen, partition)).collect();
+        let owned = || member.partitions.iter().flatten();
+        let room = self.room / seen.members.len().max(1);
         let status = self.status.and_then(|status| status.members.iter().find(|m| m.member_id == member.member_id));
         MemberPicture {
             name: name.clone(),
@@ -230,8 +241,9 @@ impl<'a> Drawing<'a> {
                 None => former.and_then(|former| former.variant.clone()),
             },
             delay_ms: consumer.map(delay_ms).or_else(|| former.and_then(|former| former.delay_ms)),
-            lag: total(partitions.iter().map(|share| share.lag)),
-            partitions,
+            lag: total(owned().map(|partition| self.lag(seen, partition).1.effective())),
+            partitions: owned().take(room).map(|partition| self.share(seen, partition)).collect(),
+            partition_count: owned().count(),
             idle_because: status.and_then(|status| status.idle_because.clone()),
             state,
             since: said.or(missing_since.filter(|_| state == ConsumerState::Killed)).or(kept).unwrap_or(now),
@@ -265,6 +277,7 @@ impl<'a> Drawing<'a> {
             variant: consumer.variant.clone(),
             delay_ms: Some(delay_ms(consumer)),
             partitions: Vec::new(),
+            partition_count: 0,
             lag: None,
             idle_because: None,
             state: ConsumerState::Left,
@@ -311,6 +324,7 @@ impl<'a> Drawing<'a> {
             variant: consumer.and_then(|consumer| consumer.variant.clone()),
             delay_ms: consumer.map(delay_ms),
             partitions: member.partitions.iter().map(share).collect(),
+            partition_count: usize::try_from(member.partition_count).unwrap_or_default(),
             lag: None,
             idle_because: None,
             state: ConsumerState::Running,
@@ -320,23 +334,24 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    /// What nobody in the group owns.
-    fn open(&self, members: &[MemberPicture]) -> Vec<Share> {
-        let owned: BTreeSet<(&str, i32)> = members
-            .iter()
-            .flat_map(|member| &member.partitions)
-            .map(|share| (share.topic.as_str(), share.partition))
-            .collect();
+    /// What nobody in the group owns, and how much that is.
+    fn open(&self, members: &[MemberPicture]) -> (Vec<Share>, usize) {
+        let drawn = members.iter().flat_map(|member| &member.partitions);
+        let drawn = drawn.map(|share| (share.topic.as_str(), share.partition));
+        let known = self.seen.iter().flat_map(|seen| &seen.members).filter_map(|member| member.partitions.as_ref());
+        let known = known.flatten().map(|(topic, number)| (topic.as_str(), *number));
+        let owned: BTreeSet<(&str, i32)> = drawn.chain(known).collect();
         let numbers = |topic: &TopicFacts| 0..i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         let all = topics(self.facts)
             .filter(|(name, _)| self.named.topics.contains(*name))
             .flat_map(|(name, topic)| numbers(topic).map(move |number| (name.clone(), number)));
         let nobody = GroupSeen::default();
-        let open = all.filter(|(topic, number)| !owned.contains(&(topic.as_str(), *number)));
-        open.map(|partition| self.share(self.seen.unwrap_or(&nobody), &partition)).collect()
+        let open: Vec<Partition> = all.filter(|(topic, number)| !owned.contains(&(topic.as_str(), *number))).collect();
+        let seen = self.seen.unwrap_or(&nobody);
+        (open.iter().take(self.room).map(|partition| self.share(seen, partition)).collect(), open.len())
     }
 
-    fn share(&self, seen: &GroupSeen, partition: &Partition) -> Share {
+    fn lag(&self, seen: &GroupSeen, partition: &Partition) -> (Option<Bounds>, Lag) {
         let topic = self.facts.look.as_ref().and_then(|look| look.topics.get(&partition.0));
         let bounds = match topic {
             Some(TopicSeen::Present(topic)) => {
@@ -345,11 +360,15 @@ impl<'a> Drawing<'a> {
             _ => None,
         };
         let committed = seen.committed.as_ref().map(|all| all.get(partition));
-        let lag = committed.map_or(Lag::Unknown, |committed| lag(committed, bounds, self.named.reset));
+        (bounds, committed.map_or(Lag::Unknown, |committed| lag(committed, bounds, self.named.reset)))
+    }
+
+    fn share(&self, seen: &GroupSeen, partition: &Partition) -> Share {
+        let (bounds, lag) = self.lag(seen, partition);
         Share {
             topic: partition.0.clone(),
             partition: partition.1,
-            committed: committed.flatten().map(|committed| committed.offset),
+            committed: seen.committed.as_ref().and_then(|all| all.get(partition)).map(|committed| committed.offset),
             end: bounds.map(|bounds| bounds.end),
             lag: lag.effective(),
             because: lag.because().map(str::to_owned),

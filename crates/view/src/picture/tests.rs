@@ -282,3 +282,18 @@ fn a_refused_manifest_leaves_what_status_knows() {
     assert_eq!(members(&picture, "g"), ["g-0 Running 1"]);
     assert!(!picture.groups[0].scalable);
 }
+
+#[test]
+fn a_picture_is_cut_before_it_is_too_large_to_send() {
+    let mut world = World::calm();
+    world.topic().partitions = vec![Some(Bounds { start: 0, end: 10 }); 30_000];
+    let all: Vec<Partition> = (0..30_000).map(|number| ("t".to_owned(), number)).collect();
+    world.group("g").members[0].partitions = Some(all[..29_000].to_vec());
+    world.group("g").members[1].partitions = Some(Vec::new());
+    let picture = world.draw(None);
+    let (g, h) = (&picture.groups[0], &picture.groups[1]);
+    assert_eq!(picture.partitions.len(), MOST_PARTITIONS);
+    assert_eq!((g.members[0].partitions.len(), g.members[0].partition_count, g.truncated), (5_000, 29_000, true));
+    assert_eq!((g.open.len(), h.open.len()), (1_000, 10_000), "what was cut is not taken for open");
+    assert!(!World::calm().draw(None).groups[0].truncated);
+}

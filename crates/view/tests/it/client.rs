@@ -123,6 +123,12 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// The number of bytes that came next; `None`: the stream has ended.
+    pub(crate) async fn raw(&mut self) -> Option<usize> {
+        let frame = self.body.frame().await?.ok()?;
+        Some(frame.data_ref().map_or(0, Bytes::len))
+    }
+
     /// The next event; `None`: the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         let deadline = Instant::now() + PATIENCE;

@@ -4,6 +4,7 @@
 mod client;
 mod world;
 
+mod cost;
 mod doing;
 mod doors;
 mod flow;

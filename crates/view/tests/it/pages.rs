@@ -76,6 +76,9 @@ async fn patches_make_the_first_snapshot_the_latest() {
     // a point of history after all of that says that nothing is missing
     let latest = loop {
         let event = page.next().await.expect("it goes on");
+        if event.name == "flow" {
+            continue; // ends of partitions, which are in patches too
+        }
         assert_eq!(event.name, "patch", "{event:?}");
         put_in(&mut picture, event.data.as_object().expect("an object"));
         if event.data.get("history").is_some() && picture["groups"].as_array().is_some_and(|groups| groups.len() == 1) {
@@ -131,8 +134,8 @@ async fn history_has_a_point_every_two_seconds() {
 async fn a_page_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
     let served = Served::start().await;
     let mut world = World::calm();
-    world.topic = "t".repeat(2_000); // large enough that no socket takes many of them
-    world.ends = vec![10; 100];
+    world.topic = "t".repeat(3_000); // large enough that no socket takes many of them
+    world.ends = vec![10; 20];
     served.hub.publish(world.facts());
     let mut asleep = TcpStream::connect(served.client.address).await.expect("it listens");
     let request = format!("GET {P}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -151,21 +154,19 @@ async fn a_page_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
     assert_eq!(picture["partitions"][0]["end"], json!(410), "the other page got everything");
     assert!(longest < Duration::from_secs(2), "publishing took {longest:?}");
     // dropped: its connection ends once it reads again, long before all 400 changes
-    let mut bytes = 0;
-    let mut buffer = vec![0; 1 << 20];
+    let (mut frames, mut buffer) = (0, vec![0; 1 << 20]);
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         asleep.readable().await.expect("it goes on");
         match asleep.try_read(&mut buffer) {
             Ok(0) => break,
-            Ok(read) => bytes += read,
+            Ok(read) => frames += buffer[..read].windows(2).filter(|pair| *pair == b"\n\n").count(),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(error) => panic!("{error}"),
         }
-        assert!(Instant::now() < deadline, "still open after {bytes} bytes");
+        assert!(Instant::now() < deadline, "still open after {frames} events");
     }
-    let one = picture["partitions"].to_string().len();
-    assert!(bytes < 399 * one, "{bytes} bytes, {one} each");
+    assert!((200..400).contains(&frames), "{frames} events");
     served.ended().await;
 }
 
@@ -176,7 +177,7 @@ async fn pages_end_with_their_practice_and_with_the_program() {
     let (mut page, _) = served.client.page().await;
     served.hub.forget(&key());
     while let Some(event) = page.next().await {
-        assert_eq!(event.name, "patch");
+        assert_eq!(event.name, "patch", "time goes by");
     }
     served.client.get(P, &[]).await.is_refusal(404, &["no practice"]);
     served.hub.publish(World::calm().facts());

@@ -31,6 +31,21 @@ pub(crate) struct Asked {
     pub(crate) stirred: Vec<Key>,
 }
 
+/// Means of a program that does nothing, and whose consumers log two lines.
+pub(crate) fn means() -> Means {
+    Means {
+        doing: Doing::Off { how: "turn it on".to_owned() },
+        logs: Arc::new(|_, consumer, tail| {
+            Box::pin(async move {
+                let lines = [format!("{consumer} {tail}"), "\u{1b}[31m<img src=x>\u{2028}".to_owned()];
+                Ok(futures::stream::iter(lines).boxed())
+            })
+        }),
+        stir: Arc::new(|_| {}),
+        hosts: vec!["picture.example".to_owned()],
+    }
+}
+
 /// A server of this test's own.
 pub(crate) struct Served {
     pub(crate) hub: Hub,
@@ -65,19 +80,8 @@ impl Served {
     async fn with(doing: impl FnOnce(Arc<Mutex<Asked>>) -> Doing) -> Self {
         let asked = Arc::<Mutex<Asked>>::default();
         let stirred = Arc::clone(&asked);
-        let hub = Hub::new(Means {
-            doing: doing(Arc::clone(&asked)),
-            logs: Arc::new(|_, consumer, tail| {
-                Box::pin(async move {
-                    let lines = [format!("{consumer} {tail}"), "\u{1b}[31m<img src=x>\u{2028}".to_owned()];
-                    Ok(futures::stream::iter(lines).boxed())
-                })
-            }),
-            stir: Arc::new(move |key| {
-                stirred.lock().unwrap_or_else(PoisonError::into_inner).stirred.push(key.clone());
-            }),
-            hosts: vec!["picture.example".to_owned()],
-        });
+        let stir = move |key: &Key| stirred.lock().unwrap_or_else(PoisonError::into_inner).stirred.push(key.clone());
+        let hub = Hub::new(Means { doing: doing(Arc::clone(&asked)), stir: Arc::new(stir), ..means() });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let client = Client::new(listener.local_addr().expect("bound"));
         let shutdown = CancellationToken::new();

@@ -21,7 +21,6 @@ export function actionsOf(s) {
     kill: (/** @type {import('./scene.js').Member} */ m) => make(`consumers/${enc(m.name)}/kill`, {}, `kill ${m.name}`, `kubectl -n ${s.ns} delete pod ${m.pod || m.name} --grace-period=0 --force`),
     pause: (/** @type {import('./scene.js').Member} */ m) => make(`consumers/${enc(m.name)}/pause`, {}, `pause ${m.name}`),
     resume: (/** @type {import('./scene.js').Member} */ m) => make(`consumers/${enc(m.name)}/resume`, {}, `resume ${m.name}`),
-    broker: (/** @type {number} */ id, /** @type {boolean} */ up) => make(`brokers/${id}/${up ? 'start' : 'stop'}`, {}, `broker ${up ? 'start' : 'stop'} ${id}`),
     load: (/** @type {number} */ messagesPerSecond) => ({ path: 'load', body: { messagesPerSecond }, line: `curl -H 'Content-Type: application/json' -d '{"messagesPerSecond":${messagesPerSecond}}' ${location.origin}${at}/load` }),
     send: (/** @type {any} */ body) => ({ path: 'send', body, line: '' }),
   };

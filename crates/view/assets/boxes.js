@@ -3,18 +3,26 @@
 import { add, calm, cls, el, inside, place, set, sv, text } from './dom.js';
 import { age, delay, memberSentence, memberWord, num, partSentence, rate } from './words.js';
 
+/** What the eye reads is hidden from the ear, which gets one sentence instead. @param {any} n */
+function faceOf(n) {
+  const face = el('span', 'face', null, { 'aria-hidden': 'true' });
+  n.replaceChildren(n.sentence ??= el('span', 'vh'), face);
+  return face;
+}
+
 /** @param {any} n @param {import('./layout.js').PartBox} b */
 export function part(n, b) {
   const refs = inside(n, `${b.lines.length} ${b.copies.length} ${b.sizes.join()}`, () => {
     const lines = b.lines.map((_, i) => el(/^(partition |P)\d+$/.test(b.lines[i]) ? 'b' : 'span')), copies = b.copies.map(() => el('i')), row = el('span', 'reps');
     lines.forEach((l, i) => { l.style.fontSize = `${b.sizes[i]}px`; });
-    add(n, ...lines);
-    if (copies.length) add(n, add(row, ...copies));
+    const face = add(faceOf(n), ...lines);
+    if (copies.length) add(face, add(row, ...copies));
     return { lines, copies };
   });
   b.lines.forEach((l, i) => (/\d/.test(l) && !/^(partition|P)/.test(l) ? calm : text)(refs.lines[i], l));
   b.copies.forEach((c, i) => { text(refs.copies[i], c.text); cls(refs.copies[i], c.kind); });
-  set(n, { 'aria-label': partSentence(b.part), 'data-partition': b.key, 'data-end': b.part.end ?? '', title: `${b.part.topic}, partition ${b.part.partition}` });
+  text(n.sentence, partSentence(b.part));
+  set(n, { 'data-partition': b.key, 'data-end': b.part.end ?? '', title: `${b.part.topic}, partition ${b.part.partition}` });
   place(n, b.x, b.y, b.w, b.h);
 }
 
@@ -25,7 +33,8 @@ function nameNode(host) { const head = el('span'), end = el('b'); add(host, head
 function frame(n, c, multi, selected, look) {
   const m = c.member;
   cls(n, `${look} nav ${m.kind} c${c.group.hue}${m.id === selected ? ' is-sel' : ''}`);
-  set(n, { 'aria-label': /** @type {any} */ (m).folded ? `${m.name} of ${c.group.name}. Enter shows them.` : memberSentence(m, c.group.name, multi), 'data-owner': m.name, 'data-box': c.key, 'data-member': m.id, 'data-in': c.group.name,
+  text(n.sentence, /** @type {any} */ (m).folded ? `${m.name} of ${c.group.name}. Enter shows them.` : memberSentence(m, c.group.name, multi));
+  set(n, { 'data-owner': m.name, 'data-box': c.key, 'data-member': m.id, 'data-in': c.group.name,
     'data-state': m.kind, title: [m.name, m.variant && `variant ${m.variant}`].filter(Boolean).join(', ') || null });
   place(n, c.x, c.y, c.w, c.h);
 }
@@ -34,17 +43,17 @@ function frame(n, c, multi, selected, look) {
 export function card(n, c, multi, selected, owns) {
   const m = c.member, said = memberWord(m, multi), runs = m.kind === 'run' || m.kind === 'slow', ringed = !runs && m.giveUpIn != null;
   const refs = inside(n, runs ? 'run' : ringed ? 'ring' : 'said', () => {
-    const name = el('span', 'nm'), line = el('span', runs ? 'own' : 'tag'), r = { ...nameNode(name), line, more: el('p'), values: /** @type {any[]} */ ([]), arc: /** @type {any} */ (null), left: /** @type {any} */ (null) };
-    add(n, name, line);
+    const face = faceOf(n), name = el('span', 'nm'), line = el('span', runs ? 'own' : 'tag'), r = { ...nameNode(name), line, more: el('p'), values: /** @type {any[]} */ ([]), arc: /** @type {any} */ (null), left: /** @type {any} */ (null) };
+    add(face, name, line);
     if (runs) {
       const dl = el('dl');
       for (const k of ['rate', 'delay', 'lag']) { const v = el('dd'); r.values.push(v); add(dl, add(el('div'), el('dt', '', k), v)); }
-      add(n, dl);
-    } else add(n, r.more);
+      add(face, dl);
+    } else add(face, r.more);
     if (ringed) {
-      const s = sv('svg', { class: 'ring', width: 36, height: 36, 'aria-hidden': 'true' });
+      const s = sv('svg', { class: 'ring', width: 36, height: 36 });
       r.arc = sv('circle', { class: 'v', cx: 18, cy: 18, r: 14, transform: 'rotate(-90 18 18)' }); r.left = sv('text', { x: 18, y: 22 });
-      add(n, add(s, sv('circle', { cx: 18, cy: 18, r: 14 }), r.arc, r.left));
+      add(face, add(s, sv('circle', { cx: 18, cy: 18, r: 14 }), r.arc, r.left));
     }
     return r;
   });
@@ -69,8 +78,9 @@ export function row(n, r, multi, selected) {
   const m = r.member;
   const refs = inside(n, `${r.big} ${r.sub ? 1 : 0} ${r.rate ? 1 : 0}`, () => {
     const name = el('span', r.big ? 'nm' : 'tail'), out = { ...nameNode(name), sub: el('span', 'sub'), chips: el('span', 'chips'), rate: el('span', 'rr'), lag: el('span', 'lg') };
-    if (r.big) add(n, add(el('span', 'who'), name, out.sub), out.chips);
-    else if (r.sub) add(n, name, out.sub); else add(n, name, out.chips, ...(r.rate ? [out.rate] : []), out.lag);
+    const face = faceOf(n);
+    if (r.big) add(face, add(el('span', 'who'), name, out.sub), out.chips);
+    else if (r.sub) add(face, name, out.sub); else add(face, name, out.chips, ...(r.rate ? [out.rate] : []), out.lag);
     return out;
   });
   frame(n, r, multi, selected, 'row');

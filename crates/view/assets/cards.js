@@ -51,7 +51,7 @@ export function cards(L, s, W, H, pad, measure, wide) {
   s.groups.forEach((g, index) => {
     const w = wide.group(g, f), used = g.members.reduce((a, m) => a + wide.width(m, f), 0) + Math.max(0, g.members.length - 1) * 10, top = y + RAIL;
     L.frames.push({ key: 'group ' + g.name, kind: 'group', hue: g.hue, x: gx, y, w, h: high });
-    L.foots.push(foot(g, index, { x: gx + INSIDE + 2, y: top + HIGH + 10, w: w - 2 * INSIDE - 4, h: FOOT }, measure));
+    L.foots.push(footBox(g, index, { x: gx + INSIDE + 2, y: top + HIGH + 10, w: w - 2 * INSIDE - 4, h: FOOT }, measure));
     let x = gx + (w - used) / 2;
     for (const m of g.members) {
       const cw = wide.width(m, f), box = `${g.name}\n${m.id}`;
@@ -73,7 +73,7 @@ export function cards(L, s, W, H, pad, measure, wide) {
 const cx = (L, a) => L.at.get(a.key)?.cx ?? 0;
 
 /** The label below its consumers: no arrow ever crosses it. @param {import('./scene.js').Group} g @param {number} index @param {import('./layout.js').Box} b @param {import('./layout.js').Measure} measure @returns {import('./layout.js').Foot} */
-export function foot(g, index, b, measure) {
+export function footBox(g, index, b, measure) {
   const word = (/** @type {string} */ w) => `${g.word.glyph} ${w}`, room = (/** @type {string} */ w) => b.w - 17 - 10 - measure(word(w), 12, 650);
   const long = measure(g.name, 13, 650) <= room(g.word.word), state = word(long ? g.word.word : g.word.brief);
   return { ...b, key: g.name, group: g, index, state, name: middle(g.name, room(long ? g.word.word : g.word.brief), t => measure(t, 13, 650)).join('') };

@@ -1,38 +1,30 @@
 // Messages on their way, on one canvas. In: the courses of the arrows, how many messages each consumer took. Out: dots, 200 at most.
 // Deliberately absent: anything when motion is not wanted. The browser is asked for no length: a course is 49 points.
-import { isDark, onTheme } from './theme.js';
+import { onTheme, reduced } from './theme.js';
 import { points } from './wire.js';
 
-const MOST = 200, TAKES = 900, SPREAD = 120;
-const reduced = matchMedia('(prefers-reduced-motion: reduce)');
+const MOST = 200, TAKES = 900, SPREAD = 120, FRAME = 24;   // about thirty frames a second are smooth for dots this small
 
 /** @param {any} canvas */
 export function makeDots(canvas) {
   const paint = canvas.getContext('2d');
   /** @type {Map<string, {course: import('./wire.js').Point[] | null, wire: import('./wire.js').Wire, owed: number}>} */ const courses = new Map();
   /** @type {{id: string, start: number}[]} */ let alive = [];
-  /** @type {Map<string, HTMLCanvasElement>} */ const sprites = new Map();
-  let frame = 0, width = 0, height = 0, scale = 1, small = false, painted = false;
-  onTheme(() => sprites.clear());
+  /** @type {string[]} */ const inks = [];
+  let ring = '', last = 0, frame = 0, width = 0, height = 0, scale = 1, small = false, painted = false;
+  onTheme(() => { inks.length = 0; });
 
-  function sprite(/** @type {number} */ hue) {
-    const key = `${hue}${small}`, had = sprites.get(key);
-    if (had) return had;
-    const ratio = devicePixelRatio || 1, r = small ? 2.4 : 3.6, c = document.createElement('canvas'), g = /** @type {CanvasRenderingContext2D} */ (c.getContext('2d')), probe = document.querySelector(`#wires .c${hue}`);
-    c.width = c.height = Math.ceil((r + 1.5) * 2 * ratio);
-    g.scale(ratio, ratio);
-    g.arc(r + 1.5, r + 1.5, r, 0, 7);
-    g.fillStyle = probe ? getComputedStyle(probe).color : isDark() ? '#fff' : '#000';
-    g.strokeStyle = getComputedStyle(document.body).backgroundColor; g.lineWidth = 1.5;
-    g.fill(); g.stroke();
-    sprites.set(key, c);
-    return c;
+  function colours() {
+    ring = getComputedStyle(document.body).backgroundColor;
+    for (let hue = 0; hue < 6; hue++) { const probe = document.querySelector(`#wires .c${hue}`); if (probe) inks[hue] = getComputedStyle(probe).color; }
   }
   function tick(/** @type {number} */ now) {
-    frame = 0;
+    frame = requestAnimationFrame(tick);
+    if (now - last < FRAME) return;
+    last = now;
     paint.clearRect(0, 0, width, height);
     let kept = 0;
-    const r = (small ? 2.4 : 3.6) + 1.5;
+    /** @type {number[][]} */ const at = [[], [], [], [], [], []];
     for (const d of alive) {
       const t = (now - d.start) / TAKES, c = courses.get(d.id);
       if (t >= 1 || !c) continue;
@@ -40,11 +32,20 @@ export function makeDots(canvas) {
       if (t < 0) continue;
       c.course ??= points(c.wire);
       const u = t * t * (3 - 2 * t) * (c.course.length - 1), i = Math.min(c.course.length - 2, Math.floor(u)), f = u - i, a = c.course[i], b = c.course[i + 1];
-      paint.drawImage(sprite(c.wire.hue), a[0] + (b[0] - a[0]) * f - r, a[1] + (b[1] - a[1]) * f - r, 2 * r, 2 * r);
+      at[c.wire.hue].push(a[0] + (b[0] - a[0]) * f, a[1] + (b[1] - a[1]) * f);
     }
     alive.length = kept;
+    const r = small ? 2.4 : 3.6;
+    paint.strokeStyle = ring; paint.lineWidth = 1.5;
+    at.forEach((p, hue) => {     // one path for each colour: two hundred dots are six fills
+      if (!p.length) return;
+      paint.beginPath();
+      for (let i = 0; i < p.length; i += 2) { paint.moveTo(p[i] + r, p[i + 1]); paint.arc(p[i], p[i + 1], r, 0, 7); }
+      paint.fillStyle = inks[hue];
+      paint.fill(); paint.stroke();
+    });
     painted = kept > 0;
-    if (kept) frame = requestAnimationFrame(tick);
+    if (!kept) { cancelAnimationFrame(frame); frame = 0; }
   }
 
   return {
@@ -54,8 +55,9 @@ export function makeDots(canvas) {
       const ratio = devicePixelRatio || 1, h = Math.round(L.height);
       if (width !== L.width || height !== h || canvas.width !== Math.round(L.width * ratio)) {
         width = L.width; height = h; canvas.width = Math.round(width * ratio); canvas.height = Math.round(h * ratio); canvas.style.width = `${width}px`; canvas.style.height = `${h}px`;
-        paint.setTransform(ratio, 0, 0, ratio, 0, 0); sprites.clear();
+        paint.setTransform(ratio, 0, 0, ratio, 0, 0);
       }
+      if (L.wires.some(w => !inks[w.hue])) colours();
       const ids = new Set(L.wires.map(w => w.id));
       for (const id of courses.keys()) if (!ids.has(id)) courses.delete(id);
       for (const w of L.wires) {

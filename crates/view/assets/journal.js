@@ -2,7 +2,7 @@
 import { add, byId, cls, el, keyed, set, sv, text } from './dom.js';
 import { clock, rebalanceSentence, rebalanceTook } from './words.js';
 
-const SPAN = 900_000;
+const QUARTER = 900_000;
 /** @typedef {{id: string, time: number, said: string, line: string, bad: boolean}} Done */
 
 export function makeJournal() {
@@ -16,7 +16,7 @@ export function makeJournal() {
 
   function drawStrip(/** @type {import('./scene.js').Scene} */ s) {
     const groups = s.groups.slice(0, 8), high = groups.length > 3 ? 12 : 15, W = Math.max(260, width || host.clientWidth - 48), H = groups.length * high + 18;
-    const x0 = Math.min(176, Math.max(...groups.map(g => Math.min(24, g.name.length))) * 6.9 + 12), at = (/** @type {number} */ t) => x0 + (1 - (s.now - t) / SPAN) * (W - x0 - 4), lane = (/** @type {number} */ i) => i * high + high / 2;
+    const x0 = Math.min(176, Math.max(...groups.map(g => Math.min(24, g.name.length))) * 6.9 + 12), at = (/** @type {number} */ t) => x0 + (1 - (s.now - t) / QUARTER) * (W - x0 - 4), lane = (/** @type {number} */ i) => i * high + high / 2;
     set(strip, { viewBox: `0 0 ${W} ${H}`, height: H });
     const ticks = W - x0 < 300 ? [0, 15] : [0, 5, 10, 15];
     /** @type {{k: string, tag: string, attrs: any, text?: string}[]} */ const parts = ticks.flatMap(i => [
@@ -25,9 +25,9 @@ export function makeJournal() {
     groups.forEach((g, i) => parts.push({ k: `n${i}`, tag: 'text', attrs: { x: 0, y: lane(i) + 4, class: 'ln' }, text: g.name.length > 23 ? g.name.slice(0, 11) + '…' + g.name.slice(-11) : g.name }, { k: `l${i}`, tag: 'path', attrs: { class: 'lane', d: `M${x0} ${lane(i)}H${W}` } }));
     for (const r of s.journal) {
       const i = groups.findIndex(g => g.name === r.group);
-      if (i < 0 || s.now - r.time > SPAN) continue;
+      if (i < 0 || s.now - r.time > QUARTER) continue;
       const open = r.durationMs == null, x = at(r.time);
-      parts.push({ k: `e${r.id}`, tag: 'rect', attrs: { class: open ? 'open' : `ev c${groups[i].hue}`, x: x.toFixed(1), y: lane(i) - 5, width: Math.max(4, (open ? at(s.now) - x : r.durationMs / SPAN * (W - x0))).toFixed(1), height: 10, rx: 2 } });
+      parts.push({ k: `e${r.id}`, tag: 'rect', attrs: { class: open ? 'open' : `ev c${groups[i].hue}`, x: x.toFixed(1), y: lane(i) - 5, width: Math.max(4, (open ? at(s.now) - x : r.durationMs / QUARTER * (W - x0))).toFixed(1), height: 10, rx: 2 } });
     }
     keyed(strip, parts, p => p.k, p => sv(p.tag), (n, p) => { set(n, p.attrs); if (p.text != null) text(n, p.text); });
   }

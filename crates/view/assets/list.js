@@ -2,10 +2,10 @@
 import { add, byId, cls, command, el, keyed, set, text } from './dom.js';
 import { many, num } from './words.js';
 
-const EVERY = 3000;
+const POLL = 3000;
 const address = (/** @type {any} */ p) => `/p/${encodeURIComponent(p.namespace)}/${encodeURIComponent(p.name)}`;
 
-export const list = {
+export const practices = {
   /** @param {any} p */
   summary(p) {
     const s = p.summary ?? {};
@@ -29,11 +29,11 @@ export const list = {
         none.hidden = all.length > 0; found.hidden = !all.length;
         keyed(found, all, p => `${p.namespace}/${p.name}`, () => { const li = el('li'), a = el('a'), parts = ['b', 'small', 'span', 'small'].map(t => el(t)); li.parts = parts; li.link = a; return add(li, add(a, ...parts)); }, (li, p) => {
           set(li.link, { href: address(p) });
-          [p.name, p.namespace, p.ready ? '✓ Ready' : '○ Not ready', [p.summary && many(p.summary.partitions, 'partition'), list.summary(p)].filter(Boolean).join(', ')].forEach((v, i) => text(li.parts[i], v));
+          [p.name, p.namespace, p.ready ? '✓ Ready' : '○ Not ready', [p.summary && many(p.summary.partitions, 'partition'), practices.summary(p)].filter(Boolean).join(', ')].forEach((v, i) => text(li.parts[i], v));
           cls(li.parts[2], `st ${p.ready ? 'ok' : 'warn'}`);
         });
       }
-      setTimeout(look, EVERY);
+      setTimeout(look, POLL);
     }
     look();
   },

@@ -4,7 +4,7 @@ import { base } from './actions.js';
 import { add, calm, cls, el, keyed, set, text } from './dom.js';
 import { delay, kilo, lagWord, logsCommand, num, rate } from './words.js';
 
-const FIRST = 50, KEEP = 200, EVERY = 200;
+const FIRST = 50, LINES = 200, FLUSH = 200;
 
 /** @param {any} host @param {{act: (kind: 'restart' | 'kill' | 'pause' | 'resume') => void, close: () => void}} does */
 export function makeLog(host, does) {
@@ -21,9 +21,9 @@ export function makeLog(host, does) {
     timer = 0;
     // At the bottom it follows; who has scrolled up to read is left in peace.
     const follows = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
-    for (const l of waiting.slice(-KEEP)) add(list, el('li', /^(\S+ )?(assigned|revoked|lost) /.test(l) ? 'ev' : l.includes('Message Info:') ? 'in' : '', l));
+    for (const l of waiting.slice(-LINES)) add(list, el('li', /^(\S+ )?(assigned|revoked|lost) /.test(l) ? 'ev' : l.includes('Message Info:') ? 'in' : '', l));
     waiting = [];
-    while (list.childNodes.length > KEEP) list.firstChild.remove();
+    while (list.childNodes.length > LINES) list.firstChild.remove();
     if (follows) box.scrollTop = box.scrollHeight;
   }
 
@@ -39,8 +39,9 @@ export function makeLog(host, does) {
       mine.addEventListener('line', e => {
         waiting.push(JSON.parse(/** @type {MessageEvent} */ (e).data));
         if (!seen++) text(state, '● following, last 50 lines');
-        if (!timer) timer = window.setTimeout(flush, EVERY);
+        if (!timer) timer = window.setTimeout(flush, FLUSH);
       });
+      mine.addEventListener('end', () => { mine.close(); flush(); text(state, seen ? 'the log ends here' : 'the log is empty'); });
       mine.onerror = () => text(state, mine.readyState === EventSource.CLOSED ? '✕ no log can be read' : '✕ interrupted, retrying');
     },
     end() { source?.close(); source = null; clearTimeout(timer); timer = 0; waiting = []; },

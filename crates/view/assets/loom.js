@@ -1,6 +1,6 @@
 // Narrow or dense: each consumer is a row. All arrows of a group run to its upper left corner, down a gutter with one track for each consumer (also those without a partition: a rebalance moves no box), and peel off into
 // the rows, first row = innermost track: none crosses another of its group, none runs over a box. In: a scene and a width. Out: rows and arrows added to a layout. Pure.
-import { foot, FOOT } from './cards.js';
+import { FOOT, footBox } from './cards.js';
 import { labeller } from './layout.js';
 import { ports } from './wire.js';
 import { age, delay, kilo, lagWord, many, memberWord, middle, num, rate } from './words.js';
@@ -39,7 +39,7 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
       const n = g.members.length, x = X + channel, w = colW - channel, gutter = stack ? 12 : n * pitch + 17, cells = cellsOf(g, s.multi, w - gutter - 8, rowH, big, label, measure);
       const rowsH = cells.reduce((a, r) => a + r.h + rowGap, 0) || (big ? 0 : 4), h = 10 + rowsH + 6 + footH + 4;
       L.frames.push({ key: 'group ' + g.name, kind: 'group', hue: g.hue, x, y, w, h });
-      L.foots.push(foot(g, index, { x: x + 10, y: y + 10 + rowsH + 6, w: w - 20, h: footH }, measure));
+      L.foots.push(footBox(g, index, { x: x + 10, y: y + 10 + rowsH + 6, w: w - 20, h: footH }, measure));
       let ry = y + 10;
       cells.forEach((cell, j) => {
         const m = cell.member, box = `${g.name}\n${m.id}`;

@@ -2,7 +2,7 @@
 import { add, byId, el, keyed, set, text } from './dom.js';
 import { openPractice } from './page.js';
 import { startTheme } from './theme.js';
-import { list } from './list.js';
+import { practices } from './list.js';
 
 const [, , ns, name] = location.pathname.split('/').map(decodeURIComponent);
 startTheme(byId('theme'));
@@ -12,7 +12,7 @@ pop.addEventListener('toggle', async () => {
   const all = await fetch('/api/practices').then(r => r.json()).catch(() => []);
   keyed(menu, all, (/** @type {any} */ p) => `${p.namespace}/${p.name}`, () => { const a = el('a'); a.parts = [el('span'), el('span'), el('small')]; return add(a, ...a.parts); }, (a, p) => {
     set(a, { href: `/p/${encodeURIComponent(p.namespace)}/${encodeURIComponent(p.name)}`, 'aria-current': p.namespace === ns && p.name === name ? 'page' : null });
-    [p.ready ? '✓' : '○', p.name, list.summary(p)].forEach((v, i) => text(a.parts[i], v));
+    [p.ready ? '✓' : '○', p.name, practices.summary(p)].forEach((v, i) => text(a.parts[i], v));
   });
 });
 addEventListener('click', e => { if (pop.open && !pop.contains(/** @type {Node} */ (e.target))) pop.open = false; });
@@ -22,4 +22,4 @@ if (ns && name) {
   text(byId('ns'), ns); text(byId('name'), name);
   document.title = `${name} · live picture`;
   openPractice(ns, name);
-} else list.open();
+} else practices.open();

@@ -11,7 +11,7 @@ import { stream } from './stream.js';
 import { onTheme } from './theme.js';
 import { age, clock, many, num } from './words.js';
 
-const FORGET = 300_000, EVERY = 120;
+const FORGET = 300_000, SOON = 60, CALM = 200;
 const HELP = [['← →', 'sisters'], ['↓ ↑', 'from a partition to its reader, and back'], ['Home End', 'first, last'], ['Enter', 'the log of a consumer'], ['+ −', 'one consumer more, less'], ['T', 'table or picture'], ['Esc', 'close this']];
 
 /** @param {string} ns @param {string} name */
@@ -20,7 +20,7 @@ export function openPractice(ns, name) {
   let model = newModel(), view = /** @type {'picture' | 'table'} */ (new URLSearchParams(location.search).get('view') === 'table' ? 'table' : 'picture'), insist = false;
   /** @type {import('./scene.js').Scene | null} */ let scene = null;
   /** @type {import('./stream.js').Link} */ let link = { state: 'opening', age: 0, retryIn: 0 };
-  let heardAt = 0, serverNow = 0, selected = { id: '', name: '', group: '' }, timer = 0, lastDraw = 0, missing = false;
+  let heardAt = 0, serverNow = 0, selected = { id: '', name: '', group: '' }, timer = 0, due = 0, lastDraw = 0, missing = false;
   const now = () => serverNow + (link.state === 'live' ? performance.now() - heardAt : 0);
   const off = () => link.state !== 'live' ? 'Not while disconnected.' : scene && !scene.actions.enabled ? `Actions are off.${scene.actions.how ? ` This turns them on: ${scene.actions.how}` : ''}` : '';
   const can = () => actionsOf(/** @type {import('./scene.js').Scene} */ (scene));
@@ -46,7 +46,7 @@ export function openPractice(ns, name) {
   add(side, sendPanel, logPanel, helpPanel);
   const picture = makePicture({
     open: (id, group) => openLog(id, group), view: () => { view = view === 'table' ? 'picture' : 'table'; draw(); }, help: () => showSide('help'), insist: () => { insist = true; draw(); },
-    broker: (id, up) => run(can().broker(id, up)),
+    resized: () => soon(),
     act: (kind, group) => { const g = scene?.groups.find(x => x.name === group); if (g) run(kind === 'more' ? can().scale(g, 1) : kind === 'less' ? can().scale(g, -1) : kind === 'stop' ? can().stop(group) : can().start(group)); },
   });
 
@@ -86,10 +86,13 @@ export function openPractice(ns, name) {
     send.draw(scene, why);
     if (selected.id) { const m = memberNow(); log.draw(scene, m, selected.name, why, k => m ? can_[k](m).line : ''); }
   }
-  /** Soon, but not more often than EVERY: what changes hands is drawn at once. */
-  function soon() {
-    const wait = EVERY - (performance.now() - lastDraw);
-    if (wait <= 0) { if (!timer) timer = window.setTimeout(draw, 0); } else if (!timer) timer = window.setTimeout(draw, wait);
+  /** Soon: what changes hands at once, numbers at most five times a second. */
+  function soon(every = SOON) {
+    const wait = Math.max(0, every - (performance.now() - lastDraw));
+    if (timer && due <= performance.now() + wait) return;
+    clearTimeout(timer);
+    due = performance.now() + wait;
+    timer = window.setTimeout(draw, wait);
   }
 
   function header() {
@@ -122,8 +125,6 @@ export function openPractice(ns, name) {
   byId('retry').onclick = () => connection.retry();
   byId('skip').onclick = () => (/** @type {any} */ (document.querySelector('.nav[tabindex="0"]')) ?? byId('stage')).focus();
   onTheme(() => draw());
-  new ResizeObserver(() => soon()).observe(byId('stage'));
-  addEventListener('resize', soon);
   const connection = stream(`${at}/stream`, ['snapshot', 'patch', 'flow', 'beat'], (type, data) => {
     heardAt = performance.now(); serverNow = data.now ?? serverNow; missing = false;
     if (type === 'snapshot') model = snapshot(model, data);
@@ -132,7 +133,7 @@ export function openPractice(ns, name) {
     else if (type === 'flow') { flow(model, data); if (view === 'picture') for (const [group, topic, partition, , count] of data.consumed ?? []) picture.dots.add(`${group}|${topic}/${partition}`, count); }
     link = { state: 'live', age: 0, retryIn: 0 };
     scene ??= sceneOf(model);
-    soon();
+    if (type !== 'beat') soon(type === 'flow' ? CALM : SOON);
   }, told => {
     const was = link.state;
     link = told;

@@ -25,7 +25,7 @@ function measurer() {
   };
 }
 
-/** @param {{open: (member: string, group: string) => void, act: (kind: string, group: string) => void, view: () => void, help: () => void, insist: () => void, broker: (id: number, up: boolean) => void}} does */
+/** @param {{open: (member: string, group: string) => void, act: (kind: string, group: string) => void, view: () => void, help: () => void, insist: () => void, resized: () => void}} does */
 export function makePicture(does) {
   const stage = byId('stage'), picture = el('div', '', null, { id: 'picture' }), frames = el('div'), svg = sv('svg', { id: 'wires', role: 'group', 'aria-label': 'Arrows from partitions to the consumers that read them' }), canvas = el('canvas', '', null, { id: 'dots', 'aria-hidden': 'true' });
   const titles = el('div'), parts = el('div', 'layer', null, { role: 'group', 'aria-label': 'Partitions' }), groups = el('div'), pills = el('div', '', null, { 'aria-hidden': 'true' }), legend = el('p', 'legend'), note = el('p', 'aside'), dotWords = el('span');
@@ -41,12 +41,20 @@ export function makePicture(does) {
     const b = e.target.closest('button');
     if (!b) return;
     if (b.dataset.act && b.getAttribute('aria-disabled') !== 'true') does.act(b.dataset.act, b.closest('[data-in]').dataset.in);
-    else if (b.dataset.broker && b.getAttribute('aria-disabled') !== 'true') does.broker(+b.dataset.broker, b.dataset.up === 'true');
     else if (b.classList.contains('nav')) boxOf(b);
   });
+  // The room the window leaves. It is looked up when something beside the stage changes its size, never while drawing.
+  const room = { width: 0, height: 0 };
+  function look() {
+    room.width = stage.clientWidth;
+    room.height = Math.max(0, innerHeight - [...document.body.children].filter((/** @type {any} */ e) => e !== stage && e.offsetParent).reduce((a, /** @type {any} */ e) => a + (getComputedStyle(e).position === 'static' ? e.offsetHeight : 0), 0));
+  }
+  const observer = new ResizeObserver(() => { look(); does.resized(); });
+  for (const e of document.body.children) observer.observe(e);
+  addEventListener('resize', () => { look(); does.resized(); });
   const keys = startKeys(picture, { highlight: (p, b) => wires.highlight(p, b), open: boxOf, view: () => does.view(), help: does.help, scale: (g, by) => does.act(by > 0 ? 'more' : 'less', g), wires: () => L?.wires ?? [] });
 
-  function title(/** @type {any} */ n, /** @type {import('./layout.js').Title} */ t, /** @type {boolean} */ mayBrokers) {
+  function title(/** @type {any} */ n, /** @type {import('./layout.js').Title} */ t) {
     cls(n, `ktitle ${t.key.startsWith('topic') ? 't' : ''}`);
     keyed(n, t.items.map((i, at) => ({ ...i, at })), i => `${i.at}${i.kind}`, i => i.kind === 'legend' ? add(el('span', 'legend'), el('i'), el('span')) : el(i.kind === 'b' ? 'b' : 'span'), (e, i) => {
       cls(e, { chip: 'brk', down: 'brk down', sim: 'brk sim', grow: 'grow', legend: 'legend', b: '', span: '' }[i.kind]);
@@ -63,16 +71,15 @@ export function makePicture(does) {
       picture.hidden = asTable; table.region.hidden = !asTable;
       if (asTable) { dots.clear(); L = null; stage.style.minHeight = ''; table.draw(s, how.insist ? '' : over); return; }
       document.body.dataset.dense = String(s.parts.length * s.groups.length > 60);
-      const W = stage.clientWidth, H = stage.clientHeight;
-      if (!W) return;
-      if (L?.height !== undefined && L.width !== W) stage.style.minHeight = '';
-      L = layout(s, W, stageRoom(stage, H), measure, memory);
+      if (!room.width) look();
+      if (!room.width) return;
+      L = layout(s, room.width, room.height, measure, memory);
       const drawn = L;
       cls(picture, L.big ? 'big' : '');
       stage.style.minHeight = `${L.height}px`; picture.style.height = `${L.height}px`;
       keyed(frames, L.frames, f => f.key, () => el('div'), (n, f) => { cls(n, `frame ${f.kind} c${f.hue}`); place(n, f.x, f.y, f.w, f.h); });
       const moved = wires.paint(L);
-      keyed(titles, L.titles, t => t.key, () => el('div'), (n, t) => title(n, t, true));
+      keyed(titles, L.titles, t => t.key, () => el('div'), title);
       keyed(parts, L.parts, b => b.key, () => el('button', 'part nav', null, { tabindex: -1, type: 'button' }), (n, b) => part(n, b));
       keyed(groups, L.foots, f => f.key, f => { const sec = el('section'), boxes = el('div'), below = el('div'); sec.boxes = boxes; sec.below = below; return add(sec, boxes, below); }, (sec, f) => {
         set(sec, { 'aria-label': f.group.name, 'data-group': f.key, 'data-state': f.group.word.word });
@@ -95,10 +102,4 @@ export function makePicture(does) {
     /** @param {import('./scene.js').Scene | null} s */
     focusBox(s, /** @type {string} */ member) { /** @type {any} */ ([...stage.querySelectorAll('.nav')].find((/** @type {any} */ n) => n.dataset.member === member) ?? stage.querySelector('.nav'))?.focus(); },
   };
-}
-
-/** The height the window leaves: what the stage would have without its own minimum. @param {any} stage @param {number} now */
-function stageRoom(stage, now) {
-  const others = [...document.body.children].filter((/** @type {any} */ e) => e !== stage && e.offsetParent && getComputedStyle(e).position === 'static').reduce((a, /** @type {any} */ e) => a + e.offsetHeight, 0);
-  return Math.max(0, innerHeight - others) || now;
 }

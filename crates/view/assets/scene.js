@@ -10,7 +10,7 @@ import { groupWord, tail } from './words.js';
  *   delayMs: number | null, lag: number | null, why: string, since: number | null, age: number, giveUpIn: number | null, timeoutMs: number | null, variant: string}} Member */
 /** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][],
  *   consumers: number, replicas: number | null, idle: number, stopped: boolean, scalable: boolean, how: string, only: string}} Group */
-/** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, kafka: any, actions: any, sendUrl: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
+/** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, kafka: any, actions: any, sendUrl: string, sendHow: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
  *   parts: Part[], groups: Group[], arrows: Arrow[], journal: any[], multi: boolean, copies: boolean, reads: number}} Scene */
 
 const KEPT = 10_000, HISTORY = 300_000;
@@ -29,36 +29,50 @@ export const newModel = () => ({
 });
 /** @typedef {ReturnType<typeof newModel>} Model */
 
-/** @param {Model} m @param {any} json @returns {Model} */
+/** A whole snapshot: the first word, and again after a reconnect or when groups changed places. Colours, seats and what flow told stay, if it is the same practice.
+ * @param {Model} m @param {any} json @returns {Model} */
 export function snapshot(m, json) {
-  const next = newModel();
-  next.series = m.snap?.name === json.name && m.snap?.namespace === json.namespace ? m.series : next.series;
-  next.snap = { ...json, groups: json.groups ?? [], partitions: json.partitions ?? [], rebalances: json.rebalances ?? [], history: { ...json.history } };
-  for (const g of next.snap.groups) greet(next, g);
-  sample(next);
-  return next;
+  const old = m.snap?.name === json.name && m.snap?.namespace === json.namespace ? m.snap : null;
+  if (!old) m = newModel();
+  m.snap = { ...json, groups: json.groups ?? [], partitions: json.partitions ?? [], rebalances: json.rebalances ?? [], history: { ...json.history } };
+  for (const name of m.hues.keys()) if (!m.snap.groups.some((/** @type {any} */ g) => g.name === name)) forget(m, name);
+  for (const g of m.snap.groups) replace(m, old?.groups.find((/** @type {any} */ o) => o.name === g.name), g);
+  looked(m, m.snap.partitions);
+  sample(m);
+  return m;
+}
+/** @param {Model} m @param {string} name */
+function forget(m, name) { m.hues.delete(name); m.kept.delete(name); }
+/** @param {Model} m @param {any} was @param {any} is */
+function replace(m, was, is) {
+  // Who has left has no member id any more; it is the same box.
+  for (const x of is.members ?? []) x.memberId ||= was?.members?.find((/** @type {any} */ o) => o.name === x.name)?.memberId ?? null;
+  if (was) keepSeats(m, was, is, m.snap.now);
+  greet(m, is);
+}
+/** A look that began before the last flow may come after it: what flow told stays for two looks. @param {Model} m @param {any[]} partitions */
+function looked(m, partitions) {
+  for (const p of partitions) {
+    const live = m.ends.get(keyOf(p));
+    if (live && (p.end >= live.end || m.snap.now - live.at > 4000)) m.ends.delete(keyOf(p));
+  }
 }
 
 /** @param {Model} m @param {any} json @returns {Model} */
 export function patch(m, json) {
   const { groups = [], gone = [], history = {}, ...rest } = json, old = m.snap;
-  const snap = { ...old, ...rest, groups: old.groups.filter((/** @type {any} */ g) => !gone.includes(g.name)), history: { ...old.history } };
-  for (const name of gone) { delete snap.history[name]; m.hues.delete(name); m.kept.delete(name); }
+  const snap = m.snap = { ...old, ...rest, groups: old.groups.filter((/** @type {any} */ g) => !gone.includes(g.name)), history: { ...old.history } };
+  for (const name of gone) { delete snap.history[name]; forget(m, name); }
   for (const g of groups) {
     const i = snap.groups.findIndex((/** @type {any} */ o) => o.name === g.name);
-    if (i >= 0) keepSeats(m, snap.groups[i], g, snap.now);
+    replace(m, snap.groups[i], g);
     if (i >= 0) snap.groups[i] = g; else snap.groups.push(g);
-    greet(m, g);
   }
   for (const name in history) {
     const had = snap.history[name] ?? [], last = had.length ? had[had.length - 1][0] : 0;
     snap.history[name] = [...had, ...history[name].filter((/** @type {any} */ p) => p[0] > last)].filter(p => p[0] >= snap.now - HISTORY);
   }
-  if (rest.partitions) for (const p of rest.partitions) {
-    const live = m.ends.get(keyOf(p));  // a look that began before the last flow may come after it: what flow told stays for two looks
-    if (live && (p.end >= live.end || snap.now - live.at > 4000)) m.ends.delete(keyOf(p));
-  }
-  m.snap = snap;
+  if (rest.partitions) looked(m, rest.partitions);
   sample(m);
   return m;
 }
@@ -98,7 +112,7 @@ function keepSeats(m, was, is, now) {
 /** @param {Model} m @param {any} p */
 const endOf = (m, p) => m.ends.get(keyOf(p))?.end ?? p.end ?? null;
 /** @param {Model} m @param {string} group @param {any} p */
-const positionOf = (m, group, p) => { const told = m.positions.get(`${group}|${keyOf(p)}`); return told == null ? p.committed ?? null : Math.max(told, p.committed ?? 0); };
+const positionOf = (m, group, p) => { const told = m.positions.get(`${group}|${keyOf(p)}`); return told == null || told > (endOf(m, p) ?? told) ? p.committed ?? null : Math.max(told, p.committed ?? 0); };
 /** Lag as it is now: the look's own answer, moved on by what flow told since. @param {Model} m @param {string} group @param {any} p @returns {number | null} */
 function lagOf(m, group, p) {
   if (p.lag == null || (p.because && p.because !== 'NoCommit')) return p.lag ?? null;
@@ -165,7 +179,7 @@ export function sceneOf(m, now = m.snap.now) {
   const groups = s.groups.map((/** @type {any} */ g) => groupOf(m, g, now)), known = new Set(parts.map(p => p.key));
   for (const g of groups) for (const x of g.members) x.arrows = x.arrows.filter((/** @type {Arrow} */ a) => known.has(a.key)); // a topic that is not listed yet has no box
   const members = groups.flatMap((/** @type {Group} */ g) => g.members);
-  return { ns: s.namespace, name: s.name, now, ready: !!s.ready, sentence: s.sentence ?? '', kafka: s.kafka ?? {}, actions: s.actions ?? { enabled: false, how: null }, sendUrl: s.sendUrl ?? '', load: s.load ?? null,
+  return { ns: s.namespace, name: s.name, now, ready: !!s.ready, sentence: s.sentence ?? '', kafka: s.kafka ?? {}, actions: s.actions ?? { enabled: false, how: null }, sendUrl: s.sendUrl ?? '', sendHow: s.sendHow ?? '', load: s.load ?? null,
     summary: { ...s.summary, lag: sum(groups.map((/** @type {Group} */ g) => g.lag)) }, topics, parts, groups, arrows: members.flatMap((/** @type {Member} */ x) => x.arrows), journal: s.rebalances,
     multi: topics.length > 1, copies: parts.some(p => p.replicas.length > 1), reads: members.reduce((/** @type {number} */ a, /** @type {Member} */ x) => a + (x.rate ?? 0), 0) };
 }

@@ -5,16 +5,16 @@ import { rate, sendCurl } from './words.js';
 /** @param {any} host @param {{send: (body: any) => void, load: (n: number) => void}} does */
 export function makeSend(host, does) {
   const label = (/** @type {string} */ name, /** @type {any} */ input, kind = '') => add(el('label', kind, name), input);
-  const topic = el('select'), partition = el('select'), count = el('input', '', null, { type: 'number', min: 1, max: 10000, value: 1 }), key = el('input', '', null, { placeholder: 'random', autocomplete: 'off' }), value = el('input', '', null, { value: 'testing-value', autocomplete: 'off' });
-  const go = el('button', 'btn primary go', 'Send'), form = el('form', 'form'), curl = command(), off = el('p', 'off'), how = command();
+  const topic = el('select'), partition = el('select'), count = el('input', '', null, { type: 'number', min: 1, max: 1000, value: 1 }), key = el('input', '', null, { placeholder: 'random', autocomplete: 'off' }), value = el('input', '', null, { value: 'testing-value', autocomplete: 'off' });
+  const go = el('button', 'btn primary go', 'Send'), form = el('form', 'form'), curl = command(), off = el('div', 'off'), how = command(), first = command();
   const speed = el('input', '', null, { type: 'number', min: 1, max: 10000, value: 10, 'aria-label': 'Steady load, messages a second' }), toggle = el('button', 'btn', '▶ Start load', { type: 'button' }), loadNow = el('span', 'load');
   const head = add(el('div', 'head2'), el('h2', '', 'Send messages'), loadNow, speed, toggle);
   add(form, label('Topic', topic), label('Partition', partition), label('Count', count), label('Key', key), label('Value', value), go);
-  add(host, head, form, add(off, el('span', '', ''), how.box), curl.box);
+  add(host, head, form, add(off, el('span', '', ''), how.box), first.box, curl.box);
   let may = '', running = false, url = '', shape = '';
 
   const body = () => ({ topic: topic.value, value: value.value, ...(key.value ? { key: key.value } : {}), ...(partition.value !== '' ? { partition: +partition.value } : {}) });
-  const number = () => Math.min(10000, Math.max(1, Math.floor(+count.value || 1)));
+  const number = () => Math.min(1000, Math.max(1, Math.floor(+count.value || 1)));
   const show = () => text(curl.code, sendCurl(url, body(), number()));
   form.oninput = show;
   topic.onchange = () => { shape = ''; };
@@ -42,7 +42,7 @@ export function makeSend(host, does) {
       text(toggle, running ? '■ Stop load' : '▶ Start load');
       for (const b of [go, toggle]) set(b, { 'aria-disabled': why ? 'true' : null, title: why || null });
       const shut = !s.actions.enabled;
-      off.hidden = !shut; curl.box.hidden = shut && !s.sendUrl;
+      off.hidden = !shut; curl.box.hidden = !s.sendUrl; first.box.hidden = !s.sendHow; text(first.code, s.sendHow);
       if (shut) { text(off.firstChild, 'Actions are off here.' + (s.actions.how ? ' This turns them on:' : '')); text(how.code, s.actions.how ?? ''); how.box.hidden = !s.actions.how; }
       form.hidden = shut;
       if (shut) speed.hidden = true;

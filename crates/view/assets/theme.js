@@ -2,6 +2,8 @@
 const KEY = 'theme', root = document.documentElement, system = matchMedia('(prefers-color-scheme: dark)');
 const watchers = new Set(/** @type {(() => void)[]} */ ([]));
 
+/** Motion is not wanted. */
+export const reduced = matchMedia('(prefers-reduced-motion: reduce)');
 /** @param {() => void} f */
 export const onTheme = f => { watchers.add(f); };
 export const isDark = () => (root.dataset.theme || (system.matches ? 'dark' : 'light')) === 'dark';

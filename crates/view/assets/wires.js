@@ -1,10 +1,11 @@
 // The arrows as SVG, kept by group and partition. In: a layout. Out: paths that follow it; an arrow whose partition changed hands sweeps to its new owner.
 // Deliberately absent: dots (dots.js), text in the picture (pills are boxes).
 import { add, cls, keyed, set, sv } from './dom.js';
+import { reduced } from './theme.js';
 import { head, path } from './wire.js';
 import { arrowSentence } from './words.js';
 
-const SWEEP = 600, MOVE = 250, reduced = matchMedia('(prefers-reduced-motion: reduce)');
+const SWEEP = 600, MOVE = 250;
 const ease = (/** @type {number} */ t) => t < .5 ? 4 * t * t * t : 1 - (-2 * t + 2) ** 3 / 2;
 /** @typedef {import('./wire.js').Wire} Wire */
 /** @typedef {{wire: Wire, from: Wire | null, start: number, took: number}} Shown */

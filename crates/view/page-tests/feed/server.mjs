@@ -1,14 +1,14 @@
 // The page's own counterpart in its unit tests: the real assets under the real policy, and events that a test sends by hand.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { strip } from '../strip.mjs';
+import { pack, strip } from '../pack.mjs';
 
 const assets = new URL('../../assets/', import.meta.url);
 export const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 const TYPES = { js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml', html: 'text/html' };
 
-/** @param {Record<string, any>} practices name -> snapshot @param {number} [port] */
-export async function serve(practices, port = 0) {
+/** @param {Record<string, any>} practices name -> snapshot @param {number} [port] @param {boolean} [packed] as the server embeds it; otherwise module by module, as a debug build serves it */
+export async function serve(practices, port = 0, packed = true) {
   const streams = new Map(), logs = new Set(), posts = [];
   let id = 0, answer = body => [200, { message: 'It is done.', sent: body.count }];
   const event = (type, data) => `id: ${++id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
@@ -19,9 +19,9 @@ export async function serve(practices, port = 0) {
     res.setHeader('X-Content-Type-Options', 'nosniff');
     if (path[1] === 'assets') {
       try {
-        const ext = url.pathname.split('.').pop(), raw = readFileSync(new URL(url.pathname.slice('/assets/'.length), assets));
+        const file = url.pathname.slice('/assets/'.length), ext = file.split('.').pop(), raw = readFileSync(new URL(file, assets));
         res.writeHead(200, { 'content-type': TYPES[ext] ?? 'text/plain' });
-        res.end(!url.pathname.includes('/vendor/') && (ext === 'js' || ext === 'css') ? strip(raw.toString()) : raw);
+        res.end(!packed ? raw : file === 'main.js' ? pack(assets, file) : file === 'style.css' ? strip(raw.toString()) : raw);
       } catch { json(404, {}); }
     } else if (path[1] === 'api') {
       if (path.length === 3) return json(200, Object.values(practices).map(p => ({ namespace: p.namespace, name: p.name, ready: p.ready, summary: p.summary })));

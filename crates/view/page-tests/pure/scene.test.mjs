@@ -95,6 +95,21 @@ test('who leaves keeps the seat until its partitions have an owner, ten seconds 
   assert.deepEqual(now.members.map(m => [m.kind, m.arrows.length]), [['run', 3]]);
 });
 
+test('a member that has left has no id any more, and keeps its box', () => {
+  const s = scenes['practice-3'](), model = open(s), g = structuredClone(s.groups[0]), id = g.members[0].memberId;
+  g.open = g.members[0].partitions;
+  Object.assign(g.members[0], { state: 'left', memberId: null, partitions: [], lag: null });
+  patch(model, { now: s.now + 2000, groups: [g] });
+  assert.deepEqual(sceneOf(model).groups[0].members.map(m => [m.kind, m.arrows.length]), [['left', 2], ['run', 1]]);
+  assert.equal(sceneOf(model).groups[0].members[0].id, id);
+});
+
+test('a snapshot in the middle keeps colours', () => {
+  const s = scenes['practice-3'](), model = open(s), again = structuredClone(s);
+  again.groups.reverse();
+  assert.deepEqual(sceneOf(snapshot(model, again)).groups.map(g => g.hue), [2, 1, 0]);
+});
+
 test('a snapshot after a reconnect replaces everything', () => {
   const model = open(scenes['practice-3']()), fresh = scenes['practice-3']();
   fresh.groups.length = 1; fresh.now += 60_000;

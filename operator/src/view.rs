@@ -1,10 +1,10 @@
 //! The live picture in a cluster. In: what a reconcile has found out about a practice. Out: the same as facts for the
 //! picture's hub. Pure but for one list of pods, which is made only while somebody looks at the practice: their addresses.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, ResourceExt, api::ListParams};
+use kube::{Api, Client, ResourceExt, api::ListParams, runtime::reflector::ObjectRef};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_contract::PRODUCER_PORT;
 use practice_groups::OffsetReset;
@@ -132,6 +132,79 @@ pub(crate) async fn serve(
     };
     tokio::select! {
         () = stirring => {}
-        () = practice_view::serve(listener, hub, shutdown) => {}
+        () = forgetting(&hub, &context) => {}
+        () = practice_view::serve(listener, hub.clone(), shutdown) => {}
+    }
+}
+
+/// Takes practices that are gone out of the picture. The end of one that owned nothing makes nobody reconcile it.
+async fn forgetting(hub: &Hub, context: &Context) {
+    let mut times = tokio::time::interval(Duration::from_secs(2));
+    loop {
+        times.tick().await;
+        for practice in hub.keys() {
+            let object = ObjectRef::new(&practice.1).within(&practice.0);
+            if context.practices.get(&object).is_none() {
+                context.forget(&practice);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{live::LivePod, status::tests::plan_of};
+
+    #[test]
+    fn groups_and_consumers_are_the_plans() {
+        let plan = plan_of(json!({"topics": [{"name": "t"}, {"name": "u"}], "groups": [
+            {"name": "g", "replicas": 1, "variants": [{"name": "slow", "replicas": 2, "processingDelay": "5s"}]},
+            {"name": "free", "topics": ["u"], "autoOffsetReset": "latest"},
+            {"name": "off", "replicas": 3, "state": "Stopped"}]}));
+        let short: Vec<_> = groups(&plan)
+            .iter()
+            .map(|g| (g.name.clone(), g.topics.len(), g.scalable, g.stopped, g.reset == OffsetReset::Latest))
+            .collect();
+        let named =
+            |name: &str, topics, scalable, stopped, latest| (name.to_owned(), topics, scalable, stopped, latest);
+        assert_eq!(
+            short,
+            [
+                named("g", 2, true, false, false),
+                named("free", 1, false, false, true),
+                named("off", 2, true, true, false)
+            ]
+        );
+
+        let pod = |name: &str, group: &str, variant: &str| LivePod {
+            name: name.into(),
+            group: Some(group.into()),
+            variant: variant.into(),
+            ..LivePod::default()
+        };
+        let producer = LivePod { name: "producer".into(), ..LivePod::default() };
+        let pods =
+            vec![pod("a", "g", ""), pod("b", "g", "slow"), pod("c", "g", "gone"), pod("d", "gone", ""), producer];
+        let live = Live { pods, ..Live::default() };
+        let short: Vec<_> =
+            consumers(&plan, &live).into_iter().map(|c| (c.name, c.variant, c.delay.as_secs())).collect();
+        assert_eq!(short, [("a".to_owned(), None, 0), ("b".to_owned(), Some("slow".to_owned()), 5)]);
+    }
+
+    #[test]
+    fn a_pod_is_asked_at_its_address_and_port() {
+        let pod = |ip: serde_json::Value| -> Pod {
+            let container = json!({"name": "worker", "ports": [{"containerPort": 8080}]});
+            serde_json::from_value(json!({"spec": {"containers": [container]}, "status": {"podIP": ip}}))
+                .expect("a pod")
+        };
+        assert_eq!(url(&pod(json!("10.1.2.3"))).as_deref(), Some("http://10.1.2.3:8080"));
+        assert_eq!(url(&pod(json!("fd00::7"))).as_deref(), Some("http://[fd00::7]:8080"));
+        for none in [json!(null), json!("host/path?")] {
+            assert_eq!(url(&pod(none)), None);
+        }
     }
 }

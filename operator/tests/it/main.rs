@@ -9,5 +9,6 @@ mod basics;
 mod claims;
 mod many;
 mod outages;
+mod picture;
 mod replicas;
 mod topics;

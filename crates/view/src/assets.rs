@@ -1,5 +1,7 @@
 //! The page's own files, in the binary. In: a path under `assets/`. Out: the file with its type and a tag, so that a browser
-//! asks again and gets nothing twice. A debug build reads them from the checkout.
+//! asks again and gets nothing twice; `main.js` with all modules in it. A debug build reads the files from the checkout.
+
+use std::borrow::Cow;
 
 use axum::{
     body::Body,
@@ -7,6 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rust_embed::RustEmbed;
+use sha2::{Digest, Sha256};
+
+use crate::pack::{pack, strip};
 
 #[derive(RustEmbed)]
 #[folder = "assets"]
@@ -14,14 +19,14 @@ struct Assets;
 
 /// A file, or 404; 304 when the browser has it.
 pub(crate) fn asset(path: &str, headers: &HeaderMap) -> Response {
-    let Some(file) = Assets::get(path) else {
+    let Some(data) = read(path) else {
         return (StatusCode::NOT_FOUND, "there is no such file\n").into_response();
     };
-    let tag = tag(&file.metadata.sha256_hash());
+    let tag = tag(&data);
     let mut response = if knows(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let mut response = Body::from(file.data).into_response();
+        let mut response = Body::from(data).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind(path)));
         response
     };
@@ -31,6 +36,16 @@ pub(crate) fn asset(path: &str, headers: &HeaderMap) -> Response {
     // kept, and asked for each time: a new version of the program is seen at once
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
+}
+
+fn read(path: &str) -> Option<Cow<'static, [u8]>> {
+    let text = |name: &str| Some(String::from_utf8_lossy(&Assets::get(name)?.data).into_owned());
+    let packed = match path {
+        "main.js" => pack(path, &text),
+        "style.css" => strip(&text(path)?),
+        _ => return Assets::get(path).map(|file| file.data),
+    };
+    Some(Cow::Owned(packed.into_bytes()))
 }
 
 fn kind(path: &str) -> &'static str {
@@ -47,10 +62,10 @@ fn kind(path: &str) -> &'static str {
     }
 }
 
-fn tag(hash: &[u8]) -> String {
+fn tag(data: &[u8]) -> String {
     use std::fmt::Write;
     let mut tag = String::from("\"");
-    for byte in hash.iter().take(16) {
+    for byte in Sha256::digest(data).iter().take(16) {
         let _ = write!(tag, "{byte:02x}");
     }
     tag.push('"');

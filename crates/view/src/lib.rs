@@ -53,6 +53,7 @@ mod workers;
 mod assets;
 mod doing;
 mod guard;
+mod pack;
 mod router;
 mod send;
 

@@ -2,10 +2,15 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help test e2e images node node-down kind kind-down crd
+UP ?= deploy/samples/practice-3.yaml
+.PHONY: help local test e2e images node node-down kind kind-down crd
 
 help: ## Prints this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
+
+local: ## Runs practice 3 on this machine, without a cluster: the picture is on http://127.0.0.1:8080; another one with UP="deploy/samples/practice-5.yaml --kafka apache --brokers 3"
+	@cargo build --release --package practice-local
+	@target/release/practice-local up $(UP)
 
 test: ## Everything that has to be true: format, lints, docs, unit and integration tests, chart, the short end-to-end run
 	@.ci/test

@@ -64,6 +64,7 @@ watch: {allNamespaces: false}
 policy:
   default: {allowedBootstrapServers: ["other:9092"], topicPrefixes: [lab-], groupPrefixes: [lab-], maxPartitions: 1000000, maxReplicas: 0}
   namespaces: {trusted: {}, small: {maxReplicas: 5}}
+view: {enabled: false, actions: true}
 logLevel: debug
 operator: &pods
   image: {registry: "localhost:5000/mirror", repository: some/program, tag: ignored, digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}
@@ -121,6 +122,8 @@ CONFIG
 
 # the operator's configuration file in a rendered ConfigMap, and the annotation that follows it
 config() { "$@" --show-only templates/configmap.yaml | sed -n '/^  config.yaml:/,$ s/^    //p'; }
+# every right of the operator, a line each: resources and verbs
+granted() { named --show-only templates/rbac.yaml "$@" | sed -n 's/^ *\(resources\|verbs\): //p' | paste -d' ' - - | sort; }
 followed() { named --show-only templates/deployment.yaml "$@" | grep ' kafka-practice.dev/config:'; }
 
 check_renders() {
@@ -167,7 +170,14 @@ check_values() {
   ! grep -E 'kind: ClusterRole' "$work/all.yaml" >&2 || bad "watch.allNamespaces=false renders a ClusterRole"
   grep -A1 'name: WATCH_NAMESPACE' "$work/all.yaml" | grep -q 'value: "kafka-practice"' || bad "watch.allNamespaces=false does not name the namespace"
   ! grep WATCH_NAMESPACE "$work/string.yaml" >&2 || bad "the operator does not watch all namespaces by default"
-  diff <(named --show-only templates/rbac.yaml | sed -n '/^rules:/,/^---/p') <(render -f "$work/values.yaml" --show-only templates/rbac.yaml | sed -n '/^rules:/,/^---/p') >&2 ||
+  [[ $(comm -23 <(granted) <(granted --set view.enabled=false)) == '[pods/log] [get]' ]] || bad "the picture gives the operator another right than to read logs"
+  [[ $(comm -23 <(granted --set view.actions=true) <(granted)) == '[pods] [delete]' ]] || bad "actions give the operator another right than to delete pods"
+  [[ $(granted --set view.enabled=false --set view.actions=true) == "$(granted --set view.enabled=false)" ]] || bad "actions without a picture give the operator a right"
+  grep -A1 'name: VIEW$' "$work/string.yaml" | grep -q 'value: 127.0.0.1:8080' || bad "the picture is not on the loopback of the operator's pod"
+  grep -A1 'name: VIEW_ACTIONS$' "$work/string.yaml" | grep -q 'value: "false"' || bad "the picture may do something by default"
+  grep -q 'value: "helm upgrade cgp charts/consumer-group-practice -n kafka-practice --reset-then-reuse-values --set view.actions=true"' "$work/string.yaml" || bad "the picture does not know what lets it do something"
+  ! grep 'name: VIEW' "$work/all.yaml" >&2 || bad "view.enabled=false serves the picture"
+  diff <(named --set view.enabled=false --show-only templates/rbac.yaml | sed -n '/^rules:/,/^---/p') <(render -f "$work/values.yaml" --show-only templates/rbac.yaml | sed -n '/^rules:/,/^---/p') >&2 ||
     bad "Role and ClusterRole differ in their rules"
 }
 
@@ -257,6 +267,10 @@ check_refusals() {
   refused "at '/worker/labels/team': got number" "${ok[@]}" --set worker.labels.team=1
   refused 'worker.labels: kafka-practice.dev/group is set by the chart or the operator' "${ok[@]}" --set 'worker.labels.kafka-practice\.dev/group=x'
   refused 'operator.labels: app.kubernetes.io/component is set by the chart or the operator' "${ok[@]}" --set 'operator.labels.app\.kubernetes\.io/component=x'
+  refused "at '/view/enabled': got string" "${ok[@]}" --set view.enabled=perhaps
+  refused "at '/view/actions': got number" "${ok[@]}" --set view.actions=1
+  refused "at '/view': additional properties 'action' not allowed" "${ok[@]}" --set view.action=true
+  refused "at '/view': additional properties 'listen' not allowed" "${ok[@]}" --set view.listen=0.0.0.0:8080
   refused "additional properties 'watchNamespace' not allowed" "${ok[@]}" --set watchNamespace=a
   refused "at '/watch/allNamespaces': got string" "${ok[@]}" --set watch.allNamespaces=no
   refused "additional properties 'policies' not allowed" "${ok[@]}" --set policies.default.maxReplicas=1

@@ -1,26 +1,22 @@
-//! What every reconcile shares: the client, the readers, and the little that has to be remembered between two reconciles
-//! of one practice. Losing it (a restart) costs at most one write of status.
+//! What every reconcile shares: the client, what is remembered, and the other practices.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
 use kube::{
     Client, ResourceExt,
     core::DeserializeGuard,
     runtime::{events::Recorder, reflector::Store},
 };
-use practice_api::{ConsumerGroupPractice, PracticeStatus};
+use practice_api::ConsumerGroupPractice;
+use practice_view::Hub;
 
 use crate::{
+    memory::Memories,
     metrics::Metrics,
-    plan::{Defaults, Plan, SpecFault},
+    plan::{Defaults, GroupPlan, Plan, SpecFault},
     policy::{Usage, broken_rule},
-    reader::{Key, Readers},
+    reader::Key,
 };
 
 /// Shared by all reconciles.
@@ -29,37 +25,16 @@ pub struct Context {
     pub client: Client,
     /// What the operator was started with.
     pub defaults: Defaults,
-    /// Kafka.
-    pub readers: Readers,
+    /// Kafka, and what has to be remembered, by practice.
+    pub memories: Memories,
+    /// The live picture; `None`: it is switched off.
+    pub hub: Option<Hub>,
     /// Events.
     pub recorder: Recorder,
     /// Counters.
     pub metrics: Metrics,
     /// Every practice, to tell who was first.
     pub practices: Store<DeserializeGuard<ConsumerGroupPractice>>,
-    /// What has to be remembered, by practice.
-    pub(crate) memories: Mutex<HashMap<Key, Memory>>,
-}
-
-/// What is remembered of one practice.
-#[derive(Default)]
-pub(crate) struct Memory {
-    written: Option<Written>,
-    /// Since when a member has had no partition, by group and member id.
-    pub(crate) idle_since: BTreeMap<(String, String), Timestamp>,
-    /// Topics that it has created and whose id is not in status yet: not every broker knows of them at once.
-    pub(crate) created: BTreeSet<String>,
-    /// Group ids that it has, with their Kafka, also those that are not in status yet.
-    claims: BTreeSet<(String, String)>,
-    backoff: Option<ExponentialBackoff>,
-}
-
-/// The status that was written last. A watch may still show the one before it: judged by that, what was told once would
-/// be told again.
-struct Written {
-    uid: Option<String>,
-    at: Instant,
-    status: PracticeStatus,
 }
 
 impl Context {
@@ -68,70 +43,12 @@ impl Context {
         Timestamp::now()
     }
 
-    /// Status as it stands, and how long it has; long ago when it was written by a former operator.
-    pub fn before(&self, practice: &ConsumerGroupPractice) -> (Option<PracticeStatus>, Duration) {
-        let memories = self.memories();
-        let written = memories.get(&key(practice)).and_then(|memory| memory.written.as_ref());
-        match written.filter(|written| written.uid == practice.metadata.uid) {
-            Some(written) => (Some(written.status.clone()), written.at.elapsed()),
-            None => (practice.status.clone(), Duration::MAX),
+    /// A practice is gone.
+    pub fn forget(&self, practice: &Key) {
+        self.memories.forget(practice);
+        if let Some(hub) = &self.hub {
+            hub.forget(practice);
         }
-    }
-
-    /// Status was written just now.
-    pub fn written(&self, practice: &ConsumerGroupPractice, status: PracticeStatus) {
-        let written = Written { uid: practice.metadata.uid.clone(), at: Instant::now(), status };
-        self.memories().entry(key(practice)).or_default().written = Some(written);
-    }
-
-    /// How long to wait after a failure: from 0.5 s, doubled each time, jittered, at most 30 s.
-    pub fn pause(&self, key: Key) -> Duration {
-        let mut memories = self.memories();
-        let backoff = memories.entry(key).or_default().backoff.get_or_insert_with(|| {
-            ExponentialBuilder::default()
-                .with_min_delay(Duration::from_millis(500))
-                .with_max_delay(LONGEST_PAUSE / 2) // jitter adds up to as much again
-                .with_jitter()
-                .without_max_times()
-                .build()
-        });
-        backoff.next().unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
-    }
-
-    /// A reconcile succeeded: the next failure starts from the shortest pause again.
-    pub fn succeeded(&self, key: &Key) {
-        if let Some(memory) = self.memories().get_mut(key) {
-            memory.backoff = None;
-        }
-    }
-
-    /// Takes a group id for a practice, unless another one has it: of two that are reconciled at the same time one is first.
-    ///
-    /// # Errors
-    /// The practice that has it.
-    pub fn claim(&self, practice: &Key, bootstrap: &str, group: &str) -> Result<(), Key> {
-        let mut memories = self.memories();
-        let claim = (bootstrap.to_owned(), group.to_owned());
-        let holder = memories.iter().find(|(other, memory)| *other != practice && memory.claims.contains(&claim));
-        if let Some((holder, _)) = holder {
-            return Err(holder.clone());
-        }
-        memories.entry(practice.clone()).or_default().claims.insert(claim);
-        Ok(())
-    }
-
-    /// Gives up the group ids that a practice does not name any more.
-    pub fn keep_claims(&self, plan: &Plan) {
-        if let Some(memory) = self.memories().get_mut(&(plan.namespace.clone(), plan.name.clone())) {
-            let named = |group: &str| plan.groups.iter().any(|named| named.id == group);
-            memory.claims.retain(|(bootstrap, group)| *bootstrap == plan.bootstrap && named(group));
-        }
-    }
-
-    /// The practice is gone.
-    pub fn forget(&self, key: &Key) {
-        self.memories().remove(key);
-        self.readers.forget(key, None);
     }
 
     /// The plan, unless it breaks a rule of the policy; nothing is contacted to find out.
@@ -169,13 +86,26 @@ impl Context {
         others
     }
 
-    pub(crate) fn memories(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Another practice that names the same group id on the same Kafka and is older, or has it already: `namespace/name`.
+    /// (Two that were created within the same second are ordered by uid, and the second of them may have been first.)
+    pub fn holder(&self, plan: &Plan, group: &GroupPlan) -> Option<String> {
+        let elders = self.elders(&plan.uid);
+        let is_elder = |other: &ConsumerGroupPractice| {
+            elders.iter().any(|elder| elder.0.as_ref().is_ok_and(|elder| elder.metadata.uid == other.metadata.uid))
+        };
+        let has_it = |other: &ConsumerGroupPractice| {
+            let status = other.status.iter().flat_map(|status| &status.groups);
+            status.into_iter().any(|status| status.name == group.id && status.claimed)
+        };
+        let others = self.others(&plan.uid);
+        others.iter().filter_map(|other| other.0.as_ref().ok()).find_map(|other| {
+            let names_it = other.spec.groups.iter().any(|named| named.name == group.id);
+            let holds = names_it && (has_it(other) || is_elder(other));
+            let other = holds.then(|| crate::plan::plan(other, &self.defaults).ok()).flatten()?;
+            (other.bootstrap == plan.bootstrap).then(|| format!("{}/{}", other.namespace, other.name))
+        })
     }
 }
-
-/// Longest pause after a failure.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Namespace and name.
 pub(crate) fn key(practice: &ConsumerGroupPractice) -> Key {

@@ -19,20 +19,24 @@ use kube::{
     },
 };
 use practice_api::ConsumerGroupPractice;
-use tokio::net::TcpListener;
+use practice_view::Hub;
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{
     Context,
+    actions::means,
     error::{Error, within},
     http::{self, Readiness},
+    memory::Memories,
     metrics::Metrics,
     objects::PART_OF,
     plan::Defaults,
-    reader::{Key, Readers},
+    reader::Key,
     reconcile::reconcile,
+    view::{self, Picture},
 };
 
 /// A practice, or one that cannot be decoded: it must not blind us to the others.
@@ -45,9 +49,19 @@ const CONCURRENCY: u16 = 16;
 /// Events within this time become one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// Watches every practice, and serves `/livez`, `/readyz` and `/metrics` on `listener`, until `shutdown`.
-pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shutdown: CancellationToken) {
-    let (nudge, nudged) = tokio::sync::mpsc::unbounded_channel();
+/// Watches every practice, and serves `/livez`, `/readyz` and `/metrics` on `listener`, and the picture, if there is to be one,
+/// until `shutdown`.
+pub async fn run(
+    client: Client,
+    defaults: Defaults,
+    listener: TcpListener,
+    picture: Option<Picture>,
+    shutdown: CancellationToken,
+) {
+    let (nudge, nudged) = mpsc::unbounded_channel();
+    let (stir, stirred) = mpsc::unbounded_channel();
+    let (picture, how) = picture.map_or((None, None), |Picture { listener, how }| (Some(listener), how));
+    let hub = picture.is_some().then(|| Hub::new(means(&client, how, stir)));
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let ours = || watcher::Config::default().timeout(WATCH).labels(&format!("app.kubernetes.io/part-of={PART_OF}"));
     let practices = watcher::Config::default().timeout(WATCH);
@@ -70,10 +84,10 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
         recorder: Recorder::new(client.clone(), Reporter { controller: "practice-operator".into(), instance: None }),
         client,
         defaults,
-        readers: Readers::new(nudge),
+        memories: Memories::new(nudge.clone()),
+        hub: hub.clone(),
         metrics: metrics.clone(),
         practices: store,
-        memories: std::sync::Mutex::default(),
     });
     let serving = practice_serve::serve(
         listener,
@@ -81,11 +95,16 @@ pub async fn run(client: Client, defaults: Defaults, listener: TcpListener, shut
         practice_serve::Limits::default(),
         shutdown.clone(),
     );
+    let showing = async {
+        if let (Some(listener), Some(hub)) = (picture, hub) {
+            view::serve(listener, hub, context.clone(), stirred, nudge, shutdown.clone()).await;
+        }
+    };
     let reconciling = controller.run(guarded, pause, context.clone()).for_each(|result| {
         finished(&context, result);
         std::future::ready(())
     });
-    tokio::join!(serving, reconciling);
+    tokio::join!(serving, showing, reconciling);
 }
 
 /// Sets readiness once the practices can be listed. (The controller's own store wakes a single waiter, the controller.)
@@ -154,7 +173,7 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     });
     context.metrics.reconciled(begun.elapsed(), result.as_ref().err().map(Error::step));
     if result.is_ok() {
-        context.succeeded(&key);
+        context.memories.succeeded(&key);
     }
     result
 }
@@ -162,7 +181,7 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
 fn pause(practice: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     use kube::ResourceExt;
     let key = (practice.namespace().unwrap_or_default(), practice.name_any());
-    let pause = context.pause(key.clone());
+    let pause = context.memories.pause(key.clone());
     tracing::warn!(namespace = key.0, name = key.1, %error, again_in = ?pause, "reconcile failed");
     Action::requeue(pause)
 }

@@ -80,7 +80,7 @@ async fn remaining_topic(practice: &ConsumerGroupPractice, context: &Context) ->
             })
         })
     };
-    let reader = context.readers.reader(&plan.bootstrap);
+    let reader = context.memories.readers.reader(&plan.bootstrap);
     for topic in topics_to_delete(&practice.spec).filter(|topic| !named_elsewhere(&topic.name)) {
         let status = practice.status.iter().flat_map(|status| &status.topics).find(|status| status.name == topic.name);
         let Some(created) = status.and_then(|status| status.created_topic_id.as_deref()) else { continue };

@@ -1,7 +1,7 @@
 //! The operator: one manifest made real on Kubernetes and Kafka. The path of data, a file a step:
 //! `plan` -> `prepare` -> `objects` -> `apply` -> `observe` -> `status` -> `publish`, strung together in `reconcile`.
-//! `plan`, `objects`, `status` and `story` are pure; only `apply`, `publish` and `finalize` write to Kubernetes, only
-//! `prepare` and `finalize` to Kafka.
+//! `plan`, `objects`, `status` and `story` are pure; only `apply`, `publish`, `finalize` and (if they are on) the picture's
+//! `actions` write to Kubernetes, only `prepare` and `finalize` to Kafka.
 
 pub mod reconcile;
 
@@ -18,7 +18,9 @@ pub mod status;
 
 pub mod publish;
 pub mod story;
+pub mod view;
 
+mod actions;
 mod conditions;
 mod context;
 mod controller;
@@ -26,6 +28,7 @@ pub mod error;
 mod finalize;
 pub mod http;
 pub mod live;
+pub mod memory;
 pub mod metrics;
 mod names;
 mod quantity;
@@ -44,4 +47,8 @@ pub struct Settings {
     pub defaults: plan::Defaults,
     /// Where the operator's own HTTP is served.
     pub listen: SocketAddr,
+    /// Where the live picture is served; `None`: nowhere.
+    pub view: Option<SocketAddr>,
+    /// The command that lets people do something from the picture; `None`: they may.
+    pub how: Option<String>,
 }

@@ -28,7 +28,7 @@ pub struct Live {
 }
 
 /// One pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LivePod {
     /// Its name, which is its consumer's `client.id`.
     pub name: String,
@@ -36,6 +36,8 @@ pub struct LivePod {
     pub speaks: Option<String>,
     /// The exact group id; `None`: a producer.
     pub group: Option<String>,
+    /// The variant of its group; empty: a plain member, or a producer.
+    pub variant: String,
 }
 
 /// All kinds, in the order in which they are applied.
@@ -76,7 +78,12 @@ pub(crate) async fn live(client: &Client, plan: &Plan) -> Result<Live, Error> {
 
 fn pod(pod: &PartialObjectMeta<Pod>) -> LivePod {
     let annotation = |name: &str| pod.annotations().get(name).cloned();
-    LivePod { name: pod.name_any(), speaks: annotation(SPEAKS), group: annotation(crate::objects::GROUP) }
+    LivePod {
+        name: pod.name_any(),
+        speaks: annotation(SPEAKS),
+        group: annotation(crate::objects::GROUP),
+        variant: pod.labels().get(VARIANT).cloned().unwrap_or_default(),
+    }
 }
 
 impl Live {

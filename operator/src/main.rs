@@ -5,8 +5,11 @@ use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, tim
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use practice_operator::{Settings, config::Config, plan::Defaults};
-use tokio::signal::unix::{SignalKind, signal};
+use practice_operator::{Settings, config::Config, plan::Defaults, view::Picture};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
@@ -32,6 +35,15 @@ enum Command {
         /// Where /livez, /readyz and /metrics are served.
         #[arg(long, env = "LISTEN", default_value = "0.0.0.0:9090")]
         listen: SocketAddr,
+        /// Where the live picture is served, such as 127.0.0.1:8080; without it there is none.
+        #[arg(long, env = "VIEW")]
+        view: Option<SocketAddr>,
+        /// Lets whoever reaches the picture change practices and delete their pods.
+        #[arg(long, env = "VIEW_ACTIONS")]
+        view_actions: bool,
+        /// What the picture names as the way to that.
+        #[arg(long, env = "VIEW_ACTIONS_HOW", default_value = "practice-operator run --view-actions")]
+        view_actions_how: String,
         /// Policy, and how pods are placed and sized, as YAML.
         #[arg(long, env = "CONFIG")]
         config: Option<PathBuf>,
@@ -59,7 +71,17 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Selftest { namespace, timeout } => ended(selftest(&namespace, timeout)),
-        Command::Run { bootstrap_servers, worker_image, producer_image, listen, config, watch_namespace } => {
+        Command::Run {
+            bootstrap_servers,
+            worker_image,
+            producer_image,
+            listen,
+            view,
+            view_actions,
+            view_actions_how,
+            config,
+            watch_namespace,
+        } => {
             let config = config.map_or_else(|| Ok(Config::default()), |path| Config::read(&path));
             let defaults = config.map(|config| Defaults {
                 bootstrap_servers,
@@ -68,7 +90,8 @@ fn main() -> ExitCode {
                 config,
                 watch_namespace,
             });
-            ended(defaults.and_then(|defaults| run(Settings { defaults, listen })))
+            let how = (!view_actions).then_some(view_actions_how);
+            ended(defaults.and_then(|defaults| run(Settings { defaults, listen, view, how })))
         }
     }
 }
@@ -101,9 +124,11 @@ async fn run(settings: Settings) -> Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let client = client().await?;
-    let listener = tokio::net::TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("LISTEN is `{}`: choose an address and a port that are free", settings.listen))?;
+    let listener = bind("LISTEN", settings.listen).await?;
+    let picture = match settings.view {
+        Some(address) => Some(Picture { listener: bind("VIEW", address).await?, how: settings.how }),
+        None => None,
+    };
     let shutdown = CancellationToken::new();
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn({
@@ -113,6 +138,11 @@ async fn run(settings: Settings) -> Result<()> {
             shutdown.cancel();
         }
     });
-    practice_operator::run(client, settings.defaults, listener, shutdown).await;
+    practice_operator::run(client, settings.defaults, listener, picture, shutdown).await;
     Ok(())
+}
+
+async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener> {
+    let legal = || format!("{name} is `{address}`: choose an address and a port that are free");
+    TcpListener::bind(address).await.with_context(legal)
 }

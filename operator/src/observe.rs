@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use practice_api::PracticeStatus;
 use practice_groups::{GroupState, KafkaError, Snapshot};
 
-use crate::{Context, plan::Plan, prepare::Prepared, reader::Look};
+use crate::{memory::Memories, plan::Plan, prepare::Prepared, reader::Look};
 
 /// How long a member has to be without a partition, in a stable group, before it is called idle.
 pub const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(5);
@@ -27,15 +27,31 @@ pub struct Observed {
     pub again: Option<Duration>,
 }
 
-/// Looks at Kafka, afresh if it was changed. Who was idle `before` is so at once, not after another while: an operator that
-/// has just started remembers nobody, and would otherwise take it back and say it again.
-pub async fn observe(plan: &Plan, prepared: &Prepared, before: Option<&PracticeStatus>, context: &Context) -> Observed {
+/// Looks at Kafka, afresh if it was changed.
+pub async fn observe(
+    plan: &Plan,
+    prepared: &Prepared,
+    before: Option<&PracticeStatus>,
+    memories: &Memories,
+    clock: impl Fn() -> Timestamp,
+) -> Observed {
     let look = match &prepared.look {
         Some(look) if !prepared.changed() => look.clone(),
-        _ => context.readers.reader(&plan.bootstrap).fresh().await,
+        _ => memories.readers.reader(&plan.bootstrap).fresh().await,
     };
-    let now = context.now();
-    let mut memories = context.memories();
+    observed(plan, look, before, memories, clock())
+}
+
+/// What a look says about a practice. Who was idle `before` is so at once, not after another while: an operator that has
+/// just started remembers nobody, and would otherwise take it back and say it again.
+pub fn observed(
+    plan: &Plan,
+    look: Look,
+    before: Option<&PracticeStatus>,
+    memories: &Memories,
+    now: Timestamp,
+) -> Observed {
+    let mut memories = memories.all();
     let since = &mut memories.entry((plan.namespace.clone(), plan.name.clone())).or_default().idle_since;
     for known in before.into_iter().flat_map(idle_members) {
         since.entry(known).or_insert(now - IDLE_AFTER);

@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use practice_api::{ConsumerGroupPractice, PracticeStatus, Topic};
+use practice_api::{PracticeStatus, Topic};
 use practice_contract::commit_metadata;
 use practice_groups::{GroupSeen, GroupState, Kafka, KafkaError, Made, TopicSeen};
 
 use crate::{
-    Context,
     live::Live,
+    memory::Memories,
     objects::{Hold, holds},
     plan::{GroupPlan, Plan},
     reader::{Interest, Key, Look},
@@ -93,11 +93,18 @@ impl Prepared {
     }
 }
 
-/// Makes topics as the plan wants them and claims group ids.
-pub async fn prepare(plan: &Plan, live: &Live, context: &Context, before: Option<&PracticeStatus>) -> Prepared {
+/// Makes topics as the plan wants them and claims group ids. `holder` names another practice that has a group's id, or is
+/// older and wants it.
+pub async fn prepare(
+    plan: &Plan,
+    live: &Live,
+    holder: &(dyn Fn(&GroupPlan) -> Option<String> + Sync),
+    memories: &Memories,
+    before: Option<&PracticeStatus>,
+) -> Prepared {
     let key = (plan.namespace.clone(), plan.name.clone());
-    context.readers.forget(&key, Some(&plan.bootstrap));
-    let reader = context.readers.reader(&plan.bootstrap);
+    memories.readers.forget(&key, Some(&plan.bootstrap));
+    let reader = memories.readers.reader(&plan.bootstrap);
     let look = reader.look(&key, &interest(plan)).await;
     let mut prepared = Prepared { look: Some(look.clone()), ..Prepared::default() };
     // a claim holds for the Kafka it was made on
@@ -107,8 +114,8 @@ pub async fn prepare(plan: &Plan, live: &Live, context: &Context, before: Option
         let known = Known { settled: is_settled(before, plan, topic), ours: is_ours(before, topic, seen) };
         prepare_topic(reader.kafka(), topic, seen, known, &mut prepared).await;
     }
-    remember_created(&key, before, &mut prepared, context);
-    context.keep_claims(plan);
+    remember_created(&key, before, &mut prepared, memories);
+    memories.keep_claims(plan);
     for group in &plan.groups {
         let seen = look.as_ref().ok().and_then(|snapshot| snapshot.groups.get(&group.id));
         if let Some(why) = unsupported(reader.kafka(), group, seen).await {
@@ -116,17 +123,17 @@ pub async fn prepare(plan: &Plan, live: &Live, context: &Context, before: Option
             continue;
         }
         if before.is_some_and(|before| before.groups.iter().any(|status| status.name == group.id && status.claimed)) {
-            let _ = context.claim(&key, &plan.bootstrap, &group.id); // status says whose it is
+            let _ = memories.claim(&key, &plan.bootstrap, &group.id); // status says whose it is
             continue;
         }
         let taken = |holder: &str| {
             let id = &group.id;
             Unclaimed::Conflict(format!("group id {id} belongs to the older practice {holder}: choose another name"))
         };
-        let claim = match holder(plan, group, context) {
+        let claim = match holder(group) {
             Some(holder) => Err(taken(&holder)),
             None => claim(plan, group, seen, live).and_then(|()| {
-                let claimed = context.claim(&key, &plan.bootstrap, &group.id);
+                let claimed = memories.claim(&key, &plan.bootstrap, &group.id);
                 claimed.map_err(|(namespace, name)| taken(&format!("{namespace}/{name}")))
             }),
         };
@@ -322,32 +329,13 @@ fn claim(plan: &Plan, group: &GroupPlan, seen: Option<&GroupSeen>, live: &Live) 
     Ok(())
 }
 
-/// Another practice that names the same group id on the same Kafka and is older, or has it already: `namespace/name`.
-/// (Two that were created within the same second are ordered by uid, and the second of them may have been first.)
-fn holder(plan: &Plan, group: &GroupPlan, context: &Context) -> Option<String> {
-    let elders = context.elders(&plan.uid);
-    let is_elder = |other: &ConsumerGroupPractice| {
-        elders.iter().any(|elder| elder.0.as_ref().is_ok_and(|elder| elder.metadata.uid == other.metadata.uid))
-    };
-    let has_it = |other: &ConsumerGroupPractice| {
-        other.status.iter().flat_map(|status| &status.groups).any(|status| status.name == group.id && status.claimed)
-    };
-    let others = context.others(&plan.uid);
-    others.iter().filter_map(|other| other.0.as_ref().ok()).find_map(|other| {
-        let names_it = other.spec.groups.iter().any(|named| named.name == group.id);
-        let holds = names_it && (has_it(other) || is_elder(other));
-        let other = holds.then(|| crate::plan::plan(other, &context.defaults).ok()).flatten()?;
-        (other.bootstrap == plan.bootstrap).then(|| format!("{}/{}", other.namespace, other.name))
-    })
-}
-
 /// Remembers which topics were created until status has their ids: not every broker knows of a new topic at once.
-fn remember_created(key: &Key, before: Option<&PracticeStatus>, prepared: &mut Prepared, context: &Context) {
+fn remember_created(key: &Key, before: Option<&PracticeStatus>, prepared: &mut Prepared, memories: &Memories) {
     let is_written = |topic: &String| {
         let status = before.and_then(|before| before.topics.iter().find(|status| status.name == *topic));
         status.is_some_and(|status| status.created_topic_id.is_some() && status.created_topic_id == status.topic_id)
     };
-    let mut memories = context.memories();
+    let mut memories = memories.all();
     let created = &mut memories.entry(key.clone()).or_default().created;
     created.retain(|topic| !is_written(topic));
     created.append(&mut prepared.created);
@@ -363,7 +351,12 @@ mod tests {
 
     fn present(partitions: usize, replication_factor: i32) -> TopicSeen {
         let bounds = Some(Bounds { start: 0, end: 0 });
-        TopicSeen::Present(TopicFacts { id: "a".into(), replication_factor, partitions: vec![bounds; partitions] })
+        TopicSeen::Present(TopicFacts {
+            id: "a".into(),
+            replication_factor,
+            partitions: vec![bounds; partitions],
+            ..TopicFacts::default()
+        })
     }
 
     #[test]
@@ -389,7 +382,7 @@ mod tests {
     fn a_group_id_is_claimed_only_where_nobody_else_uses_it() {
         let plan = plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
         let group = &plan.groups[0];
-        let pods = vec![LivePod { name: "p-g-1".into(), speaks: None, group: Some("g".into()) }];
+        let pods = vec![LivePod { name: "p-g-1".into(), group: Some("g".into()), ..LivePod::default() }];
         let live = Live { pods, ..Live::default() };
         let member = |client_id: &str| MemberSeen {
             member_id: "m".into(),

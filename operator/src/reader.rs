@@ -51,6 +51,13 @@ impl Readers {
         readers.entry(bootstrap.to_owned()).or_insert_with(start).clone()
     }
 
+    /// Looks at once at every Kafka that a practice cares about.
+    pub fn stir(&self, practice: &Key) {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let interested = |reader: &&Arc<Reader>| reader.interests().contains_key(practice);
+        readers.values().filter(interested).for_each(|reader| reader.shared.wanted.notify_one());
+    }
+
     /// A practice cares about nothing any more, except (if given) on this Kafka. A reader without practices ends.
     pub fn forget(&self, practice: &Key, except: Option<&str>) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);

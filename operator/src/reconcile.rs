@@ -13,11 +13,12 @@ use crate::{
     live::live,
     objects::objects,
     observe::observe,
-    plan::plan,
+    plan::{GroupPlan, plan},
     prepare::{Prepared, prepare},
     publish::{Published, publish, tell},
     status::status,
     story::{find, story},
+    view,
 };
 
 /// How soon to look again while something is on its way that no watch reports.
@@ -36,25 +37,28 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     if let Some(end) = finalize(&practice, &context).await? {
         return Ok(end);
     }
-    let (before, since) = context.before(&practice);
+    let (before, since) = context.memories.before(&practice);
     let before = before.as_ref();
     let plan = plan(&practice, &context.defaults).and_then(|plan| context.allowed(&practice, plan));
-    let (mut prepared, mut running, mut seen) = (Prepared::default(), Running::default(), None);
+    let (mut prepared, mut running, mut seen, mut consumers) = (Prepared::default(), Running::default(), None, vec![]);
     if let Ok(plan) = &plan {
         let live = live(&context.client, plan).await?;
-        prepared = prepare(plan, &live, &context, before).await;
+        let holder = |group: &GroupPlan| context.holder(plan, group);
+        prepared = prepare(plan, &live, &holder, &context.memories, before).await;
+        consumers = view::consumers(plan, &live);
         let objects = objects(plan, &prepared.holds, &live.rows(plan));
         running = apply(&context.client, plan, &objects, live).await?;
-        seen = Some(observe(plan, &prepared, before, &context).await);
+        seen = Some(observe(plan, &prepared, before, &context.memories, || context.now()).await);
     }
     let generation = practice.metadata.generation;
     let after = status(plan.as_ref(), &prepared, &running, seen.as_ref(), before, generation, context.now());
+    view::show(&context, &practice, plan.as_ref().ok(), consumers, seen.as_ref(), &after).await;
     let published = publish(&context.client, &practice, before, &after, since).await?;
     tell(&context.recorder, &practice, &story(&prepared, &running, before, &after)).await;
     context.metrics.wrote(running.changes.len());
     let action = again(&published, seen.and_then(|seen| seen.again), &after);
     if published == Published::Written {
-        context.written(&practice, after);
+        context.memories.written(&practice, after);
     }
     Ok(action)
 }

@@ -28,7 +28,7 @@ pub enum TopicSeen {
 }
 
 /// A topic that is there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TopicFacts {
     /// Kafka's id of it, 32 hexadecimal digits: another id is another topic, even under the same name.
     pub id: String,
@@ -36,6 +36,19 @@ pub struct TopicFacts {
     pub replication_factor: i32,
     /// Offsets per partition, from partition 0; `None`: its leader could not be asked.
     pub partitions: Vec<Option<Bounds>>,
+    /// Where the copies of each partition are, from partition 0; empty where nobody says.
+    pub copies: Vec<Copies>,
+}
+
+/// The brokers that hold a partition, by their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Copies {
+    /// The one that is read from and written to; `None`: there is none now.
+    pub leader: Option<i32>,
+    /// All of them, the preferred leader first.
+    pub replicas: Vec<i32>,
+    /// Those that have everything that the leader has, sorted.
+    pub in_sync: Vec<i32>,
 }
 
 /// Where a partition's log begins and ends.

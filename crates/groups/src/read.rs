@@ -12,15 +12,15 @@ use krafka::{
     admin::{
         AdminClient, ConfigResource, ConsumerGroupDescription, DescribeConfigsOptions, DescribeConsumerGroupsOptions,
         DescribeFeaturesOptions, DescribeTopicsOptions, GroupOffset, GroupType, ListConsumerGroupOffsetsOptions,
-        ListOffsetsOptions, OffsetSpec, TopicDescription, TopicPartition, TopicPartitionAssignment,
+        ListOffsetsOptions, OffsetSpec, PartitionDescription, TopicDescription, TopicPartition, TopicPartitionAssignment,
     },
     error::{ErrorCode, KrafkaError},
 };
 use tokio::sync::Mutex;
 
 use crate::model::{
-    Bounds, Committed, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot, TopicFacts,
-    TopicSeen,
+    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot,
+    TopicFacts, TopicSeen,
 };
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -295,6 +295,7 @@ async fn bounds(
                     .min()
                     .unwrap_or_default(),
                 partitions: topic.partitions.iter().map(|partition| bound(&name, partition.partition)).collect(),
+                copies: topic.partitions.into_iter().map(copies).collect(),
             }),
             Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => TopicSeen::Missing,
             Err(error) => {
@@ -308,6 +309,12 @@ async fn bounds(
         topics.insert(name, seen);
     }
     Ok(topics)
+}
+
+fn copies(partition: PartitionDescription) -> Copies {
+    let mut in_sync = partition.isr;
+    in_sync.sort_unstable(); // Kafka's order changes with every broker that comes back
+    Copies { leader: partition.leader, replicas: partition.replicas, in_sync }
 }
 
 impl From<KrafkaError> for KafkaError {

@@ -203,8 +203,9 @@ fn a_group_is_held_for_the_first_reason_that_holds() {
         name: format!("{group}-pod"),
         speaks: Some(speaks.into()),
         group: Some(group.into()),
+        ..LivePod::default()
     };
-    let producer = LivePod { name: "producer".into(), speaks: None, group: None };
+    let producer = LivePod { name: "producer".into(), ..LivePod::default() };
     let sticky = "classic/cooperative-sticky";
     let pods = vec![producer, pod("runs", sticky), pod("switches", sticky), pod("unclaimed", "classic/range")];
     let live = Live { pods, ..Live::default() };

@@ -45,7 +45,8 @@ impl World {
         for topic in &plan.topics {
             let bounds = Some(Bounds { start: 0, end: 10 });
             let partitions = vec![bounds; usize::try_from(topic.partitions).expect("positive")];
-            let facts = TopicFacts { id: format!("{:032x}", 7), replication_factor: 1, partitions };
+            let id = format!("{:032x}", 7);
+            let facts = TopicFacts { id, replication_factor: 1, partitions, ..TopicFacts::default() };
             snapshot.topics.insert(topic.name.clone(), TopicSeen::Present(facts));
         }
         for group in &plan.groups {

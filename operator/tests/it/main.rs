@@ -9,6 +9,7 @@ mod basics;
 mod claims;
 mod many;
 mod outages;
+mod picture;
 mod policy;
 mod replicas;
 mod topics;

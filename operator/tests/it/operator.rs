@@ -1,9 +1,9 @@
 //! The operator under test: one for the whole process, in this process, with a real API server and a real Kafka. It acts
 //! as a `ServiceAccount` that has exactly the rights the chart gives it.
 
-use std::{path::Path, process::Command, sync::LazyLock};
+use std::{net::SocketAddr, path::Path, process::Command, sync::LazyLock};
 
-use practice_operator::{config::Config, plan::Defaults};
+use practice_operator::{config::Config, plan::Defaults, view::Picture};
 use practice_testbed::{Cluster, Role, cluster, kafka};
 use tokio::{
     net::TcpListener,
@@ -21,6 +21,8 @@ pub(crate) static RUNTIME: LazyLock<Runtime> =
 pub(crate) struct Account {
     pub(crate) namespace: String,
     pub(crate) name: &'static str,
+    /// Where it serves the picture.
+    pub(crate) picture: SocketAddr,
 }
 
 impl Account {
@@ -46,17 +48,28 @@ pub(crate) async fn operator() -> &'static Account {
 
 /// Starts an operator in a cluster that has the CRD, on the runtime that this is called on.
 pub(crate) async fn start(cluster: &Cluster, shutdown: CancellationToken) -> Account {
-    start_with(cluster, Config::default(), shutdown).await
+    start_with(cluster, Config::default(), Some("turn it on".to_owned()), shutdown).await
 }
 
-/// The same with a policy, or with pods of another size.
-pub(crate) async fn start_with(cluster: &Cluster, config: Config, shutdown: CancellationToken) -> Account {
+/// The same with a policy, or with pods of another size; without a `how` things can be done from its picture.
+pub(crate) async fn start_with(
+    cluster: &Cluster,
+    config: Config,
+    how: Option<String>,
+    shutdown: CancellationToken,
+) -> Account {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .try_init(); // another test was first
-    let account = Account { namespace: cluster.namespace("operator").await, name: "operator" };
-    let rules = chart_rules();
+    let listen = || async { TcpListener::bind("127.0.0.1:0").await.expect("a port is free") };
+    let rules = chart_rules(&format!("view.actions={}", how.is_none()));
+    let picture = Picture { listener: listen().await, how };
+    let account = Account {
+        namespace: cluster.namespace("operator").await,
+        name: "operator",
+        picture: picture.listener.local_addr().expect("it is bound"),
+    };
     let client = cluster.service_account(&account.namespace, account.name, Role::Rules(&rules)).await;
     let defaults = Defaults {
         bootstrap_servers: Some(kafka().await.bootstrap().to_owned()),
@@ -65,13 +78,12 @@ pub(crate) async fn start_with(cluster: &Cluster, config: Config, shutdown: Canc
         config,
         ..Defaults::default()
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    tokio::spawn(practice_operator::run(client, defaults, listener, shutdown));
+    tokio::spawn(practice_operator::run(client, defaults, listen().await, Some(picture), shutdown));
     account
 }
 
 /// The rules of the chart's `ClusterRole`, as helm renders them.
-fn chart_rules() -> String {
+fn chart_rules(set: &str) -> String {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/consumer-group-practice");
     let rendered = Command::new(practice_testbed::helm())
         .args([
@@ -84,7 +96,7 @@ fn chart_rules() -> String {
             "--kube-version",
             "1.34.0",
         ])
-        .args(["--set", "kafka.bootstrapServers=k:9092"])
+        .args(["--set", "kafka.bootstrapServers=k:9092", "--set", set])
         .arg(chart)
         .output()
         .expect("helm runs");

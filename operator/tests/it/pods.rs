@@ -99,21 +99,27 @@ async fn node(client: Client, namespace: String, stop: CancellationToken) {
 }
 
 async fn start(pods: &Api<Pod>, name: &str, deployment: &str, template: Value) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let mut spec = template["spec"].clone();
+    spec["containers"][0]["ports"][0]["containerPort"] = json!(listener.local_addr().expect("it is bound").port());
     let pod = json!({
         "metadata": {
             "name": name,
             "labels": template["metadata"]["labels"],
             "annotations": template["metadata"]["annotations"],
         },
-        "spec": template["spec"],
+        "spec": spec,
     });
     let pod: Pod = serde_json::from_value(pod).expect("a template makes a pod");
     pods.create(&PostParams::default(), &pod).await.unwrap_or_else(|error| panic!("pod {name} is refused: {error}"));
+    let status = json!({"status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}});
+    let told = pods.patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await;
+    told.unwrap_or_else(|error| panic!("status of pod {name} is refused: {error}"));
     let stop = CancellationToken::new();
     let container = &template["spec"]["containers"][0];
     let ended = if container["name"] == "worker" {
         let settings = settings(name, &container["env"]);
-        RUNTIME.spawn(consume(settings, stop.clone()))
+        RUNTIME.spawn(consume_at(settings, listener, stop.clone()))
     } else {
         RUNTIME.spawn(stop.clone().cancelled_owned())
     };
@@ -133,6 +139,10 @@ fn settings(pod: &str, env: &Value) -> WorkerSettings {
 /// A consumer, until it is told to stop.
 pub(crate) async fn consume(settings: WorkerSettings, stop: CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    consume_at(settings, listener, stop).await;
+}
+
+async fn consume_at(settings: WorkerSettings, listener: TcpListener, stop: CancellationToken) {
     let ended = practice_worker::run(settings, listener, Box::new(std::io::sink()), stop).await;
     if let Err(error) = ended {
         eprintln!("a worker ended: {error}");

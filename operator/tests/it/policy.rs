@@ -26,7 +26,7 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
     }});
     let config: Config = serde_json::from_value(config).expect("it is as the chart writes it");
     let stop = CancellationToken::new();
-    let account = operator::start_with(&cluster, config, stop.clone()).await;
+    let account = operator::start_with(&cluster, config, None, stop.clone()).await;
 
     // it would be noticed if the operator so much as knocked
     let forbidden = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");

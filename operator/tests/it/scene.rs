@@ -222,6 +222,12 @@ impl Scene {
         .await;
     }
 
+    /// Where the shared operator serves the picture of a practice.
+    pub(crate) fn picture(&self, practice: &str) -> String {
+        let address = self.operator.expect("the shared operator's is known").picture;
+        format!("http://{address}/api/practices/{}/{practice}", self.namespace)
+    }
+
     /// The operator's mutating requests about objects of this namespace.
     pub(crate) async fn writes(&self) -> Vec<String> {
         self.operator.expect("the shared operator's are known").writes(&self.namespace).await

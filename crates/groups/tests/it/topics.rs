@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use practice_groups::{Bounds, Kafka, KafkaError, Made, TopicSeen};
+use practice_groups::{Bounds, Copies, Kafka, KafkaError, Made, TopicSeen};
 use practice_testbed::{kafka, unique};
 
 use crate::{present, topic};
@@ -28,6 +28,9 @@ async fn a_topic_is_made_once_and_grows() {
     let facts = present(topic(&kafka, &name).await);
     assert_eq!(facts.partitions, vec![Some(Bounds { start: 0, end: 0 }); 3]);
     assert_eq!(facts.replication_factor, 1);
+    let broker = facts.copies[0].leader.expect("it has a leader");
+    let copies = Copies { leader: Some(broker), replicas: vec![broker], in_sync: vec![broker] };
+    assert_eq!(facts.copies, vec![copies; 3]);
     assert!(facts.id.len() == 32 && facts.id.chars().any(|digit| digit != '0'), "{}", facts.id);
 
     kafka.grow_topic(&name, 5).await.expect("it may grow");

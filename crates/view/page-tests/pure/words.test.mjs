@@ -1,0 +1,84 @@
+// Words: numbers, names, states, sentences.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { newModel, sceneOf, snapshot } from '../../assets/scene.js';
+import * as w from '../../assets/words.js';
+import { scenes } from '../feed/scenes.mjs';
+import { table } from '../measure.mjs';
+
+const wide = x => table()(x, 12, 600), scene = name => sceneOf(snapshot(newModel(), scenes[name]()));
+
+test('numbers', () => {
+  assert.deepEqual([0, 7, 1264, 9999, 10_000, 12_400, 123_456, 2_500_000, null, undefined].map(w.num), ['0', '7', '1,264', '9,999', '10.0k', '12.4k', '123k', '2.5M', '?', '?']);
+  assert.deepEqual([999, 1264, 12_400, null].map(w.kilo), ['999', '1.3k', '12.4k', '?']);
+  assert.deepEqual([0, .04, .2, 4, 16.4, 1689, null].map(w.rate), ['0/s', '0/s', '0.2/s', '4.0/s', '16/s', '1,689/s', '']);
+  assert.deepEqual([0, 20, 1500, 5000, 60_000, null].map(w.delay), ['none', '20 ms', '1.5 s', '5 s', '1 min', 'none']);
+  assert.deepEqual([400, 4000, 119_000, 240_000].map(w.age), ['0 s', '4 s', '119 s', '4 min']);
+});
+
+test('names shorten in the middle, the end stays whole', () => {
+  assert.equal(w.tail('practice-3-my-consumer-group-1-7c9d8b6f5-x2k4q'), 'x2k4q');
+  assert.equal(w.tail('my-consumer-group-1-0'), '1-0', 'a single digit tells nothing');
+  assert.equal(w.tail('a'), 'a');
+  assert.equal(w.short('a'), 'a');
+  const name = 'practice-3-my-consumer-group-1-7c9d8b6f5-x2k4q';
+  for (let px = 10; px < 400; px += 7) {
+    const [head, end] = w.middle(name, px, wide);
+    assert.ok(wide(head + end) <= px || head === '', `${px}: ${head}${end}`);
+    if (px > 60) assert.equal(end, 'x2k4q', `${px}`);
+    if (head.endsWith('…')) assert.ok(name.startsWith(head.slice(0, -1)));
+  }
+  assert.deepEqual(w.middle(name, 1000, wide), [name.slice(0, -5), 'x2k4q']);
+});
+
+test('lists of partitions', () => {
+  const p = (topic, ...n) => n.map(partition => ({ topic, partition }));
+  assert.equal(w.list(p('t', 2, 0, 1), false), 'P0–P2');
+  assert.equal(w.list(p('t', 0, 1, 5), false), 'P0, P1, P5');
+  assert.equal(w.list([...p('b', 1), ...p('a', 0, 1, 2, 7)], true), 'a/0–2, a/7, b/1');
+});
+
+test('lag is a number or the word for why not; unknown is a question mark', () => {
+  assert.deepEqual([[3, null], [null, null], [null, 'Unknown'], [0, 'NoCommit'], [0, 'Stale'], [90, 'Expired']].map(([lag, because]) => w.lagWord({ lag, because })), ['3', '?', '?', 'no commit', 'stale', 'expired']);
+});
+
+test('states of groups', () => {
+  const say = (state, more = {}) => { const g = w.groupWord({ state, stopped: false, silent: false, ...more }); return `${g.glyph} ${g.word}`; };
+  assert.deepEqual(['Stable', 'Empty', 'Absent', 'PreparingRebalance', 'CompletingRebalance', 'Assigning', 'Reconciling', 'Unknown', 'something new'].map(s => say(s)),
+    ['✓ Stable', '○ Empty', '○ Empty', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '? Unknown', '? Unknown']);
+  assert.equal(say('Stable', { silent: true }), '◔ Waiting for timeout');
+  assert.equal(say('Empty', { stopped: true }), '■ Stopped');
+  assert.match(w.groupWord({ state: 'Stable', stopped: false, silent: true, epoch: 7, protocol: 'Consumer' }).why, /Kafka says Stable, epoch 7\./);
+});
+
+test('sentences', () => {
+  const s = scene('practice-3'), [one, two] = s.groups;
+  assert.match(w.arrowSentence(two.members[2].arrows[0]), /^Partition 2 of my-topic: read by practice-3-my-consumer-group-2-slow-\S+ in my-consumer-group-2, lag 1264$/);
+  assert.match(w.memberSentence(one.members[0], one.name, false), /^Consumer \S+ in my-consumer-group-1, reads P0, P1, delay none, lag 1\. Enter opens its log\.$/);
+  const killed = scene('rebalancing').groups[0];
+  assert.match(w.memberSentence(killed.members[0], killed.name, false), /killed 4 s ago: Kafka gives it up in 6 s\. Enter/);
+  assert.match(w.arrowSentence(killed.members[0].arrows[0]), /nobody reads it in my-consumer-group-1, lag 8$/);
+  const idle = scene('practice-2').groups[0];
+  assert.match(w.memberSentence(idle.members[3], idle.name, false), /, idle: 3 partitions, 4 consumers: 1 waits\. Enter/);
+  const odd = scene('states').groups[1];
+  assert.match(w.arrowSentence(odd.members[0].arrows[1]), /no commit, lag 5000/);
+  assert.match(w.arrowSentence(odd.members[1].arrows[0]), /lag unknown/);
+  assert.match(w.partSentence(scene('two-topics').parts[0]), /Leader broker 1, in sync: 1, 2, out of sync: 3$/);
+});
+
+test('rebalances', () => {
+  const say = (r, multi = false) => w.rebalanceSentence({ group: 'g', joined: [], left: [], moved: [], durationMs: 3000, note: null, ...r }, multi).replaceAll('\u2060', '');
+  assert.equal(say({ joined: ['g-aaaaa'], moved: [{ topic: 't', partition: 2, from: 'g-bbbbb', to: 'g-aaaaa' }] }), '…aaaaa joined. P2 moved from …bbbbb to …aaaaa.');
+  assert.equal(say({ left: ['g-aaaaa'], moved: [{ topic: 't', partition: 0, from: 'g-aaaaa', to: null }, { topic: 't', partition: 1, from: 'g-aaaaa', to: null }] }), '…aaaaa left. P0, P1 have no reader.');
+  assert.equal(say({ joined: ['g-aaaaa'] }), '…aaaaa joined. No partition moved.');
+  assert.equal(say({ joined: ['g-1-a', 'g-1-b', 'g-1-c', 'g-1-d'] }), '4 consumers joined. No partition moved.');
+  assert.equal(say({ group: null, note: 'Broker 3 stopped.' }), 'Broker 3 stopped.');
+  assert.equal(w.rebalanceTook({ group: null }), 'no rebalance');
+  assert.equal(w.rebalanceTook({ group: 'g', durationMs: null }), 'in progress');
+  assert.equal(w.rebalanceTook({ group: 'g', durationMs: 3100 }), '3.1 s');
+});
+
+test('the curl can be pasted into a shell', () => {
+  assert.equal(w.sendCurl('http://127.0.0.1:8081/send-message', { topic: 't', value: "it's" }, 1), `curl -H 'Content-Type: application/json' -d '{"topic":"t","value":"it'\\''s"}' 127.0.0.1:8081/send-message`);
+  assert.match(w.sendCurl('http://h/send-message', { topic: 't', value: 'v' }, 5), /^for i in \$\(seq 5\); do curl .*; done$/);
+});

@@ -1,0 +1,112 @@
+//! Messages on their way: what was produced and consumed since the last event `flow`. Pure. In: worker events, ends of
+//! partitions. Out: one batch; offsets and counts, never keys or values.
+
+use std::collections::BTreeMap;
+
+use practice_contract::events::Moved;
+use serde_json::{Value, json};
+
+/// What has moved since the last batch, and how far each partition is known to go.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    ends: BTreeMap<(String, i32), i64>,
+    produced: BTreeMap<(String, i32), i64>,
+    /// Count and next offset, by group, topic, partition and consumer.
+    consumed: BTreeMap<(String, String, i32, String), (u64, i64)>,
+}
+
+impl Flow {
+    /// A partition goes up to this offset now, as a look at Kafka says. It may be another topic of that name, which starts anew.
+    pub(crate) fn ends_at(&mut self, topic: &str, partition: i32, end: i64) {
+        self.moves_to(topic, partition, end);
+        if let Some(known) = self.ends.get_mut(&(topic.to_owned(), partition)) {
+            *known = end;
+        }
+    }
+
+    /// A partition goes at least up to this offset: somebody was told so.
+    pub(crate) fn moves_to(&mut self, topic: &str, partition: i32, end: i64) {
+        let key = (topic.to_owned(), partition);
+        match self.ends.insert(key.clone(), end) {
+            Some(known) if known >= end => {
+                self.ends.insert(key, known);
+            }
+            Some(_) => {
+                self.produced.insert(key, end);
+            }
+            None => {} // where it was before is not known
+        }
+    }
+
+    /// A consumer has handled messages.
+    pub(crate) fn consumed(&mut self, group: &str, consumer: &str, moved: &Moved) {
+        self.moves_to(&moved.topic, moved.partition, moved.offset);
+        let key = (group.to_owned(), moved.topic.clone(), moved.partition, consumer.to_owned());
+        let sum = self.consumed.entry(key).or_default();
+        *sum = (sum.0 + moved.count, moved.offset);
+    }
+
+    /// What is there to tell; `None`: nothing. Afterwards there is nothing.
+    pub(crate) fn take(&mut self, now: i64) -> Option<Value> {
+        if self.produced.is_empty() && self.consumed.is_empty() {
+            return None;
+        }
+        let produced: Vec<Value> = std::mem::take(&mut self.produced)
+            .into_iter()
+            .map(|((topic, partition), end)| json!([topic, partition, end]))
+            .collect();
+        let consumed: Vec<Value> = std::mem::take(&mut self.consumed)
+            .into_iter()
+            .map(|((group, topic, partition, consumer), (count, offset))| {
+                json!([group, topic, partition, consumer, count, offset])
+            })
+            .collect();
+        Some(json!({"now": now, "produced": produced, "consumed": consumed}))
+    }
+
+    /// Forgets what nobody has looked at.
+    pub(crate) fn clear(&mut self) {
+        self.produced.clear();
+        self.consumed.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moved(partition: i32, offset: i64, count: u64) -> Moved {
+        Moved { topic: "t".to_owned(), partition, offset, count }
+    }
+
+    #[test]
+    fn a_batch_sums_up_and_is_told_once() {
+        let mut flow = Flow::default();
+        flow.ends_at("t", 0, 10);
+        flow.ends_at("t", 1, 5);
+        assert_eq!(flow.take(1), None, "where it stood before is not known");
+        flow.consumed("g", "c", &moved(0, 11, 1));
+        flow.consumed("g", "c", &moved(0, 14, 3));
+        flow.consumed("h", "d", &moved(0, 9, 2));
+        flow.ends_at("t", 1, 6);
+        assert_eq!(
+            flow.take(7),
+            Some(
+                json!({"now": 7, "produced": [["t", 0, 14], ["t", 1, 6]], "consumed": [["g", "t", 0, "c", 4, 14], ["h", "t", 0, "d", 2, 9]]})
+            )
+        );
+        assert_eq!(flow.take(8), None);
+    }
+
+    #[test]
+    fn an_older_look_takes_nothing_back_and_a_topic_made_anew_starts_anew() {
+        let mut flow = Flow::default();
+        flow.ends_at("t", 0, 10);
+        flow.moves_to("t", 0, 12);
+        flow.moves_to("t", 0, 11);
+        assert_eq!(flow.take(1), Some(json!({"now": 1, "produced": [["t", 0, 12]], "consumed": []})));
+        flow.ends_at("t", 0, 0);
+        flow.moves_to("t", 0, 3);
+        assert_eq!(flow.take(2), Some(json!({"now": 2, "produced": [["t", 0, 3]], "consumed": []})));
+    }
+}

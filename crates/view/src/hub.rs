@@ -1,0 +1,294 @@
+//! What every page of every practice is told. In: facts, from whoever mounts the picture; workers' events. Out: to each
+//! page a snapshot and then what changes. However many pages look, a fact is drawn once and a worker is asked once; while
+//! none looks, no worker is asked. Deliberately absent: Kafka and Kubernetes. The lock is never held while waiting.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::Stream;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use jiff::Timestamp;
+use practice_contract::events::WorkerEvent;
+use serde_json::{Value, json};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::AbortHandle,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    action::{Doing, Means},
+    facts::{Consumer, Facts, Key},
+    model::{Actions, Line},
+    practice::Practice,
+    workers::{self, Http},
+};
+
+/// Time between two batches of messages: at most ten a second.
+const FLOW: Duration = Duration::from_millis(100);
+/// Batches between two points of history, which are two seconds.
+const POINT: u64 = 20;
+/// Batches between two heartbeats, which are ten seconds.
+const BEAT: u64 = 100;
+/// Pages that may be open, of all practices together.
+const MOST_PAGES: usize = 256;
+/// Workers that are listened to for one practice; a picture shows fewer.
+const MOST_WORKERS: usize = 256;
+
+/// The latest picture of each practice, and the pages that look at it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Hub(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    means: Means,
+    known: Mutex<Known>,
+    /// Pages that were opened so far.
+    opened: AtomicU64,
+    seats: Arc<Semaphore>,
+    http: Http,
+    closing: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    practices: BTreeMap<Key, Practice>,
+    /// Workers that are listened to, by practice and address.
+    listening: HashMap<(Key, String), Listening>,
+}
+
+/// A worker that is listened to, until this is dropped.
+#[derive(Debug)]
+struct Listening {
+    consumer: String,
+    task: AbortHandle,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Why no page could be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoPage {
+    /// Nobody has published such a practice.
+    Unknown,
+    /// As many are open as may be.
+    Full,
+}
+
+impl Hub {
+    /// Knows nothing yet. [`run`](Self::run) has to be running for anything to move.
+    pub fn new(means: Means) -> Self {
+        Self(Arc::new(Shared {
+            means,
+            known: Mutex::default(),
+            opened: AtomicU64::new(0),
+            seats: Arc::new(Semaphore::new(MOST_PAGES)),
+            http: Client::builder(TokioExecutor::new()).build_http(),
+            closing: CancellationToken::new(),
+        }))
+    }
+
+    /// What is known of a practice now. To be called after every look that differs, and when something starts or ends, on a
+    /// tokio runtime; pages are told what changed, none is waited for.
+    pub fn publish(&self, facts: Facts) {
+        let mut known = self.known();
+        let key = facts.key.clone();
+        match known.practices.get_mut(&key) {
+            Some(practice) => practice.publish(facts),
+            None => {
+                known.practices.insert(key.clone(), Practice::new(facts, self.actions()));
+            }
+        }
+        self.attend(&mut known, &key);
+    }
+
+    /// A practice is gone: its pages end.
+    pub fn forget(&self, key: &Key) {
+        let mut known = self.known();
+        known.practices.remove(key);
+        self.attend(&mut known, key);
+    }
+
+    /// Every practice that was published and not forgotten.
+    pub fn keys(&self) -> Vec<Key> {
+        self.known().practices.keys().cloned().collect()
+    }
+
+    /// Whether a page of a practice is open: only then is it of use to know where its consumers can be asked.
+    pub fn is_watched(&self, key: &Key) -> bool {
+        self.read(key, |practice| !practice.pages.is_empty()).unwrap_or(false)
+    }
+
+    /// Lets everything move until `shutdown`; then every page ends.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let mut ticks = interval(FLOW);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut count: u64 = 0;
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            count += 1;
+            self.tick(count, Timestamp::now().as_millisecond());
+        }
+        self.0.closing.cancel();
+        *self.known() = Known::default();
+    }
+
+    fn tick(&self, count: u64, now: i64) {
+        for practice in self.known().practices.values_mut() {
+            if count.is_multiple_of(POINT) {
+                practice.point(now);
+            }
+            if !practice.pages.is_empty() {
+                practice.flow(now);
+                if count.is_multiple_of(BEAT) {
+                    practice.pages.tell("beat", &json!({"now": now}));
+                }
+            }
+        }
+    }
+
+    /// Every practice, in one line each.
+    pub(crate) fn list(&self) -> Vec<Line> {
+        self.known().practices.values().map(Practice::line).collect()
+    }
+
+    /// What a practice looks like, whole.
+    pub(crate) fn whole(&self, key: &Key) -> Option<Value> {
+        self.read(key, |practice| json!(practice.whole()))
+    }
+
+    /// Asks a practice something, in a moment.
+    pub(crate) fn read<T>(&self, key: &Key, ask: impl FnOnce(&Practice) -> T) -> Option<T> {
+        self.known().practices.get(key).map(ask)
+    }
+
+    /// Messages that were just acknowledged are seen before Kafka is looked at again.
+    pub(crate) fn sent(&self, key: &Key, topic: &str, partition: i32, offset: i64) {
+        if let Some(practice) = self.known().practices.get_mut(key) {
+            practice.sent(topic, partition, offset);
+        }
+    }
+
+    /// A page more.
+    pub(crate) fn open(&self, key: &Key) -> Result<Page, NoPage> {
+        let permit = Arc::clone(&self.0.seats).try_acquire_owned().map_err(|_| NoPage::Full)?;
+        let mut known = self.known();
+        let practice = known.practices.get_mut(key).ok_or(NoPage::Unknown)?;
+        let is_first = practice.pages.is_empty();
+        let number = self.0.opened.fetch_add(1, Ordering::Relaxed);
+        let frames = practice.open(number);
+        self.attend(&mut known, key);
+        drop(known);
+        if is_first {
+            (self.0.means.stir)(key);
+        }
+        Ok(Page { frames, _seat: Seat { hub: self.clone(), key: key.clone(), number, _permit: permit } })
+    }
+
+    pub(crate) fn means(&self) -> &Means {
+        &self.0.means
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.0.http
+    }
+
+    /// Fires when every stream has to end.
+    pub(crate) fn closing(&self) -> CancellationToken {
+        self.0.closing.clone()
+    }
+
+    fn actions(&self) -> Actions {
+        match &self.0.means.doing {
+            Doing::On(_) => Actions { enabled: true, how: None },
+            Doing::Off { how } => Actions { enabled: false, how: Some(how.clone()) },
+        }
+    }
+
+    fn close(&self, key: &Key, number: u64) {
+        let mut known = self.known();
+        if let Some(practice) = known.practices.get_mut(key) {
+            practice.pages.close(number);
+        }
+        self.attend(&mut known, key);
+    }
+
+    /// Listens to a practice's workers if a page of it is open, and to no others.
+    fn attend(&self, known: &mut Known, key: &Key) {
+        let wanted: HashMap<&str, &Consumer> = known
+            .practices
+            .get(key)
+            .filter(|practice| !practice.pages.is_empty())
+            .into_iter()
+            .flat_map(Practice::listenable)
+            .take(MOST_WORKERS)
+            .collect();
+        known.listening.retain(|(practice, url), listening| {
+            practice != key || wanted.get(url.as_str()).is_some_and(|consumer| consumer.name == listening.consumer)
+        });
+        for (url, consumer) in wanted {
+            let at = (key.clone(), url.to_owned());
+            known.listening.entry(at).or_insert_with(|| self.listen(key, url, consumer));
+        }
+    }
+
+    fn listen(&self, key: &Key, url: &str, consumer: &Consumer) -> Listening {
+        let (hub, key, speaker) = (self.clone(), key.clone(), consumer.clone());
+        let tell = move |event: WorkerEvent| hub.heard(&key, &speaker, &event);
+        let task = tokio::spawn(workers::listen(self.0.http.clone(), url.to_owned(), tell));
+        Listening { consumer: consumer.name.clone(), task: task.abort_handle() }
+    }
+
+    fn heard(&self, key: &Key, consumer: &Consumer, event: &WorkerEvent) {
+        let stirs = self.known().practices.get_mut(key).is_some_and(|practice| practice.heard(consumer, event));
+        if stirs {
+            (self.0.means.stir)(key);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // each change under it is whole: what a panic left is still a picture
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one page is told, as server-sent events; ends when the page fell behind, the practice or the program is gone.
+pub(crate) struct Page {
+    frames: mpsc::Receiver<Bytes>,
+    _seat: Seat,
+}
+
+/// Gives its place back when it is dropped.
+struct Seat {
+    hub: Hub,
+    key: Key,
+    number: u64,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.hub.close(&self.key, self.number);
+    }
+}
+
+impl Stream for Page {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.frames.poll_recv(context)
+    }
+}

@@ -1,0 +1,74 @@
+//! The page's modules as one file, without comments and indentation: one request instead of twenty, and a third of the bytes. Pure.
+//! In: sources that keep to a few rules (a comment is a whole line or `/* */`, no string contains either or spans lines, an import
+//! is one line on top, no two modules use one name on their top level). Out: text. Deliberately absent: a parser.
+
+use std::collections::BTreeSet;
+
+/// A module with everything that it imports before it, each once, depth first. `read` knows files by name.
+pub(crate) fn pack(name: &str, read: &impl Fn(&str) -> Option<String>) -> String {
+    let mut packed = String::new();
+    add(name, read, &mut BTreeSet::new(), &mut packed);
+    packed
+}
+
+fn add(name: &str, read: &impl Fn(&str) -> Option<String>, done: &mut BTreeSet<String>, packed: &mut String) {
+    if !done.insert(name.to_owned()) {
+        return;
+    }
+    let text = read(name).unwrap_or_default();
+    for imported in text.lines().filter_map(imported) {
+        add(imported, read, done, packed);
+    }
+    for line in strip(&text).lines().filter(|line| !line.starts_with("import ")) {
+        packed.push_str(line.strip_prefix("export ").unwrap_or(line));
+        packed.push('\n');
+    }
+}
+
+/// The file in `import ... from './file';`.
+fn imported(line: &str) -> Option<&str> {
+    line.strip_prefix("import ")?.split_once(" from './")?.1.strip_suffix("';")
+}
+
+/// Text without comments, indentation and empty lines.
+pub(crate) fn strip(text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("/*") {
+        bare.push_str(before);
+        rest = after.split_once("*/").map_or("", |(_, after)| after);
+        rest = rest.strip_prefix(' ').unwrap_or(rest);
+    }
+    bare.push_str(rest);
+    let lines = bare.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.fold(String::with_capacity(bare.len()), |mut packed, line| {
+        packed.push_str(line);
+        packed.push('\n');
+        packed
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_come_after_what_they_import_and_only_once() {
+        let read = |name: &str| {
+            let text = match name {
+                "main.js" => "// what\nimport { a } from './a.js';\nimport { b } from './b.js';\n  a(b); // kept\n",
+                "a.js" => "import { b } from './b.js';\n/** @param {x} y */\nexport const a = /* of */ y => b + y;\n",
+                "b.js" => "/* long\n * one */\nexport const b = 1;\nexport default b;\n\n",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        };
+        assert_eq!(pack("main.js", &read), "const b = 1;\ndefault b;\nconst a = y => b + y;\na(b); // kept\n");
+    }
+
+    #[test]
+    fn a_style_sheet_keeps_its_rules() {
+        assert_eq!(strip("/* a */\n.a {\n  b: c; /* d */\n}\n// x\n"), ".a {\nb: c;\n}\n");
+        assert_eq!(strip("a /* never closed"), "a\n");
+    }
+}

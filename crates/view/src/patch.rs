@@ -1,0 +1,124 @@
+//! What changed between two pictures, as the page puts it into the older one. Pure. Top-level keys are replaced whole;
+//! `groups` holds only those that changed, each whole; `gone` names those that are no more.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::model::{GroupPicture, Picture};
+
+/// The difference; `None`: nothing but the time. Groups that came or changed places cannot be said so: see [`is_redrawn`].
+pub(crate) fn patch(before: &Picture, after: &Picture) -> Option<Map<String, Value>> {
+    let mut patch = Map::new();
+    put(&mut patch, "ready", &before.ready, &after.ready);
+    put(&mut patch, "sentence", &before.sentence, &after.sentence);
+    put(&mut patch, "kafka", &before.kafka, &after.kafka);
+    put(&mut patch, "actions", &before.actions, &after.actions);
+    put(&mut patch, "sendUrl", &before.send_url, &after.send_url);
+    put(&mut patch, "sendHow", &before.send_how, &after.send_how);
+    put(&mut patch, "summary", &before.summary, &after.summary);
+    put(&mut patch, "partitions", &before.partitions, &after.partitions);
+    put(&mut patch, "rebalances", &before.rebalances, &after.rebalances);
+    let former = |group: &GroupPicture| before.groups.iter().find(|former| former.name == group.name);
+    let changed: Vec<&GroupPicture> = after.groups.iter().filter(|group| former(group) != Some(*group)).collect();
+    let gone: Vec<&str> =
+        before.groups.iter().map(|group| group.name.as_str()).filter(|name| !has(after, name)).collect();
+    if !changed.is_empty() {
+        patch.insert("groups".to_owned(), json!(changed));
+    }
+    if !gone.is_empty() {
+        patch.insert("gone".to_owned(), json!(gone));
+    }
+    if patch.is_empty() {
+        return None;
+    }
+    patch.insert("now".to_owned(), json!(after.now));
+    Some(patch)
+}
+
+/// Whether groups came or changed places, so that the page needs the whole picture.
+pub(crate) fn is_redrawn(before: &Picture, after: &Picture) -> bool {
+    let stayed = before.groups.iter().map(|group| &group.name).filter(|name| has(after, name));
+    stayed.ne(after.groups.iter().map(|group| &group.name))
+}
+
+fn has(picture: &Picture, group: &str) -> bool {
+    picture.groups.iter().any(|there| there.name == group)
+}
+
+fn put<T: PartialEq + Serialize>(patch: &mut Map<String, Value>, key: &str, before: &T, after: &T) {
+    if before != after {
+        patch.insert(key.to_owned(), json!(after));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use practice_groups::GroupState;
+
+    use super::*;
+    use crate::{model::Actions, picture::picture, picture::tests::World};
+
+    fn draw(world: &World, before: Option<&Picture>) -> Picture {
+        picture(&world.facts(), before, &Actions { enabled: true, how: None }, Vec::new())
+    }
+
+    /// What the page does with a patch.
+    fn put_in(whole: &mut Value, patch: &Map<String, Value>) {
+        for (key, value) in patch {
+            match key.as_str() {
+                "groups" => {
+                    let groups = whole["groups"].as_array_mut().expect("a list");
+                    for changed in value.as_array().expect("a list") {
+                        *groups.iter_mut().find(|group| group["name"] == changed["name"]).expect("it is there") =
+                            changed.clone();
+                    }
+                }
+                "gone" => {
+                    let gone = value.as_array().expect("a list");
+                    whole["groups"].as_array_mut().expect("a list").retain(|group| !gone.contains(&group["name"]));
+                }
+                _ => whole[key] = value.clone(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_patch_makes_the_older_picture_the_newer_one() {
+        let calm = World::calm();
+        let changes: [(&str, &[&str], &dyn Fn(&mut World)); 8] = [
+            ("nothing", &[], &|_| {}),
+            ("a message", &["groups", "now", "partitions"], &|world| world.produce(0, 3)),
+            ("a commit", &["groups", "now"], &|world| world.commit("g", 0, 9)),
+            ("a rebalance", &["groups", "now"], &|world| world.group("g").state = GroupState::PreparingRebalance),
+            ("a member less", &["groups", "now"], &|world| drop(world.group("g").members.pop())),
+            ("a group less", &["gone", "now"], &|world| world.remove("h")),
+            ("another word", &["now", "sentence"], &|world| world.sentence = "all is well".to_owned()),
+            ("no Kafka", &["groups", "now"], &|world| world.kafka_is_gone()),
+        ];
+        for (what, keys, change) in changes {
+            let before = draw(&calm, None);
+            let mut world = World::calm();
+            world.now += 1_000;
+            change(&mut world);
+            let after = draw(&world, Some(&before));
+            assert!(!is_redrawn(&before, &after), "{what}");
+            let patch = patch(&before, &after).unwrap_or_default();
+            assert_eq!(patch.keys().collect::<Vec<_>>(), keys, "{what}");
+            let mut whole = json!(before);
+            put_in(&mut whole, &patch);
+            whole["now"] = json!(after.now);
+            assert_eq!(whole, json!(after), "{what}");
+        }
+    }
+
+    #[test]
+    fn groups_that_come_or_change_places_need_the_whole_picture() {
+        let (mut fewer, calm) = (World::calm(), World::calm());
+        fewer.remove("g");
+        assert!(is_redrawn(&draw(&fewer, None), &draw(&calm, None)));
+        let mut turned = World::calm();
+        turned.groups.reverse();
+        assert!(is_redrawn(&draw(&calm, None), &draw(&turned, None)));
+        assert!(!is_redrawn(&draw(&calm, None), &draw(&fewer, None)), "a group that is gone can be said");
+    }
+}

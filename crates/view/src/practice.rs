@@ -1,0 +1,192 @@
+//! One practice: its latest picture and what led to it. In: facts, one after another. Out: to its pages, what changed.
+//! Deliberately absent: a clock, a lock, a socket.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use practice_contract::events::{Moved, WorkerEvent};
+use practice_groups::{Journal, TopicSeen};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::{
+    facts::{Consumer, Facts},
+    flow::Flow,
+    history::Lines,
+    model::{Actions, Line, MovePicture, Picture, RebalancePicture, Whole},
+    pages::Pages,
+    patch::{is_redrawn, patch},
+    picture::picture,
+};
+
+/// Rebalances in a picture, of all groups together; the journal keeps more.
+const REBALANCES: usize = 100;
+
+#[derive(Debug)]
+pub(crate) struct Practice {
+    facts: Facts,
+    pub(crate) picture: Picture,
+    actions: Actions,
+    journal: Journal,
+    lines: Lines,
+    flow: Flow,
+    pub(crate) pages: Pages,
+}
+
+impl Practice {
+    pub(crate) fn new(facts: Facts, actions: Actions) -> Self {
+        let (mut journal, mut flow) = (Journal::default(), Flow::default());
+        note(&mut journal, &facts);
+        ends(&mut flow, &facts);
+        let picture = picture(&facts, None, &actions, Vec::new());
+        Self { facts, picture, actions, journal, lines: Lines::default(), flow, pages: Pages::default() }
+    }
+
+    /// Other facts: draws them and tells the pages what changed.
+    pub(crate) fn publish(&mut self, facts: Facts) {
+        note(&mut self.journal, &facts);
+        ends(&mut self.flow, &facts);
+        self.facts = facts;
+        self.redraw();
+    }
+
+    fn redraw(&mut self) {
+        let journal = rebalances(&self.facts, &self.journal);
+        let after = picture(&self.facts, Some(&self.picture), &self.actions, journal);
+        let before = std::mem::replace(&mut self.picture, after);
+        if is_redrawn(&before, &self.picture) {
+            let whole = Whole { picture: &self.picture, history: self.lines.points() };
+            self.pages.tell("snapshot", &whole);
+        } else if let Some(patch) = patch(&before, &self.picture) {
+            self.pages.tell("patch", &patch);
+        }
+    }
+
+    /// A point in time: lag as it is, and what turns with time alone.
+    pub(crate) fn point(&mut self, now: i64) {
+        let lags = self.picture.groups.iter().map(|group| (group.name.as_str(), group.lag));
+        let added = self.lines.add(lags, now);
+        if self.picture.ripens {
+            self.facts.now = now;
+            self.redraw();
+        }
+        self.picture.now = now;
+        self.pages.tell("patch", &json!({"now": now, "history": added}));
+    }
+
+    /// One more page.
+    pub(crate) fn open(&mut self, number: u64) -> mpsc::Receiver<Bytes> {
+        if self.pages.is_empty() {
+            self.flow.clear(); // nobody has looked for a while: that is no news
+        }
+        self.pages.open(number, "snapshot", &Whole { picture: &self.picture, history: self.lines.points() })
+    }
+
+    pub(crate) fn whole(&self) -> Whole<'_> {
+        Whole { picture: &self.picture, history: self.lines.points() }
+    }
+
+    pub(crate) fn line(&self) -> Line {
+        Line {
+            namespace: self.picture.namespace.clone(),
+            name: self.picture.name.clone(),
+            ready: self.picture.ready,
+            summary: self.picture.summary.clone(),
+        }
+    }
+
+    /// Tells what was produced and consumed since the last time.
+    pub(crate) fn flow(&mut self, now: i64) {
+        if let Some(batch) = self.flow.take(now) {
+            self.pages.tell("flow", &batch);
+        }
+    }
+
+    /// A worker said something. True: its group's picture is another one now.
+    pub(crate) fn heard(&mut self, consumer: &Consumer, event: &WorkerEvent) -> bool {
+        match event {
+            WorkerEvent::Consumed { partitions, .. } => {
+                let reads = |moved: &&Moved| self.facts.status.topics.iter().any(|topic| topic.name == moved.topic);
+                for moved in partitions.iter().filter(reads) {
+                    self.flow.consumed(&consumer.group, &consumer.name, moved);
+                }
+                false
+            }
+            WorkerEvent::Committed { .. } => false,
+            WorkerEvent::Assigned { .. } | WorkerEvent::Revoked { .. } | WorkerEvent::Lost { .. } => true,
+        }
+    }
+
+    /// A message was acknowledged.
+    pub(crate) fn sent(&mut self, topic: &str, partition: i32, offset: i64) {
+        self.flow.moves_to(topic, partition, offset + 1);
+    }
+
+    pub(crate) fn producer(&self) -> Option<&str> {
+        self.facts.producer.as_deref()
+    }
+
+    /// The consumers that run and say where they can be asked.
+    pub(crate) fn listenable(&self) -> impl Iterator<Item = (&str, &Consumer)> {
+        self.facts.consumers.iter().filter_map(|consumer| Some((consumer.url.as_deref()?, consumer)))
+    }
+
+    /// The names of the consumers that were started.
+    pub(crate) fn consumers(&self) -> BTreeSet<&str> {
+        self.facts.consumers.iter().map(|consumer| consumer.name.as_str()).collect()
+    }
+}
+
+fn note(journal: &mut Journal, facts: &Facts) {
+    journal.keep(|group| facts.groups.is_empty() || facts.groups.iter().any(|named| named.name == group));
+    let Some(look) = &facts.look else { return };
+    for group in &facts.groups {
+        if let Some(seen) = look.groups.get(&group.name) {
+            journal.look(&group.name, seen, facts.now);
+        }
+    }
+}
+
+fn ends(flow: &mut Flow, facts: &Facts) {
+    let Some(look) = &facts.look else { return };
+    for topic in &facts.status.topics {
+        if let Some(TopicSeen::Present(seen)) = look.topics.get(&topic.name) {
+            for (partition, bounds) in (0..).zip(&seen.partitions) {
+                if let Some(bounds) = bounds {
+                    flow.ends_at(&topic.name, partition, bounds.end);
+                }
+            }
+        }
+    }
+}
+
+/// The journals of all groups as one, newest first.
+fn rebalances(facts: &Facts, journal: &Journal) -> Vec<RebalancePicture> {
+    let of = |group: &str| {
+        let name = group.to_owned();
+        journal.of(group).map(move |rebalance| RebalancePicture {
+            id: format!("{name}#{}", rebalance.number),
+            time: rebalance.at,
+            group: name.clone(),
+            epoch: rebalance.epoch,
+            joined: rebalance.joined.clone(),
+            left: rebalance.left.clone(),
+            moved: rebalance
+                .moved
+                .iter()
+                .map(|moved| MovePicture {
+                    topic: moved.partition.0.clone(),
+                    partition: moved.partition.1,
+                    from: moved.from.clone(),
+                    to: moved.to.clone(),
+                })
+                .collect(),
+            duration_ms: rebalance.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            note: None,
+        })
+    };
+    let mut all: Vec<RebalancePicture> = facts.groups.iter().flat_map(|group| of(&group.name)).collect();
+    all.sort_by_key(|rebalance| std::cmp::Reverse(rebalance.time)); // stable: of one time, each group newest first
+    all.truncate(REBALANCES);
+    all
+}

@@ -1,0 +1,173 @@
+//! What can be done, what is refused, and what the mounting program is asked for.
+
+use practice_contract::ProducerSettings;
+use practice_view::{Action, Scale};
+use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::{Client, P, until},
+    world::{Served, World, key},
+};
+
+#[tokio::test]
+async fn what_is_asked_for_arrives_checked() {
+    let served = Served::start().await;
+    served.hub.publish(World::calm().facts());
+    let (g, a) = (|| "g".to_owned(), || "a".to_owned());
+    for (path, body, expected) in [
+        ("groups/g/scale", json!({"replicas": 4}), Action::Scale { group: g(), to: Scale::To(4) }),
+        ("groups/g/scale", json!({"by": -1}), Action::Scale { group: g(), to: Scale::By(-1) }),
+        ("groups/g/stop", json!({}), Action::Stop { group: g() }),
+        ("groups/g/start", json!({}), Action::Start { group: g() }),
+        ("consumers/a/restart", json!({}), Action::Restart { consumer: a() }),
+        ("consumers/a/kill", json!({}), Action::Kill { consumer: a() }),
+        ("load", json!({"messagesPerSecond": 0}), Action::Load { messages_per_second: 0, value_bytes: None }),
+        (
+            "load",
+            json!({"messagesPerSecond": 10000, "valueBytes": 100_000}),
+            Action::Load { messages_per_second: 10_000, value_bytes: Some(100_000) },
+        ),
+        ("brokers/1/stop", json!({}), Action::StopBroker { id: 1 }),
+        ("brokers/1/start", json!({}), Action::StartBroker { id: 1 }),
+    ] {
+        let answer = served.client.post(&format!("{P}/{path}"), &body).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        assert_eq!(answer.json(), json!({"message": format!("done: {expected:?}")}));
+        assert_eq!(served.actions(), [(key(), expected)]);
+    }
+    assert_eq!(served.stirred(), 10, "whoever looks at Kafka is told each time");
+    let answer = served.client.post(&format!("{P}/consumers/a/pause"), &json!({})).await;
+    answer.is_refusal(404, &["not in this program"]);
+    served.ended().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_with_its_value_and_the_fix() {
+    let served = Served::start().await;
+    served.hub.publish(World::calm().facts());
+    for (path, body, status, says) in [
+        ("groups/g/scale", json!({"replicas": 101}), 422, "`replicas` is 101: write a number from 0 to 100"),
+        ("groups/g/scale", json!({"replicas": -1}), 422, "`replicas` is -1"),
+        ("groups/g/scale", json!({"by": 2}), 422, "`by` is 2: write 1 or -1"),
+        ("groups/g/scale", json!({}), 422, "`replicas` is missing"),
+        ("groups/g/scale", json!({"replicas": 1, "by": 1}), 422, "both"),
+        ("groups/g/scale", json!({"replica": 1}), 422, "unknown field `replica`"),
+        ("groups/h/scale", json!({"by": 1}), 409, "its manifest has no replicas"),
+        ("groups/x/stop", json!({}), 404, "no group `x`; it has g, h"),
+        ("groups/g/burn", json!({}), 404, "use one of scale, stop, start"),
+        ("groups/g/stop", json!({"now": true}), 422, "unknown field `now`"),
+        ("consumers/x/kill", json!({}), 404, "no consumer `x`; it has a, b, c"),
+        ("consumers/a/burn", json!({}), 404, "use one of restart, kill, pause, resume"),
+        (
+            "load",
+            json!({"messagesPerSecond": 10_001}),
+            422,
+            "`messagesPerSecond` is 10001: write a number from 0 to 10000",
+        ),
+        ("load", json!({"messagesPerSecond": 1, "valueBytes": 0}), 422, "`valueBytes` is 0"),
+        ("brokers/7/stop", json!({}), 404, "no broker `7`: there are 1"),
+        ("brokers/one/stop", json!({}), 404, "no broker `one`"),
+        (
+            "send",
+            json!({"topic": "t", "value": "v", "count": 1001}),
+            422,
+            "`count` is 1001: write a number from 1 to 1000",
+        ),
+        ("send", json!({"topic": "t"}), 422, "missing field `value`"),
+        ("send", json!({"topic": "t", "value": "v"}), 404, "has no producer: set spec.producer.enabled"),
+    ] {
+        served.client.post(&format!("{P}/{path}"), &body).await.is_refusal(status, &[says]);
+    }
+    let large = json!({"topic": "t", "value": "x".repeat(3 << 20)});
+    served.client.post(&format!("{P}/send"), &large).await.is_refusal(413, &["too large"]);
+    assert_eq!(served.actions(), []);
+    served.ended().await;
+}
+
+#[tokio::test]
+async fn nothing_is_done_while_actions_are_off_and_what_turns_them_on_is_said() {
+    let served = Served::without_actions().await;
+    served.hub.publish(World::calm().facts());
+    for path in ["groups/g/stop", "groups/g/scale", "consumers/a/kill", "load", "send", "brokers/1/stop"] {
+        let answer = served.client.post(&format!("{P}/{path}"), &json!({})).await;
+        answer.is_refusal(403, &["only shows"]);
+        assert_eq!(answer.json()["how"], "turn it on");
+    }
+    assert_eq!(served.client.get(P, &[]).await.json()["actions"], json!({"enabled": false, "how": "turn it on"}));
+    served.ended().await;
+}
+
+#[tokio::test]
+async fn a_log_is_plain_text_line_by_line() {
+    let served = Served::start().await;
+    served.hub.publish(World::calm().facts());
+    for (query, tail) in [("", 50), ("?tail=7", 7), ("?tail=9999999", 1_000)] {
+        let mut log = served.client.stream(&format!("{P}/logs/a{query}")).await;
+        let first = log.next().await.expect("a line");
+        assert_eq!((first.name.as_str(), first.data), ("line", json!(format!("a {tail}"))));
+        assert_eq!(log.next().await.expect("a line").data, json!("\\u{1b}[31m<img src=x>\\u{2028}"));
+        assert_eq!(log.next().await.expect("its end").name, "end");
+        assert_eq!(log.next().await, None);
+    }
+    served.client.get(&format!("{P}/logs/x"), &[]).await.is_refusal(404, &["no consumer `x`"]);
+    served.ended().await;
+}
+
+/// A producer, the program's own, with a broker in memory that has topic `t`.
+async fn producer() -> (String, MockCluster<'static, DefaultProducerContext>, CancellationToken) {
+    let broker = MockCluster::new(1).expect("a broker in memory");
+    broker.create_topic("t", 3, 1).expect("a topic");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let settings = ProducerSettings {
+        servers: broker.bootstrap_servers(),
+        topics: vec!["t".to_owned()],
+        keys_random: true,
+        listen: listener.local_addr().expect("bound"),
+        instance: None,
+        load: None,
+    };
+    let url = format!("http://{}", settings.listen);
+    let client = Client::new(settings.listen);
+    let shutdown = CancellationToken::new();
+    tokio::spawn(practice_producer::run(settings, listener, shutdown.clone()));
+    until("the producer is ready", async || client.get("/readyz", &[]).await.status == 200).await;
+    (url, broker, shutdown)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_go_through_the_producer_and_are_seen_at_once() {
+    let (url, _broker, shutdown) = producer().await;
+    let served = Served::start().await;
+    let mut world = World::calm();
+    world.ends = vec![0; 3];
+    world.producer = Some(url);
+    served.hub.publish(world.facts());
+    let (mut page, _) = served.client.page().await;
+    let send = format!("{P}/send");
+    let answer = served
+        .client
+        .post(&send, &json!({"topic": "t", "value": "<b>", "key": "k", "partition": 2, "count": 40}))
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let said = answer.json();
+    assert_eq!((&said["sent"], &said["partition"], &said["topic"]), (&json!(40), &json!(2), &json!("t")));
+    let last = said["offset"].as_i64().expect("an offset");
+    assert!((0..40).contains(&last), "{said}");
+    let all =
+        page.until("the end is told", |event| event.name == "flow" && event.data["produced"] == json!([["t", 2, 40]]));
+    all.await;
+    // its refusals are told as they are
+    let refused = served.client.post(&send, &json!({"topic": "u", "value": "v", "count": 3})).await;
+    refused.is_refusal(404, &["`u`"]);
+    assert_eq!(refused.json()["sent"], json!(0));
+    shutdown.cancel();
+    until("the producer is gone", async || {
+        let answer = served.client.post(&send, &json!({"topic": "t", "value": "v"})).await;
+        answer.status == 503 && answer.json()["message"].as_str().is_some_and(|said| said.contains("does not answer"))
+    })
+    .await;
+    served.ended().await;
+}

@@ -1,0 +1,268 @@
+//! Apache Kafka: real brokers, each broker and controller in one, as child processes. In: how many, a directory. Out: an
+//! address. A broker can be stopped and started again; its data lasts as long as this run. Each runs under a keeper of our
+//! own, because Java does not notice the end of its parent.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use jiff::Timestamp;
+use rustix::process::Signal;
+use tokio::{
+    fs,
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    java::java,
+    ports::free_port,
+    process::{Ended, Process, Program, log_file, log_path},
+};
+
+/// How long Java may take to format a directory, or a broker to answer.
+const START: Duration = Duration::from_mins(2);
+/// Any will do: the cluster is nobody else's.
+const CLUSTER_ID: &str = "Y2dwY2dwY2dwY2dwY2dwQQ";
+
+const LOG4J: &str = "appender.out.type = Console
+appender.out.name = out
+appender.out.target = SYSTEM_ERR
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{ISO8601} %p %m (%c{1})%n
+rootLogger.level = WARN
+rootLogger.appenderRef.out.ref = out
+";
+
+/// All brokers.
+#[derive(Debug)]
+pub struct Apache {
+    program: Program,
+    java: PathBuf,
+    class_path: String,
+    dir: PathBuf,
+    logs: PathBuf,
+    /// By id, from 1.
+    pub brokers: BTreeMap<u32, Broker>,
+}
+
+/// One broker.
+#[derive(Debug)]
+pub struct Broker {
+    port: u16,
+    controller_port: u16,
+    process: Option<Process>,
+    ended: Option<Ended>,
+    /// Since when it runs, or does not.
+    pub since: Timestamp,
+}
+
+impl Broker {
+    /// Whether it was started and has not ended.
+    pub fn is_up(&self) -> bool {
+        self.process.is_some()
+    }
+}
+
+impl Apache {
+    /// Starts so many brokers with empty directories below `dir` and waits until they answer.
+    ///
+    /// # Errors
+    /// There is no Java, or a broker does not start; its log is named.
+    pub async fn start(program: Program, class_path: String, dir: &Path, logs: &Path, count: u32) -> Result<Self> {
+        let java = java().map_err(|why| anyhow!(why))?;
+        match fs::remove_dir_all(dir).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", dir.display()));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let mut brokers = BTreeMap::new();
+        for id in 1..=count {
+            let (port, controller_port) = (free_port()?, free_port()?);
+            let broker = Broker { port, controller_port, process: None, ended: None, since: Timestamp::now() };
+            brokers.insert(id, broker);
+        }
+        let mut apache = Self { program, java, class_path, dir: dir.to_path_buf(), logs: logs.to_path_buf(), brokers };
+        let ids: Vec<u32> = apache.brokers.keys().copied().collect();
+        let formats = ids.iter().map(|id| apache.format(*id));
+        futures::future::try_join_all(formats).await?;
+        for id in &ids {
+            apache.run(*id)?;
+        }
+        for id in ids {
+            apache.answers(id).await?;
+        }
+        Ok(apache)
+    }
+
+    /// `host:port` of every broker.
+    pub fn bootstrap(&self) -> String {
+        let all: Vec<String> = self.brokers.values().map(|broker| format!("127.0.0.1:{}", broker.port)).collect();
+        all.join(",")
+    }
+
+    /// Starts a broker that is stopped, with the data that it had.
+    ///
+    /// # Errors
+    /// There is none of that number, or it runs.
+    pub fn start_broker(&mut self, id: u32) -> Result<String, String> {
+        if self.broker(id)?.is_up() {
+            return Err(format!("broker {id} runs already"));
+        }
+        self.run(id).map_err(|error| format!("broker {id} cannot be started: {error}"))?;
+        Ok(format!("broker {id} starts: it catches up with the leaders of its partitions, then it is in sync again"))
+    }
+
+    /// Stops a broker, as a machine that is shut down.
+    ///
+    /// # Errors
+    /// There is none of that number, or it does not run.
+    pub fn stop_broker(&mut self, id: u32) -> Result<String, String> {
+        let broker = self.broker(id)?;
+        match &broker.process {
+            Some(process) => process.signal(Signal::TERM),
+            None => return Err(format!("broker {id} does not run")),
+        }
+        Ok(format!("broker {id} stops: partitions that it leads get another leader where they have a copy in sync"))
+    }
+
+    /// Takes note of brokers that have ended; a sentence for each.
+    pub fn note(&mut self) -> Vec<String> {
+        let mut said = Vec::new();
+        for (id, broker) in &mut self.brokers {
+            if let Some(Ok(status)) = broker.ended.as_mut().map(tokio::sync::oneshot::Receiver::try_recv) {
+                (broker.process, broker.ended, broker.since) = (None, None, Timestamp::now());
+                let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                said.push(format!("broker {id} has stopped ({how})"));
+            }
+        }
+        said
+    }
+
+    /// Ends all of them; their data goes with them.
+    pub async fn end(mut self) {
+        for broker in self.brokers.values_mut() {
+            drop(broker.process.take()); // its keeper notices
+        }
+        let ends = self.brokers.values_mut().filter_map(|broker| broker.ended.take());
+        futures::future::join_all(ends).await;
+        let _ = fs::remove_dir_all(&self.dir).await; // the next start removes what is left
+    }
+
+    fn broker(&self, id: u32) -> Result<&Broker, String> {
+        let there = self.brokers.len();
+        self.brokers.get(&id).ok_or_else(|| format!("there is no broker {id}: they are numbered 1 to {there}"))
+    }
+
+    fn folder(&self, id: u32) -> PathBuf {
+        self.dir.join(id.to_string())
+    }
+
+    /// The words that run a class of Kafka.
+    fn words(&self, class: &str, args: &[&str], id: u32) -> Vec<String> {
+        let folder = self.folder(id);
+        let mut words = vec![
+            self.java.display().to_string(),
+            "-Xmx256m".to_owned(),
+            "-XX:+UseSerialGC".to_owned(),
+            "-XX:TieredStopAtLevel=1".to_owned(),
+            format!("-Dlog4j2.configurationFile={}", folder.join("log4j2.properties").display()),
+            "-cp".to_owned(),
+            self.class_path.clone(),
+            class.to_owned(),
+        ];
+        words.extend(args.iter().map(|arg| (*arg).to_owned()));
+        words.push(folder.join("server.properties").display().to_string());
+        words
+    }
+
+    async fn format(&self, id: u32) -> Result<()> {
+        let folder = self.folder(id);
+        fs::create_dir_all(&folder).await.with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::write(folder.join("log4j2.properties"), LOG4J).await?;
+        fs::write(folder.join("server.properties"), self.properties(id)).await?;
+        let words = self.words("kafka.tools.StorageTool", &["format", "-t", CLUSTER_ID, "-c"], id);
+        let log = log_file(&self.logs, &name(id))?;
+        let (_process, ended) = Process::start(self.keeper(&words), &log)?;
+        let status = timeout(START, ended).await.context("Java does not end")???;
+        if !status.success() {
+            bail!("broker {id} cannot be prepared ({status}): {} says why", log_path(&self.logs, &name(id)).display());
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, id: u32) -> Result<()> {
+        let log = log_file(&self.logs, &name(id))?;
+        let (process, ended) = Process::start(self.keeper(&self.words("kafka.Kafka", &[], id)), &log)?;
+        if let Some(broker) = self.brokers.get_mut(&id) {
+            (broker.process, broker.ended, broker.since) = (Some(process), Some(ended), Timestamp::now());
+        }
+        Ok(())
+    }
+
+    fn keeper(&self, words: &[String]) -> tokio::process::Command {
+        self.program.child(["keeper", "--"].into_iter().map(str::to_owned).chain(words.iter().cloned()))
+    }
+
+    async fn answers(&mut self, id: u32) -> Result<()> {
+        let deadline = Instant::now() + START;
+        while let Some(broker) = self.brokers.get_mut(&id) {
+            if TcpStream::connect(("127.0.0.1", broker.port)).await.is_ok() {
+                break;
+            }
+            let log = log_path(&self.logs, &name(id));
+            if broker.ended.as_mut().is_some_and(|ended| ended.try_recv().is_ok()) {
+                bail!("broker {id} has ended at once: {} says why", log.display());
+            }
+            if Instant::now() >= deadline {
+                bail!("broker {id} does not answer within {} s: {} may say why", START.as_secs(), log.display());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    fn properties(&self, id: u32) -> String {
+        let Some(broker) = self.brokers.get(&id) else { return String::new() };
+        let count = u32::try_from(self.brokers.len()).unwrap_or(1);
+        let copies = count.min(3);
+        let in_sync = copies.div_ceil(2);
+        let voters = self.brokers.iter().map(|(id, broker)| format!("{id}@127.0.0.1:{}", broker.controller_port));
+        let voters: Vec<String> = voters.collect();
+        let Broker { port, controller_port, .. } = broker;
+        // Java reads these as properties: a backslash would escape
+        let data = self.folder(id).join("data").display().to_string().replace('\\', "\\\\");
+        format!(
+            "process.roles=broker,controller
+node.id={id}
+controller.quorum.voters={}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.replication.factor={copies}
+offsets.topic.num.partitions=3
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={in_sync}
+transaction.state.log.num.partitions=3
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={in_sync}
+share.coordinator.state.topic.num.partitions=3
+group.initial.rebalance.delay.ms=0
+leader.imbalance.check.interval.seconds=30
+",
+            voters.join(",")
+        )
+    }
+}
+
+/// Of a broker's log.
+fn name(id: u32) -> String {
+    format!("broker-{id}")
+}

@@ -1,0 +1,107 @@
+//! Commands to a practice that runs. In: a command. Out: what it says, on standard output; why it did not, as an error.
+
+use std::{io::Write, path::Path};
+
+use anyhow::{Context, Result, bail};
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use crate::{
+    args::Send,
+    control::{DIR, ask},
+    http::Http,
+    log::{self, Reading},
+    process::log_path,
+    request::{Answer, Request},
+};
+
+/// Asks, and prints the answer.
+///
+/// # Errors
+/// No practice runs, or it refuses.
+pub async fn request(request: Request) -> Result<()> {
+    match ask(&request).await? {
+        Answer::Message(said) => println!("{said}"),
+        Answer::Lines(lines) => lines.iter().for_each(|line| println!("{line}")),
+        Answer::Producer { address, .. } => println!("{address}"),
+        Answer::Refused(why) => bail!(why),
+    }
+    Ok(())
+}
+
+/// Prints a log, from its file: also that of a practice that has ended.
+///
+/// # Errors
+/// There is none of that name; the error names those that are there.
+pub async fn logs(name: &str, tail: usize, follow: bool) -> Result<()> {
+    let logs = Path::new(DIR).join("logs");
+    let path = log_path(&logs, name);
+    if name.contains('/') || !path.is_file() {
+        let names = std::fs::read_dir(&logs).into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".log").map(str::to_owned));
+        let mut names: Vec<String> = names.collect();
+        names.sort_unstable();
+        if names.is_empty() {
+            let here = std::env::current_dir().unwrap_or_default();
+            bail!(
+                "there are no logs in {}: go where `practice-local up` was started, or name it with -C DIR",
+                here.display()
+            );
+        }
+        bail!("there is no log of `{name}`: there are {}", names.join(", "));
+    }
+    let mut out = std::io::stdout().lock();
+    if !follow {
+        let (lines, _) = Reading::begin(&path, tail)?;
+        for line in lines {
+            writeln!(out, "{line}")?;
+        }
+        return Ok(());
+    }
+    let mut lines = std::pin::pin!(log::follow(&path, tail)?);
+    while let Some(line) = lines.next().await {
+        writeln!(out, "{line}")?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Sends messages one after the other, each acknowledged; prints where the last one is.
+///
+/// # Errors
+/// The producer refuses one; what was sent before it is said.
+pub async fn send(message: Send) -> Result<()> {
+    let (address, topics) = match ask(&Request::Producer).await? {
+        Answer::Producer { address, topics } => (address.to_string(), topics),
+        Answer::Refused(why) => bail!(why),
+        Answer::Message(_) | Answer::Lines(_) => bail!("the practice answers something else"),
+    };
+    let topic = match (message.topic, topics.as_slice()) {
+        (Some(topic), _) => topic,
+        (None, [only]) => only.clone(),
+        (None, several) => bail!("which topic? write --topic with one of {}", several.join(", ")),
+    };
+    let mut body = json!({"topic": topic, "value": message.value});
+    if let Some(key) = message.key {
+        body["key"] = json!(key);
+    }
+    if let Some(partition) = message.partition {
+        body["partition"] = json!(partition);
+    }
+    let http = Http::default();
+    let mut last = Value::Null;
+    for sent in 0..message.count {
+        let (code, answer) = http.send(&address, &body).await.context("the producer does not answer")?;
+        if !code.is_success() {
+            let why = answer["message"].as_str().unwrap_or("no reason given").to_owned();
+            bail!("{sent} of {} sent, then {code}: {why}", message.count);
+        }
+        last = answer;
+    }
+    let (partition, offset) = (&last["partition"], &last["offset"]);
+    match message.count {
+        1 => println!("sent to {topic}, partition {partition}, offset {offset}"),
+        n => println!("{n} sent to {topic}, the last to partition {partition}, offset {offset}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! The child that hosts the broker in memory. In: questions, a line each, on standard input. Out: a line with its address,
+//! then a line for each question. It ends with its input. Deliberately absent: a runtime, and anything on disk.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer},
+    metadata::MetadataTopic,
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+};
+
+use super::{Answer, Hello, Offsets, Question, Topic};
+
+/// How long one of its own brokers may take.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Runs it.
+pub(crate) fn main(brokers: i32) -> ExitCode {
+    match run(brokers) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the broker in memory: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(brokers: i32) -> Result<()> {
+    let cluster = MockCluster::new(brokers).context("cannot be started")?;
+    let mut host = Host {
+        bootstrap: cluster.bootstrap_servers(),
+        cluster,
+        topics: BTreeMap::new(),
+        looker: None,
+        groups: BTreeMap::new(),
+    };
+    say(&Hello { bootstrap: host.bootstrap.clone() })?;
+    for line in io::stdin().lock().lines() {
+        let (number, question): (u64, Question) = serde_json::from_str(&line?).context("a question")?;
+        let answer = host.answer(question).unwrap_or_else(|error| Answer::Failed(format!("{error:#}")));
+        say(&(number, answer))?;
+    }
+    Ok(())
+}
+
+fn say(answer: &impl serde::Serialize) -> Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, answer)?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// A topic that was made. Nothing of it changes here.
+struct Made {
+    partitions: i32,
+    replication_factor: i32,
+    /// Leader, replicas and in sync of each partition; empty until it was asked for.
+    copies: Vec<(Option<i32>, Vec<i32>, Vec<i32>)>,
+}
+
+struct Host {
+    bootstrap: String,
+    cluster: MockCluster<'static, DefaultProducerContext>,
+    topics: BTreeMap<String, Made>,
+    looker: Option<BaseConsumer>,
+    /// A client for each group that was asked for: it joins nothing, it asks for what was committed.
+    groups: BTreeMap<String, BaseConsumer>,
+}
+
+impl Host {
+    fn answer(&mut self, question: Question) -> Result<Answer> {
+        match question {
+            Question::Create { topic, partitions, replication_factor } => {
+                self.cluster.create_topic(&topic, partitions, replication_factor)?;
+                self.topics.insert(topic, Made { partitions, replication_factor, copies: Vec::new() });
+                Ok(Answer::Created)
+            }
+            Question::Offsets { groups } => Ok(Answer::Offsets(self.offsets(groups)?)),
+        }
+    }
+
+    /// What was committed first, then where the logs end: a lag is never negative.
+    fn offsets(&mut self, groups: BTreeMap<String, Vec<String>>) -> Result<Offsets> {
+        self.groups.retain(|group, _| groups.contains_key(group));
+        let mut offsets = Offsets::default();
+        for (group, topics) in groups {
+            let mut list = TopicPartitionList::new();
+            for topic in topics {
+                for partition in 0..self.topics.get(&topic).map_or(0, |made| made.partitions) {
+                    list.add_partition(&topic, partition);
+                }
+            }
+            if !self.groups.contains_key(&group) {
+                let client = client(&self.bootstrap, &group)?;
+                self.groups.insert(group.clone(), client);
+            }
+            let Some(client) = self.groups.get(&group) else { continue };
+            let committed = client.committed_offsets(list, PATIENCE)?;
+            let each = committed.elements();
+            let each = each.iter().filter_map(|element| match element.offset() {
+                Offset::Offset(offset) => {
+                    Some((element.topic().to_owned(), element.partition(), offset, element.metadata().to_owned()))
+                }
+                _ => None,
+            });
+            offsets.committed.insert(group, each.collect());
+        }
+        let (starts, ends) = (self.bounds(Offset::Beginning)?, self.bounds(Offset::End)?);
+        self.find_copies()?;
+        for (name, made) in &self.topics {
+            let bounds = |partition| {
+                let key = (name.clone(), partition);
+                Some((*starts.get(&key)?, *ends.get(&key)?))
+            };
+            let topic = Topic {
+                replication_factor: made.replication_factor,
+                partitions: (0..made.partitions).map(bounds).collect(),
+                copies: made.copies.clone(),
+            };
+            offsets.topics.insert(name.clone(), topic);
+        }
+        Ok(offsets)
+    }
+
+    /// The first or the next offset of every partition; one question for each broker.
+    fn bounds(&mut self, which: Offset) -> Result<BTreeMap<(String, i32), i64>> {
+        let mut list = TopicPartitionList::new();
+        for (topic, made) in &self.topics {
+            for partition in 0..made.partitions {
+                list.add_partition_offset(topic, partition, which)?;
+            }
+        }
+        if list.count() == 0 {
+            return Ok(BTreeMap::new());
+        }
+        let found = self.looker()?.offsets_for_times(list, PATIENCE)?;
+        let each = found.elements();
+        Ok(each
+            .iter()
+            .filter_map(|element| match element.offset() {
+                Offset::Offset(offset) => Some(((element.topic().to_owned(), element.partition()), offset)),
+                _ => None,
+            })
+            .collect())
+    }
+}
+
+impl Host {
+    /// The client for what is no group's.
+    fn looker(&mut self) -> Result<&BaseConsumer> {
+        if self.looker.is_none() {
+            self.looker = Some(client(&self.bootstrap, "kafka-practice")?);
+        }
+        self.looker.as_ref().ok_or_else(|| anyhow!("no client"))
+    }
+
+    /// Where the copies of new topics are.
+    fn find_copies(&mut self) -> Result<()> {
+        let new = self.topics.iter().filter(|(_, made)| made.copies.is_empty());
+        let new: Vec<String> = new.map(|(name, _)| name.clone()).collect();
+        for name in new {
+            let metadata = self.looker()?.fetch_metadata(Some(&name), PATIENCE)?;
+            let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+            let mut copies: Vec<_> = partitions
+                .map(|p| (p.id(), (Some(p.leader()).filter(|id| *id >= 0), p.replicas().to_vec(), p.isr().to_vec())))
+                .collect();
+            copies.sort_unstable_by_key(|(id, _)| *id);
+            if let Some(made) = self.topics.get_mut(&name) {
+                made.copies = copies.into_iter().map(|(_, copies)| copies).collect();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn client(bootstrap: &str, group: &str) -> Result<BaseConsumer> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", group)
+        .set("client.id", "kafka-practice")
+        .set("enable.auto.commit", "false")
+        .set("allow.auto.create.topics", "false")
+        .set_log_level(RDKafkaLogLevel::Warning);
+    Ok(config.create()?)
+}

@@ -1,0 +1,209 @@
+//! A look at the Kafka in memory: what a reader of a real one would say. In: offsets from the broker, what the consumers
+//! report of themselves, the time. Out: a snapshot. Pure, but for what it remembers: a consumer that was killed or is held
+//! reports nothing and is a member all the same, until its session ends.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use practice_contract::status::WorkerStatus;
+use practice_groups::{
+    Bounds, Committed, Copies, GroupSeen, GroupState, MemberSeen, Partition, Protocol, Snapshot, TopicFacts, TopicSeen,
+};
+use practice_operator::plan::Plan;
+use sha2::{Digest, Sha256};
+
+use super::{Offsets, rewrite::SESSION_TIMEOUT_SECONDS};
+
+/// Members of all groups, those that are silent included.
+#[derive(Debug, Default)]
+pub struct Members {
+    /// By group and member id.
+    known: BTreeMap<(String, String), Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    client_id: String,
+    partitions: Vec<Partition>,
+    seen: Timestamp,
+}
+
+impl Members {
+    /// Takes in what consumers say of themselves, and drops whose session has ended.
+    pub fn note<'a>(&mut self, reports: impl IntoIterator<Item = &'a WorkerStatus>, now: Timestamp) {
+        for report in reports {
+            let Some(id) = report.member_id.as_ref().filter(|_| report.joined) else { continue };
+            let partitions = report.assignment.iter().map(|owned| (owned.topic.clone(), owned.partition));
+            let mut partitions: Vec<Partition> = partitions.collect();
+            partitions.sort_unstable();
+            let known = Known { client_id: report.instance.clone(), partitions, seen: now };
+            self.known.insert((report.group.clone(), id.clone()), known);
+        }
+        let session = SignedDuration::from_secs(SESSION_TIMEOUT_SECONDS.into());
+        self.known.retain(|_, known| now.duration_since(known.seen) < session);
+        let current: BTreeSet<(String, Partition)> = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.seen == now)
+            .flat_map(|((group, _), known)| known.partitions.iter().map(|owned| (group.clone(), owned.clone())))
+            .collect();
+        for ((group, _), silent) in self.known.iter_mut().filter(|(_, known)| known.seen != now) {
+            silent.partitions.retain(|owned| !current.contains(&(group.clone(), owned.clone())));
+        }
+    }
+
+    /// A consumer has left its group: it ended as it should.
+    pub fn left(&mut self, client_id: &str) {
+        self.known.retain(|_, known| known.client_id != client_id);
+    }
+}
+
+/// The snapshot.
+pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    for topic in &plan.topics {
+        let seen = offsets.topics.get(&topic.name).map_or(TopicSeen::Missing, |there| {
+            let bounds = |bounds: &Option<(i64, i64)>| bounds.map(|(start, end)| Bounds { start, end });
+            TopicSeen::Present(TopicFacts {
+                id: id(&topic.name),
+                replication_factor: there.replication_factor,
+                partitions: there.partitions.iter().map(bounds).collect(),
+                copies: there.copies.iter().map(copies).collect(),
+            })
+        });
+        snapshot.topics.insert(topic.name.clone(), seen);
+    }
+    for group in &plan.groups {
+        let of_group = members.known.iter().filter(|((name, _), _)| *name == group.id);
+        let members: Vec<MemberSeen> = of_group
+            .map(|((_, member_id), known)| MemberSeen {
+                member_id: member_id.clone(),
+                client_id: known.client_id.clone(),
+                host: "/127.0.0.1".to_owned(),
+                partitions: Some(known.partitions.clone()),
+            })
+            .collect();
+        let committed: BTreeMap<Partition, Committed> = offsets
+            .committed
+            .get(&group.id)
+            .into_iter()
+            .flatten()
+            .map(|(topic, partition, offset, metadata)| {
+                ((topic.clone(), *partition), Committed { offset: *offset, metadata: metadata.clone() })
+            })
+            .collect();
+        let all = group.topics.iter().filter_map(|topic| Some((topic, offsets.topics.get(topic)?)));
+        let all =
+            all.flat_map(|(name, topic)| (0..).zip(&topic.partitions).map(move |(number, _)| (name.clone(), number)));
+        let state = match () {
+            () if members.is_empty() && committed.is_empty() => GroupState::Absent,
+            () if members.is_empty() => GroupState::Empty,
+            () if each_once(all, &members) => GroupState::Stable,
+            () => GroupState::Reconciling,
+        };
+        let seen = GroupSeen {
+            state,
+            protocol: (state != GroupState::Absent).then_some(Protocol::Consumer),
+            epoch: None,
+            assignor: (!members.is_empty()).then(|| "range".to_owned()),
+            members,
+            committed: Some(committed),
+            trouble: None,
+        };
+        snapshot.groups.insert(group.id.clone(), seen);
+    }
+    snapshot
+}
+
+fn copies((leader, replicas, in_sync): &(Option<i32>, Vec<i32>, Vec<i32>)) -> Copies {
+    Copies { leader: *leader, replicas: replicas.clone(), in_sync: in_sync.clone() }
+}
+
+/// Whether every partition has exactly one owner.
+fn each_once(mut all: impl Iterator<Item = Partition>, members: &[MemberSeen]) -> bool {
+    let mut owned: Vec<&Partition> = members.iter().flat_map(|member| member.partitions.iter().flatten()).collect();
+    owned.sort_unstable();
+    owned.windows(2).all(|pair| pair[0] != pair[1]) && all.all(|partition| owned.binary_search(&&partition).is_ok())
+}
+
+/// An id for a topic: it lives as long as its broker, so its name is as good as any.
+fn id(topic: &str) -> String {
+    Sha256::digest(topic.as_bytes()).iter().take(16).fold(String::new(), |mut id, byte| {
+        let _ = write!(id, "{byte:02x}");
+        id
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use practice_contract::{
+        Assignor,
+        status::{PartitionStatus, WorkerStatus},
+    };
+    use practice_operator::plan::{Defaults, plan};
+    use serde_json::json;
+
+    use super::*;
+    use crate::embedded::Topic;
+
+    fn report(name: &str, id: &str, partitions: &[i32]) -> WorkerStatus {
+        let owned = |partition: &i32| PartitionStatus {
+            topic: "t".into(),
+            partition: *partition,
+            position: None,
+            committed: None,
+        };
+        WorkerStatus {
+            instance: name.into(),
+            group: "g".into(),
+            topics: vec!["t".into()],
+            protocol: practice_contract::Protocol::Consumer,
+            assignor: Assignor::Range,
+            member_id: Some(id.into()),
+            joined: true,
+            assignment: partitions.iter().map(owned).collect(),
+            consumed: 0,
+            abandoned: 0,
+            rebalances: Vec::new(),
+            started_at: 0,
+        }
+    }
+
+    fn look(members: &Members) -> GroupSeen {
+        let practice = serde_json::from_value(json!({
+            "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice", "metadata": {"name": "p"},
+            "spec": {"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "g", "replicas": 2}]}
+        }))
+        .expect("a practice");
+        let defaults = Defaults { bootstrap_servers: Some("k:1".into()), ..Defaults::default() };
+        let plan = plan(&practice, &defaults).expect("legal");
+        let mut offsets = Offsets::default();
+        let topic = Topic { replication_factor: 1, partitions: vec![Some((0, 5)); 3], copies: Vec::new() };
+        offsets.topics.insert("t".into(), topic);
+        snapshot(&plan, offsets, members).groups.remove("g").expect("was asked for")
+    }
+
+    #[test]
+    fn a_killed_member_stays_until_its_session_ends_and_one_that_left_does_not() {
+        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        let mut members = Members::default();
+        assert_eq!(look(&members).state, GroupState::Absent);
+        members.note(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(0));
+        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Stable, 2));
+        // b was killed: the broker does not know, and says so
+        members.note(&[report("a", "1", &[0, 1])], at(20));
+        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Stable, 2));
+        // it is back under its name, as another member
+        members.note(&[report("a", "1", &[0, 1]), report("b", "3", &[])], at(25));
+        assert_eq!(look(&members).members.len(), 3);
+        members.note(&[report("a", "1", &[0]), report("b", "3", &[1])], at(50));
+        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Reconciling, 2));
+        members.note(&[report("a", "1", &[0]), report("b", "3", &[1, 2])], at(51));
+        assert_eq!(look(&members).state, GroupState::Stable);
+        members.left("b");
+        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Reconciling, 1));
+    }
+}

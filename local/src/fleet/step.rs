@@ -1,0 +1,268 @@
+//! One step towards a plan. In: what is wanted, what is there. Out: children started, ended, replaced one at a time, and
+//! `Running`. The rules of Kubernetes' own controllers, where they can be seen: what is new starts at once, what is too much
+//! goes from the end, what is to be told otherwise is replaced one after the other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use practice_operator::{
+    apply::{Running, RunningRow},
+    live::{Live, LivePod},
+    objects::Hold,
+    plan::Plan,
+};
+use rustix::process::Signal;
+
+use super::{Child, Fleet, Phase, Role, names};
+
+/// One child that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// What it is told.
+    pub role: Role,
+    /// Its group; empty: the producer.
+    pub group: String,
+    /// Its variant.
+    pub variant: String,
+    /// The Deployment that it would belong to.
+    pub deployment: String,
+    /// The protocol and assignor that it speaks.
+    pub speaks: Option<String>,
+}
+
+impl Wanted {
+    /// Every child of a plan. What each is told is what its Deployment would tell it, but for where it listens (and, when
+    /// it is started, its name). Where the manifest leaves a number to others it is 1.
+    pub fn all(plan: &Plan, holds: &BTreeMap<String, Hold>, producer: SocketAddr) -> Vec<Self> {
+        let mut all = Vec::new();
+        for group in &plan.groups {
+            for row in &group.rows {
+                let replicas = if holds.contains_key(&group.id) { 0 } else { row.replicas.unwrap_or(1) };
+                let stem = names::stem(plan, group, row);
+                let mut settings = row.settings.clone();
+                settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+                for number in 0..usize::try_from(replicas).unwrap_or_default() {
+                    all.push(Self {
+                        name: format!("{stem}-{}", names::letters(number)),
+                        role: Role::Worker(Box::new(settings.clone())),
+                        group: group.id.clone(),
+                        variant: row.variant.clone(),
+                        deployment: row.deployment.clone(),
+                        speaks: Some(group.speaks()),
+                    });
+                }
+            }
+        }
+        if let Some(plan) = &plan.producer {
+            let mut settings = plan.settings.clone();
+            settings.listen = producer;
+            all.push(Self {
+                name: plan.name.clone(),
+                role: Role::Producer(Box::new(settings)),
+                group: String::new(),
+                variant: String::new(),
+                deployment: plan.name.clone(),
+                speaks: None,
+            });
+        }
+        all
+    }
+}
+
+impl Fleet {
+    /// What is there, as the operator's steps ask for it.
+    pub fn live(&self) -> Live {
+        let alive = self.children.iter().filter(|(_, child)| child.process.is_some());
+        let pods = alive.map(|(name, child)| LivePod {
+            name: name.clone(),
+            speaks: child.speaks.clone(),
+            group: child.speaks.as_ref().map(|_| child.group.clone()),
+            variant: child.variant.clone(),
+        });
+        Live { pods: pods.collect(), ..Live::default() }
+    }
+
+    /// Brings the children a step closer to what is wanted.
+    pub fn apply(&mut self, plan: &Plan, wanted: &[Wanted]) -> Running {
+        let names: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
+        for (_, child) in self.children.iter_mut().filter(|(name, _)| !names.contains(name.as_str())) {
+            match child.phase {
+                Phase::Running | Phase::Paused => child.end(false),
+                Phase::Ending { until, .. } => child.phase = Phase::Ending { again: false, until },
+                Phase::Down { .. } => {}
+            }
+        }
+        self.children.retain(|name, child| names.contains(name.as_str()) || child.process.is_some());
+        for wanted in wanted {
+            self.towards(wanted);
+        }
+        self.replace_one_of_each(wanted);
+        self.press();
+        self.running(plan, wanted)
+    }
+
+    /// Starts what is not there or has been away for long enough.
+    fn towards(&mut self, wanted: &Wanted) {
+        let due = match self.children.get(&wanted.name).map(|child| child.phase) {
+            None => true,
+            Some(Phase::Down { until, .. }) => Instant::now() >= until,
+            Some(Phase::Running | Phase::Paused | Phase::Ending { .. }) => false,
+        };
+        if due {
+            self.children.insert(wanted.name.clone(), Child::of(wanted));
+            self.start(&wanted.name);
+        } else if let Some(child) = self.children.get_mut(&wanted.name)
+            && let Phase::Ending { again: false, until } = child.phase
+        {
+            child.phase = Phase::Ending { again: true, until }; // wanted again
+        }
+    }
+
+    /// What runs and is told something else by now goes and comes back: of each row one at a time, the next when all of its
+    /// others are ready. Members that cannot share a group with the newcomers are no matter here: such a group is held.
+    fn replace_one_of_each(&mut self, wanted: &[Wanted]) {
+        let mut seen = BTreeSet::new();
+        for one in wanted {
+            let row = (&one.group, &one.deployment);
+            if seen.contains(&row) {
+                continue;
+            }
+            let Some(child) = self.children.get(&one.name) else { continue };
+            if child.process.is_some() && child.phase != (Phase::Paused) && child.role != one.role {
+                seen.insert(row);
+                let of_row = || self.children.values().filter(|child| child.deployment == one.deployment);
+                let steady = of_row().all(|child| child.ready || child.phase == Phase::Paused);
+                if (steady || of_row().count() == 1)
+                    && let Some(child) = self.children.get_mut(&one.name)
+                    && child.phase == Phase::Running
+                {
+                    child.end(true);
+                }
+            }
+        }
+    }
+
+    /// Whoever has taken too long to end is killed.
+    fn press(&self) {
+        for child in self.children.values() {
+            if matches!(child.phase, Phase::Ending { until, .. } if Instant::now() >= until) {
+                child.signal(Signal::KILL);
+            }
+        }
+    }
+
+    /// How soon something is due that nobody reports.
+    pub fn due(&self) -> Option<Duration> {
+        let until = |child: &Child| match child.phase {
+            Phase::Down { until, .. } | Phase::Ending { until, .. } => Some(until),
+            Phase::Running | Phase::Paused => None,
+        };
+        self.children.values().filter_map(until).map(|until| until.saturating_duration_since(Instant::now())).min()
+    }
+
+    fn running(&self, plan: &Plan, wanted: &[Wanted]) -> Running {
+        let count = |children: &mut dyn Iterator<Item = ()>| i32::try_from(children.count()).unwrap_or(i32::MAX);
+        let mut rows = Vec::new();
+        for group in &plan.groups {
+            for row in &group.rows {
+                let of_row = |child: &&Child| child.deployment == row.deployment && child.group == group.id;
+                rows.push(RunningRow {
+                    group: group.id.clone(),
+                    deployment: row.deployment.clone(),
+                    desired: count(&mut wanted.iter().filter(|w| w.deployment == row.deployment).map(drop)),
+                    ready: count(&mut self.children.values().filter(of_row).filter(|child| child.ready).map(drop)),
+                });
+            }
+        }
+        let producer = self.children.values().find(|child| child.speaks.is_none());
+        Running {
+            rows,
+            producer: producer.map(|producer| producer.ready),
+            pods: self.children.keys().cloned().collect(),
+            ..Running::default()
+        }
+    }
+}
+
+impl Child {
+    fn of(wanted: &Wanted) -> Self {
+        Self {
+            role: wanted.role.clone(),
+            group: wanted.group.clone(),
+            variant: wanted.variant.clone(),
+            deployment: wanted.deployment.clone(),
+            speaks: wanted.speaks.clone(),
+            phase: Phase::Running,
+            since: jiff::Timestamp::now(),
+            started: None,
+            port: 0,
+            report: None,
+            ready: false,
+            killed: false,
+            process: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use practice_operator::{
+        objects::{LiveRow, objects},
+        plan::{Defaults, plan},
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    fn sample() -> Plan {
+        let practice = serde_json::from_value(json!({
+            "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice", "metadata": {"name": "p"},
+            "spec": {"topics": [{"name": "t", "partitions": 3}], "groups": [
+                {"name": "g", "replicas": 2, "variants": [{"name": "slow", "replicas": 1, "processingDelay": "5s"}]},
+                {"name": "h"}, {"name": "off", "replicas": 3, "state": "Stopped"}],
+                "producer": {"load": {"messagesPerSecond": 5}}}
+        }))
+        .expect("a practice");
+        let defaults = Defaults { bootstrap_servers: Some("k:1".into()), ..Defaults::default() };
+        plan(&practice, &defaults).expect("legal")
+    }
+
+    #[test]
+    fn as_many_as_the_manifest_says_with_names_that_say_whose_they_are() {
+        let holds = BTreeMap::from([("off".to_owned(), Hold::Stopped)]);
+        let all = Wanted::all(&sample(), &holds, SocketAddr::from(([127, 0, 0, 1], 81)));
+        let names: Vec<&str> = all.iter().map(|wanted| wanted.name.as_str()).collect();
+        assert_eq!(names, ["g-a", "g-b", "g-slow-a", "h-a", "p-producer"]);
+    }
+
+    #[test]
+    fn a_child_is_told_what_its_pod_would_be_told_but_for_its_name_and_where_it_listens() {
+        let plan = sample();
+        let rendered = objects(&plan, &BTreeMap::new(), &BTreeMap::<String, LiveRow>::new());
+        let all = Wanted::all(&plan, &BTreeMap::new(), SocketAddr::from(([127, 0, 0, 1], 81)));
+        for wanted in all {
+            let object = rendered.iter().find(|object| object.name == wanted.deployment).expect("its Deployment");
+            let container = &object.body["spec"]["template"]["spec"]["containers"][0];
+            let pod: BTreeMap<String, String> = container["env"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .filter_map(|entry| Some((entry["name"].as_str()?.to_owned(), entry["value"].as_str()?.to_owned())))
+                .collect();
+            let child = match &wanted.role {
+                Role::Worker(settings) => settings.to_env(),
+                Role::Producer(settings) => settings.to_env(),
+            };
+            let child: BTreeMap<String, String> = child.into_iter().map(|(name, value)| (name.into(), value)).collect();
+            let differs = |(name, value): &(&String, &String)| pod.get(*name) != Some(*value);
+            let differing: Vec<&String> = child.iter().filter(differs).map(|(name, _)| name).collect();
+            assert_eq!(differing, ["KAFKA_PRACTICE_LISTEN"], "{}", wanted.name);
+            assert_eq!(child.len(), pod.len(), "{}", wanted.name);
+        }
+    }
+}

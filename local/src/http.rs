@@ -1,0 +1,81 @@
+//! Asking children. In: a child's address. Out: what it says of itself, whether it is ready, what became of a message.
+//! Loopback only, a deadline for each question, answers are bounded.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use practice_contract::status::WorkerStatus;
+use serde_json::Value;
+use tokio::time::timeout;
+
+/// A child that says nothing for so long is busy, held or gone.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The producer answers after Kafka's acknowledgement, or that there was none.
+const ACKNOWLEDGEMENT: Duration = Duration::from_secs(30);
+const LARGEST: usize = 4 << 20;
+
+/// A client for all children.
+#[derive(Debug, Clone)]
+pub struct Http(Client<HttpConnector, Full<Bytes>>);
+
+impl Default for Http {
+    fn default() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(PATIENCE));
+        Self(Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(20)).build(connector))
+    }
+}
+
+impl Http {
+    /// What a consumer says of itself.
+    ///
+    /// # Errors
+    /// It says nothing.
+    pub async fn status(&self, address: &str) -> Result<WorkerStatus> {
+        let (code, body) = self.ask(Method::GET, &format!("http://{address}/status"), None, PATIENCE).await?;
+        if code != StatusCode::OK {
+            bail!("{code}");
+        }
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Whether a child says that it is ready.
+    pub async fn is_ready(&self, address: &str) -> bool {
+        let answer = self.ask(Method::GET, &format!("http://{address}/readyz"), None, PATIENCE).await;
+        answer.is_ok_and(|(code, _)| code == StatusCode::OK)
+    }
+
+    /// Sends a message by the producer: its answer, whatever it is.
+    ///
+    /// # Errors
+    /// The producer does not answer.
+    pub async fn send(&self, address: &str, message: &Value) -> Result<(StatusCode, Value)> {
+        let url = format!("http://{address}/send-message");
+        let body = Bytes::from(message.to_string());
+        let (code, body) = self.ask(Method::POST, &url, Some(body), ACKNOWLEDGEMENT).await?;
+        Ok((code, serde_json::from_slice(&body)?))
+    }
+
+    async fn ask(&self, method: Method, url: &str, body: Option<Bytes>, time: Duration) -> Result<(StatusCode, Bytes)> {
+        let mut request = Request::builder().method(method).uri(url);
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(Full::new(body.unwrap_or_default()))?;
+        let answered = async {
+            let response = self.0.request(request).await?;
+            let code = response.status();
+            let body = Limited::new(response.into_body(), LARGEST).collect().await.map_err(|error| anyhow!(error))?;
+            Ok::<_, anyhow::Error>((code, body.to_bytes()))
+        };
+        timeout(time, answered).await.map_err(|_| anyhow!("no answer within {} s", time.as_secs()))?
+    }
+}

@@ -1,0 +1,78 @@
+//! Java, for Apache Kafka. In: the machine. Out: a program of version 17 or later, or what to install.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// The oldest that brokers of Kafka 4 run on.
+const OLDEST: u32 = 17;
+
+/// Finds it: `JAVA_HOME` first, then `PATH`.
+///
+/// # Errors
+/// A sentence that says what is there instead and what to install.
+pub fn java() -> Result<PathBuf, String> {
+    let home = std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
+    let candidates = home.map(|home| Path::new(&home).join("bin/java")).into_iter().chain([PathBuf::from("java")]);
+    let mut found = Vec::new();
+    for java in candidates {
+        match version(&java) {
+            Some(version) if version >= OLDEST => return Ok(java),
+            Some(version) => found.push(format!("{} is version {version}", java.display())),
+            None => {}
+        }
+    }
+    let there = if found.is_empty() { "there is none".to_owned() } else { found.join(", ") };
+    Err(format!(
+        "--kafka apache needs Java {OLDEST} or later and {there}: {}, or set JAVA_HOME, or leave out --kafka apache",
+        install()
+    ))
+}
+
+fn install() -> &'static str {
+    if cfg!(target_os = "macos") {
+        "`brew install openjdk` and set JAVA_HOME to \"$(brew --prefix openjdk)\""
+    } else if Path::new("/etc/debian_version").exists() {
+        "`sudo apt-get install default-jre-headless`"
+    } else if Path::new("/etc/fedora-release").exists() || Path::new("/etc/redhat-release").exists() {
+        "`sudo dnf install java-latest-openjdk-headless`"
+    } else {
+        "install a Java runtime, such as Temurin from https://adoptium.net"
+    }
+}
+
+/// Its major version; `None`: it is not there, or says nothing that can be read. (macOS has a `java` that only complains.)
+fn version(java: &Path) -> Option<u32> {
+    let said = Command::new(java).arg("-version").stdin(Stdio::null()).output().ok()?;
+    said.status.success().then(|| major(&String::from_utf8_lossy(&said.stderr))).flatten()
+}
+
+/// `openjdk version "17.0.15" 2025-04-15` to 17, `java version "1.8.0_402"` to 8.
+fn major(said: &str) -> Option<u32> {
+    let quoted = said.split('"').nth(1)?;
+    let mut numbers = quoted.split(['.', '-', '_', '+']).map(str::parse);
+    match (numbers.next()?.ok()?, numbers.next()) {
+        (1, Some(Ok(old))) => Some(old),
+        (new, _) => Some(new),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        for (said, expected) in [
+            ("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK", Some(17)),
+            ("java version \"1.8.0_402\"", Some(8)),
+            ("openjdk version \"25\" 2025-09-16", Some(25)),
+            ("openjdk version \"24-ea\" 2025-03-18", Some(24)),
+            ("Unable to locate a Java Runtime.", None),
+            ("", None),
+        ] {
+            assert_eq!(major(said), expected, "{said}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A practice on one machine, without a cluster: the manifest that the operator would run, as child processes of one
+//! self-contained program. In: arguments. Out: an exit code. The path of data is the operator's, with `fleet` in the place
+//! of `objects` and `apply`; never is a cluster contacted, and no rule of the operator's is written here a second time.
+//!
+//! ```text
+//! manifest -> practice: plan -> (embedded::rewrite) -> prepare -> fleet -> observe -> status -> screen, terminal
+//! request (control, client) ----^
+//! ```
+
+pub mod args;
+pub mod up;
+
+pub mod manifest;
+pub mod practice;
+
+pub mod changes;
+pub mod request;
+
+pub mod fleet;
+pub mod kafka;
+
+pub mod apache;
+pub mod embedded;
+pub mod jars;
+pub mod java;
+
+pub mod children;
+pub mod http;
+pub mod log;
+pub mod ports;
+pub mod process;
+
+pub mod picture;
+
+pub mod client;
+pub mod control;
+pub mod screen;
+pub mod terminal;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use crate::{
+    args::{Arguments, BrokerAction, Command},
+    request::{Blow, Number, Request},
+};
+
+/// The program.
+pub fn main() -> ExitCode {
+    let Arguments { directory, command } = Arguments::parse();
+    let ended = match command {
+        Command::Worker { .. } => return children::worker(),
+        Command::Producer { .. } => return children::producer(),
+        Command::Embedded { brokers } => return children::embedded(brokers),
+        Command::Keeper { command } => return children::keeper(&command),
+        command => up::enter(directory.as_deref()).and_then(|()| run(command)),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("practice-local: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn run(command: Command) -> Result<()> {
+    let consumer = |name, what| client::request(Request::Consumer { name, what });
+    match command {
+        Command::Up(up) => up::up(up).await,
+        Command::Status => client::request(Request::Status).await,
+        Command::Logs { follow, tail, consumer } => client::logs(&consumer, tail, follow).await,
+        Command::Scale { group, replicas } => {
+            let to = Number::To(i32::try_from(replicas).context("REPLICAS is too large: write 0 to 100")?);
+            client::request(Request::Scale { group, to }).await
+        }
+        Command::Restart { consumer: name } => consumer(name, Blow::Restart).await,
+        Command::Kill { consumer: name } => consumer(name, Blow::Kill).await,
+        Command::Pause { consumer: name } => consumer(name, Blow::Pause).await,
+        Command::Resume { consumer: name } => consumer(name, Blow::Resume).await,
+        Command::Stop { group } => client::request(Request::State { group, stopped: true }).await,
+        Command::Start { group } => client::request(Request::State { group, stopped: false }).await,
+        Command::Send(send) => client::send(send).await,
+        Command::Broker { action, id } => {
+            client::request(Request::Broker { id, start: action == BrokerAction::Start }).await
+        }
+        // children, run above without a runtime of this kind
+        Command::Worker { .. } | Command::Producer { .. } | Command::Embedded { .. } | Command::Keeper { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,128 @@
+//! The live picture here. In: a practice. Out: the same as facts for the picture's hub, and what the picture may ask for: by
+//! the same requests as the commands. Deliberately absent: anything that the picture draws or remembers.
+
+use std::{path::PathBuf, sync::Arc};
+
+use futures::StreamExt;
+use hyper::StatusCode;
+use jiff::Timestamp;
+use practice_view::{Action, Consumer, ConsumerState, Doing, Facts, KafkaFacts, KafkaKind, Key, Means, Refusal, Scale};
+use tokio::sync::mpsc;
+
+use crate::{
+    control::{Asked, ask_practice},
+    fleet::{Child, Phase, Role},
+    kafka::Kafka,
+    log,
+    practice::Practice,
+    process::log_path,
+    request::{Answer, Blow, Number, Request},
+};
+
+/// What the hub is to know of a practice now.
+pub fn facts(practice: &Practice) -> Option<Facts> {
+    let producer = practice.plan.producer.as_ref().map(|_| format!("http://{}", practice.producer));
+    let since = |at: Timestamp| at.as_millisecond();
+    Some(Facts {
+        key: practice.key(),
+        now: since(Timestamp::now()),
+        status: practice.status.clone()?,
+        look: practice.look.clone(),
+        kafka: KafkaFacts {
+            kind: match practice.kafka {
+                Kafka::Embedded { .. } => KafkaKind::Embedded,
+                Kafka::Apache(_) => KafkaKind::Apache,
+                Kafka::Given(_) => KafkaKind::External,
+            },
+            note: practice.kafka.note(),
+            brokers: match &practice.kafka {
+                Kafka::Apache(apache) => {
+                    let each = apache.brokers.iter();
+                    let id = |id: u32| i32::try_from(id).unwrap_or(i32::MAX);
+                    each.map(|(number, broker)| (id(*number), broker.is_up(), since(broker.since))).collect()
+                }
+                Kafka::Embedded { .. } | Kafka::Given(_) => Vec::new(),
+            },
+        },
+        groups: practice_operator::view::groups(&practice.plan),
+        consumers: practice.fleet.children.iter().filter_map(|(name, child)| consumer(name, child)).collect(),
+        send_url: producer.as_ref().map(|producer| format!("{producer}/send-message")),
+        send_how: None,
+        producer,
+    })
+}
+
+fn consumer(name: &str, child: &Child) -> Option<Consumer> {
+    let Role::Worker(settings) = &child.role else { return None };
+    let started = child.started.map(Timestamp::as_millisecond);
+    Some(Consumer {
+        name: name.to_owned(),
+        group: child.group.clone(),
+        pod: None,
+        variant: Some(child.variant.clone()).filter(|variant| !variant.is_empty()),
+        delay: settings.delay,
+        state: match child.phase {
+            Phase::Running | Phase::Ending { .. } => ConsumerState::Running,
+            Phase::Paused => ConsumerState::Paused,
+            Phase::Down { .. } => ConsumerState::Killed,
+        },
+        started,
+        since: Some(child.since.as_millisecond()),
+        url: child.pid().map(|_| format!("http://{}", child.address())),
+    })
+}
+
+/// What the picture is given: requests go where those of commands go, logs are read from their files.
+pub fn means(
+    practice: mpsc::Sender<Asked>,
+    stirred: mpsc::UnboundedSender<Key>,
+    logs: PathBuf,
+    hosts: Vec<String>,
+) -> Means {
+    Means {
+        doing: Doing::On(Arc::new(move |_, action| {
+            let practice = practice.clone();
+            Box::pin(async move { said(ask_practice(&practice, request(action)).await) })
+        })),
+        logs: Arc::new(move |_, consumer, tail| {
+            let path = log_path(&logs, &consumer);
+            Box::pin(async move {
+                let followed = log::follow(&path, tail);
+                let none = |error| Refusal::unknown(format!("the log of {consumer} cannot be read: {error}"));
+                followed.map(StreamExt::boxed).map_err(none)
+            })
+        }),
+        stir: Arc::new(move |practice| {
+            let _ = stirred.send(practice.clone()); // this program is ending
+        }),
+        hosts,
+    }
+}
+
+fn request(action: Action) -> Request {
+    let consumer = |name, what| Request::Consumer { name, what };
+    let broker = |id: i32, start| Request::Broker { id: u32::try_from(id).unwrap_or_default(), start };
+    match action {
+        Action::Scale { group, to: Scale::To(number) } => Request::Scale { group, to: Number::To(number) },
+        Action::Scale { group, to: Scale::By(more) } => Request::Scale { group, to: Number::By(more) },
+        Action::Stop { group } => Request::State { group, stopped: true },
+        Action::Start { group } => Request::State { group, stopped: false },
+        Action::Restart { consumer: name } => consumer(name, Blow::Restart),
+        Action::Kill { consumer: name } => consumer(name, Blow::Kill),
+        Action::Pause { consumer: name } => consumer(name, Blow::Pause),
+        Action::Resume { consumer: name } => consumer(name, Blow::Resume),
+        Action::Load { messages_per_second, value_bytes } => Request::Load { messages_per_second, value_bytes },
+        Action::StopBroker { id } => broker(id, false),
+        Action::StartBroker { id } => broker(id, true),
+    }
+}
+
+fn said(answer: Answer) -> Result<String, Refusal> {
+    match answer {
+        Answer::Message(said) => Ok(said),
+        Answer::Refused(why) => Err(Refusal::new(StatusCode::CONFLICT, why)),
+        Answer::Lines(_) | Answer::Producer { .. } => {
+            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the practice answers something else"))
+        }
+    }
+}

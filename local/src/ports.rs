@@ -1,0 +1,107 @@
+//! Ports. In: an address. Out: a free port, or who has the one that is wanted, as far as that can be known.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, TcpListener},
+    process::{Command, Stdio},
+};
+
+/// A port of 127.0.0.1 that nothing listens on.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// Listens, or says who does.
+///
+/// # Errors
+/// A sentence with the address, who has it, and what to do.
+pub fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, String> {
+    let fix = "choose other ports with --port-base N";
+    TcpListener::bind(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let holder = holder(address.port()).unwrap_or_else(|| "another program".to_owned());
+            format!("port {} for {what} is taken by {holder}: end it, or {fix}", address.port())
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("--listen is `{}`: not an address of this machine ({error})", address.ip())
+        }
+        _ => format!("cannot listen on {address} for {what}: {error}; {fix}"),
+    })
+}
+
+/// Whether an address is reached from this machine alone.
+pub fn is_private(address: IpAddr) -> bool {
+    address.is_loopback()
+}
+
+/// The process that listens on a port: `name (pid N)`.
+fn holder(port: u16) -> Option<String> {
+    by_proc(port).or_else(|| by_lsof(port))
+}
+
+/// Linux: the socket's inode among the open files of all processes that may be looked into.
+fn by_proc(port: u16) -> Option<String> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let inode = tables.iter().flat_map(|table| table.lines()).find_map(|line| listening_inode(line, port))?;
+    let socket = format!("socket:[{inode}]");
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
+        let has =
+            files.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == &*socket));
+        if has {
+            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            return Some(format!("{} (pid {})", name.trim(), process.file_name().display()));
+        }
+    }
+    None
+}
+
+/// A line of `/proc/net/tcp` (`proc_pid_net_tcp(5)`): its inode if it listens on this port.
+fn listening_inode(line: &str, port: u16) -> Option<&str> {
+    const LISTEN: &str = "0A";
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (_, local) = fields.get(1)?.rsplit_once(':')?;
+    let listens = *fields.get(3)? == LISTEN && u16::from_str_radix(local, 16) == Ok(port);
+    fields.get(9).copied().filter(|_| listens)
+}
+
+/// Elsewhere: `lsof`, which macOS has.
+fn by_lsof(port: u16) -> Option<String> {
+    let mut command = Command::new("lsof");
+    command.args(["-nP", "-Fpc", "-sTCP:LISTEN", &format!("-iTCP:{port}")]).stdin(Stdio::null());
+    said_by_lsof(&String::from_utf8_lossy(&command.output().ok()?.stdout))
+}
+
+/// `p123`, `cname` to `name (pid 123)`.
+fn said_by_lsof(text: &str) -> Option<String> {
+    let field = |letter: char| text.lines().find_map(|line| line.strip_prefix(letter));
+    Some(format!("{} (pid {})", field('c')?, field('p')?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_its_holder() {
+        let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let address = taken.local_addr().expect("its address");
+        let said = bind(address, "the picture").expect_err("taken");
+        assert!(said.contains(&format!("(pid {})", std::process::id())) && said.contains("--port-base"), "{said}");
+        assert!(bind(SocketAddr::from(([192, 0, 2, 1], 0)), "the picture").expect_err("not ours").contains("--listen"));
+    }
+
+    #[test]
+    fn lines_of_tables_and_tools() {
+        let line =
+            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0000";
+        assert_eq!(listening_inode(line, 8080), Some("4242"));
+        assert_eq!(listening_inode(line, 8081), None);
+        assert_eq!(listening_inode(&line.replace(" 0A ", " 01 "), 8080), None);
+        assert_eq!(said_by_lsof("p77\ncnginx\nf5\n"), Some("nginx (pid 77)".to_owned()));
+        assert_eq!(said_by_lsof(""), None);
+    }
+}

@@ -1,0 +1,235 @@
+//! One practice that runs. In: the manifest, what is asked of it, what its children and its Kafka say. Out: its status, by
+//! the operator's own path: plan, prepare, (fleet instead of objects and apply), observe, status. `turn` reads as these calls.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Instant,
+};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use practice_api::{ConsumerGroupPractice, PracticeStatus};
+use practice_contract::status::WorkerStatus;
+use practice_groups::Snapshot;
+use practice_operator::{
+    memory::Memories,
+    plan::{Defaults, Plan, plan},
+    reader::Key,
+    status::status,
+    story::{Tone, story},
+};
+use serde_json::Value;
+
+use crate::{
+    changes::changes,
+    fleet::{Exit, Fleet, Phase, Role, Wanted},
+    http::Http,
+    kafka::Kafka,
+    manifest::{self, Overlay},
+};
+
+/// A practice and all that belongs to it.
+#[derive(Debug)]
+pub struct Practice {
+    /// What the file says.
+    file: Value,
+    overlay: Overlay,
+    /// The practice that runs.
+    pub practice: ConsumerGroupPractice,
+    /// What is to run.
+    pub plan: Plan,
+    /// What this Kafka does otherwise than the manifest says.
+    pub notes: Vec<String>,
+    /// Its Kafka.
+    pub kafka: Kafka,
+    /// Its children.
+    pub fleet: Fleet,
+    /// Where the producer listens.
+    pub producer: SocketAddr,
+    /// What is true about it.
+    pub status: Option<PracticeStatus>,
+    /// What Kafka said last.
+    pub look: Option<std::sync::Arc<Snapshot>>,
+    memories: MemoriesOf,
+    http: Http,
+    /// Who owned what at the last turn.
+    owned: BTreeMap<String, BTreeSet<(String, i32)>>,
+    /// When it was first asked for, until it is ready.
+    begun: Instant,
+    /// How long it took until it was ready for the first time.
+    pub ready_after: Option<std::time::Duration>,
+}
+
+/// `Memories` says nothing of itself.
+struct MemoriesOf(Memories);
+
+impl std::fmt::Debug for MemoriesOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memories")
+    }
+}
+
+/// What to run, and what a Kafka does otherwise.
+///
+/// # Errors
+/// What the operator would refuse.
+fn planned(practice: &ConsumerGroupPractice, kafka: &Kafka) -> Result<(Plan, Vec<String>), String> {
+    let mut here = practice.clone();
+    here.spec.kafka = None;
+    let defaults = Defaults { bootstrap_servers: Some(kafka.bootstrap()), ..Defaults::default() };
+    let mut plan = plan(&here, &defaults).map_err(|fault| fault.to_string())?;
+    let mut notes = kafka.rewrite(&mut plan);
+    if let Some(ignored) = &practice.spec.kafka {
+        let servers = &ignored.bootstrap_servers;
+        notes.insert(0, format!("spec.kafka ({servers}) is ignored here: --bootstrap {servers} would use it"));
+    }
+    Ok((plan, notes))
+}
+
+impl Practice {
+    /// Nothing runs yet.
+    ///
+    /// # Errors
+    /// The manifest is not one that an API server and the operator would take.
+    pub fn new(
+        file: Value,
+        kafka: Kafka,
+        fleet: Fleet,
+        producer: SocketAddr,
+        memories: Memories,
+        begun: Instant,
+    ) -> Result<Self, Vec<String>> {
+        let overlay = Overlay::default();
+        let practice = manifest::practice(&file, &overlay, None, 1)?;
+        let (plan, notes) = planned(&practice, &kafka).map_err(|why| vec![why])?;
+        Ok(Self {
+            file,
+            overlay,
+            practice,
+            plan,
+            notes,
+            kafka,
+            fleet,
+            producer,
+            status: None,
+            look: None,
+            memories: MemoriesOf(memories),
+            http: Http::default(),
+            owned: BTreeMap::new(),
+            begun,
+            ready_after: None,
+        })
+    }
+
+    /// Applies another version of the file; what was asked for otherwise is over. What it will do.
+    ///
+    /// # Errors
+    /// What is wrong with it; then nothing has changed.
+    pub fn edit(&mut self, file: Value) -> Result<Vec<String>, Vec<String>> {
+        self.adopt(file, Overlay::default())
+    }
+
+    /// Applies a change that did not come by the file. What it will do.
+    ///
+    /// # Errors
+    /// What is wrong with it; then nothing has changed.
+    pub fn change(&mut self, change: impl FnOnce(&mut Overlay)) -> Result<Vec<String>, Vec<String>> {
+        let mut overlay = self.overlay.clone();
+        change(&mut overlay);
+        self.adopt(self.file.clone(), overlay)
+    }
+
+    fn adopt(&mut self, file: Value, overlay: Overlay) -> Result<Vec<String>, Vec<String>> {
+        let generation = self.practice.metadata.generation.unwrap_or_default() + 1;
+        let practice = manifest::practice(&file, &overlay, Some(&self.practice), generation)?;
+        let (plan, notes) = planned(&practice, &self.kafka).map_err(|why| vec![why])?;
+        let refused = self.kafka.refuses(&self.plan, &plan);
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        let mut said = changes(&self.plan, &plan);
+        said.extend(notes.iter().filter(|note| !self.notes.contains(note)).cloned());
+        (self.file, self.overlay, self.practice, self.plan, self.notes) = (file, overlay, practice, plan, notes);
+        Ok(said)
+    }
+
+    /// Takes note of the end of a child.
+    pub fn ended(&mut self, exit: &Exit) {
+        if self.fleet.ended(exit) {
+            self.kafka.left(&exit.name);
+        }
+    }
+
+    /// Brings everything a step closer to the manifest, looks, and says what happened: a sentence each.
+    pub async fn turn(&mut self) -> Vec<(Tone, String)> {
+        let reports = self.listen().await;
+        let moved = self.moved(&reports);
+        let memories = &self.memories.0;
+        let before = self.status.as_ref();
+        let prepared = self.kafka.prepare(&self.plan, &self.fleet.live(), &reports, moved, memories, before).await;
+        let wanted = Wanted::all(&self.plan, &prepared.holds, self.producer);
+        let running = self.fleet.apply(&self.plan, &wanted);
+        let seen = self.kafka.observe(&self.plan, &prepared, before, memories).await;
+        let generation = self.practice.metadata.generation;
+        let after = status(Ok(&self.plan), &prepared, &running, Some(&seen), before, generation, Timestamp::now());
+        let mut said: Vec<(Tone, String)> =
+            story(&prepared, &running, before, &after).into_iter().map(|told| (told.tone, told.text)).collect();
+        said.extend(self.fleet.said().into_iter().map(|text| (Tone::Warning, text)));
+        self.look = seen.look.ok();
+        if self.ready_after.is_none() && is_ready(&after) {
+            self.ready_after = Some(self.begun.elapsed());
+        }
+        self.status = Some(after);
+        said
+    }
+
+    /// Asks every child that can answer.
+    async fn listen(&mut self) -> BTreeMap<String, WorkerStatus> {
+        let http = &self.http;
+        let asked = self.fleet.children.iter_mut().map(async |(name, child)| {
+            let answers = matches!(child.phase, Phase::Running | Phase::Ending { .. }) && child.pid().is_some();
+            let address = child.address();
+            match child.role {
+                _ if !answers => (child.report, child.ready) = (None, false),
+                Role::Producer(_) => child.ready = http.is_ready(&address).await,
+                Role::Worker(_) => {
+                    child.report = http.status(&address).await.ok();
+                    child.ready = child.report.as_ref().is_some_and(|report| report.joined);
+                }
+            }
+            Some((name.clone(), child.report.clone()?))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    /// Whether who owns what has changed, as far as consumers say.
+    fn moved(&mut self, reports: &BTreeMap<String, WorkerStatus>) -> bool {
+        let owned = |report: &WorkerStatus| {
+            report.assignment.iter().map(|owned| (owned.topic.clone(), owned.partition)).collect()
+        };
+        let owned = reports.iter().map(|(name, report)| (name.clone(), owned(report))).collect();
+        let moved = self.owned != owned;
+        self.owned = owned;
+        moved
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> Key {
+        (self.plan.namespace.clone(), self.plan.name.clone())
+    }
+
+    /// Somebody looks: what Kafka says is asked for at once.
+    pub fn stir(&self) {
+        self.memories.0.readers.stir(&self.key());
+    }
+
+    /// Whether everything has arrived once and nothing is in the way.
+    pub fn is_ready(&self) -> bool {
+        self.status.as_ref().is_some_and(is_ready)
+    }
+}
+
+fn is_ready(status: &PracticeStatus) -> bool {
+    status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}

@@ -1,0 +1,260 @@
+//! What is shown: a table of who reads what, and what to try next. In: a practice. Out: lines. Pure but for the clock of
+//! "4 s ago". Unknown is `?`, nobody is `-`, and a word stands beside every number.
+
+use std::{collections::BTreeMap, fmt::Write, time::Instant};
+
+use practice_api::status::{GroupStatus, Member};
+use practice_contract::duration;
+use practice_operator::plan::GroupPlan;
+
+use crate::{fleet::Phase, practice::Practice};
+
+/// More columns than this are no table any more.
+const COLUMNS: i32 = 24;
+
+/// Everything: conditions that are not as they should be, the table, what the Kafka does otherwise.
+pub fn report(practice: &Practice) -> Vec<String> {
+    let mut lines = vec![headline(practice), String::new()];
+    lines.extend(table(practice));
+    let notes: Vec<String> = practice.notes.iter().map(|note| format!("  note  {note}")).collect();
+    if !notes.is_empty() {
+        lines.push(String::new());
+        lines.extend(notes);
+    }
+    lines
+}
+
+/// `practice-3 on the embedded broker (...)   ready in 2.1 s`
+pub fn headline(practice: &Practice) -> String {
+    let note = practice.kafka.note().map_or_else(String::new, |note| format!(" ({note})"));
+    let state = match (practice.is_ready(), practice.ready_after) {
+        (true, Some(after)) => format!("ready in {:.1} s", after.as_secs_f64()),
+        _ => format!("not ready: {}", why_not(practice)),
+    };
+    format!("{} on {}{note}   {state}", practice.plan.name, practice.kafka.title())
+}
+
+fn why_not(practice: &Practice) -> String {
+    let conditions = practice.status.iter().flat_map(|status| &status.conditions);
+    let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+    ready.map_or_else(|| "starting".to_owned(), |ready| ready.message.clone())
+}
+
+/// A row for each group, a column for each partition of the topics that it reads.
+pub fn table(practice: &Practice) -> Vec<String> {
+    let Some(status) = &practice.status else { return Vec::new() };
+    let short = Short::of(practice);
+    let width = practice.plan.groups.iter().map(|group| group.id.len()).max().unwrap_or(0);
+    let width = practice.plan.topics.iter().map(|topic| topic.name.len()).max().unwrap_or(0).max(width) + 2;
+    let mut lines = Vec::new();
+    let counts: BTreeMap<&str, Option<i32>> =
+        status.topics.iter().map(|topic| (topic.name.as_str(), topic.partitions)).collect();
+    // groups that read the same topics share a head
+    let mut heads: Vec<&[String]> = Vec::new();
+    for group in &practice.plan.groups {
+        if !heads.contains(&group.topics.as_slice()) {
+            heads.push(&group.topics);
+        }
+    }
+    for topics in heads {
+        let columns: i32 = topics.iter().filter_map(|topic| counts.get(topic.as_str()).copied().flatten()).sum();
+        let groups: Vec<(&GroupPlan, &GroupStatus)> = practice
+            .plan
+            .groups
+            .iter()
+            .filter(|group| group.topics == topics)
+            .filter_map(|group| Some((group, status.groups.iter().find(|status| status.name == group.id)?)))
+            .collect();
+        if columns <= COLUMNS {
+            lines.extend(grid(practice, topics, &counts, &groups, &short, width));
+        } else {
+            lines.extend(groups.iter().flat_map(|(plan, status)| list(practice, plan, status, &short, width)));
+        }
+    }
+    lines
+}
+
+/// Partitions as columns.
+fn grid(
+    practice: &Practice,
+    topics: &[String],
+    counts: &BTreeMap<&str, Option<i32>>,
+    groups: &[(&GroupPlan, &GroupStatus)],
+    short: &Short,
+    width: usize,
+) -> Vec<String> {
+    let partitions: Vec<(&str, i32)> = topics
+        .iter()
+        .flat_map(|topic| {
+            let count = counts.get(topic.as_str()).copied().flatten().unwrap_or(0);
+            (0..count).map(move |number| (topic.as_str(), number))
+        })
+        .collect();
+    let owner = |group: &GroupStatus, partition: &(&str, i32)| {
+        let owns = |member: &&Member| {
+            member.partitions.iter().any(|owned| (owned.topic.as_str(), owned.partition) == *partition)
+        };
+        let nobody = if group.idle.is_none() { "?" } else { "-" };
+        group.members.iter().find(owns).map_or_else(|| nobody.to_owned(), |member| short.name(&member.name))
+    };
+    let cells: Vec<Vec<String>> =
+        groups.iter().map(|(_, group)| partitions.iter().map(|partition| owner(group, partition)).collect()).collect();
+    let cell = cells.iter().flatten().map(String::len).max().unwrap_or(1).max(3) + 2;
+    let mut head = String::new();
+    let mut column = width + 2;
+    let mut lines = Vec::new();
+    for (place, (topic, number)) in partitions.iter().enumerate() {
+        let begins = *number == 0;
+        if begins && place > 0 {
+            lines.push(format!("  {:<indent$}{topic}", "", indent = column - 2));
+        } else if begins {
+            head = format!("  {topic:<width$}");
+        }
+        let _ = write!(head, "{number:<cell$}");
+        column += cell;
+    }
+    if !partitions.is_empty() {
+        lines.push(head.trim_end().to_owned());
+    }
+    for ((plan, group), owners) in groups.iter().zip(&cells) {
+        let owners = owners.iter().fold(String::new(), |line, owner| format!("{line}{owner:<cell$}"));
+        lines.push(format!("  {:<width$}{owners} {}", group.name, remarks(practice, plan, group, short)));
+    }
+    lines
+}
+
+/// Consumers as lines, each with the numbers of its partitions.
+fn list(practice: &Practice, plan: &GroupPlan, group: &GroupStatus, short: &Short, width: usize) -> Vec<String> {
+    let mut lines = vec![format!("  {:<width$}{}", group.name, remarks(practice, plan, group, short))];
+    for member in &group.members {
+        let mut by_topic: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for owned in &member.partitions {
+            by_topic.entry(&owned.topic).or_default().push(owned.partition.to_string());
+        }
+        let owned: Vec<String> =
+            by_topic.iter().map(|(topic, numbers)| format!("{topic} {}", numbers.join(" "))).collect();
+        lines.push(format!("    {:<width$}{}", short.name(&member.name), owned.join("   ")));
+    }
+    lines
+}
+
+/// `lag 4   5 s per message in 2 of 3`
+fn remarks(practice: &Practice, plan: &GroupPlan, group: &GroupStatus, short: &Short) -> String {
+    let mut remarks = vec![group.lag.map_or_else(|| "lag ?".to_owned(), |lag| format!("lag {lag}"))];
+    if plan.stopped {
+        remarks.push("stopped".to_owned());
+    } else if group.state != "Stable" {
+        remarks.push(group.state.clone());
+    }
+    if let Some(waits) = group.members.iter().find_map(|member| member.idle_because.as_ref()) {
+        remarks.push(waits.clone());
+    }
+    remarks.extend(delays(plan));
+    for (name, child) in practice.fleet.children.iter().filter(|(_, child)| child.group == plan.id) {
+        let name = short.name(name);
+        let back = |until: Instant| until.saturating_duration_since(Instant::now()).as_secs() + 1;
+        match child.phase {
+            Phase::Down { killed: true, until } => remarks.push(format!("{name} killed, back in {} s", back(until))),
+            Phase::Down { killed: false, until } => remarks.push(format!("{name} ended, back in {} s", back(until))),
+            Phase::Paused => remarks.push(format!("{name} held")),
+            Phase::Running | Phase::Ending { .. } => {}
+        }
+    }
+    remarks.join("   ")
+}
+
+/// `5 s per message in 2 of 3`
+fn delays(plan: &GroupPlan) -> Vec<String> {
+    let mut by_delay: BTreeMap<_, i32> = BTreeMap::new();
+    for row in &plan.rows {
+        *by_delay.entry(row.settings.delay).or_default() += row.replicas.unwrap_or(1);
+    }
+    let all: i32 = by_delay.values().sum();
+    let slow = by_delay.into_iter().filter(|(delay, n)| !delay.is_zero() && *n > 0);
+    slow.map(|(delay, n)| {
+        let printed = duration::print(delay);
+        if n == all { format!("{printed} per message") } else { format!("{printed} per message in {n} of {all}") }
+    })
+    .collect()
+}
+
+/// Names without what all of them begin with.
+#[derive(Debug)]
+pub struct Short(String);
+
+impl Short {
+    /// For the consumers of a practice.
+    pub fn of(practice: &Practice) -> Self {
+        Self::among(practice.plan.groups.iter().map(|group| group.id.as_str()))
+    }
+
+    fn among<'a>(mut groups: impl Iterator<Item = &'a str>) -> Self {
+        let Some(first) = groups.next() else { return Self(String::new()) };
+        let (mut common, mut alone) = (first, true);
+        for group in groups {
+            alone = false;
+            let same = common.bytes().zip(group.bytes()).take_while(|(a, b)| a == b).count();
+            common = &common[..same];
+        }
+        let common = if alone {
+            format!("{first}-")
+        } else {
+            common[..common.rfind(['-', '.', '_']).map_or(0, |at| at + 1)].to_owned()
+        };
+        Self(common)
+    }
+
+    /// `my-consumer-group-1-a` to `1-a`.
+    pub fn name(&self, name: &str) -> String {
+        name.strip_prefix(&self.0).unwrap_or(name).to_owned()
+    }
+}
+
+/// Three things to try next: the command, and what will happen.
+pub fn to_try(practice: &Practice, manifest: &str) -> Vec<String> {
+    let us = std::env::args().next().unwrap_or_else(|| "practice-local".to_owned());
+    let mut lines = Vec::new();
+    let group =
+        practice.plan.groups.iter().find(|group| !group.stopped && group.rows[0].replicas.is_some_and(|n| n > 0));
+    if let Some(group) = group {
+        let read = practice.plan.topics.iter().filter(|topic| group.topics.contains(&topic.name));
+        let partitions: i32 = read.map(|topic| topic.partitions).sum();
+        let others: i32 = group.rows[1..].iter().map(|row| row.replicas.unwrap_or(1)).sum();
+        let now = group.rows[0].replicas.unwrap_or(1);
+        let more = (partitions + 1 - others).clamp(0, 100);
+        let (number, will) = if now >= more {
+            ((now - 1).max(1), format!("one leaves, the others share its {partitions} partitions"))
+        } else {
+            (more, format!("one consumer will wait: {partitions} partitions"))
+        };
+        lines.push((format!("{us} scale {} {number}", group.id), will));
+        let consumer = practice.fleet.children.iter().find(|(_, child)| child.group == group.id);
+        if let Some((name, _)) = consumer {
+            let after = practice.kafka.notices_after(group);
+            lines.push((format!("{us} kill {name}"), format!("noticed after {after}, then its partitions move")));
+        }
+    }
+    lines.push((format!("edit {manifest}"), "it is applied when you save".to_owned()));
+    let width = lines.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    let label = |number: usize| if number == 0 { "try" } else { "" };
+    let numbered = lines.iter().enumerate();
+    numbered.map(|(n, (command, will))| format!("  {:<5} {command:<width$}   {will}", label(n))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_where_all_begin_alike() {
+        let short = Short::among(["my-consumer-group-1", "my-consumer-group-2", "my-consumer-group-13"].into_iter());
+        assert_eq!(short.name("my-consumer-group-1-a"), "1-a");
+        assert_eq!(short.name("stranger"), "stranger");
+        assert_eq!(Short::among(["orders"].into_iter()).name("orders-a"), "a");
+        assert_eq!(Short::among(["orders", "payments"].into_iter()).name("orders-a"), "orders-a");
+        assert_eq!(
+            Short::among(["practice-4-both", "practice-4-range"].into_iter()).name("practice-4-both-a"),
+            "both-a"
+        );
+    }
+}

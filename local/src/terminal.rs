@@ -1,0 +1,121 @@
+//! Where lines go. On a terminal: what happened scrolls by above a table that stays, and changes in place. Elsewhere, or
+//! with `NO_COLOR` set to anything: plain lines, the table again whenever it has changed, no colour, no cursor movement.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::{Duration, Instant},
+};
+
+use practice_operator::story::Tone;
+
+/// The table is written again this often at most where it cannot change in place.
+const PLAIN_PAUSE: Duration = Duration::from_secs(2);
+
+/// The screen.
+#[derive(Debug)]
+pub struct Terminal {
+    live: bool,
+    /// What stands below.
+    table: Vec<String>,
+    /// How many lines of it are on the screen now.
+    drawn: usize,
+    told: Option<Instant>,
+    /// It means something else than what was written last.
+    changed: bool,
+}
+
+impl Terminal {
+    /// Standard output, as it is.
+    pub fn new() -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { live: io::stdout().is_terminal() && !plain, table: Vec::new(), drawn: 0, told: None, changed: false }
+    }
+
+    /// Lines that stay.
+    pub fn say<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) {
+        let mut out = self.above();
+        for line in lines {
+            out.push_str(line);
+            out.push('\n');
+        }
+        self.write(out);
+    }
+
+    /// Something that happened.
+    pub fn tell(&mut self, tone: Tone, text: &str) {
+        let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
+        let mut out = self.above();
+        let line = match (tone, self.live) {
+            (Tone::Normal, true) => format!("\x1b[2m{time}\x1b[0m  {text}\n"),
+            (Tone::Warning, true) => format!("\x1b[2m{time}\x1b[0m  \x1b[33m{text}\x1b[0m\n"),
+            (_, false) => format!("{time}  {text}\n"),
+        };
+        out.push_str(&line);
+        self.write(out);
+    }
+
+    /// The table as it is now. Where it cannot change in place it is written again only if it means something else.
+    pub fn show(&mut self, table: Vec<String>, changed: bool) {
+        if self.live {
+            if table != self.table {
+                let out = self.above();
+                self.table = table;
+                self.write(out);
+            }
+            return;
+        }
+        self.changed |= changed;
+        if self.changed && self.told.is_none_or(|told| told.elapsed() >= PLAIN_PAUSE) {
+            (self.told, self.changed) = (Some(Instant::now()), false);
+            let mut out = String::new();
+            for line in &table {
+                out.push_str(line);
+                out.push('\n');
+            }
+            self.table = table;
+            self.write(out);
+        }
+    }
+
+    /// Nothing changes in place any more.
+    pub fn leave(&mut self) {
+        self.live = false;
+    }
+
+    /// Removes the table from the screen.
+    fn above(&mut self) -> String {
+        let up = std::mem::take(&mut self.drawn);
+        if self.live && up > 0 { format!("\x1b[{up}A\x1b[J") } else { String::new() }
+    }
+
+    fn write(&mut self, mut out: String) {
+        if self.live && !self.table.is_empty() {
+            let (rows, columns) = size();
+            // what is higher than the screen would leave pieces of itself behind
+            let shown = self.table.len().min(rows.saturating_sub(2));
+            out.push('\n');
+            for line in &self.table[..shown] {
+                out.extend(line.chars().take(columns.saturating_sub(1)));
+                out.push('\n');
+            }
+            self.drawn = shown + 1;
+        }
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()); // nobody looks any more
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Rows and columns of the terminal.
+fn size() -> (usize, usize) {
+    rustix::termios::tcgetwinsize(io::stdout())
+        .ok()
+        .filter(|size| size.ws_row > 0 && size.ws_col > 0)
+        .map_or((24, 80), |size| (size.ws_row.into(), size.ws_col.into()))
+}

@@ -1,0 +1,10 @@
+//! `practice-local` as people run it: the program itself, in a directory of its own, on ports of its own.
+
+mod kit;
+
+mod embedded;
+mod lifecycle;
+mod manifest;
+mod refusals;
+
+mod apache;

@@ -1,0 +1,181 @@
+//! What can be done from the live picture, if the operator was told to let it. In: an action that was checked. Out: one change
+//! of the practice's manifest, or one pod deleted; everything that follows from that is the business of `reconcile` and of
+//! Kubernetes. Also reads logs, which needs no leave. Deliberately absent: any other right.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use futures::{AsyncBufReadExt, FutureExt, StreamExt, stream::BoxStream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DeleteParams, DynamicObject, LogParams, Patch, PatchParams, Preconditions},
+};
+use practice_api::ConsumerGroupPractice;
+use practice_view::{Action, Doing, Key, Means, Refusal, Scale};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::{
+    apply::code,
+    error::{Request, within},
+    objects::PRACTICE,
+};
+
+/// Who changes the manifest, as `kubectl get --show-managed-fields` names it.
+const MANAGER: &str = "practice-picture";
+/// Attempts to change a manifest that somebody else is changing too.
+const ATTEMPTS: usize = 4;
+
+/// What the operator gives to the picture. `stirred` is told of practices that are to be looked at now.
+pub(crate) fn means(client: &Client, how: Option<String>, stirred: mpsc::UnboundedSender<Key>) -> Means {
+    let (acts, reads) = (client.clone(), client.clone());
+    Means {
+        doing: match how {
+            Some(how) => Doing::Off { how },
+            None => Doing::On(Arc::new(move |key, action| act(acts.clone(), key, action).boxed())),
+        },
+        logs: Arc::new(move |key, consumer, tail| logs(reads.clone(), key, consumer, tail).boxed()),
+        stir: Arc::new(move |key| {
+            let _ = stirred.send(key.clone()); // nobody listens: the operator is on its way out
+        }),
+        hosts: Vec::new(),
+    }
+}
+
+async fn act(client: Client, key: Key, action: Action) -> Result<String, Refusal> {
+    tracing::info!(namespace = key.0, name = key.1, ?action, "asked for by the picture");
+    match action {
+        Action::Scale { group, to } => scale(&client, &key, &group, to).await,
+        Action::Stop { group } => {
+            set(&client, &key, &group, "state", |_| json!("Stopped")).await?;
+            Ok(format!("{group} stops: its consumers leave, its offsets stay"))
+        }
+        Action::Start { group } => {
+            set(&client, &key, &group, "state", |_| json!("Running")).await?;
+            Ok(format!("{group} starts: its consumers come back"))
+        }
+        Action::Load { messages_per_second, value_bytes } => {
+            load(&client, &key, messages_per_second, value_bytes).await
+        }
+        Action::Restart { consumer } => {
+            delete(&client, &key, &consumer, &DeleteParams::default()).await?;
+            Ok(format!("pod {consumer} is deleted: its consumer leaves the group, and another one comes in its place"))
+        }
+        Action::Kill { consumer } => {
+            delete(&client, &key, &consumer, &DeleteParams::default().grace_period(0)).await?;
+            Ok(format!("pod {consumer} is deleted without grace, and another one comes in its place"))
+        }
+        Action::Pause { .. } | Action::Resume { .. } => {
+            Err(Refusal::unknown("a consumer in a cluster cannot be paused: use practice-local"))
+        }
+        Action::StopBroker { .. } | Action::StartBroker { .. } => {
+            Err(Refusal::unknown("brokers of a cluster are not ours: use practice-local --kafka apache --brokers 3"))
+        }
+    }
+}
+
+async fn scale(client: &Client, key: &Key, group: &str, to: Scale) -> Result<String, Refusal> {
+    let replicas = set(client, key, group, "replicas", |before| {
+        let before = before.as_i64().unwrap_or(0);
+        json!(match to {
+            Scale::To(replicas) => i64::from(replicas),
+            Scale::By(by) => before.saturating_add(i64::from(by)).clamp(0, 100),
+        })
+    });
+    Ok(format!("{group} has {} consumers from now on, without its variants", replicas.await?))
+}
+
+/// Sets one field of a group in the manifest. The whole list is written, as one that nobody has changed meanwhile: a merge
+/// patch has no word for one entry of a list.
+async fn set(
+    client: &Client,
+    (namespace, name): &Key,
+    group: &str,
+    field: &str,
+    to: impl Fn(&Value) -> Value,
+) -> Result<Value, Refusal> {
+    let practices = practices(client, namespace);
+    for _ in 0..ATTEMPTS {
+        let practice = within("read the practice", practices.get(name)).await.map_err(refused)?;
+        let mut groups = practice.data["spec"]["groups"].clone();
+        let entry = groups.as_array_mut().and_then(|groups| groups.iter_mut().find(|entry| entry["name"] == group));
+        let Some(entry) = entry else {
+            return Err(Refusal::unknown(format!("the manifest of {name} has no group {group} any more")));
+        };
+        let value = to(&entry[field]);
+        entry[field] = value.clone();
+        let version = practice.resource_version();
+        let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"groups": groups}});
+        match within("change the practice", practices.patch(name, &manager(), &Patch::Merge(&patch))).await {
+            Ok(_) => return Ok(value),
+            Err(error) if code(&error) == Some(409) => {} // somebody else was faster: on what they made of it
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    let message = format!("{name} is being changed by somebody else all the time: try again");
+    Err(Refusal::new(StatusCode::CONFLICT, message))
+}
+
+async fn load(client: &Client, (namespace, name): &Key, rate: u32, bytes: Option<u32>) -> Result<String, Refusal> {
+    let load = match (rate, bytes) {
+        (0, _) => Value::Null,
+        (rate, None) => json!({"messagesPerSecond": rate}),
+        (rate, Some(bytes)) => json!({"messagesPerSecond": rate, "valueBytes": bytes}),
+    };
+    let patch = json!({"spec": {"producer": {"load": load}}});
+    let change = practices(client, namespace);
+    within("change the practice", change.patch(name, &manager(), &Patch::Merge(&patch))).await.map_err(refused)?;
+    Ok(match rate {
+        0 => "the steady stream of messages ends: the producer starts anew without it".to_owned(),
+        rate => format!("the producer starts anew and sends {rate} messages a second"),
+    })
+}
+
+/// Deletes a pod of the practice, that one and no later one of its name.
+async fn delete(client: &Client, (namespace, name): &Key, pod: &str, params: &DeleteParams) -> Result<(), Refusal> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let there = within("read the pod", pods.get_metadata(pod)).await.map_err(refused)?;
+    if there.labels().get(PRACTICE) != Some(name) {
+        return Err(Refusal::unknown(format!("pod {pod} is not one of {name}")));
+    }
+    let preconditions = Preconditions { uid: there.uid(), resource_version: None };
+    let params = DeleteParams { preconditions: Some(preconditions), ..params.clone() };
+    within("delete the pod", pods.delete(pod, &params)).await.map_err(refused)?;
+    Ok(())
+}
+
+async fn logs(
+    client: Client,
+    (namespace, name): Key,
+    pod: String,
+    tail: usize,
+) -> Result<BoxStream<'static, String>, Refusal> {
+    let pods: Api<Pod> = Api::namespaced(client, &namespace);
+    let there = within("read the pod", pods.get_metadata(&pod)).await.map_err(refused)?;
+    if there.labels().get(PRACTICE) != Some(&name) {
+        return Err(Refusal::unknown(format!("pod {pod} is not one of {name}")));
+    }
+    let params = LogParams { follow: true, tail_lines: i64::try_from(tail).ok(), ..LogParams::default() };
+    let log = within("read the log", pods.log_stream(&pod, &params)).await.map_err(refused)?;
+    // what cannot be read ends it: the page says that it has ended
+    Ok(log.lines().take_while(|line| std::future::ready(line.is_ok())).filter_map(async |line| line.ok()).boxed())
+}
+
+fn practices(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<ConsumerGroupPractice>(&()))
+}
+
+fn manager() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// Kubernetes' own answer, as far as it is about what was asked.
+fn refused(error: Request) -> Refusal {
+    let status = match code(&error) {
+        Some(code @ (400 | 403 | 404 | 409 | 422)) => StatusCode::from_u16(code).unwrap_or_default(),
+        Some(_) => StatusCode::BAD_GATEWAY,
+        None => StatusCode::GATEWAY_TIMEOUT,
+    };
+    Refusal::new(status, error.to_string())
+}

@@ -1,0 +1,128 @@
+//! What has to be remembered between two looks at one practice, and the readers of Kafka that they share. In: what happened.
+//! Out: what was before. Losing it (a restart) costs at most one write of status. Deliberately absent: Kubernetes, so that
+//! whoever runs a practice without it remembers in the same way.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use jiff::Timestamp;
+use practice_api::{ConsumerGroupPractice, PracticeStatus};
+use tokio::sync::mpsc;
+
+use crate::{
+    context::key,
+    plan::Plan,
+    reader::{Key, Readers},
+};
+
+/// Longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The readers of Kafka, and what has to be remembered of each practice.
+pub struct Memories {
+    /// Kafka.
+    pub readers: Readers,
+    memories: Mutex<HashMap<Key, Memory>>,
+}
+
+/// What is remembered of one practice.
+#[derive(Default)]
+pub(crate) struct Memory {
+    written: Option<Written>,
+    /// Since when a member has had no partition, by group and member id.
+    pub(crate) idle_since: BTreeMap<(String, String), Timestamp>,
+    /// Topics that it has created and whose id is not in status yet: not every broker knows of them at once.
+    pub(crate) created: BTreeSet<String>,
+    /// Group ids that it has, with their Kafka, also those that are not in status yet.
+    claims: BTreeSet<(String, String)>,
+    backoff: Option<ExponentialBackoff>,
+}
+
+/// The status that was written last. A watch may still show the one before it: judged by that, what was told once would
+/// be told again.
+struct Written {
+    uid: Option<String>,
+    at: Instant,
+    status: PracticeStatus,
+}
+
+impl Memories {
+    /// Nothing yet. `nudge` is told which practice's part of Kafka changed.
+    pub fn new(nudge: mpsc::UnboundedSender<Key>) -> Self {
+        Self { readers: Readers::new(nudge), memories: Mutex::default() }
+    }
+
+    /// Status as it stands, and how long it has; long ago when it was written by a former operator.
+    pub fn before(&self, practice: &ConsumerGroupPractice) -> (Option<PracticeStatus>, Duration) {
+        let memories = self.all();
+        let written = memories.get(&key(practice)).and_then(|memory| memory.written.as_ref());
+        match written.filter(|written| written.uid == practice.metadata.uid) {
+            Some(written) => (Some(written.status.clone()), written.at.elapsed()),
+            None => (practice.status.clone(), Duration::MAX),
+        }
+    }
+
+    /// Status was written just now.
+    pub fn written(&self, practice: &ConsumerGroupPractice, status: PracticeStatus) {
+        let written = Written { uid: practice.metadata.uid.clone(), at: Instant::now(), status };
+        self.all().entry(key(practice)).or_default().written = Some(written);
+    }
+
+    /// How long to wait after a failure: from 0.5 s, doubled each time, jittered, at most 30 s.
+    pub fn pause(&self, key: Key) -> Duration {
+        let mut memories = self.all();
+        let backoff = memories.entry(key).or_default().backoff.get_or_insert_with(|| {
+            ExponentialBuilder::default()
+                .with_min_delay(Duration::from_millis(500))
+                .with_max_delay(LONGEST_PAUSE / 2) // jitter adds up to as much again
+                .with_jitter()
+                .without_max_times()
+                .build()
+        });
+        backoff.next().unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
+    }
+
+    /// A reconcile succeeded: the next failure starts from the shortest pause again.
+    pub fn succeeded(&self, key: &Key) {
+        if let Some(memory) = self.all().get_mut(key) {
+            memory.backoff = None;
+        }
+    }
+
+    /// Takes a group id for a practice, unless another one has it: of two that are reconciled at the same time one is first.
+    ///
+    /// # Errors
+    /// The practice that has it.
+    pub fn claim(&self, practice: &Key, bootstrap: &str, group: &str) -> Result<(), Key> {
+        let mut memories = self.all();
+        let claim = (bootstrap.to_owned(), group.to_owned());
+        let holder = memories.iter().find(|(other, memory)| *other != practice && memory.claims.contains(&claim));
+        if let Some((holder, _)) = holder {
+            return Err(holder.clone());
+        }
+        memories.entry(practice.clone()).or_default().claims.insert(claim);
+        Ok(())
+    }
+
+    /// Gives up the group ids that a practice does not name any more.
+    pub fn keep_claims(&self, plan: &Plan) {
+        if let Some(memory) = self.all().get_mut(&(plan.namespace.clone(), plan.name.clone())) {
+            let named = |group: &str| plan.groups.iter().any(|named| named.id == group);
+            memory.claims.retain(|(bootstrap, group)| *bootstrap == plan.bootstrap && named(group));
+        }
+    }
+
+    /// The practice is gone.
+    pub fn forget(&self, key: &Key) {
+        self.all().remove(key);
+        self.readers.forget(key, None);
+    }
+
+    pub(crate) fn all(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

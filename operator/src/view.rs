@@ -1,0 +1,210 @@
+//! The live picture in a cluster. In: what a reconcile has found out about a practice. Out: the same as facts for the
+//! picture's hub. Pure but for one list of pods, which is made only while somebody looks at the practice: their addresses.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client, ResourceExt, api::ListParams, runtime::reflector::ObjectRef};
+use practice_api::{ConsumerGroupPractice, PracticeStatus};
+use practice_contract::PRODUCER_PORT;
+use practice_groups::OffsetReset;
+use practice_view::{Consumer, ConsumerState, Facts, GroupFacts, Hub, KafkaFacts, KafkaKind};
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Context, context::key, error::within, live::Live, objects::PRACTICE, observe::Observed, plan::Plan, reader::Key,
+};
+
+/// The live picture, as the operator was told to serve it.
+#[derive(Debug)]
+pub struct Picture {
+    /// Where.
+    pub listener: TcpListener,
+    /// The command that lets people do something from it; `None`: they may.
+    pub how: Option<String>,
+}
+
+/// Tells the picture what is known of a practice now.
+pub(crate) async fn show(
+    context: &Context,
+    practice: &ConsumerGroupPractice,
+    plan: Option<&Plan>,
+    mut consumers: Vec<Consumer>,
+    seen: Option<&Observed>,
+    status: &PracticeStatus,
+) {
+    let Some(hub) = &context.hub else { return };
+    let key = key(practice);
+    if hub.is_watched(&key) {
+        let urls = urls(&context.client, &key).await;
+        for consumer in &mut consumers {
+            consumer.url = urls.get(&consumer.name).cloned();
+        }
+    }
+    let producer = plan.and_then(|plan| plan.producer.as_ref()).map(|producer| producer.name.as_str());
+    let (namespace, port) = (&key.0, PRODUCER_PORT);
+    hub.publish(Facts {
+        now: context.now().as_millisecond(),
+        status: status.clone(),
+        look: seen.and_then(|seen| seen.look.as_ref().ok()).map(Arc::clone),
+        kafka: KafkaFacts { kind: KafkaKind::Cluster, note: None, brokers: Vec::new() },
+        groups: plan.map(groups).unwrap_or_default(),
+        consumers,
+        producer: producer.map(|producer| format!("http://{producer}.{namespace}.svc:{port}")),
+        send_url: producer.map(|_| format!("http://localhost:{port}/send-message")),
+        send_how: producer.map(|producer| format!("kubectl -n {namespace} port-forward svc/{producer} {port}")),
+        key,
+    });
+}
+
+/// What a plan says of each group.
+pub fn groups(plan: &Plan) -> Vec<GroupFacts> {
+    plan.groups
+        .iter()
+        .map(|group| GroupFacts {
+            name: group.id.clone(),
+            topics: group.topics.clone(),
+            stopped: group.stopped,
+            scalable: group.rows.iter().any(|row| row.variant.is_empty() && row.replicas.is_some()),
+            assignor: group.assignor.to_string(),
+            reset: match group.offset_reset {
+                practice_contract::OffsetReset::Earliest => OffsetReset::Earliest,
+                practice_contract::OffsetReset::Latest => OffsetReset::Latest,
+            },
+        })
+        .collect()
+}
+
+/// The consumers whose pods are there. When a pod's process began is not known here: pods are listed without their status.
+pub(crate) fn consumers(plan: &Plan, live: &Live) -> Vec<Consumer> {
+    let consumer = |pod: &crate::live::LivePod| {
+        let group = plan.groups.iter().find(|group| pod.group.as_ref() == Some(&group.id))?;
+        let row = group.rows.iter().find(|row| row.variant == pod.variant)?;
+        Some(Consumer {
+            name: pod.name.clone(),
+            group: group.id.clone(),
+            pod: Some(pod.name.clone()),
+            variant: Some(pod.variant.clone()).filter(|variant| !variant.is_empty()),
+            delay: row.settings.delay,
+            state: ConsumerState::Running,
+            started: None,
+            since: None,
+            url: None,
+        })
+    };
+    live.pods.iter().filter_map(consumer).collect()
+}
+
+/// Where the HTTP of each of a practice's pods is. Pods that cannot be listed are not listened to; the picture does without.
+async fn urls(client: &Client, (namespace, name): &Key) -> BTreeMap<String, String> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let params = ListParams::default().labels(&format!("{PRACTICE}={name},app.kubernetes.io/component=worker"));
+    match within("list pods", pods.list(&params)).await {
+        Ok(pods) => pods.iter().filter_map(|pod| Some((pod.name_any(), url(pod)?))).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "the picture does without the messages of consumers");
+            BTreeMap::new()
+        }
+    }
+}
+
+fn url(pod: &Pod) -> Option<String> {
+    let address = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
+    let port = pod.spec.as_ref()?.containers.first()?.ports.as_ref()?.first()?.container_port;
+    Some(format!("http://{}", std::net::SocketAddr::new(address, u16::try_from(port).ok()?)))
+}
+
+/// Serves the picture, and looks afresh at practices that are looked at, until `shutdown`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    hub: Hub,
+    context: Arc<Context>,
+    mut stirred: mpsc::UnboundedReceiver<Key>,
+    nudge: mpsc::UnboundedSender<Key>,
+    shutdown: CancellationToken,
+) {
+    let stirring = async {
+        while let Some(practice) = stirred.recv().await {
+            context.memories.readers.stir(&practice);
+            let _ = nudge.send(practice); // nobody listens: the operator is on its way out
+        }
+    };
+    tokio::select! {
+        () = stirring => {}
+        () = forgetting(&hub, &context) => {}
+        () = practice_view::serve(listener, hub.clone(), shutdown) => {}
+    }
+}
+
+/// Takes practices that are gone out of the picture. The end of one that owned nothing makes nobody reconcile it.
+async fn forgetting(hub: &Hub, context: &Context) {
+    let mut times = tokio::time::interval(Duration::from_secs(2));
+    loop {
+        times.tick().await;
+        for practice in hub.keys() {
+            let object = ObjectRef::new(&practice.1).within(&practice.0);
+            if context.practices.get(&object).is_none() {
+                context.forget(&practice);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{live::LivePod, status::tests::plan_of};
+
+    #[test]
+    fn groups_and_consumers_are_the_plans() {
+        let plan = plan_of(json!({"topics": [{"name": "t"}, {"name": "u"}], "groups": [
+            {"name": "g", "replicas": 1, "variants": [{"name": "slow", "replicas": 2, "processingDelay": "5s"}]},
+            {"name": "free", "topics": ["u"], "autoOffsetReset": "latest"},
+            {"name": "off", "replicas": 3, "state": "Stopped"}]}));
+        let short: Vec<_> = groups(&plan)
+            .iter()
+            .map(|g| (g.name.clone(), g.topics.len(), g.scalable, g.stopped, g.reset == OffsetReset::Latest))
+            .collect();
+        let named =
+            |name: &str, topics, scalable, stopped, latest| (name.to_owned(), topics, scalable, stopped, latest);
+        assert_eq!(
+            short,
+            [
+                named("g", 2, true, false, false),
+                named("free", 1, false, false, true),
+                named("off", 2, true, true, false)
+            ]
+        );
+
+        let pod = |name: &str, group: &str, variant: &str| LivePod {
+            name: name.into(),
+            group: Some(group.into()),
+            variant: variant.into(),
+            ..LivePod::default()
+        };
+        let producer = LivePod { name: "producer".into(), ..LivePod::default() };
+        let pods =
+            vec![pod("a", "g", ""), pod("b", "g", "slow"), pod("c", "g", "gone"), pod("d", "gone", ""), producer];
+        let live = Live { pods, ..Live::default() };
+        let short: Vec<_> =
+            consumers(&plan, &live).into_iter().map(|c| (c.name, c.variant, c.delay.as_secs())).collect();
+        assert_eq!(short, [("a".to_owned(), None, 0), ("b".to_owned(), Some("slow".to_owned()), 5)]);
+    }
+
+    #[test]
+    fn a_pod_is_asked_at_its_address_and_port() {
+        let pod = |ip: serde_json::Value| -> Pod {
+            let container = json!({"name": "worker", "ports": [{"containerPort": 8080}]});
+            serde_json::from_value(json!({"spec": {"containers": [container]}, "status": {"podIP": ip}}))
+                .expect("a pod")
+        };
+        assert_eq!(url(&pod(json!("10.1.2.3"))).as_deref(), Some("http://10.1.2.3:8080"));
+        assert_eq!(url(&pod(json!("fd00::7"))).as_deref(), Some("http://[fd00::7]:8080"));
+        for none in [json!(null), json!("host/path?")] {
+            assert_eq!(url(&pod(none)), None);
+        }
+    }
+}

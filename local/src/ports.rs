@@ -47,7 +47,9 @@ fn by_proc(port: u16) -> Option<String> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
     let inode = tables.iter().flat_map(|table| table.lines()).find_map(|line| listening_inode(line, port))?;
     let socket = format!("socket:[{inode}]");
-    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+    let is_process = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    for process in processes.filter(|entry| is_process(&entry.file_name())) {
         let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
         let has =
             files.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == &*socket));

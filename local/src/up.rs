@@ -53,10 +53,6 @@ pub async fn up(up: Up) -> Result<()> {
     let mut signals = Signals::new()?;
     let file = manifest::read(&up.manifest).map_err(|why| anyhow!(why))?;
     let copies = legal(&file)?;
-    let logs = Path::new(DIR).join("logs");
-    std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-    let socket = control::listen().await?;
-    fresh(&logs)?;
     if up.listen.is_unspecified() {
         bail!("--listen is `{}`: write one address of this machine, such as 192.168.1.5", up.listen);
     }
@@ -65,6 +61,10 @@ pub async fn up(up: Up) -> Result<()> {
     picture.set_nonblocking(true)?;
     let picture = TcpListener::from_std(picture)?;
     drop(bind(producer, "the producer").map_err(|why| anyhow!(why))?); // its own process takes it
+    let logs = Path::new(DIR).join("logs");
+    std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+    let socket = control::listen().await?;
+    fresh(&logs)?;
     let ways = Ways { program: Program::this()?, logs, restart_delay: up.restart_delay };
     let kafka = tokio::select! {
         started = Kafka::start(&up, &ways, Path::new(DIR), copies) => started?,
@@ -322,10 +322,20 @@ impl Running {
         if late {
             self.practice.fleet.end_now();
         }
-        if let Kafka::Apache(apache) = self.practice.kafka {
-            println!("ending: brokers");
-            let _ = timeout(BROKERS, apache.end()).await; // their keepers go on without us
-        }
+        let brokers = async {
+            match self.practice.kafka {
+                Kafka::Apache(apache) => {
+                    println!("ending: brokers");
+                    apache.end().await;
+                }
+                Kafka::Embedded { broker, ended, .. } => {
+                    drop(broker);
+                    let _ = ended.await; // how it ended is no matter any more
+                }
+                Kafka::Given(_) => {}
+            }
+        };
+        let _ = timeout(BROKERS, brokers).await; // they go on to end without us
         let _ = std::fs::remove_file(Path::new(DIR).join("control.sock")); // a stale one is replaced
     }
 }

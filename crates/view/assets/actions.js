@@ -9,19 +9,38 @@ export const base = (ns, name) => `/api/practices/${encodeURIComponent(ns)}/${en
 
 /** All actions of one practice. @param {import('./scene.js').Scene} s */
 export function actionsOf(s) {
-  const local = s.kafka.kind !== 'cluster', at = base(s.ns, s.name), enc = encodeURIComponent;
+  const local = s.kafka.kind !== 'cluster',
+    at = base(s.ns, s.name),
+    enc = encodeURIComponent;
   /** @returns {Action} */
-  const make = (/** @type {string} */ path, /** @type {any} */ body, /** @type {string} */ words, /** @type {string} */ kubectl = '') => ({ path, body,
-    line: local ? `practice-local ${words}` : kubectl || `curl -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))} ${location.origin}${at}/${path}` });
+  const make = (/** @type {string} */ path, /** @type {any} */ body, /** @type {string} */ words, /** @type {string} */ kubectl = '') => ({
+    path,
+    body,
+    line: local
+      ? `practice-local ${words}`
+      : kubectl || `curl -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))} ${location.origin}${at}/${path}`,
+  });
   return {
-    scale: (/** @type {import('./scene.js').Group} */ g, /** @type {number} */ by) => make(`groups/${enc(g.name)}/scale`, { by }, `scale ${g.name} ${Math.max(0, (g.replicas ?? g.consumers) + by)}`),
+    scale: (/** @type {import('./scene.js').Group} */ g, /** @type {number} */ by) =>
+      make(`groups/${enc(g.name)}/scale`, { by }, `scale ${g.name} ${Math.max(0, (g.replicas ?? g.consumers) + by)}`),
     stop: (/** @type {string} */ g) => make(`groups/${enc(g)}/stop`, {}, `stop ${g}`),
     start: (/** @type {string} */ g) => make(`groups/${enc(g)}/start`, {}, `start ${g}`),
-    restart: (/** @type {import('./scene.js').Member} */ m) => make(`consumers/${enc(m.name)}/restart`, {}, `restart ${m.name}`, `kubectl -n ${s.ns} delete pod ${m.pod || m.name}`),
-    kill: (/** @type {import('./scene.js').Member} */ m) => make(`consumers/${enc(m.name)}/kill`, {}, `kill ${m.name}`, `kubectl -n ${s.ns} delete pod ${m.pod || m.name} --grace-period=0 --force`),
+    restart: (/** @type {import('./scene.js').Member} */ m) =>
+      make(`consumers/${enc(m.name)}/restart`, {}, `restart ${m.name}`, `kubectl -n ${s.ns} delete pod ${m.pod || m.name}`),
+    kill: (/** @type {import('./scene.js').Member} */ m) =>
+      make(
+        `consumers/${enc(m.name)}/kill`,
+        {},
+        `kill ${m.name}`,
+        `kubectl -n ${s.ns} delete pod ${m.pod || m.name} --grace-period=0 --force`,
+      ),
     pause: (/** @type {import('./scene.js').Member} */ m) => make(`consumers/${enc(m.name)}/pause`, {}, `pause ${m.name}`),
     resume: (/** @type {import('./scene.js').Member} */ m) => make(`consumers/${enc(m.name)}/resume`, {}, `resume ${m.name}`),
-    load: (/** @type {number} */ messagesPerSecond) => ({ path: 'load', body: { messagesPerSecond }, line: `curl -H 'Content-Type: application/json' -d '{"messagesPerSecond":${messagesPerSecond}}' ${location.origin}${at}/load` }),
+    load: (/** @type {number} */ messagesPerSecond) => ({
+      path: 'load',
+      body: { messagesPerSecond },
+      line: `curl -H 'Content-Type: application/json' -d '{"messagesPerSecond":${messagesPerSecond}}' ${location.origin}${at}/load`,
+    }),
     send: (/** @type {any} */ body) => ({ path: 'send', body, line: '' }),
   };
 }
@@ -29,9 +48,15 @@ export function actionsOf(s) {
 /** Does it, and says what came of it. @param {string} at @param {Action} action @returns {Promise<{ok: boolean, said: string, answer: any}>} */
 export async function act(at, action) {
   try {
-    const response = await fetch(`${at}/${action.path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(action.body) });
+    const response = await fetch(`${at}/${action.path}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(action.body),
+    });
     const answer = await response.json().catch(() => ({}));
-    const said = [answer.message, answer.how && `Turn actions on with: ${answer.how}`].filter(Boolean).join(' ') || (response.ok ? 'Done.' : `The server answered ${response.status}.`);
+    const said =
+      [answer.message, answer.how && `Turn actions on with: ${answer.how}`].filter(Boolean).join(' ') ||
+      (response.ok ? 'Done.' : `The server answered ${response.status}.`);
     return { ok: response.ok, said, answer };
   } catch {
     return { ok: false, said: 'The server could not be reached. Nothing was changed, as far as this page knows.', answer: {} };

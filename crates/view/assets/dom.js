@@ -4,7 +4,11 @@
 const SVG = 'http://www.w3.org/2000/svg';
 /** What a node shows now, so that an unchanged one costs a comparison. @type {WeakMap<Node, Record<string, any>>} */
 const shown = new WeakMap();
-const memo = (/** @type {Node} */ n) => { let m = shown.get(n); if (!m) shown.set(n, m = {}); return m; };
+const memo = (/** @type {Node} */ n) => {
+  let m = shown.get(n);
+  if (!m) shown.set(n, (m = {}));
+  return m;
+};
 
 /** @param {string} id @returns {any} */
 export const byId = id => document.getElementById(id);
@@ -24,7 +28,10 @@ export function sv(tag, attrs = {}) {
   return e;
 }
 /** @param {any} e @param {...any} kids */
-export const add = (e, ...kids) => { e.append(...kids); return e; };
+export const add = (e, ...kids) => {
+  e.append(...kids);
+  return e;
+};
 
 /** @param {any} n @param {string} value */
 export function text(n, value) {
@@ -33,7 +40,8 @@ export function text(n, value) {
 }
 /** A number that was calm changes at once, a busy one at most twice a second. @param {any} n @param {string} value */
 export function calm(n, value) {
-  const m = memo(n), now = performance.now();
+  const m = memo(n),
+    now = performance.now();
   if (m.text === value || now - (m.at ?? -1e9) < 480) return;
   m.at = now;
   text(n, value);
@@ -45,7 +53,8 @@ export function set(n, attrs) {
     const v = attrs[k] == null ? null : String(attrs[k]);
     if (m['@' + k] === v) continue;
     m['@' + k] = v;
-    if (v == null) n.removeAttribute(k); else n.setAttribute(k, v);
+    if (v == null) n.removeAttribute(k);
+    else n.setAttribute(k, v);
   }
 }
 /** @param {any} n @param {string} value */
@@ -53,22 +62,34 @@ export const cls = (n, value) => set(n, { class: value });
 
 /** @param {any} n @param {number} x @param {number} y @param {number | null} [w] @param {number | null} [h] */
 export function place(n, x, y, w, h) {
-  const m = memo(n), at = `translate(${Math.round(x)}px,${Math.round(y)}px)`;
+  const m = memo(n),
+    at = `translate(${Math.round(x)}px,${Math.round(y)}px)`;
   if (m.at2 !== at) n.style.transform = m.at2 = at;
-  if (w != null && m.w !== w) { m.w = w; n.style.width = `${Math.round(w)}px`; }
-  if (h != null && m.h !== h) { m.h = h; n.style.height = `${Math.round(h)}px`; }
+  if (w != null && m.w !== w) {
+    m.w = w;
+    n.style.width = `${Math.round(w)}px`;
+  }
+  if (h != null && m.h !== h) {
+    m.h = h;
+    n.style.height = `${Math.round(h)}px`;
+  }
 }
 
 /** Children by key: kept, made, removed; in the order of the list. @template T @param {any} parent @param {T[]} items @param {(item: T) => string} key @param {(item: T) => any} make @param {(node: any, item: T) => void} update */
 export function keyed(parent, items, key, make, update) {
-  const m = memo(parent), had = m.keys ?? new Map(), now = new Map(), wanted = new Set(items.map(key));
-  for (const [k, node] of had) if (!wanted.has(k)) node.remove();   // first, so that those who stay need not move (moving takes the focus away)
+  const m = memo(parent),
+    had = m.keys ?? new Map(),
+    now = new Map(),
+    wanted = new Set(items.map(key));
+  for (const [k, node] of had) if (!wanted.has(k)) node.remove(); // first, so that those who stay need not move (moving takes the focus away)
   let next = parent.firstChild;
   for (const item of items) {
-    const k = key(item), node = had.get(k) ?? make(item);
+    const k = key(item),
+      node = had.get(k) ?? make(item);
     now.set(k, node);
     update(node, item);
-    if (node === next) next = next.nextSibling; else parent.insertBefore(node, next);
+    if (node === next) next = next.nextSibling;
+    else parent.insertBefore(node, next);
   }
   m.keys = now;
 }
@@ -76,17 +97,30 @@ export function keyed(parent, items, key, make, update) {
 /** A node whose inside is built anew only when its kind changes; `build` returns what updates will touch. @param {any} n @param {string} kind @param {() => any} build */
 export function inside(n, kind, build) {
   const m = memo(n);
-  if (m.kind !== kind) { m.kind = kind; n.replaceChildren(); m.refs = build(); }
+  if (m.kind !== kind) {
+    m.kind = kind;
+    n.replaceChildren();
+    m.refs = build();
+  }
   return m.refs;
 }
 
 /** A command line with a button that copies it. @param {string} [line] */
 export function command(line = '') {
-  const box = el('div', 'curl'), code = el('code', '', line, { tabindex: 0 }), copy = el('button', 'btn', 'Copy', { type: 'button' });
+  const box = el('div', 'curl'),
+    code = el('code', '', line, { tabindex: 0 }),
+    copy = el('button', 'btn', 'Copy');
   copy.onclick = async () => {
-    try { await navigator.clipboard.writeText(code.textContent); copy.textContent = 'Copied'; }
-    catch { getSelection()?.selectAllChildren(code); copy.textContent = 'Selected'; }
-    setTimeout(() => { copy.textContent = 'Copy'; }, 1500);
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      copy.textContent = 'Copied';
+    } catch {
+      getSelection()?.selectAllChildren(code);
+      copy.textContent = 'Selected';
+    }
+    setTimeout(() => {
+      copy.textContent = 'Copy';
+    }, 1500);
   };
   add(box, code, copy);
   return { box, code };

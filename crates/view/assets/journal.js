@@ -6,30 +6,82 @@ const QUARTER = 900_000;
 /** @typedef {{id: string, time: number, said: string, line: string, bad: boolean}} Done */
 
 export function makeJournal() {
-  const host = byId('journal'), h = el('h2', '', 'Rebalances'), strip = sv('svg', { class: 'strip', 'aria-hidden': 'true' }), list = el('ol', 'jour', null, { tabindex: 0, 'aria-label': 'Journal' }), none = el('p', 'under', 'None yet: the first one comes when the first consumer joins.');
+  const host = byId('journal'),
+    h = el('h2', '', 'Rebalances'),
+    strip = sv('svg', { class: 'strip', 'aria-hidden': 'true' }),
+    list = el('ol', 'jour', null, { tabindex: 0, 'aria-label': 'Journal' }),
+    none = el('p', 'under', 'None yet: the first one comes when the first consumer joins.');
   add(h, el('small', '', 'last 15 minutes'));
   add(host, h, strip, none, list);
   /** @type {Set<string> | null} */ let known = null;
   /** @type {Done[]} */ const done = [];
   let width = 0;
-  new ResizeObserver(() => { width = host.clientWidth - 48; }).observe(host);
+  new ResizeObserver(() => {
+    width = host.clientWidth - 48;
+  }).observe(host);
 
   function drawStrip(/** @type {import('./scene.js').Scene} */ s) {
-    const groups = s.groups.slice(0, 8), high = groups.length > 3 ? 12 : 15, W = Math.max(260, width || host.clientWidth - 48), H = groups.length * high + 18;
-    const x0 = Math.min(176, Math.max(...groups.map(g => Math.min(24, g.name.length))) * 6.9 + 12), at = (/** @type {number} */ t) => x0 + (1 - (s.now - t) / QUARTER) * (W - x0 - 4), lane = (/** @type {number} */ i) => i * high + high / 2;
+    const groups = s.groups.slice(0, 8),
+      high = groups.length > 3 ? 12 : 15,
+      W = Math.max(260, width || host.clientWidth - 48),
+      H = groups.length * high + 18;
+    const x0 = Math.min(176, Math.max(...groups.map(g => Math.min(24, g.name.length))) * 6.9 + 12),
+      at = (/** @type {number} */ t) => x0 + (1 - (s.now - t) / QUARTER) * (W - x0 - 4),
+      lane = (/** @type {number} */ i) => i * high + high / 2;
     set(strip, { viewBox: `0 0 ${W} ${H}`, height: H });
     const ticks = W - x0 < 300 ? [0, 15] : [0, 5, 10, 15];
     /** @type {{k: string, tag: string, attrs: any, text?: string}[]} */ const parts = ticks.flatMap(i => [
-      { k: `t${i}`, tag: 'path', attrs: { class: i ? 'tick' : 'now', d: `M${at(s.now - i * 60_000).toFixed(1)} 0V${groups.length * high}` } },
-      { k: `w${i}`, tag: 'text', attrs: { x: at(s.now - i * 60_000), y: H - 5, 'text-anchor': i === 15 ? 'start' : i ? 'middle' : 'end' }, text: i ? `${i} min ago` : 'now' }]);
-    groups.forEach((g, i) => parts.push({ k: `n${i}`, tag: 'text', attrs: { x: 0, y: lane(i) + 4, class: 'ln' }, text: g.name.length > 23 ? g.name.slice(0, 11) + '…' + g.name.slice(-11) : g.name }, { k: `l${i}`, tag: 'path', attrs: { class: 'lane', d: `M${x0} ${lane(i)}H${W}` } }));
+      {
+        k: `t${i}`,
+        tag: 'path',
+        attrs: { class: i ? 'tick' : 'now', d: `M${at(s.now - i * 60_000).toFixed(1)} 0V${groups.length * high}` },
+      },
+      {
+        k: `w${i}`,
+        tag: 'text',
+        attrs: { x: at(s.now - i * 60_000), y: H - 5, 'text-anchor': i === 15 ? 'start' : i ? 'middle' : 'end' },
+        text: i ? `${i} min ago` : 'now',
+      },
+    ]);
+    groups.forEach((g, i) =>
+      parts.push(
+        {
+          k: `n${i}`,
+          tag: 'text',
+          attrs: { x: 0, y: lane(i) + 4, class: 'ln' },
+          text: g.name.length > 23 ? g.name.slice(0, 11) + '…' + g.name.slice(-11) : g.name,
+        },
+        { k: `l${i}`, tag: 'path', attrs: { class: 'lane', d: `M${x0} ${lane(i)}H${W}` } },
+      ),
+    );
     for (const r of s.journal) {
       const i = groups.findIndex(g => g.name === r.group);
       if (i < 0 || s.now - r.time > QUARTER) continue;
-      const open = r.durationMs == null, x = at(r.time);
-      parts.push({ k: `e${r.id}`, tag: 'rect', attrs: { class: open ? 'open' : `ev c${groups[i].hue}`, x: x.toFixed(1), y: lane(i) - 5, width: Math.max(4, (open ? at(s.now) - x : r.durationMs / QUARTER * (W - x0))).toFixed(1), height: 10, rx: 2 } });
+      const open = r.durationMs == null,
+        x = at(r.time);
+      parts.push({
+        k: `e${r.id}`,
+        tag: 'rect',
+        attrs: {
+          class: open ? 'open' : `ev c${groups[i].hue}`,
+          x: x.toFixed(1),
+          y: lane(i) - 5,
+          width: Math.max(4, open ? at(s.now) - x : (r.durationMs / QUARTER) * (W - x0)).toFixed(1),
+          height: 10,
+          rx: 2,
+        },
+      });
     }
-    keyed(strip, parts, p => p.k, p => sv(p.tag), (n, p) => { set(n, p.attrs); if (p.text != null) text(n, p.text); });
+    keyed(
+      strip,
+      parts,
+      p => p.k,
+      p => sv(p.tag),
+      (n, p) => {
+        set(n, p.attrs);
+        if (p.text != null) text(n, p.text);
+      },
+    );
   }
 
   return {
@@ -46,18 +98,37 @@ export function makeJournal() {
       const all = [...s.journal.slice(0, 50), ...done].sort((a, b) => b.time - a.time);
       none.hidden = all.length > 0;
       list.hidden = !all.length;
-      keyed(list, all, r => String(r.id), () => {
-        const li = el('li'), said = el('span', 'said'), parts = { time: el('time'), group: el('b'), words: el('span'), line: el('code'), took: el('span', 'took') };
-        /** @type {any} */ (li).parts = parts;
-        return add(li, parts.time, el('span', 'sw', null, { 'aria-hidden': 'true' }), add(said, parts.group, parts.words, parts.line), parts.took);
-      }, (li, r) => {
-        const p = li.parts, mine = r.said != null;
-        cls(li, `${mine ? 'mine' : ''}${r.bad || (r.group && r.durationMs == null) ? ' open' : ''} c${hues.get(r.group) ?? ''}`);
-        text(p.time, clock(r.time)); text(p.group, mine ? 'You ' : `${r.group ?? 'Brokers'} `);
-        text(p.words, mine ? r.said : rebalanceSentence(r, s.multi)); text(p.line, r.line ?? ''); text(p.took, mine ? '' : rebalanceTook(r));
-      });
+      keyed(
+        list,
+        all,
+        r => String(r.id),
+        () => {
+          const li = el('li'),
+            said = el('span', 'said'),
+            parts = { time: el('time'), group: el('b'), words: el('span'), line: el('code'), took: el('span', 'took') };
+          /** @type {any} */ (li).parts = parts;
+          return add(
+            li,
+            parts.time,
+            el('span', 'sw', null, { 'aria-hidden': 'true' }),
+            add(said, parts.group, parts.words, parts.line),
+            parts.took,
+          );
+        },
+        (li, r) => {
+          const p = li.parts,
+            mine = r.said != null;
+          cls(li, `${mine ? 'mine' : ''}${r.bad || (r.group && r.durationMs == null) ? ' open' : ''} c${hues.get(r.group) ?? ''}`);
+          text(p.time, clock(r.time));
+          text(p.group, mine ? 'You ' : `${r.group ?? 'Brokers'} `);
+          text(p.words, mine ? r.said : rebalanceSentence(r, s.multi));
+          text(p.line, r.line ?? '');
+          text(p.took, mine ? '' : rebalanceTook(r));
+        },
+      );
       // Finished rebalances are read aloud, once each; those that were there before this page are not news.
-      const finished = s.journal.filter(r => r.durationMs != null || !r.group), before = known;
+      const finished = s.journal.filter(r => r.durationMs != null || !r.group),
+        before = known;
       known = new Set(finished.map(r => String(r.id)));
       const news = before ? finished.find(r => !before.has(String(r.id))) : null;
       if (news) text(byId('live'), `${news.group ?? 'Brokers'}: ${rebalanceSentence(news, s.multi)}`);

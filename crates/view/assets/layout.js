@@ -31,7 +31,8 @@ export function hold(m, id, v, now) {
 
 /** A picture of more than this is a table, unless one insists. @param {import('./scene.js').Scene} s */
 export function tooMany(s) {
-  const most = Math.max(0, ...s.groups.map(g => g.members.length)), over = [];
+  const most = Math.max(0, ...s.groups.map(g => g.members.length)),
+    over = [];
   if (s.parts.length > 24) over.push(many(s.parts.length, 'partition'));
   if (s.groups.length > 6) over.push(many(s.groups.length, 'group'));
   if (most > 12) over.push(`${most} consumers in a group`);
@@ -39,56 +40,120 @@ export function tooMany(s) {
 }
 
 /** What a dot stands for. @param {number} reads messages a second */
-export const dotScale = reads => [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find(n => reads * .9 / n <= 200) ?? 10_000;
+export const dotScale = reads => [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find(n => (reads * 0.9) / n <= 200) ?? 10_000;
 
 /** @param {import('./scene.js').Scene} scene @param {number} W @param {number} H @param {Measure} measure @param {Memory} memory @returns {Layout} */
 export function layout(scene, W, H, measure, memory = newMemory()) {
-  const phone = W < 760, pad = phone ? 12 : 24;
-  const wide = phone ? null : tryCards(scene, W - 2 * pad, measure, memory), s = phone ? fold(scene, memory.open) : scene;
-  /** @type {Layout} */ const L = { mode: wide ? 'cards' : 'rows', big: phone, dense: !wide && s.parts.length * s.groups.length > 60, width: W, height: 0, frames: [], titles: [], parts: [], cards: [],
-    rows: [], foots: [], pills: [], wires: [], legend: null, note: null, at: new Map(), bottom: 0 };
+  const phone = W < 760,
+    pad = phone ? 12 : 24;
+  const wide = phone ? null : tryCards(scene, W - 2 * pad, measure, memory),
+    s = phone ? fold(scene, memory.open) : scene;
+  /** @type {Layout} */ const L = {
+    mode: wide ? 'cards' : 'rows',
+    big: phone,
+    dense: !wide && s.parts.length * s.groups.length > 60,
+    width: W,
+    height: 0,
+    frames: [],
+    titles: [],
+    parts: [],
+    cards: [],
+    rows: [],
+    foots: [],
+    pills: [],
+    wires: [],
+    legend: null,
+    note: null,
+    at: new Map(),
+    bottom: 0,
+  };
   memory.mode = L.mode;
   partitions(L, s, W, pad, phone, measure, wide?.total ?? 0);
-  if (wide) cards(L, s, W, H, pad, measure, wide); else rows(L, s, W, H, pad, phone, measure, memory);
-  for (const w of L.wires) w.width = L.dense ? (w.calm ? 1 : 2.2) : 1.5 + .55 * Math.log10(1 + (w.arrow.lag ?? 0));
+  if (wide) cards(L, s, W, H, pad, measure, wide);
+  else rows(L, s, W, H, pad, phone, measure, memory);
+  for (const w of L.wires) w.width = L.dense ? (w.calm ? 1 : 2.2) : 1.5 + 0.55 * Math.log10(1 + (w.arrow.lag ?? 0));
   return L;
 }
 
 /** `P0`, or `orders/0` when there are several topics. @param {import('./scene.js').Scene} s @param {Measure} measure */
 export function labeller(s, measure) {
   const names = new Map(s.topics.map(t => [t.name, middle(t.name, 76, x => measure(x, 12, 600)).join('')]));
-  return (/** @type {{topic: string, partition: number}} */ a) => s.multi ? `${names.get(a.topic) ?? a.topic}/${a.partition}` : 'P' + a.partition;
+  return (/** @type {{topic: string, partition: number}} */ a) =>
+    s.multi ? `${names.get(a.topic) ?? a.topic}/${a.partition}` : 'P' + a.partition;
 }
 
 /** The Kafka frame: one row of partitions, or several where they would be too narrow.
  * @param {Layout} L @param {import('./scene.js').Scene} s @param {number} W @param {number} pad @param {boolean} phone @param {Measure} measure @param {number} total width of all groups */
 function partitions(L, s, W, pad, phone, measure, total) {
-  const n = Math.max(1, s.parts.length), inner = W - 2 * pad - 28, between = s.multi ? 24 : 0, top = phone ? 10 : 16;
-  let gap = n > 12 ? 6 : phone ? 8 : 14, w = Math.min(s.copies ? 150 : 156, (inner - between * (s.topics.length - 1) - (n - 1) * gap) / n), perRow = n;
-  const least = s.copies ? 18 + 22 * Math.max(...s.parts.map(p => p.replicas.length)) : 42, wrap = w < least;
-  if (wrap) { gap = 10; perRow = Math.max(1, Math.min(n, Math.floor((inner + gap) / (Math.max(52, least) + gap)))); w = Math.min(120, (inner - (perRow - 1) * gap) / perRow); }
-  else if (total) gap = Math.min(40, Math.max(gap, (total * .72 - n * w) / n, 0), (inner - between * (s.topics.length - 1) - n * w) / Math.max(1, n - 1));
-  const small = w < 96, mid = !small && w < 124, h = (small ? 52 : mid ? 58 : 60) + (s.copies ? 22 : 0);
-  const inRow = Math.min(perRow, n), rowW = inRow * w + (inRow - 1) * gap + (wrap ? 0 : (s.topics.length - 1) * between);
-  const head = title(s, W - 2 * pad - 28, phone, measure), kw = phone ? W - 2 * pad : Math.max(rowW + 28, Math.min(W - 2 * pad, Math.max(460, head.need + 28))), kx = (W - kw) / 2;
+  const n = Math.max(1, s.parts.length),
+    inner = W - 2 * pad - 28,
+    between = s.multi ? 24 : 0,
+    top = phone ? 10 : 16;
+  let gap = n > 12 ? 6 : phone ? 8 : 14,
+    w = Math.min(s.copies ? 150 : 156, (inner - between * (s.topics.length - 1) - (n - 1) * gap) / n),
+    perRow = n;
+  const least = s.copies ? 18 + 22 * Math.max(...s.parts.map(p => p.replicas.length)) : 42,
+    wrap = w < least;
+  if (wrap) {
+    gap = 10;
+    perRow = Math.max(1, Math.min(n, Math.floor((inner + gap) / (Math.max(52, least) + gap))));
+    w = Math.min(120, (inner - (perRow - 1) * gap) / perRow);
+  } else if (total)
+    gap = Math.min(
+      40,
+      Math.max(gap, (total * 0.72 - n * w) / n, 0),
+      (inner - between * (s.topics.length - 1) - n * w) / Math.max(1, n - 1),
+    );
+  const small = w < 96,
+    mid = !small && w < 124,
+    h = (small ? 52 : mid ? 58 : 60) + (s.copies ? 22 : 0);
+  const inRow = Math.min(perRow, n),
+    rowW = inRow * w + (inRow - 1) * gap + (wrap ? 0 : (s.topics.length - 1) * between);
+  const head = title(s, W - 2 * pad - 28, phone, measure),
+    kw = phone ? W - 2 * pad : Math.max(rowW + 28, Math.min(W - 2 * pad, Math.max(460, head.need + 28))),
+    kx = (W - kw) / 2;
   const y0 = top + 30 + (s.multi ? 20 : 0) + (phone && s.kafka.brokers?.length > 1 ? 26 : 0);
-  let x = (W - rowW) / 2, y = y0, col = 0;
+  let x = (W - rowW) / 2,
+    y = y0,
+    col = 0;
   s.parts.forEach((p, i) => {
     const turn = i > 0 && p.topic !== s.parts[i - 1].topic;
-    if (wrap && i && (turn || col === perRow)) { col = 0; x = (W - rowW) / 2; y += h + gap + (turn ? 24 : 0); } else if (turn) x += between;
+    if (wrap && i && (turn || col === perRow)) {
+      col = 0;
+      x = (W - rowW) / 2;
+      y += h + gap + (turn ? 24 : 0);
+    } else if (turn) x += between;
     col++;
     if (s.multi && (i === 0 || turn)) {
-      const t = /** @type {any} */ (s.topics.find(o => o.name === p.topic)), room = wrap ? w : t.parts.length * (w + gap) - gap, count = many(t.parts.length, 'partition');
-      const whole = measure(t.name, 13, 600) + measure(`topic ${count}`, 12, 400) + 16 <= room, name = middle(t.name, room - (whole ? 0 : 4), z => measure(z, 13, 600)).join('');
-      L.titles.push({ key: 'topic ' + t.name, x, y: y - 20, w: room, items: whole ? [{ kind: 'span', text: 'topic' }, { kind: 'b', text: name }, { kind: 'span', text: count }] : [{ kind: 'b', text: name, title: t.name }] });
+      const t = /** @type {any} */ (s.topics.find(o => o.name === p.topic)),
+        room = wrap ? w : t.parts.length * (w + gap) - gap,
+        count = many(t.parts.length, 'partition');
+      const whole = measure(t.name, 13, 600) + measure(`topic ${count}`, 12, 400) + 16 <= room,
+        name = middle(t.name, room - (whole ? 0 : 4), z => measure(z, 13, 600)).join('');
+      L.titles.push({
+        key: 'topic ' + t.name,
+        x,
+        y: y - 20,
+        w: room,
+        items: whole
+          ? [
+              { kind: 'span', text: 'topic' },
+              { kind: 'b', text: name },
+              { kind: 'span', text: count },
+            ]
+          : [{ kind: 'b', text: name, title: t.name }],
+      });
     }
     const box = partBox(s, p, { x, y, w, h }, small, mid, measure);
-    L.parts.push(box); L.at.set(p.key, box);
+    L.parts.push(box);
+    L.at.set(p.key, box);
     x += w + gap;
   });
   for (const b of L.parts) b.last = b.y === y;
   L.bottom = y + h + 14;
-  const side = kx - pad - 16, legend = legendText(s), legendW = measure(legend, 12, 400) + 20;
+  const side = kx - pad - 16,
+    legend = legendText(s),
+    legendW = measure(legend, 12, 400) + 20;
   L.frames.push({ key: 'kafka', kind: 'kafka', hue: 0, x: kx, y: top, w: kw, h: L.bottom - top });
   const items = head.items(kw - 28, side >= legendW ? '' : legend);
   L.titles.push({ key: 'kafka', x: kx + 14, y: top + 7, w: kw - 28, items });
@@ -98,37 +163,113 @@ function partitions(L, s, W, pad, phone, measure, total) {
 }
 
 /** @param {import('./scene.js').Scene} s */
-export const legendText = s => { const n = dotScale(s.reads); return `= ${n > 1 ? `${n} messages` : '1 message'}, ${rate(s.reads)} read`; };
+export const legendText = s => {
+  const n = dotScale(s.reads);
+  return `= ${n > 1 ? `${n} messages` : '1 message'}, ${rate(s.reads)} read`;
+};
 
 /** @param {import('./scene.js').Scene} s @param {import('./scene.js').Part} p @param {Box} b @param {boolean} small @param {boolean} mid @param {Measure} measure @returns {PartBox} */
 function partBox(s, p, b, small, mid, measure) {
-  const end = num(p.end), speed = p.rate == null ? '' : rate(p.rate);
-  const lines = small ? ['P' + p.partition, end, speed] : mid ? [`partition ${p.partition}`, `end ${end}`, speed] : s.multi ? [`partition ${p.partition}`, `end ${end}${speed && ' · ' + speed}`]
-    : [middle(p.topic, b.w - 16, x => measure(x, 12, 400)).join(''), `partition ${p.partition}`, `end ${end}${speed && ' · ' + speed}`];
-  const copies = p.replicas.length < 2 ? [] : p.replicas.map(id => ({ id, text: (id === p.leader && b.w >= 110 ? '★ ' : '') + id, kind: /** @type {any} */ (!p.isr.includes(id) ? 'out' : id === p.leader ? 'lead' : '') }));
-  return { ...b, key: p.key, part: p, cx: b.x + b.w / 2, lines, sizes: lines.map((_, i) => small ? (i ? 11 : 12) : lines.length === 3 && !mid ? (i === 1 ? 13 : 12) : i ? 12 : 13), copies, last: true };
+  const end = num(p.end),
+    speed = p.rate == null ? '' : rate(p.rate);
+  const lines = small
+    ? ['P' + p.partition, end, speed]
+    : mid
+      ? [`partition ${p.partition}`, `end ${end}`, speed]
+      : s.multi
+        ? [`partition ${p.partition}`, `end ${end}${speed && ' · ' + speed}`]
+        : [middle(p.topic, b.w - 16, x => measure(x, 12, 400)).join(''), `partition ${p.partition}`, `end ${end}${speed && ' · ' + speed}`];
+  const copies =
+    p.replicas.length < 2
+      ? []
+      : p.replicas.map(id => ({
+          id,
+          text: (id === p.leader && b.w >= 110 ? '★ ' : '') + id,
+          kind: /** @type {any} */ (!p.isr.includes(id) ? 'out' : id === p.leader ? 'lead' : ''),
+        }));
+  return {
+    ...b,
+    key: p.key,
+    part: p,
+    cx: b.x + b.w / 2,
+    lines,
+    sizes: lines.map((_, i) => (small ? (i ? 11 : 12) : lines.length === 3 && !mid ? (i === 1 ? 13 : 12) : i ? 12 : 13)),
+    copies,
+    last: true,
+  };
 }
 
 /** What stands in the Kafka frame's head, and what is dropped first where it does not fit: the address, then the topic's name.
  * @param {import('./scene.js').Scene} s @param {number} most @param {boolean} phone @param {Measure} measure */
 function title(s, most, phone, measure) {
-  const wide = (/** @type {Title['items']} */ l) => l.reduce((a, i) => a + (i.kind === 'grow' ? 6 : measure(i.text, i.kind === 'b' ? 13 : 12, i.kind === 'b' ? 600 : 400) + ({ chip: 24, down: 24, sim: 24, legend: 20 }[/** @type {string} */ (i.kind)] ?? 8)), 0);
+  const wide = (/** @type {Title['items']} */ l) =>
+    l.reduce(
+      (a, i) =>
+        a +
+        (i.kind === 'grow'
+          ? 6
+          : measure(i.text, i.kind === 'b' ? 13 : 12, i.kind === 'b' ? 600 : 400) +
+            ({ chip: 24, down: 24, sim: 24, legend: 20 }[/** @type {string} */ (i.kind)] ?? 8)),
+      0,
+    );
   const brokers = s.kafka.brokers?.length > 1 || s.kafka.brokers?.some((/** @type {any} */ b) => !b.up) ? s.kafka.brokers : [];
-  const chip = (/** @type {any} */ b, /** @type {boolean} */ long) => ({ kind: /** @type {any} */ (b.up ? 'chip' : 'down'), text: b.up ? (long ? `broker ${b.id} ✓ leads ${b.leads ?? '?'}` : `${b.id} ✓`) : (long ? `broker ${b.id} ✕ stopped` : `${b.id} ✕ stopped`),
-    title: b.up ? `Broker ${b.id} leads ${many(b.leads ?? 0, 'partition')}` : `Broker ${b.id} is stopped` });
-  /** @type {Title['items']} */ const kafka = [{ kind: 'b', text: 'Kafka' }], sim = s.kafka.kind === 'embedded' ? [{ kind: /** @type {const} */ ('sim'), text: 'simulated broker' + (brokers.length ? 's' : ''), title: s.kafka.note ?? 'in memory, gone at exit' }] : [];
-  /** @type {Title['items']} */ const topic = s.topics.length === 1 ? [{ kind: 'span', text: 'topic' }, { kind: 'b', text: s.topics[0].name }] : [];
+  const chip = (/** @type {any} */ b, /** @type {boolean} */ long) => ({
+    kind: /** @type {any} */ (b.up ? 'chip' : 'down'),
+    text: b.up
+      ? long
+        ? `broker ${b.id} ✓ leads ${b.leads ?? '?'}`
+        : `${b.id} ✓`
+      : long
+        ? `broker ${b.id} ✕ stopped`
+        : `${b.id} ✕ stopped`,
+    title: b.up ? `Broker ${b.id} leads ${many(b.leads ?? 0, 'partition')}` : `Broker ${b.id} is stopped`,
+  });
+  /** @type {Title['items']} */ const kafka = [{ kind: 'b', text: 'Kafka' }],
+    sim =
+      s.kafka.kind === 'embedded'
+        ? [
+            {
+              kind: /** @type {const} */ ('sim'),
+              text: 'simulated broker' + (brokers.length ? 's' : ''),
+              title: s.kafka.note ?? 'in memory, gone at exit',
+            },
+          ]
+        : [];
+  /** @type {Title['items']} */ const topic =
+    s.topics.length === 1
+      ? [
+          { kind: 'span', text: 'topic' },
+          { kind: 'b', text: s.topics[0].name },
+        ]
+      : [];
   let chips = brokers.map((/** @type {any} */ b) => chip(b, true));
   if (wide([...kafka, ...sim, ...topic, ...chips]) > most) chips = brokers.map((/** @type {any} */ b) => chip(b, false));
-  const second = phone && chips.length ? chips : null, first = second ? [] : chips;
+  const second = phone && chips.length ? chips : null,
+    first = second ? [] : chips;
   return {
-    need: wide([...kafka, ...sim, ...topic, ...first]), second,
+    need: wide([...kafka, ...sim, ...topic, ...first]),
+    second,
     items: (/** @type {number} */ room, /** @type {string} */ legend) => {
       /** @type {Title['items']} */ const address = s.kafka.bootstrap ? [{ kind: 'span', text: s.kafka.bootstrap }] : [];
-      /** @type {Title['items']} */ const key = legend ? [{ kind: 'legend', text: legend }] : [], grow = [{ kind: /** @type {const} */ ('grow'), text: '' }];
-      for (const list of [[...kafka, ...address, ...sim, ...topic, ...grow, ...first, ...key], [...kafka, ...sim, ...topic, ...grow, ...first, ...key], [...kafka, ...sim, ...topic, ...grow, ...first]]) if (wide(list) <= room) return list;
+      /** @type {Title['items']} */ const key = legend ? [{ kind: 'legend', text: legend }] : [],
+        grow = [{ kind: /** @type {const} */ ('grow'), text: '' }];
+      for (const list of [
+        [...kafka, ...address, ...sim, ...topic, ...grow, ...first, ...key],
+        [...kafka, ...sim, ...topic, ...grow, ...first, ...key],
+        [...kafka, ...sim, ...topic, ...grow, ...first],
+      ])
+        if (wide(list) <= room) return list;
       const rest = room - wide([...kafka, ...sim, ...first]) - 8;
-      const short = topic.length && rest > 40 ? [{ kind: /** @type {const} */ ('b'), text: middle(s.topics[0].name, rest - 8, x => measure(x, 13, 600)).join(''), title: s.topics[0].name }] : [];
+      const short =
+        topic.length && rest > 40
+          ? [
+              {
+                kind: /** @type {const} */ ('b'),
+                text: middle(s.topics[0].name, rest - 8, x => measure(x, 13, 600)).join(''),
+                title: s.topics[0].name,
+              },
+            ]
+          : [];
       return [...kafka, ...sim, ...short, ...grow, ...first];
     },
   };

@@ -11,48 +11,120 @@ import { stream } from './stream.js';
 import { onTheme } from './theme.js';
 import { age, clock, many, num } from './words.js';
 
-const FORGET = 300_000, SOON = 60, CALM = 200;
-const HELP = [['← →', 'sisters'], ['↓ ↑', 'from a partition to its reader, and back'], ['Home End', 'first, last'], ['Enter', 'the log of a consumer'], ['+ −', 'one consumer more, less'], ['T', 'table or picture'], ['Esc', 'close this']];
+const FORGET = 300_000,
+  SOON = 60,
+  CALM = 200;
+const HELP = [
+  ['← →', 'sisters'],
+  ['↓ ↑', 'from a partition to its reader, and back'],
+  ['Home End', 'first, last'],
+  ['Enter', 'the log of a consumer'],
+  ['+ −', 'one consumer more, less'],
+  ['T', 'table or picture'],
+  ['Esc', 'close this'],
+];
 
 /** @param {string} ns @param {string} name */
 export function openPractice(ns, name) {
-  const at = base(ns, name), dock = byId('dock'), side = byId('side'), notice = byId('notice');
-  let model = newModel(), view = /** @type {'picture' | 'table'} */ (new URLSearchParams(location.search).get('view') === 'table' ? 'table' : 'picture'), insist = false;
+  const at = base(ns, name),
+    dock = byId('dock'),
+    side = byId('side'),
+    notice = byId('notice');
+  let model = newModel(),
+    view = /** @type {'picture' | 'table'} */ (new URLSearchParams(location.search).get('view') === 'table' ? 'table' : 'picture'),
+    insist = false;
   /** @type {import('./scene.js').Scene | null} */ let scene = null;
   /** @type {import('./stream.js').Link} */ let link = { state: 'opening', age: 0, retryIn: 0 };
-  let heardAt = 0, serverNow = 0, selected = { id: '', name: '', group: '' }, timer = 0, due = 0, lastDraw = 0, missing = false;
+  let heardAt = 0,
+    serverNow = 0,
+    selected = { id: '', name: '', group: '' },
+    timer = 0,
+    due = 0,
+    lastDraw = 0,
+    missing = false;
   const now = () => serverNow + (link.state === 'live' ? performance.now() - heardAt : 0);
-  const off = () => link.state !== 'live' ? 'Not while disconnected.' : scene && !scene.actions.enabled ? `Actions are off.${scene.actions.how ? ` This turns them on: ${scene.actions.how}` : ''}` : '';
+  const off = () =>
+    link.state !== 'live'
+      ? 'Not while disconnected.'
+      : scene && !scene.actions.enabled
+        ? `Actions are off.${scene.actions.how ? ` This turns them on: ${scene.actions.how}` : ''}`
+        : '';
   const can = () => actionsOf(/** @type {import('./scene.js').Scene} */ (scene));
 
-  async function run(/** @type {import('./actions.js').Action} */ action, /** @type {(answer: any, said: string) => string} */ words = (_, said) => said) {
+  async function run(
+    /** @type {import('./actions.js').Action} */ action,
+    /** @type {(answer: any, said: string) => string} */ words = (_, said) => said,
+  ) {
     if (off() || !scene) return;
     const { ok, said, answer } = await act(at, action);
     journal.note(ok ? words(answer, said) : said, ok ? action.line : '', !ok, now());
     draw();
   }
-  const memberNow = () => scene?.groups.find(g => g.name === selected.group)?.members.find(m => m.id === selected.id) ?? scene?.groups.find(g => g.name === selected.group)?.members.find(m => m.name === selected.name) ?? null;
+  const memberNow = () =>
+    scene?.groups.find(g => g.name === selected.group)?.members.find(m => m.id === selected.id) ??
+    scene?.groups.find(g => g.name === selected.group)?.members.find(m => m.name === selected.name) ??
+    null;
 
-  const sendPanel = el('div', 'panel'), logPanel = el('div', 'panel', null, { hidden: '' }), helpPanel = el('div', 'panel', null, { hidden: '' });
+  const sendPanel = el('div', 'panel'),
+    logPanel = el('div', 'panel', null, { hidden: '' }),
+    helpPanel = el('div', 'panel', null, { hidden: '' });
   const journal = makeJournal();
   const send = makeSend(sendPanel, {
-    send: body => run(can().send(body), a => `sent ${a.sent > 1 ? many(a.sent, 'message') : 'a message'}${a.partition == null ? '' : a.sent > 1 ? `, the last to ${a.topic}/${a.partition} @ ${a.offset}` : ` to ${a.topic}/${a.partition} @ ${a.offset}`}.`),
+    send: body =>
+      run(
+        can().send(body),
+        a =>
+          `sent ${a.sent > 1 ? many(a.sent, 'message') : 'a message'}${a.partition == null ? '' : a.sent > 1 ? `, the last to ${a.topic}/${a.partition} @ ${a.offset}` : ` to ${a.topic}/${a.partition} @ ${a.offset}`}.`,
+      ),
     load: n => run(can().load(n)),
   });
-  const log = makeLog(logPanel, { act: kind => { const m = memberNow(); if (m) run(can()[kind](m)); }, close: () => closeSide() });
-  const closeHelp = el('button', 'btn quiet', '✕ Close', { type: 'button' });
+  const log = makeLog(logPanel, {
+    act: kind => {
+      const m = memberNow();
+      if (m) run(can()[kind](m));
+    },
+    close: () => closeSide(),
+  });
+  const closeHelp = el('button', 'btn quiet', '✕ Close');
   closeHelp.onclick = () => closeSide();
-  add(helpPanel, add(el('div', 'head2'), el('h2', '', 'Keys in the picture'), closeHelp), add(el('dl', 'help'), ...HELP.flatMap(([k, w]) => [el('dt', 'mono', k), el('dd', '', w)])));
+  add(
+    helpPanel,
+    add(el('div', 'head2'), el('h2', '', 'Keys in the picture'), closeHelp),
+    add(el('dl', 'help'), ...HELP.flatMap(([k, w]) => [el('dt', 'mono', k), el('dd', '', w)])),
+  );
   add(side, sendPanel, logPanel, helpPanel);
   const picture = makePicture({
-    open: (id, group) => openLog(id, group), view: () => { view = view === 'table' ? 'picture' : 'table'; draw(); }, help: () => showSide('help'), insist: () => { insist = true; draw(); },
+    open: (id, group) => openLog(id, group),
+    view: () => {
+      view = view === 'table' ? 'picture' : 'table';
+      draw();
+    },
+    help: () => showSide('help'),
+    insist: () => {
+      insist = true;
+      draw();
+    },
     resized: () => soon(),
-    act: (kind, group) => { const g = scene?.groups.find(x => x.name === group); if (g) run(kind === 'more' ? can().scale(g, 1) : kind === 'less' ? can().scale(g, -1) : kind === 'stop' ? can().stop(group) : can().start(group)); },
+    act: (kind, group) => {
+      const g = scene?.groups.find(x => x.name === group);
+      if (g)
+        run(
+          kind === 'more'
+            ? can().scale(g, 1)
+            : kind === 'less'
+              ? can().scale(g, -1)
+              : kind === 'stop'
+                ? can().stop(group)
+                : can().start(group),
+        );
+    },
   });
 
   function showSide(/** @type {'send' | 'log' | 'help'} */ which) {
     dock.dataset.side = which;
-    sendPanel.hidden = which !== 'send'; logPanel.hidden = which !== 'log'; helpPanel.hidden = which !== 'help';
+    sendPanel.hidden = which !== 'send';
+    logPanel.hidden = which !== 'log';
+    helpPanel.hidden = which !== 'help';
     set(side, { 'aria-label': which === 'send' ? 'Send messages' : which === 'log' ? `Log of ${selected.name}` : 'Keys' });
     draw();
   }
@@ -72,19 +144,39 @@ export function openPractice(ns, name) {
     showSide('send');
     if (view === 'picture' && scene) picture.focusBox(scene, id);
   }
-  addEventListener('keydown', e => { if (e.key === 'Escape') closeSide(); });
+  addEventListener('keydown', e => {
+    if (e.key === 'Escape') closeSide();
+  });
 
   function draw() {
-    clearTimeout(timer); timer = 0;
+    clearTimeout(timer);
+    timer = 0;
     lastDraw = performance.now();
     header();
     if (!scene || !model.snap) return;
     scene = sceneOf(model, now());
-    const why = off(), can_ = can();
-    picture.draw(scene, { view, insist, selected: selected.id, lost: link.state !== 'live', may: g => ({ off: why, lines: { less: can_.scale(g, -1).line, more: can_.scale(g, 1).line, toggle: (g.stopped ? can_.start(g.name) : can_.stop(g.name)).line } }) });
+    const why = off(),
+      can_ = can();
+    picture.draw(scene, {
+      view,
+      insist,
+      selected: selected.id,
+      lost: link.state !== 'live',
+      may: g => ({
+        off: why,
+        lines: {
+          less: can_.scale(g, -1).line,
+          more: can_.scale(g, 1).line,
+          toggle: (g.stopped ? can_.start(g.name) : can_.stop(g.name)).line,
+        },
+      }),
+    });
     journal.draw(scene);
     send.draw(scene, why);
-    if (selected.id) { const m = memberNow(); log.draw(scene, m, selected.name, why, k => m ? can_[k](m).line : ''); }
+    if (selected.id) {
+      const m = memberNow();
+      log.draw(scene, m, selected.name, why, k => (m ? can_[k](m).line : ''));
+    }
   }
   /** Soon: what changes hands at once, numbers at most five times a second. */
   function soon(every = SOON) {
@@ -96,48 +188,115 @@ export function openPractice(ns, name) {
   }
 
   function header() {
-    const live = link.state === 'live', lost = link.state === 'lost' || link.state === 'old';
+    const live = link.state === 'live',
+      lost = link.state === 'lost' || link.state === 'old';
     document.body.dataset.conn = live ? 'live' : link.state === 'opening' ? 'opening' : 'lost';
-    const word = { opening: 'connecting', live: 'live', old: `${age(link.age)} old`, lost: scene ? 'disconnected, retrying' : 'no connection, retrying', hidden: 'paused' }[link.state];
-    text(byId('state'), word); text(byId('age'), live ? `${(link.age / 1000).toFixed(1)} s ago` : link.state === 'lost' && link.age ? `${age(link.age)} old` : '');
+    const word = {
+      opening: 'connecting',
+      live: 'live',
+      old: `${age(link.age)} old`,
+      lost: scene ? 'disconnected, retrying' : 'no connection, retrying',
+      hidden: 'paused',
+    }[link.state];
+    text(byId('state'), word);
+    text(byId('age'), live ? `${(link.age / 1000).toFixed(1)} s ago` : link.state === 'lost' && link.age ? `${age(link.age)} old` : '');
     notice.hidden = !lost && !missing;
-    if (missing) { text(byId('alarm'), `There is no practice ${name} in ${ns}.`); text(byId('detail'), 'The list of practices is behind its name, above.'); }
-    else if (lost) {
+    if (missing) {
+      text(byId('alarm'), `There is no practice ${name} in ${ns}.`);
+      text(byId('detail'), 'The list of practices is behind its name, above.');
+    } else if (lost) {
       text(byId('alarm'), link.state === 'lost' ? '✕ Disconnected, retrying.' : 'Nothing has been heard for a while.');
-      text(byId('detail'), !scene ? '' : link.age > FORGET ? 'What was shown is older than five minutes and was taken away.' : `This is how it was at ${clock(serverNow)}. Nothing can be changed until the connection is back.`);
+      text(
+        byId('detail'),
+        !scene
+          ? ''
+          : link.age > FORGET
+            ? 'What was shown is older than five minutes and was taken away.'
+            : `This is how it was at ${clock(serverNow)}. Nothing can be changed until the connection is back.`,
+      );
       text(byId('retrying'), link.state === 'lost' && link.retryIn ? `in ${link.retryIn} s` : '');
     }
     byId('stage').classList.toggle('gone', link.age > FORGET && !live);
-    set(byId('vp'), { 'aria-pressed': view === 'picture' }); set(byId('vt'), { 'aria-pressed': view === 'table' });
+    set(byId('vp'), { 'aria-pressed': view === 'picture' });
+    set(byId('vt'), { 'aria-pressed': view === 'table' });
     if (!scene) return;
-    const s = scene, sum = s.summary ?? {}, bits = /** @type {[string, string, string][]} */ ([]);
+    const s = scene,
+      sum = s.summary ?? {},
+      bits = /** @type {[string, string, string][]} */ ([]);
     if (s.topics.length > 1) bits.push([num(s.topics.length), 'topics', '']);
-    for (const [n, w] of /** @type {[number, string][]} */ ([[s.parts.length, 'partition'], [s.groups.length, 'group'], [s.groups.reduce((a, g) => a + g.consumers, 0), 'consumer']])) bits.push([num(n), n === 1 ? w : w + 's', '']);
+    for (const [n, w] of /** @type {[number, string][]} */ ([
+      [s.parts.length, 'partition'],
+      [s.groups.length, 'group'],
+      [s.groups.reduce((a, g) => a + g.consumers, 0), 'consumer'],
+    ]))
+      bits.push([num(n), n === 1 ? w : w + 's', '']);
     bits.push([num(s.groups.reduce((a, g) => a + g.idle, 0)), 'idle', ''], [num(sum.lag), 'lag', s.groups.some(g => g.growing) ? 'w' : '']);
-    keyed(byId('sum'), bits, b => b[1].replace(/s$/, ''), () => { const n = el('span'); n.parts = [el('b'), el('span')]; return add(n, ...n.parts); }, (n, b) => { text(n.parts[0], b[0]); cls(n.parts[0], b[2]); text(n.parts[1], ' ' + b[1]); });
+    keyed(
+      byId('sum'),
+      bits,
+      b => b[1].replace(/s$/, ''),
+      () => {
+        const n = el('span');
+        n.parts = [el('b'), el('span')];
+        return add(n, ...n.parts);
+      },
+      (n, b) => {
+        text(n.parts[0], b[0]);
+        cls(n.parts[0], b[2]);
+        text(n.parts[1], ' ' + b[1]);
+      },
+    );
     const ready = byId('ready');
-    text(ready, s.ready ? '✓ Ready' : '○ Not ready'); cls(ready, `st rdy ${s.ready ? 'ok' : 'warn'}`); set(ready, { title: s.sentence || null });
-    text(byId('why'), s.ready ? '' : s.sentence); byId('why').hidden = s.ready || !s.sentence;
+    text(ready, s.ready ? '✓ Ready' : '○ Not ready');
+    cls(ready, `st rdy ${s.ready ? 'ok' : 'warn'}`);
+    set(ready, { title: s.sentence || null });
+    text(byId('why'), s.ready ? '' : s.sentence);
+    byId('why').hidden = s.ready || !s.sentence;
   }
 
-  byId('vp').onclick = () => { view = 'picture'; draw(); };
-  byId('vt').onclick = () => { view = 'table'; draw(); };
-  byId('retry').onclick = () => connection.retry();
-  byId('skip').onclick = () => (/** @type {any} */ (document.querySelector('.nav[tabindex="0"]')) ?? byId('stage')).focus();
-  onTheme(() => draw());
-  const connection = stream(`${at}/stream`, ['snapshot', 'patch', 'flow', 'beat'], (type, data) => {
-    heardAt = performance.now(); serverNow = data.now ?? serverNow; missing = false;
-    if (type === 'snapshot') model = snapshot(model, data);
-    else if (!model.snap) return;
-    else if (type === 'patch') patch(model, data);
-    else if (type === 'flow') { flow(model, data); if (view === 'picture') for (const [group, topic, partition, , count] of data.consumed ?? []) picture.dots.add(`${group}|${topic}/${partition}`, count); }
-    link = { state: 'live', age: 0, retryIn: 0 };
-    scene ??= sceneOf(model);
-    if (type !== 'beat') soon(type === 'flow' ? CALM : SOON);
-  }, told => {
-    const was = link.state;
-    link = told;
-    if (told.state === 'lost' && was !== 'lost') { picture.dots.clear(); fetch(at).then(r => { missing = r.status === 404; header(); }).catch(() => { }); }
+  byId('vp').onclick = () => {
+    view = 'picture';
     draw();
-  });
+  };
+  byId('vt').onclick = () => {
+    view = 'table';
+    draw();
+  };
+  byId('retry').onclick = () => connection.retry();
+  byId('skip').onclick = () => /** @type {any} */ (document.querySelector('.nav[tabindex="0"]') ?? byId('stage')).focus();
+  onTheme(() => draw());
+  const connection = stream(
+    `${at}/stream`,
+    ['snapshot', 'patch', 'flow', 'beat'],
+    (type, data) => {
+      heardAt = performance.now();
+      serverNow = data.now ?? serverNow;
+      missing = false;
+      if (type === 'snapshot') model = snapshot(model, data);
+      else if (!model.snap) return;
+      else if (type === 'patch') patch(model, data);
+      else if (type === 'flow') {
+        flow(model, data);
+        if (view === 'picture')
+          for (const [group, topic, partition, , count] of data.consumed ?? []) picture.dots.add(`${group}|${topic}/${partition}`, count);
+      }
+      link = { state: 'live', age: 0, retryIn: 0 };
+      scene ??= sceneOf(model);
+      if (type !== 'beat') soon(type === 'flow' ? CALM : SOON);
+    },
+    told => {
+      const was = link.state;
+      link = told;
+      if (told.state === 'lost' && was !== 'lost') {
+        picture.dots.clear();
+        fetch(at)
+          .then(r => {
+            missing = r.status === 404;
+            header();
+          })
+          .catch(() => {});
+      }
+      draw();
+    },
+  );
 }

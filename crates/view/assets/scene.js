@@ -13,7 +13,8 @@ import { groupWord, tail } from './words.js';
 /** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, kafka: any, actions: any, sendUrl: string, sendHow: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
  *   parts: Part[], groups: Group[], arrows: Arrow[], journal: any[], multi: boolean, copies: boolean, reads: number}} Scene */
 
-const KEPT = 10_000, HISTORY = 300_000;
+const KEPT = 10_000,
+  HISTORY = 300_000;
 const keyOf = (/** @type {any} */ p) => `${p.topic}/${p.partition}`;
 const idOf = (/** @type {any} */ m) => m.memberId || m.name;
 
@@ -34,15 +35,29 @@ export const newModel = () => ({
 export function snapshot(m, json) {
   const old = m.snap?.name === json.name && m.snap?.namespace === json.namespace ? m.snap : null;
   if (!old) m = newModel();
-  m.snap = { ...json, groups: json.groups ?? [], partitions: json.partitions ?? [], rebalances: json.rebalances ?? [], history: { ...json.history } };
+  m.snap = {
+    ...json,
+    groups: json.groups ?? [],
+    partitions: json.partitions ?? [],
+    rebalances: json.rebalances ?? [],
+    history: { ...json.history },
+  };
   for (const name of m.hues.keys()) if (!m.snap.groups.some((/** @type {any} */ g) => g.name === name)) forget(m, name);
-  for (const g of m.snap.groups) replace(m, old?.groups.find((/** @type {any} */ o) => o.name === g.name), g);
+  for (const g of m.snap.groups)
+    replace(
+      m,
+      old?.groups.find((/** @type {any} */ o) => o.name === g.name),
+      g,
+    );
   looked(m, m.snap.partitions);
   sample(m);
   return m;
 }
 /** @param {Model} m @param {string} name */
-function forget(m, name) { m.hues.delete(name); m.kept.delete(name); }
+function forget(m, name) {
+  m.hues.delete(name);
+  m.kept.delete(name);
+}
 /** @param {Model} m @param {any} was @param {any} is */
 function replace(m, was, is) {
   // Who has left has no member id any more; it is the same box.
@@ -60,16 +75,27 @@ function looked(m, partitions) {
 
 /** @param {Model} m @param {any} json @returns {Model} */
 export function patch(m, json) {
-  const { groups = [], gone = [], history = {}, ...rest } = json, old = m.snap;
-  const snap = m.snap = { ...old, ...rest, groups: old.groups.filter((/** @type {any} */ g) => !gone.includes(g.name)), history: { ...old.history } };
-  for (const name of gone) { delete snap.history[name]; forget(m, name); }
+  const { groups = [], gone = [], history = {}, ...rest } = json,
+    old = m.snap;
+  const snap = (m.snap = {
+    ...old,
+    ...rest,
+    groups: old.groups.filter((/** @type {any} */ g) => !gone.includes(g.name)),
+    history: { ...old.history },
+  });
+  for (const name of gone) {
+    delete snap.history[name];
+    forget(m, name);
+  }
   for (const g of groups) {
     const i = snap.groups.findIndex((/** @type {any} */ o) => o.name === g.name);
     replace(m, snap.groups[i], g);
-    if (i >= 0) snap.groups[i] = g; else snap.groups.push(g);
+    if (i >= 0) snap.groups[i] = g;
+    else snap.groups.push(g);
   }
   for (const name in history) {
-    const had = snap.history[name] ?? [], last = had.length ? had[had.length - 1][0] : 0;
+    const had = snap.history[name] ?? [],
+      last = had.length ? had[had.length - 1][0] : 0;
     snap.history[name] = [...had, ...history[name].filter((/** @type {any} */ p) => p[0] > last)].filter(p => p[0] >= snap.now - HISTORY);
   }
   if (rest.partitions) looked(m, rest.partitions);
@@ -82,104 +108,236 @@ export function flow(m, json) {
   if (!m.snap) return m;
   m.snap = { ...m.snap, now: Math.max(m.snap.now, json.now ?? 0) };
   for (const [topic, partition, end] of json.produced ?? []) m.ends.set(`${topic}/${partition}`, { end, at: m.snap.now });
-  for (const [group, topic, partition, , , offset] of json.consumed ?? []) if (offset != null) m.positions.set(`${group}|${topic}/${partition}`, offset + 1);
+  for (const [group, topic, partition, , , offset] of json.consumed ?? [])
+    if (offset != null) m.positions.set(`${group}|${topic}/${partition}`, offset + 1);
   sample(m);
   return m;
 }
 
 /** @param {Model} m @param {any} g */
 function greet(m, g) {
-  if (!m.hues.has(g.name)) { let h = 0; const used = new Set(m.hues.values()); while (used.has(h)) h++; m.hues.set(g.name, h); }
-  for (const member of g.members ?? []) for (const p of member.partitions ?? []) {
-    const id = `${g.name}|${keyOf(p)}`;
-    if (m.owners.get(id) !== idOf(member)) m.positions.delete(id);
-    m.owners.set(id, idOf(member));
+  if (!m.hues.has(g.name)) {
+    let h = 0;
+    const used = new Set(m.hues.values());
+    while (used.has(h)) h++;
+    m.hues.set(g.name, h);
   }
+  for (const member of g.members ?? [])
+    for (const p of member.partitions ?? []) {
+      const id = `${g.name}|${keyOf(p)}`;
+      if (m.owners.get(id) !== idOf(member)) m.positions.delete(id);
+      m.owners.set(id, idOf(member));
+    }
 }
 
 /** A member that left while nobody has its partitions yet keeps its seat: its arrows turn to dots where they are, and no box moves before they have a new owner.
  * @param {Model} m @param {any} was @param {any} is @param {number} now */
 function keepSeats(m, was, is, now) {
-  const here = new Set((is.members ?? []).map(idOf)), open = new Set((is.open ?? []).map(keyOf));
+  const here = new Set((is.members ?? []).map(idOf)),
+    open = new Set((is.open ?? []).map(keyOf));
   const seats = (m.kept.get(is.name) ?? []).filter(k => k.until > now && !here.has(idOf(k.member)));
   (was.members ?? []).forEach((/** @type {any} */ member, /** @type {number} */ index) => {
     if (!here.has(idOf(member)) && (member.partitions ?? []).some((/** @type {any} */ p) => open.has(keyOf(p))))
       seats.push({ index, until: now + KEPT, member: { ...member, partitions: [], state: 'left', idleBecause: null, since: now } });
   });
-  m.kept.set(is.name, seats.filter(k => [...open].some(key => m.owners.get(`${is.name}|${key}`) === idOf(k.member))));
+  m.kept.set(
+    is.name,
+    seats.filter(k => [...open].some(key => m.owners.get(`${is.name}|${key}`) === idOf(k.member))),
+  );
 }
 
 /** @param {Model} m @param {any} p */
 const endOf = (m, p) => m.ends.get(keyOf(p))?.end ?? p.end ?? null;
 /** @param {Model} m @param {string} group @param {any} p */
-const positionOf = (m, group, p) => { const told = m.positions.get(`${group}|${keyOf(p)}`); return told == null || told > (endOf(m, p) ?? told) ? p.committed ?? null : Math.max(told, p.committed ?? 0); };
+const positionOf = (m, group, p) => {
+  const told = m.positions.get(`${group}|${keyOf(p)}`);
+  return told == null || told > (endOf(m, p) ?? told) ? (p.committed ?? null) : Math.max(told, p.committed ?? 0);
+};
 /** Lag as it is now: the look's own answer, moved on by what flow told since. @param {Model} m @param {string} group @param {any} p @returns {number | null} */
 function lagOf(m, group, p) {
   if (p.lag == null || (p.because && p.because !== 'NoCommit')) return p.lag ?? null;
-  const end = m.ends.get(keyOf(p))?.end ?? p.end, at = positionOf(m, group, p);
+  const end = m.ends.get(keyOf(p))?.end ?? p.end,
+    at = positionOf(m, group, p);
   return at == null || end == null || (end === p.end && at === p.committed) ? p.lag : Math.max(0, end - at);
 }
 
 /** Notes what can be counted, for rates and trends. @param {Model} m */
 function sample(m) {
-  const now = m.snap.now, note = (/** @type {string} */ id, /** @type {number | null} */ v) => {
-    if (v == null) return;
-    let s = m.series.get(id); if (!s) m.series.set(id, s = []);
-    push(s, now, v);
-  };
+  const now = m.snap.now,
+    note = (/** @type {string} */ id, /** @type {number | null} */ v) => {
+      if (v == null) return;
+      let s = m.series.get(id);
+      if (!s) m.series.set(id, (s = []));
+      push(s, now, v);
+    };
   for (const p of m.snap.partitions) note(keyOf(p), endOf(m, p));
-  for (const g of m.snap.groups) for (const owner of [...(g.members ?? []), { partitions: g.open ?? [] }]) for (const p of owner.partitions ?? []) {
-    note(`${g.name}|${keyOf(p)}`, positionOf(m, g.name, p)); note(`lag ${g.name}|${keyOf(p)}`, lagOf(m, g.name, p));
-  }
+  for (const g of m.snap.groups)
+    for (const owner of [...(g.members ?? []), { partitions: g.open ?? [] }])
+      for (const p of owner.partitions ?? []) {
+        note(`${g.name}|${keyOf(p)}`, positionOf(m, g.name, p));
+        note(`lag ${g.name}|${keyOf(p)}`, lagOf(m, g.name, p));
+      }
 }
 
-const sum = (/** @type {(number | null)[]} */ l) => l.some(v => v == null) ? null : l.reduce((/** @type {number} */ a, v) => a + /** @type {number} */ (v), 0);
+const sum = (/** @type {(number | null)[]} */ l) =>
+  l.some(v => v == null) ? null : l.reduce((/** @type {number} */ a, v) => a + /** @type {number} */ (v), 0);
 
 /** @param {Model} m @param {any} g @param {number} now @returns {Group} */
 function groupOf(m, g, now) {
-  const hue = (m.hues.get(g.name) ?? 0) % 6, raw = [...(g.members ?? [])];
+  const hue = (m.hues.get(g.name) ?? 0) % 6,
+    raw = [...(g.members ?? [])];
   for (const k of m.kept.get(g.name) ?? []) if (k.until > now) raw.splice(Math.min(k.index, raw.length), 0, k.member);
   const ids = new Set(raw.map(idOf));
   const arrow = (/** @type {any} */ p, /** @type {any} */ owner) => {
-    const id = `${g.name}|${keyOf(p)}`, slope = trend(m.series.get('lag ' + id), now), lag = lagOf(m, g.name, p);
-    const read = !!owner && owner.state !== 'killed' && owner.state !== 'paused' && owner.state !== 'left', last = m.owners.get(id) ?? '';
-    return { id, key: keyOf(p), topic: p.topic, partition: p.partition, group: g.name, hue, owner: read ? owner.name : '', seat: owner ? idOf(owner) : ids.has(last) ? last : 'nobody',
-      read, lag, because: p.because ?? null, end: endOf(m, p), committed: p.committed ?? null, trend: slope,
-      growing: lag != null && (slope ?? 0) >= .5, shrinking: !!lag && (slope ?? 0) <= -.5 };
+    const id = `${g.name}|${keyOf(p)}`,
+      slope = trend(m.series.get('lag ' + id), now),
+      lag = lagOf(m, g.name, p);
+    const read = !!owner && owner.state !== 'killed' && owner.state !== 'paused' && owner.state !== 'left',
+      last = m.owners.get(id) ?? '';
+    return {
+      id,
+      key: keyOf(p),
+      topic: p.topic,
+      partition: p.partition,
+      group: g.name,
+      hue,
+      owner: read ? owner.name : '',
+      seat: owner ? idOf(owner) : ids.has(last) ? last : 'nobody',
+      read,
+      lag,
+      because: p.because ?? null,
+      end: endOf(m, p),
+      committed: p.committed ?? null,
+      trend: slope,
+      growing: lag != null && (slope ?? 0) >= 0.5,
+      shrinking: !!lag && (slope ?? 0) <= -0.5,
+    };
   };
   const open = (g.open ?? []).map((/** @type {any} */ p) => arrow(p, null));
   /** @type {Member[]} */ const members = raw.map(r => {
-    const arrows = [...(r.partitions ?? []).map((/** @type {any} */ p) => arrow(p, r)), ...open.filter((/** @type {Arrow} */ a) => a.seat === idOf(r))];
-    const own = arrows.filter(a => a.read), silent = r.state === 'killed' || r.state === 'paused';
-    /** @type {Member['kind']} */ const kind = silent || r.state === 'left' ? r.state : own.length ? (own.some(a => a.growing) ? 'slow' : 'run') : r.idleBecause ? 'idle' : 'wait';
-    const left = r.since != null && g.sessionTimeoutMs != null && silent && (r.partitions ?? []).length ? r.since + g.sessionTimeoutMs - now : null;
-    return { id: idOf(r), name: r.name, tail: tail(r.name), pod: r.pod ?? '', kind, arrows, rate: own.length ? sum(own.map(a => perSecond(m.series.get(a.id), now))) : null,
-      delayMs: r.delayMs ?? null, lag: sum(arrows.map(a => a.lag)), why: r.idleBecause ?? '', since: r.since ?? null, age: r.since == null ? 0 : Math.max(0, now - r.since),
-      giveUpIn: left != null && left > 0 ? left : null, timeoutMs: g.sessionTimeoutMs ?? null, variant: r.variant ?? '' };
+    const arrows = [
+      ...(r.partitions ?? []).map((/** @type {any} */ p) => arrow(p, r)),
+      ...open.filter((/** @type {Arrow} */ a) => a.seat === idOf(r)),
+    ];
+    const own = arrows.filter(a => a.read),
+      silent = r.state === 'killed' || r.state === 'paused';
+    /** @type {Member['kind']} */ const kind =
+      silent || r.state === 'left' ? r.state : own.length ? (own.some(a => a.growing) ? 'slow' : 'run') : r.idleBecause ? 'idle' : 'wait';
+    const left =
+      r.since != null && g.sessionTimeoutMs != null && silent && (r.partitions ?? []).length ? r.since + g.sessionTimeoutMs - now : null;
+    return {
+      id: idOf(r),
+      name: r.name,
+      tail: tail(r.name),
+      pod: r.pod ?? '',
+      kind,
+      arrows,
+      rate: own.length ? sum(own.map(a => perSecond(m.series.get(a.id), now))) : null,
+      delayMs: r.delayMs ?? null,
+      lag: sum(arrows.map(a => a.lag)),
+      why: r.idleBecause ?? '',
+      since: r.since ?? null,
+      age: r.since == null ? 0 : Math.max(0, now - r.since),
+      giveUpIn: left != null && left > 0 ? left : null,
+      timeoutMs: g.sessionTimeoutMs ?? null,
+      variant: r.variant ?? '',
+    };
   });
   const orphans = open.filter((/** @type {Arrow} */ a) => a.seat === 'nobody');
   const silent = members.some(x => (x.kind === 'killed' || x.kind === 'paused') && x.arrows.length > 0);
   const word = groupWord({ ...g, silent: silent && g.state === 'Stable', stopped: !!g.stopped && !raw.length });
-  if (orphans.length) members.push({ id: 'nobody', name: '', tail: '', pod: '', kind: 'nobody', arrows: orphans, rate: null, delayMs: null, lag: sum(orphans.map((/** @type {Arrow} */ a) => a.lag)),
-    why: g.stopped ? 'The group is stopped; its committed offsets stay.' : raw.length ? 'They wait for an owner.' : 'No consumer has joined.', since: null, age: 0, giveUpIn: null, timeoutMs: null, variant: '' });
-  const arrows = members.flatMap(x => x.arrows), topics = g.topics ?? [], slope = trend((m.snap.history[g.name] ?? []).filter((/** @type {any} */ p) => p[1] != null).map((/** @type {any} */ p) => ({ t: p[0], v: p[1] })), now);
-  const lag = arrows.length ? sum(arrows.map(a => a.lag)) : g.lag ?? null, all = new Set(m.snap.partitions.map((/** @type {any} */ p) => p.topic)).size;
-  return { name: g.name, hue, word, members, lag, trend: slope, growing: lag != null && (slope ?? 0) >= .5, history: m.snap.history[g.name] ?? [],
-    consumers: members.filter(x => x.kind !== 'left' && x.kind !== 'nobody').length, replicas: g.replicas ?? null, idle: members.filter(x => x.kind === 'idle').length, stopped: !!g.stopped, scalable: g.scalable !== false,
-    how: [g.protocol, g.assignor].filter(Boolean).join(', '), only: topics.length && topics.length < all ? `${topics.join(', ')} only` : '' };
+  if (orphans.length)
+    members.push({
+      id: 'nobody',
+      name: '',
+      tail: '',
+      pod: '',
+      kind: 'nobody',
+      arrows: orphans,
+      rate: null,
+      delayMs: null,
+      lag: sum(orphans.map((/** @type {Arrow} */ a) => a.lag)),
+      why: g.stopped
+        ? 'The group is stopped; its committed offsets stay.'
+        : raw.length
+          ? 'They wait for an owner.'
+          : 'No consumer has joined.',
+      since: null,
+      age: 0,
+      giveUpIn: null,
+      timeoutMs: null,
+      variant: '',
+    });
+  const arrows = members.flatMap(x => x.arrows),
+    topics = g.topics ?? [],
+    slope = trend(
+      (m.snap.history[g.name] ?? []).filter((/** @type {any} */ p) => p[1] != null).map((/** @type {any} */ p) => ({ t: p[0], v: p[1] })),
+      now,
+    );
+  const lag = arrows.length ? sum(arrows.map(a => a.lag)) : (g.lag ?? null),
+    all = new Set(m.snap.partitions.map((/** @type {any} */ p) => p.topic)).size;
+  return {
+    name: g.name,
+    hue,
+    word,
+    members,
+    lag,
+    trend: slope,
+    growing: lag != null && (slope ?? 0) >= 0.5,
+    history: m.snap.history[g.name] ?? [],
+    consumers: members.filter(x => x.kind !== 'left' && x.kind !== 'nobody').length,
+    replicas: g.replicas ?? null,
+    idle: members.filter(x => x.kind === 'idle').length,
+    stopped: !!g.stopped,
+    scalable: g.scalable !== false,
+    how: [g.protocol, g.assignor].filter(Boolean).join(', '),
+    only: topics.length && topics.length < all ? `${topics.join(', ')} only` : '',
+  };
 }
 
 /** The scene at a time. @param {Model} m @param {number} [now] @returns {Scene} */
 export function sceneOf(m, now = m.snap.now) {
   const s = m.snap;
-  /** @type {Part[]} */ const parts = s.partitions.map((/** @type {any} */ p) => ({ key: keyOf(p), topic: p.topic, partition: p.partition, start: p.start ?? null, end: endOf(m, p),
-    rate: perSecond(m.series.get(keyOf(p)), now), leader: p.leader ?? null, replicas: p.replicas ?? [], isr: p.isr ?? [] }));
+  /** @type {Part[]} */ const parts = s.partitions.map((/** @type {any} */ p) => ({
+    key: keyOf(p),
+    topic: p.topic,
+    partition: p.partition,
+    start: p.start ?? null,
+    end: endOf(m, p),
+    rate: perSecond(m.series.get(keyOf(p)), now),
+    leader: p.leader ?? null,
+    replicas: p.replicas ?? [],
+    isr: p.isr ?? [],
+  }));
   /** @type {Scene['topics']} */ const topics = [];
-  for (const p of parts) { const t = topics[topics.length - 1]; if (t?.name === p.topic) t.parts.push(p); else topics.push({ name: p.topic, parts: [p] }); }
-  const groups = s.groups.map((/** @type {any} */ g) => groupOf(m, g, now)), known = new Set(parts.map(p => p.key));
+  for (const p of parts) {
+    const t = topics[topics.length - 1];
+    if (t?.name === p.topic) t.parts.push(p);
+    else topics.push({ name: p.topic, parts: [p] });
+  }
+  const groups = s.groups.map((/** @type {any} */ g) => groupOf(m, g, now)),
+    known = new Set(parts.map(p => p.key));
   for (const g of groups) for (const x of g.members) x.arrows = x.arrows.filter((/** @type {Arrow} */ a) => known.has(a.key)); // a topic that is not listed yet has no box
   const members = groups.flatMap((/** @type {Group} */ g) => g.members);
-  return { ns: s.namespace, name: s.name, now, ready: !!s.ready, sentence: s.sentence ?? '', kafka: s.kafka ?? {}, actions: s.actions ?? { enabled: false, how: null }, sendUrl: s.sendUrl ?? '', sendHow: s.sendHow ?? '', load: s.load ?? null,
-    summary: { ...s.summary, lag: sum(groups.map((/** @type {Group} */ g) => g.lag)) }, topics, parts, groups, arrows: members.flatMap((/** @type {Member} */ x) => x.arrows), journal: s.rebalances,
-    multi: topics.length > 1, copies: parts.some(p => p.replicas.length > 1), reads: members.reduce((/** @type {number} */ a, /** @type {Member} */ x) => a + (x.rate ?? 0), 0) };
+  return {
+    ns: s.namespace,
+    name: s.name,
+    now,
+    ready: !!s.ready,
+    sentence: s.sentence ?? '',
+    kafka: s.kafka ?? {},
+    actions: s.actions ?? { enabled: false, how: null },
+    sendUrl: s.sendUrl ?? '',
+    sendHow: s.sendHow ?? '',
+    load: s.load ?? null,
+    summary: { ...s.summary, lag: sum(groups.map((/** @type {Group} */ g) => g.lag)) },
+    topics,
+    parts,
+    groups,
+    arrows: members.flatMap((/** @type {Member} */ x) => x.arrows),
+    journal: s.rebalances,
+    multi: topics.length > 1,
+    copies: parts.some(p => p.replicas.length > 1),
+    reads: members.reduce((/** @type {number} */ a, /** @type {Member} */ x) => a + (x.rate ?? 0), 0),
+  };
 }

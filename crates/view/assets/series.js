@@ -3,7 +3,8 @@
 
 /** @typedef {{t: number, v: number}[]} Series  oldest first */
 
-const KEEP = 40_000, STEP = 400;
+const KEEP = 40_000,
+  STEP = 400;
 
 /** Adds a value. Values closer than STEP replace each other, so that ten a second cost no memory.
  * @param {Series} s @param {number} t @param {number} v */
@@ -20,7 +21,10 @@ export function push(s, t, v) {
  * @param {Series} s @param {number} t */
 function at(s, t) {
   let v = s[0].v;
-  for (const p of s) { if (p.t > t) break; v = p.v; }
+  for (const p of s) {
+    if (p.t > t) break;
+    v = p.v;
+  }
   return v;
 }
 
@@ -30,7 +34,7 @@ export function perSecond(s, now, span = 6000) {
   if (!s || !s.length) return null;
   const from = Math.max(s[0].t, now - span);
   if (now - from < 2000) return null;
-  return Math.max(0, (at(s, now) - at(s, from)) * 1000 / (now - from));
+  return Math.max(0, ((at(s, now) - at(s, from)) * 1000) / (now - from));
 }
 
 /** Slope per second of something that goes up and down, or 0 when it does not clearly go anywhere: the lowest of the late
@@ -38,9 +42,12 @@ export function perSecond(s, now, span = 6000) {
  * @param {Series | undefined} s @param {number} now */
 export function trend(s, now, span = 12_000) {
   if (!s || !s.length) return null;
-  const from = Math.max(s[0].t, now - span), step = (now - from) / 6;
+  const from = Math.max(s[0].t, now - span),
+    step = (now - from) / 6;
   if (now - from < 5000) return null;
-  const v = [0, 1, 2, 3, 4, 5, 6].map(i => at(s, from + i * step)), early = v.slice(0, 3), late = v.slice(4);
-  const slope = (v[6] - v[0]) * 1000 / (now - from);
+  const v = [0, 1, 2, 3, 4, 5, 6].map(i => at(s, from + i * step)),
+    early = v.slice(0, 3),
+    late = v.slice(4);
+  const slope = ((v[6] - v[0]) * 1000) / (now - from);
   return Math.min(...late) > Math.max(...early) || Math.max(...late) < Math.min(...early) ? slope : 0;
 }

@@ -5,25 +5,36 @@ import { reduced } from './theme.js';
 import { head, path } from './wire.js';
 import { arrowSentence } from './words.js';
 
-const SWEEP = 600, MOVE = 250;
-const ease = (/** @type {number} */ t) => t < .5 ? 4 * t * t * t : 1 - (-2 * t + 2) ** 3 / 2;
+const SWEEP = 600,
+  MOVE = 250;
+const ease = (/** @type {number} */ t) => (t < 0.5 ? 4 * t * t * t : 1 - (-2 * t + 2) ** 3 / 2);
 /** @typedef {import('./wire.js').Wire} Wire */
 /** @typedef {{wire: Wire, from: Wire | null, start: number, took: number}} Shown */
 
 /** @param {any} svg */
 export function makeWires(svg) {
-  const lines = sv('g'), heads = sv('g');
+  const lines = sv('g'),
+    heads = sv('g');
   add(svg, lines, heads);
   /** @type {Map<string, Shown>} */ const shown = new Map();
   /** @type {Map<string, {line: any, head: any}>} */ const nodes = new Map();
-  let frame = 0, lastWidth = 0, on = { partition: /** @type {string | null} */ (null), box: /** @type {string | null} */ (null) };
-  const lit = (/** @type {Wire} */ w) => (on.partition != null ? w.arrow.key === on.partition : on.box != null && w.box === on.box) ? ' on' : '';
+  let frame = 0,
+    lastWidth = 0,
+    on = { partition: /** @type {string | null} */ (null), box: /** @type {string | null} */ (null) };
+  const lit = (/** @type {Wire} */ w) =>
+    (on.partition != null ? w.arrow.key === on.partition : on.box != null && w.box === on.box) ? ' on' : '';
 
   /** Where an arrow is at this moment. @param {Shown} s @param {number} now @returns {Wire} */
   function current(s, now) {
     if (!s.from) return s.wire;
-    const k = Math.min(1, (now - s.start) / s.took), e = k >= 1 ? 1 : k <= 0 ? 0 : ease(k), mix = (/** @type {'x0' | 'y0' | 'x1' | 'y1' | 'yr'} */ f) => /** @type {Wire} */ (s.from)[f] + (s.wire[f] - /** @type {Wire} */ (s.from)[f]) * e;
-    if (k >= 1) { s.from = null; return s.wire; }
+    const k = Math.min(1, (now - s.start) / s.took),
+      e = k >= 1 ? 1 : k <= 0 ? 0 : ease(k),
+      mix = (/** @type {'x0' | 'y0' | 'x1' | 'y1' | 'yr'} */ f) =>
+        /** @type {Wire} */ (s.from)[f] + (s.wire[f] - /** @type {Wire} */ (s.from)[f]) * e;
+    if (k >= 1) {
+      s.from = null;
+      return s.wire;
+    }
     return { ...s.wire, x0: mix('x0'), y0: mix('y0'), x1: mix('x1'), y1: mix('y1'), yr: mix('yr') };
   }
   function draw(/** @type {string} */ id, /** @type {Wire} */ w) {
@@ -35,43 +46,86 @@ export function makeWires(svg) {
   function step(/** @type {number} */ now) {
     frame = 0;
     let more = false;
-    for (const [id, s] of shown) if (s.from) { draw(id, current(s, now)); more ||= s.from != null; }
+    for (const [id, s] of shown)
+      if (s.from) {
+        draw(id, current(s, now));
+        more ||= s.from != null;
+      }
     if (more) frame = requestAnimationFrame(step);
   }
 
   return {
     /** Paints a layout; says which arrows changed hands. @param {import('./layout.js').Layout} L @returns {Set<string>} */
     paint(L) {
-      const now = performance.now(), still = reduced.matches || lastWidth !== L.width || document.hidden, moved = new Set(/** @type {string[]} */ ([]));
+      const now = performance.now(),
+        still = reduced.matches || lastWidth !== L.width || document.hidden,
+        moved = new Set(/** @type {string[]} */ ([]));
       lastWidth = L.width;
       const ids = new Set(L.wires.map(w => w.id));
-      for (const id of shown.keys()) if (!ids.has(id)) { shown.delete(id); nodes.delete(id); }
-      const wires = [...L.wires].sort((a, b) => +(a.width > 2) - +(b.width > 2)), first = new Set();
-      keyed(lines, wires, w => w.id, () => sv('path', { role: 'img' }), (n, w) => {
-        const a = w.arrow, was = shown.get(w.id), had = nodes.get(w.id);
-        if (had) had.line = n; else nodes.set(w.id, { line: n, head: null });
-        cls(n, `wire c${w.hue}${a.read ? '' : ' none'}${L.dense && w.calm ? ' thin' : ''}${lit(w)}`);
-        set(n, { 'stroke-width': w.width.toFixed(1), 'aria-label': arrowSentence(a), 'data-partition': a.key, 'data-group': a.group, 'data-owner': a.owner, 'data-lag': a.lag ?? '' });
-        const next = { wire: w, from: /** @type {Wire | null} */ (null), start: now, took: MOVE };
-        if (was && was.wire.box !== w.box) {
-          moved.add(w.id);
-          if (!still && w.loom) n.animate([{ opacity: 0 }, { opacity: 1 }], { duration: MOVE });
+      for (const id of shown.keys())
+        if (!ids.has(id)) {
+          shown.delete(id);
+          nodes.delete(id);
         }
-        if (was && !still && !w.loom && !was.wire.loom) {
-          const at = current(was, now), same = at.x1 === w.x1 && at.yr === w.yr && at.x0 === w.x0 && at.y0 === w.y0;
-          if (was.from && was.wire.x1 === w.x1 && was.wire.yr === w.yr) Object.assign(next, { from: was.from, start: was.start, took: was.took });
-          else if (!same) { next.from = at; next.took = moved.has(w.id) ? SWEEP : MOVE; }
-        }
-        shown.set(w.id, next);
-      });
+      const wires = [...L.wires].sort((a, b) => +(a.width > 2) - +(b.width > 2)),
+        first = new Set();
+      keyed(
+        lines,
+        wires,
+        w => w.id,
+        () => sv('path', { role: 'img' }),
+        (n, w) => {
+          const a = w.arrow,
+            was = shown.get(w.id),
+            had = nodes.get(w.id);
+          if (had) had.line = n;
+          else nodes.set(w.id, { line: n, head: null });
+          cls(n, `wire c${w.hue}${a.read ? '' : ' none'}${L.dense && w.calm ? ' thin' : ''}${lit(w)}`);
+          set(n, {
+            'stroke-width': w.width.toFixed(1),
+            'aria-label': arrowSentence(a),
+            'data-partition': a.key,
+            'data-group': a.group,
+            'data-owner': a.owner,
+            'data-lag': a.lag ?? '',
+          });
+          const next = { wire: w, from: /** @type {Wire | null} */ (null), start: now, took: MOVE };
+          if (was && was.wire.box !== w.box) {
+            moved.add(w.id);
+            if (!still && w.loom) n.animate([{ opacity: 0 }, { opacity: 1 }], { duration: MOVE });
+          }
+          if (was && !still && !w.loom && !was.wire.loom) {
+            const at = current(was, now),
+              same = at.x1 === w.x1 && at.yr === w.yr && at.x0 === w.x0 && at.y0 === w.y0;
+            if (was.from && was.wire.x1 === w.x1 && was.wire.yr === w.yr)
+              Object.assign(next, { from: was.from, start: was.start, took: was.took });
+            else if (!same) {
+              next.from = at;
+              next.took = moved.has(w.id) ? SWEEP : MOVE;
+            }
+          }
+          shown.set(w.id, next);
+        },
+      );
       // A row has one head, however many arrows end there; a cross stands for each arrow that nobody reads.
-      const tips = L.wires.filter(w => { const k = w.loom && w.arrow.read ? w.box : w.id; if (first.has(k)) return false; first.add(k); return true; });
-      keyed(heads, tips, w => w.id, () => sv('path'), (n, w) => {
-        cls(n, `head c${w.hue}${w.arrow.read ? '' : ' cross'}${lit(w)}`);
-        set(n, { 'data-partition': w.arrow.key, 'data-for': w.box });
-        const pair = nodes.get(w.id);
-        if (pair) pair.head = n;
+      const tips = L.wires.filter(w => {
+        const k = w.loom && w.arrow.read ? w.box : w.id;
+        if (first.has(k)) return false;
+        first.add(k);
+        return true;
       });
+      keyed(
+        heads,
+        tips,
+        w => w.id,
+        () => sv('path'),
+        (n, w) => {
+          cls(n, `head c${w.hue}${w.arrow.read ? '' : ' cross'}${lit(w)}`);
+          set(n, { 'data-partition': w.arrow.key, 'data-for': w.box });
+          const pair = nodes.get(w.id);
+          if (pair) pair.head = n;
+        },
+      );
       for (const [id, n] of nodes) {
         if (n.head && !n.head.isConnected) n.head = null;
         const s = shown.get(id);

@@ -2,18 +2,32 @@
 // Deliberately absent: elements, a clock, and any zero for something that is not known.
 
 /** 1,264 · 12.4k · 1.2M; null is a question mark. @param {number | null | undefined} n */
-export const num = n => n == null ? '?' : n >= 1e6 ? (n / 1e6).toFixed(1) + 'M'
-  : n >= 1e4 ? (n / 1e3).toFixed(n < 1e5 ? 1 : 0) + 'k' : String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ',');
+export const num = n =>
+  n == null
+    ? '?'
+    : n >= 1e6
+      ? (n / 1e6).toFixed(1) + 'M'
+      : n >= 1e4
+        ? (n / 1e3).toFixed(n < 1e5 ? 1 : 0) + 'k'
+        : String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ',');
 /** The same for narrow places: short from a thousand on. @param {number | null | undefined} n */
-export const kilo = n => n != null && n >= 1e3 && n < 1e4 ? (n / 1e3).toFixed(1) + 'k' : num(n);
+export const kilo = n => (n != null && n >= 1e3 && n < 1e4 ? (n / 1e3).toFixed(1) + 'k' : num(n));
 /** @param {number | null | undefined} r */
-export const rate = r => r == null ? '' : (r >= 10 ? num(Math.round(r)) : r >= .05 ? r.toFixed(1) : '0') + '/s';
+export const rate = r => (r == null ? '' : (r >= 10 ? num(Math.round(r)) : r >= 0.05 ? r.toFixed(1) : '0') + '/s');
 /** @param {number} n @param {string} word */
 export const many = (n, word) => `${num(n)} ${word}${n === 1 ? '' : 's'}`;
 /** @param {number} ms */
-export const age = ms => ms < 1000 ? '0 s' : ms < 120_000 ? `${Math.floor(ms / 1000)} s` : ms < 7.2e6 ? `${Math.floor(ms / 60_000)} min` : `${Math.floor(ms / 3.6e6)} h`;
+export const age = ms =>
+  ms < 1000
+    ? '0 s'
+    : ms < 120_000
+      ? `${Math.floor(ms / 1000)} s`
+      : ms < 7.2e6
+        ? `${Math.floor(ms / 60_000)} min`
+        : `${Math.floor(ms / 3.6e6)} h`;
 /** @param {number | null | undefined} ms */
-export const delay = ms => !ms ? 'none' : ms < 1000 ? `${ms} ms` : ms % 60_000 === 0 ? `${ms / 60_000} min` : `${+(ms / 1000).toFixed(1)} s`;
+export const delay = ms =>
+  !ms ? 'none' : ms < 1000 ? `${ms} ms` : ms % 60_000 === 0 ? `${ms / 60_000} min` : `${+(ms / 1000).toFixed(1)} s`;
 /** @param {number} t @param {boolean} [seconds] */
 export const clock = (t, seconds = true) => new Date(t).toTimeString().slice(0, seconds ? 8 : 5);
 
@@ -25,15 +39,21 @@ export function tail(name) {
   return t.length <= 12 ? t : name.slice(-8);
 }
 /** @param {string} name */
-export const short = name => tail(name) === name ? name : '…\u2060' + tail(name);
+export const short = name => (tail(name) === name ? name : '…\u2060' + tail(name));
 
 /** Head and tail of a name in `px` pixels: it shortens in the middle, its end stays whole.
  * @param {string} name @param {number} px @param {(text: string) => number} wide @returns {[string, string]} */
 export function middle(name, px, wide) {
-  const end = tail(name), head = name.slice(0, name.length - end.length);
+  const end = tail(name),
+    head = name.slice(0, name.length - end.length);
   if (wide(name) <= px) return [head, end];
-  let low = 0, high = head.length;
-  while (low < high) { const n = (low + high + 1) >> 1; if (wide(head.slice(0, n) + '…' + end) <= px) low = n; else high = n - 1; }
+  let low = 0,
+    high = head.length;
+  while (low < high) {
+    const n = (low + high + 1) >> 1;
+    if (wide(head.slice(0, n) + '…' + end) <= px) low = n;
+    else high = n - 1;
+  }
   if (low) return [head.slice(0, low) + '…', end];
   for (let n = end.length; n > 1; n--) if (wide('…' + end.slice(-n)) <= px) return ['…', end.slice(-n)];
   return ['', '…'];
@@ -41,17 +61,22 @@ export function middle(name, px, wide) {
 
 /** `P0, P3-P5`, or `orders/0, orders/2-4` with several topics. @param {{topic: string, partition: number}[]} parts @param {boolean} multi */
 export function list(parts, multi) {
-  const said = [], sorted = [...parts].sort((a, b) => a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition);
+  const said = [],
+    sorted = [...parts].sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition));
   for (let i = 0; i < sorted.length; i++) {
-    const a = sorted[i], name = multi ? a.topic + '/' : 'P';
+    const a = sorted[i],
+      name = multi ? a.topic + '/' : 'P';
     let j = i;
     while (sorted[j + 1]?.topic === a.topic && sorted[j + 1].partition === sorted[j].partition + 1) j++;
-    if (j - i > 1) { said.push(`${name}${a.partition}–${multi ? '' : 'P'}${sorted[j].partition}`); i = j; } else said.push(name + a.partition);
+    if (j - i > 1) {
+      said.push(`${name}${a.partition}–${multi ? '' : 'P'}${sorted[j].partition}`);
+      i = j;
+    } else said.push(name + a.partition);
   }
   return said.join(', ');
 }
 /** `a, b and c`. @param {string[]} items */
-export const and = items => items.length < 2 ? items.join('') : items.slice(0, -1).join(', ') + ' and ' + items[items.length - 1];
+export const and = items => (items.length < 2 ? items.join('') : items.slice(0, -1).join(', ') + ' and ' + items[items.length - 1]);
 
 /** The lag of one arrow: a number, or the word for why there is none. @param {{lag: number | null, because: string | null}} a */
 export const lagWord = (a, number = num) => {
@@ -60,26 +85,44 @@ export const lagWord = (a, number = num) => {
   if (a.because === 'Stale') return 'stale';
   return number(a.lag);
 };
+/** @type {Record<string, string>} */
 const WHY = {
-  NoCommit: 'The group has not committed an offset here yet.', Expired: 'The committed offset is older than the log: those messages are gone.',
-  Stale: 'The committed offset is beyond the end: the topic was made anew.', Unknown: 'Kafka could not be asked.',
+  NoCommit: 'The group has not committed an offset here yet.',
+  Expired: 'The committed offset is older than the log: those messages are gone.',
+  Stale: 'The committed offset is beyond the end: the topic was made anew.',
+  Unknown: 'Kafka could not be asked.',
 };
 /** @param {string | null} because */
-export const becauseSentence = because => because ? /** @type {any} */ (WHY)[because] ?? because : '';
+export const becauseSentence = because => (because ? (WHY[because] ?? because) : '');
 
 /** @typedef {{glyph: string, word: string, brief: string, tone: 'ok' | 'warn' | 'calm', why: string}} Word */
 /** A group's state. @param {{state: string, stopped: boolean, silent: boolean, epoch?: number | null, protocol?: string | null, assignor?: string | null}} g @returns {Word} */
 export function groupWord(g) {
   const kafka = ` Kafka says ${g.state}${g.epoch == null ? '' : `, ${g.protocol === 'Consumer' ? 'epoch' : 'generation'} ${g.epoch}`}.`;
-  const say = (/** @type {string} */ glyph, /** @type {string} */ word, /** @type {any} */ tone, /** @type {string} */ why, brief = word) => ({ glyph, word, brief, tone, why: why + kafka });
-  if (g.silent) return say('◔', 'Waiting for timeout', 'warn', 'A member does not answer; Kafka counts it until its session times out.', 'Waiting');
+  const say = (
+    /** @type {string} */ glyph,
+    /** @type {string} */ word,
+    /** @type {any} */ tone,
+    /** @type {string} */ why,
+    brief = word,
+  ) => ({ glyph, word, brief, tone, why: why + kafka });
+  if (g.silent)
+    return say('◔', 'Waiting for timeout', 'warn', 'A member does not answer; Kafka counts it until its session times out.', 'Waiting');
   if (g.stopped) return say('■', 'Stopped', 'calm', 'No consumers by order; the committed offsets stay.');
   switch (g.state) {
-    case 'Stable': return say('✓', 'Stable', 'ok', 'Every member has what it should have.');
-    case 'Empty': case 'Absent': case 'Dead': return say('○', 'Empty', 'calm', 'No member has joined.');
-    case 'PreparingRebalance': case 'CompletingRebalance': case 'Assigning': case 'Reconciling':
+    case 'Stable':
+      return say('✓', 'Stable', 'ok', 'Every member has what it should have.');
+    case 'Empty':
+    case 'Absent':
+    case 'Dead':
+      return say('○', 'Empty', 'calm', 'No member has joined.');
+    case 'PreparingRebalance':
+    case 'CompletingRebalance':
+    case 'Assigning':
+    case 'Reconciling':
       return say('⟳', 'Rebalancing', 'warn', 'Kafka is giving the partitions out again.');
-    default: return say('?', 'Unknown', 'warn', 'Kafka could not be asked.');
+    default:
+      return say('?', 'Unknown', 'warn', 'Kafka could not be asked.');
   }
 }
 
@@ -88,56 +131,93 @@ export function memberWord(m, multi) {
   const ago = m.since == null ? '' : ` ${age(m.age)} ago`;
   const gives = m.giveUpIn == null ? (m.arrows.length ? 'Nobody reads its partitions.' : 'Kafka has given it up.') : 'Kafka gives it up in';
   switch (m.kind) {
-    case 'killed': return { line: `✕ killed${ago}`, tone: 'bad', more: gives };
-    case 'paused': return { line: `▮▮ paused${ago.replace(' ago', '')}`, tone: 'bad', more: gives };
-    case 'left': return { line: '○ left the group', tone: 'calm', more: m.arrows.length ? 'Its partitions wait for a new owner.' : 'Its partitions have new owners.' };
-    case 'idle': return { line: '○ idle', tone: 'calm', more: m.why };
-    case 'wait': return { line: '⟳ joining', tone: 'warn', more: m.why || 'It has no partition yet.' };
-    case 'nobody': return { line: '✕ no reader', tone: 'bad', more: m.why };
-    default: return { line: 'reads ' + list(m.arrows, multi), tone: '', more: '' };
+    case 'killed':
+      return { line: `✕ killed${ago}`, tone: 'bad', more: gives };
+    case 'paused':
+      return { line: `▮▮ paused${ago.replace(' ago', '')}`, tone: 'bad', more: gives };
+    case 'left':
+      return {
+        line: '○ left the group',
+        tone: 'calm',
+        more: m.arrows.length ? 'Its partitions wait for a new owner.' : 'Its partitions have new owners.',
+      };
+    case 'idle':
+      return { line: '○ idle', tone: 'calm', more: m.why };
+    case 'wait':
+      return { line: '⟳ joining', tone: 'warn', more: m.why || 'It has no partition yet.' };
+    case 'nobody':
+      return { line: '✕ no reader', tone: 'bad', more: m.why };
+    default:
+      return { line: 'reads ' + list(m.arrows, multi), tone: '', more: '' };
   }
 }
 /** The whole sentence of a consumer's box. @param {import('./scene.js').Member} m @param {string} group @param {boolean} multi */
 export function memberSentence(m, group, multi) {
-  const w = memberWord(m, multi), what = w.line.replace(/^[^a-z]+ /, '');
+  const w = memberWord(m, multi),
+    what = w.line.replace(/^[^a-z]+ /, '');
   if (m.kind === 'nobody') return `Nobody in ${group} reads ${list(m.arrows, multi)}. ${m.why}`;
-  const facts = w.more ? '' : `, ${m.rate == null ? '' : rate(m.rate).replace('/s', ' a second') + ', '}delay ${delay(m.delayMs)}, lag ${m.lag == null ? 'unknown' : m.lag}`;
-  return `Consumer ${m.name} in ${group}, ${what}${facts}${w.more ? `: ${w.more}${m.giveUpIn == null ? '' : ' ' + age(m.giveUpIn)}` : ''}`.replace(/\.$/, '') + '. Enter opens its log.';
+  const facts = w.more
+    ? ''
+    : `, ${m.rate == null ? '' : rate(m.rate).replace('/s', ' a second') + ', '}delay ${delay(m.delayMs)}, lag ${m.lag == null ? 'unknown' : m.lag}`;
+  return (
+    `Consumer ${m.name} in ${group}, ${what}${facts}${w.more ? `: ${w.more}${m.giveUpIn == null ? '' : ' ' + age(m.giveUpIn)}` : ''}`.replace(
+      /\.$/,
+      '',
+    ) + '. Enter opens its log.'
+  );
 }
 /** The whole sentence of an arrow. @param {import('./scene.js').Arrow} a */
 export function arrowSentence(a) {
-  const lag = a.because && a.because !== 'Unknown' ? `${lagWord(a)}, lag ${a.lag ?? 'unknown'}` : a.lag == null ? 'lag unknown' : `lag ${a.lag}`;
+  const lag =
+    a.because && a.because !== 'Unknown' ? `${lagWord(a)}, lag ${a.lag ?? 'unknown'}` : a.lag == null ? 'lag unknown' : `lag ${a.lag}`;
   const course = a.growing ? `, growing by ${(a.trend ?? 0).toFixed(1)} a second` : a.shrinking ? ', shrinking' : '';
   return `Partition ${a.partition} of ${a.topic}: ${a.read ? `read by ${a.owner} in ${a.group}` : `nobody reads it in ${a.group}`}, ${lag}${course}`;
 }
 /** @param {import('./scene.js').Part} p */
 export function partSentence(p) {
-  const copies = p.replicas.length < 2 ? '' : `. Leader ${p.leader == null ? 'none' : 'broker ' + p.leader}, in sync: ${p.isr.join(', ') || 'none'}` +
-    (p.isr.length < p.replicas.length ? `, out of sync: ${p.replicas.filter(r => !p.isr.includes(r)).join(', ')}` : '');
+  const copies =
+    p.replicas.length < 2
+      ? ''
+      : `. Leader ${p.leader == null ? 'none' : 'broker ' + p.leader}, in sync: ${p.isr.join(', ') || 'none'}` +
+        (p.isr.length < p.replicas.length ? `, out of sync: ${p.replicas.filter(r => !p.isr.includes(r)).join(', ')}` : '');
   return `Partition ${p.partition} of ${p.topic}, end ${p.end == null ? 'unknown' : p.end}${p.rate == null ? '' : `, ${rate(p.rate).replace('/s', '')} messages a second`}${copies}`;
 }
 
 /** What happened, as a sentence. @param {any} r one entry of `rebalances` @param {boolean} multi */
 export function rebalanceSentence(r, multi) {
   if (!r.group) return r.note ?? '';
-  const said = [], names = (/** @type {string[]} */ l) => l.length > 3 ? `${l.length} consumers` : and(l.map(short));
+  const said = [],
+    names = (/** @type {string[]} */ l) => (l.length > 3 ? `${l.length} consumers` : and(l.map(short)));
   if (r.joined?.length) said.push(`${names(r.joined)} joined.`);
   if (r.left?.length) said.push(`${names(r.left)} left.`);
-  const moved = r.moved ?? [], ways = new Map();
-  for (const m of moved) { const way = `${m.to ?? ''}\n${m.from ?? ''}`; ways.set(way, [...(ways.get(way) ?? []), m]); }
-  if (ways.size > 3) said.push(`${many(moved.length, 'partition')} changed hands.`);
-  else for (const [way, parts] of ways) {
-    const [to, from] = way.split('\n'), what = list(parts, multi);
-    if (to && from) said.push(`${what} moved from ${short(from)} to ${short(to)}.`);
-    else if (to) said.push(`${what} went to ${short(to)}.`);
-    else said.push(`${what} ${parts.length > 1 ? 'have' : 'has'} no reader.`);
+  const moved = r.moved ?? [],
+    ways = new Map();
+  for (const m of moved) {
+    const way = `${m.to ?? ''}\n${m.from ?? ''}`;
+    ways.set(way, [...(ways.get(way) ?? []), m]);
   }
+  if (ways.size > 3) said.push(`${many(moved.length, 'partition')} changed hands.`);
+  else
+    for (const [way, parts] of ways) {
+      const [to, from] = way.split('\n'),
+        what = list(parts, multi);
+      if (to && from) said.push(`${what} moved from ${short(from)} to ${short(to)}.`);
+      else if (to) said.push(`${what} went to ${short(to)}.`);
+      else said.push(`${what} ${parts.length > 1 ? 'have' : 'has'} no reader.`);
+    }
   if (!moved.length && r.durationMs != null) said.push('No partition moved.');
   if (r.note) said.push(r.note);
   return said.join(' ');
 }
 /** How long it took, or that it still goes on. @param {any} r */
-export const rebalanceTook = r => !r.group ? 'no rebalance' : r.durationMs == null ? 'in progress' : r.durationMs < 100 ? 'at once' : `${(r.durationMs / 1000).toFixed(1)} s`;
+export const rebalanceTook = r =>
+  !r.group
+    ? 'no rebalance'
+    : r.durationMs == null
+      ? 'in progress'
+      : r.durationMs < 100
+        ? 'at once'
+        : `${(r.durationMs / 1000).toFixed(1)} s`;
 
 /** Text in single quotes for a shell. @param {string} text */
 export const quoted = text => `'${text.replaceAll("'", "'\\''")}'`;
@@ -147,4 +227,5 @@ export function sendCurl(url, body, count) {
   return count > 1 ? `for i in $(seq ${count}); do ${one}; done` : one;
 }
 /** @param {{kind?: string}} kafka @param {string} ns @param {string} pod @param {string} name */
-export const logsCommand = (kafka, ns, pod, name) => kafka.kind === 'cluster' ? `kubectl -n ${ns} logs -f ${pod || name}` : `practice-local logs -f ${name}`;
+export const logsCommand = (kafka, ns, pod, name) =>
+  kafka.kind === 'cluster' ? `kubectl -n ${ns} logs -f ${pod || name}` : `practice-local logs -f ${name}`;

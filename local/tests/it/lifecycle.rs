@@ -7,7 +7,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::kit::{Local, THREE_GROUPS, program, runs, text};
+use crate::kit::{Local, THREE_GROUPS, described, program, runs, text};
 
 #[test]
 fn asked_to_end_it_ends_within_ten_seconds_with_all_its_children() {
@@ -19,7 +19,8 @@ fn asked_to_end_it_ends_within_ten_seconds_with_all_its_children() {
         local.signal(signal);
         let status = local.ended(Duration::from_secs(10));
         assert!(status.success(), "{signal:?}: {status}\n{}", local.said());
-        assert!(family.iter().all(|pid| !runs(*pid)), "{signal:?}: {family:?}");
+        let left: Vec<String> = family.iter().filter(|pid| runs(**pid)).map(|pid| described(*pid)).collect();
+        assert!(left.is_empty(), "{signal:?}: {left:#?}");
         assert!(local.log("group-1-a").contains("left group group-1"), "{}", local.log("group-1-a"));
     }
 }
@@ -34,8 +35,8 @@ fn killed_it_leaves_no_orphan_not_even_one_that_is_held() {
     local.ended(Duration::from_secs(5));
     let deadline = Instant::now() + Duration::from_secs(10);
     while family.iter().any(|pid| runs(*pid)) {
-        let left: Vec<&u32> = family.iter().filter(|pid| runs(**pid)).collect();
-        assert!(Instant::now() < deadline, "still there: {left:?}");
+        let left: Vec<String> = family.iter().filter(|pid| runs(**pid)).map(|pid| described(*pid)).collect();
+        assert!(Instant::now() < deadline, "still there: {left:#?}");
         thread::sleep(Duration::from_millis(50));
     }
     // what it left in its directory is in nobody's way

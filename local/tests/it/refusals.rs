@@ -44,7 +44,7 @@ fn a_wrong_manifest_starts_nothing() {
         ("name: group-2,", "name: group-1,", "is there twice"),
         ("processingDelay: 20ms", "processingDelay: 20m", "processingDelay must be shorter"),
         ("kind: ConsumerGroupPractice", "kind: Pod", "only kafka-practice.dev/v1alpha1"),
-        ("{name: three}", "{name: 3}", "metadata.name"),
+        ("{name: three}", "{name: Three}", "metadata.name"),
     ] {
         fs::write(dir.path().join("practice.yaml"), THREE_GROUPS.replacen(from, to, 1)).expect("written");
         let said = dir.refused(&["up", "practice.yaml", "--port-base", &crate::kit::ports().to_string()]);

@@ -10,30 +10,70 @@ import { run, serve } from '../feed/server.mjs';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let feed, browser;
 const at = s => `${feed.url}/p/${s.namespace}/${s.name}`;
-before(async () => { browser = await launch(); feed = await serve(Object.fromEntries(Object.values(scenes).map(f => { const s = f(); return [s.name, s]; }))); });
-after(async () => { await browser?.close(); await feed?.close(); });
+before(async () => {
+  browser = await launch();
+  feed = await serve(
+    Object.fromEntries(
+      Object.values(scenes).map(f => {
+        const s = f();
+        return [s.name, s];
+      }),
+    ),
+  );
+});
+after(async () => {
+  await browser?.close();
+  await feed?.close();
+});
 /** A page of a scene, once it is drawn. */
 async function show(name, how = {}) {
-  const s = feed.practices[scenes[name]().name] = scenes[name](), p = await open(browser, at(s) + (how.query ?? ''), how);
+  const s = (feed.practices[scenes[name]().name] = scenes[name]()),
+    p = await open(browser, at(s) + (how.query ?? ''), how);
   await p.page.waitForFunction(() => document.body.dataset.conn === 'live' && document.querySelector('.part, tbody tr'));
   return { ...p, s };
 }
 const violations = async page => {
-  await page.evaluate(axe);   // by the debugger, not by the page, whose policy would refuse it
-  return page.evaluate(async () => (await window.axe.run(document, { resultTypes: ['violations'] })).violations
-    .map(v => `${v.id}: ${v.nodes.map(n => n.target.join(' ')).slice(0, 4).join(' | ')} (${v.nodes[0].any[0]?.message ?? v.help})`));
+  await page.evaluate(axe); // by the debugger, not by the page, whose policy would refuse it
+  return page.evaluate(async () =>
+    (await window.axe.run(document, { resultTypes: ['violations'] })).violations.map(
+      v =>
+        `${v.id}: ${v.nodes
+          .map(n => n.target.join(' '))
+          .slice(0, 4)
+          .join(' | ')} (${v.nodes[0].any[0]?.message ?? v.help})`,
+    ),
+  );
 };
 
-for (const name of ['practice-1', 'practice-2', 'practice-3', 'embedded', 'rebalancing', 'states', 'two-topics', 'large', 'too-large', 'hostile']) for (const [width, height] of [[1280, 800], [390, 844]]) for (const theme of ['light', 'dark']) {
-  test(`${name}, ${width}, ${theme}: accessible, nothing refused by the policy, no sideways scroll`, async () => {
-    const { page, faults, close } = await show(name, { width, height, theme, still: true });
-    await page.waitForTimeout(150);
-    assert.deepEqual(await page.evaluate(() => [document.documentElement.scrollWidth <= innerWidth, document.title !== 'hit']), [true, true]);
-    assert.deepEqual(await violations(page), []);
-    assert.deepEqual(faults, []);
-    await close();
-  });
-}
+for (const name of [
+  'practice-1',
+  'practice-2',
+  'practice-3',
+  'embedded',
+  'rebalancing',
+  'states',
+  'two-topics',
+  'large',
+  'too-large',
+  'hostile',
+])
+  for (const [width, height] of [
+    [1280, 800],
+    [390, 844],
+  ])
+    for (const theme of ['light', 'dark']) {
+      test(`${name}, ${width}, ${theme}: accessible, nothing refused by the policy, no sideways scroll`, async () => {
+        const { page, faults, close } = await show(name, { width, height, theme, still: true });
+        await page.waitForTimeout(150);
+        assert.deepEqual(await page.evaluate(() => [document.documentElement.scrollWidth <= innerWidth, document.title !== 'hit']), [
+          true,
+          true,
+        ]);
+        assert.deepEqual(await violations(page), []);
+        assert.deepEqual(faults, []);
+        await close();
+      });
+    }
 
 test('log panel, table, help and the lost connection are accessible too', async () => {
   const { page, faults, close } = await show('practice-3', { still: true });
@@ -52,24 +92,43 @@ test('log panel, table, help and the lost connection are accessible too', async 
 
 test('arrows say who reads what', async () => {
   const { page, s, close } = await show('practice-3');
-  const seen = await page.$$eval('#wires [data-group]', l => l.map(e => [e.dataset.group, e.dataset.partition, e.dataset.owner, e.dataset.lag].join(' ')).sort());
-  assert.deepEqual(seen, s.groups.flatMap(g => g.members.flatMap(m => m.partitions.map(p => [g.name, `${p.topic}/${p.partition}`, m.name, p.lag].join(' ')))).sort());
+  const seen = await page.$$eval('#wires [data-group]', l =>
+    l.map(e => [e.dataset.group, e.dataset.partition, e.dataset.owner, e.dataset.lag].join(' ')).sort(),
+  );
+  assert.deepEqual(
+    seen,
+    s.groups
+      .flatMap(g => g.members.flatMap(m => m.partitions.map(p => [g.name, `${p.topic}/${p.partition}`, m.name, p.lag].join(' '))))
+      .sort(),
+  );
   await close();
 });
 
 test('a partition that changes hands: dots where it was, then the arrow goes to its new owner', async () => {
-  const { page, s, close } = await show('practice-3'), g = structuredClone(s.groups[0]), [a, b] = g.members, arrow = page.locator(`#wires [data-group="${g.name}"][data-partition="my-topic/0"]`);
+  const { page, s, close } = await show('practice-3'),
+    g = structuredClone(s.groups[0]),
+    [a, b] = g.members,
+    arrow = page.locator(`#wires [data-group="${g.name}"][data-partition="my-topic/0"]`);
   const started = await arrow.getAttribute('d');
-  a.state = 'killed'; a.since = s.now;
+  a.state = 'killed';
+  a.since = s.now;
   feed.send(s.name, 'patch', { now: s.now + 100, groups: [g] });
-  await page.waitForFunction(n => document.querySelector(`#wires [data-group="${n}"][data-partition="my-topic/0"]`).dataset.owner === '', g.name);
+  await page.waitForFunction(
+    n => document.querySelector(`#wires [data-group="${n}"][data-partition="my-topic/0"]`).dataset.owner === '',
+    g.name,
+  );
   assert.match(await arrow.getAttribute('class'), /none/);
   assert.equal(await page.locator('.card.killed .ring').count(), 1);
   assert.match(await page.locator(`section[data-group="${g.name}"] .st`).textContent(), /Waiting/);
-  b.partitions.push(...a.partitions); a.partitions = [];
+  b.partitions.push(...a.partitions);
+  a.partitions = [];
   const sent = Date.now();
   feed.send(s.name, 'patch', { now: s.now + 200, groups: [g] });
-  await page.waitForFunction(([n, owner]) => document.querySelector(`#wires [data-group="${n}"][data-partition="my-topic/0"]`).dataset.owner === owner, [g.name, b.name], { polling: 10 });
+  await page.waitForFunction(
+    ([n, owner]) => document.querySelector(`#wires [data-group="${n}"][data-partition="my-topic/0"]`).dataset.owner === owner,
+    [g.name, b.name],
+    { polling: 10 },
+  );
   assert.ok(Date.now() - sent < 500, `redrawn after ${Date.now() - sent} ms`);
   await page.waitForTimeout(900);
   assert.notEqual(await arrow.getAttribute('d'), started);
@@ -77,9 +136,12 @@ test('a partition that changes hands: dots where it was, then the arrow goes to 
 });
 
 test('numbers follow flow at once', async () => {
-  const { page, s, close } = await show('practice-3'), sent = Date.now();
+  const { page, s, close } = await show('practice-3'),
+    sent = Date.now();
   feed.send(s.name, 'flow', { now: s.now + 50, produced: [['my-topic', 1, 5077]], consumed: [] });
-  await page.waitForFunction(() => document.querySelector('.part[data-partition="my-topic/1"]').dataset.end === '5077', null, { polling: 10 });
+  await page.waitForFunction(() => document.querySelector('.part[data-partition="my-topic/1"]').dataset.end === '5077', null, {
+    polling: 10,
+  });
   assert.ok(Date.now() - sent < 300);
   await page.waitForFunction(() => document.querySelector('.part[data-partition="my-topic/1"]').textContent.includes('5,077'));
   await close();
@@ -104,7 +166,8 @@ test('the picture by keyboard: one stop, arrows between boxes, Enter opens the l
   assert.equal(await page.locator('.nav[tabindex="0"]').count(), 1);
   await page.locator('#skip').focus();
   await page.keyboard.press('Enter');
-  const now = () => page.evaluate(() => document.activeElement.dataset.partition ?? document.activeElement.dataset.owner ?? document.activeElement.id);
+  const now = () =>
+    page.evaluate(() => document.activeElement.dataset.partition ?? document.activeElement.dataset.owner ?? document.activeElement.id);
   assert.equal(await now(), 'my-topic/0');
   await page.keyboard.press('ArrowRight');
   assert.equal(await now(), 'my-topic/1');
@@ -112,7 +175,10 @@ test('the picture by keyboard: one stop, arrows between boxes, Enter opens the l
   await page.keyboard.press('End');
   await page.keyboard.press('ArrowDown');
   const owner = await now();
-  assert.ok(s.groups.some(g => g.members.some(m => m.name === owner && m.partitions.some(p => p.partition === 2))), owner);
+  assert.ok(
+    s.groups.some(g => g.members.some(m => m.name === owner && m.partitions.some(p => p.partition === 2))),
+    owner,
+  );
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => document.querySelectorAll('.log li').length === 50);
   assert.equal(await page.locator('.is-sel').count(), 1);
@@ -127,10 +193,14 @@ test('the picture by keyboard: one stop, arrows between boxes, Enter opens the l
 });
 
 test('a patch takes no focus away and makes no box anew', async () => {
-  const { page, s, close } = await show('practice-3'), g = structuredClone(s.groups[1]);
+  const { page, s, close } = await show('practice-3'),
+    g = structuredClone(s.groups[1]);
   await page.locator('.card').nth(3).focus();
-  await page.evaluate(() => { document.activeElement.mark = 1; });
-  g.members[0].partitions[0].lag = 55; g.members.push({ ...g.members[0], name: 'new', memberId: 'new', partitions: [], idleBecause: '3 partitions, 4 consumers: 1 waits.' });
+  await page.evaluate(() => {
+    document.activeElement.mark = 1;
+  });
+  g.members[0].partitions[0].lag = 55;
+  g.members.push({ ...g.members[0], name: 'new', memberId: 'new', partitions: [], idleBecause: '3 partitions, 4 consumers: 1 waits.' });
   feed.send(s.name, 'patch', { now: s.now + 100, groups: [g] });
   await page.waitForFunction(() => document.querySelectorAll('.card').length === 7);
   assert.equal(await page.evaluate(() => document.activeElement.mark), 1);
@@ -151,7 +221,10 @@ test('actions are sent, and what came of them is said with its command', async (
   await page.locator('.card').nth(4).click();
   await page.getByRole('button', { name: 'Kill' }).click();
   await page.waitForFunction(() => document.querySelectorAll('.jour .mine').length === 3);
-  assert.deepEqual(feed.posts.slice(1), [{ path: 'send', body: { topic: 'my-topic', value: '<b>& value', count: 1 } }, { path: `consumers/${s.groups[1].members[2].name}/kill`, body: {} }]);
+  assert.deepEqual(feed.posts.slice(1), [
+    { path: 'send', body: { topic: 'my-topic', value: '<b>& value', count: 1 } },
+    { path: `consumers/${s.groups[1].members[2].name}/kill`, body: {} },
+  ]);
   feed.answers(() => [409, { message: 'The group is stopped.' }]);
   await page.getByRole('button', { name: 'Restart' }).click();
   await page.waitForFunction(() => document.querySelector('.jour .mine.open')?.textContent.includes('The group is stopped.'));
@@ -166,7 +239,7 @@ test('actions that are off are shown, with what turns them on, and do nothing', 
   assert.equal(await more.getAttribute('aria-disabled'), 'true');
   assert.match(await more.getAttribute('title'), /helm upgrade/);
   await more.click({ force: true });
-  await page.locator("[data-act=start]").click({ force: true });
+  await page.locator('[data-act=start]').click({ force: true });
   assert.ok(await page.getByText(s.actions.how).isVisible());
   assert.equal(await page.locator('.form:visible').count(), 0);
   assert.deepEqual(feed.posts, []);
@@ -182,18 +255,27 @@ test('too many for a picture: the table says so, and can be overruled', async ()
 });
 
 test('the connection: lost when the server goes, back when it comes, nothing can be done meanwhile', async () => {
-  const s = scenes['practice-3'](), mine = await serve({ [s.name]: s }), port = mine.port, { page, close } = await open(browser, `${mine.url}/p/${s.namespace}/${s.name}`);
+  const s = scenes['practice-3'](),
+    mine = await serve({ [s.name]: s }),
+    port = mine.port,
+    { page, close } = await open(browser, `${mine.url}/p/${s.namespace}/${s.name}`);
   await page.waitForFunction(() => document.body.dataset.conn === 'live');
   assert.equal(await page.locator('#state').textContent(), 'live');
   await mine.close();
   await page.waitForFunction(() => document.getElementById('state').textContent === 'disconnected, retrying');
   assert.ok(await page.getByText('Disconnected, retrying.').isVisible());
   assert.equal(await page.locator('[data-act=more]').first().getAttribute('aria-disabled'), 'true');
-  const changed = scenes['practice-3'](); changed.groups[0].members[0].name = 'changed-meanwhile-abcde';
+  const changed = scenes['practice-3']();
+  changed.groups[0].members[0].name = 'changed-meanwhile-abcde';
   const again = await serve({ [s.name]: changed }, port);
-  await page.waitForFunction(() => document.body.dataset.conn === 'live' && document.querySelector('[data-owner="changed-meanwhile-abcde"]'), null, { timeout: 15_000 });
+  await page.waitForFunction(
+    () => document.body.dataset.conn === 'live' && document.querySelector('[data-owner="changed-meanwhile-abcde"]'),
+    null,
+    { timeout: 15_000 },
+  );
   assert.equal(await page.locator('#notice:visible').count(), 0);
-  await close(); await again.close();
+  await close();
+  await again.close();
 });
 
 test('a practice that is not there, a list, and the only one', async () => {
@@ -202,35 +284,56 @@ test('a practice that is not there, a list, and the only one', async () => {
   await close();
   const l = await open(browser, `${feed.url}/`);
   await l.page.locator('.practices a').first().waitFor();
-  assert.ok(await l.page.locator('.practices a').count() > 5);
+  assert.ok((await l.page.locator('.practices a').count()) > 5);
   assert.deepEqual(await violations(l.page), []);
   assert.deepEqual(l.faults, []);
   await l.close();
-  const s = scenes['practice-3'](), only = await serve({ [s.name]: s }), o = await open(browser, `${only.url}/`);
+  const s = scenes['practice-3'](),
+    only = await serve({ [s.name]: s }),
+    o = await open(browser, `${only.url}/`);
   await o.page.waitForURL(`${only.url}/p/local/practice-3`);
-  await o.close(); await only.close();
-  const none = await serve({}), n = await open(browser, `${none.url}/`);
+  await o.close();
+  await only.close();
+  const none = await serve({}),
+    n = await open(browser, `${none.url}/`);
   await n.page.getByText('No practice yet').waitFor();
   assert.deepEqual(await violations(n.page), []);
-  await n.close(); await none.close();
+  await n.close();
+  await none.close();
 });
 
 test('a hidden tab keeps no stream', async () => {
   const { page, s, close } = await show('practice-1');
-  for (let i = 0; feed.readers(s.name) !== 1 && i < 50; i++) await page.waitForTimeout(50);   // others of this file may still be closing
-  await page.evaluate(() => { Object.defineProperty(document, 'hidden', { value: true, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); });
+  for (let i = 0; feed.readers(s.name) !== 1 && i < 50; i++) await page.waitForTimeout(50); // others of this file may still be closing
+  await page.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { value: true, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
   for (let i = 0; feed.readers(s.name) && i < 50; i++) await page.waitForTimeout(50);
   assert.equal(feed.readers(s.name), 0);
-  await page.evaluate(() => { delete document.hidden; document.dispatchEvent(new Event('visibilitychange')); });
+  await page.evaluate(() => {
+    delete document.hidden;
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
   await page.waitForFunction(() => document.body.dataset.conn === 'live');
   await close();
 });
 
 test('without motion there are no dots; with motion there are 200 at most', async () => {
   for (const still of [true, false]) {
-    const { page, s, close } = await show('large', { still }), stop = run(feed, s.name, 1500);
+    const { page, s, close } = await show('large', { still }),
+      stop = run(feed, s.name, 1500);
     let painted = 0;
-    for (let i = 0; i < 30 && !painted; i++) { await page.waitForTimeout(100); painted = await page.evaluate(() => { const c = document.getElementById('dots'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0; for (let i = 3; i < d.length; i += 4) if (d[i]) n++; return n; }); }
+    for (let i = 0; i < 30 && !painted; i++) {
+      await page.waitForTimeout(100);
+      painted = await page.evaluate(() => {
+        const c = document.getElementById('dots'),
+          d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        let n = 0;
+        for (let i = 3; i < d.length; i += 4) if (d[i]) n++;
+        return n;
+      });
+    }
     stop();
     assert.equal(painted > 0, !still);
     await close();
@@ -238,8 +341,11 @@ test('without motion there are no dots; with motion there are 200 at most', asyn
 });
 
 test('module by module, as a debug build serves it, it is the same page', async () => {
-  const s = scenes['practice-3'](), plain = await serve({ [s.name]: s }, 0, false), { page, faults, close } = await open(browser, `${plain.url}/p/local/practice-3`);
+  const s = scenes['practice-3'](),
+    plain = await serve({ [s.name]: s }, 0, false),
+    { page, faults, close } = await open(browser, `${plain.url}/p/local/practice-3`);
   await page.waitForFunction(() => document.querySelectorAll('#wires .wire').length === 9);
   assert.deepEqual(faults, []);
-  await close(); await plain.close();
+  await close();
+  await plain.close();
 });

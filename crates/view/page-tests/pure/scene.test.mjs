@@ -7,21 +7,46 @@ import { NOW, scenes } from '../feed/scenes.mjs';
 
 const open = json => snapshot(newModel(), structuredClone(json));
 /** A scene without what only watching can tell. */
-const facts = s => JSON.parse(JSON.stringify(s, (k, v) => ['rate', 'trend', 'growing', 'shrinking', 'reads'].includes(k) ? undefined : k === 'kind' && (v === 'slow') ? 'run' : v));
+const facts = s =>
+  JSON.parse(
+    JSON.stringify(s, (k, v) =>
+      ['rate', 'trend', 'growing', 'shrinking', 'reads'].includes(k) ? undefined : k === 'kind' && v === 'slow' ? 'run' : v,
+    ),
+  );
 
 test('patches give the same scene as a fresh snapshot', () => {
-  const before = scenes['practice-3'](), after = structuredClone(before), model = open(before), moved = after.groups[0];
+  const before = scenes['practice-3'](),
+    after = structuredClone(before),
+    model = open(before),
+    moved = after.groups[0];
   after.now += 4000;
   moved.members[1].partitions.push(...moved.members[0].partitions.splice(1, 1));
   moved.epoch = 4;
   after.partitions[0].end = 5400;
-  after.rebalances.unshift({ id: 'new', time: after.now, group: moved.name, epoch: 4, joined: [], left: [], moved: [], durationMs: 3000, note: null });
+  after.rebalances.unshift({
+    id: 'new',
+    time: after.now,
+    group: moved.name,
+    epoch: 4,
+    joined: [],
+    left: [],
+    moved: [],
+    durationMs: 3000,
+    note: null,
+  });
   after.history[moved.name].push([after.now, 3]);
   const gone = after.groups.pop();
   delete after.history[gone.name];
-  after.summary.groups = 2; after.ready = false;
+  after.summary.groups = 2;
+  after.ready = false;
   patch(model, { now: before.now + 2000, groups: [structuredClone(moved)], ready: false, history: { [moved.name]: [[after.now, 3]] } });
-  patch(model, { now: after.now, partitions: structuredClone(after.partitions), rebalances: after.rebalances, gone: [gone.name], summary: after.summary });
+  patch(model, {
+    now: after.now,
+    partitions: structuredClone(after.partitions),
+    rebalances: after.rebalances,
+    gone: [gone.name],
+    summary: after.summary,
+  });
   const limit = after.now - 300_000;
   for (const h of Object.values(after.history)) while (h[0][0] < limit) h.shift();
   for (const g of model.snap.groups) model.snap.history[g.name] = model.snap.history[g.name].filter(p => p[0] >= limit);
@@ -29,15 +54,28 @@ test('patches give the same scene as a fresh snapshot', () => {
 });
 
 test('a group that comes by patch is drawn, and keeps its colour when an older one goes', () => {
-  const s = scenes['practice-3'](), third = s.groups.pop(), model = open(s);
+  const s = scenes['practice-3'](),
+    third = s.groups.pop(),
+    model = open(s);
   patch(model, { now: s.now + 1, groups: [third] });
-  assert.deepEqual(sceneOf(model).groups.map(g => g.hue), [0, 1, 2]);
+  assert.deepEqual(
+    sceneOf(model).groups.map(g => g.hue),
+    [0, 1, 2],
+  );
   patch(model, { now: s.now + 2, gone: [s.groups[0].name] });
-  assert.deepEqual(sceneOf(model).groups.map(g => [g.name, g.hue]), [[s.groups[1].name, 1], [third.name, 2]]);
+  assert.deepEqual(
+    sceneOf(model).groups.map(g => [g.name, g.hue]),
+    [
+      [s.groups[1].name, 1],
+      [third.name, 2],
+    ],
+  );
 });
 
 test('flow moves ends, lag and rates between two looks; the next look wins', () => {
-  const s = scenes['practice-3'](), model = open(s), lag = () => sceneOf(model).groups[0].members[1].arrows[0].lag;
+  const s = scenes['practice-3'](),
+    model = open(s),
+    lag = () => sceneOf(model).groups[0].members[1].arrows[0].lag;
   flow(model, { now: s.now + 100, produced: [['my-topic', 2, 5010]], consumed: [] });
   assert.equal(sceneOf(model).parts[2].end, 5010);
   assert.equal(lag(), 10);
@@ -45,13 +83,15 @@ test('flow moves ends, lag and rates between two looks; the next look wins', () 
   assert.equal(lag(), 3);
   flow(model, { now: s.now + 4200, produced: [['my-topic', 2, 5020]], consumed: [] });
   assert.ok(sceneOf(model).parts[2].rate > 4 && sceneOf(model).parts[2].rate < 6);
-  const g = structuredClone(s.groups[0]); Object.assign(g.members[1].partitions[0], { end: 5020, committed: 5020, lag: 0 });
+  const g = structuredClone(s.groups[0]);
+  Object.assign(g.members[1].partitions[0], { end: 5020, committed: 5020, lag: 0 });
   patch(model, { now: s.now + 4300, groups: [g], partitions: s.partitions.map(p => ({ ...p, end: p.partition === 2 ? 5020 : p.end })) });
   assert.equal(lag(), 0);
 });
 
 test('a look that is older than what flow told does not turn the end back', () => {
-  const s = scenes['practice-3'](), model = open(s);
+  const s = scenes['practice-3'](),
+    model = open(s);
   flow(model, { now: s.now + 100, produced: [['my-topic', 0, 5100]], consumed: [] });
   patch(model, { now: s.now + 150, partitions: structuredClone(s.partitions) });
   assert.equal(sceneOf(model).parts[0].end, 5100);
@@ -60,7 +100,8 @@ test('a look that is older than what flow told does not turn the end back', () =
 });
 
 test('unknown is never zero', () => {
-  const s = sceneOf(open(scenes.states())), second = s.groups[1].members[1];
+  const s = sceneOf(open(scenes.states())),
+    second = s.groups[1].members[1];
   assert.equal(second.arrows[0].lag, null);
   assert.equal(second.lag, null);
   assert.equal(s.groups[1].lag, null, 'one unknown partition makes the sum unknown');
@@ -73,7 +114,8 @@ test('states of consumers', () => {
   const kinds = name => sceneOf(open(scenes[name]())).groups.map(g => g.members.map(m => m.kind));
   assert.deepEqual(kinds('practice-2'), [['run', 'run', 'run', 'idle']]);
   assert.deepEqual(kinds('states'), [['nobody'], ['run', 'run'], ['run', 'paused', 'wait', 'nobody']]);
-  const s = sceneOf(open(scenes.rebalancing())), m = s.groups[0].members[0];
+  const s = sceneOf(open(scenes.rebalancing())),
+    m = s.groups[0].members[0];
   assert.equal(m.kind, 'killed');
   assert.equal(m.giveUpIn, 6000);
   assert.ok(m.arrows.every(a => !a.read && a.owner === '' && a.seat === m.id));
@@ -81,52 +123,94 @@ test('states of consumers', () => {
 });
 
 test('who leaves keeps the seat until its partitions have an owner, ten seconds at most', () => {
-  const s = scenes['practice-3'](), model = open(s), g = structuredClone(s.groups[0]), [left] = g.members.splice(0, 1);
+  const s = scenes['practice-3'](),
+    model = open(s),
+    g = structuredClone(s.groups[0]),
+    [left] = g.members.splice(0, 1);
   g.open = left.partitions;
   patch(model, { now: s.now + 2000, groups: [structuredClone(g)] });
   let now = sceneOf(model).groups[0];
-  assert.deepEqual(now.members.map(m => m.kind), ['left', 'run']);
-  assert.deepEqual(now.members[0].arrows.map(a => a.read), [false, false]);
+  assert.deepEqual(
+    now.members.map(m => m.kind),
+    ['left', 'run'],
+  );
+  assert.deepEqual(
+    now.members[0].arrows.map(a => a.read),
+    [false, false],
+  );
   assert.equal(now.consumers, 1, 'it is not counted');
-  assert.deepEqual(sceneOf(model, s.now + 13_000).groups[0].members.map(m => m.kind), ['run', 'nobody']);
-  g.members[0].partitions.push(...g.open); g.open = [];
+  assert.deepEqual(
+    sceneOf(model, s.now + 13_000).groups[0].members.map(m => m.kind),
+    ['run', 'nobody'],
+  );
+  g.members[0].partitions.push(...g.open);
+  g.open = [];
   patch(model, { now: s.now + 4000, groups: [g] });
   now = sceneOf(model).groups[0];
-  assert.deepEqual(now.members.map(m => [m.kind, m.arrows.length]), [['run', 3]]);
+  assert.deepEqual(
+    now.members.map(m => [m.kind, m.arrows.length]),
+    [['run', 3]],
+  );
 });
 
 test('a member that has left has no id any more, and keeps its box', () => {
-  const s = scenes['practice-3'](), model = open(s), g = structuredClone(s.groups[0]), id = g.members[0].memberId;
+  const s = scenes['practice-3'](),
+    model = open(s),
+    g = structuredClone(s.groups[0]),
+    id = g.members[0].memberId;
   g.open = g.members[0].partitions;
   Object.assign(g.members[0], { state: 'left', memberId: null, partitions: [], lag: null });
   patch(model, { now: s.now + 2000, groups: [g] });
-  assert.deepEqual(sceneOf(model).groups[0].members.map(m => [m.kind, m.arrows.length]), [['left', 2], ['run', 1]]);
+  assert.deepEqual(
+    sceneOf(model).groups[0].members.map(m => [m.kind, m.arrows.length]),
+    [
+      ['left', 2],
+      ['run', 1],
+    ],
+  );
   assert.equal(sceneOf(model).groups[0].members[0].id, id);
 });
 
 test('a snapshot in the middle keeps colours', () => {
-  const s = scenes['practice-3'](), model = open(s), again = structuredClone(s);
+  const s = scenes['practice-3'](),
+    model = open(s),
+    again = structuredClone(s);
   again.groups.reverse();
-  assert.deepEqual(sceneOf(snapshot(model, again)).groups.map(g => g.hue), [2, 1, 0]);
+  assert.deepEqual(
+    sceneOf(snapshot(model, again)).groups.map(g => g.hue),
+    [2, 1, 0],
+  );
 });
 
 test('a snapshot after a reconnect replaces everything', () => {
-  const model = open(scenes['practice-3']()), fresh = scenes['practice-3']();
-  fresh.groups.length = 1; fresh.now += 60_000;
-  assert.deepEqual(sceneOf(snapshot(model, fresh)).groups.map(g => g.name), ['my-consumer-group-1']);
+  const model = open(scenes['practice-3']()),
+    fresh = scenes['practice-3']();
+  fresh.groups.length = 1;
+  fresh.now += 60_000;
+  assert.deepEqual(
+    sceneOf(snapshot(model, fresh)).groups.map(g => g.name),
+    ['my-consumer-group-1'],
+  );
 });
 
 test('trend and rate', () => {
-  const up = [], wave = [], still = [];
-  for (let i = 0; i <= 12; i++) { push(up, i * 1000, 100 + 2 * i); push(wave, i * 1000, 50 + 40 * (i % 2)); push(still, i * 1000, 9); }
-  assert.ok(Math.abs(trend(up, 12_000) - 2) < .2);
+  const up = [],
+    wave = [],
+    still = [];
+  for (let i = 0; i <= 12; i++) {
+    push(up, i * 1000, 100 + 2 * i);
+    push(wave, i * 1000, 50 + 40 * (i % 2));
+    push(still, i * 1000, 9);
+  }
+  assert.ok(Math.abs(trend(up, 12_000) - 2) < 0.2);
   assert.equal(trend(wave, 12_000), 0, 'up and down is no trend');
   assert.equal(trend(still, 12_000), 0);
   assert.equal(trend([{ t: 0, v: 5 }], 1000), null, 'too young to tell');
   assert.equal(perSecond([{ t: 0, v: 5 }], 1000), null);
   assert.equal(perSecond(still, 12_000), 0);
-  assert.ok(Math.abs(perSecond(up, 12_000) - 2) < .1);
-  const long = []; for (let i = 0; i < 10_000; i++) push(long, i * 100, i);
+  assert.ok(Math.abs(perSecond(up, 12_000) - 2) < 0.1);
+  const long = [];
+  for (let i = 0; i < 10_000; i++) push(long, i * 100, i);
   assert.ok(long.length < 250, 'bounded');
   assert.equal(NOW > 0, true);
 });

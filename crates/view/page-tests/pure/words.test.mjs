@@ -6,12 +6,24 @@ import * as w from '../../assets/words.js';
 import { scenes } from '../feed/scenes.mjs';
 import { table } from '../measure.mjs';
 
-const wide = x => table()(x, 12, 600), scene = name => sceneOf(snapshot(newModel(), scenes[name]()));
+const wide = x => table()(x, 12, 600),
+  scene = name => sceneOf(snapshot(newModel(), scenes[name]()));
 
 test('numbers', () => {
-  assert.deepEqual([0, 7, 1264, 9999, 10_000, 12_400, 123_456, 2_500_000, null, undefined].map(w.num), ['0', '7', '1,264', '9,999', '10.0k', '12.4k', '123k', '2.5M', '?', '?']);
+  assert.deepEqual([0, 7, 1264, 9999, 10_000, 12_400, 123_456, 2_500_000, null, undefined].map(w.num), [
+    '0',
+    '7',
+    '1,264',
+    '9,999',
+    '10.0k',
+    '12.4k',
+    '123k',
+    '2.5M',
+    '?',
+    '?',
+  ]);
   assert.deepEqual([999, 1264, 12_400, null].map(w.kilo), ['999', '1.3k', '12.4k', '?']);
-  assert.deepEqual([0, .04, .2, 4, 16.4, 1689, null].map(w.rate), ['0/s', '0/s', '0.2/s', '4.0/s', '16/s', '1,689/s', '']);
+  assert.deepEqual([0, 0.04, 0.2, 4, 16.4, 1689, null].map(w.rate), ['0/s', '0/s', '0.2/s', '4.0/s', '16/s', '1,689/s', '']);
   assert.deepEqual([0, 20, 1500, 5000, 60_000, null].map(w.delay), ['none', '20 ms', '1.5 s', '5 s', '1 min', 'none']);
   assert.deepEqual([400, 4000, 119_000, 240_000].map(w.age), ['0 s', '4 s', '119 s', '4 min']);
 });
@@ -39,22 +51,49 @@ test('lists of partitions', () => {
 });
 
 test('lag is a number or the word for why not; unknown is a question mark', () => {
-  assert.deepEqual([[3, null], [null, null], [null, 'Unknown'], [0, 'NoCommit'], [0, 'Stale'], [90, 'Expired']].map(([lag, because]) => w.lagWord({ lag, because })), ['3', '?', '?', 'no commit', 'stale', 'expired']);
+  assert.deepEqual(
+    [
+      [3, null],
+      [null, null],
+      [null, 'Unknown'],
+      [0, 'NoCommit'],
+      [0, 'Stale'],
+      [90, 'Expired'],
+    ].map(([lag, because]) => w.lagWord({ lag, because })),
+    ['3', '?', '?', 'no commit', 'stale', 'expired'],
+  );
 });
 
 test('states of groups', () => {
-  const say = (state, more = {}) => { const g = w.groupWord({ state, stopped: false, silent: false, ...more }); return `${g.glyph} ${g.word}`; };
-  assert.deepEqual(['Stable', 'Empty', 'Absent', 'PreparingRebalance', 'CompletingRebalance', 'Assigning', 'Reconciling', 'Unknown', 'something new'].map(s => say(s)),
-    ['✓ Stable', '○ Empty', '○ Empty', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '? Unknown', '? Unknown']);
+  const say = (state, more = {}) => {
+    const g = w.groupWord({ state, stopped: false, silent: false, ...more });
+    return `${g.glyph} ${g.word}`;
+  };
+  assert.deepEqual(
+    ['Stable', 'Empty', 'Absent', 'PreparingRebalance', 'CompletingRebalance', 'Assigning', 'Reconciling', 'Unknown', 'something new'].map(
+      s => say(s),
+    ),
+    ['✓ Stable', '○ Empty', '○ Empty', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '? Unknown', '? Unknown'],
+  );
   assert.equal(say('Stable', { silent: true }), '◔ Waiting for timeout');
   assert.equal(say('Empty', { stopped: true }), '■ Stopped');
-  assert.match(w.groupWord({ state: 'Stable', stopped: false, silent: true, epoch: 7, protocol: 'Consumer' }).why, /Kafka says Stable, epoch 7\./);
+  assert.match(
+    w.groupWord({ state: 'Stable', stopped: false, silent: true, epoch: 7, protocol: 'Consumer' }).why,
+    /Kafka says Stable, epoch 7\./,
+  );
 });
 
 test('sentences', () => {
-  const s = scene('practice-3'), [one, two] = s.groups;
-  assert.match(w.arrowSentence(two.members[2].arrows[0]), /^Partition 2 of my-topic: read by practice-3-my-consumer-group-2-slow-\S+ in my-consumer-group-2, lag 1264$/);
-  assert.match(w.memberSentence(one.members[0], one.name, false), /^Consumer \S+ in my-consumer-group-1, reads P0, P1, delay none, lag 1\. Enter opens its log\.$/);
+  const s = scene('practice-3'),
+    [one, two] = s.groups;
+  assert.match(
+    w.arrowSentence(two.members[2].arrows[0]),
+    /^Partition 2 of my-topic: read by practice-3-my-consumer-group-2-slow-\S+ in my-consumer-group-2, lag 1264$/,
+  );
+  assert.match(
+    w.memberSentence(one.members[0], one.name, false),
+    /^Consumer \S+ in my-consumer-group-1, reads P0, P1, delay none, lag 1\. Enter opens its log\.$/,
+  );
   const killed = scene('rebalancing').groups[0];
   assert.match(w.memberSentence(killed.members[0], killed.name, false), /killed 4 s ago: Kafka gives it up in 6 s\. Enter/);
   assert.match(w.arrowSentence(killed.members[0].arrows[0]), /nobody reads it in my-consumer-group-1, lag 8$/);
@@ -67,9 +106,24 @@ test('sentences', () => {
 });
 
 test('rebalances', () => {
-  const say = (r, multi = false) => w.rebalanceSentence({ group: 'g', joined: [], left: [], moved: [], durationMs: 3000, note: null, ...r }, multi).replaceAll('\u2060', '');
-  assert.equal(say({ joined: ['g-aaaaa'], moved: [{ topic: 't', partition: 2, from: 'g-bbbbb', to: 'g-aaaaa' }] }), '…aaaaa joined. P2 moved from …bbbbb to …aaaaa.');
-  assert.equal(say({ left: ['g-aaaaa'], moved: [{ topic: 't', partition: 0, from: 'g-aaaaa', to: null }, { topic: 't', partition: 1, from: 'g-aaaaa', to: null }] }), '…aaaaa left. P0, P1 have no reader.');
+  const say = (r, multi = false) =>
+    w
+      .rebalanceSentence({ group: 'g', joined: [], left: [], moved: [], durationMs: 3000, note: null, ...r }, multi)
+      .replaceAll('\u2060', '');
+  assert.equal(
+    say({ joined: ['g-aaaaa'], moved: [{ topic: 't', partition: 2, from: 'g-bbbbb', to: 'g-aaaaa' }] }),
+    '…aaaaa joined. P2 moved from …bbbbb to …aaaaa.',
+  );
+  assert.equal(
+    say({
+      left: ['g-aaaaa'],
+      moved: [
+        { topic: 't', partition: 0, from: 'g-aaaaa', to: null },
+        { topic: 't', partition: 1, from: 'g-aaaaa', to: null },
+      ],
+    }),
+    '…aaaaa left. P0, P1 have no reader.',
+  );
   assert.equal(say({ joined: ['g-aaaaa'] }), '…aaaaa joined. No partition moved.');
   assert.equal(say({ joined: ['g-1-a', 'g-1-b', 'g-1-c', 'g-1-d'] }), '4 consumers joined. No partition moved.');
   assert.equal(say({ group: null, note: 'Broker 3 stopped.' }), 'Broker 3 stopped.');
@@ -79,6 +133,9 @@ test('rebalances', () => {
 });
 
 test('the curl can be pasted into a shell', () => {
-  assert.equal(w.sendCurl('http://127.0.0.1:8081/send-message', { topic: 't', value: "it's" }, 1), `curl -H 'Content-Type: application/json' -d '{"topic":"t","value":"it'\\''s"}' 127.0.0.1:8081/send-message`);
+  assert.equal(
+    w.sendCurl('http://127.0.0.1:8081/send-message', { topic: 't', value: "it's" }, 1),
+    `curl -H 'Content-Type: application/json' -d '{"topic":"t","value":"it'\\''s"}' 127.0.0.1:8081/send-message`,
+  );
   assert.match(w.sendCurl('http://h/send-message', { topic: 't', value: 'v' }, 5), /^for i in \$\(seq 5\); do curl .*; done$/);
 });

@@ -34,6 +34,9 @@ async fn the_page_and_its_files_are_served_with_their_types_and_tags() {
             _ => assert_ne!(kind, "application/octet-stream", "{path}"),
         }
     }
+    let main = served.client.get("/assets/main.js", &[]).await.text;
+    let bare = |line: &str| line.starts_with("import ") || line.starts_with("export ") || line.starts_with("//");
+    assert!(main.contains("EventSource") && !main.lines().any(bare), "every module is in it, without comments");
     for outside in
         ["/assets/../Cargo.toml", "/assets/%2e%2e/Cargo.toml", "/assets/..%2fsrc%2flib.rs", "/assets/nothing.js"]
     {

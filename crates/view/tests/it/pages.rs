@@ -138,7 +138,7 @@ async fn a_page_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
     world.ends = vec![10; 20];
     served.hub.publish(world.facts());
     let mut asleep = TcpStream::connect(served.client.address).await.expect("it listens");
-    let request = format!("GET {P}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let request = format!("GET {P}/stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     asleep.write_all(request.as_bytes()).await.expect("sent");
     asleep.readable().await.expect("it begins");
     let (mut page, mut picture) = served.client.page().await;

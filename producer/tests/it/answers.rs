@@ -84,7 +84,7 @@ async fn what_cannot_be_sent_names_field_value_and_fix() {
         (r#"{"topic": "a", "value": "v", "partition": 99}"#, 422, vec!["`partition` is 99", "0 to 2"]),
         (r#"{"topic": "b", "value": "v", "partition": 1}"#, 422, vec!["`partition` is 1", "only partition 0"]),
         (r#"{"topic": "a", "value": "v", "partition": -1}"#, 422, vec!["`partition` is -1"]),
-        (r#"{"topic": "a", "value": "v", "partition": -2}"#, 422, vec!["`partition` is -2", "0 to 2"]),
+        (r#"{"topic": "a", "value": "v", "partition": -2}"#, 422, vec!["`partition` is -2", "a whole number from 0"]),
         (r#"{"topic": "a", "value": "v", "headers": {}}"#, 422, vec!["`headers` is not a field"]),
         (r#"{"topic": "nope", "value": "v"}"#, 404, vec!["no topic `nope`", "`a` or `b`"]),
     ] {

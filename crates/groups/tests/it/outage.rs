@@ -115,6 +115,13 @@ async fn a_partition_is_known_as_soon_as_it_is_there() {
     let name = practice_testbed::unique("quick");
     kafka.create_topic(&name, 50, 1, &BTreeMap::new()).await.expect("it may be made");
     let unknown = |facts: &practice_groups::TopicFacts| facts.partitions.iter().filter(|p| p.is_none()).count();
-    let facts = present(topic(&kafka, &name).await);
-    assert_eq!((facts.partitions.len(), unknown(&facts)), (50, 0));
+    // the broker that made it may not have told the one that is asked
+    let begun = Instant::now();
+    let facts = loop {
+        match topic(&kafka, &name).await {
+            TopicSeen::Missing if begun.elapsed() < Duration::from_secs(30) => {}
+            seen => break present(seen),
+        }
+    };
+    assert_eq!((facts.partitions.len(), unknown(&facts)), (50, 0), "in the first look that shows it");
 }

@@ -5,6 +5,7 @@
 mod common;
 
 mod lifecycle;
+mod picture;
 mod practices;
 mod promptness;
 mod quiet;

@@ -18,7 +18,7 @@ export function actionsOf(s) {
     body,
     line: local
       ? `practice-local ${words}`
-      : kubectl || `curl -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))} ${location.origin}${at}/${path}`,
+      : kubectl || `curl -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))} ${location.origin}${at}/${path}`
   });
   return {
     scale: (/** @type {import('./scene.js').Group} */ g, /** @type {number} */ by) =>
@@ -32,16 +32,16 @@ export function actionsOf(s) {
         `consumers/${enc(m.name)}/kill`,
         {},
         `kill ${m.name}`,
-        `kubectl -n ${s.ns} delete pod ${m.pod || m.name} --grace-period=0 --force`,
+        `kubectl -n ${s.ns} delete pod ${m.pod || m.name} --grace-period=0 --force`
       ),
     pause: (/** @type {import('./scene.js').Member} */ m) => make(`consumers/${enc(m.name)}/pause`, {}, `pause ${m.name}`),
     resume: (/** @type {import('./scene.js').Member} */ m) => make(`consumers/${enc(m.name)}/resume`, {}, `resume ${m.name}`),
     load: (/** @type {number} */ messagesPerSecond) => ({
       path: 'load',
       body: { messagesPerSecond },
-      line: `curl -H 'Content-Type: application/json' -d '{"messagesPerSecond":${messagesPerSecond}}' ${location.origin}${at}/load`,
+      line: `curl -H 'Content-Type: application/json' -d '{"messagesPerSecond":${messagesPerSecond}}' ${location.origin}${at}/load`
     }),
-    send: (/** @type {any} */ body) => ({ path: 'send', body, line: '' }),
+    send: (/** @type {any} */ body) => ({ path: 'send', body, line: '' })
   };
 }
 
@@ -51,7 +51,7 @@ export async function act(at, action) {
     const response = await fetch(`${at}/${action.path}`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify(action.body),
+      body: JSON.stringify(action.body)
     });
     const answer = await response.json().catch(() => ({}));
     const said =

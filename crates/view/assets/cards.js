@@ -31,14 +31,14 @@ export function tryCards(s, room, measure, memory) {
         [
           [m.rate == null ? '–' : rate(m.rate), 'rate'],
           [delay(m.delayMs), 'delay'],
-          [num(m.lag), 'lag'],
+          [num(m.lag), 'lag']
         ].reduce((a, [v, k]) => a + Math.max(measure(v, 13, 650), measure(k, 11, 400)), 0);
   /** @type {Map<string, [number, number]>} */ const held = new Map();
   for (const g of s.groups)
     for (const m of g.members) {
       held.set(g.name + '\n' + m.id, [
         hold(memory, `slot ${g.name}\n${m.id}`, Math.max(SLOT, ...m.arrows.map(a => step(pill(a) + 4))), s.now),
-        hold(memory, `nums ${g.name}\n${m.id}`, Math.ceil(numbers(m) / 16) * 16, s.now),
+        hold(memory, `nums ${g.name}\n${m.id}`, Math.ceil(numbers(m) / 16) * 16, s.now)
       ]);
     }
   // Room for what a card would inherit if a sister left, so that a rebalance moves no box; the first thing to go where it gets narrow.
@@ -47,7 +47,7 @@ export function tryCards(s, room, measure, memory) {
       const seats = g.members.filter(m => m.kind !== 'nobody').length,
         all = g.members.reduce((a, m) => a + m.arrows.length, 0);
       return [g.name, Math.min(all, Math.ceil(all / Math.max(1, seats - 1)))];
-    }),
+    })
   );
   const owner = new Map(s.groups.flatMap(g => g.members.map(m => [m, g.name])));
   let reserve = true;
@@ -63,7 +63,7 @@ export function tryCards(s, room, measure, memory) {
       least(g),
       g.members.reduce((/** @type {number} */ a, /** @type {any} */ m) => a + width(m, f), 0) +
         Math.max(0, g.members.length - 1) * 10 +
-        2 * INSIDE,
+        2 * INSIDE
     );
   const total = (/** @type {number} */ f) => s.groups.reduce((a, g) => a + group(g, f), 0) + Math.max(0, s.groups.length - 1) * BETWEEN;
   const limit = memory.mode === 'rows' ? room - 40 : room; // no flutter at the edge
@@ -112,7 +112,7 @@ export function cards(L, s, W, H, pad, measure, wide) {
           y1: top - 1,
           yr: top - 34,
           tx: 0,
-          yt: 0,
+          yt: 0
         });
         L.pills.push({
           key: a.id,
@@ -122,7 +122,7 @@ export function cards(L, s, W, H, pad, measure, wide) {
           w: pw,
           h: PILL,
           label: label(a),
-          text: pillText(a, label).slice(label(a).length),
+          text: pillText(a, label).slice(label(a).length)
         });
       });
       x += cw + 10;
@@ -134,7 +134,7 @@ export function cards(L, s, W, H, pad, measure, wide) {
       L.wires.filter(w => w.arrow.key === p.key).sort((a, b) => a.x1 - b.x1),
       p,
       16,
-      0.6,
+      0.6
     );
 }
 
@@ -153,7 +153,7 @@ export function footBox(g, index, b, measure) {
     group: g,
     index,
     state,
-    name: middle(g.name, room(long ? g.word.word : g.word.brief), t => measure(t, 13, 650)).join(''),
+    name: middle(g.name, room(long ? g.word.word : g.word.brief), t => measure(t, 13, 650)).join('')
   };
 }
 
@@ -163,7 +163,7 @@ export function reads(m, multi, px, measure) {
     'reads ' +
     list(
       m.arrows.filter(a => a.read),
-      multi,
+      multi
     );
   return measure(whole, 12, 400) <= px ? whole : `reads ${m.arrows.filter(a => a.read).length} partitions`;
 }

@@ -40,14 +40,14 @@ export function makeChart(host, note) {
         ms: 1,
         scales: {
           x: { time: false, range: () => [until - FIVE, until] },
-          y: { range: (/** @type {any} */ _, /** @type {any} */ low, /** @type {number} */ high) => [0, Math.max(10, (high ?? 0) * 1.05)] },
+          y: { range: (/** @type {any} */ _, /** @type {any} */ low, /** @type {number} */ high) => [0, Math.max(10, (high ?? 0) * 1.05)] }
         },
         series: [{}, { stroke: () => colour(1), fill: () => colour(0.13), width: 1.5, spanGaps: false, points: none }],
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-        hooks: { setCursor: [point] },
+        hooks: { setCursor: [point] }
       },
       [[], []],
-      host,
+      host
     );
     charts.add(plot);
   }
@@ -78,7 +78,7 @@ export function makeChart(host, note) {
       role: 'img',
       'aria-label': known.length
         ? `Lag over the last five minutes: from ${known[0]} to ${known[known.length - 1]}, at most ${Math.max(...known)}`
-        : 'Lag over the last five minutes: nothing known yet',
+        : 'Lag over the last five minutes: nothing known yet'
     });
     host.parentElement.dataset.points = String(points.length);
   };

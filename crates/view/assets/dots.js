@@ -129,6 +129,6 @@ export function makeDots(canvas) {
     },
     get alive() {
       return alive.length;
-    },
+    }
   };
 }

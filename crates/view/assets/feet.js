@@ -36,7 +36,7 @@ export function foot(n, f, may) {
       add(h, name),
       state,
       add(lagLine, add(v, 'lag ', lag, course), chart, note),
-      add(ctl, add(step, less, count, more), toggle, why),
+      add(ctl, add(step, less, count, more), toggle, why)
     );
     return { name, state, v, lag, course, chart: makeChart(chart, note), step, less, count, more, toggle, why };
   });
@@ -63,19 +63,19 @@ export function foot(n, f, may) {
   set(refs.less, {
     'aria-label': `One consumer less in ${g.name}`,
     'aria-disabled': may.off || gone || (g.replicas ?? g.consumers) < 1 ? 'true' : null,
-    title: dead || may.lines.less,
+    title: dead || may.lines.less
   });
   set(refs.more, {
     'aria-label': `One consumer more in ${g.name}`,
     'aria-disabled': may.off || gone ? 'true' : null,
-    title: dead || may.lines.more,
+    title: dead || may.lines.more
   });
   text(refs.toggle, g.stopped ? '▶ Start' : '■ Stop');
   set(refs.toggle, {
     'data-act': g.stopped ? 'start' : 'stop',
     'aria-label': `${g.stopped ? 'Start' : 'Stop'} ${g.name}`,
     'aria-disabled': may.off ? 'true' : null,
-    title: may.off || may.lines.toggle,
+    title: may.off || may.lines.toggle
   });
   const why = g.idle ? `${g.idle} idle` : g.only || (f.w > 330 ? g.how : '');
   text(refs.why, why);

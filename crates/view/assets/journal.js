@@ -1,9 +1,25 @@
 // What happened: a strip of fifteen minutes and a list, newest on top. In: rebalances, and what was done on this page. Out: the dock's left half.
 import { add, byId, cls, el, keyed, set, sv, text } from './dom.js';
-import { clock, rebalanceSentence, rebalanceTook } from './words.js';
+import { age, clock, rebalanceSentence, rebalanceTook, silentSentence } from './words.js';
 
 const QUARTER = 900_000;
-/** @typedef {{id: string, time: number, said: string, line: string, bad: boolean}} Done */
+/** What was done on this page, or (`group`) what goes on. @typedef {{id: string, time: number, said: string, line: string, bad: boolean, group?: string, took?: string}} Told */
+
+/** Members that Kafka still waits for: the journal's open entries. @param {import('./scene.js').Scene} s @returns {Told[]} */
+const waits = s =>
+  s.groups.flatMap(g =>
+    g.members
+      .filter(m => (m.kind === 'killed' || m.kind === 'paused') && m.arrows.length)
+      .map(m => ({
+        id: `waits ${g.name} ${m.id}`,
+        time: m.since ?? s.now,
+        said: silentSentence(m, s.multi),
+        line: '',
+        bad: true,
+        group: g.name,
+        took: m.giveUpIn == null ? 'in progress' : `${age(m.giveUpIn)} left`
+      }))
+  );
 
 export function makeJournal() {
   const host = byId('journal'),
@@ -14,16 +30,16 @@ export function makeJournal() {
   add(h, el('small', '', 'last 15 minutes'));
   add(host, h, strip, none, list);
   /** @type {Set<string> | null} */ let known = null;
-  /** @type {Done[]} */ const done = [];
+  /** @type {Told[]} */ const done = [];
   let width = 0;
-  new ResizeObserver(() => {
-    width = host.clientWidth - 48;
+  new ResizeObserver(entries => {
+    width = entries[0].contentRect.width;
   }).observe(host);
 
-  function drawStrip(/** @type {import('./scene.js').Scene} */ s) {
+  function drawStrip(/** @type {import('./scene.js').Scene} */ s, /** @type {any[]} */ entries) {
     const groups = s.groups.slice(0, 8),
       high = groups.length > 3 ? 12 : 15,
-      W = Math.max(260, width || host.clientWidth - 48),
+      W = Math.max(260, width),
       H = groups.length * high + 18;
     const x0 = Math.min(176, Math.max(...groups.map(g => Math.min(24, g.name.length))) * 6.9 + 12),
       at = (/** @type {number} */ t) => x0 + (1 - (s.now - t) / QUARTER) * (W - x0 - 4),
@@ -34,14 +50,14 @@ export function makeJournal() {
       {
         k: `t${i}`,
         tag: 'path',
-        attrs: { class: i ? 'tick' : 'now', d: `M${at(s.now - i * 60_000).toFixed(1)} 0V${groups.length * high}` },
+        attrs: { class: i ? 'tick' : 'now', d: `M${at(s.now - i * 60_000).toFixed(1)} 0V${groups.length * high}` }
       },
       {
         k: `w${i}`,
         tag: 'text',
         attrs: { x: at(s.now - i * 60_000), y: H - 5, 'text-anchor': i === 15 ? 'start' : i ? 'middle' : 'end' },
-        text: i ? `${i} min ago` : 'now',
-      },
+        text: i ? `${i} min ago` : 'now'
+      }
     ]);
     groups.forEach((g, i) =>
       parts.push(
@@ -49,15 +65,15 @@ export function makeJournal() {
           k: `n${i}`,
           tag: 'text',
           attrs: { x: 0, y: lane(i) + 4, class: 'ln' },
-          text: g.name.length > 23 ? g.name.slice(0, 11) + '…' + g.name.slice(-11) : g.name,
+          text: g.name.length > 23 ? g.name.slice(0, 11) + '…' + g.name.slice(-11) : g.name
         },
-        { k: `l${i}`, tag: 'path', attrs: { class: 'lane', d: `M${x0} ${lane(i)}H${W}` } },
-      ),
+        { k: `l${i}`, tag: 'path', attrs: { class: 'lane', d: `M${x0} ${lane(i)}H${W}` } }
+      )
     );
-    for (const r of s.journal) {
+    for (const r of entries) {
       const i = groups.findIndex(g => g.name === r.group);
       if (i < 0 || s.now - r.time > QUARTER) continue;
-      const open = r.durationMs == null,
+      const open = r.bad,
         x = at(r.time);
       parts.push({
         k: `e${r.id}`,
@@ -66,10 +82,10 @@ export function makeJournal() {
           class: open ? 'open' : `ev c${groups[i].hue}`,
           x: x.toFixed(1),
           y: lane(i) - 5,
-          width: Math.max(4, open ? at(s.now) - x : (r.durationMs / QUARTER) * (W - x0)).toFixed(1),
+          width: Math.max(4, open ? at(s.now) - x : ((r.durationMs ?? 0) / QUARTER) * (W - x0)).toFixed(1),
           height: 10,
-          rx: 2,
-        },
+          rx: 2
+        }
       });
     }
     keyed(
@@ -80,7 +96,7 @@ export function makeJournal() {
       (n, p) => {
         set(n, p.attrs);
         if (p.text != null) text(n, p.text);
-      },
+      }
     );
   }
 
@@ -93,9 +109,10 @@ export function makeJournal() {
     },
     /** @param {import('./scene.js').Scene} s */
     draw(s) {
-      if (s.groups.length) drawStrip(s);
+      const open = waits(s);
+      if (s.groups.length) drawStrip(s, [...s.journal, ...open]);
       const hues = new Map(s.groups.map(g => [g.name, g.hue]));
-      const all = [...s.journal.slice(0, 50), ...done].sort((a, b) => b.time - a.time);
+      const all = [...open, ...[...s.journal.slice(0, 50), ...done].sort((a, b) => b.time - a.time)];
       none.hidden = all.length > 0;
       list.hidden = !all.length;
       keyed(
@@ -112,26 +129,25 @@ export function makeJournal() {
             parts.time,
             el('span', 'sw', null, { 'aria-hidden': 'true' }),
             add(said, parts.group, parts.words, parts.line),
-            parts.took,
+            parts.took
           );
         },
         (li, r) => {
           const p = li.parts,
-            mine = r.said != null;
-          cls(li, `${mine ? 'mine' : ''}${r.bad || (r.group && r.durationMs == null) ? ' open' : ''} c${hues.get(r.group) ?? ''}`);
+            told = r.said != null;
+          cls(li, `${told && !r.group ? 'mine' : ''}${r.bad ? ' open' : ''} c${hues.get(r.group) ?? ''}`);
           text(p.time, clock(r.time));
-          text(p.group, mine ? 'You ' : `${r.group ?? 'Brokers'} `);
-          text(p.words, mine ? r.said : rebalanceSentence(r, s.multi));
+          text(p.group, `${r.group ?? (told ? 'You' : 'Brokers')} `);
+          text(p.words, told ? r.said : rebalanceSentence(r, s.multi));
           text(p.line, r.line ?? '');
-          text(p.took, mine ? '' : rebalanceTook(r));
-        },
+          text(p.took, told ? (r.took ?? '') : rebalanceTook(r));
+        }
       );
       // Finished rebalances are read aloud, once each; those that were there before this page are not news.
-      const finished = s.journal.filter(r => r.durationMs != null || !r.group),
-        before = known;
-      known = new Set(finished.map(r => String(r.id)));
-      const news = before ? finished.find(r => !before.has(String(r.id))) : null;
+      const before = known;
+      known = new Set(s.journal.map(r => String(r.id)));
+      const news = before ? s.journal.find(r => !before.has(String(r.id))) : null;
       if (news) text(byId('live'), `${news.group ?? 'Brokers'}: ${rebalanceSentence(news, s.multi)}`);
-    },
+    }
   };
 }

@@ -79,6 +79,6 @@ export function startKeys(stage, does) {
     /** After boxes came or went. */ settle() {
       const all = boxes();
       if (!all.some(b => b.tabIndex === 0)) rove(all[0]);
-    },
+    }
   };
 }

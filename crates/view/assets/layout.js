@@ -2,7 +2,7 @@
 // Deliberately absent: elements, fonts, a clock (the scene carries its time).
 import { cards, tryCards } from './cards.js';
 import { fold, rows } from './loom.js';
-import { middle, many, num, rate } from './words.js';
+import { age, middle, many, num, rate } from './words.js';
 
 /** @typedef {(text: string, size: number, weight: number) => number} Measure */
 /** @typedef {{x: number, y: number, w: number, h: number}} Box */
@@ -13,7 +13,7 @@ import { middle, many, num, rate } from './words.js';
 /** @typedef {Box & {key: string, member: import('./scene.js').Member, group: import('./scene.js').Group, name: [string, string], sub: string, chips: {text: string, arrow: import('./scene.js').Arrow}[],
  *   more: number, lag: string, rate: string, big: boolean, cols: [number, number, number]}} Row */
 /** @typedef {Box & {key: string, arrow: import('./scene.js').Arrow, label: string, text: string}} Pill */
-/** @typedef {{key: string, x: number, y: number, w: number, items: {kind: 'b' | 'span' | 'chip' | 'down' | 'sim' | 'legend' | 'grow', text: string, title?: string}[]}} Title */
+/** @typedef {{key: string, x: number, y: number, w: number, items: {look: '' | 'b' | 'brk' | 'brk down' | 'brk sim' | 'legend' | 'grow', text: string, drop?: number, title?: string}[]}} Title */
 /** @typedef {{mode: 'cards' | 'rows', big: boolean, dense: boolean, width: number, height: number, frames: Frame[], titles: Title[], parts: PartBox[], cards: Card[], rows: Row[], foots: Foot[],
  *   pills: Pill[], wires: import('./wire.js').Wire[], legend: Box | null, note: (Box & {text: string}) | null, at: Map<string, PartBox>, bottom: number}} Layout */
 /** @typedef {{mode: string, held: Map<string, {v: number, until: number}>, open: string}} Memory */
@@ -36,7 +36,7 @@ export function tooMany(s) {
   if (s.parts.length > 24) over.push(many(s.parts.length, 'partition'));
   if (s.groups.length > 6) over.push(many(s.groups.length, 'group'));
   if (most > 12) over.push(`${most} consumers in a group`);
-  return over.length ? `Too many for a picture: ${over.join(', ')}.` : '';
+  return (over.length ? `Too many for a picture: ${over.join(', ')}.` : '') + (s.truncated ? ' Not all partitions are listed.' : '');
 }
 
 /** What a dot stands for. @param {number} reads messages a second */
@@ -65,7 +65,7 @@ export function layout(scene, W, H, measure, memory = newMemory()) {
     legend: null,
     note: null,
     at: new Map(),
-    bottom: 0,
+    bottom: 0
   };
   memory.mode = L.mode;
   partitions(L, s, W, pad, phone, measure, wide?.total ?? 0);
@@ -102,7 +102,7 @@ function partitions(L, s, W, pad, phone, measure, total) {
     gap = Math.min(
       40,
       Math.max(gap, (total * 0.72 - n * w) / n, 0),
-      (inner - between * (s.topics.length - 1) - n * w) / Math.max(1, n - 1),
+      (inner - between * (s.topics.length - 1) - n * w) / Math.max(1, n - 1)
     );
   const small = w < 96,
     mid = !small && w < 124,
@@ -137,11 +137,11 @@ function partitions(L, s, W, pad, phone, measure, total) {
         w: room,
         items: whole
           ? [
-              { kind: 'span', text: 'topic' },
-              { kind: 'b', text: name },
-              { kind: 'span', text: count },
+              { look: '', text: 'topic' },
+              { look: 'b', text: name },
+              { look: '', text: count }
             ]
-          : [{ kind: 'b', text: name, title: t.name }],
+          : [{ look: 'b', text: name, title: t.name }]
       });
     }
     const box = partBox(s, p, { x, y, w, h }, small, mid, measure);
@@ -185,7 +185,7 @@ function partBox(s, p, b, small, mid, measure) {
       : p.replicas.map(id => ({
           id,
           text: (id === p.leader && b.w >= 110 ? '★ ' : '') + id,
-          kind: /** @type {any} */ (!p.isr.includes(id) ? 'out' : id === p.leader ? 'lead' : ''),
+          kind: /** @type {any} */ (!p.isr.includes(id) ? 'out' : id === p.leader ? 'lead' : '')
         }));
   return {
     ...b,
@@ -195,82 +195,65 @@ function partBox(s, p, b, small, mid, measure) {
     lines,
     sizes: lines.map((_, i) => (small ? (i ? 11 : 12) : lines.length === 3 && !mid ? (i === 1 ? 13 : 12) : i ? 12 : 13)),
     copies,
-    last: true,
+    last: true
   };
 }
 
-/** What stands in the Kafka frame's head, and what is dropped first where it does not fit: the address, then the topic's name.
+/** What stands in the Kafka frame's head. What does not fit is dropped: the address first, then the legend, then the topic's name is shortened.
  * @param {import('./scene.js').Scene} s @param {number} most @param {boolean} phone @param {Measure} measure */
 function title(s, most, phone, measure) {
-  const wide = (/** @type {Title['items']} */ l) =>
-    l.reduce(
-      (a, i) =>
-        a +
-        (i.kind === 'grow'
-          ? 6
-          : measure(i.text, i.kind === 'b' ? 13 : 12, i.kind === 'b' ? 600 : 400) +
-            ({ chip: 24, down: 24, sim: 24, legend: 20 }[/** @type {string} */ (i.kind)] ?? 8)),
-      0,
-    );
-  const brokers = s.kafka.brokers?.length > 1 || s.kafka.brokers?.some((/** @type {any} */ b) => !b.up) ? s.kafka.brokers : [];
-  const chip = (/** @type {any} */ b, /** @type {boolean} */ long) => ({
-    kind: /** @type {any} */ (b.up ? 'chip' : 'down'),
-    text: b.up
-      ? long
-        ? `broker ${b.id} ✓ leads ${b.leads ?? '?'}`
-        : `${b.id} ✓`
-      : long
-        ? `broker ${b.id} ✕ stopped`
-        : `${b.id} ✕ stopped`,
-    title: b.up ? `Broker ${b.id} leads ${many(b.leads ?? 0, 'partition')}` : `Broker ${b.id} is stopped`,
-  });
-  /** @type {Title['items']} */ const kafka = [{ kind: 'b', text: 'Kafka' }],
-    sim =
-      s.kafka.kind === 'embedded'
-        ? [
-            {
-              kind: /** @type {const} */ ('sim'),
-              text: 'simulated broker' + (brokers.length ? 's' : ''),
-              title: s.kafka.note ?? 'in memory, gone at exit',
-            },
-          ]
-        : [];
-  /** @type {Title['items']} */ const topic =
-    s.topics.length === 1
-      ? [
-          { kind: 'span', text: 'topic' },
-          { kind: 'b', text: s.topics[0].name },
-        ]
-      : [];
-  let chips = brokers.map((/** @type {any} */ b) => chip(b, true));
-  if (wide([...kafka, ...sim, ...topic, ...chips]) > most) chips = brokers.map((/** @type {any} */ b) => chip(b, false));
-  const second = phone && chips.length ? chips : null,
-    first = second ? [] : chips;
+  /** @returns {Title['items'][0]} */
+  const item = (/** @type {any} */ look, /** @type {string} */ text, drop = 0, title = '') => ({ look, text, drop, title });
+  const wide = (/** @type {Title['items']} */ l) => l.reduce((a, i) => a + itemWidth(i, measure), 0);
+  const all = s.kafka.brokers ?? [],
+    brokers = all.length > 1 || all.some((/** @type {any} */ b) => !b.up) ? all : [];
+  const chips = (/** @type {boolean} */ long) =>
+    brokers.map((/** @type {any} */ b) => {
+      const state = b.up
+        ? long
+          ? ` ✓ leads ${b.leads ?? '?'}`
+          : ' ✓'
+        : long && b.since
+          ? ` ✕ stopped ${age(s.now - b.since)} ago`
+          : ' ✕ stopped';
+      return item(b.up ? 'brk' : 'brk down', (long ? 'broker ' : '') + b.id + state, 0, 'broker ' + b.id);
+    });
+  const kafka = item('b', 'Kafka'),
+    sim = s.kafka.kind === 'embedded' ? [item('brk sim', 'simulated broker' + (brokers.length ? 's' : ''), 0, s.kafka.note)] : [],
+    topic = s.topics.length === 1 ? [item('', 'topic', 3), item('b', s.topics[0].name, 0, s.topics[0].name)] : [],
+    whole = chips(true),
+    shown = wide([kafka, ...sim, ...topic, ...whole]) > most ? chips(false) : whole,
+    second = phone && shown.length ? shown : null,
+    first = second ? [] : shown;
   return {
-    need: wide([...kafka, ...sim, ...topic, ...first]),
+    need: wide([kafka, ...sim, ...topic, ...first]),
     second,
     items: (/** @type {number} */ room, /** @type {string} */ legend) => {
-      /** @type {Title['items']} */ const address = s.kafka.bootstrap ? [{ kind: 'span', text: s.kafka.bootstrap }] : [];
-      /** @type {Title['items']} */ const key = legend ? [{ kind: 'legend', text: legend }] : [],
-        grow = [{ kind: /** @type {const} */ ('grow'), text: '' }];
-      for (const list of [
-        [...kafka, ...address, ...sim, ...topic, ...grow, ...first, ...key],
-        [...kafka, ...sim, ...topic, ...grow, ...first, ...key],
-        [...kafka, ...sim, ...topic, ...grow, ...first],
-      ])
-        if (wide(list) <= room) return list;
-      const rest = room - wide([...kafka, ...sim, ...first]) - 8;
-      const short =
-        topic.length && rest > 40
-          ? [
-              {
-                kind: /** @type {const} */ ('b'),
-                text: middle(s.topics[0].name, rest - 8, x => measure(x, 13, 600)).join(''),
-                title: s.topics[0].name,
-              },
-            ]
-          : [];
-      return [...kafka, ...sim, ...short, ...grow, ...first];
-    },
+      let list = [
+        kafka,
+        item('', s.kafka.bootstrap ?? '', 1),
+        ...sim,
+        ...topic,
+        item('grow', ''),
+        ...first,
+        item('legend', legend, 2)
+      ].filter(i => i.text || i.look === 'grow');
+      for (const drop of [1, 2, 3]) if (wide(list) > room) list = list.filter(i => i.drop !== drop);
+      const over = wide(list) - room,
+        name = topic[1];
+      if (over > 0 && name) {
+        const short = middle(name.text, itemWidth(name, measure) - 8 - over, x => measure(x, 13, 600)).join('');
+        list = list.map(i => (i === name ? { ...i, text: short } : i));
+      }
+      return list;
+    }
   };
+}
+
+/** With what stands around its text. @param {Title['items'][0]} i @param {Measure} measure */
+function itemWidth(i, measure) {
+  return (
+    measure(i.text, i.look === 'b' ? 13 : 12, i.look === 'b' ? 600 : 400) +
+    (i.look === 'grow' ? 6 : i.look[0] === 'b' && i.look !== 'b' ? 24 : i.look === 'legend' ? 20 : 8)
+  );
 }

@@ -3,7 +3,7 @@ import { add, byId, cls, command, el, keyed, set, text } from './dom.js';
 import { many, num } from './words.js';
 
 const POLL = 3000;
-const address = (/** @type {any} */ p) => `/p/${encodeURIComponent(p.namespace)}/${encodeURIComponent(p.name)}`;
+export const address = (/** @type {any} */ p) => `/p/${encodeURIComponent(p.namespace)}/${encodeURIComponent(p.name)}`;
 
 export const practices = {
   /** @param {any} p */
@@ -24,14 +24,14 @@ export const practices = {
       ways = el('ol');
     for (const [where, line] of [
       ['In this cluster', 'kubectl apply -n kafka-practice -f deploy/samples/practice-3.yaml'],
-      ['Without a cluster, on this machine', 'make local'],
+      ['Without a cluster, on this machine', 'make local']
     ])
       add(ways, add(el('li'), el('b', '', where), command(line).box));
     add(
       none,
       el('h2', '', 'No practice yet'),
       el('p', '', 'No ConsumerGroupPractice was found. Apply one, and it appears here without a reload.'),
-      ways,
+      ways
     );
     add(stage, add(host, none, found));
     none.hidden = found.hidden = true;
@@ -67,14 +67,14 @@ export const practices = {
               p.name,
               p.namespace,
               p.ready ? '✓ Ready' : '○ Not ready',
-              [p.summary && many(p.summary.partitions, 'partition'), practices.summary(p)].filter(Boolean).join(', '),
+              [p.summary && many(p.summary.partitions, 'partition'), practices.summary(p)].filter(Boolean).join(', ')
             ].forEach((v, i) => text(li.parts[i], v));
             cls(li.parts[2], `st ${p.ready ? 'ok' : 'warn'}`);
-          },
+          }
         );
       }
       setTimeout(look, POLL);
     }
     look();
-  },
+  }
 };

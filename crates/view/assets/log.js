@@ -22,7 +22,7 @@ export function makeLog(host, does) {
       restart: button('Restart', 'restart'),
       kill: button('Kill', 'kill'),
       pause: button('Pause', 'pause'),
-      resume: button('Resume', 'resume'),
+      resume: button('Resume', 'resume')
     },
     close = el('button', 'btn quiet', '✕ Close', { 'aria-label': 'Close the log (Esc)' });
   const facts = el('div', 'facts'),
@@ -35,7 +35,7 @@ export function makeLog(host, does) {
     add(el('div', 'head2'), add(el('h2'), name), buttons.restart, buttons.kill, buttons.pause, buttons.resume, close),
     facts,
     add(box, list),
-    add(el('div', 'under'), state, el('span', 'grow'), line),
+    add(el('div', 'under'), state, el('span', 'grow'), line)
   );
   close.onclick = does.close;
   /** @type {EventSource | null} */ let source = null;
@@ -105,7 +105,7 @@ export function makeLog(host, does) {
           a.committed == null
             ? 'no commit'
             : `committed ${num(a.committed)} of ${num(a.end)}, lag ${lagWord(a, kilo)}${a.growing ? ' ▲' : ''}`,
-          a.growing || !a.read,
+          a.growing || !a.read
         ]);
       if (m && m.arrows.length > 6) said.push(['and', `${m.arrows.length - 6} more partitions`, false]);
       if (m && !m.arrows.length) said.push(['', m.why || 'no partition', false]);
@@ -126,8 +126,8 @@ export function makeLog(host, does) {
           text(n.parts.k, f[0] ? f[0] + ' ' : '');
           calm(n.parts.b, f[1]);
           cls(n.parts.b, f[2] ? 'w' : '');
-        },
+        }
       );
-    },
+    }
   };
 }

@@ -35,10 +35,10 @@ export function fold(s, open) {
         age: 0,
         giveUpIn: null,
         timeoutMs: null,
-        variant: '',
+        variant: ''
       };
       return { ...g, members: [...show, more] };
-    }),
+    })
   };
 }
 
@@ -56,7 +56,7 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
     most = Math.max(1, ...s.groups.map(g => g.members.length));
   // Spare height goes to the fans first, then to the rows, then to the fans again.
   const spare = big || stack ? 0 : H - L.bottom - footH - 36 - most * 19,
-    rowH = big ? 44 : Math.max(18, Math.min(28, 18 + Math.floor((spare - 130) / most))),
+    rowH = big ? 44 : Math.max(18, Math.min(28, 18 + Math.floor((spare - 170) / most))),
     rowGap = big ? 6 : rowH > 22 ? 3 : 1;
   const gap = big ? 56 : Math.max(stack ? 110 : 86, Math.min(280, spare - most * (rowH + rowGap - 19)));
   const cols = Array.from({ length: columns }, (_, c) => s.groups.map((g, index) => ({ g, index })).filter(e => e.index % columns === c)),
@@ -104,7 +104,7 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
                 y1: ry + cell.h / 2,
                 yr: ry + Math.min(cell.h, big ? 44 : 28) / 2,
                 tx,
-                yt: top - (stack ? 14 : 6),
+                yt: top - (stack ? 14 : 6)
               });
         }
         ry += cell.h + rowGap;
@@ -188,7 +188,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
       more: 0,
       lag: '',
       rate: '',
-      cols: [tailW, showRate ? rateW : 0, lagW],
+      cols: [tailW, showRate ? rateW : 0, lagW]
     };
     const said = memberWord(m, multi),
       folded = /** @type {any} */ (m).folded,
@@ -213,7 +213,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
     if (m.kind === 'nobody') cell.name = ['', '✕ no reader'];
     if (!big) {
       cell.lag = lagText(m);
-      if (showRate && !silent(m)) cell.rate = rate(m.rate) || '–';
+      if (showRate && (m.kind === 'run' || m.kind === 'slow')) cell.rate = rate(m.rate) || '–';
     }
     let left = roomOf(m) - (cell.rate ? rateW + 6 : 0),
       shown = 0;
@@ -226,7 +226,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
     if (big) {
       const room = nameW(m) + left - (cell.more ? spare : 0) - 4,
         said = [rate(m.rate), m.delayMs ? `${delay(m.delayMs)} each` : '', k === 'long' && !cell.more ? '' : `lag ${num(m.lag)}`].filter(
-          Boolean,
+          Boolean
         );
       while (said.length > 1 && t(said.join(', ')) > room) said.splice(said.length === 3 ? 1 : 0, 1);
       cell.sub = said.join(', ');

@@ -2,7 +2,7 @@
 import { add, byId, el, keyed, set, text } from './dom.js';
 import { openPractice } from './page.js';
 import { startTheme } from './theme.js';
-import { practices } from './list.js';
+import { address, practices } from './list.js';
 
 const [, , ns, name] = location.pathname.split('/').map(decodeURIComponent);
 startTheme(byId('theme'));
@@ -23,12 +23,9 @@ pop.addEventListener('toggle', async () => {
       return add(a, ...a.parts);
     },
     (a, p) => {
-      set(a, {
-        href: `/p/${encodeURIComponent(p.namespace)}/${encodeURIComponent(p.name)}`,
-        'aria-current': p.namespace === ns && p.name === name ? 'page' : null,
-      });
+      set(a, { href: address(p), 'aria-current': p.namespace === ns && p.name === name ? 'page' : null });
       [p.ready ? '✓' : '○', p.name, practices.summary(p)].forEach((v, i) => text(a.parts[i], v));
-    },
+    }
   );
 });
 addEventListener('click', e => {

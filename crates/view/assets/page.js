@@ -21,7 +21,7 @@ const HELP = [
   ['Enter', 'the log of a consumer'],
   ['+ −', 'one consumer more, less'],
   ['T', 'table or picture'],
-  ['Esc', 'close this'],
+  ['Esc', 'close this']
 ];
 
 /** @param {string} ns @param {string} name */
@@ -53,7 +53,7 @@ export function openPractice(ns, name) {
 
   async function run(
     /** @type {import('./actions.js').Action} */ action,
-    /** @type {(answer: any, said: string) => string} */ words = (_, said) => said,
+    /** @type {(answer: any, said: string) => string} */ words = (_, said) => said
   ) {
     if (off() || !scene) return;
     const { ok, said, answer } = await act(at, action);
@@ -74,23 +74,23 @@ export function openPractice(ns, name) {
       run(
         can().send(body),
         a =>
-          `sent ${a.sent > 1 ? many(a.sent, 'message') : 'a message'}${a.partition == null ? '' : a.sent > 1 ? `, the last to ${a.topic}/${a.partition} @ ${a.offset}` : ` to ${a.topic}/${a.partition} @ ${a.offset}`}.`,
+          `sent ${a.sent > 1 ? many(a.sent, 'message') : 'a message'}${a.partition == null ? '' : a.sent > 1 ? `, the last to ${a.topic}/${a.partition} @ ${a.offset}` : ` to ${a.topic}/${a.partition} @ ${a.offset}`}.`
       ),
-    load: n => run(can().load(n)),
+    load: n => run(can().load(n))
   });
   const log = makeLog(logPanel, {
     act: kind => {
       const m = memberNow();
       if (m) run(can()[kind](m));
     },
-    close: () => closeSide(),
+    close: () => closeSide()
   });
   const closeHelp = el('button', 'btn quiet', '✕ Close');
   closeHelp.onclick = () => closeSide();
   add(
     helpPanel,
     add(el('div', 'head2'), el('h2', '', 'Keys in the picture'), closeHelp),
-    add(el('dl', 'help'), ...HELP.flatMap(([k, w]) => [el('dt', 'mono', k), el('dd', '', w)])),
+    add(el('dl', 'help'), ...HELP.flatMap(([k, w]) => [el('dt', 'mono', k), el('dd', '', w)]))
   );
   add(side, sendPanel, logPanel, helpPanel);
   const picture = makePicture({
@@ -115,9 +115,9 @@ export function openPractice(ns, name) {
               ? can().scale(g, -1)
               : kind === 'stop'
                 ? can().stop(group)
-                : can().start(group),
+                : can().start(group)
         );
-    },
+    }
   });
 
   function showSide(/** @type {'send' | 'log' | 'help'} */ which) {
@@ -167,9 +167,9 @@ export function openPractice(ns, name) {
         lines: {
           less: can_.scale(g, -1).line,
           more: can_.scale(g, 1).line,
-          toggle: (g.stopped ? can_.start(g.name) : can_.stop(g.name)).line,
-        },
-      }),
+          toggle: (g.stopped ? can_.start(g.name) : can_.stop(g.name)).line
+        }
+      })
     });
     journal.draw(scene);
     send.draw(scene, why);
@@ -196,7 +196,7 @@ export function openPractice(ns, name) {
       live: 'live',
       old: `${age(link.age)} old`,
       lost: scene ? 'disconnected, retrying' : 'no connection, retrying',
-      hidden: 'paused',
+      hidden: 'paused'
     }[link.state];
     text(byId('state'), word);
     text(byId('age'), live ? `${(link.age / 1000).toFixed(1)} s ago` : link.state === 'lost' && link.age ? `${age(link.age)} old` : '');
@@ -212,7 +212,7 @@ export function openPractice(ns, name) {
           ? ''
           : link.age > FORGET
             ? 'What was shown is older than five minutes and was taken away.'
-            : `This is how it was at ${clock(serverNow)}. Nothing can be changed until the connection is back.`,
+            : `This is how it was at ${clock(serverNow)}. Nothing can be changed until the connection is back.`
       );
       text(byId('retrying'), link.state === 'lost' && link.retryIn ? `in ${link.retryIn} s` : '');
     }
@@ -227,7 +227,7 @@ export function openPractice(ns, name) {
     for (const [n, w] of /** @type {[number, string][]} */ ([
       [s.parts.length, 'partition'],
       [s.groups.length, 'group'],
-      [s.groups.reduce((a, g) => a + g.consumers, 0), 'consumer'],
+      [s.groups.reduce((a, g) => a + g.consumers, 0), 'consumer']
     ]))
       bits.push([num(n), n === 1 ? w : w + 's', '']);
     bits.push([num(s.groups.reduce((a, g) => a + g.idle, 0)), 'idle', ''], [num(sum.lag), 'lag', s.groups.some(g => g.growing) ? 'w' : '']);
@@ -244,7 +244,7 @@ export function openPractice(ns, name) {
         text(n.parts[0], b[0]);
         cls(n.parts[0], b[2]);
         text(n.parts[1], ' ' + b[1]);
-      },
+      }
     );
     const ready = byId('ready');
     text(ready, s.ready ? '✓ Ready' : '○ Not ready');
@@ -297,6 +297,6 @@ export function openPractice(ns, name) {
           .catch(() => {});
       }
       draw();
-    },
+    }
   );
 }

@@ -51,7 +51,7 @@ export function makePicture(does) {
   const boxOf = (/** @type {any} */ n) => {
     if (n.dataset.member === 'more') {
       memory.open = n.dataset.in;
-      does.view();
+      does.resized();
       return;
     }
     if (n.dataset.member && n.dataset.member !== 'nobody') does.open(n.dataset.member, n.dataset.in);
@@ -71,39 +71,37 @@ export function makePicture(does) {
       innerHeight -
         [...document.body.children]
           .filter((/** @type {any} */ e) => e !== stage && e.offsetParent)
-          .reduce((a, /** @type {any} */ e) => a + (getComputedStyle(e).position === 'static' ? e.offsetHeight : 0), 0),
+          .reduce((a, /** @type {any} */ e) => a + (getComputedStyle(e).position === 'static' ? e.offsetHeight : 0), 0)
     );
   }
-  const observer = new ResizeObserver(() => {
+  const resized = () => {
     look();
     does.resized();
-  });
+  };
+  const observer = new ResizeObserver(resized);
   for (const e of document.body.children) observer.observe(e);
-  addEventListener('resize', () => {
-    look();
-    does.resized();
-  });
+  addEventListener('resize', resized);
   const keys = startKeys(picture, {
     highlight: (p, b) => wires.highlight(p, b),
     open: boxOf,
     view: () => does.view(),
     help: does.help,
     scale: (g, by) => does.act(by > 0 ? 'more' : 'less', g),
-    wires: () => L?.wires ?? [],
+    wires: () => L?.wires ?? []
   });
 
   function title(/** @type {any} */ n, /** @type {import('./layout.js').Title} */ t) {
-    cls(n, `ktitle ${t.key.startsWith('topic') ? 't' : ''}`);
+    cls(n, 'ktitle');
     keyed(
       n,
       t.items.map((i, at) => ({ ...i, at })),
-      i => `${i.at}${i.kind}`,
-      i => (i.kind === 'legend' ? add(el('span', 'legend'), el('i'), el('span')) : el(i.kind === 'b' ? 'b' : 'span')),
+      i => i.at + i.look,
+      i => (i.look === 'legend' ? add(el('span'), el('i'), el('span')) : el(i.look === 'b' ? 'b' : 'span')),
       (e, i) => {
-        cls(e, { chip: 'brk', down: 'brk down', sim: 'brk sim', grow: 'grow', legend: 'legend', b: '', span: '' }[i.kind]);
-        text(i.kind === 'legend' ? e.lastChild : e, i.text);
-        set(e, { title: i.title ?? null });
-      },
+        cls(e, i.look);
+        text(i.look === 'legend' ? e.lastChild : e, i.text);
+        set(e, { title: i.title || null });
+      }
     );
     place(n, t.x, t.y, t.w);
   }
@@ -140,7 +138,7 @@ export function makePicture(does) {
         (n, f) => {
           cls(n, `frame ${f.kind} c${f.hue}`);
           place(n, f.x, f.y, f.w, f.h);
-        },
+        }
       );
       const moved = wires.paint(L);
       keyed(
@@ -148,14 +146,14 @@ export function makePicture(does) {
         L.titles,
         t => t.key,
         () => el('div'),
-        title,
+        title
       );
       keyed(
         parts,
         L.parts,
         b => b.key,
         () => el('button', 'part nav', null, { tabindex: -1 }),
-        (n, b) => part(n, b),
+        (n, b) => part(n, b)
       );
       keyed(
         groups,
@@ -177,7 +175,7 @@ export function makePicture(does) {
               drawn.cards.filter(c => c.group.name === f.key),
               c => `card ${c.key}`,
               () => el('button', '', null, { tabindex: -1 }),
-              (n, c) => card(n, c, s.multi, how.selected, reads(c.member, s.multi, c.w - 24, measure)),
+              (n, c) => card(n, c, s.multi, how.selected, reads(c.member, s.multi, c.w - 24, measure))
             );
           else
             keyed(
@@ -185,10 +183,10 @@ export function makePicture(does) {
               drawn.rows.filter(r => r.group.name === f.key),
               r => `row ${r.key}`,
               () => el('button', '', null, { tabindex: -1 }),
-              (n, r) => row(n, r, s.multi, how.selected),
+              (n, r) => row(n, r, s.multi, how.selected)
             );
           foot(sec.below, f, how.may(f.group));
-        },
+        }
       );
       keyed(
         pills,
@@ -202,14 +200,14 @@ export function makePicture(does) {
             n.animate?.([{ boxShadow: '0 0 0 0 currentColor' }, { boxShadow: '0 0 0 5px transparent' }], {
               delay: 600,
               duration: 500,
-              easing: 'ease-out',
+              easing: 'ease-out'
             });
             setTimeout(() => {
               n.style.transitionDuration = '';
             }, 700);
           }
           pill(n, p);
-        },
+        }
       );
       const scale = dotScale(s.reads),
         words = how.lost ? 'nothing moves: no data' : legendText(s);
@@ -231,6 +229,6 @@ export function makePicture(does) {
       /** @type {any} */ (
         [...stage.querySelectorAll('.nav')].find((/** @type {any} */ n) => n.dataset.member === member) ?? stage.querySelector('.nav')
       )?.focus();
-    },
+    }
   };
 }

@@ -11,7 +11,7 @@ import { groupWord, tail } from './words.js';
 /** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][],
  *   consumers: number, replicas: number | null, idle: number, stopped: boolean, scalable: boolean, how: string, only: string}} Group */
 /** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, kafka: any, actions: any, sendUrl: string, sendHow: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
- *   parts: Part[], groups: Group[], arrows: Arrow[], journal: any[], multi: boolean, copies: boolean, reads: number}} Scene */
+ *   parts: Part[], groups: Group[], arrows: Arrow[], journal: any[], truncated: boolean, multi: boolean, copies: boolean, reads: number}} Scene */
 
 const KEPT = 10_000,
   HISTORY = 300_000;
@@ -26,7 +26,7 @@ export const newModel = () => ({
   /** @type {Map<string, number>} group|partition -> position that flow told */ positions: new Map(),
   /** @type {Map<string, string>} group|partition -> member id of its last owner */ owners: new Map(),
   /** @type {Map<string, {index: number, until: number, member: any}[]>} seats of members who left while their partitions wait */ kept: new Map(),
-  /** @type {Map<string, import('./series.js').Series>} */ series: new Map(),
+  /** @type {Map<string, import('./series.js').Series>} */ series: new Map()
 });
 /** @typedef {ReturnType<typeof newModel>} Model */
 
@@ -40,14 +40,14 @@ export function snapshot(m, json) {
     groups: json.groups ?? [],
     partitions: json.partitions ?? [],
     rebalances: json.rebalances ?? [],
-    history: { ...json.history },
+    history: { ...json.history }
   };
   for (const name of m.hues.keys()) if (!m.snap.groups.some((/** @type {any} */ g) => g.name === name)) forget(m, name);
   for (const g of m.snap.groups)
     replace(
       m,
       old?.groups.find((/** @type {any} */ o) => o.name === g.name),
-      g,
+      g
     );
   looked(m, m.snap.partitions);
   sample(m);
@@ -81,7 +81,7 @@ export function patch(m, json) {
     ...old,
     ...rest,
     groups: old.groups.filter((/** @type {any} */ g) => !gone.includes(g.name)),
-    history: { ...old.history },
+    history: { ...old.history }
   });
   for (const name of gone) {
     delete snap.history[name];
@@ -142,7 +142,7 @@ function keepSeats(m, was, is, now) {
   });
   m.kept.set(
     is.name,
-    seats.filter(k => [...open].some(key => m.owners.get(`${is.name}|${key}`) === idOf(k.member))),
+    seats.filter(k => [...open].some(key => m.owners.get(`${is.name}|${key}`) === idOf(k.member)))
   );
 }
 
@@ -210,14 +210,14 @@ function groupOf(m, g, now) {
       committed: p.committed ?? null,
       trend: slope,
       growing: lag != null && (slope ?? 0) >= 0.5,
-      shrinking: !!lag && (slope ?? 0) <= -0.5,
+      shrinking: !!lag && (slope ?? 0) <= -0.5
     };
   };
   const open = (g.open ?? []).map((/** @type {any} */ p) => arrow(p, null));
   /** @type {Member[]} */ const members = raw.map(r => {
     const arrows = [
       ...(r.partitions ?? []).map((/** @type {any} */ p) => arrow(p, r)),
-      ...open.filter((/** @type {Arrow} */ a) => a.seat === idOf(r)),
+      ...open.filter((/** @type {Arrow} */ a) => a.seat === idOf(r))
     ];
     const own = arrows.filter(a => a.read),
       silent = r.state === 'killed' || r.state === 'paused';
@@ -240,7 +240,7 @@ function groupOf(m, g, now) {
       age: r.since == null ? 0 : Math.max(0, now - r.since),
       giveUpIn: left != null && left > 0 ? left : null,
       timeoutMs: g.sessionTimeoutMs ?? null,
-      variant: r.variant ?? '',
+      variant: r.variant ?? ''
     };
   });
   const orphans = open.filter((/** @type {Arrow} */ a) => a.seat === 'nobody');
@@ -266,13 +266,13 @@ function groupOf(m, g, now) {
       age: 0,
       giveUpIn: null,
       timeoutMs: null,
-      variant: '',
+      variant: ''
     });
   const arrows = members.flatMap(x => x.arrows),
     topics = g.topics ?? [],
     slope = trend(
       (m.snap.history[g.name] ?? []).filter((/** @type {any} */ p) => p[1] != null).map((/** @type {any} */ p) => ({ t: p[0], v: p[1] })),
-      now,
+      now
     );
   const lag = arrows.length ? sum(arrows.map(a => a.lag)) : (g.lag ?? null),
     all = new Set(m.snap.partitions.map((/** @type {any} */ p) => p.topic)).size;
@@ -291,7 +291,7 @@ function groupOf(m, g, now) {
     stopped: !!g.stopped,
     scalable: g.scalable !== false,
     how: [g.protocol, g.assignor].filter(Boolean).join(', '),
-    only: topics.length && topics.length < all ? `${topics.join(', ')} only` : '',
+    only: topics.length && topics.length < all ? `${topics.join(', ')} only` : ''
   };
 }
 
@@ -307,7 +307,7 @@ export function sceneOf(m, now = m.snap.now) {
     rate: perSecond(m.series.get(keyOf(p)), now),
     leader: p.leader ?? null,
     replicas: p.replicas ?? [],
-    isr: p.isr ?? [],
+    isr: p.isr ?? []
   }));
   /** @type {Scene['topics']} */ const topics = [];
   for (const p of parts) {
@@ -336,8 +336,9 @@ export function sceneOf(m, now = m.snap.now) {
     groups,
     arrows: members.flatMap((/** @type {Member} */ x) => x.arrows),
     journal: s.rebalances,
+    truncated: s.groups.some((/** @type {any} */ g) => g.truncated),
     multi: topics.length > 1,
     copies: parts.some(p => p.replicas.length > 1),
-    reads: members.reduce((/** @type {number} */ a, /** @type {Member} */ x) => a + (x.rate ?? 0), 0),
+    reads: members.reduce((/** @type {number} */ a, /** @type {Member} */ x) => a + (x.rate ?? 0), 0)
   };
 }

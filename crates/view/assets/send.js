@@ -31,7 +31,7 @@ export function makeSend(host, does) {
     topic: topic.value,
     value: value.value,
     ...(key.value ? { key: key.value } : {}),
-    ...(partition.value !== '' ? { partition: +partition.value } : {}),
+    ...(partition.value !== '' ? { partition: +partition.value } : {})
   });
   const number = () => Math.min(1000, Math.max(1, Math.floor(+count.value || 1)));
   const show = () => text(curl.code, sendCurl(url, body(), number()));
@@ -62,7 +62,7 @@ export function makeSend(host, does) {
           s.topics,
           t => t.name,
           t => el('option', '', t.name, { value: t.name }),
-          () => {},
+          () => {}
         );
         if (s.topics.some(t => t.name === chosen)) topic.value = chosen;
         const parts = s.topics.find(t => t.name === topic.value)?.parts ?? [];
@@ -71,7 +71,7 @@ export function makeSend(host, does) {
           [null, ...parts],
           p => (p ? String(p.partition) : 'any'),
           p => el('option', '', p ? String(p.partition) : 'any (by key)', { value: p ? p.partition : '' }),
-          () => {},
+          () => {}
         );
         if ([...partition.options].some((/** @type {any} */ o) => o.value === part)) partition.value = part;
       }
@@ -94,6 +94,6 @@ export function makeSend(host, does) {
       form.hidden = shut;
       if (shut) speed.hidden = true;
       toggle.hidden = loadNow.hidden = shut;
-    },
+    }
   };
 }

@@ -81,6 +81,6 @@ export function stream(url, types, heard, told) {
       clearInterval(clock);
       close();
       document.removeEventListener('visibilitychange', look);
-    },
+    }
   };
 }

@@ -11,7 +11,7 @@ const HEADS = [
   ['Committed', 'n'],
   ['Lag', 'n'],
   ['Rate', 'n'],
-  ['Delay', 'n'],
+  ['Delay', 'n']
 ];
 
 /** @param {any} host @param {() => void} insist */
@@ -34,7 +34,7 @@ export function makeTable(host, insist) {
       over.hidden = !sentence;
       text(words, sentence + ' ');
       const lines = s.groups.flatMap(g =>
-        g.members.flatMap(m => (m.arrows.length ? m.arrows : [null]).map(a => ({ g, m, a, key: a ? a.id : `${g.name}\n${m.id}` }))),
+        g.members.flatMap(m => (m.arrows.length ? m.arrows : [null]).map(a => ({ g, m, a, key: a ? a.id : `${g.name}\n${m.id}` })))
       );
       for (const g of s.groups) if (!g.members.length) lines.push({ g, m: /** @type {any} */ (null), a: null, key: g.name });
       keyed(
@@ -58,17 +58,13 @@ export function makeTable(host, insist) {
             'data-group': g.name,
             'data-partition': a?.key ?? null,
             'data-owner': a ? a.owner : (m?.name ?? null),
-            'data-lag': a ? (a.lag ?? '') : null,
+            'data-lag': a ? (a.lag ?? '') : null
           });
           [
             g.name,
             `${g.word.glyph} ${g.word.brief}`,
             a ? `${a.topic}/${a.partition}` : m ? `none${said?.more ? ': ' + said.more : ''}` : 'none',
-            a && !a.read
-              ? `nobody${m.name ? ` (${m.name}, ${said?.line})` : ''}`
-              : m
-                ? m.name + (a ? '' : ` ${said?.line}`)
-                : 'no consumer',
+            a && !a.read ? `nobody${m.name ? ` (${m.name}, ${said?.line})` : ''}` : m ? m.name + (a ? '' : ` ${said?.line}`) : 'no consumer'
           ].forEach((v, i) => text(c[i], v));
           calm(c[4], a ? num(a.end) : '');
           calm(c[5], a ? (a.committed == null ? 'none' : num(a.committed)) : '');
@@ -78,8 +74,8 @@ export function makeTable(host, insist) {
           cls(c[6], `n${a?.growing ? ' w' : a && !a.read ? ' b' : ''}`);
           cls(c[3], a && !a.read ? 'b' : '');
           set(c[6], { title: becauseSentence(a?.because ?? null) || null });
-        },
+        }
       );
-    },
+    }
   };
 }

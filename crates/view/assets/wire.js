@@ -18,12 +18,12 @@ function pieces(w) {
         [w.x0, w.y0],
         [w.x0, w.y0 + h * 0.38],
         [w.x1, w.yr - h * 0.46],
-        [w.x1, w.yr],
+        [w.x1, w.yr]
       ],
       [
         [w.x1, w.yr],
-        [w.x1, w.y1 - (w.arrow.read ? 7 : 10)],
-      ],
+        [w.x1, w.y1 - (w.arrow.read ? 7 : 10)]
+      ]
     ];
   }
   /** @type {Point[][]} */ const all = [];
@@ -33,12 +33,12 @@ function pieces(w) {
         [w.px, w.py],
         [w.px, w.py + 4],
         [w.x0, w.py + 1],
-        [w.x0, w.py + 6],
+        [w.x0, w.py + 6]
       ],
       [
         [w.x0, w.py + 6],
-        [w.x0, w.y0],
-      ],
+        [w.x0, w.y0]
+      ]
     );
   const h = w.yt - w.y0,
     turn = Math.min(5, Math.max(1, w.x1 - 4 - w.tx));
@@ -47,22 +47,22 @@ function pieces(w) {
       [w.x0, w.y0],
       [w.x0, w.y0 + h * 0.55],
       [w.tx, w.yt - h * 0.55],
-      [w.tx, w.yt],
+      [w.tx, w.yt]
     ],
     [
       [w.tx, w.yt],
-      [w.tx, w.yr - turn],
+      [w.tx, w.yr - turn]
     ],
     [
       [w.tx, w.yr - turn],
       [w.tx, w.yr - turn * 0.33],
       [w.tx + turn * 0.33, w.yr],
-      [w.tx + turn, w.yr],
+      [w.tx + turn, w.yr]
     ],
     [
       [w.tx + turn, w.yr],
-      [w.x1 - 4, w.yr],
-    ],
+      [w.x1 - 4, w.yr]
+    ]
   );
   return all;
 }
@@ -79,7 +79,7 @@ export function path(w) {
           p
             .slice(1)
             .map(q => `${r(q[0])} ${r(q[1])}`)
-            .join(' '),
+            .join(' ')
       )
       .join('')
   );

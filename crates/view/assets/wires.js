@@ -23,6 +23,8 @@ export function makeWires(svg) {
     on = { partition: /** @type {string | null} */ (null), box: /** @type {string | null} */ (null) };
   const lit = (/** @type {Wire} */ w) =>
     (on.partition != null ? w.arrow.key === on.partition : on.box != null && w.box === on.box) ? ' on' : '';
+  /** A row's one head is lit by any of its arrows. @param {Wire} w */
+  const litHead = w => (w.loom && w.arrow.read && [...shown.values()].some(s => s.wire.box === w.box && lit(s.wire)) ? ' on' : lit(w));
 
   /** Where an arrow is at this moment. @param {Shown} s @param {number} now @returns {Wire} */
   function current(s, now) {
@@ -87,7 +89,7 @@ export function makeWires(svg) {
             'data-partition': a.key,
             'data-group': a.group,
             'data-owner': a.owner,
-            'data-lag': a.lag ?? '',
+            'data-lag': a.lag ?? ''
           });
           const next = { wire: w, from: /** @type {Wire | null} */ (null), start: now, took: MOVE };
           if (was && was.wire.box !== w.box) {
@@ -105,7 +107,7 @@ export function makeWires(svg) {
             }
           }
           shown.set(w.id, next);
-        },
+        }
       );
       // A row has one head, however many arrows end there; a cross stands for each arrow that nobody reads.
       const tips = L.wires.filter(w => {
@@ -120,11 +122,10 @@ export function makeWires(svg) {
         w => w.id,
         () => sv('path'),
         (n, w) => {
-          cls(n, `head c${w.hue}${w.arrow.read ? '' : ' cross'}${lit(w)}`);
-          set(n, { 'data-partition': w.arrow.key, 'data-for': w.box });
+          cls(n, `head c${w.hue}${w.arrow.read ? '' : ' cross'}${litHead(w)}`);
           const pair = nodes.get(w.id);
           if (pair) pair.head = n;
-        },
+        }
       );
       for (const [id, n] of nodes) {
         if (n.head && !n.head.isConnected) n.head = null;
@@ -140,8 +141,9 @@ export function makeWires(svg) {
       svg.classList.toggle('hl', partition != null || box != null);
       for (const [id, n] of nodes) {
         const w = /** @type {Shown} */ (shown.get(id)).wire;
-        for (const part of [n.line, n.head]) if (part) cls(part, part.getAttribute('class').replace(' on', '') + lit(w));
+        cls(n.line, n.line.getAttribute('class').replace(' on', '') + lit(w));
+        if (n.head) cls(n.head, n.head.getAttribute('class').replace(' on', '') + litHead(w));
       }
-    },
+    }
   };
 }

@@ -90,7 +90,7 @@ const WHY = {
   NoCommit: 'The group has not committed an offset here yet.',
   Expired: 'The committed offset is older than the log: those messages are gone.',
   Stale: 'The committed offset is beyond the end: the topic was made anew.',
-  Unknown: 'Kafka could not be asked.',
+  Unknown: 'Kafka could not be asked.'
 };
 /** @param {string | null} because */
 export const becauseSentence = because => (because ? (WHY[because] ?? because) : '');
@@ -104,7 +104,7 @@ export function groupWord(g) {
     /** @type {string} */ word,
     /** @type {any} */ tone,
     /** @type {string} */ why,
-    brief = word,
+    brief = word
   ) => ({ glyph, word, brief, tone, why: why + kafka });
   if (g.silent)
     return say('◔', 'Waiting for timeout', 'warn', 'A member does not answer; Kafka counts it until its session times out.', 'Waiting');
@@ -139,7 +139,7 @@ export function memberWord(m, multi) {
       return {
         line: '○ left the group',
         tone: 'calm',
-        more: m.arrows.length ? 'Its partitions wait for a new owner.' : 'Its partitions have new owners.',
+        more: m.arrows.length ? 'Its partitions wait for a new owner.' : 'Its partitions have new owners.'
       };
     case 'idle':
       return { line: '○ idle', tone: 'calm', more: m.why };
@@ -162,7 +162,7 @@ export function memberSentence(m, group, multi) {
   return (
     `Consumer ${m.name} in ${group}, ${what}${facts}${w.more ? `: ${w.more}${m.giveUpIn == null ? '' : ' ' + age(m.giveUpIn)}` : ''}`.replace(
       /\.$/,
-      '',
+      ''
     ) + '. Enter opens its log.'
   );
 }
@@ -205,19 +205,16 @@ export function rebalanceSentence(r, multi) {
       else if (to) said.push(`${what} went to ${short(to)}.`);
       else said.push(`${what} ${parts.length > 1 ? 'have' : 'has'} no reader.`);
     }
-  if (!moved.length && r.durationMs != null) said.push('No partition moved.');
+  if (!moved.length) said.push('No partition moved.');
   if (r.note) said.push(r.note);
   return said.join(' ');
 }
-/** How long it took, or that it still goes on. @param {any} r */
+/** What goes on until Kafka gives a silent member up. @param {import('./scene.js').Member} m @param {boolean} multi */
+export const silentSentence = (m, multi) =>
+  `${short(m.name)} was ${m.kind}: it could not say goodbye. Nobody reads ${list(m.arrows, multi)} until Kafka gives it up.`;
+/** How long it took; nothing when it fell between two looks. @param {any} r */
 export const rebalanceTook = r =>
-  !r.group
-    ? 'no rebalance'
-    : r.durationMs == null
-      ? 'in progress'
-      : r.durationMs < 100
-        ? 'at once'
-        : `${(r.durationMs / 1000).toFixed(1)} s`;
+  !r.group ? 'no rebalance' : r.durationMs == null ? '' : r.durationMs < 100 ? 'at once' : `${(r.durationMs / 1000).toFixed(1)} s`;
 
 /** Text in single quotes for a shell. @param {string} text */
 export const quoted = text => `'${text.replaceAll("'", "'\\''")}'`;

@@ -12,8 +12,8 @@ export const launch = () =>
       '--disable-component-update',
       '--disable-sync',
       '--no-first-run',
-      '--font-render-hinting=none',
-    ],
+      '--font-render-hinting=none'
+    ]
   });
 
 /** @param {any} browser @param {{width?: number, height?: number, theme?: string, still?: boolean}} [how] */
@@ -21,7 +21,7 @@ export async function open(browser, url, { width = 1280, height = 800, theme = '
   const context = await browser.newContext({
       viewport: { width, height },
       colorScheme: theme,
-      reducedMotion: still ? 'reduce' : 'no-preference',
+      reducedMotion: still ? 'reduce' : 'no-preference'
     }),
     page = await context.newPage(),
     faults = [];

@@ -53,6 +53,7 @@ pub(crate) async fn load(State(hub): State<Hub>, Path(key): Path<Key>, body: Rea
     if let Some(bytes) = value_bytes {
         in_range("valueBytes", bytes, 1, LARGEST_VALUE)?;
     }
+    producer(&hub, &key)?;
     done(&hub, act, key, Action::Load { messages_per_second, value_bytes }).await
 }
 
@@ -167,6 +168,12 @@ fn allowed(hub: &Hub, key: &Key) -> Result<Act, Refusal> {
             how: Some(how.clone()),
         }),
     }
+}
+
+/// Where messages go.
+pub(crate) fn producer(hub: &Hub, key: &Key) -> Result<String, Refusal> {
+    let producer = hub.read(key, |practice| practice.producer().map(str::to_owned)).flatten();
+    producer.ok_or_else(|| Refusal::unknown("this practice has no producer: set spec.producer.enabled to true"))
 }
 
 fn known_group(hub: &Hub, key: &Key, group: &str) -> Result<(), Refusal> {

@@ -11,7 +11,7 @@ use hyper::{Request, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{action::Refusal, facts::Key, hub::Hub};
+use crate::{action::Refusal, doing::producer, facts::Key, hub::Hub};
 
 /// The producer gives up by itself before that.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,10 +42,7 @@ fn one() -> u32 {
 
 /// Sends them, until the first that is not taken. Out: the last answer, with `sent`.
 pub(crate) async fn send(hub: &Hub, key: &Key, messages: &Messages) -> Result<(StatusCode, Value), Refusal> {
-    let producer = hub.read(key, |practice| practice.producer().map(str::to_owned)).flatten();
-    let Some(producer) = producer else {
-        return Err(Refusal::unknown("this practice has no producer: set spec.producer.enabled to true"));
-    };
+    let producer = producer(hub, key)?;
     let body = Bytes::from(serde_json::to_vec(messages).expect("should serialize: strings and a number"));
     let answers = (0..messages.count).map(|_| one_message(hub, &producer, body.clone()));
     let mut answers = futures::stream::iter(answers).buffered(AT_ONCE);

@@ -37,7 +37,7 @@ fn described(bootstrap: &str, group: &str) -> BTreeMap<String, Vec<i64>> {
     let mut lines = said.lines().filter(|line| !line.trim().is_empty());
     let head: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
     let column = |name: &str| head.iter().position(|word| *word == name).unwrap_or_else(|| panic!("{name}: {said}"));
-    let (client, owned) = (column("CLIENT-ID"), column("ASSIGNMENT"));
+    let (client, owned) = (column("CLIENT-ID"), column("CURRENT-ASSIGNMENT"));
     let numbers = |field: &str| {
         let inside = field.split_once(['(', ':']).map_or("", |(_, inside)| inside).trim_end_matches(')');
         let mut numbers: Vec<i64> = inside.split(',').filter_map(|number| number.parse().ok()).collect();

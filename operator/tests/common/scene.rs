@@ -182,9 +182,17 @@ pub(crate) struct Forward {
 
 impl Forward {
     pub(crate) fn to(scene: &Scene, service: &str, port: u16) -> Self {
-        let target = format!("service/{service}");
+        Self::open(&scene.namespace, &format!("service/{service}"), port)
+    }
+
+    /// To the picture that the operator serves.
+    pub(crate) fn to_picture() -> Self {
+        Self::open(RELEASE.0, &format!("deployment/{}", RELEASE.1), 8080)
+    }
+
+    fn open(namespace: &str, target: &str, port: u16) -> Self {
         let ports = format!(":{port}");
-        let mut command = kubectl(&["-n", &scene.namespace, "port-forward", &target, &ports]);
+        let mut command = kubectl(&["-n", namespace, "port-forward", target, &ports]);
         let mut process = Background::start(command.stdout(Stdio::piped()));
         let mut lines = BufReader::new(process.0.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
         let line = lines.find(|line| line.starts_with("Forwarding from"));
@@ -193,6 +201,26 @@ impl Forward {
         let local = line.split_whitespace().nth(2).expect("it tells the address");
         let url = format!("http://localhost:{}", local.rsplit_once(':').expect("it has a port").1);
         Self { url, _process: process }
+    }
+
+    /// What `GET` answers, as far as it comes within so many seconds: a stream has no end.
+    pub(crate) fn get(&self, path: &str, seconds: u32) -> String {
+        let url = format!("{}{path}", self.url);
+        let mut curl = Command::new("curl");
+        let said = curl.args(["-sSN", "-m", &seconds.to_string(), &url]).stdin(Stdio::null()).output();
+        String::from_utf8_lossy(&said.expect("curl can be run").stdout).into_owned()
+    }
+
+    /// What `POST` of JSON answers, with its status.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (String, Value) {
+        let url = format!("{}{path}", self.url);
+        let said = done(
+            Command::new("curl")
+                .args(["-sS", "-m", "30", "-H", "Content-Type: application/json", "-w", "\n%{http_code}"])
+                .args(["-d", &body.to_string(), &url]),
+        );
+        let (answer, status) = said.rsplit_once('\n').expect("curl writes the status");
+        (status.to_owned(), serde_json::from_str(answer).unwrap_or_else(|error| panic!("{said}: {error}")))
     }
 
     /// `POST /send-message`; it has to be taken. Out: the answer.

@@ -6,6 +6,7 @@ mod common;
 
 mod lifecycle;
 mod neighbours;
+mod picture;
 mod practices;
 mod promptness;
 mod quiet;

@@ -289,6 +289,48 @@ async fn with_leave_it_changes_the_manifest_or_deletes_a_pod_and_nothing_else() 
     stop.cancel();
 }
 
+/// When a consumer of group `g` was last given something, as the consumers themselves say; milliseconds since the epoch.
+async fn last_assigned(scene: &Scene, g: &str) -> i64 {
+    let mut last = 0;
+    for pod in scene.api::<Pod>().list(&ListParams::default()).await.expect("can be listed") {
+        let port = pod.spec.expect("it has one").containers[0].ports.as_ref().expect("it has one")[0].container_port;
+        // one that has just ended does not answer
+        let Ok(status) = get(&format!("http://127.0.0.1:{port}/status")).await else { continue };
+        let rebalances = status["rebalances"].as_array().filter(|_| status["group"] == json!(g));
+        let assigned = rebalances.into_iter().flatten().filter(|rebalance| rebalance["what"] == "assigned");
+        last = assigned.filter_map(|rebalance| rebalance["at"].as_i64()).fold(last, i64::max);
+    }
+    last
+}
+
+#[tokio::test]
+async fn a_change_of_owner_is_drawn_before_kafka_would_be_looked_at_again() {
+    let scene = Scene::new("redrawn").await;
+    let _pods = scene.run_pods();
+    let g = scene.name("g");
+    scene.apply("p", &two_groups(&scene, 1)).await;
+    scene.ready("p").await;
+    let mut stream = Stream::open(&scene.picture("p")).await;
+    let mut took = Vec::new();
+    for replicas in [2, 1, 2, 1, 2] {
+        scene.apply("p", &two_groups(&scene, replicas)).await;
+        let members = usize::try_from(replicas).expect("positive") + 1;
+        let settled = event(&mut stream, "every member has its share", |_, data| {
+            let group =
+                data["groups"].as_array().and_then(|groups| groups.iter().find(|there| there["name"] == json!(g)));
+            let Some(group) = group.filter(|group| group["state"] == "Stable") else { return false };
+            let shares: Vec<usize> =
+                owners(&json!({"groups": [group]}), &g).iter().map(|(_, owned)| owned.len()).collect();
+            shares.len() == members && shares.iter().sum::<usize>() == 3 && !shares.contains(&0)
+        });
+        let drawn = settled.await["now"].as_i64().expect("a time");
+        took.push(drawn - last_assigned(&scene, &g).await);
+    }
+    println!("from a consumer's new partitions to the patch that shows them: {took:?} ms");
+    // by the pace of the looks alone, 2 s, half of them would take a second and more
+    assert!(took.iter().filter(|took| **took < 700).count() >= 4, "{took:?} ms");
+}
+
 /// A pod as the Deployment's would be, on no node.
 async fn a_pod(scene: &Scene, deployment: &str, suffix: &str) -> String {
     let template = json!(scene.deployment(deployment).await.spec.template);

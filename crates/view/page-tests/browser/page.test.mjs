@@ -17,8 +17,8 @@ before(async () => {
       Object.values(scenes).map(f => {
         const s = f();
         return [s.name, s];
-      }),
-    ),
+      })
+    )
   );
 });
 after(async () => {
@@ -40,8 +40,8 @@ const violations = async page => {
         `${v.id}: ${v.nodes
           .map(n => n.target.join(' '))
           .slice(0, 4)
-          .join(' | ')} (${v.nodes[0].any[0]?.message ?? v.help})`,
-    ),
+          .join(' | ')} (${v.nodes[0].any[0]?.message ?? v.help})`
+    )
   );
 };
 
@@ -55,11 +55,11 @@ for (const name of [
   'two-topics',
   'large',
   'too-large',
-  'hostile',
+  'hostile'
 ])
   for (const [width, height] of [
     [1280, 800],
-    [390, 844],
+    [390, 844]
   ])
     for (const theme of ['light', 'dark']) {
       test(`${name}, ${width}, ${theme}: accessible, nothing refused by the policy, no sideways scroll`, async () => {
@@ -67,7 +67,7 @@ for (const name of [
         await page.waitForTimeout(150);
         assert.deepEqual(await page.evaluate(() => [document.documentElement.scrollWidth <= innerWidth, document.title !== 'hit']), [
           true,
-          true,
+          true
         ]);
         assert.deepEqual(await violations(page), []);
         assert.deepEqual(faults, []);
@@ -93,13 +93,13 @@ test('log panel, table, help and the lost connection are accessible too', async 
 test('arrows say who reads what', async () => {
   const { page, s, close } = await show('practice-3');
   const seen = await page.$$eval('#wires [data-group]', l =>
-    l.map(e => [e.dataset.group, e.dataset.partition, e.dataset.owner, e.dataset.lag].join(' ')).sort(),
+    l.map(e => [e.dataset.group, e.dataset.partition, e.dataset.owner, e.dataset.lag].join(' ')).sort()
   );
   assert.deepEqual(
     seen,
     s.groups
       .flatMap(g => g.members.flatMap(m => m.partitions.map(p => [g.name, `${p.topic}/${p.partition}`, m.name, p.lag].join(' '))))
-      .sort(),
+      .sort()
   );
   await close();
 });
@@ -115,11 +115,12 @@ test('a partition that changes hands: dots where it was, then the arrow goes to 
   feed.send(s.name, 'patch', { now: s.now + 100, groups: [g] });
   await page.waitForFunction(
     n => document.querySelector(`#wires [data-group="${n}"][data-partition="my-topic/0"]`).dataset.owner === '',
-    g.name,
+    g.name
   );
   assert.match(await arrow.getAttribute('class'), /none/);
   assert.equal(await page.locator('.card.killed .ring').count(), 1);
   assert.match(await page.locator(`section[data-group="${g.name}"] .st`).textContent(), /Waiting/);
+  assert.match(await page.locator('.jour .open').first().textContent(), /Nobody reads P0, P1 until Kafka gives it up\..*s left/);
   b.partitions.push(...a.partitions);
   a.partitions = [];
   const sent = Date.now();
@@ -127,7 +128,7 @@ test('a partition that changes hands: dots where it was, then the arrow goes to 
   await page.waitForFunction(
     ([n, owner]) => document.querySelector(`#wires [data-group="${n}"][data-partition="my-topic/0"]`).dataset.owner === owner,
     [g.name, b.name],
-    { polling: 10 },
+    { polling: 10 }
   );
   assert.ok(Date.now() - sent < 500, `redrawn after ${Date.now() - sent} ms`);
   await page.waitForTimeout(900);
@@ -140,7 +141,7 @@ test('numbers follow flow at once', async () => {
     sent = Date.now();
   feed.send(s.name, 'flow', { now: s.now + 50, produced: [['my-topic', 1, 5077]], consumed: [] });
   await page.waitForFunction(() => document.querySelector('.part[data-partition="my-topic/1"]').dataset.end === '5077', null, {
-    polling: 10,
+    polling: 10
   });
   assert.ok(Date.now() - sent < 300);
   await page.waitForFunction(() => document.querySelector('.part[data-partition="my-topic/1"]').textContent.includes('5,077'));
@@ -177,7 +178,7 @@ test('the picture by keyboard: one stop, arrows between boxes, Enter opens the l
   const owner = await now();
   assert.ok(
     s.groups.some(g => g.members.some(m => m.name === owner && m.partitions.some(p => p.partition === 2))),
-    owner,
+    owner
   );
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => document.querySelectorAll('.log li').length === 50);
@@ -223,7 +224,7 @@ test('actions are sent, and what came of them is said with its command', async (
   await page.waitForFunction(() => document.querySelectorAll('.jour .mine').length === 3);
   assert.deepEqual(feed.posts.slice(1), [
     { path: 'send', body: { topic: 'my-topic', value: '<b>& value', count: 1 } },
-    { path: `consumers/${s.groups[1].members[2].name}/kill`, body: {} },
+    { path: `consumers/${s.groups[1].members[2].name}/kill`, body: {} }
   ]);
   feed.answers(() => [409, { message: 'The group is stopped.' }]);
   await page.getByRole('button', { name: 'Restart' }).click();
@@ -243,6 +244,16 @@ test('actions that are off are shown, with what turns them on, and do nothing', 
   assert.ok(await page.getByText(s.actions.how).isVisible());
   assert.equal(await page.locator('.form:visible').count(), 0);
   assert.deepEqual(feed.posts, []);
+  await close();
+});
+
+test('on a phone twelve calm consumers are one row, which opens', async () => {
+  const { page, close } = await show('large', { width: 390, height: 844 });
+  const rows = page.locator('section[data-group=billing] .row');
+  assert.equal(await rows.count(), 1);
+  assert.match(await rows.textContent(), /12 consumers, calm/);
+  await rows.click();
+  await page.waitForFunction(() => document.querySelectorAll('section[data-group=billing] .row').length === 12);
   await close();
 });
 
@@ -271,7 +282,7 @@ test('the connection: lost when the server goes, back when it comes, nothing can
   await page.waitForFunction(
     () => document.body.dataset.conn === 'live' && document.querySelector('[data-owner="changed-meanwhile-abcde"]'),
     null,
-    { timeout: 15_000 },
+    { timeout: 15_000 }
   );
   assert.equal(await page.locator('#notice:visible').count(), 0);
   await close();

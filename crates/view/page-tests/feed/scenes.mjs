@@ -23,7 +23,7 @@ export function group(name, topics, owners, more = {}) {
       lag: total(partitions),
       idleBecause: o.idle ?? null,
       state: o.state ?? 'running',
-      since: o.since ?? NOW - 600_000,
+      since: o.since ?? NOW - 600_000
     };
   });
   const open = (more.open ?? []).map(([topic, partition, lag = 0, because = null]) => cell(topic, partition, lag, because));
@@ -44,7 +44,7 @@ export function group(name, topics, owners, more = {}) {
     topics,
     ...rest,
     members,
-    open,
+    open
   };
 }
 const cell = (topic, partition, lag, because) => ({
@@ -53,7 +53,7 @@ const cell = (topic, partition, lag, because) => ({
   committed: because === 'NoCommit' || lag == null ? null : END - lag,
   end: END,
   lag,
-  because,
+  because
 });
 const END = 5000;
 const total = cells => (cells.some(c => c.lag == null) ? null : cells.reduce((a, c) => a + c.lag, 0));
@@ -61,7 +61,7 @@ const total = cells => (cells.some(c => c.lag == null) ? null : cells.reduce((a,
 /** @returns {any} */
 export function practice(name, topics, groups, more = {}) {
   const partitions = topics.flatMap(([topic, n]) =>
-    Array.from({ length: n }, (_, partition) => ({ topic, partition, start: 0, end: END, leader: 1, replicas: [1], isr: [1] })),
+    Array.from({ length: n }, (_, partition) => ({ topic, partition, start: 0, end: END, leader: 1, replicas: [1], isr: [1] }))
   );
   const history = Object.fromEntries(
     groups.map((g, i) => [
@@ -72,9 +72,9 @@ export function practice(name, topics, groups, more = {}) {
           ? Math.max(0, Math.round((g.lag ?? 0) - more.slope[g.name] * (149 - k) * 2))
           : g.lag == null
             ? null
-            : Math.max(0, Math.round((g.lag ?? 0) + Math.sin(k * (i + 1)) * 2)),
-      ]),
-    ]),
+            : Math.max(0, Math.round((g.lag ?? 0) + Math.sin(k * (i + 1)) * 2))
+      ])
+    ])
   );
   const { slope, ...rest } = more,
     consumers = groups.reduce((a, g) => a + g.members.length, 0);
@@ -88,7 +88,7 @@ export function practice(name, topics, groups, more = {}) {
       bootstrap: '127.0.0.1:9092',
       kind: 'apache',
       note: null,
-      brokers: [{ id: 1, up: true, leads: partitions.length, since: NOW - 9e5 }],
+      brokers: [{ id: 1, up: true, leads: partitions.length, since: NOW - 9e5 }]
     },
     actions: { enabled: true, how: null },
     sendUrl: 'http://127.0.0.1:8081/send-message',
@@ -99,13 +99,13 @@ export function practice(name, topics, groups, more = {}) {
       groups: groups.length,
       consumers,
       idle: groups.reduce((a, g) => a + g.idle, 0),
-      lag: groups.some(g => g.lag == null) ? null : groups.reduce((a, g) => a + g.lag, 0),
+      lag: groups.some(g => g.lag == null) ? null : groups.reduce((a, g) => a + g.lag, 0)
     },
     partitions,
     groups,
     rebalances: [],
     history,
-    ...rest,
+    ...rest
   };
 }
 const T = 'my-topic',
@@ -120,7 +120,7 @@ const entry = (id, ago, g, joined, moved, more = {}) => ({
   moved,
   durationMs: 3000,
   note: null,
-  ...more,
+  ...more
 });
 
 export const scenes = {
@@ -134,16 +134,16 @@ export const scenes = {
           bootstrap: '127.0.0.1:40123',
           kind: 'embedded',
           note: 'In memory, gone at exit; every group is Consumer here.',
-          brokers: [{ id: 1, up: true, leads: 1, since: NOW }],
-        },
-      },
+          brokers: [{ id: 1, up: true, leads: 1, since: NOW }]
+        }
+      }
     ),
   'practice-2': () => {
     const g = group(
       'my-consumer-group-1',
       [T],
       [{ owns: own(T, 0) }, { owns: own(T, 1) }, { owns: own(T, 2) }, { idle: '3 partitions, 4 consumers: 1 waits.' }],
-      { deployment: 'practice-2-my-consumer-group-1' },
+      { deployment: 'practice-2-my-consumer-group-1' }
     );
     return practice('practice-2', [[T, 3]], [g], {
       rebalances: [
@@ -153,9 +153,9 @@ export const scenes = {
           700,
           g.name,
           g.members.slice(0, 3).map(m => m.name),
-          [0, 1, 2].map(p => ({ topic: T, partition: p, from: null, to: g.members[p].name })),
-        ),
-      ],
+          [0, 1, 2].map(p => ({ topic: T, partition: p, from: null, to: g.members[p].name }))
+        )
+      ]
     });
   },
   'practice-3': () => {
@@ -165,7 +165,7 @@ export const scenes = {
         'my-consumer-group-2',
         [T],
         [{ owns: own(T, 0) }, { owns: own(T, [1, 2]) }, { variant: 'slow', delayMs: 5000, owns: own(T, [2, 1264]) }],
-        { deployment: d + 2 },
+        { deployment: d + 2 }
       ),
       three = group('my-consumer-group-3', [T], [{ delayMs: 100, owns: own(T, [0, 2], 1, [2, 1]) }], { deployment: d + 3 });
     const first = g => g.members[0].name;
@@ -179,16 +179,16 @@ export const scenes = {
           741,
           three.name,
           [first(three)],
-          [0, 1, 2].map(p => ({ topic: T, partition: p, from: null, to: first(three) })),
+          [0, 1, 2].map(p => ({ topic: T, partition: p, from: null, to: first(three) }))
         ),
         entry(
           'a',
           748,
           one.name,
           [first(one)],
-          [0, 1, 2].map(p => ({ topic: T, partition: p, from: null, to: first(one) })),
-        ),
-      ],
+          [0, 1, 2].map(p => ({ topic: T, partition: p, from: null, to: first(one) }))
+        )
+      ]
     });
   },
   embedded: () => ({
@@ -197,8 +197,8 @@ export const scenes = {
       bootstrap: '127.0.0.1:40123',
       kind: 'embedded',
       note: 'In memory, gone at exit; every group is Consumer here.',
-      brokers: [1, 2, 3].map(id => ({ id, up: true, leads: 1, since: NOW })),
-    },
+      brokers: [1, 2, 3].map(id => ({ id, up: true, leads: 1, since: NOW }))
+    }
   }),
   rebalancing: () => {
     const s = scenes['practice-3'](),
@@ -211,17 +211,6 @@ export const scenes = {
       p.committed = END - p.lag;
     });
     g.lag = 17;
-    s.rebalances.unshift({
-      id: 'open',
-      time: NOW - 4000,
-      group: g.name,
-      epoch: null,
-      joined: [],
-      left: [m.name],
-      moved: [],
-      durationMs: null,
-      note: 'It was killed: nobody reads its partitions until Kafka gives it up.',
-    });
     return s;
   },
   states: () =>
@@ -231,7 +220,7 @@ export const scenes = {
       [
         group('stopped-group', [T], [], { state: 'Empty', stopped: true, open: own(T, [0, 40], [1, 12], [2, 0]) }),
         group('new-group', [T], [{ owns: own(T, [0, 0, 'NoCommit'], [1, 5000, 'NoCommit']) }, { owns: own(T, [2, null, 'Unknown']) }], {
-          state: 'Stable',
+          state: 'Stable'
         }),
         group(
           'odd-group',
@@ -239,16 +228,16 @@ export const scenes = {
           [
             { owns: own(T, [0, 90, 'Expired']) },
             { owns: own(T, [1, 0, 'Stale']), state: 'paused', since: NOW - 3000 },
-            { state: 'running' },
+            { state: 'running' }
           ],
-          { state: 'PreparingRebalance', open: own(T, [2, 4]) },
-        ),
+          { state: 'PreparingRebalance', open: own(T, [2, 4]) }
+        )
       ],
       {
         ready: false,
         sentence: 'GroupConflict: odd-group has members that are not of this practice.',
-        actions: { enabled: false, how: 'helm upgrade practice charts/consumer-group-practice --set view.actions=true' },
-      },
+        actions: { enabled: false, how: 'helm upgrade practice charts/consumer-group-practice --set view.actions=true' }
+      }
     ),
   'two-topics': () => {
     const O = 'orders',
@@ -259,16 +248,16 @@ export const scenes = {
         [
           { delayMs: 20, owns: [...own(O, [0, 2]), ...own(Y, 0)] },
           { delayMs: 20, owns: [...own(O, 1), ...own(Y, [1, 1])] },
-          { owns: own(O, [2, 3]) },
+          { owns: own(O, [2, 3]) }
         ],
-        { protocol: 'Consumer', assignor: 'Uniform' },
+        { protocol: 'Consumer', assignor: 'Uniform' }
       ),
       b = group('audit', [Y], [{ owns: own(Y, 0) }, { owns: own(Y, 1) }], { assignor: 'Range' });
     const s = practice(
       'practice-4',
       [
         [O, 3],
-        [Y, 2],
+        [Y, 2]
       ],
       [a, b],
       {
@@ -279,10 +268,10 @@ export const scenes = {
           brokers: [
             { id: 1, up: true, leads: 3 },
             { id: 2, up: true, leads: 2 },
-            { id: 3, up: false, leads: 0, since: NOW - 40_000 },
-          ],
-        },
-      },
+            { id: 3, up: false, leads: 0, since: NOW - 40_000 }
+          ]
+        }
+      }
     );
     s.partitions.forEach((p, i) => Object.assign(p, { replicas: [1, 2, 3], isr: [1, 2], leader: 1 + (i % 2) }));
     s.rebalances.push({
@@ -293,7 +282,7 @@ export const scenes = {
       left: [],
       moved: [],
       durationMs: null,
-      note: 'Broker 3 stopped. It led orders/2: broker 1 leads it now. No group rebalanced.',
+      note: 'Broker 3 stopped. It led orders/2: broker 1 leads it now. No group rebalanced.'
     });
     return s;
   },
@@ -310,10 +299,10 @@ export const scenes = {
             ['t'],
             [
               { pod: bad, owns: own('t.' + 'x'.repeat(80), 0) },
-              { pod: 'a', owns: own('t.' + 'x'.repeat(80), 1) },
-            ],
-          ),
-        ],
+              { pod: 'a', owns: own('t.' + 'x'.repeat(80), 1) }
+            ]
+          )
+        ]
       );
     s.groups.push(group(bad, ['t'], [{ pod: bad + 'two', idle: bad }]));
     s.history[bad] = [];
@@ -322,7 +311,7 @@ export const scenes = {
     s.kafka.note = bad;
     s.rebalances.push({ id: 'h', time: NOW - 5000, group: bad, joined: [bad], left: [], moved: [], durationMs: 10, note: bad });
     return s;
-  },
+  }
 };
 
 /** P partitions, G groups of C consumers, with a slow one, a killed one and something to see. */
@@ -336,16 +325,16 @@ export function sized(P, G, C, name = `sized-${P}x${G}x${C}`) {
       [t],
       Array.from({ length: C }, (_, i) => {
         const parts = Array.from({ length: P }, (_, p) => p).filter(
-          p => (gi % 2 ? p % C : Math.floor((p * C) / Math.max(P, C))) === i || (P < C && p === i),
+          p => (gi % 2 ? p % C : Math.floor((p * C) / Math.max(P, C))) === i || (P < C && p === i)
         );
         return {
           delayMs: 10,
           owns: own(t, ...[...new Set(parts)].map(p => [p, Math.floor(roll() * 4)])),
-          idle: parts.length ? null : `${P} partitions, ${C} consumers: ${C - P} wait.`,
+          idle: parts.length ? null : `${P} partitions, ${C} consumers: ${C - P} wait.`
         };
       }),
-      { protocol: 'Consumer', assignor: 'Uniform', deployment: `load-${n}`, sessionTimeoutMs: 45_000 },
-    ),
+      { protocol: 'Consumer', assignor: 'Uniform', deployment: `load-${n}`, sessionTimeoutMs: 45_000 }
+    )
   );
   const worst = groups[3 % G].members.filter(m => m.partitions.length).at(-1),
     gone = G > 1 ? groups[1].members[Math.min(4, C - 1)] : null;

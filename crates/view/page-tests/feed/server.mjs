@@ -13,7 +13,8 @@ export async function serve(practices, port = 0, packed = true) {
   const streams = new Map(),
     logs = new Set(),
     posts = [];
-  let id = 0,
+  let dropped = false,
+    id = 0,
     answer = body => [200, { message: 'It is done.', sent: body.count }];
   const event = (type, data) => `id: ${++id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
   const open = res => {
@@ -27,6 +28,7 @@ export async function serve(practices, port = 0, packed = true) {
         res.writeHead(status, { 'content-type': 'application/json' });
         res.end(JSON.stringify(body));
       };
+    if (dropped) return void res.destroy();
     res.setHeader('Content-Security-Policy', CSP);
     res.setHeader('X-Content-Type-Options', 'nosniff');
     if (path[1] === 'assets') {
@@ -43,7 +45,7 @@ export async function serve(practices, port = 0, packed = true) {
       if (path.length === 3)
         return json(
           200,
-          Object.values(practices).map(p => ({ namespace: p.namespace, name: p.name, ready: p.ready, summary: p.summary })),
+          Object.values(practices).map(p => ({ namespace: p.namespace, name: p.name, ready: p.ready, summary: p.summary }))
         );
       const p = practices[path[4]],
         rest = path.slice(5);
@@ -62,7 +64,7 @@ export async function serve(practices, port = 0, packed = true) {
         req.on('close', () => logs.delete(t));
         for (let i = 0; i < 50; i++)
           res.write(
-            `event: line\ndata: ${JSON.stringify(i % 2 ? `Received message: key=k${i} & value=testing-value` : `Message Info: topic my-topic - partition [0] @ offset ${3400 + i / 2}`)}\n\n`,
+            `event: line\ndata: ${JSON.stringify(i % 2 ? `Received message: key=k${i} & value=testing-value` : `Message Info: topic my-topic - partition [0] @ offset ${3400 + i / 2}`)}\n\n`
           );
       } else if (req.method === 'POST') {
         let body = '';
@@ -99,10 +101,15 @@ export async function serve(practices, port = 0, packed = true) {
     answers(f) {
       answer = f;
     },
+    /** As if the server were away, until `drop(false)`. */
+    drop(yes = true) {
+      dropped = yes;
+      if (yes) for (const set of streams.values()) for (const s of set) s.destroy();
+    },
     async close() {
       server.closeAllConnections();
       await new Promise(done => server.close(done));
-    },
+    }
   };
 }
 
@@ -144,7 +151,7 @@ export function run(feed, name, perSecond, now = () => Date.now()) {
     feed.send(name, 'flow', {
       now: at,
       produced: [...produced].map(([i, e]) => [s.partitions[i].topic, s.partitions[i].partition, e]),
-      consumed,
+      consumed
     });
     if (Date.now() - looked < 2000) return;
     looked = Date.now();
@@ -164,7 +171,7 @@ export function run(feed, name, perSecond, now = () => Date.now()) {
       now: at,
       partitions: s.partitions,
       groups: s.groups,
-      history: Object.fromEntries(s.groups.map(g => [g.name, [[at, g.lag]]])),
+      history: Object.fromEntries(s.groups.map(g => [g.name, [[at, g.lag]]]))
     });
   }, 100);
   return () => clearInterval(timer);

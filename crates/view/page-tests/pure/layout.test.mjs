@@ -20,12 +20,12 @@ const SIZES = [
   [24, 6, 12],
   [8, 4, 6],
   [24, 2, 2],
-  [3, 1, 12],
+  [3, 1, 12]
 ];
 const sceneFrom = json => sceneOf(snapshot(newModel(), json));
 const cases = [
   ...SIZES.map(([p, g, c]) => [`${p}x${g}x${c}`, () => sized(p, g, c)]),
-  ...['practice-1', 'practice-2', 'practice-3', 'embedded', 'rebalancing', 'states', 'two-topics', 'hostile'].map(n => [n, scenes[n]]),
+  ...['practice-1', 'practice-2', 'practice-3', 'embedded', 'rebalancing', 'states', 'two-topics', 'hostile'].map(n => [n, scenes[n]])
 ];
 const overlap = (a, b) => a.x < b.x + b.w - 0.01 && b.x < a.x + a.w - 0.01 && a.y < b.y + b.h - 0.01 && b.y < a.y + a.h - 0.01;
 const inside = (a, b) => a.x >= b.x - 0.5 && a.y >= b.y - 0.5 && a.x + a.w <= b.x + b.w + 0.5 && a.y + a.h <= b.y + b.h + 0.5;
@@ -60,9 +60,9 @@ test('no two boxes overlap, each stands in its frame, frames stand apart and in 
       assert.ok(
         inside(
           b,
-          L.frames.find(f => f.key === 'group ' + b.group.name),
+          L.frames.find(f => f.key === 'group ' + b.group.name)
         ),
-        `${at}: ${b.key}`,
+        `${at}: ${b.key}`
       );
   }));
 
@@ -77,7 +77,7 @@ test('no arrow passes through a box, a foot or a title', () =>
           if (b === start || b === end) continue;
           assert.ok(
             !(x > b.x + 0.5 && x < b.x + b.w - 0.5 && y > b.y + 0.5 && y < b.y + b.h - 0.5),
-            `${at}: ${w.id} through ${b.key} at ${Math.round(x)},${Math.round(y)}`,
+            `${at}: ${w.id} through ${b.key} at ${Math.round(x)},${Math.round(y)}`
           );
         }
     }
@@ -101,7 +101,7 @@ test('all text fits', () =>
     const fits = (text, size, weight, px, what) =>
       assert.ok(
         m(text, size, weight) <= px + 0.5,
-        `${at}: ${what}: "${text}" needs ${Math.ceil(m(text, size, weight))} of ${Math.floor(px)}`,
+        `${at}: ${what}: "${text}" needs ${Math.ceil(m(text, size, weight))} of ${Math.floor(px)}`
       );
     for (const b of L.parts) b.lines.forEach((l, i) => fits(l, b.sizes[i], 400, b.w - 3, b.key));
     for (const c of L.cards) fits(c.name.join(''), 12, 650, c.w - 22, 'name');
@@ -112,8 +112,8 @@ test('all text fits', () =>
         fits(r.member.tail && r.name.join('').length > 12 ? '' : r.chips.map(c => c.text).join('  '), 11, 400, r.w, 'chips');
     for (const t of L.titles) {
       const w = t.items.reduce(
-        (a, i) => a + (i.kind === 'grow' ? 0 : m(i.text, i.kind === 'b' ? 13 : 12, i.kind === 'b' ? 600 : 400) + 6),
-        -6,
+        (a, i) => a + (i.look === 'grow' ? 0 : m(i.text, i.look === 'b' ? 13 : 12, i.look === 'b' ? 600 : 400) + 6),
+        -6
       );
       assert.ok(w <= t.w + 1, `${at}: title "${t.items.map(i => i.text).join(' ')}" ${w} of ${t.w}`);
     }
@@ -142,7 +142,7 @@ test('a rebalance moves no box', () => {
       if (W >= 760) still(open, 'nobody reads');
       assert.ok(
         open.wires.filter(w => !w.arrow.read).every(w => w.box.endsWith(a.memberId)),
-        'an arrow that nobody reads stays where it was',
+        'an arrow that nobody reads stays where it was'
       );
       b.partitions = [...b.partitions, ...g.open];
       g.open = [];
@@ -169,7 +169,7 @@ test('lag shakes nothing: widths grow at once, shrink after a minute', () => {
   assert.deepEqual(at(0, 30_000), grown, 'still wide');
   assert.ok(
     at(0, 62_000).every((w, i) => w === calm[i]),
-    'narrow again',
+    'narrow again'
   );
 });
 

@@ -10,8 +10,8 @@ const open = json => snapshot(newModel(), structuredClone(json));
 const facts = s =>
   JSON.parse(
     JSON.stringify(s, (k, v) =>
-      ['rate', 'trend', 'growing', 'shrinking', 'reads'].includes(k) ? undefined : k === 'kind' && v === 'slow' ? 'run' : v,
-    ),
+      ['rate', 'trend', 'growing', 'shrinking', 'reads'].includes(k) ? undefined : k === 'kind' && v === 'slow' ? 'run' : v
+    )
   );
 
 test('patches give the same scene as a fresh snapshot', () => {
@@ -32,7 +32,7 @@ test('patches give the same scene as a fresh snapshot', () => {
     left: [],
     moved: [],
     durationMs: 3000,
-    note: null,
+    note: null
   });
   after.history[moved.name].push([after.now, 3]);
   const gone = after.groups.pop();
@@ -45,7 +45,7 @@ test('patches give the same scene as a fresh snapshot', () => {
     partitions: structuredClone(after.partitions),
     rebalances: after.rebalances,
     gone: [gone.name],
-    summary: after.summary,
+    summary: after.summary
   });
   const limit = after.now - 300_000;
   for (const h of Object.values(after.history)) while (h[0][0] < limit) h.shift();
@@ -60,15 +60,15 @@ test('a group that comes by patch is drawn, and keeps its colour when an older o
   patch(model, { now: s.now + 1, groups: [third] });
   assert.deepEqual(
     sceneOf(model).groups.map(g => g.hue),
-    [0, 1, 2],
+    [0, 1, 2]
   );
   patch(model, { now: s.now + 2, gone: [s.groups[0].name] });
   assert.deepEqual(
     sceneOf(model).groups.map(g => [g.name, g.hue]),
     [
       [s.groups[1].name, 1],
-      [third.name, 2],
-    ],
+      [third.name, 2]
+    ]
   );
 });
 
@@ -132,16 +132,16 @@ test('who leaves keeps the seat until its partitions have an owner, ten seconds 
   let now = sceneOf(model).groups[0];
   assert.deepEqual(
     now.members.map(m => m.kind),
-    ['left', 'run'],
+    ['left', 'run']
   );
   assert.deepEqual(
     now.members[0].arrows.map(a => a.read),
-    [false, false],
+    [false, false]
   );
   assert.equal(now.consumers, 1, 'it is not counted');
   assert.deepEqual(
     sceneOf(model, s.now + 13_000).groups[0].members.map(m => m.kind),
-    ['run', 'nobody'],
+    ['run', 'nobody']
   );
   g.members[0].partitions.push(...g.open);
   g.open = [];
@@ -149,7 +149,7 @@ test('who leaves keeps the seat until its partitions have an owner, ten seconds 
   now = sceneOf(model).groups[0];
   assert.deepEqual(
     now.members.map(m => [m.kind, m.arrows.length]),
-    [['run', 3]],
+    [['run', 3]]
   );
 });
 
@@ -165,8 +165,8 @@ test('a member that has left has no id any more, and keeps its box', () => {
     sceneOf(model).groups[0].members.map(m => [m.kind, m.arrows.length]),
     [
       ['left', 2],
-      ['run', 1],
-    ],
+      ['run', 1]
+    ]
   );
   assert.equal(sceneOf(model).groups[0].members[0].id, id);
 });
@@ -178,7 +178,7 @@ test('a snapshot in the middle keeps colours', () => {
   again.groups.reverse();
   assert.deepEqual(
     sceneOf(snapshot(model, again)).groups.map(g => g.hue),
-    [2, 1, 0],
+    [2, 1, 0]
   );
 });
 
@@ -189,7 +189,7 @@ test('a snapshot after a reconnect replaces everything', () => {
   fresh.now += 60_000;
   assert.deepEqual(
     sceneOf(snapshot(model, fresh)).groups.map(g => g.name),
-    ['my-consumer-group-1'],
+    ['my-consumer-group-1']
   );
 });
 

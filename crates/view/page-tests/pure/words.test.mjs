@@ -20,7 +20,7 @@ test('numbers', () => {
     '123k',
     '2.5M',
     '?',
-    '?',
+    '?'
   ]);
   assert.deepEqual([999, 1264, 12_400, null].map(w.kilo), ['999', '1.3k', '12.4k', '?']);
   assert.deepEqual([0, 0.04, 0.2, 4, 16.4, 1689, null].map(w.rate), ['0/s', '0/s', '0.2/s', '4.0/s', '16/s', '1,689/s', '']);
@@ -58,9 +58,9 @@ test('lag is a number or the word for why not; unknown is a question mark', () =
       [null, 'Unknown'],
       [0, 'NoCommit'],
       [0, 'Stale'],
-      [90, 'Expired'],
+      [90, 'Expired']
     ].map(([lag, because]) => w.lagWord({ lag, because })),
-    ['3', '?', '?', 'no commit', 'stale', 'expired'],
+    ['3', '?', '?', 'no commit', 'stale', 'expired']
   );
 });
 
@@ -71,15 +71,15 @@ test('states of groups', () => {
   };
   assert.deepEqual(
     ['Stable', 'Empty', 'Absent', 'PreparingRebalance', 'CompletingRebalance', 'Assigning', 'Reconciling', 'Unknown', 'something new'].map(
-      s => say(s),
+      s => say(s)
     ),
-    ['✓ Stable', '○ Empty', '○ Empty', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '? Unknown', '? Unknown'],
+    ['✓ Stable', '○ Empty', '○ Empty', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '? Unknown', '? Unknown']
   );
   assert.equal(say('Stable', { silent: true }), '◔ Waiting for timeout');
   assert.equal(say('Empty', { stopped: true }), '■ Stopped');
   assert.match(
     w.groupWord({ state: 'Stable', stopped: false, silent: true, epoch: 7, protocol: 'Consumer' }).why,
-    /Kafka says Stable, epoch 7\./,
+    /Kafka says Stable, epoch 7\./
   );
 });
 
@@ -88,15 +88,19 @@ test('sentences', () => {
     [one, two] = s.groups;
   assert.match(
     w.arrowSentence(two.members[2].arrows[0]),
-    /^Partition 2 of my-topic: read by practice-3-my-consumer-group-2-slow-\S+ in my-consumer-group-2, lag 1264$/,
+    /^Partition 2 of my-topic: read by practice-3-my-consumer-group-2-slow-\S+ in my-consumer-group-2, lag 1264$/
   );
   assert.match(
     w.memberSentence(one.members[0], one.name, false),
-    /^Consumer \S+ in my-consumer-group-1, reads P0, P1, delay none, lag 1\. Enter opens its log\.$/,
+    /^Consumer \S+ in my-consumer-group-1, reads P0, P1, delay none, lag 1\. Enter opens its log\.$/
   );
   const killed = scene('rebalancing').groups[0];
   assert.match(w.memberSentence(killed.members[0], killed.name, false), /killed 4 s ago: Kafka gives it up in 6 s\. Enter/);
   assert.match(w.arrowSentence(killed.members[0].arrows[0]), /nobody reads it in my-consumer-group-1, lag 8$/);
+  assert.equal(
+    w.silentSentence(killed.members[0], false).replaceAll('\u2060', ''),
+    `…${killed.members[0].tail} was killed: it could not say goodbye. Nobody reads P0, P1 until Kafka gives it up.`
+  );
   const idle = scene('practice-2').groups[0];
   assert.match(w.memberSentence(idle.members[3], idle.name, false), /, idle: 3 partitions, 4 consumers: 1 waits\. Enter/);
   const odd = scene('states').groups[1];
@@ -112,30 +116,30 @@ test('rebalances', () => {
       .replaceAll('\u2060', '');
   assert.equal(
     say({ joined: ['g-aaaaa'], moved: [{ topic: 't', partition: 2, from: 'g-bbbbb', to: 'g-aaaaa' }] }),
-    '…aaaaa joined. P2 moved from …bbbbb to …aaaaa.',
+    '…aaaaa joined. P2 moved from …bbbbb to …aaaaa.'
   );
   assert.equal(
     say({
       left: ['g-aaaaa'],
       moved: [
         { topic: 't', partition: 0, from: 'g-aaaaa', to: null },
-        { topic: 't', partition: 1, from: 'g-aaaaa', to: null },
-      ],
+        { topic: 't', partition: 1, from: 'g-aaaaa', to: null }
+      ]
     }),
-    '…aaaaa left. P0, P1 have no reader.',
+    '…aaaaa left. P0, P1 have no reader.'
   );
   assert.equal(say({ joined: ['g-aaaaa'] }), '…aaaaa joined. No partition moved.');
   assert.equal(say({ joined: ['g-1-a', 'g-1-b', 'g-1-c', 'g-1-d'] }), '4 consumers joined. No partition moved.');
   assert.equal(say({ group: null, note: 'Broker 3 stopped.' }), 'Broker 3 stopped.');
   assert.equal(w.rebalanceTook({ group: null }), 'no rebalance');
-  assert.equal(w.rebalanceTook({ group: 'g', durationMs: null }), 'in progress');
+  assert.equal(w.rebalanceTook({ group: 'g', durationMs: null }), '', 'it fell between two looks');
   assert.equal(w.rebalanceTook({ group: 'g', durationMs: 3100 }), '3.1 s');
 });
 
 test('the curl can be pasted into a shell', () => {
   assert.equal(
     w.sendCurl('http://127.0.0.1:8081/send-message', { topic: 't', value: "it's" }, 1),
-    `curl -H 'Content-Type: application/json' -d '{"topic":"t","value":"it'\\''s"}' 127.0.0.1:8081/send-message`,
+    `curl -H 'Content-Type: application/json' -d '{"topic":"t","value":"it'\\''s"}' 127.0.0.1:8081/send-message`
   );
   assert.match(w.sendCurl('http://h/send-message', { topic: 't', value: 'v' }, 5), /^for i in \$\(seq 5\); do curl .*; done$/);
 });

@@ -15,7 +15,7 @@ use crate::{
 #[tokio::test]
 async fn what_is_asked_for_arrives_checked() {
     let served = Served::start().await;
-    served.hub.publish(World::calm().facts());
+    served.hub.publish(World { producer: Some("http://127.0.0.1:1".to_owned()), ..World::calm() }.facts());
     let (g, a) = (|| "g".to_owned(), || "a".to_owned());
     for (path, body, expected) in [
         ("groups/g/scale", json!({"replicas": 4}), Action::Scale { group: g(), to: Scale::To(4) }),
@@ -76,6 +76,7 @@ async fn what_is_wrong_is_named_with_its_value_and_the_fix() {
             422,
             "`count` is 1001: write a number from 1 to 1000",
         ),
+        ("load", json!({"messagesPerSecond": 1}), 404, "has no producer: set spec.producer.enabled"),
         ("send", json!({"topic": "t"}), 422, "missing field `value`"),
         ("send", json!({"topic": "t", "value": "v"}), 404, "has no producer: set spec.producer.enabled"),
     ] {

@@ -18,41 +18,40 @@ after(async () => {
   await feed?.close();
 });
 
-test('no task over 50 ms, at most 100 ms of script a second', async () => {
+/** What the page's main thread did, in CPU time: whoever else uses this machine shows in wall-clock times. */
+async function watch(page, seconds) {
+  await browser.startTracing(page, { categories: ['toplevel', 'devtools.timeline', 'v8.execute'] });
+  await page.waitForTimeout(seconds * 1000);
+  const events = JSON.parse((await browser.stopTracing()).toString()).traceEvents;
+  const key = e => `${e.pid}:${e.tid}`,
+    mains = new Set(events.filter(e => e.name === 'thread_name' && e.args.name === 'CrRendererMain').map(key));
+  const mine = events.filter(e => e.ph === 'X' && mains.has(key(e)) && e.tdur != null).sort((a, b) => a.ts - b.ts);
+  const calls = mine.filter(e => /^(FunctionCall|EvaluateScript|v8.run)/.test(e.name));
+  let script = 0,
+    end = 0;
+  for (const e of calls) if (e.ts >= end) ((script += e.tdur), (end = e.ts + e.dur)); // not those inside another
+  const tasks = mine.filter(e => /RunTask$/.test(e.name)).map(e => e.tdur / 1000);
+  return {
+    script: script / 1000 / seconds,
+    longest: Math.max(...tasks),
+    tasks: tasks.length,
+    all: tasks.reduce((a, t) => a + t, 0) / seconds
+  };
+}
+
+test('200 messages a second over 12 partitions and 6 groups: no task over 50 ms, at most 100 ms of script a second', async () => {
   const { page, faults, close } = await open(browser, `${feed.url}/p/shop/busy`),
     stop = run(feed, 'busy', 200);
   await page.waitForFunction(() => document.querySelectorAll('#wires .wire').length === 72);
-  await page.waitForTimeout(3000);
-  const session = await page.context().newCDPSession(page);
-  await session.send('Performance.enable');
-  const metric = async () => Object.fromEntries((await session.send('Performance.getMetrics')).metrics.map(m => [m.name, m.value]));
-  await page.evaluate(() => {
-    window.long = [];
-    new PerformanceObserver(l => window.long.push(...l.getEntries().map(e => Math.round(e.duration)))).observe({ type: 'longtask' });
-  });
-  // Whoever else uses this machine shows in wall-clock times: the best of three looks is the page's own.
-  let script = Infinity,
-    long = [0];
-  for (let look = 0; look < 3 && (script > 100 || long.length); look++) {
-    await page.evaluate(() => {
-      window.long = [];
-    });
-    const before = await metric(),
-      seconds = 6;
-    await page.waitForTimeout(seconds * 1000);
-    const after = await metric(),
-      layout = ((after.LayoutDuration + after.RecalcStyleDuration - before.LayoutDuration - before.RecalcStyleDuration) * 1000) / seconds;
-    script = ((after.ScriptDuration - before.ScriptDuration) * 1000) / seconds;
-    long = await page.evaluate(() => window.long);
-    console.log(
-      `script ${script.toFixed(1)} ms/s, style and layout ${layout.toFixed(1)} ms/s, tasks over 50 ms: ${long.length ? long.join(', ') : 'none'}`
-    );
-  }
+  await page.waitForTimeout(2000);
+  const seen = await watch(page, 10);
+  console.log(`CPU: script ${seen.script.toFixed(1)} ms/s, longest task ${seen.longest.toFixed(1)} ms of ${seen.tasks}`);
   stop();
   await close();
   assert.deepEqual(faults, []);
-  assert.ok(script <= 100, `${script} ms of script a second`);
-  assert.deepEqual(long, []);
+  assert.ok(seen.tasks > 500 && seen.script > 1, 'it was watched');
+  assert.ok(seen.script <= 100, `${seen.script} ms of script a second`);
+  assert.ok(seen.longest <= 50, `a task of ${seen.longest} ms`);
 });
 
 test('page, JS and CSS together, is at most 60 KB gzipped', () => {

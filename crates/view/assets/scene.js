@@ -5,7 +5,7 @@ import { groupWord, tail } from './words.js';
 
 /** @typedef {{key: string, topic: string, partition: number, start: number | null, end: number | null, rate: number | null, leader: number | null, replicas: number[], isr: number[]}} Part */
 /** @typedef {{id: string, key: string, topic: string, partition: number, group: string, hue: number, owner: string, seat: string, read: boolean, lag: number | null,
- *   because: string | null, end: number | null, committed: number | null, trend: number | null, growing: boolean, shrinking: boolean}} Arrow */
+ *   because: string | null, end: number | null, committed: number | null, trend: number | null, growing: boolean, shrinking: boolean, rest: boolean}} Arrow */
 /** @typedef {{id: string, name: string, tail: string, pod: string, kind: 'run' | 'slow' | 'idle' | 'wait' | 'killed' | 'paused' | 'left' | 'nobody', arrows: Arrow[], rate: number | null,
  *   delayMs: number | null, lag: number | null, why: string, since: number | null, age: number, giveUpIn: number | null, timeoutMs: number | null, variant: string}} Member */
 /** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][],
@@ -210,7 +210,8 @@ function groupOf(m, g, now) {
       committed: p.committed ?? null,
       trend: slope,
       growing: lag != null && (slope ?? 0) >= 0.5,
-      shrinking: !!lag && (slope ?? 0) <= -0.5
+      shrinking: !!lag && (slope ?? 0) <= -0.5,
+      rest: !owner && !!g.stopped
     };
   };
   const open = (g.open ?? []).map((/** @type {any} */ p) => arrow(p, null));

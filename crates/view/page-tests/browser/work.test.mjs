@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { launch, open } from '../browser.mjs';
 import { sized } from '../feed/scenes.mjs';
 import { run, serve } from '../feed/server.mjs';
-import { pack, strip } from '../pack.mjs';
+import { pack, sheet } from '../pack.mjs';
 
 let feed, browser;
 before(async () => {
@@ -59,7 +59,7 @@ test('page, JS and CSS together, is at most 60 KB gzipped', () => {
     size = text => gzipSync(text, { level: 9 }).length,
     read = f => readFileSync(new URL(f, dir), 'utf8');
   const js = size(pack(dir, 'main.js')),
-    css = size(strip(read('style.css'))),
+    css = size(sheet(read('style.css'))),
     plot = size(read('vendor/uPlot.iife.min.js')),
     total = js + css + plot;
   console.log(`${total} bytes gzipped: page ${js}, style ${css}, uPlot ${plot}`);

@@ -156,7 +156,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
   const lagText = (/** @type {any} */ m) =>
     silent(m)
       ? m.giveUpIn == null
-        ? '✕'
+        ? `✕ ${m.kind}`
         : `✕ ${age(m.giveUpIn)}`
       : m.kind === 'nobody'
         ? `✕ ${kilo(m.lag)}`

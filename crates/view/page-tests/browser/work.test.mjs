@@ -65,3 +65,9 @@ test('page, JS and CSS together, is at most 60 KB gzipped', () => {
   console.log(`${total} bytes gzipped: page ${js}, style ${css}, uPlot ${plot}`);
   assert.ok(total <= 60 * 1024, `${total} bytes`);
 });
+
+test('uPlot is the file of its package, untouched', () => {
+  const ours = readFileSync(new URL('../../assets/vendor/uPlot.iife.min.js', import.meta.url)),
+    theirs = readFileSync(new URL('../node_modules/uplot/dist/uPlot.iife.min.js', import.meta.url));
+  assert.ok(ours.equals(theirs));
+});

@@ -1,7 +1,11 @@
 //! The live picture in a cluster. In: what a reconcile has found out about a practice. Out: the same as facts for the
 //! picture's hub. Pure but for one list of pods, which is made only while somebody looks at the practice: their addresses.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, ResourceExt, api::ListParams, runtime::reflector::ObjectRef};
@@ -15,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Context, context::key, error::within, live::Live, objects::PRACTICE, observe::Observed, plan::Plan, reader::Key,
 };
+
+/// A rebalance of many members is told by each of them: at most ten looks a second come of it.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// The live picture, as the operator was told to serve it.
 #[derive(Debug)]
@@ -125,9 +132,14 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
 ) {
     let stirring = async {
-        while let Some(practice) = stirred.recv().await {
-            context.memories.readers.stir(&practice);
-            let _ = nudge.send(practice); // nobody listens: the operator is on its way out
+        while let Some(first) = stirred.recv().await {
+            let mut practices = BTreeSet::from([first]);
+            practices.extend(std::iter::from_fn(|| stirred.try_recv().ok()));
+            for practice in practices {
+                context.memories.readers.stir(&practice);
+                let _ = nudge.send(practice); // nobody listens: the operator is on its way out
+            }
+            tokio::time::sleep(SETTLE).await;
         }
     };
     tokio::select! {

@@ -10,7 +10,7 @@ use std::{
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, ResourceExt, api::ListParams, runtime::reflector::ObjectRef};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
-use practice_contract::PRODUCER_PORT;
+use practice_contract::{PRODUCER_PORT, Protocol};
 use practice_groups::OffsetReset;
 use practice_view::{Consumer, ConsumerState, Facts, GroupFacts, Hub, KafkaFacts, KafkaKind};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -22,6 +22,9 @@ use crate::{
 
 /// A rebalance of many members is told by each of them: at most ten looks a second come of it.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// The broker's to say for a KIP-848 group, and not ours to read; this is its default (`group.consumer.session.timeout.ms`).
+const CONSUMER_SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// The live picture, as the operator was told to serve it.
 #[derive(Debug)]
@@ -58,6 +61,7 @@ pub(crate) async fn show(
         kafka: KafkaFacts { kind: KafkaKind::Cluster, note: None, brokers: Vec::new() },
         groups: plan.map(groups).unwrap_or_default(),
         consumers,
+        load: plan.and_then(|plan| plan.producer.as_ref()).and_then(|producer| producer.settings.load),
         producer: producer.map(|producer| format!("http://{producer}.{namespace}.svc:{port}")),
         send_url: producer.map(|_| format!("http://localhost:{port}/send-message")),
         send_how: producer.map(|producer| format!("kubectl -n {namespace} port-forward svc/{producer} {port}")),
@@ -78,6 +82,10 @@ pub fn groups(plan: &Plan) -> Vec<GroupFacts> {
             reset: match group.offset_reset {
                 practice_contract::OffsetReset::Earliest => OffsetReset::Earliest,
                 practice_contract::OffsetReset::Latest => OffsetReset::Latest,
+            },
+            session_timeout: match group.protocol {
+                Protocol::Classic => group.rows.first().map(|row| row.settings.session_timeout),
+                Protocol::Consumer => Some(CONSUMER_SESSION_TIMEOUT),
             },
         })
         .collect()

@@ -317,7 +317,7 @@ export function sceneOf(m, now = m.snap.now) {
     end: endOf(m, p),
     rate: perSecond(m.series.get(keyOf(p)), now),
     leader: p.leader ?? null,
-    replicas: p.replicas ?? [],
+    replicas: [...(p.replicas ?? [])].sort((a, b) => a - b),
     isr: p.isr ?? []
   }));
   /** @type {Scene['topics']} */ const topics = [];

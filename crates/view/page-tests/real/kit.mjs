@@ -104,7 +104,9 @@ export async function up(manifest, args = []) {
     /** What a command of practice-local prints. */
     told: (...words) =>
       new Promise((done, failed) =>
-        execFile(binary, words, { cwd: dir }, (error, out, why) => (error ? failed(new Error(`${words.join(' ')}: ${out}${why}`)) : done(out)))
+        execFile(binary, words, { cwd: dir }, (error, out, why) =>
+          error ? failed(new Error(`${words.join(' ')}: ${out}${why}`)) : done(out)
+        )
       ),
     /** As a crash: nothing is said to anybody. Its children notice; their ports are free afterwards. */
     async crash() {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { launch, open } from '../browser.mjs';
+import { launch, open, watch } from '../browser.mjs';
 import { sized } from '../feed/scenes.mjs';
 import { run, serve } from '../feed/server.mjs';
 import { pack, sheet } from '../pack.mjs';
@@ -18,33 +18,12 @@ after(async () => {
   await feed?.close();
 });
 
-/** What the page's main thread did, in CPU time: whoever else uses this machine shows in wall-clock times. */
-async function watch(page, seconds) {
-  await browser.startTracing(page, { categories: ['toplevel', 'devtools.timeline', 'v8.execute'] });
-  await page.waitForTimeout(seconds * 1000);
-  const events = JSON.parse((await browser.stopTracing()).toString()).traceEvents;
-  const key = e => `${e.pid}:${e.tid}`,
-    mains = new Set(events.filter(e => e.name === 'thread_name' && e.args.name === 'CrRendererMain').map(key));
-  const mine = events.filter(e => e.ph === 'X' && mains.has(key(e)) && e.tdur != null).sort((a, b) => a.ts - b.ts);
-  const calls = mine.filter(e => /^(FunctionCall|EvaluateScript|v8.run)/.test(e.name));
-  let script = 0,
-    end = 0;
-  for (const e of calls) if (e.ts >= end) ((script += e.tdur), (end = e.ts + e.dur)); // not those inside another
-  const tasks = mine.filter(e => /RunTask$/.test(e.name)).map(e => e.tdur / 1000);
-  return {
-    script: script / 1000 / seconds,
-    longest: Math.max(...tasks),
-    tasks: tasks.length,
-    all: tasks.reduce((a, t) => a + t, 0) / seconds
-  };
-}
-
 test('200 messages a second over 12 partitions and 6 groups: no task over 50 ms, at most 100 ms of script a second', async () => {
   const { page, faults, close } = await open(browser, `${feed.url}/p/shop/busy`),
     stop = run(feed, 'busy', 200);
   await page.waitForFunction(() => document.querySelectorAll('#wires .wire').length === 72);
   await page.waitForTimeout(2000);
-  const seen = await watch(page, 10);
+  const seen = await watch(browser, page, 10);
   console.log(`CPU: script ${seen.script.toFixed(1)} ms/s, longest task ${seen.longest.toFixed(1)} ms of ${seen.tasks}`);
   stop();
   await close();

@@ -1,7 +1,7 @@
 //! What an edit of the manifest will do. In: the plan that runs and the one to come. Out: a sentence for each thing that
 //! starts, stops, is told otherwise or rebalances. Pure.
 
-use practice_contract::duration;
+use practice_contract::{Assignor, duration};
 use practice_operator::plan::{GroupPlan, Plan, RowPlan};
 
 /// Everything that is different, in the manifest's order; empty: nothing.
@@ -78,7 +78,9 @@ fn changed(before: &GroupPlan, after: &GroupPlan, plan: &Plan) -> Vec<String> {
         }
         let told = told(former, row);
         if !told.is_empty() && before.speaks() == after.speaks() {
-            said.push(format!("{name}: {}; {} restart, one after the other", told.join(", "), consumers(from.min(to))));
+            let few = from.min(to);
+            let turns = if few == 1 { "" } else { ", one after the other" };
+            said.push(format!("{name}: {}; {} restart{}{turns}", told.join(", "), consumers(few), third(few)));
         }
     }
     for row in before.rows.iter().filter(|former| !after.rows.iter().any(|row| row.variant == former.variant)) {
@@ -111,15 +113,25 @@ fn told(before: &RowPlan, after: &RowPlan) -> Vec<String> {
 
 /// How many have to wait, if it can be told: a partition has one owner in a group.
 fn waits(group: &GroupPlan, plan: &Plan) -> String {
-    let read = plan.topics.iter().filter(|topic| group.topics.contains(&topic.name));
-    let there: i32 = read.map(|topic| topic.partitions).sum();
+    let (room, because) = room(group, plan);
     let wanted = wanted(group);
-    if wanted > there {
-        let wait = wanted - there;
-        format!(", {wait} of {wanted} wait{}: {}", third(wait), partitions(there))
+    if wanted > room {
+        let wait = wanted - room;
+        format!(", {wait} of {wanted} wait{}: {because}", third(wait))
     } else {
         String::new()
     }
+}
+
+/// How many consumers of a group can own something, and why no more. (Range divides each topic by itself, and begins each
+/// time with the same consumer.)
+pub fn room(group: &GroupPlan, plan: &Plan) -> (i32, String) {
+    let read = plan.topics.iter().filter(|topic| group.topics.contains(&topic.name)).map(|topic| topic.partitions);
+    let (all, largest) = (read.clone().sum(), read.max().unwrap_or(0));
+    if group.assignor == Assignor::Range && largest < all {
+        return (largest, format!("Range divides topic by topic, the largest has {}", partitions(largest)));
+    }
+    (all, partitions(all))
 }
 
 /// How many consumers a group should have.
@@ -195,6 +207,14 @@ mod tests {
         ] {
             let after = planned(json!({"topics": topic, "groups": groups}));
             assert_eq!(changes(&before, &after), says);
+        }
+        let two = json!([{"name": "t", "partitions": 3}, {"name": "u", "partitions": 2}]);
+        for (assignor, expected) in
+            [("Range", (3, "topic by topic, the largest has 3")), ("RoundRobin", (5, "5 partitions"))]
+        {
+            let plan = planned(json!({"topics": two, "groups": [{"name": "g", "assignor": assignor}]}));
+            let (room, because) = room(&plan.groups[0], &plan);
+            assert!(room == expected.0 && because.contains(expected.1), "{assignor}: {room}, {because}");
         }
         let grown = planned(json!({"topics": [{"name": "t", "partitions": 6}, {"name": "u"}],
             "groups": [{"name": "g", "replicas": 2, "topics": ["t"]}], "producer": {"load": {"messagesPerSecond": 3}}}));

@@ -228,7 +228,7 @@ impl Fleet {
             Phase::Ending { again: false, .. } => drop(self.children.remove(&exit.name)),
             Phase::Ending { again: true, .. } => child.down(Duration::ZERO, false),
             // its port was taken meanwhile: it gets another one
-            _ if unusable => child.down(Duration::from_secs(1), false),
+            _ if unusable && child.speaks.is_some() => child.down(Duration::from_secs(1), false),
             _ => {
                 let killed = std::mem::take(&mut child.killed);
                 let delay = self.ways.restart_delay;

@@ -1,16 +1,19 @@
 //! The live picture here. In: a practice. Out: the same as facts for the picture's hub, and what the picture may ask for: by
 //! the same requests as the commands. Deliberately absent: anything that the picture draws or remembers.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use hyper::StatusCode;
 use jiff::Timestamp;
-use practice_view::{Action, Consumer, ConsumerState, Doing, Facts, KafkaFacts, KafkaKind, Key, Means, Refusal, Scale};
+use practice_view::{
+    Action, Consumer, ConsumerState, Doing, Facts, GroupFacts, KafkaFacts, KafkaKind, Key, Means, Refusal, Scale,
+};
 use tokio::sync::mpsc;
 
 use crate::{
     control::{Asked, ask_practice},
+    embedded::rewrite::SESSION_TIMEOUT_SECONDS,
     fleet::{Child, Phase, Role},
     kafka::Kafka,
     log,
@@ -44,12 +47,25 @@ pub fn facts(practice: &Practice) -> Option<Facts> {
                 Kafka::Embedded { .. } | Kafka::Given(_) => Vec::new(),
             },
         },
-        groups: practice_operator::view::groups(&practice.plan),
+        groups: groups(practice),
         consumers: practice.fleet.children.iter().filter_map(|(name, child)| consumer(name, child)).collect(),
+        load: practice.plan.producer.as_ref().and_then(|producer| producer.settings.load),
         send_url: producer.as_ref().map(|producer| format!("{producer}/send-message")),
         send_how: None,
         producer,
     })
+}
+
+/// As the operator says it; what the broker in memory does not let anybody choose is its own.
+fn groups(practice: &Practice) -> Vec<GroupFacts> {
+    let mut groups = practice_operator::view::groups(&practice.plan);
+    if matches!(practice.kafka, Kafka::Embedded { .. }) {
+        let session = Duration::from_secs(SESSION_TIMEOUT_SECONDS.into());
+        for group in &mut groups {
+            group.session_timeout = Some(session);
+        }
+    }
+    groups
 }
 
 fn consumer(name: &str, child: &Child) -> Option<Consumer> {

@@ -7,7 +7,7 @@ use practice_api::status::{GroupStatus, Member};
 use practice_contract::duration;
 use practice_operator::plan::GroupPlan;
 
-use crate::{fleet::Phase, practice::Practice};
+use crate::{changes::room, fleet::Phase, practice::Practice};
 
 /// More columns than this are no table any more.
 const COLUMNS: i32 = 24;
@@ -99,7 +99,11 @@ fn grid(
     };
     let cells: Vec<Vec<String>> =
         groups.iter().map(|(_, group)| partitions.iter().map(|partition| owner(group, partition)).collect()).collect();
-    let cell = cells.iter().flatten().map(String::len).max().unwrap_or(1).max(3) + 2;
+    // as wide as any name that may stand there: columns do not move when owners do
+    let ids: Vec<&str> = groups.iter().map(|(plan, _)| plan.id.as_str()).collect();
+    let here = practice.fleet.children.iter().filter(|(_, child)| ids.contains(&child.group.as_str()));
+    let here = here.map(|(name, _)| short.name(name).len());
+    let cell = cells.iter().flatten().map(String::len).chain(here).max().unwrap_or(1).max(3) + 2;
     let mut head = String::new();
     let mut column = width + 2;
     let mut lines = Vec::new();
@@ -146,10 +150,6 @@ fn remarks(practice: &Practice, plan: &GroupPlan, group: &GroupStatus, short: &S
     } else if group.state != "Stable" {
         remarks.push(group.state.clone());
     }
-    if let Some(waits) = group.members.iter().find_map(|member| member.idle_because.as_ref()) {
-        remarks.push(waits.clone());
-    }
-    remarks.extend(delays(plan));
     for (name, child) in practice.fleet.children.iter().filter(|(_, child)| child.group == plan.id) {
         let name = short.name(name);
         let back = |until: Instant| until.saturating_duration_since(Instant::now()).as_secs() + 1;
@@ -160,6 +160,10 @@ fn remarks(practice: &Practice, plan: &GroupPlan, group: &GroupStatus, short: &S
             Phase::Running | Phase::Ending { .. } => {}
         }
     }
+    if let Some(waits) = group.members.iter().find_map(|member| member.idle_because.as_ref()) {
+        remarks.push(waits.clone());
+    }
+    remarks.extend(delays(plan));
     remarks.join("   ")
 }
 
@@ -217,15 +221,14 @@ pub fn to_try(practice: &Practice, manifest: &str) -> Vec<String> {
     let group =
         practice.plan.groups.iter().find(|group| !group.stopped && group.rows[0].replicas.is_some_and(|n| n > 0));
     if let Some(group) = group {
-        let read = practice.plan.topics.iter().filter(|topic| group.topics.contains(&topic.name));
-        let partitions: i32 = read.map(|topic| topic.partitions).sum();
+        let (partitions, because) = room(group, &practice.plan);
         let others: i32 = group.rows[1..].iter().map(|row| row.replicas.unwrap_or(1)).sum();
         let now = group.rows[0].replicas.unwrap_or(1);
         let more = (partitions + 1 - others).clamp(0, 100);
         let (number, will) = if now >= more {
-            ((now - 1).max(1), format!("one leaves, the others share its {partitions} partitions"))
+            ((now - 1).max(1), "one leaves, the others take its partitions".to_owned())
         } else {
-            (more, format!("one consumer will wait: {partitions} partitions"))
+            (more, format!("one consumer will wait: {because}"))
         };
         lines.push((format!("{us} scale {} {number}", group.id), will));
         let consumer = practice.fleet.children.iter().find(|(_, child)| child.group == group.id);

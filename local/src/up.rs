@@ -2,12 +2,15 @@
 //! requests, ends of children. Out: lines on the terminal, an exit code. Everything happens in one loop, one thing at a time.
 
 use std::{
+    fs::DirBuilder,
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use practice_api::ConsumerGroupPractice;
 use practice_operator::{memory::Memories, reader::Key, story::Tone};
 use practice_view::Hub;
 use serde_json::Value;
@@ -52,7 +55,8 @@ pub async fn up(up: Up) -> Result<()> {
     let begun = Instant::now();
     let mut signals = Signals::new()?;
     let file = manifest::read(&up.manifest).map_err(|why| anyhow!(why))?;
-    let copies = legal(&file)?;
+    let legal = legal(&file)?;
+    let copies = legal.spec.topics.iter().map(|topic| topic.replication_factor).max().unwrap_or(1);
     if up.listen.is_unspecified() {
         bail!("--listen is `{}`: write one address of this machine, such as 192.168.1.5", up.listen);
     }
@@ -60,14 +64,18 @@ pub async fn up(up: Up) -> Result<()> {
     let picture = bind(address, "the picture").map_err(|why| anyhow!(why))?;
     picture.set_nonblocking(true)?;
     let picture = TcpListener::from_std(picture)?;
-    drop(bind(producer, "the producer").map_err(|why| anyhow!(why))?); // its own process takes it
+    if legal.spec.producer.enabled {
+        drop(bind(producer, "the producer").map_err(|why| anyhow!(why))?); // its own process takes it
+    }
     let logs = Path::new(DIR).join("logs");
-    std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+    // what is in there is for the user who started it: messages, and a socket that takes orders
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&logs);
+    made.with_context(|| format!("cannot make {}", logs.display()))?;
     let socket = control::listen().await?;
     fresh(&logs)?;
     let ways = Ways { program: Program::this()?, logs, restart_delay: up.restart_delay };
     let kafka = tokio::select! {
-        started = Kafka::start(&up, &ways, Path::new(DIR), copies) => started?,
+        started = Kafka::start(&up, &ways, Path::new(DIR), u32::try_from(copies).unwrap_or(1)) => started?,
         () = signals.any() => return Ok(()),
     };
     let (exits, mut ended) = mpsc::unbounded_channel();
@@ -85,7 +93,8 @@ pub async fn up(up: Up) -> Result<()> {
         hosts: vec![up.listen.to_string()],
     };
     if !is_private(up.listen) {
-        let warning = "everybody who reaches this machine can send messages and see the picture (--listen)";
+        let warning =
+            "everybody who reaches this machine at that address can use the picture and send messages (--listen)";
         running.terminal.tell(Tone::Warning, warning);
     }
     let ending = running.until_told(socket, picture, &mut ended, nudged, &mut signals).await;
@@ -94,12 +103,10 @@ pub async fn up(up: Up) -> Result<()> {
     ending
 }
 
-/// Whether the manifest is one that would be taken, and the largest number of copies that it wants; nothing is started yet.
-fn legal(file: &Value) -> Result<u32> {
+/// The practice, if it is one that would be taken; nothing is started yet.
+fn legal(file: &Value) -> Result<ConsumerGroupPractice> {
     let practice = manifest::practice(file, &Overlay::default(), None, 1);
-    let practice = practice.map_err(|faults| anyhow!(faults.join("\n")))?;
-    let copies = practice.spec.topics.iter().map(|topic| topic.replication_factor).max().unwrap_or(1);
-    Ok(u32::try_from(copies).unwrap_or(1))
+    practice.map_err(|faults| anyhow!(faults.join("\n")))
 }
 
 /// Removes the logs of a former run.

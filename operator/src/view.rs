@@ -1,12 +1,16 @@
 //! The live picture in a cluster. In: what a reconcile has found out about a practice. Out: the same as facts for the
 //! picture's hub. Pure but for one list of pods, which is made only while somebody looks at the practice: their addresses.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, ResourceExt, api::ListParams, runtime::reflector::ObjectRef};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
-use practice_contract::PRODUCER_PORT;
+use practice_contract::{PRODUCER_PORT, Protocol};
 use practice_groups::OffsetReset;
 use practice_view::{Consumer, ConsumerState, Facts, GroupFacts, Hub, KafkaFacts, KafkaKind};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -15,6 +19,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Context, context::key, error::within, live::Live, objects::PRACTICE, observe::Observed, plan::Plan, reader::Key,
 };
+
+/// A rebalance of many members is told by each of them: at most ten looks a second come of it.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// The broker's to say for a KIP-848 group, and not ours to read; this is its default (`group.consumer.session.timeout.ms`).
+const CONSUMER_SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// The live picture, as the operator was told to serve it.
 #[derive(Debug)]
@@ -51,6 +61,7 @@ pub(crate) async fn show(
         kafka: KafkaFacts { kind: KafkaKind::Cluster, note: None, brokers: Vec::new() },
         groups: plan.map(groups).unwrap_or_default(),
         consumers,
+        load: plan.and_then(|plan| plan.producer.as_ref()).and_then(|producer| producer.settings.load),
         producer: producer.map(|producer| format!("http://{producer}.{namespace}.svc:{port}")),
         send_url: producer.map(|_| format!("http://localhost:{port}/send-message")),
         send_how: producer.map(|producer| format!("kubectl -n {namespace} port-forward svc/{producer} {port}")),
@@ -71,6 +82,10 @@ pub fn groups(plan: &Plan) -> Vec<GroupFacts> {
             reset: match group.offset_reset {
                 practice_contract::OffsetReset::Earliest => OffsetReset::Earliest,
                 practice_contract::OffsetReset::Latest => OffsetReset::Latest,
+            },
+            session_timeout: match group.protocol {
+                Protocol::Classic => group.rows.first().map(|row| row.settings.session_timeout),
+                Protocol::Consumer => Some(CONSUMER_SESSION_TIMEOUT),
             },
         })
         .collect()
@@ -125,9 +140,14 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
 ) {
     let stirring = async {
-        while let Some(practice) = stirred.recv().await {
-            context.memories.readers.stir(&practice);
-            let _ = nudge.send(practice); // nobody listens: the operator is on its way out
+        while let Some(first) = stirred.recv().await {
+            let mut practices = BTreeSet::from([first]);
+            practices.extend(std::iter::from_fn(|| stirred.try_recv().ok()));
+            for practice in practices {
+                context.memories.readers.stir(&practice);
+                let _ = nudge.send(practice); // nobody listens: the operator is on its way out
+            }
+            tokio::time::sleep(SETTLE).await;
         }
     };
     tokio::select! {

@@ -51,7 +51,7 @@ function nameOf(look) {
 /** @param {any} n @param {import('./layout.js').Card | import('./layout.js').Row} c @param {boolean} multi @param {string} selected @param {string} look */
 function frame(n, c, multi, selected, look) {
   const m = c.member;
-  cls(n, `${look} nav ${m.kind} c${c.group.hue}${m.id === selected ? ' is-sel' : ''}`);
+  cls(n, `${look} nav ${m.kind} ${c.group.stopped ? 'rest ' : ''}c${c.group.hue}${m.id === selected ? ' is-sel' : ''}`);
   text(
     n.sentence,
     /** @type {any} */ (m).folded ? `${m.name} of ${c.group.name}. Enter shows them.` : memberSentence(m, c.group.name, multi)
@@ -127,7 +127,7 @@ export function row(n, r, multi, selected) {
   calm(refs.lag, r.lag);
   cls(refs.lag, `lg ${tone}`);
   cls(refs.sub, `sub ${tone === 'b' ? 'b' : ''}`);
-  const chips = r.chips.map(c => [c.text, c.arrow.read ? (c.arrow.growing ? 'w' : '') : 'none']);
+  const chips = r.chips.map(c => [c.text, c.arrow.read ? (c.arrow.growing ? 'w' : '') : c.arrow.rest ? 'none rest' : 'none']);
   if (r.more) chips.push([`+${r.more}`, 'more']);
   keyed(
     refs.chips,
@@ -150,7 +150,7 @@ export function pill(n, p) {
       add(n, label, lag);
       return { label, lag };
     });
-  cls(n, `pill c${a.hue}${!a.read ? ' none' : a.growing ? ' w' : ''}`);
+  cls(n, `pill c${a.hue}${a.rest ? ' none rest' : !a.read ? ' none' : a.growing ? ' w' : ''}`);
   set(n, { 'data-pill': p.key });
   text(refs.label, p.label);
   calm(refs.lag, p.text);

@@ -5,7 +5,7 @@ import { delay, lagWord, list, middle, num, rate } from './words.js';
 
 export const CARD = 114,
   WIDEST = 208,
-  BETWEEN = 20,
+  BETWEEN = 16,
   INSIDE = 12,
   RAIL = 46,
   HIGH = 101,
@@ -13,16 +13,16 @@ export const CARD = 114,
 const PILL = 20,
   SLOT = 58;
 
-/** Text of a pill. @param {import('./scene.js').Arrow} a @param {(a: import('./scene.js').Arrow) => string} label */
-export const pillText = (a, label) => `${label(a)} ${lagWord(a)}${a.growing && a.read ? ' ▲' : a.shrinking && a.read ? ' ▼' : ''}`;
+/** Text of a pill, after its label. @param {import('./scene.js').Arrow} a @param {boolean} room for words that have a number too */
+const pillText = (a, room) => ` ${lagWord(a, num, room)}${!a.read ? '' : a.growing ? ' ▲' : a.shrinking ? ' ▼' : ''}`;
 
 /** @typedef {{f: number, width: (m: import('./scene.js').Member, f: number) => number, group: (g: import('./scene.js').Group, f: number) => number, total: number, label: (a: any) => string,
- *   pill: (a: import('./scene.js').Arrow) => number}} Widths */
+ *   pill: (a: import('./scene.js').Arrow, words: boolean) => number}} Widths */
 
 /** The widths if cards fit, null if they do not. @param {import('./scene.js').Scene} s @param {number} room @param {import('./layout.js').Measure} measure @param {import('./layout.js').Memory} memory @returns {Widths | null} */
 export function tryCards(s, room, measure, memory) {
   const label = labeller(s, measure),
-    pill = (/** @type {any} */ a) => Math.ceil(measure(pillText(a, label), 12, 650)) + 16;
+    pill = (/** @type {any} */ a, room = false) => Math.ceil(measure(label(a) + pillText(a, room), 12, 650)) + 16;
   const step = (/** @type {number} */ w) => (w <= SLOT ? SLOT : SLOT + Math.ceil((w - SLOT) / 30) * 30);
   const numbers = (/** @type {any} */ m) =>
     m.kind !== 'run' && m.kind !== 'slow'
@@ -33,12 +33,13 @@ export function tryCards(s, room, measure, memory) {
           [delay(m.delayMs), 'delay'],
           [num(m.lag), 'lag']
         ].reduce((a, [v, k]) => a + Math.max(measure(v, 13, 650), measure(k, 11, 400)), 0);
-  /** @type {Map<string, [number, number]>} */ const held = new Map();
+  /** @type {Map<string, [number, number, number]>} */ const held = new Map();
   for (const g of s.groups)
     for (const m of g.members) {
       held.set(g.name + '\n' + m.id, [
         hold(memory, `slot ${g.name}\n${m.id}`, Math.max(SLOT, ...m.arrows.map(a => step(pill(a) + 4))), s.now),
-        hold(memory, `nums ${g.name}\n${m.id}`, Math.ceil(numbers(m) / 16) * 16, s.now)
+        hold(memory, `nums ${g.name}\n${m.id}`, Math.ceil(numbers(m) / 16) * 16, s.now),
+        Math.max(0, ...m.arrows.map(a => pill(a) + 4))
       ]);
     }
   // Room for what a card would inherit if a sister left, so that a rebalance moves no box; the first thing to go where it gets narrow.
@@ -50,11 +51,16 @@ export function tryCards(s, room, measure, memory) {
     })
   );
   const owner = new Map(s.groups.flatMap(g => g.members.map(m => [m, g.name])));
-  let reserve = true;
+  let reserve = true,
+    exact = false;
   const width = (/** @type {any} */ m, /** @type {number} */ f) => {
     const g = owner.get(m) ?? '',
-      [slot, nums] = held.get(g + '\n' + m.id) ?? [SLOT, 0];
-    return Math.max(f, nums, Math.max(m.arrows.length, reserve && m.kind !== 'nobody' ? (reserved.get(g) ?? 0) : 0) * slot + 4);
+      [slot, nums, tight] = held.get(g + '\n' + m.id) ?? [SLOT, 0, SLOT];
+    return Math.max(
+      f,
+      nums,
+      Math.max(m.arrows.length, reserve && m.kind !== 'nobody' ? (reserved.get(g) ?? 0) : 0) * (exact ? tight : slot) + 4
+    );
   };
   const least = (/** @type {any} */ g) =>
     Math.max(232, Math.min(320, measure(g.name, 13, 650) + measure(`${g.word.glyph} ${g.word.brief}`, 12, 650) + 58));
@@ -68,6 +74,7 @@ export function tryCards(s, room, measure, memory) {
   const total = (/** @type {number} */ f) => s.groups.reduce((a, g) => a + group(g, f), 0) + Math.max(0, s.groups.length - 1) * BETWEEN;
   const limit = memory.mode === 'rows' ? room - 40 : room; // no flutter at the edge
   if (total(CARD) > limit) reserve = false;
+  if (total(CARD) > limit) exact = true;
   if (total(CARD) > limit) return null;
   let f = CARD;
   while (f < WIDEST && total(f + 2) <= room) f += 2;
@@ -97,7 +104,8 @@ export function cards(L, s, W, H, pad, measure, wide) {
       const own = m.arrows.filter(a => L.at.has(a.key)).sort((a, b) => cx(L, a) - cx(L, b));
       own.forEach((a, i) => {
         const x1 = x + (cw / own.length) * (i + 0.5),
-          pw = wide.pill(a);
+          words = wide.pill(a, true) + 4 <= cw / own.length,
+          pw = wide.pill(a, words);
         L.wires.push({
           id: a.id,
           arrow: a,
@@ -114,16 +122,7 @@ export function cards(L, s, W, H, pad, measure, wide) {
           tx: 0,
           yt: 0
         });
-        L.pills.push({
-          key: a.id,
-          arrow: a,
-          x: x1 - pw / 2,
-          y: top - 34,
-          w: pw,
-          h: PILL,
-          label: label(a),
-          text: pillText(a, label).slice(label(a).length)
-        });
+        L.pills.push({ key: a.id, arrow: a, x: x1 - pw / 2, y: top - 34, w: pw, h: PILL, label: label(a), text: pillText(a, words) });
       });
       x += cw + 10;
     }

@@ -137,7 +137,7 @@ export function makeJournal() {
             told = r.said != null;
           cls(li, `${told && !r.group ? 'mine' : ''}${r.bad ? ' open' : ''} c${hues.get(r.group) ?? ''}`);
           text(p.time, clock(r.time));
-          text(p.group, `${r.group ?? (told ? 'You' : 'Brokers')} `);
+          text(p.group, `${r.group ?? (told ? 'You:' : 'Brokers')} `);
           text(p.words, told ? r.said : rebalanceSentence(r, s.multi));
           text(p.line, r.line ?? '');
           text(p.took, told ? (r.took ?? '') : rebalanceTook(r));

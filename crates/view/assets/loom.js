@@ -156,7 +156,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
   const lagText = (/** @type {any} */ m) =>
     silent(m)
       ? m.giveUpIn == null
-        ? '✕'
+        ? `✕ ${m.kind}`
         : `✕ ${age(m.giveUpIn)}`
       : m.kind === 'nobody'
         ? `✕ ${kilo(m.lag)}`
@@ -168,14 +168,14 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
     lagW = Math.ceil(Math.max(0, ...g.members.map(m => (silent(m) ? 0 : t(lagText(m), 12, 650))))),
     rateW = widest(m => rate(m.rate));
   const written = (/** @type {any} */ a, /** @type {string} */ k) =>
-    k === 'long' ? `${label(a)} ${lagWord(a, kilo)}` : multi || big ? label(a) : String(a.partition);
+    k !== 'short' ? `${label(a)} ${lagWord(a, kilo, k === 'words')}` : multi || big ? label(a) : String(a.partition);
   const need = (/** @type {any} */ m, /** @type {string} */ k) =>
     m.arrows.reduce((/** @type {number} */ n, /** @type {any} */ a) => n + chip(written(a, k)) + between, 0);
   const nameW = (/** @type {any} */ m) => (big ? 124 : m.kind === 'nobody' ? Math.ceil(t('✕ no reader', 11, 650)) + 6 : tailW),
     roomOf = (/** @type {any} */ m) => inner - nameW(m) - (big ? 8 : Math.max(lagW, Math.ceil(t(lagText(m), 12, 650))) + 12);
   const owning = g.members.filter(m => m.arrows.length && !(/** @type {any} */ (m).folded)),
     fits = (/** @type {string} */ k, extra = 0) => owning.every(m => need(m, k) + (silent(m) ? 0 : extra) <= roomOf(m));
-  const k = fits('long') ? 'long' : 'short',
+  const k = ['words', 'long'].find(x => fits(x)) ?? 'short',
     showRate = !big && rateW > 0 && fits(k, rateW + 6);
   let toldWhy = false;
   return g.members.map(m => {
@@ -225,7 +225,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
     cell.more = m.arrows.length - shown;
     if (big) {
       const room = nameW(m) + left - (cell.more ? spare : 0) - 4,
-        said = [rate(m.rate), m.delayMs ? `${delay(m.delayMs)} each` : '', k === 'long' && !cell.more ? '' : `lag ${num(m.lag)}`].filter(
+        said = [rate(m.rate), m.delayMs ? `${delay(m.delayMs)} each` : '', k !== 'short' && !cell.more ? '' : `lag ${num(m.lag)}`].filter(
           Boolean
         );
       while (said.length > 1 && t(said.join(', ')) > room) said.splice(said.length === 3 ? 1 : 0, 1);

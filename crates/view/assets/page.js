@@ -59,6 +59,7 @@ export function openPractice(ns, name) {
     const { ok, said, answer } = await act(at, action);
     journal.note(ok ? words(answer, said) : said, ok ? action.line : '', !ok, now());
     draw();
+    return ok;
   }
   const memberNow = () =>
     scene?.groups.find(g => g.name === selected.group)?.members.find(m => m.id === selected.id) ??
@@ -76,7 +77,9 @@ export function openPractice(ns, name) {
         a =>
           `sent ${a.sent > 1 ? many(a.sent, 'message') : 'a message'}${a.partition == null ? '' : a.sent > 1 ? `, the last to ${a.topic}/${a.partition} @ ${a.offset}` : ` to ${a.topic}/${a.partition} @ ${a.offset}`}.`
       ),
-    load: n => run(can().load(n))
+    load: async n => {
+      if (await run(can().load(n))) model.snap.load = { messagesPerSecond: n }; // what the server says of it wins, when it does
+    }
   });
   const log = makeLog(logPanel, {
     act: kind => {

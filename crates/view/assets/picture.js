@@ -98,7 +98,7 @@ export function makePicture(does) {
       i => i.at + i.look,
       i => (i.look === 'legend' ? add(el('span'), el('i'), el('span')) : el(i.look === 'b' ? 'b' : 'span')),
       (e, i) => {
-        cls(e, i.look);
+        cls(e, i.look === 'b' ? '' : i.look);
         text(i.look === 'legend' ? e.lastChild : e, i.text);
         set(e, { title: i.title || null });
       }

@@ -5,7 +5,7 @@ import { groupWord, tail } from './words.js';
 
 /** @typedef {{key: string, topic: string, partition: number, start: number | null, end: number | null, rate: number | null, leader: number | null, replicas: number[], isr: number[]}} Part */
 /** @typedef {{id: string, key: string, topic: string, partition: number, group: string, hue: number, owner: string, seat: string, read: boolean, lag: number | null,
- *   because: string | null, end: number | null, committed: number | null, trend: number | null, growing: boolean, shrinking: boolean}} Arrow */
+ *   because: string | null, end: number | null, committed: number | null, rate: number | null, trend: number | null, growing: boolean, shrinking: boolean, rest: boolean}} Arrow */
 /** @typedef {{id: string, name: string, tail: string, pod: string, kind: 'run' | 'slow' | 'idle' | 'wait' | 'killed' | 'paused' | 'left' | 'nobody', arrows: Arrow[], rate: number | null,
  *   delayMs: number | null, lag: number | null, why: string, since: number | null, age: number, giveUpIn: number | null, timeoutMs: number | null, variant: string}} Member */
 /** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][],
@@ -182,6 +182,10 @@ function sample(m) {
 const sum = (/** @type {(number | null)[]} */ l) =>
   l.some(v => v == null) ? null : l.reduce((/** @type {number} */ a, v) => a + /** @type {number} */ (v), 0);
 
+/** Behind, and ever further: a lag of ten at least, and of more than two seconds of what it reads; the commits of a healthy one make less.
+ * @param {number | null} lag @param {number | null} slope @param {number | null} speed */
+const falls = (lag, slope, speed) => lag != null && lag >= 10 && lag > 2 * (speed ?? 0) && (slope ?? 0) >= 0.5;
+
 /** @param {Model} m @param {any} g @param {number} now @returns {Group} */
 function groupOf(m, g, now) {
   const hue = (m.hues.get(g.name) ?? 0) % 6,
@@ -191,6 +195,7 @@ function groupOf(m, g, now) {
   const arrow = (/** @type {any} */ p, /** @type {any} */ owner) => {
     const id = `${g.name}|${keyOf(p)}`,
       slope = trend(m.series.get('lag ' + id), now),
+      speed = perSecond(m.series.get(id), now),
       lag = lagOf(m, g.name, p);
     const read = !!owner && owner.state !== 'killed' && owner.state !== 'paused' && owner.state !== 'left',
       last = m.owners.get(id) ?? '';
@@ -209,8 +214,10 @@ function groupOf(m, g, now) {
       end: endOf(m, p),
       committed: p.committed ?? null,
       trend: slope,
-      growing: lag != null && (slope ?? 0) >= 0.5,
-      shrinking: !!lag && (slope ?? 0) <= -0.5
+      rate: speed,
+      growing: falls(lag, slope, speed),
+      shrinking: !!lag && (slope ?? 0) <= -0.5,
+      rest: !owner && !!g.stopped
     };
   };
   const open = (g.open ?? []).map((/** @type {any} */ p) => arrow(p, null));
@@ -232,7 +239,7 @@ function groupOf(m, g, now) {
       pod: r.pod ?? '',
       kind,
       arrows,
-      rate: own.length ? sum(own.map(a => perSecond(m.series.get(a.id), now))) : null,
+      rate: own.length ? sum(own.map(a => a.rate)) : null,
       delayMs: r.delayMs ?? null,
       lag: sum(arrows.map(a => a.lag)),
       why: r.idleBecause ?? '',
@@ -245,7 +252,7 @@ function groupOf(m, g, now) {
   });
   const orphans = open.filter((/** @type {Arrow} */ a) => a.seat === 'nobody');
   const silent = members.some(x => (x.kind === 'killed' || x.kind === 'paused') && x.arrows.length > 0);
-  const word = groupWord({ ...g, silent: silent && g.state === 'Stable', stopped: !!g.stopped && !raw.length });
+  const word = groupWord({ ...g, silent: silent && g.state === 'Stable', stopped: !!g.stopped && raw.every(r => r.state === 'left') });
   if (orphans.length)
     members.push({
       id: 'nobody',
@@ -283,7 +290,11 @@ function groupOf(m, g, now) {
     members,
     lag,
     trend: slope,
-    growing: lag != null && (slope ?? 0) >= 0.5,
+    growing: falls(
+      lag,
+      slope,
+      arrows.reduce((a, x) => a + (x.rate ?? 0), 0)
+    ),
     history: m.snap.history[g.name] ?? [],
     consumers: members.filter(x => x.kind !== 'left' && x.kind !== 'nobody').length,
     replicas: g.replicas ?? null,
@@ -306,7 +317,7 @@ export function sceneOf(m, now = m.snap.now) {
     end: endOf(m, p),
     rate: perSecond(m.series.get(keyOf(p)), now),
     leader: p.leader ?? null,
-    replicas: p.replicas ?? [],
+    replicas: [...(p.replicas ?? [])].sort((a, b) => a - b),
     isr: p.isr ?? []
   }));
   /** @type {Scene['topics']} */ const topics = [];

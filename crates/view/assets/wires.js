@@ -8,6 +8,7 @@ import { arrowSentence } from './words.js';
 const SWEEP = 600,
   MOVE = 250;
 const ease = (/** @type {number} */ t) => (t < 0.5 ? 4 * t * t * t : 1 - (-2 * t + 2) ** 3 / 2);
+const COURSE = ['x0', 'y0', 'x1', 'y1', 'yr', 'tx', 'yt', 'px', 'py'];
 /** @typedef {import('./wire.js').Wire} Wire */
 /** @typedef {{wire: Wire, from: Wire | null, start: number, took: number}} Shown */
 
@@ -29,15 +30,17 @@ export function makeWires(svg) {
   /** Where an arrow is at this moment. @param {Shown} s @param {number} now @returns {Wire} */
   function current(s, now) {
     if (!s.from) return s.wire;
-    const k = Math.min(1, (now - s.start) / s.took),
-      e = k >= 1 ? 1 : k <= 0 ? 0 : ease(k),
-      mix = (/** @type {'x0' | 'y0' | 'x1' | 'y1' | 'yr'} */ f) =>
-        /** @type {Wire} */ (s.from)[f] + (s.wire[f] - /** @type {Wire} */ (s.from)[f]) * e;
+    const k = (now - s.start) / s.took;
     if (k >= 1) {
       s.from = null;
       return s.wire;
     }
-    return { ...s.wire, x0: mix('x0'), y0: mix('y0'), x1: mix('x1'), y1: mix('y1'), yr: mix('yr') };
+    // Boxes that move slow down, as in the style sheet; a head that sweeps to another box starts slowly too.
+    const e = s.took === SWEEP ? ease(Math.max(0, k)) : 1 - (1 - k) ** 3,
+      at = /** @type {any} */ ({ ...s.wire }),
+      from = /** @type {any} */ (s.from);
+    for (const f of COURSE) if (at[f] != null && from[f] != null) at[f] = from[f] + (at[f] - from[f]) * e;
+    return at;
   }
   function draw(/** @type {string} */ id, /** @type {Wire} */ w) {
     const n = nodes.get(id);
@@ -96,15 +99,10 @@ export function makeWires(svg) {
             moved.add(w.id);
             if (!still && w.loom) n.animate([{ opacity: 0 }, { opacity: 1 }], { duration: MOVE });
           }
-          if (was && !still && !w.loom && !was.wire.loom) {
-            const at = current(was, now),
-              same = at.x1 === w.x1 && at.yr === w.yr && at.x0 === w.x0 && at.y0 === w.y0;
-            if (was.from && was.wire.x1 === w.x1 && was.wire.yr === w.yr)
-              Object.assign(next, { from: was.from, start: was.start, took: was.took });
-            else if (!same) {
-              next.from = at;
-              next.took = moved.has(w.id) ? SWEEP : MOVE;
-            }
+          if (was && !still && was.wire.loom === w.loom && !(w.loom && moved.has(w.id))) {
+            const same = (/** @type {any} */ a, /** @type {any} */ b) => COURSE.every(f => a[f] === b[f]);
+            if (same(was.wire, w)) Object.assign(next, { from: was.from, start: was.start, took: was.took });
+            else Object.assign(next, { from: current(was, now), took: moved.has(w.id) ? SWEEP : MOVE });
           }
           shown.set(w.id, next);
         }
@@ -122,7 +120,7 @@ export function makeWires(svg) {
         w => w.id,
         () => sv('path'),
         (n, w) => {
-          cls(n, `head c${w.hue}${w.arrow.read ? '' : ' cross'}${litHead(w)}`);
+          cls(n, `head c${w.hue}${w.arrow.rest ? ' cross rest' : w.arrow.read ? '' : ' cross'}${litHead(w)}`);
           const pair = nodes.get(w.id);
           if (pair) pair.head = n;
         }

@@ -79,8 +79,8 @@ export function list(parts, multi) {
 export const and = items => (items.length < 2 ? items.join('') : items.slice(0, -1).join(', ') + ' and ' + items[items.length - 1]);
 
 /** The lag of one arrow: a number, or the word for why there is none. @param {{lag: number | null, because: string | null}} a */
-export const lagWord = (a, number = num) => {
-  if (a.because === 'NoCommit') return 'no commit';
+export const lagWord = (a, number = num, room = true) => {
+  if (a.because === 'NoCommit' && (room || a.lag == null)) return 'no commit'; // it has a number too, where the word does not fit
   if (a.because === 'Expired') return 'expired';
   if (a.because === 'Stale') return 'stale';
   return number(a.lag);

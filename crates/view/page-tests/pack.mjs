@@ -1,27 +1,32 @@
-// What the server makes of the page when it embeds it: comments and indentation out, all modules in one file, in the order of their imports.
-// In: the folder. Out: text. The sources keep to what this needs: comments are whole lines or /* */; no string contains either or spans lines;
+// What the server makes of the page when it serves it (src/pack.rs): comments, indentation and needless line breaks out, all modules in one file,
+// in the order of their imports. In: the folder. Out: text. The sources keep to what this needs: no string contains a comment or spans lines;
 // imports are one line each, on top, of './name.js', without `as`; no two modules use the same name on their top level.
 import { readFileSync } from 'node:fs';
 
-export const strip = text =>
+const strip = text =>
   text
     .replace(/\/\*[^]*?\*\/ ?/g, '')
     .split('\n')
-    .map(l => l.trim())
+    .map(l => l.split(' // ')[0].trim())
     .filter(l => l && !l.startsWith('//'))
     .join('\n') + '\n';
+const joined = text => text.replace(/([,;{([])\n/g, '$1');
 
-/** @param {URL} dir @param {string} name @param {Set<string>} [done] */
-export function pack(dir, name, done = new Set()) {
+/** @param {URL} dir @param {string} name @param {Set<string>} done */
+function modules(dir, name, done) {
+  if (done.has(name)) return '';
   done.add(name);
-  const text = readFileSync(new URL(name, dir), 'utf8');
-  const before = [...text.matchAll(/^import .* from '\.\/(.*)';$/gm)]
-    .filter(([, n]) => !done.has(n))
-    .map(([, n]) => (done.has(n) ? '' : pack(dir, n, done)));
+  const text = readFileSync(new URL(name, dir), 'utf8'),
+    imported = [...text.matchAll(/^import .* from '\.\/(.*)';$/gm)].map(([, n]) => modules(dir, n, done));
   return (
-    before.join('') +
+    imported.join('') +
     strip(text)
       .replace(/^import .*\n/gm, '')
       .replace(/^export /gm, '')
   );
 }
+
+/** @param {URL} dir @param {string} name */
+export const pack = (dir, name) => joined(modules(dir, name, new Set()));
+/** @param {string} text */
+export const sheet = text => joined(strip(text));

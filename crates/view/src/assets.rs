@@ -11,7 +11,7 @@ use axum::{
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
-use crate::pack::{pack, strip};
+use crate::pack::{pack, sheet};
 
 #[derive(RustEmbed)]
 #[folder = "assets"]
@@ -42,7 +42,7 @@ fn read(path: &str) -> Option<Cow<'static, [u8]>> {
     let text = |name: &str| Some(String::from_utf8_lossy(&Assets::get(name)?.data).into_owned());
     let packed = match path {
         "main.js" => pack(path, &text),
-        "style.css" => strip(&text(path)?),
+        "style.css" => sheet(&text(path)?),
         _ => return Assets::get(path).map(|file| file.data),
     };
     Some(Cow::Owned(packed.into_bytes()))

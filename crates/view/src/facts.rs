@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use practice_api::PracticeStatus;
+use practice_contract::producer::Load;
 use practice_groups::{OffsetReset, Snapshot};
 
 use crate::model::{ConsumerState, KafkaKind};
@@ -28,6 +29,8 @@ pub struct Facts {
     pub groups: Vec<GroupFacts>,
     /// The consumers that were started, whether or not Kafka knows them.
     pub consumers: Vec<Consumer>,
+    /// The steady stream that the producer sends, if it does.
+    pub load: Option<Load>,
     /// `http://host:port` of the producer as this program reaches it; `None`: there is none.
     pub producer: Option<String>,
     /// The address that people send messages to, for the `curl` that is shown.
@@ -62,6 +65,8 @@ pub struct GroupFacts {
     pub assignor: String,
     /// Where it starts without a committed offset.
     pub reset: OffsetReset,
+    /// How long Kafka waits for a member that went silent; `None`: not known.
+    pub session_timeout: Option<Duration>,
 }
 
 /// A consumer that was started.

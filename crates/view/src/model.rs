@@ -28,6 +28,8 @@ pub struct Picture {
     pub send_url: Option<String>,
     /// What has to run for that address to answer.
     pub send_how: Option<String>,
+    /// The steady stream that the producer sends; `null`: it sends none.
+    pub load: Option<LoadPicture>,
     /// Totals, as status has them.
     pub summary: Summary,
     /// One entry per partition of every topic, sorted by topic and number; the first 5,000.
@@ -53,6 +55,16 @@ pub struct Whole<'a> {
 
 /// `[time, lag]` by group; equal lags in between are left out.
 pub type History = BTreeMap<String, Vec<(i64, Option<i64>)>>;
+
+/// A steady stream of messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadPicture {
+    /// Over all topics.
+    pub messages_per_second: u32,
+    /// Size of each value.
+    pub value_bytes: u32,
+}
 
 /// A line in the list of practices.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -151,6 +163,8 @@ pub struct GroupPicture {
     pub assignor: String,
     /// The group epoch; only `Consumer` has one.
     pub epoch: Option<i64>,
+    /// How long Kafka waits for a member that went silent; `null`: not known.
+    pub session_timeout_ms: Option<u64>,
     /// Consumers wanted.
     pub replicas: i32,
     /// Consumers that are ready.

@@ -15,6 +15,7 @@ pub(crate) fn patch(before: &Picture, after: &Picture) -> Option<Map<String, Val
     put(&mut patch, "actions", &before.actions, &after.actions);
     put(&mut patch, "sendUrl", &before.send_url, &after.send_url);
     put(&mut patch, "sendHow", &before.send_how, &after.send_how);
+    put(&mut patch, "load", &before.load, &after.load);
     put(&mut patch, "summary", &before.summary, &after.summary);
     put(&mut patch, "partitions", &before.partitions, &after.partitions);
     put(&mut patch, "rebalances", &before.rebalances, &after.rebalances);

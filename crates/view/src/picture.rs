@@ -1,7 +1,10 @@
 //! The picture of a practice, drawn. Pure. In: what is known now, the picture before it, the journal. Out: the picture. What
 //! takes memory (who was there first, since when, who has gone missing) is carried on from the picture before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use practice_api::status::{GroupStatus, Member, OwnedPartition};
 use practice_groups::{
@@ -12,8 +15,8 @@ use practice_groups::{
 use crate::{
     facts::{Consumer, Facts, GroupFacts},
     model::{
-        Actions, BrokerPicture, ConsumerState, GroupPicture, KafkaPicture, MemberPicture, PartitionPicture, Picture,
-        RebalancePicture, Share,
+        Actions, BrokerPicture, ConsumerState, GroupPicture, KafkaPicture, LoadPicture, MemberPicture,
+        PartitionPicture, Picture, RebalancePicture, Share,
     },
 };
 
@@ -52,6 +55,9 @@ pub(crate) fn picture(
         actions: actions.clone(),
         send_url: facts.send_url.clone(),
         send_how: facts.send_how.clone(),
+        load: facts
+            .load
+            .map(|load| LoadPicture { messages_per_second: load.messages_per_second, value_bytes: load.value_bytes }),
         summary: status.summary.clone(),
         partitions: partitions(facts, before),
         ripens: groups
@@ -76,6 +82,7 @@ fn named(facts: &Facts) -> Vec<GroupFacts> {
         scalable: false,
         assignor: String::new(),
         reset: OffsetReset::Earliest,
+        session_timeout: None,
     };
     facts.status.groups.iter().map(made_up).collect()
 }
@@ -178,6 +185,7 @@ impl<'a> Drawing<'a> {
             protocol: status.map(|status| status.protocol.clone()).unwrap_or_default(),
             assignor: assignor.unwrap_or_else(|| self.named.assignor.clone()),
             epoch: status.and_then(|status| status.epoch),
+            session_timeout_ms: self.named.session_timeout.map(millis),
             replicas: status.map_or(0, |status| status.replicas),
             ready_replicas: status.map_or(0, |status| status.ready_replicas),
             idle: status.and_then(|status| status.idle),
@@ -381,7 +389,11 @@ fn unknown() -> String {
 }
 
 fn delay_ms(consumer: &Consumer) -> u64 {
-    u64::try_from(consumer.delay.as_millis()).unwrap_or(u64::MAX)
+    millis(consumer.delay)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

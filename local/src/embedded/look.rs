@@ -95,13 +95,12 @@ pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snap
                 ((topic.clone(), *partition), Committed { offset: *offset, metadata: metadata.clone() })
             })
             .collect();
-        let all = group.topics.iter().filter_map(|topic| Some((topic, offsets.topics.get(topic)?)));
-        let all =
-            all.flat_map(|(name, topic)| (0..).zip(&topic.partitions).map(move |(number, _)| (name.clone(), number)));
+        let there = group.topics.iter().filter_map(|topic| Some((topic.as_str(), offsets.topics.get(topic)?)));
+        let there: Vec<(&str, usize)> = there.map(|(name, topic)| (name, topic.partitions.len())).collect();
         let state = match () {
             () if members.is_empty() && committed.is_empty() => GroupState::Absent,
             () if members.is_empty() => GroupState::Empty,
-            () if each_once(all, &members) => GroupState::Stable,
+            () if is_divided(&there, &members) => GroupState::Stable,
             () => GroupState::Reconciling,
         };
         let seen = GroupSeen {
@@ -122,11 +121,20 @@ fn copies((leader, replicas, in_sync): &(Option<i32>, Vec<i32>, Vec<i32>)) -> Co
     Copies { leader: *leader, replicas: replicas.clone(), in_sync: in_sync.clone() }
 }
 
-/// Whether every partition has exactly one owner.
-fn each_once(mut all: impl Iterator<Item = Partition>, members: &[MemberSeen]) -> bool {
-    let mut owned: Vec<&Partition> = members.iter().flat_map(|member| member.partitions.iter().flatten()).collect();
-    owned.sort_unstable();
-    owned.windows(2).all(|pair| pair[0] != pair[1]) && all.all(|partition| owned.binary_search(&&partition).is_ok())
+/// Whether everybody has what it should have. That broker divides each topic evenly, whoever gets the larger part; as long
+/// as somebody has more than its part, somebody else is on the way to it.
+fn is_divided(topics: &[(&str, usize)], members: &[MemberSeen]) -> bool {
+    topics.iter().all(|(topic, partitions)| {
+        let of_topic = |member: &MemberSeen| {
+            let owned = member.partitions.iter().flatten().filter(|owned| owned.0 == *topic);
+            owned.map(|(_, number)| *number).collect::<Vec<i32>>()
+        };
+        let owned: Vec<Vec<i32>> = members.iter().map(of_topic).collect();
+        let (least, most) = (partitions / members.len().max(1), partitions.div_ceil(members.len().max(1)));
+        let distinct: BTreeSet<&i32> = owned.iter().flatten().collect();
+        let even = owned.iter().all(|owned| (least..=most).contains(&owned.len()));
+        even && distinct.len() == *partitions && owned.iter().map(Vec::len).sum::<usize>() == *partitions
+    })
 }
 
 /// An id for a topic: it lives as long as its broker, so its name is as good as any.
@@ -198,7 +206,8 @@ mod tests {
         assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Stable, 2));
         // it is back under its name, as another member
         members.note(&[report("a", "1", &[0, 1]), report("b", "3", &[])], at(25));
-        assert_eq!(look(&members).members.len(), 3);
+        // three of them share three partitions: it has to get one, and does not have it yet
+        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Reconciling, 3));
         members.note(&[report("a", "1", &[0]), report("b", "3", &[1])], at(50));
         assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Reconciling, 2));
         members.note(&[report("a", "1", &[0]), report("b", "3", &[1, 2])], at(51));

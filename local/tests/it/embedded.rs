@@ -50,6 +50,25 @@ fn every_group_gets_every_message_once() {
 }
 
 #[test]
+fn every_practice_of_the_samples_runs() {
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/samples");
+    for (practice, groups) in [
+        ("practice-1", &[("practice-1-group", 1, 0)][..]),
+        ("practice-2", &[("practice-2-group", 4, 1)]),
+        ("practice-3", &[("my-consumer-group-1", 2, 0), ("my-consumer-group-2", 3, 0), ("my-consumer-group-3", 1, 0)]),
+        ("practice-4", &[("practice-4-both", 5, 2), ("practice-4-range", 5, 2), ("practice-4-payments-only", 2, 0)]),
+        ("practice-5", &[("practice-5-group", 3, 0)]),
+    ] {
+        let manifest = std::fs::read_to_string(format!("{samples}/{practice}.yaml")).expect("a sample");
+        let local = Local::ready(&manifest, &[]);
+        for (group, members, idle) in groups {
+            local.settled(group, *members);
+            local.until(&format!("{idle} of {group} wait"), || (local.group(group)?["idle"] == *idle).then_some(()));
+        }
+    }
+}
+
+#[test]
 fn more_consumers_than_partitions_wait_and_say_why() {
     let local = Local::ready(THREE_GROUPS, &[]);
     local.settled("group-1", 2);

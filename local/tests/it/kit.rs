@@ -7,7 +7,10 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU16, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -31,9 +34,12 @@ spec:
     - {name: group-3, replicas: 1, processingDelay: 20ms}
 ";
 
+/// Where the program is, if not beside the tests.
+pub(crate) static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
 /// The program.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_practice-local"));
+    let mut command = Command::new(PROGRAM.get_or_init(|| env!("CARGO_BIN_EXE_practice-local").into()));
     command.stdin(Stdio::null());
     command
 }
@@ -182,13 +188,18 @@ impl Local {
         of_group.map(|file| fs::read_to_string(file.path()).unwrap_or_default()).collect()
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        send(self.child.id(), signal);
+        send(self.pid(), signal);
     }
 
     /// Its children and theirs.
     pub(crate) fn family(&self) -> Vec<u32> {
-        let mut family = vec![self.child.id()];
+        let mut family = vec![self.pid()];
         let mut next = 0;
         while let Some(parent) = family.get(next).copied() {
             family.extend(children(parent));

@@ -289,6 +289,36 @@ test('the connection: lost when the server goes, back when it comes, nothing can
   await again.close();
 });
 
+test('the age of what is shown: live, N s old, taken away after five minutes', async () => {
+  const s = scenes['practice-3'](),
+    mine = await serve({ [s.name]: s }),
+    context = await browser.newContext(),
+    page = await context.newPage();
+  await page.clock.install();
+  await page.goto(`${mine.url}/p/${s.namespace}/${s.name}`);
+  const state = text => page.waitForFunction(t => new RegExp(t).test(document.getElementById('state').textContent), text);
+  await state('^live$');
+  mine.send(s.name, 'beat', { now: s.now + 1000 });
+  await page.clock.runFor(14_000);
+  await state('^1[345] s old$');
+  mine.send(s.name, 'beat', { now: s.now + 15_000 });
+  await state('^live$');
+  mine.drop();
+  await page.clock.runFor(2000);
+  await state('^disconnected, retrying$');
+  assert.equal(await page.locator('.card').first().isVisible(), true);
+  await page.clock.runFor(330_000);
+  assert.match(await page.locator('#notice').textContent(), /older than five minutes/);
+  assert.equal(await page.locator('.card').first().isVisible(), false);
+  mine.drop(false);
+  await page.clock.runFor(8000);
+  await state('^live$');
+  await page.clock.runFor(1000);
+  assert.equal(await page.locator('.card').first().isVisible(), true);
+  await context.close();
+  await mine.close();
+});
+
 test('a practice that is not there, a list, and the only one', async () => {
   const { page, close } = await open(browser, `${feed.url}/p/local/nothing-here`);
   await page.getByText('There is no practice nothing-here in local.').waitFor();

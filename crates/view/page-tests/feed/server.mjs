@@ -1,7 +1,7 @@
 // The page's own counterpart in its unit tests: the real assets under the real policy, and events that a test sends by hand.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { pack, strip } from '../pack.mjs';
+import { pack, sheet } from '../pack.mjs';
 
 const assets = new URL('../../assets/', import.meta.url);
 export const CSP =
@@ -37,7 +37,7 @@ export async function serve(practices, port = 0, packed = true) {
           ext = file.split('.').pop(),
           raw = readFileSync(new URL(file, assets));
         res.writeHead(200, { 'content-type': TYPES[ext] ?? 'text/plain' });
-        res.end(!packed ? raw : file === 'main.js' ? pack(assets, file) : file === 'style.css' ? strip(raw.toString()) : raw);
+        res.end(!packed ? raw : file === 'main.js' ? pack(assets, file) : file === 'style.css' ? sheet(raw.toString()) : raw);
       } catch {
         json(404, {});
       }

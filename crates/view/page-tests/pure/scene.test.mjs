@@ -99,6 +99,19 @@ test('a look that is older than what flow told does not turn the end back', () =
   assert.equal(sceneOf(model).parts[0].end, 5000, 'a topic made anew is believed in the end');
 });
 
+test('a consumer that keeps up is not called behind, whatever its commits look like', () => {
+  const s = scenes['practice-3'](),
+    model = open(s),
+    [g, t] = [s.groups[0].name, 'my-topic'];
+  const at = (i, end, offset) => flow(model, { now: s.now + i * 1000, produced: [[t, 2, end]], consumed: [[g, t, 2, 'x', 1, offset]] });
+  for (let i = 1; i <= 15; i++) at(i, 5000 + 20 * i, 4999 + 20 * i - Math.min(20, 2 * i));
+  let a = sceneOf(model).groups[0].members[1].arrows[0];
+  assert.deepEqual([a.lag, a.growing], [20, false], 'a lag of a second');
+  for (let i = 16; i <= 30; i++) at(i, 5000 + 20 * i, 5270 + 5 * (i - 15));
+  a = sceneOf(model).groups[0].members[1].arrows[0];
+  assert.ok(a.growing && a.lag > 200 && a.trend > 10, JSON.stringify(a));
+});
+
 test('unknown is never zero', () => {
   const s = sceneOf(open(scenes.states())),
     second = s.groups[1].members[1];

@@ -41,6 +41,7 @@ impl World {
             scalable: true,
             assignor: "range".to_owned(),
             reset: OffsetReset::Earliest,
+            session_timeout: Some(Duration::from_secs(10)),
         };
         let consumers = [("g-0", "g"), ("g-1", "g"), ("h-0", "h")].map(|(name, group)| consumer(name, group));
         Self {
@@ -81,6 +82,7 @@ impl World {
             kafka: KafkaFacts { kind: KafkaKind::Cluster, note: None, brokers: Vec::new() },
             groups: self.groups.clone(),
             consumers: self.consumers.clone(),
+            load: None,
             producer: None,
             send_url: None,
             send_how: None,

@@ -140,6 +140,7 @@ fn fifty_pages_cost_at_most_three_times_what_one_costs() {
         let one = cost(server.handle(), &hub, &client, &mut world, 1).await;
         let fifty = cost(server.handle(), &hub, &client, &mut world, 50).await;
         println!("processor time in {} s: one page {one}0 ms, fifty pages {fifty}0 ms", LONG.as_secs());
-        assert!(fifty <= one * 3, "{one}0 ms and {fifty}0 ms");
+        // a clock of hundredths: of less than five of them a ratio would say nothing
+        assert!(fifty <= one.max(5) * 3, "{one}0 ms and {fifty}0 ms");
     });
 }

@@ -219,6 +219,7 @@ impl World {
             scalable: name != "h",
             assignor: "range".to_owned(),
             reset: OffsetReset::Earliest,
+            session_timeout: Some(Duration::from_secs(10)),
         };
         let consumer = |group: &String, name: &String| Consumer {
             name: name.clone(),
@@ -241,6 +242,7 @@ impl World {
             kafka: KafkaFacts { kind: KafkaKind::Apache, note: None, brokers: Vec::new() },
             groups: self.groups.keys().map(named).collect(),
             consumers: consumers.collect(),
+            load: None,
             producer: self.producer.clone(),
             send_url: None,
             send_how: None,

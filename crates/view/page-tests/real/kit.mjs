@@ -1,0 +1,205 @@
+// The real product for tests, figures and pictures: `practice-local` in a directory of its own, and its page in a browser. In: a manifest. Out: what is so.
+// Every wait has an end and says what it waited for. Nothing here knows how the page is built but its `data-` attributes.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { open } from '../browser.mjs';
+
+const here = path => fileURLToPath(new URL(path, import.meta.url));
+export const repository = path => here(`../../../../${path}`);
+export const sample = n => readFileSync(repository(`deploy/samples/practice-${n}.yaml`), 'utf8');
+export const sleep = ms => new Promise(done => setTimeout(done, ms));
+
+/** The program under test. */
+function program() {
+  const path = process.env.PRACTICE_LOCAL || repository('target/debug/practice-local');
+  assert.ok(existsSync(path), `${path} is missing: run 'cargo build -p practice-local' first, or name another one in PRACTICE_LOCAL`);
+  return path;
+}
+
+/** Waits until `look` finds something. */
+export async function until(what, look, seconds = 60) {
+  for (const end = Date.now() + seconds * 1000; ; ) {
+    const found = await look();
+    if (found) return found;
+    assert.ok(Date.now() < end, `not within ${seconds} s: ${what}`);
+    await sleep(50);
+  }
+}
+
+const free = port =>
+  new Promise(done => {
+    const s = createServer();
+    s.once('error', () => done(false)).listen(port, '127.0.0.1', () => s.close(() => done(true)));
+  });
+/** Two neighbouring ports that nothing listens on, below those of outgoing connections. */
+async function ports() {
+  for (let i = 0; i < 500; i++) {
+    const port = 20_000 + 2 * Math.floor(Math.random() * 5_000);
+    if ((await free(port)) && (await free(port + 1))) return port;
+  }
+  throw new Error('no two neighbouring ports between 20000 and 30000 are free');
+}
+
+/** What is still running when this process ends goes with it. */
+const running = new Set();
+process.on('exit', () => running.forEach(child => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
+/** Starts a manifest and waits until everything has arrived. @param {string} manifest @param {string[]} [args] */
+export async function up(manifest, args = []) {
+  const binary = program(),
+    dir = mkdtempSync(join(tmpdir(), 'practice-page-')),
+    port = await ports(),
+    name = /^metadata:\s+name: (\S+)/m.exec(manifest)[1],
+    file = join(dir, 'practice.yaml'),
+    log = join(dir, 'said'),
+    said = () => readFileSync(log, 'utf8');
+  writeFileSync(file, manifest);
+  let child;
+  async function start() {
+    const out = openSync(log, 'w');
+    child = spawn(binary, ['up', file, '--port-base', String(port), ...args], { cwd: dir, stdio: ['ignore', out, out] });
+    running.add(child);
+    const mine = child;
+    mine.once('exit', () => running.delete(mine));
+    await until(`${name} is ready`, () => {
+      assert.equal(mine.exitCode, null, `practice-local has ended:\n${said()}`);
+      return said().includes('ready in ');
+    }).catch(e => {
+      throw new Error(`${e.message}\n${said()}`);
+    });
+  }
+  const ended = (seconds = 20) => until('practice-local ends', () => child.exitCode != null || child.signalCode, seconds);
+  const local = {
+    name,
+    dir,
+    url: `http://127.0.0.1:${port}`,
+    page: `http://127.0.0.1:${port}/p/local/${name}`,
+    sendUrl: `http://127.0.0.1:${port + 1}/send-message`,
+    said,
+    log: consumer => readFileSync(join(dir, `.local/logs/${consumer}.log`), 'utf8'),
+    api: async () => (await fetch(`${local.url}/api/practices/local/${name}`)).json(),
+    group: async g => (await local.api()).groups.find(x => x.name === g),
+    post: (path, body) =>
+      fetch(`${local.url}/api/practices/local/${name}/${path}`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(body)
+      }),
+    /** A message by the producer's own address; its answer. */
+    async send(body) {
+      const response = await fetch(local.sendUrl, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(body)
+      });
+      assert.ok(response.ok, `${response.status} of ${JSON.stringify(body)}`);
+      return response.json();
+    },
+    /** What a command of practice-local prints. */
+    told: (...words) =>
+      new Promise((done, failed) =>
+        execFile(binary, words, { cwd: dir }, (error, out, why) =>
+          error ? failed(new Error(`${words.join(' ')}: ${out}${why}`)) : done(out)
+        )
+      ),
+    /** As a crash: nothing is said to anybody. Its children notice; their ports are free afterwards. */
+    async crash() {
+      child.kill('SIGKILL');
+      await ended();
+      await until('its ports are free', async () => (await free(port)) && (await free(port + 1)));
+    },
+    start,
+    async end() {
+      if (child.exitCode == null && !child.signalCode) {
+        child.kill('SIGTERM');
+        await ended();
+      }
+      rmSync(dir, { recursive: true, force: true });
+    }
+  };
+  await start().catch(async e => {
+    child.kill('SIGKILL');
+    throw e;
+  });
+  return local;
+}
+
+/** The page of a practice, once it is live and drawn. `hosts`: whom it has asked. `dialogs`: what has popped up. */
+export async function show(browser, local, how = {}) {
+  const hosts = new Set(),
+    dialogs = [];
+  const watched = {
+    newContext: async options => {
+      const context = await browser.newContext(options);
+      context.on('request', r => hosts.add(new URL(r.url()).host));
+      context.on('dialog', d => {
+        dialogs.push(d.message());
+        d.dismiss();
+      });
+      return context;
+    }
+  };
+  const opened = await open(watched, how.url ?? local.page, how);
+  await opened.page.waitForFunction(() => document.body.dataset.conn === 'live' && document.querySelector('.part, tbody tr'), null, {
+    timeout: 30_000
+  });
+  return { ...opened, hosts, dialogs };
+}
+
+/** group, partition, owner of each arrow, or of each row of the table. */
+export const drawn = (page, where = '#wires') =>
+  page.$$eval(`${where} [data-group][data-partition]`, all =>
+    all.map(e => [e.dataset.group, e.dataset.partition, e.dataset.owner].join(' ')).sort()
+  );
+
+/** The same by the API: an owner that does not answer reads nothing. */
+export const owned = snapshot =>
+  snapshot.groups
+    .flatMap(g => [
+      ...g.members.flatMap(m =>
+        m.partitions.map(p => [g.name, `${p.topic}/${p.partition}`, m.state === 'running' ? m.name : ''].join(' '))
+      ),
+      ...g.open.map(p => [g.name, `${p.topic}/${p.partition}`, ''].join(' '))
+    ])
+    .sort();
+
+/** Waits until every group is as large as it should be and every partition of it has an owner. */
+export const settled = (local, seconds = 60) =>
+  until(
+    `every group of ${local.name} is stable`,
+    async () => {
+      const s = await local.api(),
+        all = s.partitions.length;
+      return (
+        s.groups.every(
+          g =>
+            g.state === 'Stable' &&
+            !g.open.length &&
+            g.members.length === g.replicas &&
+            g.members.every(m => m.state === 'running') &&
+            g.members.reduce((n, m) => n + m.partitions.length, 0) === all
+        ) && s
+      );
+    },
+    seconds
+  );
+
+/** Waits until the page shows what the API says, and returns it. What is drawn is in the message if it never does. */
+export async function agrees(local, page, where = '#wires', seconds = 15) {
+  let seen, said;
+  await until(
+    'the page shows what the API says',
+    async () => {
+      [said, seen] = [owned(await local.api()), await drawn(page, where)];
+      return said.join('\n') === seen.join('\n');
+    },
+    seconds
+  ).catch(() => assert.deepEqual(seen, said));
+  return seen;
+}

@@ -1,0 +1,184 @@
+// The page of the real product on the broker in memory: practice 3 is started as people start it, and played with in a browser.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { launch } from '../browser.mjs';
+import { agrees, drawn, sample, settled, show, until, up } from './kit.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const [ONE, TWO, THREE] = [1, 2, 3].map(n => `my-consumer-group-${n}`);
+let local, browser;
+before(async () => {
+  [local, browser] = await Promise.all([up(sample(3)), launch()]);
+  await settled(local);
+});
+after(async () => {
+  await browser?.close();
+  await local?.end();
+});
+const foot = (page, group) => page.locator(`.foot[data-in="${group}"]`);
+const boxes = (page, group) => page.locator(`[data-box][data-in="${group}"]`);
+/** Opens the log of a consumer. */
+const choose = async (page, owner) => {
+  await page.locator(`[data-box][data-owner="${owner}"]`).first().click();
+  await page.locator('.log:visible').waitFor();
+};
+
+test('arrows say what status and API say', async () => {
+  const { page, faults, close } = await show(browser, local),
+    arrows = await agrees(local, page);
+  assert.equal(arrows.length, 9);
+  // `status` shortens names to their ends
+  const status = await local.told('status'),
+    columns = /^ *my-topic +(.*)$/m.exec(status)[1].trim().split(/ +/);
+  for (const line of arrows) {
+    const [group, partition, owner] = line.split(' '),
+      cells = new RegExp(`^ *${group} +(.*)$`, 'm').exec(status)[1].trim().split(/ +/),
+      cell = cells[columns.indexOf(partition.split('/')[1])];
+    assert.ok(owner.endsWith(`-${cell}`), `${line}, but status says ${cell}:\n${status}`);
+  }
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test('a group of two is made four: one waits, and says why; then two again', async () => {
+  const { page, close } = await show(browser, local);
+  for (let i = 0; i < 2; i++) await foot(page, ONE).locator('[data-act=more]').click();
+  const idle = page.locator(`[data-box][data-in="${ONE}"][data-state=idle]`);
+  await idle.waitFor({ timeout: 40_000 });
+  assert.match(await idle.textContent(), /3 partitions, 4 consumers: 1 waits/);
+  await settled(local);
+  assert.equal(new Set((await agrees(local, page)).filter(l => l.startsWith(`${ONE} `)).map(l => l.split(' ')[2])).size, 3);
+  assert.equal(await boxes(page, ONE).count(), 4);
+  for (let i = 0; i < 2; i++) await foot(page, ONE).locator('[data-act=less]').click();
+  await until('two are left', async () => (await local.group(ONE)).members.length === 2);
+  await settled(local);
+  await agrees(local, page);
+  await until('two boxes', async () => (await boxes(page, ONE).count()) === 2);
+  await close();
+});
+
+test('a group is stopped and started; the table shows the same owners', async () => {
+  const { page, close } = await show(browser, local);
+  const none = (await drawn(page)).filter(l => l.startsWith(`${TWO} `)).map(l => l.replace(/ \S+$/, ' '));
+  await foot(page, TWO).locator('[data-act=stop]').click();
+  await page.locator(`.foot[data-in="${TWO}"][data-state=Stopped]`).waitFor({ timeout: 40_000 });
+  await until('nobody reads', async () => (await drawn(page)).filter(l => l.startsWith(`${TWO} `)).join() === none.join());
+  assert.equal((await local.group(TWO)).stopped, true);
+  await foot(page, TWO).locator('[data-act=start]').click();
+  await until('all are back', async () => (await local.group(TWO)).members.length === 3);
+  await settled(local);
+  const arrows = await agrees(local, page);
+  await page.locator('#vt').click();
+  assert.deepEqual(await agrees(local, page, 'tbody'), arrows);
+  assert.equal(await page.locator('#wires:visible').count(), 0);
+  await close();
+});
+
+test('a message that is sent on the page is read once by every group, and stays text', async () => {
+  const { page, faults, dialogs, close } = await show(browser, local),
+    value = `<img src=x onerror=alert(1)> ${Date.now()}`;
+  await page.locator('.form select').nth(1).selectOption('0');
+  await page.locator('.form label', { hasText: 'Value' }).locator('input').fill(value);
+  await page.locator('.form .go').click();
+  await page.locator('.jour .mine', { hasText: 'sent a message to my-topic/0' }).waitFor();
+  const owners = (await agrees(local, page)).filter(l => l.includes(' my-topic/0 ')).map(l => l.split(' ')[2]);
+  assert.equal(owners.length, 3);
+  for (const owner of owners) {
+    await choose(page, owner);
+    await page.locator('.log li', { hasText: value }).waitFor({ timeout: 30_000 });
+    assert.equal(await page.locator('.log li', { hasText: value }).count(), 1);
+    await page.keyboard.press('Escape');
+  }
+  assert.equal(await page.locator('img').count(), 0);
+  assert.deepEqual(dialogs, []);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test('a consumer that is restarted leaves, comes back, and is drawn as a new member', async () => {
+  const { page, close } = await show(browser, local),
+    [before] = (await local.group(ONE)).members;
+  await choose(page, before.name);
+  await page.getByRole('button', { name: 'Restart' }).click();
+  await page.locator('.jour .mine').waitFor();
+  await until('it is another member', async () => {
+    const now = (await local.group(ONE)).members.filter(m => m.name === before.name);
+    return now.length === 1 && now[0].memberId && now[0].memberId !== before.memberId;
+  });
+  await settled(local);
+  await agrees(local, page);
+  assert.equal(await page.locator(`[data-member="${before.memberId}"]`).count(), 0);
+  await close();
+});
+
+for (const [width, height] of [
+  [1280, 800],
+  [390, 844]
+])
+  for (const theme of ['light', 'dark'])
+    test(`${width}, ${theme}: accessible, nothing refused by the policy, nobody else is asked`, async () => {
+      const { page, faults, hosts, close } = await show(browser, local, { width, height, theme, still: true });
+      await page.waitForTimeout(300);
+      await page.evaluate(axe); // by the debugger, not by the page, whose policy would refuse it
+      const violations = await page.evaluate(async () =>
+        (await window.axe.run(document, { resultTypes: ['violations'] })).violations.map(
+          v => `${v.id}: ${v.nodes.map(n => n.target.join(' ')).join(' | ')}`
+        )
+      );
+      assert.deepEqual(violations, []);
+      assert.deepEqual(faults, []);
+      assert.deepEqual([...hosts], [new URL(local.url).host]);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+      await close();
+    });
+
+test('the policy of the real server, and where its address leads', async () => {
+  const { headers } = await fetch(local.page),
+    policy = headers.get('content-security-policy');
+  for (const part of ["default-src 'none'", "require-trusted-types-for 'script'", "frame-ancestors 'none'"])
+    assert.ok(policy.includes(part), policy);
+  assert.ok(!policy.includes('unsafe'), policy);
+  const { page, faults, close } = await show(browser, local, { url: `${local.url}/` });
+  assert.equal(page.url(), local.page);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test('a consumer that is killed is shown so until Kafka gives it up, then its partitions move', async () => {
+  const { page, close } = await show(browser, local),
+    killed = (await local.group(ONE)).members.find(m => m.partitions.length === 2);
+  await choose(page, killed.name);
+  await page.getByRole('button', { name: 'Kill' }).click();
+  await page.locator(`[data-box][data-member="${killed.memberId}"][data-state=killed]`).waitFor({ timeout: 20_000 });
+  await page.locator(`.foot[data-in="${ONE}"][data-state="Waiting for timeout"]`).waitFor();
+  const silent = (await drawn(page)).filter(l => l.startsWith(`${ONE} `) && l.endsWith(' '));
+  assert.deepEqual(
+    silent,
+    killed.partitions.map(p => `${ONE} ${p.topic}/${p.partition} `)
+  );
+  await until('Kafka has given it up', async () => !(await local.group(ONE)).members.some(m => m.memberId === killed.memberId), 90);
+  await settled(local, 90);
+  await agrees(local, page);
+  assert.equal(await page.locator('[data-state=killed]').count(), 0);
+  await close();
+});
+
+test('the server is killed and started again: the page says so, then it is live, without a reload', async () => {
+  const { page, close } = await show(browser, local);
+  await page.evaluate(() => {
+    window.mark = 1;
+  });
+  await local.crash();
+  await page.waitForFunction(() => document.getElementById('state').textContent === 'disconnected, retrying');
+  assert.equal(await page.locator('[data-act=more]').first().getAttribute('aria-disabled'), 'true');
+  await local.start();
+  await settled(local);
+  await page.waitForFunction(() => document.body.dataset.conn === 'live');
+  await agrees(local, page);
+  assert.equal(await page.evaluate(() => window.mark), 1);
+  assert.equal(await page.locator('#notice:visible').count(), 0);
+  assert.equal((await drawn(page)).filter(l => l.startsWith(`${THREE} `)).length, 3);
+  await close();
+});

@@ -3,12 +3,12 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use practice_contract::ProducerSettings;
 use rdkafka::{
-    ClientConfig, ClientContext, Message as _,
+    ClientConfig, ClientContext, Message as _, Timestamp,
     config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult},
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig, ThreadedProducer},
@@ -220,6 +220,17 @@ impl ClientContext for Reports {
     }
 }
 
+/// No clock of a broker says an earlier time: the year 2011, that of Kafka's first release.
+const FIRST_KAFKA: i64 = 1_293_840_000_000;
+
+/// When a message was taken, in milliseconds since the epoch. librdkafka's broker in memory says 1234 whatever the time is.
+fn taken_at(said: Timestamp) -> i64 {
+    said.to_millis().filter(|millis| *millis >= FIRST_KAFKA).unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+    })
+}
+
 impl ProducerContext for Reports {
     type DeliveryOpaque = Box<Waiting>;
 
@@ -230,7 +241,7 @@ impl ProducerContext for Reports {
                 Ok(Delivery {
                     partition: message.partition(),
                     offset: Some(message.offset()).filter(|offset| *offset >= 0),
-                    timestamp: message.timestamp().to_millis().unwrap_or(-1),
+                    timestamp: taken_at(message.timestamp()),
                 })
             }
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),

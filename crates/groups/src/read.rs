@@ -12,7 +12,8 @@ use krafka::{
     admin::{
         AdminClient, ConfigResource, ConsumerGroupDescription, DescribeConfigsOptions, DescribeConsumerGroupsOptions,
         DescribeFeaturesOptions, DescribeTopicsOptions, GroupOffset, GroupType, ListConsumerGroupOffsetsOptions,
-        ListOffsetsOptions, OffsetSpec, PartitionDescription, TopicDescription, TopicPartition, TopicPartitionAssignment,
+        ListOffsetsOptions, OffsetSpec, PartitionDescription, TopicDescription, TopicPartition,
+        TopicPartitionAssignment,
     },
     error::{ErrorCode, KrafkaError},
 };

@@ -65,7 +65,8 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
     scene.apply("fine", &spec(&topic, 5, &group, 4)).await;
     scene.condition("fine", "TopicsReady=True").await;
     scene.has_replicas(&format!("fine-{group}"), 4).await;
-    // ... and leaves nothing for a younger one
+    // ... and leaves nothing for a younger one (creation times are whole seconds)
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     scene.apply("late", &spec(&scene.name("t2"), 1, &scene.name("g2"), 0)).await;
     let message = scene.condition("late", "Ready=False/PolicyViolation").await;
     assert!(message.contains("older ones have 5"), "{message}");

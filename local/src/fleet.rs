@@ -107,6 +107,8 @@ pub struct Ways {
     pub logs: PathBuf,
     /// How long one that crashed stays away.
     pub restart_delay: Duration,
+    /// How long after the first consumer of a group its others start.
+    pub apart: Duration,
 }
 
 /// All children.
@@ -118,12 +120,14 @@ pub struct Fleet {
     exits: mpsc::UnboundedSender<Exit>,
     /// What happened and was not told yet.
     said: VecDeque<String>,
+    /// When somebody is to be started who waits for the first of its group.
+    later: Option<Instant>,
 }
 
 impl Fleet {
     /// None yet; ends of children are sent to `exits`.
     pub fn new(ways: Ways, exits: mpsc::UnboundedSender<Exit>) -> Self {
-        Self { ways, children: BTreeMap::new(), exits, said: VecDeque::new() }
+        Self { ways, children: BTreeMap::new(), exits, said: VecDeque::new(), later: None }
     }
 
     /// What happened since the last call, a sentence each.

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::Up,
+    args::{Kind, Up},
     control::{self, Asked, DIR},
     fleet::{Exit, Fleet, Ways},
     kafka::Kafka,
@@ -41,6 +41,8 @@ use crate::{
 const TICK: Duration = Duration::from_millis(250);
 /// So many ticks pass between two looks at everything when nothing happens.
 const LOOK: u32 = 2;
+/// How long after the first consumer of a group the others start, in memory.
+const APART: Duration = Duration::from_millis(600);
 /// What consumers and producer get to end by themselves, then the brokers: 10 s in all.
 const CHILDREN: Duration = Duration::from_secs(5);
 /// What pages get to end.
@@ -73,7 +75,10 @@ pub async fn up(up: Up) -> Result<()> {
     made.with_context(|| format!("cannot make {}", logs.display()))?;
     let socket = control::listen().await?;
     fresh(&logs)?;
-    let ways = Ways { program: Program::this()?, logs, restart_delay: up.restart_delay };
+    // in memory who joins first gets everything, and gives it up 3 s later at its next heartbeat: others whose heartbeats
+    // come a little after that need no third one
+    let apart = if up.bootstrap.is_none() && up.kafka == Kind::Embedded { APART } else { Duration::ZERO };
+    let ways = Ways { program: Program::this()?, logs, restart_delay: up.restart_delay, apart };
     let kafka = tokio::select! {
         started = Kafka::start(&up, &ways, Path::new(DIR), u32::try_from(copies).unwrap_or(1)) => started?,
         () = signals.any() => return Ok(()),
@@ -83,7 +88,7 @@ pub async fn up(up: Up) -> Result<()> {
     let fleet = Fleet::new(ways, exits);
     let practice = Practice::new(file.clone(), kafka, fleet, producer, Memories::new(nudge), begun);
     let practice = practice.map_err(|faults| anyhow!(faults.join("\n")))?;
-    let mut running = Running {
+    let mut run = Run {
         practice,
         terminal: Terminal::new(),
         manifest: Manifest { path: up.manifest.clone(), applied: file, seen: None, refused: None },
@@ -95,11 +100,11 @@ pub async fn up(up: Up) -> Result<()> {
     if !is_private(up.listen) {
         let warning =
             "everybody who reaches this machine at that address can use the picture and send messages (--listen)";
-        running.terminal.tell(Tone::Warning, warning);
+        run.terminal.tell(Tone::Warning, warning);
     }
-    let ending = running.until_told(socket, picture, &mut ended, nudged, &mut signals).await;
-    running.terminal.leave();
-    running.end(&mut ended, &mut signals).await;
+    let ending = run.until_told(socket, picture, &mut ended, nudged, &mut signals).await;
+    run.terminal.leave();
+    run.end(&mut ended, &mut signals).await;
     ending
 }
 
@@ -158,7 +163,7 @@ impl Manifest {
     }
 }
 
-struct Running {
+struct Run {
     practice: Practice,
     terminal: Terminal,
     manifest: Manifest,
@@ -171,7 +176,7 @@ struct Running {
     hosts: Vec<String>,
 }
 
-impl Running {
+impl Run {
     async fn until_told(
         &mut self,
         socket: UnixListener,

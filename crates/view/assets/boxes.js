@@ -1,7 +1,7 @@
 // What stands in the boxes: partitions, cards, rows, pills. In: one box of a layout. Out: a node that says it.
 // Deliberately absent: where boxes stand (layout.js), what a click does (picture.js listens for all of them).
 import { add, calm, cls, el, inside, keyed, place, set, sv, text } from './dom.js';
-import { age, delay, memberSentence, memberWord, num, partSentence, rate } from './words.js';
+import { delay, inLeft, memberSentence, memberWord, num, partSentence, rate } from './words.js';
 
 /** What the eye reads is hidden from the ear, which gets one sentence instead. @param {any} n */
 function faceOf(n) {
@@ -96,7 +96,7 @@ export function card(n, c, multi, selected, owns) {
   set(refs.more, { title: said.more });
   [m.rate == null ? '–' : rate(m.rate), delay(m.delayMs), num(m.lag)].forEach((v, i) => (i === 1 ? text : calm)(refs.values[i][1], v));
   set(refs.arc, { 'stroke-dasharray': `${Math.min(1, (left ?? 0) / (m.timeoutMs || 1)).toFixed(3)} 1` });
-  text(refs.left, age(left ?? 0));
+  text(refs.left, left == null ? '' : inLeft(left));
 }
 
 /** @param {any} n @param {import('./layout.js').Row} r @param {boolean} multi @param {string} selected */

@@ -1,6 +1,6 @@
 // What happened: a strip of fifteen minutes and a list, newest on top. In: rebalances, and what was done on this page. Out: the dock's left half.
 import { add, byId, cls, el, keyed, set, sv, text } from './dom.js';
-import { age, clock, rebalanceSentence, rebalanceTook, silentSentence } from './words.js';
+import { clock, inLeft, rebalanceSentence, rebalanceTook, silentSentence } from './words.js';
 
 const QUARTER = 900_000;
 /** What was done on this page, or (`group`) what goes on. @typedef {{id: string, time: number, said: string, line: string, bad: boolean, group?: string, took?: string}} Told */
@@ -17,7 +17,7 @@ const waits = s =>
         line: '',
         bad: true,
         group: g.name,
-        took: m.giveUpIn == null ? 'in progress' : `${age(m.giveUpIn)} left`
+        took: m.giveUpIn == null ? 'in progress' : `${inLeft(m.giveUpIn)} left`
       }))
   );
 

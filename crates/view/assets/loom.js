@@ -3,7 +3,7 @@
 import { FOOT, footBox } from './cards.js';
 import { labeller } from './layout.js';
 import { ports } from './wire.js';
-import { age, delay, kilo, lagWord, many, memberWord, middle, num, rate } from './words.js';
+import { delay, inLeft, kilo, lagWord, many, memberWord, middle, num, rate } from './words.js';
 
 const COLUMN = 186,
   APART = 16;
@@ -157,7 +157,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
     silent(m)
       ? m.giveUpIn == null
         ? `✕ ${m.kind}`
-        : `✕ ${age(m.giveUpIn)}`
+        : `✕ ${inLeft(m.giveUpIn)}`
       : m.kind === 'nobody'
         ? `✕ ${kilo(m.lag)}`
         : !m.arrows.length
@@ -201,7 +201,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
     if (!reads && (big || !m.arrows.length)) {
       // The reason of an idle one is never left out; among sisters with the same reason the first says it for all.
       const told = m.kind === 'idle' && toldWhy && !big,
-        text = `${said.line}${said.more && !told ? ': ' + said.more : ''}${m.giveUpIn == null ? '' : ' ' + age(m.giveUpIn)}`;
+        text = `${said.line}${said.more && !told ? ': ' + said.more : ''}${m.giveUpIn == null ? '' : ' ' + inLeft(m.giveUpIn)}`;
       toldWhy ||= m.kind === 'idle';
       cell.sub = text;
       if (big) {

@@ -25,6 +25,8 @@ export const age = ms =>
       : ms < 7.2e6
         ? `${Math.floor(ms / 60_000)} min`
         : `${Math.floor(ms / 3.6e6)} h`;
+/** Time left: never `0 s` while there is some. @param {number} ms */
+export const inLeft = ms => age(ms + 999);
 /** @param {number | null | undefined} ms */
 export const delay = ms =>
   !ms ? 'none' : ms < 1000 ? `${ms} ms` : ms % 60_000 === 0 ? `${ms / 60_000} min` : `${+(ms / 1000).toFixed(1)} s`;
@@ -160,7 +162,7 @@ export function memberSentence(m, group, multi) {
     ? ''
     : `, ${m.rate == null ? '' : rate(m.rate).replace('/s', ' a second') + ', '}delay ${delay(m.delayMs)}, lag ${m.lag == null ? 'unknown' : m.lag}`;
   return (
-    `Consumer ${m.name} in ${group}, ${what}${facts}${w.more ? `: ${w.more}${m.giveUpIn == null ? '' : ' ' + age(m.giveUpIn)}` : ''}`.replace(
+    `Consumer ${m.name} in ${group}, ${what}${facts}${w.more ? `: ${w.more}${m.giveUpIn == null ? '' : ' ' + inLeft(m.giveUpIn)}` : ''}`.replace(
       /\.$/,
       ''
     ) + '. Enter opens its log.'
@@ -211,7 +213,7 @@ export function rebalanceSentence(r, multi) {
 }
 /** What goes on until Kafka gives a silent member up. @param {import('./scene.js').Member} m @param {boolean} multi */
 export const silentSentence = (m, multi) =>
-  `${short(m.name)} was ${m.kind}: it could not say goodbye. Nobody reads ${list(m.arrows, multi)} until Kafka gives it up.`;
+  `${short(m.name)} ${m.kind === 'killed' ? 'was killed: it could not say goodbye' : 'is paused: it does not answer'}. Nobody reads ${list(m.arrows, multi)} until Kafka gives it up.`;
 /** How long it took; nothing when it fell between two looks. @param {any} r */
 export const rebalanceTook = r =>
   !r.group ? 'no rebalance' : r.durationMs == null ? '' : r.durationMs < 100 ? 'at once' : `${(r.durationMs / 1000).toFixed(1)} s`;

@@ -98,6 +98,7 @@ impl Fleet {
             }
         }
         self.children.retain(|name, child| names.contains(name.as_str()) || child.process.is_some());
+        self.later = None;
         for wanted in wanted {
             self.towards(wanted);
         }
@@ -109,7 +110,7 @@ impl Fleet {
     /// Starts what is not there or has been away for long enough.
     fn towards(&mut self, wanted: &Wanted) {
         let due = match self.children.get(&wanted.name).map(|child| child.phase) {
-            None => true,
+            None => self.has_its_turn(wanted),
             Some(Phase::Down { until, .. }) => Instant::now() >= until,
             Some(Phase::Running | Phase::Paused | Phase::Ending { .. }) => false,
         };
@@ -121,6 +122,20 @@ impl Fleet {
         {
             child.phase = Phase::Ending { again: true, until }; // wanted again
         }
+    }
+
+    /// Whether it may start: the first of a group at once, the others a little later.
+    fn has_its_turn(&mut self, wanted: &Wanted) -> bool {
+        let of_group = self.children.values().filter(|child| child.group == wanted.group && child.speaks.is_some());
+        let Some(first) = of_group.filter_map(|child| child.started).min() else { return true };
+        let age = Duration::try_from(jiff::Timestamp::now().duration_since(first)).unwrap_or_default();
+        let left = self.ways.apart.saturating_sub(age);
+        if left.is_zero() {
+            return true;
+        }
+        let then = Instant::now() + left;
+        self.later = Some(self.later.map_or(then, |later| later.min(then)));
+        false
     }
 
     /// What runs and is told something else by now goes and comes back: of each row one at a time, the next when all of its
@@ -162,7 +177,8 @@ impl Fleet {
             Phase::Down { until, .. } | Phase::Ending { until, .. } => Some(until),
             Phase::Running | Phase::Paused => None,
         };
-        self.children.values().filter_map(until).map(|until| until.saturating_duration_since(Instant::now())).min()
+        let children = self.children.values().filter_map(until);
+        children.chain(self.later).map(|until| until.saturating_duration_since(Instant::now())).min()
     }
 
     fn running(&self, plan: &Plan, wanted: &[Wanted]) -> Running {

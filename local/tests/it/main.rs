@@ -6,5 +6,6 @@ mod embedded;
 mod lifecycle;
 mod manifest;
 mod refusals;
+mod sources;
 
 mod apache;

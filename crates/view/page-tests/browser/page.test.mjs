@@ -390,3 +390,44 @@ test('module by module, as a debug build serves it, it is the same page', async 
   await close();
   await plain.close();
 });
+
+for (const font of ['', '"DejaVu Sans"'])
+  for (const [width, height] of [
+    [1600, 1000],
+    [1280, 800],
+    [1024, 768],
+    [800, 900],
+    [390, 844]
+  ])
+    test(`no text is cut, ${width} ${font}`, async () => {
+      for (const name of ['practice-2', 'practice-3', 'embedded', 'rebalancing', 'states', 'two-topics', 'large']) {
+        const s = (feed.practices[scenes[name]().name] = scenes[name]()),
+          context = await browser.newContext({ viewport: { width, height }, reducedMotion: 'reduce' }),
+          page = await context.newPage();
+        // before the page's modules run, which ask for the font once
+        await page.addInitScript(f => {
+          if (f) addEventListener('readystatechange', () => document.documentElement.style.setProperty('--sans', f), { capture: true });
+        }, font);
+        await page.goto(at(s));
+        await page.waitForFunction(() => document.querySelector('.part') && document.querySelector('.card, .row'));
+        await page.waitForTimeout(200);
+        const cut = await page.evaluate(() =>
+          [
+            ...document.querySelectorAll(
+              '.part .face > *, .card .nm, .card .own, .card .tag, .card dl, .card p, .row .nm, .row .chips, .row .sub, .row .lg, .pill, .foot h2 span, .foot .st, .ktitle, .ctl'
+            )
+          ]
+            .filter(e => e.getClientRects().length)
+            .filter(e => {
+              const r = document.createRange();
+              r.selectNodeContents(e);
+              const box = (e.closest('.part, .card, .row, .pill, .foot, .ktitle') ?? e).getBoundingClientRect(),
+                text = r.getBoundingClientRect();
+              return text.width && (text.left < box.left - 1 || text.right > box.right + 1 || text.bottom > box.bottom + 1);
+            })
+            .map(e => `${e.className || e.tagName}: ${e.textContent}`)
+        );
+        assert.deepEqual(cut, [], `${name} at ${width}`);
+        await context.close();
+      }
+    });

@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 UP ?= deploy/samples/practice-3.yaml
-.PHONY: help local test e2e images node node-down kind kind-down crd
+.PHONY: help local test e2e pictures images node node-down kind kind-down crd
 
 help: ## Prints this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
@@ -17,6 +17,10 @@ test: ## Everything that has to be true: format, lints, docs, unit and integrati
 
 e2e: ## The tests, then the long scenarios on the node, and the table of figures
 	@.ci/test long
+
+pictures: ## Takes the pictures in docs/pictures anew, of practices 1 to 3 as they run on this machine; needs Node and Debian's Chromium
+	@cargo build --package practice-local
+	@cd crates/view/page-tests && { [[ -d node_modules ]] || npm ci; } && npm run --silent product-pictures
 
 images: ## Builds the images of operator, worker and producer, and loads them into the node (or kind) that is up
 	@deploy/images/build.sh

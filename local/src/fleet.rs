@@ -142,7 +142,9 @@ impl Fleet {
     pub fn restart(&mut self, name: &str) -> Result<String, String> {
         let child = self.alive(name)?;
         child.end(true);
-        Ok(format!("{name} ends with SIGTERM: it leaves its group at once, and starts again"))
+        let leaves =
+            if child.speaks.is_some() { "leaves its group at once, and" } else { "answers what it has taken, and" };
+        Ok(format!("{name} ends with SIGTERM: it {leaves} starts again"))
     }
 
     /// Kills a consumer.

@@ -2,7 +2,7 @@
 //! and the two steps of the path of data that ask it, `prepare` and `observe`: the operator's own wherever there is a Kafka
 //! that can answer, and from what the consumers report where there is none.
 
-use std::{collections::BTreeMap, io::IsTerminal, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use practice_operator::{
     plan::{GroupPlan, Plan},
     prepare::{Deed, Prepared, Refusal, TopicStep, prepare, topic_step},
 };
+use tokio::time::timeout;
 
 use crate::{
     apache::Apache,
@@ -30,6 +31,8 @@ use crate::{
     process::{Ended, log_file},
 };
 
+/// How long a look that is to be fresh may take.
+const FRESH: Duration = Duration::from_secs(1);
 /// A broker's own default (`group.consumer.session.timeout.ms`).
 const CONSUMER_SESSION_SECONDS: u64 = 45;
 
@@ -165,7 +168,8 @@ impl Kafka {
             }
             Self::Apache(_) | Self::Given(_) => {
                 if moved {
-                    let _ = memories.readers.reader(&plan.bootstrap).fresh().await; // `prepare` takes the latest look
+                    // `prepare` takes the latest look; requests are not to wait for a Kafka that is down
+                    let _ = timeout(FRESH, memories.readers.reader(&plan.bootstrap).fresh()).await;
                 }
                 prepare(plan, live, &|_| None, memories, before).await
             }

@@ -42,7 +42,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// So many ticks pass between two looks at everything when nothing happens.
 const LOOK: u32 = 2;
 /// How long after the first consumer of a group the others start, in memory.
-const APART: Duration = Duration::from_millis(600);
+const APART: Duration = Duration::from_millis(500);
 /// What consumers and producer get to end by themselves, then the brokers: 10 s in all.
 const CHILDREN: Duration = Duration::from_secs(5);
 /// What pages get to end.
@@ -217,7 +217,8 @@ impl Run {
                 }
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
-                    self.edited() || ticks.is_multiple_of(LOOK) || self.is_due()
+                    let begins = self.practice.ready_after.is_none();
+                    self.edited() || begins || ticks.is_multiple_of(LOOK) || self.is_due()
                 }
             };
             if !look {

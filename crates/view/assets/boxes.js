@@ -88,7 +88,7 @@ export function card(n, c, multi, selected, owns) {
       add(face, add(sv('svg', { class: 'ring', width: 36, height: 36 }), sv('circle', { cx: 18, cy: 18, r: 14 }), r.arc, r.left));
     return r;
   });
-  frame(n, c, multi, selected, 'card');
+  frame(n, c, multi, selected, c.lean ? 'card lean' : 'card');
   refs.call(c.name);
   cls(refs.line, runs ? 'own' : `tag ${said.tone}`);
   text(refs.line, runs ? owns : said.line);

@@ -16,31 +16,35 @@ const PILL = 20,
 /** Text of a pill, after its label. @param {import('./scene.js').Arrow} a @param {boolean} room for words that have a number too */
 const pillText = (a, room) => ` ${lagWord(a, num, room)}${!a.read ? '' : a.growing ? ' ▲' : a.shrinking ? ' ▼' : ''}`;
 
-/** @typedef {{f: number, width: (m: import('./scene.js').Member, f: number) => number, group: (g: import('./scene.js').Group, f: number) => number, total: number, label: (a: any) => string,
+/** @typedef {{f: number, lean: boolean, width: (m: import('./scene.js').Member, f: number) => number, group: (g: import('./scene.js').Group, f: number) => number, total: number, label: (a: any) => string,
  *   pill: (a: import('./scene.js').Arrow, words: boolean) => number}} Widths */
 
 /** The widths if cards fit, null if they do not. @param {import('./scene.js').Scene} s @param {number} room @param {import('./layout.js').Measure} measure @param {import('./layout.js').Memory} memory @returns {Widths | null} */
 export function tryCards(s, room, measure, memory) {
   const label = labeller(s, measure),
     pill = (/** @type {any} */ a, room = false) => Math.ceil(measure(label(a) + pillText(a, room), 12, 650)) + 16;
-  const step = (/** @type {number} */ w) => (w <= SLOT ? SLOT : SLOT + Math.ceil((w - SLOT) / 30) * 30);
-  const numbers = (/** @type {any} */ m) =>
+  // Widths in steps, held for a while (`hold`). Where it gets narrow: in small steps, and without a delay that is none.
+  const steps = (/** @type {number} */ w, /** @type {number} */ from, /** @type {number} */ by) =>
+    w <= from ? from : from + Math.ceil((w - from) / by) * by;
+  const numbers = (/** @type {any} */ m, /** @type {boolean} */ lean) =>
     m.kind !== 'run' && m.kind !== 'slow'
       ? 0
-      : 46 +
-        [
+      : [
           [m.rate == null ? '–' : rate(m.rate), 'rate'],
-          [delay(m.delayMs), 'delay'],
-          [num(m.lag), 'lag']
-        ].reduce((a, [v, k]) => a + Math.max(measure(v, 13, 650), measure(k, 11, 400)), 0);
-  /** @type {Map<string, [number, number, number]>} */ const held = new Map();
+          [num(m.lag), 'lag'],
+          ...(lean && !m.delayMs ? [] : [[delay(m.delayMs), 'delay']])
+        ].reduce((a, [v, k]) => a + 6 + Math.max(measure(v, 13, 650), measure(k, 11, 400)), 20);
+  /** @type {Map<string, number[]>} */ const held = new Map();
   for (const g of s.groups)
     for (const m of g.members) {
-      held.set(g.name + '\n' + m.id, [
-        hold(memory, `slot ${g.name}\n${m.id}`, Math.max(SLOT, ...m.arrows.map(a => step(pill(a) + 4))), s.now),
-        hold(memory, `nums ${g.name}\n${m.id}`, Math.ceil(numbers(m) / 16) * 16, s.now),
-        Math.max(0, ...m.arrows.map(a => pill(a) + 4))
-      ]);
+      const id = g.name + '\n' + m.id,
+        slot = Math.max(0, ...m.arrows.map(a => pill(a) + 4));
+      held.set(
+        id,
+        [steps(slot, SLOT, 30), steps(numbers(m, false), 0, 16), steps(slot, 0, 8), steps(numbers(m, true), 0, 8)].map((w, i) =>
+          hold(memory, `${i} ${id}`, w, s.now)
+        )
+      );
     }
   // Room for what a card would inherit if a sister left, so that a rebalance moves no box; the first thing to go where it gets narrow.
   const reserved = new Map(
@@ -52,15 +56,11 @@ export function tryCards(s, room, measure, memory) {
   );
   const owner = new Map(s.groups.flatMap(g => g.members.map(m => [m, g.name])));
   let reserve = true,
-    exact = false;
+    lean = false;
   const width = (/** @type {any} */ m, /** @type {number} */ f) => {
     const g = owner.get(m) ?? '',
-      [slot, nums, tight] = held.get(g + '\n' + m.id) ?? [SLOT, 0, SLOT];
-    return Math.max(
-      f,
-      nums,
-      Math.max(m.arrows.length, reserve && m.kind !== 'nobody' ? (reserved.get(g) ?? 0) : 0) * (exact ? tight : slot) + 4
-    );
+      [slot, nums] = (held.get(g + '\n' + m.id) ?? []).slice(lean ? 2 : 0);
+    return Math.max(f, nums, Math.max(m.arrows.length, reserve && m.kind !== 'nobody' ? (reserved.get(g) ?? 0) : 0) * slot + 4);
   };
   const least = (/** @type {any} */ g) =>
     Math.max(232, Math.min(320, measure(g.name, 13, 650) + measure(`${g.word.glyph} ${g.word.brief}`, 12, 650) + 58));
@@ -74,11 +74,11 @@ export function tryCards(s, room, measure, memory) {
   const total = (/** @type {number} */ f) => s.groups.reduce((a, g) => a + group(g, f), 0) + Math.max(0, s.groups.length - 1) * BETWEEN;
   const limit = memory.mode === 'rows' ? room - 40 : room; // no flutter at the edge
   if (total(CARD) > limit) reserve = false;
-  if (total(CARD) > limit) exact = true;
+  if (total(CARD) > limit) lean = true;
   if (total(CARD) > limit) return null;
   let f = CARD;
   while (f < WIDEST && total(f + 2) <= room) f += 2;
-  return { f, width, group, total: total(f), label, pill };
+  return { f, lean, width, group, total: total(f), label, pill };
 }
 
 /** @param {import('./layout.js').Layout} L @param {import('./scene.js').Scene} s @param {number} W @param {number} H @param {number} pad @param {import('./layout.js').Measure} measure @param {Widths} wide */
@@ -100,7 +100,17 @@ export function cards(L, s, W, H, pad, measure, wide) {
     for (const m of g.members) {
       const cw = wide.width(m, f),
         box = `${g.name}\n${m.id}`;
-      L.cards.push({ key: box, member: m, group: g, x, y: top, w: cw, h: HIGH, name: middle(m.name, cw - 24, t => measure(t, 12, 650)) });
+      L.cards.push({
+        key: box,
+        member: m,
+        group: g,
+        x,
+        y: top,
+        w: cw,
+        h: HIGH,
+        lean: wide.lean && !m.delayMs,
+        name: middle(m.name, cw - 24, t => measure(t, 12, 650))
+      });
       const own = m.arrows.filter(a => L.at.has(a.key)).sort((a, b) => cx(L, a) - cx(L, b));
       own.forEach((a, i) => {
         const x1 = x + (cw / own.length) * (i + 0.5),

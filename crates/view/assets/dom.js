@@ -38,11 +38,22 @@ export function text(n, value) {
   const m = memo(n);
   if (m.text !== value) n.textContent = m.text = value;
 }
+let late = false;
+/** Whether a number has waited since this was asked last: then it is time to draw again, half a second later. */
+export function anyLate() {
+  const was = late;
+  late = false;
+  return was;
+}
 /** A number that was calm changes at once, a busy one at most twice a second. @param {any} n @param {string} value */
 export function calm(n, value) {
   const m = memo(n),
     now = performance.now();
-  if (m.text === value || now - (m.at ?? -1e9) < 480) return;
+  if (m.text === value) return;
+  if (now - (m.at ?? -1e9) < 480) {
+    late = true;
+    return;
+  }
   m.at = now;
   text(n, value);
 }

@@ -9,7 +9,7 @@ import { age, middle, many, num, rate } from './words.js';
 /** @typedef {Box & {key: string, part: import('./scene.js').Part, cx: number, lines: string[], sizes: number[], copies: {id: number, text: string, kind: '' | 'lead' | 'out'}[], last: boolean}} PartBox */
 /** @typedef {Box & {key: string, kind: 'kafka' | 'group', hue: number}} Frame */
 /** @typedef {Box & {key: string, group: import('./scene.js').Group, index: number, name: string, state: string}} Foot */
-/** @typedef {Box & {key: string, member: import('./scene.js').Member, group: import('./scene.js').Group, name: [string, string]}} Card */
+/** @typedef {Box & {key: string, member: import('./scene.js').Member, group: import('./scene.js').Group, name: [string, string], lean: boolean}} Card */
 /** @typedef {Box & {key: string, member: import('./scene.js').Member, group: import('./scene.js').Group, name: [string, string], sub: string, chips: {text: string, arrow: import('./scene.js').Arrow}[],
  *   more: number, lag: string, rate: string, big: boolean, cols: [number, number, number]}} Row */
 /** @typedef {Box & {key: string, arrow: import('./scene.js').Arrow, label: string, text: string}} Pill */

@@ -1,7 +1,7 @@
 // One practice's page. In: its stream, clicks, keys. Out: the scene handed to picture, journal, dock and header; requests.
 // Deliberately absent: layout, words. A page knows what is selected and how old what it shows is; everything else is the scene's.
 import { act, actionsOf, base } from './actions.js';
-import { add, byId, cls, el, keyed, set, text } from './dom.js';
+import { add, anyLate, byId, cls, el, keyed, set, text } from './dom.js';
 import { makeJournal } from './journal.js';
 import { makeLog } from './log.js';
 import { makePicture } from './picture.js';
@@ -13,7 +13,8 @@ import { age, clock, many, num } from './words.js';
 
 const FORGET = 300_000,
   SOON = 60,
-  CALM = 200;
+  CALM = 200,
+  CALMER = 490; // what dom.js lets a busy number wait, and a little more
 const HELP = [
   ['← →', 'sisters'],
   ['↓ ↑', 'from a partition to its reader, and back'],
@@ -155,9 +156,9 @@ export function openPractice(ns, name) {
     clearTimeout(timer);
     timer = 0;
     lastDraw = performance.now();
+    if (scene && model.snap) scene = sceneOf(model, now());
     header();
     if (!scene || !model.snap) return;
-    scene = sceneOf(model, now());
     const why = off(),
       can_ = can();
     picture.draw(scene, {
@@ -180,6 +181,7 @@ export function openPractice(ns, name) {
       const m = memberNow();
       log.draw(scene, m, selected.name, why, k => (m ? can_[k](m).line : ''));
     }
+    if (anyLate()) soon(CALMER);
   }
   /** Soon: what changes hands at once, numbers at most five times a second. */
   function soon(every = SOON) {
@@ -233,7 +235,10 @@ export function openPractice(ns, name) {
       [s.groups.reduce((a, g) => a + g.consumers, 0), 'consumer']
     ]))
       bits.push([num(n), n === 1 ? w : w + 's', '']);
-    bits.push([num(s.groups.reduce((a, g) => a + g.idle, 0)), 'idle', ''], [num(sum.lag), 'lag', s.groups.some(g => g.growing) ? 'w' : '']);
+    // The groups' own numbers, which move between two looks; the server's where a picture was cut or one is not known.
+    const lags = s.groups.map(g => g.lag),
+      lag = s.truncated || lags.includes(null) ? sum.lag : lags.reduce((a, l) => (a ?? 0) + (l ?? 0), 0);
+    bits.push([num(s.groups.reduce((a, g) => a + g.idle, 0)), 'idle', ''], [num(lag), 'lag', s.groups.some(g => g.growing) ? 'w' : '']);
     keyed(
       byId('sum'),
       bits,

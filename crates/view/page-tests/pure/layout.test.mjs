@@ -154,6 +154,16 @@ test('a rebalance moves no box', () => {
     }
 });
 
+test('practice 3 with two consumers more is still cards at 1280', () => {
+  const s = scenes['practice-3'](),
+    [g] = s.groups;
+  for (const name of ['new-1', 'new-2'])
+    g.members.push({ ...g.members[1], name, memberId: name, partitions: [], idleBecause: '3 partitions, 4 consumers: 1 waits.' });
+  for (const m of s.groups.slice(1).flatMap(x => x.members)) for (const p of m.partitions) p.lag = 412;
+  const L = layout(sceneFrom(s), 1280, 800, table());
+  assert.equal(L.mode, 'cards');
+});
+
 test('lag shakes nothing: widths grow at once, shrink after a minute', () => {
   const memory = newMemory(),
     at = (lag, now) => {

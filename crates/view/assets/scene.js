@@ -109,7 +109,7 @@ export function flow(m, json) {
   m.snap = { ...m.snap, now: Math.max(m.snap.now, json.now ?? 0) };
   for (const [topic, partition, end] of json.produced ?? []) m.ends.set(`${topic}/${partition}`, { end, at: m.snap.now });
   for (const [group, topic, partition, , , offset] of json.consumed ?? [])
-    if (offset != null) m.positions.set(`${group}|${topic}/${partition}`, offset + 1);
+    if (offset != null) m.positions.set(`${group}|${topic}/${partition}`, offset); // the next one, as a commit is
   sample(m);
   return m;
 }

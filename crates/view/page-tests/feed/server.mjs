@@ -145,7 +145,7 @@ export function run(feed, name, perSecond, now = () => Date.now()) {
               n = Math.min(Math.max(0, ends[i] - had), Math.floor(can + Math.random()));
             if (n > 0) {
               took.set(key, had + n);
-              consumed.push([g.name, p.topic, p.partition, m.name, n, had + n - 1]);
+              consumed.push([g.name, p.topic, p.partition, m.name, n, had + n]);
             }
           }
     feed.send(name, 'flow', {

@@ -79,7 +79,7 @@ test('flow moves ends, lag and rates between two looks; the next look wins', () 
   flow(model, { now: s.now + 100, produced: [['my-topic', 2, 5010]], consumed: [] });
   assert.equal(sceneOf(model).parts[2].end, 5010);
   assert.equal(lag(), 10);
-  flow(model, { now: s.now + 200, produced: [], consumed: [['my-consumer-group-1', 'my-topic', 2, 'x', 7, 5006]] });
+  flow(model, { now: s.now + 200, produced: [], consumed: [['my-consumer-group-1', 'my-topic', 2, 'x', 7, 5007]] });
   assert.equal(lag(), 3);
   flow(model, { now: s.now + 4200, produced: [['my-topic', 2, 5020]], consumed: [] });
   assert.ok(sceneOf(model).parts[2].rate > 4 && sceneOf(model).parts[2].rate < 6);
@@ -104,10 +104,10 @@ test('a consumer that keeps up is not called behind, whatever its commits look l
     model = open(s),
     [g, t] = [s.groups[0].name, 'my-topic'];
   const at = (i, end, offset) => flow(model, { now: s.now + i * 1000, produced: [[t, 2, end]], consumed: [[g, t, 2, 'x', 1, offset]] });
-  for (let i = 1; i <= 15; i++) at(i, 5000 + 20 * i, 4999 + 20 * i - Math.min(20, 2 * i));
+  for (let i = 1; i <= 15; i++) at(i, 5000 + 20 * i, 5000 + 20 * i - Math.min(20, 2 * i));
   let a = sceneOf(model).groups[0].members[1].arrows[0];
   assert.deepEqual([a.lag, a.growing], [20, false], 'a lag of a second');
-  for (let i = 16; i <= 30; i++) at(i, 5000 + 20 * i, 5270 + 5 * (i - 15));
+  for (let i = 16; i <= 30; i++) at(i, 5000 + 20 * i, 5271 + 5 * (i - 15));
   a = sceneOf(model).groups[0].members[1].arrows[0];
   assert.ok(a.growing && a.lag > 200 && a.trend > 10, JSON.stringify(a));
 });

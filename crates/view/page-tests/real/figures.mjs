@@ -68,8 +68,8 @@ test('message accepted, then visible', async () => {
     const { partition, offset } = await local.send({ topic: TOPIC, partition: i % 3, value: `figure ${i}` });
     sent.push([Date.now(), `${TOPIC}/${partition}`, offset + 1]);
   }
-  await until('the last one is shown', () =>
-    page.evaluate(([, k, v]) => window.noted.some(n => n[1] === `end ${k}` && n[2] >= v), sent.at(-1))
+  await until('all are shown', () =>
+    page.evaluate(all => all.every(([, k, v]) => window.noted.some(n => n[1] === `end ${k}` && n[2] >= v)), sent)
   );
   const noted = await page.evaluate(() => window.noted),
     number = ([at, k, v]) => noted.find(n => n[1] === `end ${k}` && n[2] >= v)[0] - at,

@@ -39,6 +39,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const CLOCK: u32 = 16;
 /// A refused member tries with a new client after this time.
 const REFUSED: Duration = Duration::from_secs(10);
+/// A client that has lost its membership has this time to get it again. One that lost it in the middle of a commit may wait
+/// for the answer for minutes, or for ever, also when its coordinator has long been back.
+const REJOIN: Duration = Duration::from_secs(10);
 /// Longest wait of a stop for the end of a rebalance.
 const SETTLE: Duration = Duration::from_secs(3);
 /// A client that gave up has this time to close.
@@ -70,6 +73,7 @@ pub enum ConsumeError {
 enum Ended {
     Stopped,
     Refused,
+    Lost,
 }
 
 /// Consumes until it is stopped. Returns when the group was left.
@@ -84,12 +88,13 @@ pub(crate) fn consume(shared: &Arc<Shared>, output: &Arc<Mutex<Output>>) -> Resu
         match ended {
             // gives partitions back, commits and leaves the group: callbacks run in here
             Ok(Ended::Stopped) => drop(consumer),
-            Ok(Ended::Refused) | Err(_) => close_aside(consumer),
+            Ok(Ended::Refused | Ended::Lost) | Err(_) => close_aside(consumer),
         }
         shared.member().left();
         match ended? {
             Ended::Stopped => context.output().flush()?,
             Ended::Refused => wait(shared, REFUSED),
+            Ended::Lost => {} // the next one at once
         }
     }
     info!("left group {}", shared.settings.group);
@@ -98,6 +103,7 @@ pub(crate) fn consume(shared: &Arc<Shared>, output: &Arc<Mutex<Output>>) -> Resu
 
 /// Closes a client that may never close: one with a fatal error waits for ever for a join that will not come.
 fn close_aside(consumer: BaseConsumer<Context>) {
+    consumer.context().retire();
     let (closed, wait) = mpsc::channel();
     std::thread::spawn(move || {
         drop(consumer);
@@ -123,6 +129,8 @@ struct Consumption<'c> {
     log_messages: bool,
     beat: Instant,
     look: Instant,
+    /// Milliseconds since the epoch.
+    began: i64,
 }
 
 impl<'c> Consumption<'c> {
@@ -137,6 +145,7 @@ impl<'c> Consumption<'c> {
             log_messages: settings.log_messages,
             beat: Instant::now(),
             look: Instant::now(),
+            began: now(),
             context,
         }
     }
@@ -153,6 +162,7 @@ impl<'c> Consumption<'c> {
                     }
                     self.tick(false)?;
                 }
+                Ok(None) if self.is_lost() => return Ok(Ended::Lost),
                 Ok(None) => self.tick(true)?,
                 Err(error) => return self.gave_up(error),
             }
@@ -160,6 +170,18 @@ impl<'c> Consumption<'c> {
         }
         self.settle()?;
         Ok(Ended::Stopped)
+    }
+
+    /// Whether the client has lost its membership for good, as far as can be told.
+    fn is_lost(&self) -> bool {
+        let shared = &self.context.shared;
+        let lost = shared.member().lost_for(self.began, now()).and_then(|millis| u64::try_from(millis).ok());
+        let is_lost = lost.is_some_and(|millis| Duration::from_millis(millis) >= REJOIN);
+        if is_lost {
+            let (group, seconds) = (&shared.settings.group, REJOIN.as_secs());
+            warn!("not a member of group {group} again {seconds} s after that was lost: trying with a new client");
+        }
+        is_lost
     }
 
     /// A stop in the middle of a rebalance: the coordinator refuses commits until it is over, and what was handled would

@@ -171,6 +171,12 @@ impl Member {
         recent && self.owned.iter().any(|owned| owned.position.is_some() && owned.position != owned.committed)
     }
 
+    /// For how many milliseconds membership has been lost without being got again, where that happened after `since`.
+    pub(crate) fn lost_for(&self, since: i64, now: i64) -> Option<i64> {
+        let last = self.rebalances.back().filter(|last| last.what == Ownership::Lost && last.at >= since)?;
+        (!self.joined).then_some(now - last.at)
+    }
+
     /// Owned partitions that are (or are not) paused, marked as the other from now on.
     pub(crate) fn toggle_paused(&mut self, paused: bool) -> Vec<Partition> {
         let mut toggled = Vec::new();
@@ -308,6 +314,20 @@ mod tests {
         assert!(!member.owes_commits_amid_rebalance(10_000), "the rebalance is long over");
         member.committed("t", 0, 5, true);
         assert!(!member.owes_commits_amid_rebalance(1));
+    }
+
+    #[test]
+    fn membership_is_lost_until_it_is_got_again_or_another_client_has_begun() {
+        let mut member = owner_of(&[0]);
+        assert_eq!(member.lost_for(0, 5), None);
+        member.gone(Ownership::Lost, &partitions(&[0]), 10);
+        assert_eq!((member.lost_for(0, 25), member.lost_for(10, 25)), (Some(15), Some(15)));
+        assert_eq!(member.lost_for(11, 25), None, "a former client lost it");
+        member.joined = true;
+        assert_eq!(member.lost_for(0, 25), None);
+        member.assigned(&partitions(&[0]), 30);
+        member.gone(Ownership::Revoked, &partitions(&[0]), 40);
+        assert_eq!(member.lost_for(0, 50), None);
     }
 
     #[test]

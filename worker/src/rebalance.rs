@@ -32,11 +32,19 @@ pub(crate) struct Context {
     unreachable: AtomicBool,
     /// The client met a topic that does not exist.
     topic_missing: AtomicBool,
+    /// Another client has taken this one's place: what it still says on its way out is of no one's concern.
+    retired: AtomicBool,
 }
 
 impl Context {
     pub(crate) fn new(shared: Arc<Shared>, output: Arc<Mutex<Output>>) -> Self {
-        Self { shared, output, unreachable: AtomicBool::new(false), topic_missing: AtomicBool::new(false) }
+        Self {
+            shared,
+            output,
+            unreachable: AtomicBool::new(false),
+            topic_missing: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+        }
     }
 
     /// Used by the poll thread alone: never contended.
@@ -47,6 +55,15 @@ impl Context {
     /// Whether the client met a missing topic since the last call.
     pub(crate) fn take_topic_missing(&self) -> bool {
         self.topic_missing.swap(false, Ordering::Relaxed)
+    }
+
+    /// From now on the client's callbacks change nothing.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     fn got(&self, partitions: &[Partition]) {
@@ -99,6 +116,7 @@ impl Context {
 impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
+            _ if self.is_retired() => {}
             Rebalance::Revoke(partitions) => self.gone(consumer, &owned(partitions)),
             Rebalance::Error(error) => warn!("rebalance: {error}"),
             Rebalance::Assign(_) => {}
@@ -106,18 +124,25 @@ impl ConsumerContext for Context {
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(partitions) = rebalance {
+        if let Rebalance::Assign(partitions) = rebalance
+            && !self.is_retired()
+        {
             self.got(&owned(partitions));
         }
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        commit::note_answer(&self.shared, &result, offsets);
+        if !self.is_retired() {
+            commit::note_answer(&self.shared, &result, offsets);
+        }
     }
 }
 
 impl ClientContext for Context {
     fn stats_raw(&self, statistics: &[u8]) {
+        if self.is_retired() {
+            return;
+        }
         let Ok(Statistics { cgrp: Some(cgrp) }) = serde_json::from_slice(statistics) else { return };
         let mut member = self.shared.member();
         match self.shared.settings.protocol {
@@ -133,6 +158,9 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if self.is_retired() {
+            return;
+        }
         let meaning = error.rdkafka_error_code().map_or(Meaning::Other, client_log::meaning);
         match meaning {
             Meaning::Unreachable if !self.unreachable.swap(true, Ordering::Relaxed) => {
@@ -154,6 +182,9 @@ impl ClientContext for Context {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        if self.is_retired() {
+            return;
+        }
         match level {
             RDKafkaLogLevel::Debug => {
                 if let Some(id) = client_log::member_id(facility, line) {

@@ -15,7 +15,7 @@ use rdkafka::{
 };
 
 use crate::{
-    kafka::{create_topic, fill},
+    kafka::{committed, create_topic, fill},
     kit::{Worker, settings, unique, until, wait_for},
 };
 
@@ -93,4 +93,36 @@ fn a_fatal_error_ends_with_1_and_the_reason() {
         Worker::start(&settings(&cluster.bootstrap_servers(), &topic, &unique("fatal"), Protocol::Classic));
     assert_eq!(worker.ended().code(), Some(1), "{}", worker.complaints());
     assert!(worker.complaints().contains("gave up"), "{}", worker.complaints());
+}
+
+/// A client that loses its membership while a commit is under way may wait for the answer for ever.
+#[test]
+fn a_membership_lost_in_an_outage_is_got_again_with_a_new_client() {
+    let kafka = wait_for(Kafka::start());
+    for protocol in [Protocol::Classic, Protocol::Consumer] {
+        let (topic, group) = (unique("outage"), unique("outage"));
+        create_topic(kafka.bootstrap(), &topic, 2);
+        fill(kafka.bootstrap(), &topic, 2, 10);
+        let mut settings = settings(kafka.bootstrap(), &topic, &group, protocol);
+        settings.session_timeout = Duration::from_secs(6);
+        let mut worker = Worker::start(&settings);
+        until("ten messages", || (worker.done() == 10).then_some(()));
+        let kept = |partition| committed(kafka.bootstrap(), &group, &topic, partition).map(|(offset, _)| offset);
+        until("they are committed", || (kept(0)? + kept(1)? == 10).then_some(()));
+        wait_for(kafka.stop());
+        if protocol == Protocol::Classic {
+            // lost after 6 s, given up 10 s later
+            until("another client is made", || worker.complaints().contains("trying with a new client").then_some(()));
+            let lost = worker.lines().iter().filter(|line| line.starts_with("lost [")).count();
+            assert_eq!(lost, 1, "{:?}", worker.lines());
+        } else {
+            std::thread::sleep(Duration::from_secs(20)); // the broker's session timeout is longer: nothing is lost
+        }
+        wait_for(kafka.restart());
+        fill(kafka.bootstrap(), &topic, 2, 10);
+        until("ten more", || (worker.done() >= 20).then_some(()));
+        until("it is ready again", || worker.is_ready().then_some(()));
+        worker.stop();
+        assert_eq!(worker.taken().len(), 20, "none twice: {:?}", worker.lines());
+    }
 }

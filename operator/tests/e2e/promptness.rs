@@ -11,6 +11,7 @@ use crate::common::{
     figures::{Bound, hold, median},
     sample::Sample,
     scene::Scene,
+    until,
     watch::{Watch, between},
 };
 
@@ -44,7 +45,12 @@ fn a_manifest_is_real_soon_and_drift_short() {
         exist.push(created.into_iter().fold(0.0, f64::max));
         ready.push(between(applied.at, is_ready.at));
         repaired.push(drift(&scene, &name, &deployments));
+        // the next round is not to be measured while the pods of this one end
         scene.kubectl(&["delete", "cgp", &name]);
+        until("its pods are gone", minute, || {
+            let left = scene.objects(&name);
+            if left.is_empty() { Ok(()) } else { Err(left.join(" ")) }
+        });
     }
     let measured = [
         (

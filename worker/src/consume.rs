@@ -31,7 +31,7 @@ use crate::{
 
 /// Longest wait for the client while there is nothing to do: how soon a stop is noticed.
 const TURN: Duration = Duration::from_millis(50);
-/// How often lines and events go out and offsets are stored under load.
+/// How often events go out, at most, and how often lines do and offsets are stored under load.
 const BEAT: Duration = Duration::from_millis(100);
 /// How often awaited topics and the client's position are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -128,6 +128,7 @@ struct Consumption<'c> {
     delay: Duration,
     log_messages: bool,
     beat: Instant,
+    told: Option<Instant>,
     look: Instant,
     /// Milliseconds since the epoch.
     began: i64,
@@ -144,6 +145,7 @@ impl<'c> Consumption<'c> {
             delay: settings.delay,
             log_messages: settings.log_messages,
             beat: Instant::now(),
+            told: None,
             look: Instant::now(),
             began: now(),
             context,
@@ -198,7 +200,7 @@ impl<'c> Consumption<'c> {
         Ok(())
     }
 
-    /// The next message, at once if there is one; lines do not wait for the next message.
+    /// The next message, at once if there is one; neither lines nor events wait for the next message.
     fn next(&mut self) -> KafkaResult<Option<Taken<'c>>> {
         if let Some(taken) = self.messages.next(Duration::ZERO)? {
             return Ok(Some(taken));
@@ -206,6 +208,7 @@ impl<'c> Consumption<'c> {
         if self.context.output().flush().is_err() {
             return Ok(None); // met again, and told, by the next write
         }
+        self.tell_moved(Instant::now());
         self.messages.next(TURN)
     }
 
@@ -261,11 +264,8 @@ impl<'c> Consumption<'c> {
             self.beat = clock;
             self.context.shared.turn();
             store_handled(self.consumer, &self.context)?;
-            let moved = self.context.shared.member().take_moved();
-            if !moved.is_empty() {
-                self.context.shared.tell(|| WorkerEvent::Consumed { at: now(), partitions: moved });
-            }
         }
+        self.tell_moved(clock);
         if clock.duration_since(self.look) >= LOOK {
             self.look = clock;
             if idle && self.messages.is_empty() {
@@ -275,6 +275,18 @@ impl<'c> Consumption<'c> {
         }
         self.context.output().age(clock)?;
         Ok(())
+    }
+
+    /// The first message after a pause is told at once, the others in batches.
+    fn tell_moved(&mut self, clock: Instant) {
+        if self.told.is_some_and(|told| clock.duration_since(told) < BEAT) {
+            return;
+        }
+        let moved = self.context.shared.member().take_moved();
+        if !moved.is_empty() {
+            self.told = Some(clock);
+            self.context.shared.tell(|| WorkerEvent::Consumed { at: now(), partitions: moved });
+        }
     }
 
     fn gave_up(&self, error: KafkaError) -> Result<Ended, ConsumeError> {

@@ -46,9 +46,14 @@ impl Flow {
         *sum = (sum.0 + moved.count, moved.offset);
     }
 
+    /// Whether there is nothing to tell.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.produced.is_empty() && self.consumed.is_empty()
+    }
+
     /// What is there to tell; `None`: nothing. Afterwards there is nothing.
     pub(crate) fn take(&mut self, now: i64) -> Option<Value> {
-        if self.produced.is_empty() && self.consumed.is_empty() {
+        if self.is_empty() {
             return None;
         }
         let produced: Vec<Value> = std::mem::take(&mut self.produced)

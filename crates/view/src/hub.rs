@@ -34,12 +34,10 @@ use crate::{
     workers::{self, Http},
 };
 
-/// Time between two batches of messages: at most ten a second.
-const FLOW: Duration = Duration::from_millis(100);
-/// Batches between two points of history, which are two seconds.
-const POINT: u64 = 20;
-/// Batches between two heartbeats, which are ten seconds.
-const BEAT: u64 = 100;
+/// Time between two points of history.
+const POINT: Duration = Duration::from_secs(2);
+/// Points between two heartbeats, which are ten seconds.
+const BEAT: u64 = 5;
 /// Pages that may be open, of all practices together.
 const MOST_PAGES: usize = 256;
 /// Workers that are listened to for one practice; a picture shows fewer.
@@ -108,7 +106,10 @@ impl Hub {
         let mut known = self.known();
         let key = facts.key.clone();
         match known.practices.get_mut(&key) {
-            Some(practice) => practice.publish(facts),
+            Some(practice) => {
+                practice.publish(facts);
+                self.flow(&key, practice);
+            }
             None => {
                 known.practices.insert(key.clone(), Practice::new(facts, self.actions()));
             }
@@ -135,7 +136,7 @@ impl Hub {
 
     /// Lets everything move until `shutdown`; then every page ends.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let mut ticks = interval(FLOW);
+        let mut ticks = interval(POINT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut count: u64 = 0;
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -148,14 +149,9 @@ impl Hub {
 
     fn tick(&self, count: u64, now: i64) {
         for practice in self.known().practices.values_mut() {
-            if count.is_multiple_of(POINT) {
-                practice.point(now);
-            }
-            if !practice.pages.is_empty() {
-                practice.flow(now);
-                if count.is_multiple_of(BEAT) {
-                    practice.pages.tell("beat", &json!({"now": now}));
-                }
+            practice.point(now);
+            if count.is_multiple_of(BEAT) {
+                practice.pages.tell("beat", &json!({"now": now}));
             }
         }
     }
@@ -179,6 +175,20 @@ impl Hub {
     pub(crate) fn sent(&self, key: &Key, topic: &str, partition: i32, offset: i64) {
         if let Some(practice) = self.known().practices.get_mut(key) {
             practice.sent(topic, partition, offset);
+            self.flow(key, practice);
+        }
+    }
+
+    /// Tells a practice's pages what has moved: at once, or as soon as the last batch is old enough.
+    fn flow(&self, key: &Key, practice: &mut Practice) {
+        if let Some(wait) = practice.flow(Timestamp::now().as_millisecond()) {
+            let (hub, key) = (self.clone(), key.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                if let Some(practice) = hub.known().practices.get_mut(&key) {
+                    practice.flow_now(Timestamp::now().as_millisecond());
+                }
+            });
         }
     }
 
@@ -253,7 +263,11 @@ impl Hub {
     }
 
     fn heard(&self, key: &Key, consumer: &Consumer, event: &WorkerEvent) {
-        let stirs = self.known().practices.get_mut(key).is_some_and(|practice| practice.heard(consumer, event));
+        let stirs = self.known().practices.get_mut(key).is_some_and(|practice| {
+            let stirs = practice.heard(consumer, event);
+            self.flow(key, practice);
+            stirs
+        });
         if stirs {
             (self.0.means.stir)(key);
         }

@@ -1,7 +1,7 @@
 //! One practice: its latest picture and what led to it. In: facts, one after another. Out: to its pages, what changed.
 //! Deliberately absent: a clock, a lock, a socket.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use practice_contract::events::{Moved, WorkerEvent};
@@ -21,6 +21,8 @@ use crate::{
 
 /// Rebalances in a picture, of all groups together; the journal keeps more.
 const REBALANCES: usize = 100;
+/// Milliseconds between two batches of messages: at most ten a second.
+const BATCH: i64 = 100;
 
 #[derive(Debug)]
 pub(crate) struct Practice {
@@ -30,7 +32,17 @@ pub(crate) struct Practice {
     journal: Journal,
     lines: Lines,
     flow: Flow,
+    batches: Batches,
     pub(crate) pages: Pages,
+}
+
+/// When messages are told of.
+#[derive(Debug, Default)]
+struct Batches {
+    /// When the last batch went out, in milliseconds since the epoch.
+    last: i64,
+    /// Whether the next one is waited for.
+    awaited: bool,
 }
 
 impl Practice {
@@ -39,7 +51,16 @@ impl Practice {
         note(&mut journal, &facts);
         ends(&mut flow, &facts);
         let picture = picture(&facts, None, &actions, Vec::new());
-        Self { facts, picture, actions, journal, lines: Lines::default(), flow, pages: Pages::default() }
+        Self {
+            facts,
+            picture,
+            actions,
+            journal,
+            lines: Lines::default(),
+            flow,
+            batches: Batches::default(),
+            pages: Pages::default(),
+        }
     }
 
     /// Other facts: draws them and tells the pages what changed.
@@ -95,8 +116,24 @@ impl Practice {
         }
     }
 
+    /// Tells what was produced and consumed since the last time, unless that was a moment ago. Out: how long to wait before
+    /// [`flow_now`](Self::flow_now) is called; `None`: there is nothing to wait for.
+    pub(crate) fn flow(&mut self, now: i64) -> Option<Duration> {
+        if self.pages.is_empty() || self.batches.awaited || self.flow.is_empty() {
+            return None;
+        }
+        let since = now - self.batches.last;
+        if !(0..BATCH).contains(&since) {
+            self.flow_now(now); // also when the clock was set back
+            return None;
+        }
+        self.batches.awaited = true;
+        Some(Duration::from_millis((BATCH - since).unsigned_abs()))
+    }
+
     /// Tells what was produced and consumed since the last time.
-    pub(crate) fn flow(&mut self, now: i64) {
+    pub(crate) fn flow_now(&mut self, now: i64) {
+        self.batches = Batches { last: now, awaited: false };
         if let Some(batch) = self.flow.take(now) {
             self.pages.tell("flow", &batch);
         }

@@ -31,6 +31,7 @@ pub fn facts(practice: &Practice) -> Option<Facts> {
         now: since(Timestamp::now()),
         status: practice.status.clone()?,
         look: practice.look.clone(),
+        journal: practice.journal(),
         kafka: KafkaFacts {
             kind: match practice.kafka {
                 Kafka::Embedded { .. } => KafkaKind::Embedded,

@@ -11,7 +11,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_contract::status::WorkerStatus;
-use practice_groups::Snapshot;
+use practice_groups::{Journal, Snapshot};
 use practice_operator::{
     memory::Memories,
     plan::{Defaults, Plan, plan},
@@ -217,6 +217,11 @@ impl Practice {
     /// Namespace and name.
     pub fn key(&self) -> Key {
         (self.plan.namespace.clone(), self.plan.name.clone())
+    }
+
+    /// The rebalances of its groups.
+    pub fn journal(&self) -> std::sync::Arc<Journal> {
+        self.memories.0.journal(&self.key())
     }
 
     /// Somebody looks: what Kafka says is asked for at once.

@@ -4,13 +4,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
+use practice_groups::{Journal, witness::Witness};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -40,6 +41,10 @@ pub(crate) struct Memory {
     /// Group ids that it has, with their Kafka, also those that are not in status yet.
     claims: BTreeSet<(String, String)>,
     backoff: Option<ExponentialBackoff>,
+    /// The rebalances of its groups. Shared with whoever shows them.
+    pub(crate) journal: Arc<Journal>,
+    /// What was seen of its pods, or processes.
+    pub(crate) witness: Witness,
 }
 
 /// The status that was written last. A watch may still show the one before it: judged by that, what was told once would
@@ -114,6 +119,11 @@ impl Memories {
             let named = |group: &str| plan.groups.iter().any(|named| named.id == group);
             memory.claims.retain(|(bootstrap, group)| *bootstrap == plan.bootstrap && named(group));
         }
+    }
+
+    /// The rebalances of a practice's groups.
+    pub fn journal(&self, key: &Key) -> Arc<Journal> {
+        self.all().get(key).map(|memory| Arc::clone(&memory.journal)).unwrap_or_default()
     }
 
     /// The practice is gone.

@@ -58,6 +58,7 @@ pub(crate) async fn show(
         now: context.now().as_millisecond(),
         status: status.clone(),
         look: seen.and_then(|seen| seen.look.as_ref().ok()).map(Arc::clone),
+        journal: context.memories.journal(&key),
         kafka: KafkaFacts { kind: KafkaKind::Cluster, note: None, brokers: Vec::new() },
         groups: plan.map(groups).unwrap_or_default(),
         consumers,

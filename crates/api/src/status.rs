@@ -35,6 +35,10 @@ pub struct PracticeStatus {
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub groups: Vec<GroupStatus>,
+
+    /// The last rebalances of these groups, newest first, at most 10; the `ConfigMap` `<practice>-journal` keeps 50 of each group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rebalances: Vec<RebalanceStatus>,
 }
 
 /// Totals over a practice.
@@ -159,4 +163,38 @@ pub struct OwnedPartition {
     /// `NoCommit`, `Expired`, `Stale` or `Unknown` where lag is not simply end minus committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+}
+
+/// One rebalance that is over.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct RebalanceStatus {
+    /// The group.
+    pub group: String,
+    /// Counts the group's rebalances from 1; Classic groups tell no generation.
+    pub number: i64,
+    /// When it was noticed.
+    pub time: String,
+    /// `ScaledUp`, `ScaledDown`, `Rollout`, `PodCrashed`, `OutOfMemory`, `Evicted`, `PodDeleted`, `SessionTimedOut`,
+    /// `PartitionsAdded`, `SubscriptionChanged`, `OperatorMade` or `Unknown`; absent while it is being found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// The cause in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The group epoch of KIP-848 before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch_before: Option<i64>,
+    /// The group epoch of KIP-848 after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<i64>,
+    /// Number of members that joined.
+    pub joined: i32,
+    /// Number of members that left.
+    pub left: i32,
+    /// Number of partitions that have another owner.
+    pub moved: i32,
+    /// The longest time that one of them had no owner, in milliseconds; absent when it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_owner_ms: Option<i64>,
 }

@@ -1,25 +1,49 @@
-//! Which rebalances groups went through. Pure. In: one look at a group after another, each with its time. Out: who joined,
-//! who left, what changed hands and how long it took. Deliberately absent: why (a look does not say), and whatever began and
-//! ended between two looks without leaving a trace.
+//! Which rebalances groups went through. Pure. In: one look at a group after another, each with its time; why it was, from
+//! whoever finds out. Out: who joined, who left, what changed hands, how long it took. Deliberately absent: how a cause is
+//! found (that is `cause`), and whatever began and ended between two looks without leaving a trace.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cause::{Change, Explained, Who},
+    model::{GroupSeen, GroupState, Partition, Protocol},
 };
-
-use crate::model::{GroupSeen, GroupState, Partition};
 
 /// Rebalances that are kept of each group; the oldest go first.
 pub const KEPT: usize = 50;
+/// A cooperative rebalance is two: partitions are given up, and then given to others. The second belongs to the first if it
+/// comes within this time, in milliseconds.
+const SECOND_HALF: i64 = 15_000;
+/// Clients that are gone and remembered.
+const FORMER: usize = 256;
+
+/// A moment, by two clocks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds since the epoch: to be shown. It may be set back or forth.
+    pub at: i64,
+    /// Milliseconds since some moment: to be compared. It only grows.
+    pub tick: i64,
+}
 
 /// A rebalance that is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rebalance {
     /// Counts the group's rebalances from 1, also those that are no longer kept. Classic groups tell no generation.
     pub number: u64,
     /// When it was noticed, milliseconds since the epoch.
     pub at: i64,
+    /// The group's protocol; absent while it has no members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// KIP-848: the group epoch before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch_before: Option<i64>,
     /// KIP-848: the group epoch after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<i64>,
     /// Client ids of new members.
     pub joined: Vec<String>,
@@ -27,19 +51,38 @@ pub struct Rebalance {
     pub left: Vec<String>,
     /// Partitions that have another owner than before, sorted.
     pub moved: Vec<Move>,
-    /// From the first look that saw it under way to the one that saw it over; `None`: it fell between two looks.
-    pub took: Option<Duration>,
+    /// Milliseconds from the first look that saw it under way to the one that saw it over; absent: it fell between two looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// Why; absent while that is being found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Explained>,
+}
+
+impl Rebalance {
+    /// The longest time that a moved partition had no owner, as far as the workers tell, in milliseconds.
+    pub fn unowned_ms(&self) -> Option<u64> {
+        self.moved.iter().filter_map(|moved| moved.unowned_ms).max()
+    }
 }
 
 /// A partition that changed hands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Move {
-    /// Which one.
-    pub partition: Partition,
-    /// Client id of its former owner; `None`: nobody had it.
+    /// Its topic.
+    pub topic: String,
+    /// Its number, from 0.
+    pub partition: i32,
+    /// Client id of its former owner; absent: nobody had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Client id of its owner now; `None`: nobody has it.
+    /// Client id of its owner now; absent: nobody has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// Milliseconds that nobody read it; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unowned_ms: Option<u64>,
 }
 
 /// What is remembered of the groups of one practice.
@@ -48,54 +91,123 @@ pub struct Journal {
     groups: BTreeMap<String, Memory>,
 }
 
-#[derive(Debug, Clone, Default)]
+/// What is remembered of a group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Memory {
+    #[serde(default)]
     settled: Option<Settled>,
-    /// When it was first seen that it is not settled (any more).
-    moving_since: Option<i64>,
     count: u64,
+    /// Newest first.
     over: VecDeque<Rebalance>,
+    /// When it was first seen that it is not settled (any more).
+    #[serde(skip)]
+    moving_since: Option<Moment>,
+    /// When each member was first seen, by its id. Those that were there before anybody looked are not here.
+    #[serde(skip)]
+    first_seen: BTreeMap<String, i64>,
+    /// The same of the last member of each client id that is gone.
+    #[serde(skip)]
+    former: BTreeMap<String, i64>,
+    /// When the newest one was over.
+    #[serde(skip)]
+    over_at: Option<i64>,
+    /// Those whose cause is being found out, oldest first.
+    #[serde(skip)]
+    unexplained: Vec<Change>,
 }
 
 /// A group whose members have what they should have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Settled {
-    /// Client ids by member id.
-    members: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    epoch: Option<i64>,
+    /// By member id.
+    members: BTreeMap<String, Holder>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Holder {
+    client_id: String,
+    partitions: Vec<Partition>,
+}
+
+impl Settled {
     /// Member ids by partition.
-    owners: BTreeMap<Partition, String>,
+    fn owners(&self) -> BTreeMap<&Partition, &str> {
+        self.members
+            .iter()
+            .flat_map(|(id, holder)| holder.partitions.iter().map(move |partition| (partition, id.as_str())))
+            .collect()
+    }
+
+    fn client(&self, id: &str) -> Option<&str> {
+        self.members.get(id).map(|holder| holder.client_id.as_str())
+    }
 }
 
 impl Journal {
     /// Takes note of a look at one group. True: a rebalance is over, it is the newest now.
-    pub fn look(&mut self, group: &str, seen: &GroupSeen, now: i64) -> bool {
+    pub fn look(&mut self, group: &str, seen: &GroupSeen, now: Moment) -> bool {
         if seen.state == GroupState::Unknown {
             return false;
         }
         let memory = self.groups.entry(group.to_owned()).or_default();
+        let is_first = memory.settled.is_none() && memory.moving_since.is_none();
+        memory.meet(seen, now.tick, is_first);
         let Some(after) = settled(seen) else {
             memory.moving_since.get_or_insert(now);
             return false;
         };
         let (before, moving_since) = (memory.settled.replace(after.clone()), memory.moving_since.take());
         let Some(before) = before else { return false }; // nothing to compare with: how it came to be is not known
-        if before == after && moving_since.is_none() {
+        if before.members == after.members && moving_since.is_none() {
             return false;
         }
+        let moved = moved(&before, &after);
+        let change = memory.change(&before, &after, &moved, now);
+        memory.part(&change.left);
+        if memory.finish(&change, &moved, now) {
+            return true;
+        }
         memory.count += 1;
+        memory.over_at = Some(now.tick);
         memory.over.push_front(Rebalance {
             number: memory.count,
-            at: moving_since.unwrap_or(now),
+            at: moving_since.map_or(now.at, |since| since.at),
+            protocol: seen.protocol,
+            epoch_before: before.epoch,
             epoch: seen.epoch,
-            joined: only_in(&after, &before),
-            left: only_in(&before, &after),
-            moved: moved(&before, &after),
-            took: moving_since
-                .and_then(|since| u64::try_from(now.saturating_sub(since)).ok())
-                .map(Duration::from_millis),
+            joined: names(&change.joined),
+            left: names(&change.left),
+            moved,
+            took_ms: moving_since.and_then(|since| u64::try_from(now.tick - since.tick).ok()),
+            why: None,
         });
         memory.over.truncate(KEPT);
+        memory.unexplained.push(change);
         true
+    }
+
+    /// The rebalances of a group whose cause is being found out, oldest first.
+    pub fn unexplained(&self, group: &str) -> &[Change] {
+        self.groups.get(group).map_or(&[], |memory| &memory.unexplained)
+    }
+
+    /// The cause of a rebalance was found, or will not be.
+    pub fn explain(&mut self, group: &str, number: u64, why: Explained) {
+        let Some(memory) = self.groups.get_mut(group) else { return };
+        memory.unexplained.retain(|change| change.number != number);
+        if let Some(rebalance) = memory.over.iter_mut().find(|rebalance| rebalance.number == number) {
+            rebalance.why = Some(why);
+        }
+    }
+
+    /// A group's rebalances, newest first, to be told more about.
+    pub fn of_mut<'a>(&'a mut self, group: &str) -> impl Iterator<Item = &'a mut Rebalance> + use<'a> {
+        self.groups.get_mut(group).into_iter().flat_map(|memory| &mut memory.over)
     }
 
     /// Forgets the groups that are not named.
@@ -107,12 +219,122 @@ impl Journal {
     pub fn of<'a>(&'a self, group: &str) -> impl Iterator<Item = &'a Rebalance> + use<'a> {
         self.groups.get(group).into_iter().flat_map(|memory| &memory.over)
     }
+
+    /// What is to be kept of each group, as text.
+    pub fn written(&self) -> BTreeMap<String, String> {
+        let text =
+            |memory: &Memory| serde_json::to_string(memory).expect("should serialize: strings, numbers and lists");
+        self.groups.iter().map(|(group, memory)| (group.clone(), text(memory))).collect()
+    }
+
+    /// Takes up what was kept of a group, unless it is known already. Whoever was finding out a cause has not found it.
+    ///
+    /// # Errors
+    /// It is not what [`written`](Self::written) wrote.
+    pub fn restore(&mut self, group: &str, text: &str) -> Result<(), serde_json::Error> {
+        let mut memory: Memory = serde_json::from_str(text)?;
+        for rebalance in memory.over.iter_mut().filter(|rebalance| rebalance.why.is_none()) {
+            rebalance.why = Some(Explained::unknown("nobody was looking when it happened"));
+        }
+        self.groups.entry(group.to_owned()).or_insert(memory);
+        Ok(())
+    }
+}
+
+/// The rebalances in what [`Journal::written`] wrote of one group, newest first.
+///
+/// # Errors
+/// It wrote something else.
+pub fn read(text: &str) -> Result<Vec<Rebalance>, serde_json::Error> {
+    serde_json::from_str::<Memory>(text).map(|memory| memory.over.into())
+}
+
+impl Memory {
+    /// Takes note of when members were first seen.
+    fn meet(&mut self, seen: &GroupSeen, tick: i64, is_first: bool) {
+        let there = |id: &str| seen.members.iter().any(|member| member.member_id == id);
+        let settled = self.settled.as_ref();
+        self.first_seen.retain(|id, _| there(id) || settled.is_some_and(|settled| settled.members.contains_key(id)));
+        if is_first {
+            return;
+        }
+        for member in &seen.members {
+            let known = settled.is_some_and(|settled| settled.members.contains_key(&member.member_id));
+            if !known {
+                self.first_seen.entry(member.member_id.clone()).or_insert(tick);
+            }
+        }
+    }
+
+    /// Takes note of who is gone.
+    fn part(&mut self, left: &[Who]) {
+        self.former.extend(left.iter().map(|who| (who.client.clone(), who.since)));
+        while self.former.len() > FORMER {
+            self.former.pop_first();
+        }
+    }
+
+    fn change(&self, before: &Settled, after: &Settled, moved: &[Move], now: Moment) -> Change {
+        let only_in = |one: &Settled, other: &Settled| {
+            let missing = one.members.iter().filter(|(id, _)| !other.members.contains_key(*id));
+            let since = |id: &String| self.first_seen.get(id).copied().unwrap_or(i64::MIN);
+            let former = |client: &str| {
+                let there = other.members.iter().find(|(_, holder)| holder.client_id == client);
+                there.map(|(id, _)| since(id)).or_else(|| self.former.get(client).copied())
+            };
+            let who = missing.map(|(id, holder)| Who {
+                client: holder.client_id.clone(),
+                since: since(id),
+                former: former(&holder.client_id),
+            });
+            let mut all: Vec<Who> = who.collect();
+            all.sort_unstable_by(|one, other| one.client.cmp(&other.client));
+            all
+        };
+        // a partition after all that anybody had is one that was not there before
+        let owners = before.owners();
+        let last = |topic: &str| owners.keys().filter(|owned| owned.0 == topic).map(|owned| owned.1).max();
+        let is_new =
+            |moved: &&Move| moved.from.is_none() && last(&moved.topic).is_some_and(|last| moved.partition > last);
+        Change {
+            number: self.count + 1,
+            noticed: now.tick,
+            joined: only_in(after, before),
+            left: only_in(before, after),
+            added: moved.iter().filter(is_new).map(|moved| (moved.topic.clone(), moved.partition)).collect(),
+        }
+    }
+
+    /// Whether a change is the second half of the newest rebalance, which then is over only now.
+    fn finish(&mut self, change: &Change, moved: &[Move], now: Moment) -> bool {
+        let recent = self.over_at.is_some_and(|over| now.tick - over <= SECOND_HALF);
+        let (Some(newest), true) = (self.over.front_mut(), recent) else { return false };
+        let open = |moved: &Move| {
+            let same = |other: &Move| (&other.topic, other.partition) == (&moved.topic, moved.partition);
+            newest.moved.iter().position(|other| same(other) && other.to.is_none())
+        };
+        let halves: Option<Vec<usize>> = moved.iter().map(open).collect();
+        let Some(halves) = halves.filter(|halves| !halves.is_empty()) else { return false };
+        if !change.joined.is_empty() || !change.left.is_empty() {
+            return false;
+        }
+        for (index, moved) in halves.into_iter().zip(moved) {
+            newest.moved[index].to.clone_from(&moved.to);
+        }
+        newest.moved.retain(|moved| moved.from != moved.to);
+        newest.took_ms = newest
+            .took_ms
+            .zip(self.over_at)
+            .map(|(took, over)| took + u64::try_from(now.tick - over).unwrap_or_default());
+        self.over_at = Some(now.tick);
+        true
+    }
 }
 
 /// Who has what, unless that is on its way.
 fn settled(seen: &GroupSeen) -> Option<Settled> {
     match seen.state {
-        GroupState::Empty | GroupState::Absent => return Some(Settled::default()),
+        GroupState::Empty | GroupState::Absent => return Some(Settled { epoch: seen.epoch, ..Settled::default() }),
         GroupState::Stable => {}
         GroupState::PreparingRebalance
         | GroupState::CompletingRebalance
@@ -120,35 +342,33 @@ fn settled(seen: &GroupSeen) -> Option<Settled> {
         | GroupState::Reconciling
         | GroupState::Unknown => return None,
     }
-    let mut settled = Settled::default();
+    let mut settled = Settled { epoch: seen.epoch, ..Settled::default() };
     for member in &seen.members {
-        settled.members.insert(member.member_id.clone(), member.client_id.clone());
-        for partition in member.partitions.as_ref()? {
-            settled.owners.insert(partition.clone(), member.member_id.clone());
-        }
+        let partitions = member.partitions.clone()?;
+        settled.members.insert(member.member_id.clone(), Holder { client_id: member.client_id.clone(), partitions });
     }
     Some(settled)
 }
 
-fn only_in(one: &Settled, other: &Settled) -> Vec<String> {
-    let missing = one.members.iter().filter(|(id, _)| !other.members.contains_key(*id));
-    let mut names: Vec<String> = missing.map(|(_, name)| name.clone()).collect();
-    names.sort_unstable();
-    names
+fn names(who: &[Who]) -> Vec<String> {
+    who.iter().map(|who| who.client.clone()).collect()
 }
 
 fn moved(before: &Settled, after: &Settled) -> Vec<Move> {
-    let mut partitions: Vec<&Partition> = before.owners.keys().chain(after.owners.keys()).collect();
+    let (had, have) = (before.owners(), after.owners());
+    let mut partitions: Vec<&Partition> = had.keys().chain(have.keys()).copied().collect();
     partitions.sort_unstable();
     partitions.dedup();
-    let name = |state: &Settled, partition: &Partition| state.members.get(state.owners.get(partition)?).cloned();
+    let name = |state: &Settled, owner: Option<&&str>| state.client(owner?).map(str::to_owned);
     partitions
         .into_iter()
-        .filter(|partition| before.owners.get(*partition) != after.owners.get(*partition))
+        .filter(|partition| had.get(*partition) != have.get(*partition))
         .map(|partition| Move {
-            partition: partition.clone(),
-            from: name(before, partition),
-            to: name(after, partition),
+            topic: partition.0.clone(),
+            partition: partition.1,
+            from: name(before, had.get(partition)),
+            to: name(after, have.get(partition)),
+            unowned_ms: None,
         })
         .collect()
 }
@@ -173,14 +393,17 @@ mod tests {
         GroupSeen { state, members: members.iter().map(member).collect(), ..GroupSeen::default() }
     }
 
+    fn look(journal: &mut Journal, seen: &GroupSeen, at: i64) -> bool {
+        journal.look("g", seen, Moment { at, tick: at })
+    }
+
     /// The newest rebalance in short: `+joined -left partition:from>to`.
     fn short(journal: &Journal) -> String {
         let newest = journal.of("g").next().expect("there is one");
         let or_nobody = |name: &Option<String>| name.clone().unwrap_or_else(|| "nobody".to_owned());
         let joined = newest.joined.iter().map(|name| format!("+{name}"));
         let left = newest.left.iter().map(|name| format!("-{name}"));
-        let moved =
-            newest.moved.iter().map(|m| format!("{}:{}>{}", m.partition.1, or_nobody(&m.from), or_nobody(&m.to)));
+        let moved = newest.moved.iter().map(|m| format!("{}:{}>{}", m.partition, or_nobody(&m.from), or_nobody(&m.to)));
         joined.chain(left).chain(moved).collect::<Vec<_>>().join(" ")
     }
 
@@ -197,32 +420,32 @@ mod tests {
             (vec![], vec!["a:0", "b:1"], "+a +b 0:nobody>a 1:nobody>b"),
         ] {
             let mut journal = Journal::default();
-            assert!(!journal.look("g", &group(GroupState::Stable, &before), 1_000));
-            assert!(journal.look("g", &group(GroupState::Stable, &after), 3_000), "{expected}");
+            assert!(!look(&mut journal, &group(GroupState::Stable, &before), 1_000));
+            assert!(look(&mut journal, &group(GroupState::Stable, &after), 3_000), "{expected}");
             assert_eq!(short(&journal), expected);
             let newest = journal.of("g").next().expect("there is one");
-            assert_eq!((newest.at, newest.took, newest.number), (3_000, None, 1));
-            assert!(!journal.look("g", &group(GroupState::Stable, &after), 5_000), "nothing new");
+            assert_eq!((newest.at, newest.took_ms, newest.number), (3_000, None, 1));
+            assert!(!look(&mut journal, &group(GroupState::Stable, &after), 5_000), "nothing new");
         }
     }
 
     #[test]
     fn it_takes_from_the_first_look_that_saw_it_to_the_one_that_saw_it_over() {
         let mut journal = Journal::default();
-        journal.look("g", &group(GroupState::Absent, &[]), 0);
+        look(&mut journal, &group(GroupState::Absent, &[]), 0);
         for (state, now) in [
             (GroupState::PreparingRebalance, 1_000),
             (GroupState::Unknown, 2_000),
             (GroupState::CompletingRebalance, 3_000),
         ] {
-            assert!(!journal.look("g", &group(state, &["a:"]), now));
+            assert!(!look(&mut journal, &group(state, &["a:"]), now));
         }
-        assert!(journal.look("g", &GroupSeen { epoch: Some(7), ..group(GroupState::Stable, &["a:0"]) }, 4_000));
+        assert!(look(&mut journal, &GroupSeen { epoch: Some(7), ..group(GroupState::Stable, &["a:0"]) }, 4_000));
         let newest = journal.of("g").next().expect("there is one").clone();
-        assert_eq!((newest.at, newest.took, newest.epoch), (1_000, Some(Duration::from_secs(3)), Some(7)));
+        assert_eq!((newest.at, newest.took_ms, newest.epoch), (1_000, Some(3_000), Some(7)));
         // one in which nothing changed hands is one too
-        journal.look("g", &group(GroupState::Reconciling, &["a:0"]), 5_000);
-        assert!(journal.look("g", &group(GroupState::Stable, &["a:0"]), 5_500));
+        look(&mut journal, &group(GroupState::Reconciling, &["a:0"]), 5_000);
+        assert!(look(&mut journal, &group(GroupState::Stable, &["a:0"]), 5_500));
         assert_eq!((short(&journal).as_str(), journal.of("g").count()), ("", 2));
     }
 
@@ -230,13 +453,13 @@ mod tests {
     fn what_is_not_known_is_no_rebalance() {
         let mut journal = Journal::default();
         let stable = group(GroupState::Stable, &["a:0"]);
-        journal.look("g", &stable, 0);
-        assert!(!journal.look("g", &GroupSeen::default(), 1), "Kafka could not be asked");
+        look(&mut journal, &stable, 0);
+        assert!(!look(&mut journal, &GroupSeen::default(), 1), "Kafka could not be asked");
         let mut silent = stable.clone();
         silent.members[0].partitions = None;
-        assert!(!journal.look("g", &silent, 2), "it does not say who has what");
-        assert!(journal.look("g", &stable, 3));
-        assert!(!Journal::default().look("g", &stable, 4), "nothing came before");
+        assert!(!look(&mut journal, &silent, 2), "it does not say who has what");
+        assert!(look(&mut journal, &stable, 3));
+        assert!(!look(&mut Journal::default(), &stable, 4), "nothing came before");
     }
 
     #[test]
@@ -244,11 +467,45 @@ mod tests {
         let mut journal = Journal::default();
         for now in 0..=60 {
             let owner = if now % 2 == 0 { "a:0" } else { "b:0" };
-            journal.look("g", &group(GroupState::Stable, &[owner]), now);
-            journal.look("other", &group(GroupState::Stable, &[owner]), now);
+            look(&mut journal, &group(GroupState::Stable, &[owner]), now);
+            journal.look("other", &group(GroupState::Stable, &[owner]), Moment { at: now, tick: now });
         }
         assert_eq!((journal.of("g").count(), journal.of("g").next().map(|r| r.number)), (KEPT, Some(60)));
         journal.keep(|group| group == "g");
         assert_eq!((journal.of("g").count(), journal.of("other").count()), (KEPT, 0));
+    }
+
+    #[test]
+    fn a_cooperative_rebalance_is_one_although_kafka_makes_two() {
+        let mut journal = Journal::default();
+        look(&mut journal, &group(GroupState::Stable, &["a:0,1,2"]), 0);
+        look(&mut journal, &group(GroupState::PreparingRebalance, &["a:"]), 1_000);
+        assert!(look(&mut journal, &group(GroupState::Stable, &["a:0,1", "b:"]), 1_400));
+        assert_eq!(short(&journal), "+b 2:a>nobody");
+        look(&mut journal, &group(GroupState::PreparingRebalance, &["a:"]), 1_500);
+        assert!(look(&mut journal, &group(GroupState::Stable, &["a:0,1", "b:2"]), 1_900));
+        assert_eq!((short(&journal).as_str(), journal.of("g").count()), ("+b 2:a>b", 1));
+        assert_eq!(journal.of("g").next().and_then(|newest| newest.took_ms), Some(900));
+        assert_eq!(journal.unexplained("g").len(), 1);
+        // much later it is another one
+        look(&mut journal, &group(GroupState::Stable, &["a:0,1", "b:"]), 10_000);
+        look(&mut journal, &group(GroupState::Stable, &["a:0,1", "b:2"]), 40_000);
+        assert_eq!((short(&journal).as_str(), journal.of("g").count()), ("2:nobody>b", 3));
+    }
+
+    #[test]
+    fn what_was_written_is_taken_up_and_a_rebalance_that_nobody_saw_is_still_one() {
+        let mut journal = Journal::default();
+        look(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 0);
+        look(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 5_000);
+        let mut other = Journal::default();
+        other.restore("g", &journal.written()["g"]).expect("as it was written");
+        let unknown = other.of("g").next().and_then(|newest| newest.why.clone()).map(|why| why.cause);
+        assert_eq!(unknown, Some(crate::Cause::Unknown), "whoever would have found out is gone");
+        assert_eq!(read(&other.written()["g"]).expect("the same").len(), 1);
+        assert!(!look(&mut other, &group(GroupState::Stable, &["a:0", "b:1"]), 1), "as it was left");
+        assert!(look(&mut other, &group(GroupState::Stable, &["a:0,1"]), 3));
+        assert_eq!(other.of("g").next().map(|newest| newest.number), Some(2));
+        assert!(other.restore("h", "{").is_err());
     }
 }

@@ -1,16 +1,19 @@
 //! What Kafka says about topics and consumer groups, Classic and KIP-848 alike. In: bootstrap servers, names. Out: one
-//! look at all of them (`Snapshot`), lag as a sum type, the rebalances between looks, and the few changes that a practice
-//! needs (create, grow, configure, delete a topic). `model`, `lag` and `journal` are pure; `read` holds the one socket,
+//! look at all of them (`Snapshot`), lag as a sum type, the rebalances between looks and their causes, and the few changes that a practice
+//! needs (create, grow, configure, delete a topic). `model`, `lag`, `journal`, `cause` and `witness` are pure; `read` holds the one socket,
 //! `change` uses it. Deliberately absent: Kubernetes, and what to do about what is seen.
 
+pub mod cause;
 mod change;
 pub mod journal;
 pub mod lag;
 pub mod model;
 mod read;
+pub mod witness;
 
+pub use cause::{Cause, Explained};
 pub use change::Made;
-pub use journal::{Journal, Move, Rebalance};
+pub use journal::{Journal, Moment, Move, Rebalance};
 pub use lag::{Lag, OffsetReset, total};
 pub use model::{
     Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot,

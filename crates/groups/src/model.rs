@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Topic and partition number.
@@ -61,7 +62,7 @@ pub struct Bounds {
 }
 
 /// A rebalance protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     /// `JoinGroup` and `SyncGroup`.
     Classic,

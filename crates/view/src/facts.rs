@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use practice_api::PracticeStatus;
 use practice_contract::producer::Load;
-use practice_groups::{OffsetReset, Snapshot};
+use practice_groups::{Journal, OffsetReset, Snapshot};
 
 use crate::model::{ConsumerState, KafkaKind};
 
@@ -23,6 +23,8 @@ pub struct Facts {
     pub status: PracticeStatus,
     /// What Kafka says; `None`: it does not answer.
     pub look: Option<Arc<Snapshot>>,
+    /// The rebalances of its groups.
+    pub journal: Arc<Journal>,
     /// The Kafka it runs on.
     pub kafka: KafkaFacts,
     /// What the manifest says of each group, in its order.

@@ -272,6 +272,14 @@ pub struct RebalancePicture {
     pub moved: Vec<MovePicture>,
     /// How long it was seen to take; `null`: it fell between two looks.
     pub duration_ms: Option<u64>,
+    /// The longest time that a partition that moved had no owner; `null`: not known.
+    pub unowned_ms: Option<u64>,
+    /// `ScaledUp`, `PodCrashed`, ... or `Unknown`; `null` while it is being found out.
+    pub cause: Option<String>,
+    /// The cause in a sentence.
+    pub why: Option<String>,
+    /// What to do about it, where there is something to do.
+    pub advice: Option<String>,
     /// Something more to say about it.
     pub note: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use practice_contract::events::{Moved, WorkerEvent};
-use practice_groups::{Journal, TopicSeen};
+use practice_groups::TopicSeen;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -29,7 +29,6 @@ pub(crate) struct Practice {
     facts: Facts,
     pub(crate) picture: Picture,
     actions: Actions,
-    journal: Journal,
     lines: Lines,
     flow: Flow,
     batches: Batches,
@@ -47,15 +46,13 @@ struct Batches {
 
 impl Practice {
     pub(crate) fn new(facts: Facts, actions: Actions) -> Self {
-        let (mut journal, mut flow) = (Journal::default(), Flow::default());
-        note(&mut journal, &facts);
+        let mut flow = Flow::default();
         ends(&mut flow, &facts);
-        let picture = picture(&facts, None, &actions, Vec::new());
+        let picture = picture(&facts, None, &actions, rebalances(&facts));
         Self {
             facts,
             picture,
             actions,
-            journal,
             lines: Lines::default(),
             flow,
             batches: Batches::default(),
@@ -65,14 +62,13 @@ impl Practice {
 
     /// Other facts: draws them and tells the pages what changed.
     pub(crate) fn publish(&mut self, facts: Facts) {
-        note(&mut self.journal, &facts);
         ends(&mut self.flow, &facts);
         self.facts = facts;
         self.redraw();
     }
 
     fn redraw(&mut self) {
-        let journal = rebalances(&self.facts, &self.journal);
+        let journal = rebalances(&self.facts);
         let after = picture(&self.facts, Some(&self.picture), &self.actions, journal);
         let before = std::mem::replace(&mut self.picture, after);
         if is_redrawn(&before, &self.picture) {
@@ -174,16 +170,6 @@ impl Practice {
     }
 }
 
-fn note(journal: &mut Journal, facts: &Facts) {
-    journal.keep(|group| facts.groups.is_empty() || facts.groups.iter().any(|named| named.name == group));
-    let Some(look) = &facts.look else { return };
-    for group in &facts.groups {
-        if let Some(seen) = look.groups.get(&group.name) {
-            journal.look(&group.name, seen, facts.now);
-        }
-    }
-}
-
 fn ends(flow: &mut Flow, facts: &Facts) {
     let Some(look) = &facts.look else { return };
     for topic in &facts.status.topics {
@@ -198,10 +184,10 @@ fn ends(flow: &mut Flow, facts: &Facts) {
 }
 
 /// The journals of all groups as one, newest first.
-fn rebalances(facts: &Facts, journal: &Journal) -> Vec<RebalancePicture> {
+fn rebalances(facts: &Facts) -> Vec<RebalancePicture> {
     let of = |group: &str| {
         let name = group.to_owned();
-        journal.of(group).map(move |rebalance| RebalancePicture {
+        facts.journal.of(group).map(move |rebalance| RebalancePicture {
             id: format!("{name}#{}", rebalance.number),
             time: rebalance.at,
             group: name.clone(),
@@ -212,13 +198,17 @@ fn rebalances(facts: &Facts, journal: &Journal) -> Vec<RebalancePicture> {
                 .moved
                 .iter()
                 .map(|moved| MovePicture {
-                    topic: moved.partition.0.clone(),
-                    partition: moved.partition.1,
+                    topic: moved.topic.clone(),
+                    partition: moved.partition,
                     from: moved.from.clone(),
                     to: moved.to.clone(),
                 })
                 .collect(),
-            duration_ms: rebalance.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            duration_ms: rebalance.took_ms,
+            unowned_ms: rebalance.unowned_ms(),
+            cause: rebalance.why.as_ref().map(|why| why.cause.to_string()),
+            why: rebalance.why.as_ref().map(|why| why.sentence.clone()),
+            advice: rebalance.why.as_ref().and_then(|why| why.advice.clone()),
             note: None,
         })
     };

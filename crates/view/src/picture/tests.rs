@@ -79,6 +79,7 @@ impl World {
                 ..PracticeStatus::default()
             },
             look: self.look.clone().map(std::sync::Arc::new),
+            journal: std::sync::Arc::default(),
             kafka: KafkaFacts { kind: KafkaKind::Cluster, note: None, brokers: Vec::new() },
             groups: self.groups.clone(),
             consumers: self.consumers.clone(),

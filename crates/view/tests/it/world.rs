@@ -14,7 +14,8 @@ use practice_api::{
     status::{GroupStatus, TopicStatus},
 };
 use practice_groups::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, MemberSeen, OffsetReset, Snapshot, TopicFacts, TopicSeen,
+    Bounds, Committed, Copies, GroupSeen, GroupState, Journal, MemberSeen, Moment, OffsetReset, Snapshot, TopicFacts,
+    TopicSeen,
 };
 use practice_view::{
     Action, Consumer, ConsumerState, Doing, Facts, GroupFacts, Hub, KafkaFacts, KafkaKind, Key, Means, Refusal,
@@ -115,6 +116,8 @@ pub(crate) struct World {
     pub(crate) ends: Vec<i64>,
     pub(crate) groups: BTreeMap<String, Vec<(String, Vec<i32>)>>,
     pub(crate) state: GroupState,
+    /// The rebalances of everything that was shown.
+    journal: Mutex<Arc<Journal>>,
     /// Where the HTTP of consumers is, by name.
     pub(crate) urls: BTreeMap<String, String>,
     pub(crate) producer: Option<String>,
@@ -142,6 +145,7 @@ impl World {
             ]
             .into(),
             state: GroupState::Stable,
+            journal: Mutex::default(),
             urls: BTreeMap::new(),
             producer: None,
         }
@@ -234,11 +238,17 @@ impl World {
         };
         let consumers =
             self.groups.iter().flat_map(|(group, members)| members.iter().map(|(name, _)| consumer(group, name)));
+        let (look, at) = (self.look(), now());
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        for (group, seen) in &look.groups {
+            Arc::make_mut(&mut journal).look(group, seen, Moment { at, tick: at });
+        }
         Facts {
             key: key(),
-            now: now(),
+            now: at,
             status: self.status(),
-            look: Some(Arc::new(self.look())),
+            look: Some(Arc::new(look)),
+            journal: Arc::clone(&journal),
             kafka: KafkaFacts { kind: KafkaKind::Apache, note: None, brokers: Vec::new() },
             groups: self.groups.keys().map(named).collect(),
             consumers: consumers.collect(),

@@ -1,0 +1,363 @@
+//! Why a group rebalanced. Pure. In: who joined and left (`journal`), and what was seen of the group's instances, of how many
+//! were wanted, and of holds. Out: a cause with a sentence; or nothing yet, while a fact may still be on its way. Where a fact
+//! is missing the answer is `Unknown` or says less: it is never a guess. Deliberately absent: where the facts come from.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::Partition,
+    witness::{Hold, Home, Instance, Removal, Witness},
+};
+
+/// A container's end is reported a moment after it: only then is a silent member called frozen.
+const REPORTED: i64 = 3_000;
+/// Longest wait for a fact that is on its way, all in milliseconds.
+const PATIENCE: i64 = 15_000;
+/// Two facts of one decision are seen this far apart, in either order.
+const SLACK: i64 = 5_000;
+/// A replacement comes within this time, and an old revision goes within it.
+const REPLACED: i64 = 60_000;
+
+/// Why a group rebalanced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Cause {
+    /// A process used more memory than it may.
+    OutOfMemory,
+    /// A process ended by itself.
+    PodCrashed,
+    /// A pod had to leave its node.
+    Evicted,
+    /// A member did not answer within its session timeout, and its process runs.
+    SessionTimedOut,
+    /// The manifest stopped or started the group, or its members had to stop to change protocol or assignor.
+    OperatorMade,
+    /// The topics that the group reads changed.
+    SubscriptionChanged,
+    /// The pods of a Deployment were replaced by others made from a changed template.
+    Rollout,
+    /// Somebody deleted a pod.
+    PodDeleted,
+    /// Fewer consumers are wanted.
+    ScaledDown,
+    /// More consumers are wanted.
+    ScaledUp,
+    /// A topic has more partitions.
+    PartitionsAdded,
+    /// Nobody saw why.
+    Unknown,
+}
+
+impl Cause {
+    /// What happened, of no consumer in particular: `a consumer crashed`.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::OutOfMemory => "a consumer used more memory than it may",
+            Self::PodCrashed => "a consumer crashed",
+            Self::Evicted => "a consumer's pod was evicted",
+            Self::SessionTimedOut => "a consumer did not answer within its session timeout",
+            Self::OperatorMade => "the manifest stops, starts or switches it",
+            Self::SubscriptionChanged => "its topics changed",
+            Self::Rollout => "its pods are rolled out anew",
+            Self::PodDeleted => "a consumer was deleted",
+            Self::ScaledDown => "it was scaled down",
+            Self::ScaledUp => "it was scaled up",
+            Self::PartitionsAdded => "a topic has more partitions",
+            Self::Unknown => "nobody saw why",
+        }
+    }
+
+    /// Whether somebody should look.
+    pub fn is_trouble(self) -> bool {
+        matches!(self, Self::OutOfMemory | Self::PodCrashed | Self::SessionTimedOut)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Why a rebalance was, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explained {
+    /// The cause; the gravest, should there be several.
+    pub cause: Cause,
+    /// `PodCrashed`, `OutOfMemory`: what the process ended with; above 128: the signal and 128.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// One sentence for each cause.
+    pub sentence: String,
+    /// What to do about it, where there is something to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+impl Explained {
+    /// Nobody saw why; `because` says what is missing.
+    pub fn unknown(because: &str) -> Self {
+        let sentence = format!("Why is not known: {because}.");
+        Self { cause: Cause::Unknown, exit_code: None, sentence, advice: None }
+    }
+}
+
+/// Who joined and left in one rebalance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The rebalance's number.
+    pub number: u64,
+    /// When it was noticed, as a tick.
+    pub noticed: i64,
+    /// New members, by client id.
+    pub joined: Vec<Who>,
+    /// Members that are gone, by client id.
+    pub left: Vec<Who>,
+    /// Partitions that got their first owner and come after all that had one.
+    pub added: Vec<Partition>,
+}
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// Its client id: the name of its instance.
+    pub client: String,
+    /// When it was first seen in the group, as a tick; `i64::MIN`: before anybody looked.
+    pub since: i64,
+    /// The same of the member of its client id that there was before it; `None`: there was none.
+    pub former: Option<i64>,
+}
+
+/// What is found out about one member.
+enum Finding {
+    Is(Cause, Option<i32>),
+    /// A fact may still come.
+    Open,
+}
+
+/// The cause of a change; `None`: to be asked again, facts may be on their way.
+pub fn cause(change: &Change, group: &str, witness: &Witness, now: i64) -> Option<Explained> {
+    let (waited, patience) = (now - change.noticed, now - change.noticed < PATIENCE);
+    let case = Case { group, witness, waited };
+    let mut found: Vec<(Cause, Option<i32>, &str, bool)> = Vec::new();
+    for (who, came) in change.left.iter().map(|who| (who, false)).chain(change.joined.iter().map(|who| (who, true))) {
+        match if came { case.joined(who) } else { case.left(who) } {
+            Finding::Is(cause, code) => found.push((cause, code, &who.client, came)),
+            Finding::Open if patience => return None,
+            Finding::Open => found.push((Cause::Unknown, None, &who.client, came)),
+        }
+    }
+    let causes: BTreeSet<Cause> = found.iter().map(|(cause, ..)| *cause).collect();
+    let Some(gravest) = causes.first().copied() else { return Some(without_members(change)) };
+    let known: Vec<Cause> = causes.iter().copied().filter(|cause| *cause != Cause::Unknown).collect();
+    if known.is_empty() {
+        return Some(Explained::unknown("nobody saw what became of its consumers"));
+    }
+    let sentence = |cause: &Cause| {
+        let who = |wanted: bool| -> Vec<&str> {
+            let of = found.iter().filter(|(other, _, _, came)| other == cause && *came == wanted);
+            of.map(|(_, _, client, _)| *client).collect()
+        };
+        let code = found.iter().filter(|(other, ..)| other == cause).find_map(|(_, code, ..)| *code);
+        case.sentence(*cause, code, &who(false), &who(true))
+    };
+    let code = found.iter().filter(|(cause, ..)| *cause == gravest).find_map(|(_, code, ..)| *code);
+    let first = found.iter().find(|(cause, ..)| *cause == gravest).map(|(_, _, client, _)| *client).unwrap_or_default();
+    Some(Explained {
+        cause: gravest,
+        exit_code: code,
+        sentence: known.iter().map(sentence).collect::<Vec<_>>().join(" "),
+        advice: advice(gravest, first, witness.home()),
+    })
+}
+
+/// Nobody joined or left.
+fn without_members(change: &Change) -> Explained {
+    let Some((topic, last)) = change.added.last() else {
+        return Explained::unknown("nobody joined, nobody left, and no topic grew");
+    };
+    let count = change.added.len();
+    let s = if count == 1 { " is" } else { "s are" };
+    let sentence = format!("{count} new partition{s} read, up to {topic}/{last}.");
+    Explained { cause: Cause::PartitionsAdded, exit_code: None, sentence, advice: None }
+}
+
+struct Case<'a> {
+    group: &'a str,
+    witness: &'a Witness,
+    /// Since the rebalance was noticed.
+    waited: i64,
+}
+
+impl Case<'_> {
+    fn left(&self, who: &Who) -> Finding {
+        let Some(instance) = self.witness.instance(&who.client) else { return Finding::Open };
+        let until = instance.removal.map_or(i64::MAX, |(at, _)| at);
+        match (instance.removal, instance.end_within(who.since, until)) {
+            (Some((_, Removal::Evicted)), _) => Finding::Is(Cause::Evicted, None),
+            (_, Some(end)) => Finding::Is(end.cause(), end.code()), // before it was asked to go
+            (Some((at, Removal::Asked)), None) => self.removed(instance, at),
+            (Some((_, Removal::Unseen)), None) => Finding::Open,
+            (None, None) => self.silent(),
+        }
+    }
+
+    /// Nothing has ended it, as far as is known.
+    fn silent(&self) -> Finding {
+        if self.waited < REPORTED { Finding::Open } else { Finding::Is(Cause::SessionTimedOut, None) }
+    }
+
+    /// Somebody asked an instance to go.
+    fn removed(&self, instance: &Instance, at: i64) -> Finding {
+        if self.witness.is_held(self.group, at - SLACK, at + SLACK) {
+            return Finding::Is(Cause::OperatorMade, None);
+        }
+        if self.witness.is_too_many(instance, at, SLACK, REPLACED) {
+            return Finding::Is(Cause::ScaledDown, None);
+        }
+        let others = self.witness.others(&instance.sight.row, instance);
+        let heirs = others.filter(|heir| heir.created >= at - REPLACED);
+        if let Some(changed) = heirs.clone().find_map(|heir| differs(instance, heir)) {
+            return Finding::Is(changed, None);
+        }
+        // one of the same kind came: nobody wanted fewer, nobody wanted others
+        let is_replaced = heirs.clone().any(|heir| heir.witnessed && heir.created >= at);
+        if is_replaced || self.waited >= PATIENCE / 2 { Finding::Is(Cause::PodDeleted, None) } else { Finding::Open }
+    }
+
+    fn joined(&self, who: &Who) -> Finding {
+        let Some(instance) = self.witness.instance(&who.client) else { return Finding::Open };
+        let since = who.former.unwrap_or(i64::MIN);
+        match (who.former, instance.end_within(since, i64::MAX)) {
+            (None, _) if instance.witnessed => self.created(instance),
+            (_, Some(end)) => Finding::Is(end.cause(), end.code()),
+            (Some(_), None) => self.silent(),
+            (None, None) => Finding::Open, // it was there before anybody looked
+        }
+    }
+
+    /// Why there is a new instance.
+    fn created(&self, instance: &Instance) -> Finding {
+        let at = instance.created;
+        if let Some((wanted, from_none)) = self.witness.is_addition(instance, SLACK, REPLACED) {
+            let held = from_none && self.witness.is_held(self.group, wanted - SLACK, wanted);
+            return Finding::Is(if held { Cause::OperatorMade } else { Cause::ScaledUp }, None);
+        }
+        let others = self.witness.others(&instance.sight.row, instance);
+        let there = |other: &&Instance| other.removal.is_none_or(|(gone, _)| gone >= at - REPLACED / 2);
+        let elders = others.clone().filter(|other| other.created < at).filter(there);
+        if let Some(changed) = elders.into_iter().find_map(|old| differs(old, instance)) {
+            return Finding::Is(changed, None);
+        }
+        let went =
+            others.filter_map(|other| other.removal).filter(|(gone, _)| (at - REPLACED..=at + SLACK).contains(gone));
+        match went.max_by_key(|(gone, _)| *gone) {
+            Some((_, Removal::Evicted)) => Finding::Is(Cause::Evicted, None),
+            Some((_, Removal::Asked)) => Finding::Is(Cause::PodDeleted, None),
+            Some((_, Removal::Unseen)) | None => Finding::Open,
+        }
+    }
+
+    fn sentence(&self, cause: Cause, code: Option<i32>, left: &[&str], joined: &[&str]) -> String {
+        let (old, new, any) = (list(left), list(joined), list(if left.is_empty() { joined } else { left }));
+        let be = |names: &[&str]| if names.len() == 1 { "was" } else { "were" };
+        let is = if left.is_empty() { be(joined) } else { be(left) };
+        let after =
+            if left.is_empty() && !joined.is_empty() { format!(" {new} took the place.") } else { String::new() };
+        let pair = |verb: &str| match (left.is_empty(), joined.is_empty()) {
+            (false, false) => format!("{verb}: {new} instead of {old}."),
+            (false, true) => format!("{verb}: {old} went."),
+            (true, _) => format!("{verb}: {new} came."),
+        };
+        match cause {
+            Cause::ScaledUp => format!("Scaled up: {new} {} added.", be(joined)),
+            Cause::ScaledDown => format!("Scaled down: {old} {} taken away.", be(left)),
+            Cause::Rollout => pair("A rollout, the pod template changed"),
+            Cause::SubscriptionChanged => pair("The topics of the group changed"),
+            Cause::OperatorMade => match self.witness.last_hold(self.group) {
+                Some(Hold::Switching) => {
+                    pair("Protocol or assignor changed, and members that differ cannot share a group")
+                }
+                Some(Hold::Stopped) if joined.is_empty() => format!("The manifest stops the group: {old} went."),
+                _ => pair("The manifest starts the group"),
+            },
+            Cause::PodCrashed => {
+                let with = code.map_or_else(String::new, |code| format!(" with exit code {code}"));
+                format!("{any} crashed{with}.{}", comes_back(left, joined))
+            }
+            Cause::OutOfMemory => {
+                format!("{any} {is} killed: more memory used than allowed.{}", comes_back(left, joined))
+            }
+            Cause::Evicted if left.is_empty() => format!("A pod was evicted.{after}"),
+            Cause::Evicted => {
+                format!("{old} {is} evicted from {} node.", if left.len() == 1 { "its" } else { "their" })
+            }
+            Cause::PodDeleted if left.is_empty() => format!("A consumer was deleted.{after}"),
+            Cause::PodDeleted => format!("{old} {is} deleted."),
+            Cause::SessionTimedOut if left.is_empty() => format!("{new} answers again and came back."),
+            Cause::SessionTimedOut => {
+                let back = if joined.is_empty() { "" } else { " It came back." };
+                format!("{old} did not answer within the session timeout, and Kafka gave up waiting.{back}")
+            }
+            Cause::PartitionsAdded | Cause::Unknown => String::new(),
+        }
+    }
+}
+
+/// What sets two instances of one row apart.
+fn differs(old: &Instance, new: &Instance) -> Option<Cause> {
+    if old.sight.revision == new.sight.revision {
+        None
+    } else if old.sight.speaks != new.sight.speaks {
+        Some(Cause::OperatorMade)
+    } else if old.sight.topics != new.sight.topics {
+        Some(Cause::SubscriptionChanged)
+    } else {
+        Some(Cause::Rollout)
+    }
+}
+
+/// A crash is told twice when its process comes back before Kafka gives up the one that ended.
+fn comes_back(left: &[&str], joined: &[&str]) -> &'static str {
+    match (left.is_empty(), joined.is_empty()) {
+        (true, _) => " It is back.",
+        (false, false) => " It came back.",
+        (false, true) => "",
+    }
+}
+
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [one, two] => format!("{one} and {two}"),
+        [one, two, three] => format!("{one}, {two} and {three}"),
+        [one, two, rest @ ..] => format!("{one}, {two} and {} more", rest.len()),
+    }
+}
+
+fn advice(cause: Cause, who: &str, home: Home) -> Option<String> {
+    let last_lines = match home {
+        Home::Cluster => format!("kubectl logs --previous {who}"),
+        Home::Local => format!("practice-local logs {who}"),
+    };
+    match cause {
+        Cause::PodCrashed => Some(format!("Its last lines may say why: {last_lines}")),
+        Cause::OutOfMemory => {
+            Some("Give workers more memory (chart value workers.resources.limits.memory).".to_owned())
+        }
+        Cause::SessionTimedOut => {
+            let what = "Look whether the process stands still or the network is broken";
+            Some(match home {
+                Home::Cluster => format!("{what}: kubectl describe pod {who}"),
+                Home::Local => format!("{what}: practice-local status"),
+            })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! What was seen of a practice's instances (pods, or processes of local mode) over time, as far as it can explain a
+//! rebalance. Pure; bounded. In: an instance as it is, how many are wanted, holds, each with a tick. Out: answers to "what
+//! ended it", "was it asked to go", "were more wanted". A tick is a time in milliseconds that only grows.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::cause::Cause;
+
+/// How long an instance that is gone is remembered, in milliseconds.
+const REMEMBERED: i64 = 600_000;
+/// Changes of a number, and ends of an instance, that are remembered.
+const CHANGES: usize = 16;
+
+/// Where instances live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Home {
+    /// Pods.
+    #[default]
+    Cluster,
+    /// Processes of local mode.
+    Local,
+}
+
+/// Why a group has no consumers although some are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// The manifest says so.
+    Stopped,
+    /// Its members have to stop before others of another protocol or assignor start.
+    Switching,
+}
+
+/// How a process ended that nobody had asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With this code; above 128: by the signal of this number less 128.
+    Exited(i32),
+    /// It used more memory than it may.
+    OutOfMemory,
+    /// Somebody asked for a restart.
+    Restarted,
+}
+
+impl End {
+    pub(crate) fn cause(self) -> Cause {
+        match self {
+            Self::Exited(_) => Cause::PodCrashed,
+            Self::OutOfMemory => Cause::OutOfMemory,
+            Self::Restarted => Cause::PodDeleted,
+        }
+    }
+
+    pub(crate) fn code(self) -> Option<i32> {
+        match self {
+            Self::Exited(code) => Some(code),
+            Self::OutOfMemory => Some(137),
+            Self::Restarted => None,
+        }
+    }
+}
+
+/// How an instance came to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It had to leave its node.
+    Evicted,
+    /// Somebody deleted it: a person, or whoever keeps the number.
+    Asked,
+    /// It was there, and then it was not.
+    Unseen,
+}
+
+/// An instance as it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// What keeps its number: a Deployment.
+    pub row: String,
+    /// Instances of one row that differ in it were made from different templates.
+    pub revision: String,
+    /// The topics it reads.
+    pub topics: String,
+    /// Its protocol and assignor.
+    pub speaks: String,
+    /// Ends of its process that can be seen, each with what tells it from others, and whether it was recent.
+    pub ends: Vec<(String, End, bool)>,
+    /// Whether it is to go.
+    pub removal: Option<Removal>,
+}
+
+/// What is remembered of an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Instance {
+    pub(crate) sight: Sight,
+    /// When it was first seen.
+    pub(crate) created: i64,
+    /// Whether it came while somebody looked.
+    pub(crate) witnessed: bool,
+    /// Ends of its process, oldest first.
+    ends: VecDeque<(i64, End)>,
+    /// When it was first seen to go, and how.
+    pub(crate) removal: Option<(i64, Removal)>,
+}
+
+impl Instance {
+    /// The last end between two ticks.
+    pub(crate) fn end_within(&self, since: i64, until: i64) -> Option<End> {
+        self.ends.iter().rev().find(|(at, _)| (since..until).contains(at)).map(|(_, end)| *end)
+    }
+}
+
+/// A change of how many instances of a row are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Step {
+    at: i64,
+    from: i32,
+    to: i32,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Row {
+    group: String,
+    wanted: i32,
+    /// Oldest first.
+    steps: VecDeque<Step>,
+}
+
+/// What was seen of the instances of one practice.
+#[derive(Debug, Clone, Default)]
+pub struct Witness {
+    home: Home,
+    instances: BTreeMap<String, Instance>,
+    rows: BTreeMap<String, Row>,
+    /// The hold of each group, since when; oldest first.
+    holds: BTreeMap<String, VecDeque<(i64, Option<Hold>)>>,
+}
+
+impl Witness {
+    /// Has seen nothing yet.
+    pub fn new(home: Home) -> Self {
+        Self { home, ..Self::default() }
+    }
+
+    pub(crate) fn home(&self) -> Home {
+        self.home
+    }
+
+    /// An instance as it is now. `is_new`: it may have come just now; otherwise it was there before anybody looked.
+    pub fn saw(&mut self, name: &str, sight: Sight, is_new: bool, tick: i64) {
+        let first = || Instance { created: tick, witnessed: is_new, ..Instance::default() };
+        let is_first = !self.instances.contains_key(name);
+        let instance = self.instances.entry(name.to_owned()).or_insert_with(first);
+        for (id, end, recent) in &sight.ends {
+            let known = instance.sight.ends.iter().any(|(known, ..)| known == id);
+            // one of long ago explains nothing that is still to come
+            if !known && (*recent || !is_first) {
+                instance.ends.push_back((tick, *end));
+                cut(&mut instance.ends);
+            }
+        }
+        if let (None, Some(removal)) = (instance.removal, sight.removal) {
+            instance.removal = Some((tick, removal));
+        }
+        instance.sight = sight;
+    }
+
+    /// An instance is not there any more.
+    pub fn lost(&mut self, name: &str, tick: i64) {
+        if let Some(instance) = self.instances.get_mut(name) {
+            instance.removal.get_or_insert((tick, Removal::Unseen));
+        }
+        let is_remembered = |instance: &Instance| instance.removal.is_none_or(|(at, _)| tick - at < REMEMBERED);
+        self.instances.retain(|_, instance| is_remembered(instance));
+    }
+
+    /// The names of those that are there, as far as was seen.
+    pub fn present(&self) -> impl Iterator<Item = &str> {
+        let there = self.instances.iter().filter(|(_, instance)| instance.removal.is_none());
+        there.map(|(name, _)| name.as_str())
+    }
+
+    /// How many instances each row of a group should have now, and whether none may run. `fresh`: rows made just now.
+    pub fn wants(
+        &mut self,
+        group: &str,
+        rows: &BTreeMap<&str, i32>,
+        hold: Option<Hold>,
+        fresh: impl Fn(&str) -> bool,
+        tick: i64,
+    ) {
+        for (name, wanted) in rows {
+            let first = || Row { group: group.to_owned(), wanted: *wanted, steps: VecDeque::new() };
+            let is_first = !self.rows.contains_key(*name);
+            let row = self.rows.entry((*name).to_owned()).or_insert_with(first);
+            let from = if is_first && fresh(name) { 0 } else { row.wanted };
+            row.step(from, *wanted, tick);
+        }
+        for (_, row) in
+            self.rows.iter_mut().filter(|(name, row)| row.group == group && !rows.contains_key(name.as_str()))
+        {
+            row.step(row.wanted, 0, tick);
+        }
+        let holds = self.holds.entry(group.to_owned()).or_default();
+        if holds.back().is_none_or(|(_, last)| *last != hold) {
+            holds.push_back((tick, hold));
+            cut(holds);
+        }
+    }
+
+    pub(crate) fn instance(&self, name: &str) -> Option<&Instance> {
+        self.instances.get(name)
+    }
+
+    /// The other instances of a row.
+    pub(crate) fn others<'a>(&'a self, row: &'a str, than: &'a Instance) -> impl Iterator<Item = &'a Instance> + Clone {
+        self.instances.values().filter(move |other| other.sight.row == row && !std::ptr::eq(*other, than))
+    }
+
+    /// Whether a group was held at some time between two ticks.
+    pub(crate) fn is_held(&self, group: &str, since: i64, until: i64) -> bool {
+        let Some(holds) = self.holds.get(group) else { return false };
+        let ends = holds.iter().skip(1).map(|(at, _)| *at).chain([i64::MAX]);
+        holds.iter().zip(ends).any(|((begins, hold), ends)| hold.is_some() && *begins <= until && ends >= since)
+    }
+
+    /// Its hold now, or the last one.
+    pub(crate) fn last_hold(&self, group: &str) -> Option<Hold> {
+        self.holds.get(group)?.iter().rev().find_map(|(_, hold)| *hold)
+    }
+
+    /// Whether fewer instances of its row were wanted when one went, and no more of them went than were too many.
+    pub(crate) fn is_too_many(&self, instance: &Instance, at: i64, slack: i64, within: i64) -> bool {
+        let Some(row) = self.rows.get(&instance.sight.row) else { return false };
+        let window = |step: &Step| step.at - slack..=step.at + within;
+        let mut steps = row.steps.iter().rev().filter(|step| step.to < step.from);
+        steps.find(|step| window(step).contains(&at)).is_some_and(|step| {
+            let went = self.instances.values().filter(|other| other.sight.row == instance.sight.row);
+            let went = went.filter(|other| other.removal.is_some_and(|(at, _)| window(step).contains(&at))).count();
+            i32::try_from(went).is_ok_and(|went| went <= step.from - step.to)
+        })
+    }
+
+    /// Whether an instance is one of those that came because more were wanted; `Some(true)`: than none.
+    pub(crate) fn is_addition(&self, instance: &Instance, slack: i64, within: i64) -> Option<(i64, bool)> {
+        let row = self.rows.get(&instance.sight.row)?;
+        let at = instance.created;
+        let window = |step: &Step| step.at - slack..=step.at + within;
+        let step = row.steps.iter().rev().filter(|step| step.to > step.from).find(|step| window(step).contains(&at))?;
+        // who came after the decision comes first
+        let order = |other: &Instance| (other.created < step.at, other.created);
+        let mine = order(instance);
+        let earlier = self
+            .others(&instance.sight.row, instance)
+            .filter(|other| other.witnessed && window(step).contains(&other.created) && order(other) < mine);
+        let rank = i32::try_from(earlier.count()).unwrap_or(i32::MAX);
+        (rank < step.to - step.from).then_some((step.at, step.from == 0))
+    }
+}
+
+impl Row {
+    fn step(&mut self, from: i32, to: i32, at: i64) {
+        if from != to {
+            self.steps.push_back(Step { at, from, to });
+            cut(&mut self.steps);
+        }
+        self.wanted = to;
+    }
+}
+
+fn cut<T>(list: &mut VecDeque<T>) {
+    while list.len() > CHANGES {
+        list.pop_front();
+    }
+}

@@ -8,8 +8,8 @@ const MOST = 200,
   SPREAD = 120,
   FRAME = 24; // about thirty frames a second are smooth for dots this small
 
-/** @param {any} canvas */
-export function makeDots(canvas) {
+/** @param {any} canvas @param {(w: import('./wire.js').Wire) => boolean} faded whose dots are not shown for now */
+export function makeDots(canvas, faded) {
   const paint = canvas.getContext('2d');
   /** @type {Map<string, {course: import('./wire.js').Point[] | null, wire: import('./wire.js').Wire, owed: number}>} */ const courses =
     new Map();
@@ -46,7 +46,7 @@ export function makeDots(canvas) {
         c = courses.get(d.id);
       if (t >= 1 || !c) continue;
       alive[kept++] = d;
-      if (t < 0) continue;
+      if (t < 0 || faded(c.wire)) continue;
       c.course ??= points(c.wire);
       const u = t * t * (3 - 2 * t) * (c.course.length - 1),
         i = Math.min(c.course.length - 2, Math.floor(u)),

@@ -133,6 +133,8 @@ export function makeWires(svg) {
       if (!frame && [...shown.values()].some(s => s.from)) frame = requestAnimationFrame(step);
       return moved;
     },
+    /** @param {Wire} w */
+    faded: w => (on.partition != null || on.box != null) && !lit(w),
     /** Fades all but the arrows of one partition or one box. @param {string | null} partition @param {string | null} box */
     highlight(partition, box) {
       on = { partition, box };

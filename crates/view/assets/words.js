@@ -77,6 +77,8 @@ export function list(parts, multi) {
   }
   return said.join(', ');
 }
+/** What a line must not end within: a name with its hyphens, a number with its word. @param {string} text @returns {string[]} all of the text, piece by piece */
+export const units = text => text.match(/(\d\S* \p{L}\S*|lag \S+|\S+)\s*|\s+/gu) ?? [];
 /** `a, b and c`. @param {string[]} items */
 export const and = items => (items.length < 2 ? items.join('') : items.slice(0, -1).join(', ') + ' and ' + items[items.length - 1]);
 

@@ -28,6 +28,13 @@ test('numbers', () => {
   assert.deepEqual([400, 4000, 119_000, 240_000].map(w.age), ['0 s', '4 s', '119 s', '4 min']);
 });
 
+test('what a line must not end within', () => {
+  assert.deepEqual(w.units('3 partitions, 4 consumers: 1 waits.'), ['3 partitions, ', '4 consumers: ', '1 waits.']);
+  assert.deepEqual(w.units('P1 went to …group-a. lag 1,264'), ['P1 ', 'went ', 'to ', '…group-a. ', 'lag 1,264']);
+  for (const text of ['', ' ', '  two  spaces ', '<img src=x>', '1', '12\n3 a'])
+    assert.equal(w.units(text).join(''), text, 'nothing is added or lost');
+});
+
 test('names shorten in the middle, the end stays whole', () => {
   assert.equal(w.tail('practice-3-my-consumer-group-1-7c9d8b6f5-x2k4q'), 'x2k4q');
   assert.equal(w.tail('my-consumer-group-1-0'), '1-0', 'a single digit tells nothing');

@@ -88,7 +88,7 @@ function partitions(L, s, W, pad, phone, measure, total) {
   const n = Math.max(1, s.parts.length),
     inner = W - 2 * pad - 28,
     between = s.multi ? 24 : 0,
-    top = phone ? 10 : 16;
+    top = phone || L.dense ? 10 : 16;
   let gap = n > 12 ? 6 : phone ? 8 : 14,
     w = Math.min(s.copies ? 150 : 156, (inner - between * (s.topics.length - 1) - (n - 1) * gap) / n),
     perRow = n;

@@ -45,8 +45,8 @@ function pieces(w) {
   all.push(
     [
       [w.x0, w.y0],
-      [w.x0, w.y0 + h * 0.55],
-      [w.tx, w.yt - h * 0.55],
+      [w.x0, w.y0 + h * 0.3],
+      [w.tx, w.yt - h * 0.3],
       [w.tx, w.yt]
     ],
     [

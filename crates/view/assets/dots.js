@@ -1,7 +1,7 @@
 // Messages on their way, on one canvas. In: the courses of the arrows, how many messages each consumer took. Out: dots, 200 at most.
 // Deliberately absent: anything when motion is not wanted. The browser is asked for no length: a course is 49 points.
 import { onTheme, reduced } from './theme.js';
-import { points } from './wire.js';
+import { points, same } from './wire.js';
 
 const MOST = 200,
   TAKES = 900,
@@ -100,14 +100,7 @@ export function makeDots(canvas, faded) {
       for (const w of L.wires) {
         const had = courses.get(w.id);
         if (!had) courses.set(w.id, { course: null, wire: w, owed: 0 });
-        else if (
-          had.wire.x0 !== w.x0 ||
-          had.wire.x1 !== w.x1 ||
-          had.wire.yr !== w.yr ||
-          had.wire.tx !== w.tx ||
-          had.wire.y0 !== w.y0 ||
-          had.wire.box !== w.box
-        ) {
+        else if (!same(had.wire, w) || had.wire.box !== w.box) {
           had.course = null;
           had.wire = w;
         }

@@ -2,6 +2,7 @@
 // the rows, first row = innermost track: none crosses another of its group, none runs over a box. In: a scene and a width. Out: rows and arrows added to a layout. Pure.
 import { FOOT, footBox } from './cards.js';
 import { labeller } from './layout.js';
+import { NONE } from './scene.js';
 import { ports } from './wire.js';
 import { delay, inLeft, kilo, lagWord, many, memberWord, middle, num, units, rate } from './words.js';
 
@@ -20,22 +21,13 @@ export function fold(s, open) {
       const arrows = rest.flatMap(m => m.arrows),
         lag = lags.some(l => l == null) ? null : lags.reduce((/** @type {number} */ a, l) => a + /** @type {number} */ (l), 0);
       /** @type {any} */ const more = {
+        ...NONE,
         id: 'more',
         name: `${rest.length} ${show.length ? 'more ' : ''}consumers${rest.every(m => m.kind === 'run') ? ', calm' : ''}`,
-        tail: '',
-        pod: '',
-        kind: 'run',
         arrows,
         lag,
         folded: rest.length,
-        rate: rest.every(m => m.rate != null) ? rest.reduce((a, m) => a + (m.rate ?? 0), 0) : null,
-        delayMs: null,
-        why: '',
-        since: null,
-        age: 0,
-        giveUpIn: null,
-        timeoutMs: null,
-        variant: ''
+        rate: rest.every(m => m.rate != null) ? rest.reduce((a, m) => a + (m.rate ?? 0), 0) : null
       };
       return { ...g, members: [...show, more] };
     })

@@ -137,6 +137,22 @@ test('rebalances', () => {
   );
   assert.equal(say({ joined: ['g-aaaaa'] }), '…aaaaa joined. No partition moved.');
   assert.equal(say({ joined: ['g-1-a', 'g-1-b', 'g-1-c', 'g-1-d'] }), '4 consumers joined. No partition moved.');
+  // with its cause, which names who came and went, and what to do about it
+  assert.equal(
+    say({
+      left: ['g-aaaaa'],
+      cause: 'PodCrashed',
+      why: 'g-aaaaa crashed with exit code 3.',
+      advice: 'Its last lines may say why: kubectl logs --previous g-aaaaa',
+      moved: [{ topic: 't', partition: 2, from: 'g-aaaaa', to: 'g-bbbbb' }],
+      unownedMs: 10240
+    }),
+    '…aaaaa crashed with exit code 3. P2 moved from …aaaaa to …bbbbb. Without a reader for 10.2 s. Its last lines may say why: kubectl logs --previous g-aaaaa'
+  );
+  assert.equal(
+    say({ left: ['g-aaaaa'], cause: 'Unknown', why: 'Why is not known: nobody was looking.' }),
+    '…aaaaa left. Why is not known: nobody was looking. No partition moved.'
+  );
   assert.equal(say({ group: null, note: 'Broker 3 stopped.' }), 'Broker 3 stopped.');
   assert.equal(w.rebalanceTook({ group: null }), 'no rebalance');
   assert.equal(w.rebalanceTook({ group: 'g', durationMs: null }), '', 'it fell between two looks');

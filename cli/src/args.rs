@@ -16,7 +16,8 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
-const AFTER: &str = "Exit codes: 0 done, 1 refused or a check that failed, 2 wrong usage, 3 not found, 4 the cluster does not answer.";
+const AFTER: &str =
+    "Exit codes: 0 done, 1 refused or a check that failed, 2 wrong usage, 3 not found, 4 the cluster does not answer.";
 
 /// For every verb, before or after it.
 #[derive(Debug, Clone, Default, Args)]

@@ -59,9 +59,8 @@ impl Cluster {
         config.connect_timeout = Some(CONNECT);
         let url = config.cluster_url.to_string();
         let namespace = common.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| {
-            Failure::Usage(format!("the kubeconfig cannot be used for {url}: {}", causes(&error)))
-        })?;
+        let client = Client::try_from(config)
+            .map_err(|error| Failure::Usage(format!("the kubeconfig cannot be used for {url}: {}", causes(&error))))?;
         Ok(Self { client, url, namespace })
     }
 
@@ -207,7 +206,8 @@ impl Cluster {
             if let Some(first) = places.first() {
                 said.push_str(&format!("\n`{name}` is in namespace {}: add -n {first}", places.join(", ")));
             } else if here.is_empty()
-                && let Ok(all) = self.list("look everywhere", &self.practices(true), &ListParams::default().limit(50)).await
+                && let Ok(all) =
+                    self.list("look everywhere", &self.practices(true), &ListParams::default().limit(50)).await
                 && !all.is_empty()
             {
                 let mut all: Vec<String> = all
@@ -291,16 +291,19 @@ async fn config(common: &Common) -> Result<Config, Failure> {
     }
     let options = KubeConfigOptions { context: common.context.clone(), ..KubeConfigOptions::default() };
     let none = contexts.join(", ");
-    Config::from_custom_kubeconfig(file, &options).await.map_err(|error| {
-        Failure::Usage(format!("{from} cannot be used: {}; its contexts are: {none}", causes(&error)))
-    })
+    Config::from_custom_kubeconfig(file, &options)
+        .await
+        .map_err(|error| Failure::Usage(format!("{from} cannot be used: {}; its contexts are: {none}", causes(&error))))
 }
 
 /// In a pod there is no kubeconfig, but a service account.
 fn in_cluster() -> Result<Config, Failure> {
     Config::incluster().map_err(|_| {
-        let where_to = "set KUBECONFIG or write --kubeconfig FILE";
-        Failure::Usage(format!("there is no kubeconfig, neither $KUBECONFIG nor ~/.kube/config: {where_to}"))
+        let none = match std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
+            Some(set) => format!("$KUBECONFIG is `{}`, and there is no such file", set.display()),
+            None => "there is no kubeconfig, neither $KUBECONFIG nor ~/.kube/config".to_owned(),
+        };
+        Failure::Usage(format!("{none}: set KUBECONFIG or write --kubeconfig FILE"))
     })
 }
 

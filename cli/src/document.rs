@@ -94,7 +94,8 @@ mod tests {
     #[test]
     fn documents_say_the_same_and_drive_no_terminal() {
         let nasty = "a\u{1b}[31m\u{9b}2J\u{202e}b\nc";
-        let value = json!({"plain": "x", "nasty": nasty, "list": [nasty, "two\nlines", 1], "k\u{202e}": {"deep": "\u{200b}"}});
+        let value =
+            json!({"plain": "x", "nasty": nasty, "list": [nasty, "two\nlines", 1], "k\u{202e}": {"deep": "\u{200b}"}});
         let (json, yaml) = (json(&value), yaml(&value));
         for text in [&json, &yaml] {
             assert!(!text.chars().any(|c| c != '\n' && is_dangerous(c)), "{text}");

@@ -30,8 +30,10 @@ pub async fn connect(
     pods: &Api<Pod>,
     pod: &str,
     port: u16,
-) -> Result<(impl AsyncRead + AsyncWrite + Unpin + Send + use<>, impl Future<Output = Option<String>> + Send + use<>), Failure>
-{
+) -> Result<
+    (impl AsyncRead + AsyncWrite + Unpin + Send + use<>, impl Future<Output = Option<String>> + Send + use<>),
+    Failure,
+> {
     let what = format!("forward port {port} of pod {pod}");
     let mut forwarder = cluster.ask(&what, pods.portforward(pod, &[port])).await?;
     let stream = forwarder.take_stream(port);
@@ -93,7 +95,12 @@ impl<'a> Http<'a> {
         let mut sender = self.open().await?;
         let broken = |error: &dyn std::error::Error| {
             let sent = if json.is_some() { "; whether it arrived is not known" } else { "" };
-            Failure::Refused(format!("{method} {path} on port {} of pod {}: {}{sent}", self.port, self.pod, causes(error)))
+            Failure::Refused(format!(
+                "{method} {path} on port {} of pod {}: {}{sent}",
+                self.port,
+                self.pod,
+                causes(error)
+            ))
         };
         let mut request = Request::builder().method(method).uri(path).header(HOST, format!("127.0.0.1:{}", self.port));
         if json.is_some() {

@@ -100,7 +100,7 @@ pub struct Shape {
 }
 
 /// The narrowest that what happened is wrapped to.
-const NARROW: usize = 40;
+const NARROW: usize = 24;
 
 /// The table of these rebalances, the newest below.
 pub fn journal(mut entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {

@@ -24,7 +24,8 @@ pub async fn deployments(cluster: &Cluster, namespace: Option<&str>) -> Result<V
 /// There is none that runs.
 pub async fn pod(cluster: &Cluster, namespace: Option<&str>) -> Result<Pod, Failure> {
     let pods: Vec<Pod> = found(cluster, namespace).await?;
-    let place = namespace.map_or_else(|| "in any namespace".to_owned(), |namespace| format!("in namespace {namespace}"));
+    let place =
+        namespace.map_or_else(|| "in any namespace".to_owned(), |namespace| format!("in namespace {namespace}"));
     let none = pods.is_empty();
     pods.into_iter().find(runs).ok_or_else(|| {
         let what = if none { "there is no operator" } else { "no operator runs" };

@@ -92,7 +92,8 @@ impl Report {
                 }
             }
         }
-        let counts = [(Verdict::Failed, "failed"), (Verdict::Warning, "to be looked at"), (Verdict::Skipped, "skipped")];
+        let counts =
+            [(Verdict::Failed, "failed"), (Verdict::Warning, "to be looked at"), (Verdict::Skipped, "skipped")];
         let said: Vec<String> = counts
             .iter()
             .map(|(verdict, word)| (self.count(*verdict), word))

@@ -56,10 +56,7 @@ fn head(practice: &ConsumerGroupPractice, now: &Zoned) -> Vec<Line> {
     let mut first = Line::of(Tone::Strong, &text(&practice.metadata.name));
     first.push(Tone::Plain, "   ");
     first.append(of_practice(practice).line());
-    let mut rows = vec![
-        ("Name", first),
-        ("Namespace", Line::plain(&text(&practice.metadata.namespace))),
-    ];
+    let mut rows = vec![("Name", first), ("Namespace", Line::plain(&text(&practice.metadata.namespace)))];
     if let Some(created) = &practice.metadata.creation_timestamp {
         rows.push(("Created", Line::plain(&time(created.0, now))));
     }
@@ -138,7 +135,12 @@ fn topics(status: &PracticeStatus) -> Vec<Line> {
     table(rows, &columns)
 }
 
-fn of_one_group(practice: &ConsumerGroupPractice, status: &PracticeStatus, group: &GroupStatus, place: usize) -> Vec<Line> {
+fn of_one_group(
+    practice: &ConsumerGroupPractice,
+    status: &PracticeStatus,
+    group: &GroupStatus,
+    place: usize,
+) -> Vec<Line> {
     let wanted = practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
     let mut title = Line::of(Tone::Strong, "Group ").and(Tone::Hue(place), &group.name).and(Tone::Plain, "   ");
     title.append(of_group(group, wanted).line());
@@ -157,7 +159,10 @@ fn of_one_group(practice: &ConsumerGroupPractice, status: &PracticeStatus, group
         let id = Line::of(Tone::Dim, &member.member_id);
         if member.partitions.is_empty() {
             let dash = || Line::plain("-");
-            let why = member.idle_because.as_deref().map_or_else(Line::new, |why| Line::of(Tone::Warn, &format!("○ idle  {why}")));
+            let why = member
+                .idle_because
+                .as_deref()
+                .map_or_else(Line::new, |why| Line::of(Tone::Warn, &format!("○ idle  {why}")));
             rows.push(vec![name, id, dash(), dash(), dash(), dash(), why]);
             continue;
         }
@@ -169,14 +174,23 @@ fn of_one_group(practice: &ConsumerGroupPractice, status: &PracticeStatus, group
                 (committed, _) => number(committed),
             };
             let partition = Line::plain(&format!("{}/{}", owned.topic, owned.partition));
-            rows.push(vec![mark(&name), mark(&id), partition, committed, number(owned.end), number(owned.lag), because]);
+            rows.push(vec![
+                mark(&name),
+                mark(&id),
+                partition,
+                committed,
+                number(owned.end),
+                number(owned.lag),
+                because,
+            ]);
         }
     }
     let none = group.members.is_empty();
     if none {
         lines.push(Line::of(Tone::Dim, "  no members"));
     } else {
-        let columns = [Column::Left, Column::Left, Column::Left, Column::Right, Column::Right, Column::Right, Column::Left];
+        let columns =
+            [Column::Left, Column::Left, Column::Left, Column::Right, Column::Right, Column::Right, Column::Left];
         lines.extend(table(rows, &columns).into_iter().map(|line| indented(2, line)));
     }
     if group.truncated {

@@ -87,7 +87,9 @@ pub fn remarks(practice: &ConsumerGroupPractice) -> Vec<Line> {
         // the name of a condition that is false reads as if it were true
         let no = if mark.tone == Tone::Bad && condition.status == "False" { "not " } else { "" };
         let what = format!("{} {no}{}", mark.glyph, mark.word);
-        lines.push(Line::of(mark.tone, &what).and(Tone::Plain, &format!("  {}: {}", condition.reason, condition.message)));
+        lines.push(
+            Line::of(mark.tone, &what).and(Tone::Plain, &format!("  {}: {}", condition.reason, condition.message)),
+        );
     }
     if practice.metadata.generation.is_some() && status.observed_generation != practice.metadata.generation {
         let what = "the manifest has changed and the operator has not looked at it since: this is how it was before";

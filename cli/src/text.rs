@@ -106,6 +106,11 @@ impl Line {
         }
     }
 
+    /// Blanks up to a column, at least three.
+    pub fn gap(&mut self, column: usize) {
+        self.pad(column.max(self.width() + 3));
+    }
+
     /// Columns that it takes.
     pub fn width(&self) -> usize {
         self.spans.iter().map(|(_, text)| text.width()).sum()
@@ -252,7 +257,8 @@ mod tests {
             table(rows, &[Column::Left, Column::Right, Column::Left]).iter().map(Line::text).collect();
         assert_eq!(lines, ["NAME   LAG   WHY", "a       12   slow", "漢字     -"]);
         let long = "x".repeat(WIDEST + 1);
-        let lines = table(vec![row(["a", "1", "w"]), row([&long, "1", "w"])], &[Column::Left, Column::Right, Column::Left]);
+        let lines =
+            table(vec![row(["a", "1", "w"]), row([&long, "1", "w"])], &[Column::Left, Column::Right, Column::Left]);
         assert_eq!(lines[0].text(), "a   1   w", "a long name moves its own row only");
         assert_eq!(lines[1].text(), format!("{long}   1   w"));
     }

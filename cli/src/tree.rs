@@ -64,7 +64,8 @@ fn head(practice: &ConsumerGroupPractice, shape: Shape) -> Line {
             || "? partitions".to_owned(),
             |count| counted(usize::try_from(count).unwrap_or_default(), "partition"),
         );
-        let replicas = topic.replication_factor.map(|count| counted(usize::try_from(count).unwrap_or_default(), "replica"));
+        let replicas =
+            topic.replication_factor.map(|count| counted(usize::try_from(count).unwrap_or_default(), "replica"));
         let replicas = replicas.map_or_else(String::new, |replicas| format!(", {replicas}"));
         let tone = if topic.ready { Tone::Plain } else { Tone::Warn };
         line.push(tone, &format!("   {} {partitions}{replicas}", topic.name));
@@ -109,8 +110,8 @@ fn group_line(
     for (cell, width) in cells {
         line.append(cell);
         column += width + 3;
-        line.pad(column);
-        column = column.max(line.width());
+        line.gap(column);
+        column = line.width();
     }
     let mut notes: Vec<(Tone, String)> = Vec::new();
     if group.lag.is_none() {
@@ -154,7 +155,10 @@ fn group_remarks(group: &GroupStatus) -> Vec<Line> {
     {
         let ready = usize::try_from(group.ready_replicas).unwrap_or_default();
         let why = if ready > members { "ready, but not in the group yet" } else { "not in the group" };
-        warn(&format!("{missing} of {} {why}", counted(usize::try_from(group.replicas).unwrap_or_default(), "consumer")));
+        warn(&format!(
+            "{missing} of {} {why}",
+            counted(usize::try_from(group.replicas).unwrap_or_default(), "consumer")
+        ));
     }
     lines
 }
@@ -175,11 +179,11 @@ fn consumer_lines(
         let mut line = Line::of(Tone::Dim, &format!("{guide}{branch}"));
         line.push(Tone::Plain, &names.short(&member.name));
         let indent = 6 + columns.consumer + 3;
-        line.pad(indent);
+        line.gap(indent);
         let delay = names.delay(&member.name, wanted);
         if columns.delay > 0 {
             line.push(Tone::Dim, &delay);
-            line.pad(indent + columns.delay + 3);
+            line.gap(indent + columns.delay + 3);
         }
         let indent = if columns.delay > 0 { indent + columns.delay + 3 } else { indent };
         if member.partition_count == 0 && member.partitions.is_empty() {
@@ -280,7 +284,8 @@ const LONGEST: usize = 40;
 impl Columns {
     fn of(practice: &ConsumerGroupPractice, status: &PracticeStatus) -> Self {
         let wanted = |group: &GroupStatus| practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
-        let widest = |widths: &mut dyn Iterator<Item = usize>| widths.filter(|width| *width <= LONGEST).max().unwrap_or(0);
+        let widest =
+            |widths: &mut dyn Iterator<Item = usize>| widths.filter(|width| *width <= LONGEST).max().unwrap_or(0);
         let groups = || status.groups.iter();
         let members = || {
             groups().flat_map(|group| {
@@ -330,7 +335,8 @@ impl Names {
     fn delay(&self, name: &str, wanted: Option<&Group>) -> String {
         let (Some(rest), Some(wanted)) = (self.rest(name), wanted) else { return String::new() };
         let is_of = |variant: &str| rest.strip_prefix(variant).is_some_and(|rest| rest.starts_with('-'));
-        let variant = wanted.variants.iter().filter(|variant| is_of(&variant.name)).max_by_key(|variant| variant.name.len());
+        let variant =
+            wanted.variants.iter().filter(|variant| is_of(&variant.name)).max_by_key(|variant| variant.name.len());
         let delay = match variant {
             Some(variant) => variant.processing_delay.as_ref(),
             None => wanted.processing_delay.as_ref(),

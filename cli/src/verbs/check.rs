@@ -97,7 +97,11 @@ async fn api_server(cluster: &Cluster, report: &mut Report) -> Result<(), Failur
         Ok(version) => {
             let supported = version.minor.trim_end_matches('+').parse::<u32>().is_ok_and(|minor| minor >= 30);
             let text = format!("API server {} answers on {}", version.git_version, cluster.url);
-            if supported { report.good(text) } else { report.warning(text, "the chart needs Kubernetes 1.30 or later") }
+            if supported {
+                report.good(text)
+            } else {
+                report.warning(text, "the chart needs Kubernetes 1.30 or later")
+            }
             Ok(())
         }
         Err(failure) => {
@@ -113,12 +117,18 @@ async fn crd(cluster: &Cluster, report: &mut Report) -> Option<CustomResourceDef
     let crds: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
     match cluster.answered(crds.get(&name)).await {
         Ok(Ok(crd)) => {
-            let served: Vec<&str> =
-                crd.spec.versions.iter().filter(|version| version.served).map(|version| version.name.as_str()).collect();
+            let served: Vec<&str> = crd
+                .spec
+                .versions
+                .iter()
+                .filter(|version| version.served)
+                .map(|version| version.name.as_str())
+                .collect();
             if served.contains(&&*version) {
                 report.good(format!("ConsumerGroupPractice {version} is served"));
             } else {
-                let text = format!("ConsumerGroupPractice is served as {}, this plugin reads {version}", served.join(", "));
+                let text =
+                    format!("ConsumerGroupPractice is served as {}, this plugin reads {version}", served.join(", "));
                 report.failed(text, "install the plugin of the operator's version: kubectl cgp version");
             }
             Some(crd)
@@ -178,7 +188,9 @@ async fn operators(cluster: &Cluster, place: Option<&str>, report: &mut Report) 
     let found = match operator::deployments(cluster, place).await {
         Ok(found) => found,
         Err(failure) => {
-            report.skipped(format!("the operator cannot be looked for: {failure}"));
+            let why = failure.to_string();
+            let (why, hint) = why.split_once('\n').unwrap_or((&why, "--operator-namespace says where it is"));
+            report.add(Verdict::Skipped, format!("the operator cannot be looked for: {why}"), Some(hint));
             return Vec::new();
         }
     };
@@ -201,7 +213,8 @@ async fn operators(cluster: &Cluster, place: Option<&str>, report: &mut Report) 
             report.good(text);
         }
     }
-    let everywhere: Vec<String> = found.iter().filter(|one| watches(one).is_none()).map(ResourceExt::name_any).collect();
+    let everywhere: Vec<String> =
+        found.iter().filter(|one| watches(one).is_none()).map(ResourceExt::name_any).collect();
     if everywhere.len() > 1 {
         let text = format!("{} operators watch all namespaces: {}", everywhere.len(), everywhere.join(", "));
         report.failed(text, "they undo each other's work: uninstall all but one, or set watch.allNamespaces=false");
@@ -247,7 +260,8 @@ fn in_step(operator: &Deployment, crd: Option<&CustomResourceDefinition>, report
     }
     if version != OURS {
         let text = format!("the operator is {version}, this plugin is {OURS}");
-        report.warning(text, "install the plugin of the operator's version: fields that one does not know are not shown");
+        report
+            .warning(text, "install the plugin of the operator's version: fields that one does not know are not shown");
     }
 }
 
@@ -265,10 +279,12 @@ async fn rights(cluster: &Cluster, operator: &Deployment, all: bool, report: &mu
     let target = if all { only } else { Some(cluster.namespace.as_str()) };
     let account = operator.spec.template.spec.as_ref().and_then(|pod| pod.service_account_name.clone());
     let user = format!("system:serviceaccount:{place}:{}", account.as_deref().unwrap_or("default"));
-    let groups =
-        ["system:serviceaccounts", &format!("system:serviceaccounts:{place}"), "system:authenticated"].map(str::to_owned);
+    let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{place}"), "system:authenticated"]
+        .map(str::to_owned);
     let questions = NEEDS.iter().flat_map(|(group, resource, subresource, verbs)| {
-        verbs.iter().map(move |verb| (attributes(target, group, resource, subresource, verb), full(resource, subresource)))
+        verbs
+            .iter()
+            .map(move |verb| (attributes(target, group, resource, subresource, verb), full(resource, subresource)))
     });
     let reviews: Api<SubjectAccessReview> = Api::all(cluster.client.clone());
     let asked = questions.map(|(attributes, resource)| {
@@ -313,7 +329,13 @@ async fn rights(cluster: &Cluster, operator: &Deployment, all: bool, report: &mu
     );
 }
 
-fn attributes(namespace: Option<&str>, group: &str, resource: &str, subresource: &str, verb: &str) -> ResourceAttributes {
+fn attributes(
+    namespace: Option<&str>,
+    group: &str,
+    resource: &str,
+    subresource: &str,
+    verb: &str,
+) -> ResourceAttributes {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     ResourceAttributes {
         namespace: namespace.map(str::to_owned),
@@ -363,7 +385,8 @@ async fn kafka(cluster: &Cluster, all: bool, report: &mut Report) {
         for (name, said) in others {
             match said {
                 Some((_, reason, message)) => {
-                    let hint = "is spec.kafka.bootstrapServers, or the chart's kafka.bootstrapServers, what pods reach?";
+                    let hint =
+                        "is spec.kafka.bootstrapServers, or the chart's kafka.bootstrapServers, what pods reach?";
                     report.failed(format!("{kafka} as {name} says: {reason}: {message}"), hint);
                 }
                 None => report.failed(format!("{name} has no status"), "the operator has not looked at it"),

@@ -20,12 +20,15 @@ use crate::{
 /// The practice or the group is not there, or the cluster does not answer.
 pub async fn run(cluster: &Cluster, asked: &Journal, screen: &mut Screen) -> Result<(), Failure> {
     let practice = decoded(&cluster.practice(&asked.name).await?)?;
-    let mut entries = entries(cluster, &practice, &asked.name).await?;
+    let (mut entries, note) = entries(cluster, &practice, &asked.name).await?;
     if let Some(group) = &asked.group {
         entries.retain(|entry| entry.group == *group);
         if entries.is_empty() {
             must_have(&practice, group)?;
         }
+    }
+    if let Some(note) = note {
+        mention(&note);
     }
     let groups = practice.spec.groups.len();
     let shape = journal::Shape {
@@ -37,20 +40,24 @@ pub async fn run(cluster: &Cluster, asked: &Journal, screen: &mut Screen) -> Res
     screen.say(&journal::journal(entries, &shape))
 }
 
-async fn entries(cluster: &Cluster, practice: &ConsumerGroupPractice, name: &str) -> Result<Vec<Entry>, Failure> {
+/// What was kept; or the last ones, and why it is only these.
+async fn entries(
+    cluster: &Cluster,
+    practice: &ConsumerGroupPractice,
+    name: &str,
+) -> Result<(Vec<Entry>, Option<String>), Failure> {
     let kept = format!("{name}-journal");
-    let fallback = |why: &str| {
-        mention(&format!("{why}: these are the last ones, from status"));
-        let last = practice.status.iter().flat_map(|status| &status.rebalances);
-        last.map(Entry::told).collect()
+    let last = |why: &str| {
+        let last = practice.status.iter().flat_map(|status| &status.rebalances).map(Entry::told).collect();
+        Ok((last, Some(format!("{why}: these are the last ones, from status"))))
     };
     let found = match cluster.answered(cluster.api::<ConfigMap>().get(&kept)).await? {
         Ok(found) => found,
         Err(kube::Error::Api(status)) if status.code == 404 => {
-            return Ok(fallback(&format!("there is no ConfigMap {kept} in namespace {}", cluster.namespace)));
+            return last(&format!("there is no ConfigMap {kept} in namespace {}", cluster.namespace));
         }
         Err(kube::Error::Api(status)) if status.code == 403 => {
-            return Ok(fallback(&format!("you may not read ConfigMap {kept}")));
+            return last(&format!("you may not read ConfigMap {kept}"));
         }
         Err(error) => return Err(cluster.failure(&format!("read ConfigMap {kept}"), &error)),
     };
@@ -58,10 +65,12 @@ async fn entries(cluster: &Cluster, practice: &ConsumerGroupPractice, name: &str
     for (group, text) in found.data.unwrap_or_default() {
         match read(&text) {
             Ok(rebalances) => entries.extend(rebalances.iter().map(|rebalance| Entry::kept(&group, rebalance))),
-            Err(error) => mention(&format!("warning: ConfigMap {kept}, {group}: not a journal of this version: {error}")),
+            Err(error) => {
+                mention(&format!("warning: ConfigMap {kept}, {group}: not a journal of this version: {error}"))
+            }
         }
     }
-    Ok(entries)
+    Ok((entries, None))
 }
 
 /// Whether a group is one of the practice's.

@@ -210,12 +210,7 @@ async fn listen(api: Api<Pod>, pod: Pod, tail: i64, tell: mpsc::Sender<Said>) {
 }
 
 /// False: nobody listens any more.
-async fn pass_on(
-    log: impl AsyncBufRead,
-    pod: &Pod,
-    last: &mut Option<Timestamp>,
-    tell: &mpsc::Sender<Said>,
-) -> bool {
+async fn pass_on(log: impl AsyncBufRead, pod: &Pod, last: &mut Option<Timestamp>, tell: &mpsc::Sender<Said>) -> bool {
     pin_mut!(log);
     let mut line = Vec::new();
     loop {

@@ -131,7 +131,8 @@ impl Tally {
     }
 
     fn count(&mut self, sent: &Sent) {
-        let entry = self.partitions.entry((sent.topic.clone(), sent.partition)).or_insert((0, sent.offset, sent.offset));
+        let entry =
+            self.partitions.entry((sent.topic.clone(), sent.partition)).or_insert((0, sent.offset, sent.offset));
         entry.0 += 1;
         entry.2 = sent.offset.or(entry.2);
     }
@@ -165,12 +166,16 @@ mod tests {
             tally.count(&Sent { topic: "t".to_owned(), partition, offset: Some(offset) });
         }
         let lines: Vec<String> = tally.lines(Duration::from_millis(1500)).iter().map(Line::text).collect();
-        assert_eq!(lines, ["3 messages sent in 1.5 s, 2 a second", "  t/0  2 @ offsets 7..8", "  t/1  1 @ offsets 3..3"]);
+        assert_eq!(
+            lines,
+            ["3 messages sent in 1.5 s, 2 a second", "  t/0  2 @ offsets 7..8", "  t/1  1 @ offsets 3..3"]
+        );
     }
 
     #[test]
     fn a_refusal_is_shown_as_it_is() {
-        let body = Bytes::from(r#"{"type":"/docs","title":"Not Found","status":404,"detail":"there is no topic `x` here"}"#);
+        let body =
+            Bytes::from(r#"{"type":"/docs","title":"Not Found","status":404,"detail":"there is no topic `x` here"}"#);
         let failure = acknowledged(&Answer { status: StatusCode::NOT_FOUND, body }).expect_err("refused");
         let said = failure.to_string();
         assert!(said.starts_with("the producer refuses: 404 Not Found\n"), "{said}");

@@ -39,10 +39,7 @@ pub async fn run(cluster: &Cluster, view: &View, screen: &mut Screen) -> Result<
     })?;
     let port = listener.local_addr().map_or(view.port, |address| address.port());
     let url = format!("http://127.0.0.1:{port}{path}");
-    screen.say([
-        &Line::of(Tone::Strong, &url),
-        &Line::of(Tone::Dim, "as long as this runs: Ctrl-C ends it"),
-    ])?;
+    screen.say([&Line::of(Tone::Strong, &url), &Line::of(Tone::Dim, "as long as this runs: Ctrl-C ends it")])?;
     if !view.no_open {
         open(&url);
     }

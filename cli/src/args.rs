@@ -32,7 +32,7 @@ pub struct Common {
     /// The kubeconfig. Default: $KUBECONFIG, then ~/.kube/config
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// No colours and nothing that changes in place; so does NO_COLOR
+    /// No colours and nothing that changes in place; so does `NO_COLOR`
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub no_color: bool,
 }

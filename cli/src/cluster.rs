@@ -87,13 +87,11 @@ impl Cluster {
         &self,
         request: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<Result<T, kube::Error>, Failure> {
-        match tokio::time::timeout(DEADLINE, request).await {
-            Ok(answer) => Ok(answer),
-            Err(_) => {
-                let seconds = DEADLINE.as_secs();
-                Err(Failure::Unreachable(format!("{} has not answered within {seconds} s", self.url)))
-            }
-        }
+        let late = |_| {
+            let seconds = DEADLINE.as_secs();
+            Failure::Unreachable(format!("{} has not answered within {seconds} s", self.url))
+        };
+        tokio::time::timeout(DEADLINE, request).await.map_err(late)
     }
 
     /// What a refusal, or a silence, means to whoever typed the command.
@@ -204,7 +202,7 @@ impl Cluster {
         if let Ok(elsewhere) = self.list("look everywhere", &self.practices(true), &params).await {
             let places: Vec<String> = elsewhere.iter().filter_map(ResourceExt::namespace).collect();
             if let Some(first) = places.first() {
-                said.push_str(&format!("\n`{name}` is in namespace {}: add -n {first}", places.join(", ")));
+                said = format!("{said}\n`{name}` is in namespace {}: add -n {first}", places.join(", "));
             } else if here.is_empty()
                 && let Ok(all) =
                     self.list("look everywhere", &self.practices(true), &ListParams::default().limit(50)).await
@@ -216,7 +214,7 @@ impl Cluster {
                     .collect();
                 all.sort();
                 all.truncate(10);
-                said.push_str(&format!("\nelsewhere there are: {}", all.join(", ")));
+                said = format!("{said}\nelsewhere there are: {}", all.join(", "));
             }
         }
         Failure::NotFound(said)

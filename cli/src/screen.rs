@@ -1,7 +1,10 @@
 //! Where lines go. In: lines. Out: standard output: with colours on a terminal; plain elsewhere, with `NO_COLOR`, `--no-color`
 //! or a terminal that is dumb. Where it may, it draws anew in the same place.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal, Write as _},
+};
 
 use crate::{
     error::Failure,
@@ -70,7 +73,7 @@ impl Screen {
         let (rows, columns) = size();
         let mut out = String::new();
         if self.drawn > 0 {
-            out.push_str(&format!("\x1b[{}A\x1b[J", self.drawn));
+            let _ = write!(out, "\x1b[{}A\x1b[J", self.drawn);
         }
         // what is higher than the screen would leave pieces of itself behind
         let room = rows.saturating_sub(1).max(2);
@@ -81,7 +84,7 @@ impl Screen {
         }
         self.drawn = shown;
         if shown < lines.len() {
-            out.push_str(&format!("… {} more lines: make the window higher\n", lines.len() - shown));
+            let _ = writeln!(out, "… {} more lines: make the window higher", lines.len() - shown);
             self.drawn += 1;
         }
         self.raw(&out)

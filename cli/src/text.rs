@@ -2,6 +2,8 @@
 //! whatever came from a manifest, from Kafka or from a log can neither drive the terminal nor forge a line.
 //! Deliberately absent: where lines go (that is `screen`).
 
+use std::fmt::Write;
+
 use practice_contract::lines::escape;
 use unicode_width::UnicodeWidthStr;
 
@@ -132,7 +134,9 @@ impl Line {
         let mut out = String::new();
         for (tone, text) in &self.spans {
             match tone.sgr() {
-                Some(code) if !text.trim().is_empty() => out.push_str(&format!("\x1b[{code}m{text}\x1b[0m")),
+                Some(code) if !text.trim().is_empty() => {
+                    let _ = write!(out, "\x1b[{code}m{text}\x1b[0m");
+                }
                 _ => out.push_str(text),
             }
         }

@@ -34,8 +34,8 @@ fn rebalance(number: u64, at: i64, why: Option<Explained>, moved: &[Option<u64>]
     }
 }
 
-fn why(cause: Cause, sentence: &str, advice: Option<&str>) -> Option<Explained> {
-    Some(Explained { cause, exit_code: None, sentence: sentence.to_owned(), advice: advice.map(str::to_owned) })
+fn why(cause: Cause, sentence: &str, advice: Option<&str>) -> Explained {
+    Explained { cause, exit_code: None, sentence: sentence.to_owned(), advice: advice.map(str::to_owned) }
 }
 
 fn told(entries: Vec<Entry>, shape: &Shape) -> Vec<String> {
@@ -49,14 +49,14 @@ fn the_newest_stands_below_with_what_to_do() {
         rebalance(
             2,
             NOON - 5_000,
-            why(
+            Some(why(
                 Cause::PodCrashed,
                 "a crashed with exit code 7.",
                 Some("Its last lines may say why: kubectl logs --previous a"),
-            ),
+            )),
             &[Some(340), Some(10_150)],
         ),
-        rebalance(1, NOON - 86_400_000, why(Cause::ScaledUp, "Scaled up: b was added.", None), &[None]),
+        rebalance(1, NOON - 86_400_000, Some(why(Cause::ScaledUp, "Scaled up: b was added.", None)), &[None]),
     ];
     let entries: Vec<Entry> = kept.iter().map(|one| Entry::kept("g", one)).collect();
     let expected = [
@@ -80,7 +80,7 @@ fn the_newest_stands_below_with_what_to_do() {
 #[test]
 fn a_long_sentence_is_wrapped_where_there_is_an_end() {
     let sentence = "x-1 did not answer within the session timeout, and Kafka gave up waiting. It came back.";
-    let entry = Entry::kept("g", &rebalance(1, NOON, why(Cause::SessionTimedOut, sentence, None), &[Some(100)]));
+    let entry = Entry::kept("g", &rebalance(1, NOON, Some(why(Cause::SessionTimedOut, sentence, None)), &[Some(100)]));
     let lines = told(vec![entry.clone()], &shape(Some(100), false));
     let expected = [
         "TIME       CAUSE             WHAT HAPPENED                                    MOVED   WITHOUT OWNER",

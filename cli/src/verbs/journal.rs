@@ -66,7 +66,7 @@ async fn entries(
         match read(&text) {
             Ok(rebalances) => entries.extend(rebalances.iter().map(|rebalance| Entry::kept(&group, rebalance))),
             Err(error) => {
-                mention(&format!("warning: ConfigMap {kept}, {group}: not a journal of this version: {error}"))
+                mention(&format!("warning: ConfigMap {kept}, {group}: not a journal of this version: {error}"));
             }
         }
     }

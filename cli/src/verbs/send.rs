@@ -39,30 +39,30 @@ struct Sent {
 ///
 /// # Errors
 /// There is no producer, or it refuses.
-pub async fn run(cluster: &Cluster, send: &Send, screen: &mut Screen) -> Result<(), Failure> {
-    let practice = decoded(&cluster.practice(&send.name).await?)?;
+pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result<(), Failure> {
+    let practice = decoded(&cluster.practice(&asked.name).await?)?;
     if !practice.spec.producer.enabled {
         return Err(Failure::Refused(format!(
             "practice {} has no producer: spec.producer.enabled is false, set it to true",
-            send.name
+            asked.name
         )));
     }
-    let pods = cluster.pods(&send.name, "producer").await?;
-    let pod = pods.iter().find(|pod| runs(pod)).ok_or_else(|| not_running(send, &pods))?;
+    let pods = cluster.pods(&asked.name, "producer").await?;
+    let pod = pods.iter().find(|pod| runs(pod)).ok_or_else(|| not_running(asked, &pods))?;
     let mut http = Http::to(cluster, cluster.api::<Pod>(), &pod.name_any(), PRODUCER_PORT);
-    let mut message = json!({"topic": send.topic, "value": send.value});
-    if let Some(key) = &send.key {
+    let mut message = json!({"topic": asked.topic, "value": asked.value});
+    if let Some(key) = &asked.key {
         message["key"] = json!(key);
     }
-    if let Some(partition) = send.partition {
+    if let Some(partition) = asked.partition {
         message["partition"] = json!(partition);
     }
     let body = Bytes::from(message.to_string());
     let mut tally = Tally::new();
     let begun = Instant::now();
     let mut ended = Ok(());
-    for number in 0..send.count {
-        let due = send.rate.map(|rate| begun + Duration::from_secs_f64(f64::from(number) / rate));
+    for number in 0..asked.count {
+        let due = asked.rate.map(|rate| begun + Duration::from_secs_f64(f64::from(number) / rate));
         let one = async {
             if let Some(due) = due {
                 sleep_until(due.into()).await;
@@ -77,7 +77,7 @@ pub async fn run(cluster: &Cluster, send: &Send, screen: &mut Screen) -> Result<
             }
         };
         match answer.and_then(|answer| acknowledged(&answer)) {
-            Ok(sent) if send.count <= EACH => screen.say([&line(&sent)])?,
+            Ok(sent) if asked.count <= EACH => screen.say([&line(&sent)])?,
             Ok(sent) => tally.count(&sent),
             Err(failure) => {
                 ended = Err(failure);
@@ -85,18 +85,18 @@ pub async fn run(cluster: &Cluster, send: &Send, screen: &mut Screen) -> Result<
             }
         }
     }
-    if send.count > EACH {
+    if asked.count > EACH {
         screen.say(&tally.lines(begun.elapsed()))?;
     }
     ended
 }
 
-fn not_running(send: &Send, pods: &[Pod]) -> Failure {
+fn not_running(asked: &Send, pods: &[Pod]) -> Failure {
     let what = match pods.first() {
-        None => format!("practice {} has no producer pod yet", send.name),
+        None => format!("practice {} has no producer pod yet", asked.name),
         Some(pod) => format!("the producer {} is not ready", pod.name_any()),
     };
-    Failure::Refused(format!("{what}: kubectl cgp describe {} says why (ProducerAvailable)", send.name))
+    Failure::Refused(format!("{what}: kubectl cgp describe {} says why (ProducerAvailable)", asked.name))
 }
 
 /// Whether a message is in its topic; a refusal is shown as the producer gives it.

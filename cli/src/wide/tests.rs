@@ -28,7 +28,7 @@ fn the_columns_are_those_of_kafkas_own_tool() {
         ]},
     }))
     .expect("it is a practice");
-    let lines: Vec<String> = wide(&[practice.clone()], false).iter().map(Line::text).collect();
+    let lines: Vec<String> = wide(std::slice::from_ref(&practice), false).iter().map(Line::text).collect();
     let expected = [
         "GROUP   TOPIC   PARTITION   CURRENT-OFFSET   LOG-END-OFFSET   LAG   CONSUMER-ID   HOST   CLIENT-ID   POD",
         "g       t               0                3               10     7   a-id          -      a           a",

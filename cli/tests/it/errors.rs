@@ -79,7 +79,7 @@ async fn a_cluster_that_does_not_answer_is_4() {
 async fn who_may_not_look_is_told_so() {
     let scene = Scene::new("forbidden").await;
     scene.practice("p", status("p")).await;
-    let rules = r#"[{apiGroups: [kafka-practice.dev], resources: [consumergrouppractices], verbs: [get]}]"#;
+    let rules = "[{apiGroups: [kafka-practice.dev], resources: [consumergrouppractices], verbs: [get]}]";
     cluster().await.service_account(&scene.namespace, "reader", Role::Rules(rules)).await;
     let config = cluster().await.service_account_kubeconfig(&scene.namespace, "reader");
     let here = scene.namespace.as_str();

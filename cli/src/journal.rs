@@ -74,10 +74,16 @@ impl Entry {
         }
     }
 
-    /// What happened, at least who came and went.
-    fn happened(&self) -> String {
+    /// What happened, at least who came and went; without what the names of all consumers of the group begin with.
+    fn happened(&self, practice: &str) -> String {
         if let Some(sentence) = self.sentence.as_ref().filter(|sentence| !sentence.is_empty()) {
-            return sentence.clone();
+            // pods, and processes of local mode
+            let prefixes = [format!("{practice}-{}-", self.group), format!("{}-", self.group)];
+            let short = |word: &str| {
+                let rest = prefixes.iter().find_map(|prefix| word.strip_prefix(prefix.as_str()));
+                rest.map_or_else(|| word.to_owned(), |rest| format!("…{rest}"))
+            };
+            return sentence.split(' ').map(short).collect::<Vec<_>>().join(" ");
         }
         let counts = [(self.joined, "joined"), (self.left, "left")];
         let said: Vec<String> =
@@ -89,6 +95,8 @@ impl Entry {
 /// How it is shown.
 #[derive(Debug, Clone)]
 pub struct Shape {
+    /// The practice.
+    pub practice: String,
     /// Columns that there are; `None`: no end.
     pub width: Option<usize>,
     /// Whether the group has a column: there may be several.
@@ -116,7 +124,7 @@ pub fn journal(mut entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
     let mut rows: Vec<Vec<Line>> = vec![heads.map(|head| Line::of(Tone::Strong, head)).collect()];
     let room = room(&entries, shape);
     for entry in &entries {
-        let mut what = wrapped(&entry.happened(), room).into_iter();
+        let mut what = wrapped(&entry.happened(&shape.practice), room).into_iter();
         let first = what.next().unwrap_or_default();
         rows.push(row(entry, shape, Line::plain(&first)));
         let advice = entry.advice.iter().flat_map(|advice| {
@@ -169,9 +177,7 @@ fn room(entries: &[Entry], shape: &Shape) -> Option<usize> {
     let cause = widest(&|entry| entry.cause.as_ref().map_or("being found out".len(), String::len), 5);
     let group = if shape.with_group { widest(&|entry| entry.group.chars().count(), 5) + 3 } else { 0 };
     let others = time + 3 + group + cause + 3 + 3 + "MOVED".len() + 3 + "WITHOUT OWNER".len();
-    // longer than a table column waits for, it would push the numbers aside
-    let longest = 64;
-    shape.width.map(|width| width.saturating_sub(others).clamp(NARROW, longest))
+    shape.width.map(|width| width.saturating_sub(others).max(NARROW))
 }
 
 /// `14:02:11`, on another day `Nov 24 14:02:11`.

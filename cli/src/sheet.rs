@@ -28,7 +28,8 @@ pub fn sheet(practice: &ConsumerGroupPractice, events: &[Event], now: &Zoned, wi
         let rebalances: Vec<Entry> = status.rebalances.iter().map(Entry::told).collect();
         if !rebalances.is_empty() {
             let width = width.map(|width| width.saturating_sub(2));
-            let shape = journal::Shape { width, with_group: true, last: usize::MAX, now: now.clone() };
+            let practice = text(&practice.metadata.name);
+            let shape = journal::Shape { practice, width, with_group: true, last: usize::MAX, now: now.clone() };
             section(&mut lines, "Rebalances", journal::journal(rebalances, &shape));
         }
     } else {
@@ -44,6 +45,10 @@ fn section(lines: &mut Vec<Line>, title: &str, below: Vec<Line>) {
     lines.extend(below.into_iter().map(|line| indented(2, line)));
 }
 
+fn text(text: &Option<String>) -> String {
+    text.clone().unwrap_or_default()
+}
+
 fn indented(by: usize, line: Line) -> Line {
     let mut indented = Line::new();
     indented.pad(by);
@@ -52,7 +57,6 @@ fn indented(by: usize, line: Line) -> Line {
 }
 
 fn head(practice: &ConsumerGroupPractice, now: &Zoned) -> Vec<Line> {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let mut first = Line::of(Tone::Strong, &text(&practice.metadata.name));
     first.push(Tone::Plain, "   ");
     first.append(of_practice(practice).line());
@@ -156,7 +160,10 @@ fn of_one_group(
     let number = |number: Option<i64>| Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()));
     for member in &group.members {
         let name = Line::plain(&member.name);
-        let id = Line::of(Tone::Dim, &member.member_id);
+        // Kafka makes most ids of the client id and a UUID
+        let rest = member.member_id.strip_prefix(&format!("{}-", member.client_id));
+        let id = rest.map_or_else(|| member.member_id.clone(), |rest| format!("…{rest}"));
+        let id = Line::of(Tone::Dim, &id);
         if member.partitions.is_empty() {
             let dash = || Line::plain("-");
             let why = member
@@ -210,7 +217,6 @@ fn of_events(events: &[Event], now: &Zoned) -> Vec<Line> {
         let tone = if event.type_.as_deref() == Some("Warning") { Tone::Warn } else { Tone::Plain };
         let count = event.series.as_ref().and_then(|series| series.count).or(event.count).filter(|count| *count > 1);
         let often = count.map_or_else(String::new, |count| format!(" ({count} times)"));
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
         vec![
             Line::of(Tone::Dim, &at.map_or_else(|| "?".to_owned(), |at| time(at, now))),
             Line::of(tone, &text(&event.type_)),

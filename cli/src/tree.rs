@@ -246,6 +246,11 @@ fn partition(owned: &OwnedPartition, columns: &Columns) -> Line {
     let mut of = lag(owned.lag);
     of.pad(columns.partition_lag);
     line.append(of);
+    // of an empty partition there is nothing to commit
+    let is_empty = owned.end == Some(0) && owned.because.as_deref() == Some("NoCommit");
+    if is_empty {
+        return line;
+    }
     if let Some(because) = &owned.because {
         line.push(Tone::Warn, &format!(" ({})", lag_remark(because)));
     } else if owned.lag.is_none() {

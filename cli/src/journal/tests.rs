@@ -9,7 +9,7 @@ const NOON: i64 = 1_795_608_000_000; // 2026-11-25T12:00:00Z
 
 fn shape(width: Option<usize>, with_group: bool) -> Shape {
     let now = Timestamp::from_millisecond(NOON + 600_000).expect("a time").to_zoned(jiff::tz::TimeZone::UTC);
-    Shape { width, with_group, last: 20, now }
+    Shape { practice: "p".to_owned(), width, with_group, last: 20, now }
 }
 
 fn rebalance(number: u64, at: i64, why: Option<Explained>, moved: &[Option<u64>]) -> Rebalance {
@@ -51,7 +51,7 @@ fn the_newest_stands_below_with_what_to_do() {
             NOON - 5_000,
             Some(why(
                 Cause::PodCrashed,
-                "a crashed with exit code 7.",
+                "p-g-6d9f-a crashed with exit code 7.",
                 Some("Its last lines may say why: kubectl logs --previous a"),
             )),
             &[Some(340), Some(10_150)],
@@ -62,7 +62,7 @@ fn the_newest_stands_below_with_what_to_do() {
     let expected = [
         "TIME              CAUSE             WHAT HAPPENED                                             MOVED   WITHOUT OWNER",
         "Nov 24 12:00:00   ScaledUp          Scaled up: b was added.                                       1               ?",
-        "11:59:55          PodCrashed        a crashed with exit code 7.                                   2          10.2 s",
+        "11:59:55          PodCrashed        …6d9f-a crashed with exit code 7.                             2          10.2 s",
         "                                    → Its last lines may say why: kubectl logs --previous a",
         "12:00:00          being found out   1 joined, 1 left                                              0               -",
     ];

@@ -32,6 +32,7 @@ pub async fn run(cluster: &Cluster, asked: &Journal, screen: &mut Screen) -> Res
     }
     let groups = practice.spec.groups.len();
     let shape = journal::Shape {
+        practice: asked.name.clone(),
         width: screen.width(),
         with_group: asked.group.is_none() && (groups > 1 || entries.iter().any(|one| one.group != entries[0].group)),
         last: usize::try_from(asked.last).unwrap_or(usize::MAX),

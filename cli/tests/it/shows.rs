@@ -94,7 +94,7 @@ async fn describe_has_everything() {
         "✔ as the manifest says   AAAA",
         "Group billing   ✔ Stable   Classic   2/2 consumers   lag 3",
         "Group mail   ✔ Stable   Classic   1/1 consumer   lag ? (orders/1 cannot be read)",
-        "p-mail-5f6b-c7n2j-1f   orders/0",
+        "p-mail-5f6b-c7n2j   …1f      orders/0",
         "Rebalances\n  TIME",
         "Scaled up: one was added.",
         "Events\n  none",

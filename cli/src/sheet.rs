@@ -28,7 +28,7 @@ pub fn sheet(practice: &ConsumerGroupPractice, events: &[Event], now: &Zoned, wi
         let rebalances: Vec<Entry> = status.rebalances.iter().map(Entry::told).collect();
         if !rebalances.is_empty() {
             let width = width.map(|width| width.saturating_sub(2));
-            let practice = text(&practice.metadata.name);
+            let practice = text(practice.metadata.name.as_ref());
             let shape = journal::Shape { practice, width, with_group: true, last: usize::MAX, now: now.clone() };
             section(&mut lines, "Rebalances", journal::journal(rebalances, &shape));
         }
@@ -45,8 +45,8 @@ fn section(lines: &mut Vec<Line>, title: &str, below: Vec<Line>) {
     lines.extend(below.into_iter().map(|line| indented(2, line)));
 }
 
-fn text(text: &Option<String>) -> String {
-    text.clone().unwrap_or_default()
+fn text(text: Option<&String>) -> String {
+    text.cloned().unwrap_or_default()
 }
 
 fn indented(by: usize, line: Line) -> Line {
@@ -57,10 +57,10 @@ fn indented(by: usize, line: Line) -> Line {
 }
 
 fn head(practice: &ConsumerGroupPractice, now: &Zoned) -> Vec<Line> {
-    let mut first = Line::of(Tone::Strong, &text(&practice.metadata.name));
+    let mut first = Line::of(Tone::Strong, &text(practice.metadata.name.as_ref()));
     first.push(Tone::Plain, "   ");
     first.append(of_practice(practice).line());
-    let mut rows = vec![("Name", first), ("Namespace", Line::plain(&text(&practice.metadata.namespace)))];
+    let mut rows = vec![("Name", first), ("Namespace", Line::plain(&text(practice.metadata.namespace.as_ref())))];
     if let Some(created) = &practice.metadata.creation_timestamp {
         rows.push(("Created", Line::plain(&time(created.0, now))));
     }
@@ -89,7 +89,7 @@ fn head(practice: &ConsumerGroupPractice, now: &Zoned) -> Vec<Line> {
         rows.push(("Summary", totals));
     }
     let producer = if practice.spec.producer.enabled {
-        format!("{}-producer, port {}", text(&practice.metadata.name), practice_contract::PRODUCER_PORT)
+        format!("{}-producer, port {}", text(practice.metadata.name.as_ref()), practice_contract::PRODUCER_PORT)
     } else {
         "none: spec.producer.enabled is false".to_owned()
     };
@@ -219,9 +219,9 @@ fn of_events(events: &[Event], now: &Zoned) -> Vec<Line> {
         let often = count.map_or_else(String::new, |count| format!(" ({count} times)"));
         vec![
             Line::of(Tone::Dim, &at.map_or_else(|| "?".to_owned(), |at| time(at, now))),
-            Line::of(tone, &text(&event.type_)),
-            Line::of(tone, &text(&event.reason)),
-            Line::plain(&format!("{}{often}", text(&event.message))),
+            Line::of(tone, &text(event.type_.as_ref())),
+            Line::of(tone, &text(event.reason.as_ref())),
+            Line::plain(&format!("{}{often}", text(event.message.as_ref()))),
         ]
     };
     table(dated[from..].iter().map(row).collect(), &[Column::Left; 4])

@@ -77,10 +77,9 @@ impl Entry {
     /// What happened, at least who came and went; without what the names of all consumers of the group begin with.
     fn happened(&self, practice: &str) -> String {
         if let Some(sentence) = self.sentence.as_ref().filter(|sentence| !sentence.is_empty()) {
-            // pods, and processes of local mode
-            let prefixes = [format!("{practice}-{}-", self.group), format!("{}-", self.group)];
+            let prefix = format!("{practice}-{}-", self.group);
             let short = |word: &str| {
-                let rest = prefixes.iter().find_map(|prefix| word.strip_prefix(prefix.as_str()));
+                let rest = word.strip_prefix(prefix.as_str());
                 rest.map_or_else(|| word.to_owned(), |rest| format!("…{rest}"))
             };
             return sentence.split(' ').map(short).collect::<Vec<_>>().join(" ");

@@ -17,6 +17,8 @@ pub struct Screen {
     colours: bool,
     /// Lines that are there and will be drawn over.
     drawn: usize,
+    /// What they say.
+    last: Vec<Line>,
 }
 
 impl Screen {
@@ -25,7 +27,7 @@ impl Screen {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let colours = io::stdout().is_terminal() && !no_color && !is_set("NO_COLOR") && !is_dumb;
-        Self { colours, drawn: 0 }
+        Self { colours, drawn: 0, last: Vec::new() }
     }
 
     /// Columns; `None`: lines may be as long as they like.
@@ -60,11 +62,15 @@ impl Screen {
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|_| Failure::Closed)
     }
 
-    /// Lines in the place of those that were drawn before; below them where that cannot be.
+    /// Lines in the place of those that were drawn before, unless they say the same; below them where that cannot be.
     ///
     /// # Errors
     /// [`Failure::Closed`] when nobody reads any more.
     pub fn draw(&mut self, lines: &[Line]) -> Result<(), Failure> {
+        if self.drawn > 0 && self.last == lines {
+            return Ok(());
+        }
+        self.last = lines.to_vec();
         if !self.is_live() {
             let apart = if std::mem::replace(&mut self.drawn, 1) > 0 { "\n" } else { "" };
             self.raw(apart)?;

@@ -137,6 +137,8 @@ pub fn lag(lag: Option<i64>) -> Line {
 }
 
 fn protocol(group: &GroupStatus, wanted: Option<&Group>) -> String {
+    // while a group changes its protocol, and in local mode's memory, the manifest says another one
+    let wanted = wanted.filter(|wanted| format!("{:?}", wanted.protocol) == group.protocol);
     match wanted.and_then(|wanted| wanted.assignor) {
         Some(assignor) => format!("{}, {assignor:?}", group.protocol),
         None => group.protocol.clone(),
@@ -331,9 +333,10 @@ impl Names {
         self.prefixes.iter().find_map(|prefix| name.strip_prefix(prefix.as_str())).filter(|rest| !rest.is_empty())
     }
 
-    /// `…6d9f-x2kvp`
+    /// `…6d9f-x2kvp`; processes keep their names, which are short and what one types
     fn short(&self, name: &str) -> String {
-        self.rest(name).map_or_else(|| name.to_owned(), |rest| format!("…{rest}"))
+        let rest = name.strip_prefix(self.prefixes[0].as_str()).filter(|rest| !rest.is_empty());
+        rest.map_or_else(|| name.to_owned(), |rest| format!("…{rest}"))
     }
 
     /// What a message takes it, as the manifest says; empty: nothing, or it cannot be told from its name.

@@ -1,6 +1,10 @@
 //! The shapes of what is seen in Kafka. Facts only, no judgement.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -138,6 +142,8 @@ pub struct GroupSeen {
     pub members: Vec<MemberSeen>,
     /// Its committed offsets; `None`: they could not be read.
     pub committed: Option<BTreeMap<Partition, Committed>>,
+    /// Partitions whose commit was made to a former topic of that name. One look cannot know: see [`Paces`](crate::Paces).
+    pub outdated: BTreeSet<Partition>,
     /// Why its state or its offsets are unknown.
     pub trouble: Option<KafkaError>,
 }

@@ -3,7 +3,7 @@
 //! client library (it breaks its API with every minor version).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -253,6 +253,7 @@ fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
         assignor: group.assignor.filter(|assignor| !assignor.is_empty()),
         members,
         committed: None,
+        outdated: BTreeSet::new(),
         trouble: None,
     }
 }

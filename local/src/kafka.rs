@@ -187,7 +187,8 @@ impl Kafka {
         match (self, &prepared.look) {
             (Self::Embedded { broker, members, .. }, Some(look)) => {
                 let look = if prepared.changed() { look_at(broker, members, plan).await } else { look.clone() };
-                observed(plan, look, before, memories, Timestamp::now())
+                let look = look.map(|look| memories.readers.note(&plan.bootstrap, look));
+                observed(plan, look, before, memories, memories.tick())
             }
             _ => observe(plan, prepared, before, memories, Timestamp::now).await,
         }

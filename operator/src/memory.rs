@@ -9,7 +9,7 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_groups::{Journal, witness::Witness};
 use tokio::sync::mpsc;
@@ -27,6 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub struct Memories {
     /// Kafka.
     pub readers: Readers,
+    begun: Instant,
     memories: Mutex<HashMap<Key, Memory>>,
 }
 
@@ -34,8 +35,8 @@ pub struct Memories {
 #[derive(Default)]
 pub(crate) struct Memory {
     written: Option<Written>,
-    /// Since when a member has had no partition, by group and member id.
-    pub(crate) idle_since: BTreeMap<(String, String), Timestamp>,
+    /// Since which tick a member has had no partition, by group and member id.
+    pub(crate) idle_since: BTreeMap<(String, String), SignedDuration>,
     /// Topics that it has created and whose id is not in status yet: not every broker knows of them at once.
     pub(crate) created: BTreeSet<String>,
     /// Group ids that it has, with their Kafka, also those that are not in status yet.
@@ -58,7 +59,12 @@ struct Written {
 impl Memories {
     /// Nothing yet. `nudge` is told which practice's part of Kafka changed.
     pub fn new(nudge: mpsc::UnboundedSender<Key>) -> Self {
-        Self { readers: Readers::new(nudge), memories: Mutex::default() }
+        Self { readers: Readers::new(nudge), begun: Instant::now(), memories: Mutex::default() }
+    }
+
+    /// A time that only grows, whatever is done to the clock.
+    pub fn tick(&self) -> SignedDuration {
+        SignedDuration::try_from(self.begun.elapsed()).unwrap_or(SignedDuration::MAX)
     }
 
     /// Status as it stands, and how long it has; long ago when it was written by a former operator.

@@ -4,12 +4,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use practice_groups::{Kafka, KafkaError, Snapshot};
+use practice_groups::{Kafka, KafkaError, Pace, Paces, Snapshot};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    plan::{GroupPlan, Plan},
+    status::reset,
+};
 
 /// Pause between two looks; a look that is asked for comes sooner.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -35,19 +40,54 @@ pub type Look = Result<Arc<Snapshot>, Arc<KafkaError>>;
 #[derive(Debug)]
 pub struct Readers {
     readers: Mutex<HashMap<String, Arc<Reader>>>,
+    /// What the looks at each Kafka have told so far; also of one that is looked at without a reader.
+    histories: Mutex<HashMap<String, Arc<History>>>,
     nudge: mpsc::UnboundedSender<Key>,
+}
+
+/// What takes several looks at one Kafka to know.
+#[derive(Debug)]
+struct History {
+    begun: Instant,
+    paces: Mutex<Paces>,
+}
+
+impl History {
+    fn note(&self, snapshot: &mut Snapshot) {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner).feed(snapshot, self.begun.elapsed());
+    }
 }
 
 impl Readers {
     /// None yet. `nudge` is told which practice's part of Kafka changed.
     pub fn new(nudge: mpsc::UnboundedSender<Key>) -> Self {
-        Self { readers: Mutex::default(), nudge }
+        Self { readers: Mutex::default(), histories: Mutex::default(), nudge }
+    }
+
+    fn history(&self, bootstrap: &str) -> Arc<History> {
+        let mut histories = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(History { begun: Instant::now(), paces: Mutex::default() });
+        histories.entry(bootstrap.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// Takes in a look that was made without a reader.
+    pub fn note(&self, bootstrap: &str, mut look: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.history(bootstrap).note(Arc::make_mut(&mut look));
+        look
+    }
+
+    /// How the groups of a practice get on, by group id.
+    pub fn paces(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, Pace> {
+        let history = self.history(&plan.bootstrap);
+        let paces = history.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = |group: &GroupPlan| (group.id.clone(), paces.pace(snapshot, &group.id, &group.topics, reset(group)));
+        plan.groups.iter().map(each).collect()
     }
 
     /// The reader of a Kafka, started when it is first asked for.
     pub fn reader(&self, bootstrap: &str) -> Arc<Reader> {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = || Arc::new(Reader::start(bootstrap, self.nudge.clone()));
+        let start = || Arc::new(Reader::start(bootstrap, self.history(bootstrap), self.nudge.clone()));
         readers.entry(bootstrap.to_owned()).or_insert_with(start).clone()
     }
 
@@ -62,6 +102,8 @@ impl Readers {
     pub fn forget(&self, practice: &Key, except: Option<&str>) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         readers.retain(|bootstrap, reader| except == Some(bootstrap) || reader.forget(practice));
+        let mut histories = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
+        histories.retain(|bootstrap, _| except == Some(bootstrap) || readers.contains_key(bootstrap));
     }
 }
 
@@ -89,12 +131,12 @@ struct Numbered {
 }
 
 impl Reader {
-    fn start(bootstrap: &str, nudge: mpsc::UnboundedSender<Key>) -> Self {
+    fn start(bootstrap: &str, history: Arc<History>, nudge: mpsc::UnboundedSender<Key>) -> Self {
         let kafka = Kafka::connect(bootstrap);
         let shared = Arc::new(Shared::default());
         let (sender, looks) = watch::channel(Numbered { begun: 0, done: 0, look: None });
         let token = CancellationToken::new();
-        let run = run(kafka.clone(), shared.clone(), sender, nudge);
+        let run = run(kafka.clone(), shared.clone(), history, sender, nudge);
         tokio::spawn(token.clone().run_until_cancelled_owned(run));
         Self { kafka, shared, looks, _ends_with_us: token.drop_guard() }
     }
@@ -139,7 +181,13 @@ impl Reader {
     }
 }
 
-async fn run(kafka: Kafka, shared: Arc<Shared>, looks: watch::Sender<Numbered>, nudge: mpsc::UnboundedSender<Key>) {
+async fn run(
+    kafka: Kafka,
+    shared: Arc<Shared>,
+    history: Arc<History>,
+    looks: watch::Sender<Numbered>,
+    nudge: mpsc::UnboundedSender<Key>,
+) {
     loop {
         let interests = shared.interests.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let union = |of: fn(&Interest) -> &BTreeSet<String>| -> Vec<String> {
@@ -147,7 +195,11 @@ async fn run(kafka: Kafka, shared: Arc<Shared>, looks: watch::Sender<Numbered>, 
         };
         let (topics, groups) = (union(|i| &i.topics), union(|i| &i.groups));
         looks.send_modify(|numbered| numbered.begun += 1);
-        let look: Look = kafka.observe(&topics, &groups).await.map(Arc::new).map_err(Arc::new);
+        let look = kafka.observe(&topics, &groups).await.map(|mut snapshot| {
+            history.note(&mut snapshot);
+            Arc::new(snapshot)
+        });
+        let look: Look = look.map_err(Arc::new);
         let mut before = None;
         looks.send_modify(|numbered| {
             before = numbered.look.replace(look.clone());

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use practice_groups::{Committed, KafkaError, TopicFacts};
+use practice_groups::{Bounds, Committed, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, TopicFacts};
 use serde_json::{Value, json};
 
 use super::*;
@@ -83,7 +83,7 @@ impl World {
         }
         let look: Look = Ok(Arc::new(snapshot));
         let prepared = Prepared { look: Some(look.clone()), ..Prepared::default() };
-        let observed = Observed { look, idle: BTreeSet::new(), again: None };
+        let observed = Observed { look, paces: BTreeMap::new(), idle: std::collections::BTreeSet::new(), again: None };
         Self { plan, prepared, running, observed, before: None, now: "2026-01-01T00:00:00Z".parse().expect("a time") }
     }
 
@@ -124,12 +124,12 @@ impl World {
     }
 }
 
-fn two_groups() -> World {
+pub(crate) fn two_groups() -> World {
     World::settled(json!({"topics": [{"name": "t", "partitions": 3}], "groups": [
         {"name": "a", "replicas": 2}, {"name": "b", "replicas": 1, "autoOffsetReset": "latest", "variants": [{"name": "v", "replicas": 1}]}]}))
 }
 
-fn at(topic: &str, partition: i32) -> Partition {
+pub(crate) fn at(topic: &str, partition: i32) -> Partition {
     (topic.to_owned(), partition)
 }
 
@@ -287,7 +287,7 @@ fn idle_members_are_named_with_the_reason() {
         (1, 4, 3, "1 partition, 4 consumers: 3 wait"),
         (0, 1, 1, "0 partitions, 1 consumer: 1 waits"),
     ] {
-        assert_eq!(waits(partitions, members, idle), sentence);
+        assert_eq!(group::waits(partitions, members, idle), sentence);
     }
 }
 

@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 use practice_api::{
     PracticeStatus,
-    status::{GroupStatus, OwnedPartition, Summary, TopicStatus},
+    status::{ForeignStatus, GroupStatus, OwnedPartition, Summary, TopicStatus},
 };
-use practice_groups::{Snapshot, TopicSeen, total};
+use practice_groups::{ForeignSeen, GroupState, Snapshot, TopicSeen, total};
 
 use crate::{
     apply::Running,
@@ -22,6 +22,9 @@ pub(crate) use group::reset;
 
 /// Largest status written; etcd takes 1.5 MiB, and others write to the object too.
 const LARGEST: usize = 256 << 10;
+
+/// Groups of other applications that are listed.
+const MOST_FOREIGN: usize = 20;
 
 /// The status of a practice.
 pub fn status(
@@ -43,6 +46,7 @@ pub fn status(
             let look = group::Look { prepared, running, seen, now };
             let each = |group| look.status(group, same_kafka.and_then(|before| named(before, group)));
             status.groups = plan.groups.iter().map(each).collect();
+            (status.foreign, status.foreign_count) = foreign(plan, snapshot, same_kafka);
             status.summary = summary(&status);
         }
         // what runs goes on running, and what is known of it stays
@@ -55,6 +59,40 @@ pub fn status(
     status.conditions = conditions(plan, prepared, running, seen, &status, before, generation, now);
     shorten(&mut status);
     status
+}
+
+/// Groups of other applications on a practice's topics, the first ones by name, and how many there are.
+fn foreign(
+    plan: &Plan,
+    snapshot: Option<&Snapshot>,
+    before: Option<&PracticeStatus>,
+) -> (Vec<ForeignStatus>, Option<i32>) {
+    let Some(all) = snapshot.and_then(|snapshot| snapshot.foreign.as_ref()) else {
+        // nobody has asked yet, or nobody answers: out of sight is not gone
+        let mut former = before.map(|before| before.foreign.clone()).unwrap_or_default();
+        if snapshot.is_none() {
+            former.iter_mut().for_each(|group| (group.state, group.lag) = (GroupState::Unknown.to_string(), None));
+        }
+        return (former, before.and_then(|before| before.foreign_count));
+    };
+    let is_ours = |topic: &str| plan.topics.iter().any(|ours| ours.name == topic);
+    let of_practice = |(name, seen): (&String, &ForeignSeen)| {
+        let (topics, lag) = seen.on(is_ours)?;
+        Some(ForeignStatus {
+            name: name.clone(),
+            state: seen.state.to_string(),
+            protocol: seen.protocol.map(|protocol| protocol.to_string()),
+            members: count(seen.members),
+            topics: topics.into_iter().map(str::to_owned).collect(),
+            lag,
+            at_most: true,
+        })
+    };
+    let is_named = |name: &str| plan.groups.iter().any(|group| group.id == name);
+    let mut all: Vec<_> = all.iter().filter(|(name, _)| !is_named(name)).filter_map(of_practice).collect();
+    let number = count(all.len());
+    all.truncate(MOST_FOREIGN);
+    (all, Some(number))
 }
 
 fn named<'a>(status: &'a PracticeStatus, group: &GroupPlan) -> Option<&'a GroupStatus> {
@@ -125,6 +163,9 @@ fn shorten(status: &mut PracticeStatus) {
         if size(status) <= LARGEST {
             return;
         }
+        if members == 0 {
+            status.foreign.clear();
+        }
         for group in &mut status.groups {
             group.truncated |= group.members.len() > members
                 || group.unowned.len() > partitions
@@ -154,6 +195,8 @@ pub fn news(before: Option<&PracticeStatus>, after: &PracticeStatus) -> News {
     for status in [&mut before, &mut after] {
         // estimates, and an age grows by itself: they are written together with something else, and are never the reason
         status.groups.iter_mut().for_each(|group| (group.oldest_seconds, group.drain_seconds) = (None, None));
+        // found out a while after everything else; that there are none is nothing to wake somebody for
+        status.foreign_count = status.foreign_count.filter(|count| *count > 0);
     }
     if before == after {
         return News::None;
@@ -174,6 +217,7 @@ fn forget_numbers(status: &mut PracticeStatus) {
         partition.end = partition.end.map(|_| 0);
     };
     sign(&mut status.summary.lag);
+    status.foreign.iter_mut().for_each(|group| sign(&mut group.lag));
     for group in &mut status.groups {
         sign(&mut group.lag);
         group.unowned.iter_mut().for_each(partition);

@@ -36,6 +36,15 @@ pub struct PracticeStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub groups: Vec<GroupStatus>,
 
+    /// Groups of other applications that have members or commits on the practice's topics: never touched. The first 20 by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub foreign: Vec<ForeignStatus>,
+
+    /// How many such groups there are; absent while unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_count: Option<i32>,
+
     /// The last rebalances of these groups, newest first, at most 10; the `ConfigMap` `<practice>-journal` keeps 50 of each group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rebalances: Vec<RebalanceStatus>,
@@ -188,6 +197,27 @@ pub struct OwnedPartition {
     /// `Unknown`: since when (RFC 3339), as far as was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_since: Option<String>,
+}
+
+/// A group of another application.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct ForeignStatus {
+    /// The `group.id`.
+    pub name: String,
+    /// Kafka's word, as for the practice's groups.
+    pub state: String,
+    /// `Classic` or `Consumer`; absent where Kafka does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// How many members it has.
+    pub members: i32,
+    /// Those of the practice's topics that it reads or has read.
+    pub topics: Vec<String>,
+    /// Offsets between its commits and the ends of these topics; null while unknown.
+    pub lag: Option<i64>,
+    /// That many messages at most: some of the offsets may be markers of transactions, which are nothing to read.
+    pub at_most: bool,
 }
 
 /// One rebalance that is over.

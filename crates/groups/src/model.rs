@@ -9,6 +9,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::foreign::Foreign;
+
 /// Topic and partition number.
 pub type Partition = (String, i32);
 
@@ -19,6 +21,8 @@ pub struct Snapshot {
     pub topics: BTreeMap<String, TopicSeen>,
     /// Every group that was asked for.
     pub groups: BTreeMap<String, GroupSeen>,
+    /// Groups of other applications on these topics; `None`: not known (yet). A look does not ask: see [`Foreigners`](crate::Foreigners).
+    pub foreign: Option<Arc<Foreign>>,
 }
 
 /// A topic that was asked for.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use practice_api::status::Summary;
+use practice_api::status::{ForeignStatus, Summary};
 use serde::Serialize;
 
 /// One practice at one moment.
@@ -36,6 +36,10 @@ pub struct Picture {
     pub partitions: Vec<PartitionPicture>,
     /// In the manifest's order.
     pub groups: Vec<GroupPicture>,
+    /// Groups of other applications on these topics, as status has them: the first 20 by name.
+    pub foreign: Vec<ForeignStatus>,
+    /// How many such groups there are; `null`: not known.
+    pub foreign_count: Option<i32>,
     /// Newest first.
     pub rebalances: Vec<RebalancePicture>,
     /// Some of it turns with time alone: it has to be drawn anew a little later.

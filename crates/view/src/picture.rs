@@ -64,6 +64,8 @@ pub(crate) fn picture(
             .flat_map(|group| &group.members)
             .any(|member| member.missing_since.is_some() && member.state == ConsumerState::Running),
         groups,
+        foreign: status.foreign.clone(),
+        foreign_count: status.foreign_count,
         rebalances: journal,
     }
 }

@@ -28,7 +28,7 @@ pub struct Memories {
     /// Kafka.
     pub readers: Readers,
     begun: Instant,
-    memories: Mutex<HashMap<Key, Memory>>,
+    by_practice: Mutex<HashMap<Key, Memory>>,
 }
 
 /// What is remembered of one practice.
@@ -59,7 +59,7 @@ struct Written {
 impl Memories {
     /// Nothing yet. `nudge` is told which practice's part of Kafka changed.
     pub fn new(nudge: mpsc::UnboundedSender<Key>) -> Self {
-        Self { readers: Readers::new(nudge), begun: Instant::now(), memories: Mutex::default() }
+        Self { readers: Readers::new(nudge), begun: Instant::now(), by_practice: Mutex::default() }
     }
 
     /// A time that only grows, whatever is done to the clock.
@@ -139,6 +139,6 @@ impl Memories {
     }
 
     pub(crate) fn all(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_practice.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -43,7 +43,7 @@ pub type Look = Result<Arc<Snapshot>, Arc<KafkaError>>;
 /// All readers, by bootstrap servers.
 #[derive(Debug)]
 pub struct Readers {
-    readers: Mutex<HashMap<String, Arc<Reader>>>,
+    by_kafka: Mutex<HashMap<String, Arc<Reader>>>,
     /// What the looks at each Kafka have told so far; also of one that is looked at without a reader.
     histories: Mutex<HashMap<String, Arc<History>>>,
     nudge: mpsc::UnboundedSender<Key>,
@@ -65,7 +65,7 @@ impl History {
 impl Readers {
     /// None yet. `nudge` is told which practice's part of Kafka changed.
     pub fn new(nudge: mpsc::UnboundedSender<Key>) -> Self {
-        Self { readers: Mutex::default(), histories: Mutex::default(), nudge }
+        Self { by_kafka: Mutex::default(), histories: Mutex::default(), nudge }
     }
 
     fn history(&self, bootstrap: &str) -> Arc<History> {
@@ -90,21 +90,21 @@ impl Readers {
 
     /// The reader of a Kafka, started when it is first asked for.
     pub fn reader(&self, bootstrap: &str) -> Arc<Reader> {
-        let mut readers = lock(&self.readers);
+        let mut readers = lock(&self.by_kafka);
         let start = || Arc::new(Reader::start(bootstrap, self.history(bootstrap), self.nudge.clone()));
         readers.entry(bootstrap.to_owned()).or_insert_with(start).clone()
     }
 
     /// Looks at once at every Kafka that a practice cares about.
     pub fn stir(&self, practice: &Key) {
-        let readers = lock(&self.readers);
+        let readers = lock(&self.by_kafka);
         let interested = |reader: &&Arc<Reader>| reader.interests().contains_key(practice);
         readers.values().filter(interested).for_each(|reader| reader.shared.wanted.notify_one());
     }
 
     /// A practice cares about nothing any more, except (if given) on this Kafka. A reader without practices ends.
     pub fn forget(&self, practice: &Key, except: Option<&str>) {
-        let mut readers = lock(&self.readers);
+        let mut readers = lock(&self.by_kafka);
         readers.retain(|bootstrap, reader| except == Some(bootstrap) || reader.forget(practice));
         let mut histories = lock(&self.histories);
         histories.retain(|bootstrap, _| except == Some(bootstrap) || readers.contains_key(bootstrap));

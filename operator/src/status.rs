@@ -71,7 +71,9 @@ fn foreign(
         // nobody has asked yet, or nobody answers: out of sight is not gone
         let mut former = before.map(|before| before.foreign.clone()).unwrap_or_default();
         if snapshot.is_none() {
-            former.iter_mut().for_each(|group| (group.state, group.lag) = (GroupState::Unknown.to_string(), None));
+            for group in &mut former {
+                (group.state, group.lag) = (GroupState::Unknown.to_string(), None);
+            }
         }
         return (former, before.and_then(|before| before.foreign_count));
     };

@@ -17,7 +17,7 @@ fn topic<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut TopicFacts {
     }
 }
 
-fn all<'a>(group: &'a GroupStatus) -> impl Iterator<Item = &'a OwnedPartition> + use<'a> {
+fn all(group: &GroupStatus) -> impl Iterator<Item = &OwnedPartition> + use<'_> {
     group.members.iter().flat_map(|member| &member.partitions).chain(&group.unowned)
 }
 

@@ -4,12 +4,12 @@ use std::{io::Write, path::Path};
 
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
+use practice_operator::ask::Http;
 use serde_json::{Value, json};
 
 use crate::{
     args::Send,
     control::{DIR, ask},
-    http::Http,
     log::{self, Reading},
     process::log_path,
     request::{Answer, Request},

@@ -7,6 +7,7 @@ mod step;
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::ExitStatus,
     time::{Duration, Instant},
@@ -14,6 +15,7 @@ use std::{
 
 use jiff::Timestamp;
 use practice_contract::{ProducerSettings, WorkerSettings, status::WorkerStatus};
+use practice_groups::witness::{End, Removal, Sight};
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 
@@ -26,6 +28,9 @@ pub use step::Wanted;
 
 /// After SIGTERM a child gets this long, then SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Ends of a child that are remembered.
+const ENDS: usize = 4;
 
 /// What a child is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +89,8 @@ pub struct Child {
     pub report: Option<WorkerStatus>,
     /// Whether it is ready: a member of its group, or a producer that takes messages.
     pub ready: bool,
+    /// Ends of its processes, newest last.
+    ends: VecDeque<(String, End, bool)>,
     /// It was killed from here and its end has not been seen yet.
     killed: bool,
     process: Option<Process>,
@@ -128,6 +135,11 @@ impl Fleet {
     /// None yet; ends of children are sent to `exits`.
     pub fn new(ways: Ways, exits: mpsc::UnboundedSender<Exit>) -> Self {
         Self { ways, children: BTreeMap::new(), exits, said: VecDeque::new(), later: None }
+    }
+
+    /// The consumers as whoever explains rebalances sees them.
+    pub fn sights(&self) -> BTreeMap<String, Sight> {
+        self.children.iter().filter_map(|(name, child)| Some((name.clone(), child.sight()?))).collect()
     }
 
     /// What happened since the last call, a sentence each.
@@ -227,6 +239,7 @@ impl Fleet {
         child.report = None;
         child.ready = false;
         child.since = Timestamp::now();
+        child.note_end(exit);
         let clean = exit.status.as_ref().is_ok_and(ExitStatus::success);
         let unusable =
             exit.status.as_ref().is_ok_and(|status| status.code() == Some(i32::from(crate::children::UNUSABLE)));
@@ -290,6 +303,31 @@ impl Child {
     /// Its process, if it has one.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
+    }
+
+    fn sight(&self) -> Option<Sight> {
+        let Role::Worker(settings) = &self.role else { return None };
+        Some(Sight {
+            row: self.deployment.clone(),
+            revision: format!("{settings:?}"),
+            topics: settings.topics.join(","),
+            speaks: self.speaks.clone().unwrap_or_default(),
+            ends: self.ends.iter().cloned().collect(),
+            removal: matches!(self.phase, Phase::Ending { again: false, .. }).then_some(Removal::Asked),
+        })
+    }
+
+    /// Remembers how a process ended, as somebody who explains rebalances asks for it.
+    fn note_end(&mut self, exit: &Exit) {
+        let code = |status: &ExitStatus| status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or_default();
+        let end = match self.phase {
+            Phase::Ending { again: true, .. } => End::Restarted,
+            _ => End::Exited(exit.status.as_ref().map(code).unwrap_or_default()),
+        };
+        self.ends.push_back((exit.pid.to_string(), end, true));
+        if self.ends.len() > ENDS {
+            self.ends.pop_front();
+        }
     }
 
     fn signal(&self, signal: Signal) {

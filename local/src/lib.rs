@@ -25,7 +25,6 @@ pub mod jars;
 pub mod java;
 
 pub mod children;
-pub mod http;
 pub mod log;
 pub mod ports;
 pub mod process;

@@ -11,8 +11,10 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_contract::status::WorkerStatus;
-use practice_groups::{Journal, Snapshot};
+use practice_groups::{Journal, Rebalance, Snapshot};
 use practice_operator::{
+    ask::Http,
+    journal,
     memory::Memories,
     plan::{Defaults, Plan, plan},
     reader::Key,
@@ -24,7 +26,6 @@ use serde_json::Value;
 use crate::{
     changes::changes,
     fleet::{Exit, Fleet, Phase, Role, Wanted},
-    http::Http,
     kafka::Kafka,
     manifest::{self, Overlay},
 };
@@ -170,11 +171,16 @@ impl Practice {
         let prepared = self.kafka.prepare(&self.plan, &self.fleet.live(), &reports, moved, memories, before).await;
         let wanted = Wanted::all(&self.plan, &prepared.holds, self.producer);
         let running = self.fleet.apply(&self.plan, &wanted);
+        memories.saw(&self.key(), self.fleet.sights());
         let seen = self.kafka.observe(&self.plan, &prepared, before, memories).await;
         let generation = self.practice.metadata.generation;
-        let after = status(Ok(&self.plan), &prepared, &running, Some(&seen), before, generation, Timestamp::now());
+        let mut after = status(Ok(&self.plan), &prepared, &running, Some(&seen), before, generation, Timestamp::now());
+        let mut noted = journal::note(&self.plan, &prepared, &running, &seen.look, memories, Timestamp::now());
+        journal::take_measures(&self.plan, &mut noted, &reports, memories, Timestamp::now());
+        after.rebalances = noted.latest;
         let mut said: Vec<(Tone, String)> =
-            story(&prepared, &running, before, &after).into_iter().map(|told| (told.tone, told.text)).collect();
+            story(&prepared, &running, &[], before, &after).into_iter().map(|told| (told.tone, told.text)).collect();
+        said.extend(noted.told.iter().filter_map(rebalanced));
         said.extend(self.fleet.said().into_iter().map(|text| (Tone::Warning, text)));
         self.look = seen.look.ok();
         if self.ready_after.is_none() && is_ready(&after) {
@@ -233,6 +239,14 @@ impl Practice {
     pub fn is_ready(&self) -> bool {
         self.status.as_ref().is_some_and(is_ready)
     }
+}
+
+/// A rebalance whose cause was found, in full.
+fn rebalanced((group, rebalance): &(String, Rebalance)) -> Option<(Tone, String)> {
+    let why = rebalance.why.as_ref()?;
+    let tone = if why.cause.is_trouble() { Tone::Warning } else { Tone::Normal };
+    let advice = why.advice.iter().map(|advice| format!(" {advice}"));
+    Some((tone, format!("{group} rebalanced ({}): {}{}", why.cause, why.sentence, advice.collect::<String>())))
 }
 
 fn is_ready(status: &PracticeStatus) -> bool {

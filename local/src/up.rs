@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use practice_api::ConsumerGroupPractice;
+use practice_groups::witness::Home;
 use practice_operator::{memory::Memories, reader::Key, story::Tone};
 use practice_view::Hub;
 use serde_json::Value;
@@ -86,7 +87,7 @@ pub async fn up(up: Up) -> Result<()> {
     let (exits, mut ended) = mpsc::unbounded_channel();
     let (nudge, nudged) = mpsc::unbounded_channel();
     let fleet = Fleet::new(ways, exits);
-    let practice = Practice::new(file.clone(), kafka, fleet, producer, Memories::new(nudge), begun);
+    let practice = Practice::new(file.clone(), kafka, fleet, producer, Memories::new(nudge, Home::Local), begun);
     let practice = practice.map_err(|faults| anyhow!(faults.join("\n")))?;
     let mut run = Run {
         practice,

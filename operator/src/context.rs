@@ -12,6 +12,7 @@ use practice_api::ConsumerGroupPractice;
 use practice_view::Hub;
 
 use crate::{
+    ask::Http,
     memory::Memories,
     metrics::Metrics,
     plan::{Defaults, GroupPlan, Plan, SpecFault},
@@ -27,6 +28,8 @@ pub struct Context {
     pub defaults: Defaults,
     /// Kafka, and what has to be remembered, by practice.
     pub memories: Memories,
+    /// Asks workers.
+    pub http: Http,
     /// The live picture; `None`: it is switched off.
     pub hub: Option<Hub>,
     /// Events.

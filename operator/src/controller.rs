@@ -19,6 +19,7 @@ use kube::{
     },
 };
 use practice_api::ConsumerGroupPractice;
+use practice_groups::witness::Home;
 use practice_view::Hub;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -28,12 +29,14 @@ use tracing::Instrument;
 use crate::{
     Context,
     actions::means,
+    ask::Http,
     error::{Error, within},
     http::{self, Readiness},
     memory::Memories,
     metrics::Metrics,
     objects::PART_OF,
     plan::Defaults,
+    pods,
     reader::Key,
     reconcile::reconcile,
     view::{self, Picture},
@@ -84,7 +87,8 @@ pub async fn run(
         recorder: Recorder::new(client.clone(), Reporter { controller: "practice-operator".into(), instance: None }),
         client,
         defaults,
-        memories: Memories::new(nudge.clone()),
+        memories: Memories::new(nudge.clone(), Home::Cluster),
+        http: Http::default(),
         hub: hub.clone(),
         metrics: metrics.clone(),
         practices: store,
@@ -100,11 +104,17 @@ pub async fn run(
             view::serve(listener, hub, context.clone(), stirred, nudge, shutdown.clone()).await;
         }
     };
+    let pods = pods::watch(
+        scoped(&context.client, context.defaults.watch_namespace.as_deref()),
+        watcher::Config::default().timeout(WATCH),
+        context.clone(),
+    );
+    let watching = shutdown.clone().run_until_cancelled_owned(Box::pin(pods));
     let reconciling = controller.run(guarded, pause, context.clone()).for_each(|result| {
         finished(&context, result);
         std::future::ready(())
     });
-    tokio::join!(serving, showing, reconciling);
+    tokio::join!(serving, showing, watching, reconciling);
 }
 
 /// Sets readiness once the practices can be listed. (The controller's own store wakes a single waiter, the controller.)

@@ -13,6 +13,7 @@ pub mod prepare;
 pub mod objects;
 
 pub mod apply;
+pub mod journal;
 pub mod observe;
 pub mod status;
 
@@ -21,6 +22,7 @@ pub mod story;
 pub mod view;
 
 mod actions;
+pub mod ask;
 mod conditions;
 mod context;
 mod controller;
@@ -31,6 +33,7 @@ pub mod live;
 pub mod memory;
 pub mod metrics;
 mod names;
+mod pods;
 mod quantity;
 pub mod reader;
 pub mod selftest;

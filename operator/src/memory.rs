@@ -11,11 +11,15 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::SignedDuration;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
-use practice_groups::{Journal, witness::Witness};
+use practice_groups::{
+    Journal,
+    witness::{Home, Sight, Witness},
+};
 use tokio::sync::mpsc;
 
 use crate::{
     context::key,
+    journal::Kept,
     plan::Plan,
     reader::{Key, Readers},
 };
@@ -27,7 +31,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub struct Memories {
     /// Kafka.
     pub readers: Readers,
-    begun: Instant,
+    home: Home,
+    began: Instant,
     by_practice: Mutex<HashMap<Key, Memory>>,
 }
 
@@ -46,6 +51,10 @@ pub(crate) struct Memory {
     pub(crate) journal: Arc<Journal>,
     /// What was seen of its pods, or processes.
     pub(crate) witness: Witness,
+    /// Where each of its consumers answers.
+    pub(crate) urls: BTreeMap<String, String>,
+    /// What is kept of its journal, and under which practice's uid; `None`: nobody has asked yet.
+    pub(crate) kept: Option<Kept>,
 }
 
 /// The status that was written last. A watch may still show the one before it: judged by that, what was told once would
@@ -58,13 +67,18 @@ struct Written {
 
 impl Memories {
     /// Nothing yet. `nudge` is told which practice's part of Kafka changed.
-    pub fn new(nudge: mpsc::UnboundedSender<Key>) -> Self {
-        Self { readers: Readers::new(nudge), begun: Instant::now(), by_practice: Mutex::default() }
+    pub fn new(nudge: mpsc::UnboundedSender<Key>, home: Home) -> Self {
+        Self { readers: Readers::new(nudge), home, began: Instant::now(), by_practice: Mutex::default() }
     }
 
-    /// A time that only grows, whatever is done to the clock.
-    pub fn tick(&self) -> SignedDuration {
-        SignedDuration::try_from(self.begun.elapsed()).unwrap_or(SignedDuration::MAX)
+    /// Where the consumers of practices live.
+    pub fn home(&self) -> Home {
+        self.home
+    }
+
+    /// Milliseconds that only grow.
+    pub fn tick(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Status as it stands, and how long it has; long ago when it was written by a former operator.
@@ -130,6 +144,21 @@ impl Memories {
     /// The rebalances of a practice's groups.
     pub fn journal(&self, key: &Key) -> Arc<Journal> {
         self.all().get(key).map(|memory| Arc::clone(&memory.journal)).unwrap_or_default()
+    }
+
+    /// Every instance of a practice that is there now. For whoever has no pods to watch.
+    pub fn saw(&self, key: &Key, sights: BTreeMap<String, Sight>) {
+        let tick = self.tick();
+        let mut memories = self.all();
+        let witness = &mut memories.entry(key.clone()).or_default().witness;
+        let gone: Vec<String> =
+            witness.present().filter(|name| !sights.contains_key(*name)).map(str::to_owned).collect();
+        for name in gone {
+            witness.lost(&name, tick);
+        }
+        for (name, sight) in sights {
+            witness.saw(&name, sight, true, tick);
+        }
     }
 
     /// The practice is gone.

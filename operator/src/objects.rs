@@ -231,19 +231,24 @@ fn extend(labels: &mut Value, more: &Value) {
     }
 }
 
+/// What makes an object go with its practice.
+pub(crate) fn owner_reference(plan: &Plan) -> Value {
+    json!({
+        "apiVersion": "kafka-practice.dev/v1alpha1",
+        "kind": "ConsumerGroupPractice",
+        "name": plan.name,
+        "uid": plan.uid,
+        "controller": true,
+        "blockOwnerDeletion": true,
+    })
+}
+
 fn metadata(plan: &Plan, name: &str, labels: &Value, annotations: Value) -> Value {
     let mut metadata = json!({
         "name": name,
         "namespace": plan.namespace,
         "labels": labels,
-        "ownerReferences": [{
-            "apiVersion": "kafka-practice.dev/v1alpha1",
-            "kind": "ConsumerGroupPractice",
-            "name": plan.name,
-            "uid": plan.uid,
-            "controller": true,
-            "blockOwnerDeletion": true,
-        }],
+        "ownerReferences": [owner_reference(plan)],
     });
     if annotations.as_object().is_some_and(|map| !map.is_empty()) {
         metadata["annotations"] = annotations;

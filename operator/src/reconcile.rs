@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     error::Error,
     finalize::finalize,
+    journal::{self, Noted},
     live::live,
     objects::objects,
     observe::observe,
@@ -41,22 +42,31 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     let before = before.as_ref();
     let plan = plan(&practice, &context.defaults).and_then(|plan| context.allowed(&practice, plan));
     let (mut prepared, mut running, mut seen, mut consumers) = (Prepared::default(), Running::default(), None, vec![]);
+    let mut noted = Noted::default();
     if let Ok(plan) = &plan {
+        journal::take_up(&context.client, plan, &context.memories).await?;
         let live = live(&context.client, plan).await?;
         let holder = |group: &GroupPlan| context.holder(plan, group);
         prepared = prepare(plan, &live, &holder, &context.memories, before).await;
         consumers = view::consumers(plan, &live);
         let objects = objects(plan, &prepared.holds, &live.rows(plan));
         running = apply(&context.client, plan, &objects, live).await?;
-        seen = Some(observe(plan, &prepared, before, &context.memories, || context.now()).await);
+        let look = observe(plan, &prepared, before, &context.memories, || context.now()).await;
+        noted = journal::note(plan, &prepared, &running, &look.look, &context.memories, context.now());
+        journal::measure(plan, &mut noted, &context.http, &context.memories).await;
+        seen = Some(look);
     }
     let generation = practice.metadata.generation;
-    let after = status(plan.as_ref(), &prepared, &running, seen.as_ref(), before, generation, context.now());
-    view::show(&context, &practice, plan.as_ref().ok(), consumers, seen.as_ref(), &after).await;
+    let mut after = status(plan.as_ref(), &prepared, &running, seen.as_ref(), before, generation, context.now());
+    if let Ok(plan) = &plan {
+        after.rebalances = noted.latest;
+        journal::keep(&context.client, plan, &context.memories).await?;
+    }
+    view::show(&context, &practice, plan.as_ref().ok(), consumers, seen.as_ref(), &after);
     let published = publish(&context.client, &practice, before, &after, since).await?;
-    tell(&context.recorder, &practice, &story(&prepared, &running, before, &after)).await;
+    tell(&context.recorder, &practice, &story(&prepared, &running, &noted.told, before, &after)).await;
     context.metrics.wrote(running.changes.len());
-    let action = again(&published, seen.and_then(|seen| seen.again), &after);
+    let action = again(&published, [seen.and_then(|seen| seen.again), noted.again], &after);
     if published == Published::Written {
         context.memories.written(&practice, after);
     }
@@ -64,13 +74,13 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
 }
 
 /// When to look again without being asked to.
-fn again(published: &Published, idle: Option<Duration>, status: &PracticeStatus) -> Action {
+fn again(published: &Published, soon: [Option<Duration>; 2], status: &PracticeStatus) -> Action {
     let moving = find(status, "Reconciling").is_some_and(|moving| moving.status == "True");
     let numbers = match published {
         Published::Later(pause) => Some(*pause),
         Published::Unchanged | Published::Written => None,
     };
     let waiting = status.topics.iter().any(|topic| !topic.ready).then_some(LATER);
-    let soonest = [moving.then_some(SOON), numbers, idle, waiting].into_iter().flatten().min();
+    let soonest = soon.into_iter().chain([moving.then_some(SOON), numbers, waiting]).flatten().min();
     Action::requeue(soonest.unwrap_or(LATE))
 }

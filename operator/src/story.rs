@@ -3,6 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::PracticeStatus;
+use practice_groups::Rebalance;
 
 use crate::{
     apply::{Change, Running},
@@ -38,12 +39,14 @@ pub struct Sentence {
 pub fn story(
     prepared: &Prepared,
     running: &Running,
+    rebalances: &[(String, Rebalance)],
     before: Option<&PracticeStatus>,
     after: &PracticeStatus,
 ) -> Vec<Sentence> {
     let mut story: Vec<Sentence> = prepared.deeds.iter().map(deed).collect();
     story.extend(prepared.holds.iter().filter_map(|(group, hold)| held(group, *hold, running)));
     story.extend(running.changes.iter().map(change));
+    story.extend(rebalances.iter().filter_map(|(group, rebalance)| rebalanced(group, rebalance)));
     story.extend(turns(before, after));
     story
 }
@@ -114,6 +117,18 @@ fn change(change: &Change) -> Sentence {
         }
     };
     Sentence { tone, reason, action: "Apply", subject: split(title), text }
+}
+
+/// A rebalance whose cause was found. Of no consumer in particular: events of one group and cause are counted as one.
+fn rebalanced(group: &str, rebalance: &Rebalance) -> Option<Sentence> {
+    let cause = rebalance.why.as_ref()?.cause;
+    Some(Sentence {
+        tone: if cause.is_trouble() { Tone::Warning } else { Tone::Normal },
+        reason: cause.word(),
+        action: "Rebalance",
+        subject: Some(("ConsumerGroup", group.to_owned())),
+        text: format!("group {group} rebalanced: {}; the journal tells each", cause.phrase()),
+    })
 }
 
 /// Conditions that turned.

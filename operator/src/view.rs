@@ -1,14 +1,9 @@
 //! The live picture in a cluster. In: what a reconcile has found out about a practice. Out: the same as facts for the
-//! picture's hub. Pure but for one list of pods, which is made only while somebody looks at the practice: their addresses.
+//! picture's hub. Where consumers answer is said only while somebody looks.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, ResourceExt, api::ListParams, runtime::reflector::ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_contract::{PRODUCER_PORT, Protocol};
 use practice_groups::OffsetReset;
@@ -16,9 +11,7 @@ use practice_view::{Consumer, ConsumerState, Facts, GroupFacts, Hub, KafkaFacts,
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Context, context::key, error::within, live::Live, objects::PRACTICE, observe::Observed, plan::Plan, reader::Key,
-};
+use crate::{Context, context::key, live::Live, observe::Observed, plan::Plan, reader::Key};
 
 /// A rebalance of many members is told by each of them: at most ten looks a second come of it.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -36,7 +29,7 @@ pub struct Picture {
 }
 
 /// Tells the picture what is known of a practice now.
-pub(crate) async fn show(
+pub(crate) fn show(
     context: &Context,
     practice: &ConsumerGroupPractice,
     plan: Option<&Plan>,
@@ -47,9 +40,9 @@ pub(crate) async fn show(
     let Some(hub) = &context.hub else { return };
     let key = key(practice);
     if hub.is_watched(&key) {
-        let urls = urls(&context.client, &key).await;
+        let memories = context.memories.all();
         for consumer in &mut consumers {
-            consumer.url = urls.get(&consumer.name).cloned();
+            consumer.url = memories.get(&key).and_then(|memory| memory.urls.get(&consumer.name)).cloned();
         }
     }
     let producer = plan.and_then(|plan| plan.producer.as_ref()).map(|producer| producer.name.as_str());
@@ -110,25 +103,6 @@ pub(crate) fn consumers(plan: &Plan, live: &Live) -> Vec<Consumer> {
         })
     };
     live.pods.iter().filter_map(consumer).collect()
-}
-
-/// Where the HTTP of each of a practice's pods is. Pods that cannot be listed are not listened to; the picture does without.
-async fn urls(client: &Client, (namespace, name): &Key) -> BTreeMap<String, String> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let params = ListParams::default().labels(&format!("{PRACTICE}={name},app.kubernetes.io/component=worker"));
-    match within("list pods", pods.list(&params)).await {
-        Ok(pods) => pods.iter().filter_map(|pod| Some((pod.name_any(), url(pod)?))).collect(),
-        Err(error) => {
-            tracing::warn!(%error, "the picture does without the messages of consumers");
-            BTreeMap::new()
-        }
-    }
-}
-
-fn url(pod: &Pod) -> Option<String> {
-    let address = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
-    let port = pod.spec.as_ref()?.containers.first()?.ports.as_ref()?.first()?.container_port;
-    Some(format!("http://{}", std::net::SocketAddr::new(address, u16::try_from(port).ok()?)))
 }
 
 /// Serves the picture, and looks afresh at practices that are looked at, until `shutdown`.
@@ -213,19 +187,5 @@ mod tests {
         let short: Vec<_> =
             consumers(&plan, &live).into_iter().map(|c| (c.name, c.variant, c.delay.as_secs())).collect();
         assert_eq!(short, [("a".to_owned(), None, 0), ("b".to_owned(), Some("slow".to_owned()), 5)]);
-    }
-
-    #[test]
-    fn a_pod_is_asked_at_its_address_and_port() {
-        let pod = |ip: serde_json::Value| -> Pod {
-            let container = json!({"name": "worker", "ports": [{"containerPort": 8080}]});
-            serde_json::from_value(json!({"spec": {"containers": [container]}, "status": {"podIP": ip}}))
-                .expect("a pod")
-        };
-        assert_eq!(url(&pod(json!("10.1.2.3"))).as_deref(), Some("http://10.1.2.3:8080"));
-        assert_eq!(url(&pod(json!("fd00::7"))).as_deref(), Some("http://[fd00::7]:8080"));
-        for none in [json!(null), json!("host/path?")] {
-            assert_eq!(url(&pod(none)), None);
-        }
     }
 }

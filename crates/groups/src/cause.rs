@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::Partition,
-    witness::{Hold, Home, Instance, Removal, Witness},
+    witness::{Hold, Home, Instance, Removal, Witness, differs},
 };
 
 /// A container's end is reported a moment after it: only then is a silent member called frozen.
@@ -50,6 +50,24 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OutOfMemory => "OutOfMemory",
+            Self::PodCrashed => "PodCrashed",
+            Self::Evicted => "Evicted",
+            Self::SessionTimedOut => "SessionTimedOut",
+            Self::OperatorMade => "OperatorMade",
+            Self::SubscriptionChanged => "SubscriptionChanged",
+            Self::Rollout => "Rollout",
+            Self::PodDeleted => "PodDeleted",
+            Self::ScaledDown => "ScaledDown",
+            Self::ScaledUp => "ScaledUp",
+            Self::PartitionsAdded => "PartitionsAdded",
+            Self::Unknown => "Unknown",
+        }
+    }
+
     /// What happened, of no consumer in particular: `a consumer crashed`.
     pub fn phrase(self) -> &'static str {
         match self {
@@ -76,7 +94,7 @@ impl Cause {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.word())
     }
 }
 
@@ -140,10 +158,10 @@ enum Finding {
 /// The cause of a change; `None`: to be asked again, facts may be on their way.
 pub fn cause(change: &Change, group: &str, witness: &Witness, now: i64) -> Option<Explained> {
     let (waited, patience) = (now - change.noticed, now - change.noticed < PATIENCE);
-    let case = Case { group, witness, waited };
+    let scene = Case { group, witness, waited };
     let mut found: Vec<(Cause, Option<i32>, &str, bool)> = Vec::new();
     for (who, came) in change.left.iter().map(|who| (who, false)).chain(change.joined.iter().map(|who| (who, true))) {
-        match if came { case.joined(who) } else { case.left(who) } {
+        match if came { scene.joined(who) } else { scene.left(who) } {
             Finding::Is(cause, code) => found.push((cause, code, &who.client, came)),
             Finding::Open if patience => return None,
             Finding::Open => found.push((Cause::Unknown, None, &who.client, came)),
@@ -161,7 +179,7 @@ pub fn cause(change: &Change, group: &str, witness: &Witness, now: i64) -> Optio
             of.map(|(_, _, client, _)| *client).collect()
         };
         let code = found.iter().filter(|(other, ..)| other == cause).find_map(|(_, code, ..)| *code);
-        case.sentence(*cause, code, &who(false), &who(true))
+        scene.sentence(*cause, code, &who(false), &who(true))
     };
     let code = found.iter().filter(|(cause, ..)| *cause == gravest).find_map(|(_, code, ..)| *code);
     let first = found.iter().find(|(cause, ..)| *cause == gravest).map(|(_, _, client, _)| *client).unwrap_or_default();
@@ -194,6 +212,9 @@ struct Case<'a> {
 impl Case<'_> {
     fn left(&self, who: &Who) -> Finding {
         let Some(instance) = self.witness.instance(&who.client) else { return Finding::Open };
+        if let Some(cause) = instance.changed_since(who.since) {
+            return Finding::Is(cause, None);
+        }
         let until = instance.removal.map_or(i64::MAX, |(at, _)| at);
         match (instance.removal, instance.end_within(who.since, until)) {
             (Some((_, Removal::Evicted)), _) => Finding::Is(Cause::Evicted, None),
@@ -219,7 +240,7 @@ impl Case<'_> {
         }
         let others = self.witness.others(&instance.sight.row, instance);
         let heirs = others.filter(|heir| heir.created >= at - REPLACED);
-        if let Some(changed) = heirs.clone().find_map(|heir| differs(instance, heir)) {
+        if let Some(changed) = heirs.clone().find_map(|heir| differs(&instance.sight, &heir.sight)) {
             return Finding::Is(changed, None);
         }
         // one of the same kind came: nobody wanted fewer, nobody wanted others
@@ -229,8 +250,13 @@ impl Case<'_> {
 
     fn joined(&self, who: &Who) -> Finding {
         let Some(instance) = self.witness.instance(&who.client) else { return Finding::Open };
-        let since = who.former.unwrap_or(i64::MIN);
-        match (who.former, instance.end_within(since, i64::MAX)) {
+        // one of that name that was there before it is another one
+        let former = who.former.filter(|since| *since == i64::MIN || *since >= instance.created);
+        let since = former.unwrap_or(i64::MIN);
+        if let Some(cause) = former.and_then(|former| instance.changed_since(former)) {
+            return Finding::Is(cause, None);
+        }
+        match (former, instance.end_within(since, i64::MAX)) {
             (None, _) if instance.witnessed => self.created(instance),
             (_, Some(end)) => Finding::Is(end.cause(), end.code()),
             (Some(_), None) => self.silent(),
@@ -248,7 +274,7 @@ impl Case<'_> {
         let others = self.witness.others(&instance.sight.row, instance);
         let there = |other: &&Instance| other.removal.is_none_or(|(gone, _)| gone >= at - REPLACED / 2);
         let elders = others.clone().filter(|other| other.created < at).filter(there);
-        if let Some(changed) = elders.into_iter().find_map(|old| differs(old, instance)) {
+        if let Some(changed) = elders.into_iter().find_map(|old| differs(&old.sight, &instance.sight)) {
             return Finding::Is(changed, None);
         }
         let went =
@@ -284,7 +310,7 @@ impl Case<'_> {
                 _ => pair("The manifest starts the group"),
             },
             Cause::PodCrashed => {
-                let with = code.map_or_else(String::new, |code| format!(" with exit code {code}"));
+                let with = code.map_or_else(String::new, |code| format!(" with exit code {code}{}", signal(code)));
                 format!("{any} crashed{with}.{}", comes_back(left, joined))
             }
             Cause::OutOfMemory => {
@@ -294,6 +320,7 @@ impl Case<'_> {
             Cause::Evicted => {
                 format!("{old} {is} evicted from {} node.", if left.len() == 1 { "its" } else { "their" })
             }
+            Cause::PodDeleted if left == joined => format!("{old} {is} restarted."),
             Cause::PodDeleted if left.is_empty() => format!("A consumer was deleted.{after}"),
             Cause::PodDeleted => format!("{old} {is} deleted."),
             Cause::SessionTimedOut if left.is_empty() => format!("{new} answers again and came back."),
@@ -306,16 +333,14 @@ impl Case<'_> {
     }
 }
 
-/// What sets two instances of one row apart.
-fn differs(old: &Instance, new: &Instance) -> Option<Cause> {
-    if old.sight.revision == new.sight.revision {
-        None
-    } else if old.sight.speaks != new.sight.speaks {
-        Some(Cause::OperatorMade)
-    } else if old.sight.topics != new.sight.topics {
-        Some(Cause::SubscriptionChanged)
-    } else {
-        Some(Cause::Rollout)
+/// The signal in an exit code, as shells and container runtimes put it there.
+fn signal(code: i32) -> &'static str {
+    match code {
+        134 => " (SIGABRT)",
+        137 => " (SIGKILL)",
+        139 => " (SIGSEGV)",
+        143 => " (SIGTERM)",
+        _ => "",
     }
 }
 

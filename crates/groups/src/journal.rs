@@ -89,6 +89,7 @@ pub struct Move {
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
     groups: BTreeMap<String, Memory>,
+    version: u64,
 }
 
 /// What is remembered of a group.
@@ -168,6 +169,7 @@ impl Journal {
         }
         let moved = moved(&before, &after);
         let change = memory.change(&before, &after, &moved, now);
+        self.version += 1;
         memory.part(&change.left);
         if memory.finish(&change, &moved, now) {
             return true;
@@ -199,15 +201,32 @@ impl Journal {
     /// The cause of a rebalance was found, or will not be.
     pub fn explain(&mut self, group: &str, number: u64, why: Explained) {
         let Some(memory) = self.groups.get_mut(group) else { return };
+        self.version += 1;
         memory.unexplained.retain(|change| change.number != number);
         if let Some(rebalance) = memory.over.iter_mut().find(|rebalance| rebalance.number == number) {
             rebalance.why = Some(why);
         }
     }
 
-    /// A group's rebalances, newest first, to be told more about.
-    pub fn of_mut<'a>(&'a mut self, group: &str) -> impl Iterator<Item = &'a mut Rebalance> + use<'a> {
-        self.groups.get_mut(group).into_iter().flat_map(|memory| &mut memory.over)
+    /// How long a partition that moved had no owner was found out, for those of which it is not known: newest first, while
+    /// `is_recent`.
+    pub fn measure(
+        &mut self,
+        group: &str,
+        is_recent: impl Fn(&Rebalance) -> bool,
+        unowned_ms: impl Fn(&Rebalance, &Move) -> Option<u64>,
+    ) {
+        let Some(memory) = self.groups.get_mut(group) else { return };
+        for rebalance in memory.over.iter_mut().take_while(|rebalance| is_recent(rebalance)) {
+            for index in 0..rebalance.moved.len() {
+                let known = rebalance.moved[index].unowned_ms;
+                let found = known.or_else(|| unowned_ms(rebalance, &rebalance.moved[index]));
+                if found != known {
+                    rebalance.moved[index].unowned_ms = found;
+                    self.version += 1;
+                }
+            }
+        }
     }
 
     /// Forgets the groups that are not named.
@@ -220,11 +239,27 @@ impl Journal {
         self.groups.get(group).into_iter().flat_map(|memory| &memory.over)
     }
 
-    /// What is to be kept of each group, as text.
-    pub fn written(&self) -> BTreeMap<String, String> {
+    /// Another number after every change of what is to be kept.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What is to be kept of each group that has had a rebalance, as text of about `most` bytes in all: the oldest are left out.
+    pub fn written(&self, most: usize) -> BTreeMap<String, String> {
         let text =
             |memory: &Memory| serde_json::to_string(memory).expect("should serialize: strings, numbers and lists");
-        self.groups.iter().map(|(group, memory)| (group.clone(), text(memory))).collect()
+        let share = most / self.groups.len().max(1);
+        let fitting = |memory: &Memory| {
+            let mut whole = text(memory);
+            let mut memory = memory.clone();
+            while whole.len() > share && !memory.over.is_empty() {
+                memory.over.truncate(memory.over.len() / 2);
+                whole = text(&memory);
+            }
+            whole
+        };
+        let told = self.groups.iter().filter(|(_, memory)| memory.count > 0);
+        told.map(|(group, memory)| (group.clone(), fitting(memory))).collect()
     }
 
     /// Takes up what was kept of a group, unless it is known already. Whoever was finding out a cause has not found it.
@@ -499,13 +534,21 @@ mod tests {
         look(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 0);
         look(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 5_000);
         let mut other = Journal::default();
-        other.restore("g", &journal.written()["g"]).expect("as it was written");
+        other.restore("g", &journal.written(1 << 20)["g"]).expect("as it was written");
         let unknown = other.of("g").next().and_then(|newest| newest.why.clone()).map(|why| why.cause);
         assert_eq!(unknown, Some(crate::Cause::Unknown), "whoever would have found out is gone");
-        assert_eq!(read(&other.written()["g"]).expect("the same").len(), 1);
+        assert_eq!(read(&other.written(1 << 20)["g"]).expect("the same").len(), 1);
         assert!(!look(&mut other, &group(GroupState::Stable, &["a:0", "b:1"]), 1), "as it was left");
         assert!(look(&mut other, &group(GroupState::Stable, &["a:0,1"]), 3));
         assert_eq!(other.of("g").next().map(|newest| newest.number), Some(2));
         assert!(other.restore("h", "{").is_err());
+        // what does not fit is left out from the end
+        for now in 10..40 {
+            look(&mut other, &group(GroupState::Stable, &[if now % 2 == 0 { "a:0" } else { "b:0" }]), now);
+        }
+        let (whole, part) = (other.written(1 << 20)["g"].clone(), other.written(3_000)["g"].clone());
+        assert!(part.len() <= 3_000 && whole.len() > 3_000, "{} {}", whole.len(), part.len());
+        let (whole, part) = (read(&whole).expect("legal"), read(&part).expect("legal"));
+        assert!(!part.is_empty() && whole.starts_with(&part), "the newest stay");
     }
 }

@@ -99,12 +99,21 @@ pub(crate) struct Instance {
     ends: VecDeque<(i64, End)>,
     /// When it was first seen to go, and how.
     pub(crate) removal: Option<(i64, Removal)>,
+    /// It is not there any more: one of that name that comes is another one.
+    is_gone: bool,
+    /// When it was last told otherwise, under the same name, and what.
+    pub(crate) changed: Option<(i64, Cause)>,
 }
 
 impl Instance {
     /// The last end between two ticks.
     pub(crate) fn end_within(&self, since: i64, until: i64) -> Option<End> {
         self.ends.iter().rev().find(|(at, _)| (since..until).contains(at)).map(|(_, end)| *end)
+    }
+
+    /// What it was told otherwise since a tick, under the same name.
+    pub(crate) fn changed_since(&self, since: i64) -> Option<Cause> {
+        self.changed.filter(|(at, _)| *at >= since).map(|(_, cause)| cause)
     }
 }
 
@@ -135,18 +144,26 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Has seen nothing yet.
-    pub fn new(home: Home) -> Self {
-        Self { home, ..Self::default() }
+    /// Where the instances live.
+    pub fn live_in(&mut self, home: Home) {
+        self.home = home;
     }
 
     pub(crate) fn home(&self) -> Home {
         self.home
     }
 
+    /// When an instance was last seen to end or to go, up to a tick; `None`: it was not.
+    pub fn went(&self, name: &str, until: i64) -> Option<i64> {
+        let instance = self.instances.get(name)?;
+        let ended = instance.ends.iter().map(|(at, _)| *at);
+        ended.chain(instance.removal.map(|(at, _)| at)).filter(|at| *at <= until).max()
+    }
+
     /// An instance as it is now. `is_new`: it may have come just now; otherwise it was there before anybody looked.
     pub fn saw(&mut self, name: &str, sight: Sight, is_new: bool, tick: i64) {
         let first = || Instance { created: tick, witnessed: is_new, ..Instance::default() };
+        self.instances.retain(|known, instance| known != name || !instance.is_gone);
         let is_first = !self.instances.contains_key(name);
         let instance = self.instances.entry(name.to_owned()).or_insert_with(first);
         for (id, end, recent) in &sight.ends {
@@ -157,8 +174,10 @@ impl Witness {
                 cut(&mut instance.ends);
             }
         }
-        if let (None, Some(removal)) = (instance.removal, sight.removal) {
-            instance.removal = Some((tick, removal));
+        instance.removal = sight.removal.map(|removal| instance.removal.unwrap_or((tick, removal)));
+        // a name whose process is another one by now
+        if let Some(cause) = (!is_first).then(|| differs(&instance.sight, &sight)).flatten() {
+            instance.changed = Some((tick, cause));
         }
         instance.sight = sight;
     }
@@ -167,6 +186,7 @@ impl Witness {
     pub fn lost(&mut self, name: &str, tick: i64) {
         if let Some(instance) = self.instances.get_mut(name) {
             instance.removal.get_or_insert((tick, Removal::Unseen));
+            instance.is_gone = true;
         }
         let is_remembered = |instance: &Instance| instance.removal.is_none_or(|(at, _)| tick - at < REMEMBERED);
         self.instances.retain(|_, instance| is_remembered(instance));
@@ -245,8 +265,8 @@ impl Witness {
         let at = instance.created;
         let window = |step: &Step| step.at - slack..=step.at + within;
         let step = row.steps.iter().rev().filter(|step| step.to > step.from).find(|step| window(step).contains(&at))?;
-        // who came after the decision comes first
-        let order = |other: &Instance| (other.created < step.at, other.created);
+        // who came closest to the decision comes first
+        let order = |other: &Instance| ((other.created - step.at).abs(), other.created < step.at);
         let mine = order(instance);
         let earlier = self
             .others(&instance.sight.row, instance)
@@ -263,6 +283,19 @@ impl Row {
             cut(&mut self.steps);
         }
         self.wanted = to;
+    }
+}
+
+/// What sets two templates of one row apart.
+pub(crate) fn differs(old: &Sight, new: &Sight) -> Option<Cause> {
+    if old.revision == new.revision {
+        None
+    } else if old.speaks != new.speaks {
+        Some(Cause::OperatorMade)
+    } else if old.topics != new.topics {
+        Some(Cause::SubscriptionChanged)
+    } else {
+        Some(Cause::Rollout)
     }
 }
 

@@ -1,6 +1,6 @@
 // What stands in the boxes: partitions, cards, rows, pills. In: one box of a layout. Out: a node that says it.
 // Deliberately absent: where boxes stand (layout.js), what a click does (picture.js listens for all of them).
-import { add, calm, cls, el, inside, keyed, place, set, sv, text } from './dom.js';
+import { add, calm, cls, el, inside, keyed, place, set, sv, text, whole } from './dom.js';
 import { delay, inLeft, memberSentence, memberWord, num, partSentence, rate } from './words.js';
 
 /** What the eye reads is hidden from the ear, which gets one sentence instead. @param {any} n */
@@ -92,7 +92,7 @@ export function card(n, c, multi, selected, owns) {
   refs.call(c.name);
   cls(refs.line, runs ? 'own' : `tag ${said.tone}`);
   text(refs.line, runs ? owns : said.line);
-  text(refs.more, said.more);
+  whole(refs.more, said.more);
   set(refs.more, { title: said.more });
   [m.rate == null ? '–' : rate(m.rate), delay(m.delayMs), num(m.lag)].forEach((v, i) => (i === 1 ? text : calm)(refs.values[i][1], v));
   set(refs.arc, { 'stroke-dasharray': `${Math.min(1, (left ?? 0) / (m.timeoutMs || 1)).toFixed(3)} 1` });
@@ -122,7 +122,7 @@ export function row(n, r, multi, selected) {
     columns = r.big ? '1fr auto' : `${first} minmax(0,1fr) ${last}`;
   if (n.style.gridTemplateColumns !== columns) n.style.gridTemplateColumns = columns;
   refs.call(r.name);
-  text(refs.sub, r.sub);
+  (m.arrows.some(a => a.read) ? text : whole)(refs.sub, r.sub);
   calm(refs.rate, r.rate);
   calm(refs.lag, r.lag);
   cls(refs.lag, `lg ${tone}`);

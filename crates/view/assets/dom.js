@@ -1,5 +1,6 @@
 // Elements, made and kept. In: tags, texts, attributes. Out: nodes that are touched only where something differs.
 // Deliberately absent: any parsing of markup. Text reaches the page as textContent only, style through the CSSOM only.
+import { units } from './words.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 /** What a node shows now, so that an unchanged one costs a comparison. @type {WeakMap<Node, Record<string, any>>} */
@@ -37,6 +38,15 @@ export const add = (e, ...kids) => {
 export function text(n, value) {
   const m = memo(n);
   if (m.text !== value) n.textContent = m.text = value;
+}
+/** Text whose `units` stay whole where they fit into a line; what is copied and read aloud is the same text. @param {any} n @param {string} value */
+export function whole(n, value) {
+  const m = memo(n);
+  if (m.text === value) return;
+  m.text = value;
+  n.replaceChildren(
+    ...units(value).flatMap(p => (/[-–] *\S|\S /.test(p.trimEnd()) ? [el('span', 'whole', p.trimEnd()), p.slice(p.trimEnd().length)] : p))
+  );
 }
 let late = false;
 /** Whether a number has waited since this was asked last: then it is time to draw again, half a second later. */

@@ -1,15 +1,15 @@
 // Messages on their way, on one canvas. In: the courses of the arrows, how many messages each consumer took. Out: dots, 200 at most.
 // Deliberately absent: anything when motion is not wanted. The browser is asked for no length: a course is 49 points.
 import { onTheme, reduced } from './theme.js';
-import { points } from './wire.js';
+import { points, same } from './wire.js';
 
 const MOST = 200,
   TAKES = 900,
   SPREAD = 120,
   FRAME = 24; // about thirty frames a second are smooth for dots this small
 
-/** @param {any} canvas */
-export function makeDots(canvas) {
+/** @param {any} canvas @param {(w: import('./wire.js').Wire) => boolean} faded whose dots are not shown for now */
+export function makeDots(canvas, faded) {
   const paint = canvas.getContext('2d');
   /** @type {Map<string, {course: import('./wire.js').Point[] | null, wire: import('./wire.js').Wire, owed: number}>} */ const courses =
     new Map();
@@ -46,7 +46,7 @@ export function makeDots(canvas) {
         c = courses.get(d.id);
       if (t >= 1 || !c) continue;
       alive[kept++] = d;
-      if (t < 0) continue;
+      if (t < 0 || faded(c.wire)) continue;
       c.course ??= points(c.wire);
       const u = t * t * (3 - 2 * t) * (c.course.length - 1),
         i = Math.min(c.course.length - 2, Math.floor(u)),
@@ -100,14 +100,7 @@ export function makeDots(canvas) {
       for (const w of L.wires) {
         const had = courses.get(w.id);
         if (!had) courses.set(w.id, { course: null, wire: w, owed: 0 });
-        else if (
-          had.wire.x0 !== w.x0 ||
-          had.wire.x1 !== w.x1 ||
-          had.wire.yr !== w.yr ||
-          had.wire.tx !== w.tx ||
-          had.wire.y0 !== w.y0 ||
-          had.wire.box !== w.box
-        ) {
+        else if (!same(had.wire, w) || had.wire.box !== w.box) {
           had.course = null;
           had.wire = w;
         }

@@ -1,5 +1,5 @@
 // What happened: a strip of fifteen minutes and a list, newest on top. In: rebalances, and what was done on this page. Out: the dock's left half.
-import { add, byId, cls, el, keyed, set, sv, text } from './dom.js';
+import { add, byId, cls, el, keyed, set, sv, text, whole } from './dom.js';
 import { clock, inLeft, rebalanceSentence, rebalanceTook, silentSentence } from './words.js';
 
 const QUARTER = 900_000;
@@ -138,7 +138,7 @@ export function makeJournal() {
           cls(li, `${told && !r.group ? 'mine' : ''}${r.bad ? ' open' : ''} c${hues.get(r.group) ?? ''}`);
           text(p.time, clock(r.time));
           text(p.group, `${r.group ?? (told ? 'You:' : 'Brokers')} `);
-          text(p.words, told ? r.said : rebalanceSentence(r, s.multi));
+          whole(p.words, told ? r.said : rebalanceSentence(r, s.multi));
           text(p.line, r.line ?? '');
           text(p.took, told ? (r.took ?? '') : rebalanceTook(r));
         }

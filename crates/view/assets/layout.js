@@ -88,7 +88,7 @@ function partitions(L, s, W, pad, phone, measure, total) {
   const n = Math.max(1, s.parts.length),
     inner = W - 2 * pad - 28,
     between = s.multi ? 24 : 0,
-    top = phone ? 10 : 16;
+    top = phone || L.dense ? 10 : 16;
   let gap = n > 12 ? 6 : phone ? 8 : 14,
     w = Math.min(s.copies ? 150 : 156, (inner - between * (s.topics.length - 1) - (n - 1) * gap) / n),
     perRow = n;
@@ -153,7 +153,7 @@ function partitions(L, s, W, pad, phone, measure, total) {
   L.bottom = y + h + 14;
   const side = kx - pad - 16,
     legend = legendText(s),
-    legendW = measure(legend, 12, 400) + 20;
+    legendW = Math.max(160, measure(legend, 12, 400)) + 20; // it does not change places with a digit
   L.frames.push({ key: 'kafka', kind: 'kafka', hue: 0, x: kx, y: top, w: kw, h: L.bottom - top });
   const items = head.items(kw - 28, side >= legendW ? '' : legend);
   L.titles.push({ key: 'kafka', x: kx + 14, y: top + 7, w: kw - 28, items });

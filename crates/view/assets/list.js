@@ -1,5 +1,5 @@
 // The list of practices. In: `GET /api/practices`, every few seconds. Out: links; the only practice is opened at once; none is an explanation.
-import { add, byId, cls, command, el, keyed, set, text } from './dom.js';
+import { add, byId, cls, command, el, keyed, set, text, whole } from './dom.js';
 import { many, num } from './words.js';
 
 const POLL = 3000;
@@ -68,7 +68,7 @@ export const practices = {
               p.namespace,
               p.ready ? '✓ Ready' : '○ Not ready',
               [p.summary && many(p.summary.partitions, 'partition'), practices.summary(p)].filter(Boolean).join(', ')
-            ].forEach((v, i) => text(li.parts[i], v));
+            ].forEach((v, i) => whole(li.parts[i], v));
             cls(li.parts[2], `st ${p.ready ? 'ok' : 'warn'}`);
           }
         );

@@ -2,8 +2,9 @@
 // the rows, first row = innermost track: none crosses another of its group, none runs over a box. In: a scene and a width. Out: rows and arrows added to a layout. Pure.
 import { FOOT, footBox } from './cards.js';
 import { labeller } from './layout.js';
+import { NONE } from './scene.js';
 import { ports } from './wire.js';
-import { delay, inLeft, kilo, lagWord, many, memberWord, middle, num, rate } from './words.js';
+import { delay, inLeft, kilo, lagWord, many, memberWord, middle, num, units, rate } from './words.js';
 
 const COLUMN = 186,
   APART = 16;
@@ -20,22 +21,13 @@ export function fold(s, open) {
       const arrows = rest.flatMap(m => m.arrows),
         lag = lags.some(l => l == null) ? null : lags.reduce((/** @type {number} */ a, l) => a + /** @type {number} */ (l), 0);
       /** @type {any} */ const more = {
+        ...NONE,
         id: 'more',
         name: `${rest.length} ${show.length ? 'more ' : ''}consumers${rest.every(m => m.kind === 'run') ? ', calm' : ''}`,
-        tail: '',
-        pod: '',
-        kind: 'run',
         arrows,
         lag,
         folded: rest.length,
-        rate: rest.every(m => m.rate != null) ? rest.reduce((a, m) => a + (m.rate ?? 0), 0) : null,
-        delayMs: null,
-        why: '',
-        since: null,
-        age: 0,
-        giveUpIn: null,
-        timeoutMs: null,
-        variant: ''
+        rate: rest.every(m => m.rate != null) ? rest.reduce((a, m) => a + (m.rate ?? 0), 0) : null
       };
       return { ...g, members: [...show, more] };
     })
@@ -55,10 +47,10 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
     label = labeller(s, measure),
     most = Math.max(1, ...s.groups.map(g => g.members.length));
   // Spare height goes to the fans first, then to the rows, then to the fans again.
-  const spare = big || stack ? 0 : H - L.bottom - footH - 36 - most * 19,
+  const spare = big || stack ? 0 : H - L.bottom - footH - (L.dense ? 32 : 36) - most * 19,
     rowH = big ? 44 : Math.max(18, Math.min(28, 18 + Math.floor((spare - 170) / most))),
     rowGap = big ? 6 : rowH > 22 ? 3 : 1;
-  const gap = big ? 56 : Math.max(stack ? 110 : 86, Math.min(280, spare - most * (rowH + rowGap - 19)));
+  const gap = big ? (L.dense ? 84 : 56) : Math.max(stack ? 110 : 86, Math.min(280, spare - most * (rowH + rowGap - 19)));
   const cols = Array.from({ length: columns }, (_, c) => s.groups.map((g, index) => ({ g, index })).filter(e => e.index % columns === c)),
     top = L.bottom + gap;
   L.height = top;
@@ -67,7 +59,7 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
       count = col.reduce((a, e) => a + e.g.members.length, 0),
       trunk = stack && count > 14,
       tracks = trunk ? col.length : count;
-    const pitch = stack ? Math.min(4, 44 / Math.max(1, tracks)) : Math.min(4, 30 / Math.max(1, count)),
+    const pitch = stack ? Math.min(4, 44 / Math.max(1, tracks)) : Math.min(4, 24 / Math.max(1, count)),
       channel = stack ? tracks * pitch + 8 : 0;
     let y = top,
       used = 0;
@@ -87,7 +79,7 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
           box = `${g.name}\n${m.id}`;
         L.rows.push({ ...cell, key: box, group: g, x: x + gutter, y: ry, w: w - gutter - 8, big });
         if (m.arrows.length) {
-          const tx = stack ? X + channel - 5 - (used + (trunk ? 0 : j)) * pitch : x + 8 + (n - 1 - j) * pitch;
+          const tx = stack ? X + channel - 5 - (used + (trunk ? 0 : j)) * pitch : Math.floor(x) + 8.5 + (n - 1 - j) * pitch; // a thin line between two pixels is a grey one
           for (const a of m.arrows)
             if (L.at.has(a.key))
               L.wires.push({
@@ -104,7 +96,7 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
                 y1: ry + cell.h / 2,
                 yr: ry + Math.min(cell.h, big ? 44 : 28) / 2,
                 tx,
-                yt: top - (stack ? 14 : 6)
+                yt: top + (stack ? -14 : 4)
               });
         }
         ry += cell.h + rowGap;
@@ -151,7 +143,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
   const t = (/** @type {string} */ x, size = 12, weight = 400) => measure(x, size, weight),
     inner = w - (big ? 18 : 12),
     between = big ? 4 : 2;
-  const chip = (/** @type {string} */ x) => Math.max(big ? 26 : 17, Math.ceil(t(x, big ? 12 : 11)) + (big ? 14 : 7));
+  const chip = (/** @type {string} */ x) => Math.max(big ? 26 : 17, Math.ceil(t(x, big ? 12 : 11)) + (big ? 14 : 6));
   const silent = (/** @type {any} */ m) => m.kind === 'killed' || m.kind === 'paused';
   const lagText = (/** @type {any} */ m) =>
     silent(m)
@@ -167,16 +159,18 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
   const tailW = Math.min(84, Math.max(24, ...g.members.map(m => Math.ceil(m.tail.length * 6.7)))),
     lagW = Math.ceil(Math.max(0, ...g.members.map(m => (silent(m) ? 0 : t(lagText(m), 12, 650))))),
     rateW = widest(m => rate(m.rate));
+  const ownW = (/** @type {any} */ m) => Math.ceil(t(lagText(m), 12, 650));
   const written = (/** @type {any} */ a, /** @type {string} */ k) =>
     k !== 'short' ? `${label(a)} ${lagWord(a, kilo, k === 'words')}` : multi || big ? label(a) : String(a.partition);
   const need = (/** @type {any} */ m, /** @type {string} */ k) =>
     m.arrows.reduce((/** @type {number} */ n, /** @type {any} */ a) => n + chip(written(a, k)) + between, 0);
   const nameW = (/** @type {any} */ m) => (big ? 124 : m.kind === 'nobody' ? Math.ceil(t('✕ no reader', 11, 650)) + 6 : tailW),
-    roomOf = (/** @type {any} */ m) => inner - nameW(m) - (big ? 8 : Math.max(lagW, Math.ceil(t(lagText(m), 12, 650))) + 12);
+    roomOf = (/** @type {any} */ m) => inner - nameW(m) - (big ? 8 : Math.max(lagW, ownW(m)) + 8);
   const owning = g.members.filter(m => m.arrows.length && !(/** @type {any} */ (m).folded)),
-    fits = (/** @type {string} */ k, extra = 0) => owning.every(m => need(m, k) + (silent(m) ? 0 : extra) <= roomOf(m));
+    air = big ? 0 : 12, // words and rates only where they do not crowd the row
+    fits = (/** @type {string} */ k, extra = 0) => owning.every(m => need(m, k) + air + (silent(m) ? 0 : extra) <= roomOf(m));
   const k = ['words', 'long'].find(x => fits(x)) ?? 'short',
-    showRate = !big && rateW > 0 && fits(k, rateW + 6);
+    showRate = !big && rateW > 0 && fits(k, rateW + 8);
   let toldWhy = false;
   return g.members.map(m => {
     /** @type {any} */ const cell = {
@@ -188,7 +182,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
       more: 0,
       lag: '',
       rate: '',
-      cols: [tailW, showRate ? rateW : 0, lagW]
+      cols: [tailW, showRate ? rateW + 4 : 0, showRate ? lagW : 0]
     };
     const said = memberWord(m, multi),
       folded = /** @type {any} */ (m).folded,
@@ -215,7 +209,8 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
       cell.lag = lagText(m);
       if (showRate && (m.kind === 'run' || m.kind === 'slow')) cell.rate = rate(m.rate) || '–';
     }
-    let left = roomOf(m) - (cell.rate ? rateW + 6 : 0),
+    // Without a column of rates the numbers need not line up on their left: one long lag takes no partition from a sister's row.
+    let left = roomOf(m) + (cell.rate ? -rateW - 8 : big ? 0 : Math.max(0, lagW - ownW(m))),
       shown = 0;
     const all = need(m, k) <= left,
       spare = all ? 0 : chip('+99');
@@ -240,7 +235,8 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
 export function lines(text, px, wide) {
   let n = 1,
     line = '';
-  for (const word of text.split(' ')) {
+  for (const piece of units(text)) {
+    const word = piece.trimEnd();
     if (line && wide(`${line} ${word}`) > px) {
       n++;
       line = word;

@@ -44,7 +44,7 @@ export function makePicture(does) {
   add(stage, add(picture, frames, svg, canvas, titles, parts, groups, pills, legend, note));
   const table = makeTable(stage, does.insist),
     wires = makeWires(svg),
-    dots = makeDots(canvas),
+    dots = makeDots(canvas, wires.faded),
     measure = measurer(),
     memory = newMemory();
   /** @type {import('./layout.js').Layout | null} */ let L = null;

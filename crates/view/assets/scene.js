@@ -13,6 +13,24 @@ import { groupWord, tail } from './words.js';
 /** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, kafka: any, actions: any, sendUrl: string, sendHow: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
  *   parts: Part[], groups: Group[], arrows: Arrow[], journal: any[], truncated: boolean, multi: boolean, copies: boolean, reads: number}} Scene */
 
+/** A box that is no consumer of its own. @type {Member} */
+export const NONE = {
+  id: '',
+  name: '',
+  tail: '',
+  pod: '',
+  kind: 'run',
+  arrows: [],
+  rate: null,
+  delayMs: null,
+  lag: null,
+  why: '',
+  since: null,
+  age: 0,
+  giveUpIn: null,
+  timeoutMs: null,
+  variant: ''
+};
 const KEPT = 10_000,
   HISTORY = 300_000;
 const keyOf = (/** @type {any} */ p) => `${p.topic}/${p.partition}`;
@@ -255,25 +273,16 @@ function groupOf(m, g, now) {
   const word = groupWord({ ...g, silent: silent && g.state === 'Stable', stopped: !!g.stopped && raw.every(r => r.state === 'left') });
   if (orphans.length)
     members.push({
+      ...NONE,
       id: 'nobody',
-      name: '',
-      tail: '',
-      pod: '',
       kind: 'nobody',
       arrows: orphans,
-      rate: null,
-      delayMs: null,
       lag: sum(orphans.map((/** @type {Arrow} */ a) => a.lag)),
       why: g.stopped
         ? 'The group is stopped; its committed offsets stay.'
         : raw.length
           ? 'They wait for an owner.'
-          : 'No consumer has joined.',
-      since: null,
-      age: 0,
-      giveUpIn: null,
-      timeoutMs: null,
-      variant: ''
+          : 'No consumer has joined.'
     });
   const arrows = members.flatMap(x => x.arrows),
     topics = g.topics ?? [],

@@ -6,6 +6,9 @@
  * @typedef {{id: string, arrow: import('./scene.js').Arrow, hue: number, box: string, width: number, calm: boolean, loom: boolean, x0: number, y0: number, x1: number, y1: number, yr: number,
  *   tx: number, yt: number, px?: number, py?: number}} Wire */
 /** @typedef {[number, number]} Point */
+export const COURSE = ['x0', 'y0', 'x1', 'y1', 'yr', 'tx', 'yt', 'px', 'py'];
+/** @param {any} a @param {any} b */
+export const same = (a, b) => COURSE.every(f => a[f] === b[f]);
 
 const r = (/** @type {number} */ n) => Math.round(n * 10) / 10;
 
@@ -45,8 +48,8 @@ function pieces(w) {
   all.push(
     [
       [w.x0, w.y0],
-      [w.x0, w.y0 + h * 0.55],
-      [w.tx, w.yt - h * 0.55],
+      [w.x0, w.y0 + h * 0.3],
+      [w.tx, w.yt - h * 0.3],
       [w.tx, w.yt]
     ],
     [

@@ -2,13 +2,12 @@
 // Deliberately absent: dots (dots.js), text in the picture (pills are boxes).
 import { add, cls, keyed, set, sv } from './dom.js';
 import { reduced } from './theme.js';
-import { head, path } from './wire.js';
+import { COURSE, head, path, same } from './wire.js';
 import { arrowSentence } from './words.js';
 
 const SWEEP = 600,
   MOVE = 250;
 const ease = (/** @type {number} */ t) => (t < 0.5 ? 4 * t * t * t : 1 - (-2 * t + 2) ** 3 / 2);
-const COURSE = ['x0', 'y0', 'x1', 'y1', 'yr', 'tx', 'yt', 'px', 'py'];
 /** @typedef {import('./wire.js').Wire} Wire */
 /** @typedef {{wire: Wire, from: Wire | null, start: number, took: number}} Shown */
 
@@ -100,7 +99,6 @@ export function makeWires(svg) {
             if (!still && w.loom) n.animate([{ opacity: 0 }, { opacity: 1 }], { duration: MOVE });
           }
           if (was && !still && was.wire.loom === w.loom && !(w.loom && moved.has(w.id))) {
-            const same = (/** @type {any} */ a, /** @type {any} */ b) => COURSE.every(f => a[f] === b[f]);
             if (same(was.wire, w)) Object.assign(next, { from: was.from, start: was.start, took: was.took });
             else Object.assign(next, { from: current(was, now), took: moved.has(w.id) ? SWEEP : MOVE });
           }
@@ -133,6 +131,8 @@ export function makeWires(svg) {
       if (!frame && [...shown.values()].some(s => s.from)) frame = requestAnimationFrame(step);
       return moved;
     },
+    /** @param {Wire} w */
+    faded: w => (on.partition != null || on.box != null) && !lit(w),
     /** Fades all but the arrows of one partition or one box. @param {string | null} partition @param {string | null} box */
     highlight(partition, box) {
       on = { partition, box };

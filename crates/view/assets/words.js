@@ -77,6 +77,8 @@ export function list(parts, multi) {
   }
   return said.join(', ');
 }
+/** What a line must not end within: a name with its hyphens, a number with its word. @param {string} text @returns {string[]} all of the text, piece by piece */
+export const units = text => text.match(/(\d\S* \p{L}\S*|lag \S+|\S+)\s*|\s+/gu) ?? [];
 /** `a, b and c`. @param {string[]} items */
 export const and = items => (items.length < 2 ? items.join('') : items.slice(0, -1).join(', ') + ' and ' + items[items.length - 1]);
 
@@ -190,8 +192,16 @@ export function rebalanceSentence(r, multi) {
   if (!r.group) return r.note ?? '';
   const said = [],
     names = (/** @type {string[]} */ l) => (l.length > 3 ? `${l.length} consumers` : and(l.map(short)));
-  if (r.joined?.length) said.push(`${names(r.joined)} joined.`);
-  if (r.left?.length) said.push(`${names(r.left)} left.`);
+  const known = r.why && r.cause !== 'Unknown';
+  if (known) {
+    // the longest first: one name may begin another
+    const all = [...(r.joined ?? []), ...(r.left ?? [])].sort((a, b) => b.length - a.length);
+    said.push(all.reduce((why, name) => why.replaceAll(name, short(name)), r.why));
+  } else {
+    if (r.joined?.length) said.push(`${names(r.joined)} joined.`);
+    if (r.left?.length) said.push(`${names(r.left)} left.`);
+    if (r.why) said.push(r.why);
+  }
   const moved = r.moved ?? [],
     ways = new Map();
   for (const m of moved) {
@@ -208,15 +218,18 @@ export function rebalanceSentence(r, multi) {
       else said.push(`${what} ${parts.length > 1 ? 'have' : 'has'} no reader.`);
     }
   if (!moved.length) said.push('No partition moved.');
+  else if (r.unownedMs != null) said.push(`Without a reader for ${seconds(r.unownedMs)}.`);
+  if (r.advice) said.push(r.advice);
   if (r.note) said.push(r.note);
   return said.join(' ');
 }
 /** What goes on until Kafka gives a silent member up. @param {import('./scene.js').Member} m @param {boolean} multi */
 export const silentSentence = (m, multi) =>
   `${short(m.name)} ${m.kind === 'killed' ? 'was killed: it could not say goodbye' : 'is paused: it does not answer'}. Nobody reads ${list(m.arrows, multi)} until Kafka gives it up.`;
+const seconds = (/** @type {number} */ ms) => `${(ms / 1000).toFixed(1)} s`;
 /** How long it took; nothing when it fell between two looks. @param {any} r */
 export const rebalanceTook = r =>
-  !r.group ? 'no rebalance' : r.durationMs == null ? '' : r.durationMs < 100 ? 'at once' : `${(r.durationMs / 1000).toFixed(1)} s`;
+  !r.group ? 'no rebalance' : r.durationMs == null ? '' : r.durationMs < 100 ? 'at once' : seconds(r.durationMs);
 
 /** Text in single quotes for a shell. @param {string} text */
 export const quoted = text => `'${text.replaceAll("'", "'\\''")}'`;

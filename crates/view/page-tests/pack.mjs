@@ -1,4 +1,4 @@
-// What the server makes of the page when it serves it (src/pack.rs): comments, indentation and needless line breaks out, all modules in one file,
+// What the server makes of the page when it serves it (src/pack.rs): comments, indentation, needless spaces and line breaks out, all modules in one file,
 // in the order of their imports. In: the folder. Out: text. The sources keep to what this needs: no string contains a comment or spans lines;
 // imports are one line each, on top, of './name.js', without `as`; no two modules use the same name on their top level.
 import { readFileSync } from 'node:fs';
@@ -10,6 +10,46 @@ const strip = text =>
     .map(l => l.split(' // ')[0].trim())
     .filter(l => l && !l.startsWith('//'))
     .join('\n') + '\n';
+const MARKS = '{}()[],;:?=<>&|*!';
+/** @param {string} code */
+function tight(code) {
+  const templates = [];
+  let out = '',
+    i = 0;
+  const literal = end => {
+    for (let j = i + 1, inside = false; j < code.length && code[j] !== '\n'; j++)
+      if (code[j] === '\\') j++;
+      else if (end === '/' && '[]'.includes(code[j])) inside = code[j] === '[';
+      else if (code[j] === end && !inside) return j + 1 - i;
+    return 1;
+  };
+  const template = () => {
+    for (let j = i + 1; j < code.length; j++)
+      if (code[j] === '\\') j++;
+      else if (code[j] === '`') return j + 1 - i;
+      else if (code.startsWith('${', j)) return (templates.push(0), j + 2 - i);
+    return code.length - i;
+  };
+  while (i < code.length) {
+    const c = code[i],
+      last = templates.length - 1,
+      before = out[out.length - 1] ?? '\n';
+    let n = 1;
+    if (c === '}' && templates[last] === 0) {
+      templates.pop();
+      n = template();
+    } else if (c === '`') n = template();
+    else if (c === "'" || c === '"') n = literal(c);
+    else if (c === '/' && ('\n{([,;:?=<>&|*!'.includes(before) || out.endsWith('return '))) n = literal('/');
+    else if (c === ' ' && (MARKS.includes(before) || (code[i + 1] && MARKS.includes(code[i + 1])))) {
+      i++;
+      continue;
+    } else if (last >= 0 && '{}'.includes(c)) templates[last] += c === '{' ? 1 : -1;
+    out += code.slice(i, i + n);
+    i += n;
+  }
+  return out;
+}
 const joined = text => text.replace(/([,;{([])\n/g, '$1');
 
 /** @param {URL} dir @param {string} name @param {Set<string>} done */
@@ -27,6 +67,14 @@ function modules(dir, name, done) {
 }
 
 /** @param {URL} dir @param {string} name */
-export const pack = (dir, name) => joined(modules(dir, name, new Set()));
+export const pack = (dir, name) => joined(tight(modules(dir, name, new Set())));
 /** @param {string} text */
-export const sheet = text => joined(strip(text));
+export const sheet = text =>
+  [
+    [' {', '{'],
+    ['{ ', '{'],
+    [' }', '}'],
+    [': ', ':'],
+    ['; ', ';'],
+    [', ', ',']
+  ].reduce((packed, [spaced, bare]) => packed.replaceAll(spaced, bare), joined(strip(text)));

@@ -3,7 +3,7 @@
 //! goes from the end, what is to be told otherwise is replaced one after the other.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -115,7 +115,8 @@ impl Fleet {
             Some(Phase::Running | Phase::Paused | Phase::Ending { .. }) => false,
         };
         if due {
-            self.children.insert(wanted.name.clone(), Child::of(wanted));
+            let former = self.children.remove(&wanted.name).map(|child| child.ends).unwrap_or_default();
+            self.children.insert(wanted.name.clone(), Child { ends: former, ..Child::of(wanted) });
             self.start(&wanted.name);
         } else if let Some(child) = self.children.get_mut(&wanted.name)
             && let Phase::Ending { again: false, until } = child.phase
@@ -219,6 +220,7 @@ impl Child {
             port: 0,
             report: None,
             ready: false,
+            ends: VecDeque::new(),
             killed: false,
             process: None,
         }

@@ -52,6 +52,16 @@ fn an_autoscaler_scales_a_group_without_replicas() {
     assert_eq!(has_members(&after, &name, 3), Ok(()));
     assert_eq!(group(&after, &name)["replicas"], 3);
     assert_eq!(kafka::members(&name).len(), 3);
+    // whoever scales it: that is why the group rebalanced
+    scene.practice_when("p", "the rebalances have their cause", Duration::from_secs(20), |practice| {
+        let rebalances = practice["status"]["rebalances"].as_array().cloned().unwrap_or_default();
+        let causes: Vec<&Value> = rebalances.iter().map(|rebalance| &rebalance["cause"]).collect();
+        if !causes.is_empty() && causes.iter().all(|cause| *cause == "ScaledUp") {
+            Ok(())
+        } else {
+            Err(format!("{causes:?}"))
+        }
+    });
 
     scene.kubectl(&["delete", "hpa", "scaler"]);
     scene.patch("p", &json!([{"op": "add", "path": "/spec/groups/0/replicas", "value": 2}]));

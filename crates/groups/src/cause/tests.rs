@@ -10,7 +10,7 @@ struct Scene {
 impl Scene {
     /// Instances of row `r` that were there before anybody looked, and as many wanted.
     fn with(names: &[&str]) -> Self {
-        let mut scene = Self { witness: Witness::new(Home::Cluster), now: 0 };
+        let mut scene = Self { witness: Witness::default(), now: 0 };
         for name in names {
             scene.witness.saw(name, sight("1"), false, 0);
         }

@@ -1,5 +1,5 @@
 //! What happens to groups, on a real Kafka, with our worker and with clients of others, under both protocols; each scene
-//! ends with Kafka's own ConsumerGroupCommand, which has to say the same.
+//! ends with Kafka's own `ConsumerGroupCommand`, which has to say the same.
 
 use std::{
     collections::BTreeMap,

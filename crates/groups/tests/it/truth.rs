@@ -1,4 +1,4 @@
-//! The independent truth about groups: what Kafka's own ConsumerGroupCommand prints, compared with a look cell by cell.
+//! The independent truth about groups: what Kafka's own `ConsumerGroupCommand` prints, compared with a look cell by cell.
 
 use std::{
     collections::BTreeSet,
@@ -70,7 +70,7 @@ fn seen(snapshot: &Snapshot) -> Vec<(Row, Lag)> {
         let owned = group.members.iter().flat_map(|member| &member.partitions).flatten();
         for partition in committed.keys().chain(owned).collect::<BTreeSet<_>>() {
             let owns = |owned: &Vec<Partition>| owned.contains(partition);
-            let owner = group.members.iter().find(|member| member.partitions.as_ref().is_some_and(owns));
+            let member = group.members.iter().find(|member| member.partitions.as_ref().is_some_and(owns));
             let lag = snapshot.lag(group, partition, OffsetReset::Earliest);
             rows.push((
                 Row {
@@ -79,7 +79,7 @@ fn seen(snapshot: &Snapshot) -> Vec<(Row, Lag)> {
                     committed: committed.get(partition).map(|committed| committed.offset),
                     end: snapshot.bounds(partition).map(|bounds| bounds.end),
                     lag: None,
-                    owner: owner.map(|member| (member.member_id.clone(), member.client_id.clone())),
+                    owner: member.map(|member| (member.member_id.clone(), member.client_id.clone())),
                 },
                 lag,
             ));
@@ -138,6 +138,6 @@ pub(crate) async fn agreed(
             println!("{what}: {cells} cells of {} lines agree with ConsumerGroupCommand", theirs.len());
             return after;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} must be still: {before:?}\n{after:?}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "{what} must be still: {before:?}\n{after:?}");
     }
 }

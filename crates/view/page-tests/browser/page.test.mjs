@@ -162,6 +162,48 @@ test('what a server says stays text', async () => {
   await close();
 });
 
+test('on a phone no line of the journal ends within a name or between a number and its word', async () => {
+  const s = (feed.practices['practice-2'] = scenes['practice-2']()),
+    said = 'my-group-a, my-group-b and my-group-c joined. 12 partitions changed hands after 3.5 seconds of waiting-for-it.';
+  s.rebalances = [
+    { id: 'n', time: s.now - 9000, group: s.groups[0].name, epoch: null, joined: ['a'], left: [], moved: [], durationMs: 1, note: said },
+    {
+      id: 'l',
+      time: s.now - 9900,
+      group: s.groups[0].name,
+      epoch: null,
+      joined: ['a'],
+      left: [],
+      moved: [],
+      durationMs: 1,
+      note: 'long-'.repeat(40)
+    }
+  ];
+  for (const width of [390, 360, 320]) {
+    const { page, close } = await open(browser, at(s), { width, height: 844, still: true });
+    await page.waitForFunction(() => document.querySelectorAll('.said').length === 2);
+    const seen = await page.evaluate(() =>
+      [...document.querySelectorAll('.said')].map(e => ({
+        text: e.textContent,
+        over: e.scrollWidth > e.clientWidth,
+        high: [...e.querySelectorAll('.whole')].map(w => w.getBoundingClientRect().height)
+      }))
+    );
+    assert.ok(seen[0].text.endsWith(said), 'the text is the same');
+    assert.ok(seen[0].high.length >= 5);
+    for (const h of seen[0].high) assert.ok(h < 25, `${width}: ${h} px are more than a line`);
+    assert.ok(
+      seen[1].high.some(h => h > 25),
+      'what no line can hold is broken all the same'
+    );
+    assert.deepEqual(
+      seen.map(e => e.over),
+      [false, false]
+    );
+    await close();
+  }
+});
+
 test('the picture by keyboard: one stop, arrows between boxes, Enter opens the log, Escape gives the focus back', async () => {
   const { page, s, close } = await show('practice-3', { still: true });
   assert.equal(await page.locator('.nav[tabindex="0"]').count(), 1);

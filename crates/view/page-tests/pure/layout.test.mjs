@@ -83,6 +83,32 @@ test('no arrow passes through a box, a foot or a title', () =>
     }
   }));
 
+test('24 partitions, 6 groups and 12 consumers at 1280 x 800: all in the window, arrows with room, none of them flat', () => {
+  const L = layout(sceneFrom(sized(24, 6, 12)), 1280, 562, table()); // what bar and dock leave
+  assert.equal(L.mode, 'rows');
+  assert.ok(L.height <= 562, `${L.height} px high`);
+  for (const w of L.wires) {
+    const [dx, dy] = [Math.abs(w.tx - w.x0), w.yt - w.y0],
+      course = points(w, 960).filter(([, y]) => y <= w.yt);
+    assert.ok(dy >= 120, `${w.id}: ${dy} px to come down`);
+    if (dx < 200) continue;
+    const middle = course.filter(([x]) => Math.abs(x - (w.tx + w.x0) / 2) < dx / 4),
+      [from, to] = [middle[0], middle[middle.length - 1]],
+      slope = Math.abs((to[1] - from[1]) / (to[0] - from[0]));
+    assert.ok(slope > (0.65 * dy) / dx, `${w.id} runs flat: ${slope} of ${dy / dx}`);
+  }
+});
+
+test('one long lag takes no partition from the rows of its sisters', () => {
+  const s = sceneFrom(sized(24, 6, 12)),
+    slow = s.groups[3].members[s.groups[3].members.length - 1];
+  slow.kind = 'slow';
+  slow.lag = 98_765;
+  const rows = layout(s, 1280, 562, table()).rows.filter(r => r.group === s.groups[3]);
+  assert.equal(rows.length, 12);
+  for (const r of rows) if (r.member !== slow) assert.equal(r.more, 0, r.key);
+});
+
 test('every arrow begins at its partition and ends at its owner', () =>
   each((L, s, _m, at) => {
     assert.equal(L.wires.length, s.arrows.length, at);

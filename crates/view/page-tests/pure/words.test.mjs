@@ -28,6 +28,13 @@ test('numbers', () => {
   assert.deepEqual([400, 4000, 119_000, 240_000].map(w.age), ['0 s', '4 s', '119 s', '4 min']);
 });
 
+test('what a line must not end within', () => {
+  assert.deepEqual(w.units('3 partitions, 4 consumers: 1 waits.'), ['3 partitions, ', '4 consumers: ', '1 waits.']);
+  assert.deepEqual(w.units('P1 went to …group-a. lag 1,264'), ['P1 ', 'went ', 'to ', '…group-a. ', 'lag 1,264']);
+  for (const text of ['', ' ', '  two  spaces ', '<img src=x>', '1', '12\n3 a'])
+    assert.equal(w.units(text).join(''), text, 'nothing is added or lost');
+});
+
 test('names shorten in the middle, the end stays whole', () => {
   assert.equal(w.tail('practice-3-my-consumer-group-1-7c9d8b6f5-x2k4q'), 'x2k4q');
   assert.equal(w.tail('my-consumer-group-1-0'), '1-0', 'a single digit tells nothing');
@@ -130,6 +137,22 @@ test('rebalances', () => {
   );
   assert.equal(say({ joined: ['g-aaaaa'] }), '…aaaaa joined. No partition moved.');
   assert.equal(say({ joined: ['g-1-a', 'g-1-b', 'g-1-c', 'g-1-d'] }), '4 consumers joined. No partition moved.');
+  // with its cause, which names who came and went, and what to do about it
+  assert.equal(
+    say({
+      left: ['g-aaaaa'],
+      cause: 'PodCrashed',
+      why: 'g-aaaaa crashed with exit code 3.',
+      advice: 'Its last lines may say why: kubectl logs --previous g-aaaaa',
+      moved: [{ topic: 't', partition: 2, from: 'g-aaaaa', to: 'g-bbbbb' }],
+      unownedMs: 10240
+    }),
+    '…aaaaa crashed with exit code 3. P2 moved from …aaaaa to …bbbbb. Without a reader for 10.2 s. Its last lines may say why: kubectl logs --previous g-aaaaa'
+  );
+  assert.equal(
+    say({ left: ['g-aaaaa'], cause: 'Unknown', why: 'Why is not known: nobody was looking.' }),
+    '…aaaaa left. Why is not known: nobody was looking. No partition moved.'
+  );
   assert.equal(say({ group: null, note: 'Broker 3 stopped.' }), 'Broker 3 stopped.');
   assert.equal(w.rebalanceTook({ group: null }), 'no rebalance');
   assert.equal(w.rebalanceTook({ group: 'g', durationMs: null }), '', 'it fell between two looks');

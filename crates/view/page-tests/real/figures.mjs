@@ -130,8 +130,9 @@ test('ownership changes, then the arrow goes there', async () => {
   let passed = 0;
   for (const [at, p, owner] of said) {
     const next = said.find(s => s[1] === p && s[0] > at)?.[0] ?? Infinity,
-      // the page may hear of it before the log's reader does
-      shown = noted.find(n => n[0] > at - 200 && n[1] === p && n[2] === owner);
+      // the page may hear of it before the log's reader does, but not before the partition went where it was then
+      before = said.findLast(s => s[1] === p && s[0] < at)?.[0] ?? at - 1000,
+      shown = noted.find(n => n[0] > before && n[1] === p && n[2] === owner);
     if (shown) took.push(Math.max(0, shown[0] - at));
     else if (next - at < 1000)
       passed++; // gone again before anybody could see it

@@ -1,17 +1,20 @@
-// The real product for tests, figures and pictures: `practice-local` in a directory of its own, and its page in a browser. In: a manifest. Out: what is so.
-// Every wait has an end and says what it waited for. Nothing here knows how the page is built but its `data-` attributes.
+// The real product for tests, figures and pictures: `practice-local` in a directory of its own, its page or the operator's in a browser. In: a manifest. Out: what is so.
+// Every wait has an end and says what it waited for. What is known here of how the page is built is its `data-` attributes, the form and the log.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { open } from '../browser.mjs';
 
 const here = path => fileURLToPath(new URL(path, import.meta.url));
 export const repository = path => here(`../../../../${path}`);
 export const sample = n => readFileSync(repository(`deploy/samples/practice-${n}.yaml`), 'utf8');
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 export const sleep = ms => new Promise(done => setTimeout(done, ms));
 
 /** The program under test. */
@@ -37,7 +40,7 @@ const free = port =>
     s.once('error', () => done(false)).listen(port, '127.0.0.1', () => s.close(() => done(true)));
   });
 /** Two neighbouring ports that nothing listens on, below those of outgoing connections. */
-async function ports() {
+export async function ports() {
   for (let i = 0; i < 500; i++) {
     const port = 20_000 + 2 * Math.floor(Math.random() * 5_000);
     if ((await free(port)) && (await free(port + 1))) return port;
@@ -47,8 +50,36 @@ async function ports() {
 
 /** What is still running when this process ends goes with it. */
 const running = new Set();
+/** @param {import('node:child_process').ChildProcess} child */
+export function mortal(child) {
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
 process.on('exit', () => running.forEach(child => child.kill('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
+const posted = (url, body) => fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+/** A message by the producer's own address; its answer. */
+export async function sent(url, body) {
+  const response = await posted(url, body);
+  assert.ok(response.ok, `${response.status} of ${JSON.stringify(body)}`);
+  return response.json();
+}
+
+/** What is served of a practice: where its page is, what the API says, what can be asked for. */
+export function served(url, namespace, name) {
+  const at = `${url}/api/practices/${namespace}/${name}`,
+    api = async () => (await fetch(at)).json();
+  return {
+    name,
+    url,
+    page: `${url}/p/${namespace}/${name}`,
+    api,
+    group: async g => (await api()).groups.find(x => x.name === g),
+    post: (path, body) => posted(`${at}/${path}`, body)
+  };
+}
 
 /** Starts a manifest and waits until everything has arrived. @param {string} manifest @param {string[]} [args] */
 export async function up(manifest, args = []) {
@@ -63,10 +94,8 @@ export async function up(manifest, args = []) {
   let child;
   async function start() {
     const out = openSync(log, 'w');
-    child = spawn(binary, ['up', file, '--port-base', String(port), ...args], { cwd: dir, stdio: ['ignore', out, out] });
-    running.add(child);
+    child = mortal(spawn(binary, ['up', file, '--port-base', String(port), ...args], { cwd: dir, stdio: ['ignore', out, out] }));
     const mine = child;
-    mine.once('exit', () => running.delete(mine));
     await until(`${name} is ready`, () => {
       assert.equal(mine.exitCode, null, `practice-local has ended:\n${said()}`);
       return said().includes('ready in ');
@@ -76,31 +105,12 @@ export async function up(manifest, args = []) {
   }
   const ended = (seconds = 20) => until('practice-local ends', () => child.exitCode != null || child.signalCode, seconds);
   const local = {
-    name,
+    ...served(`http://127.0.0.1:${port}`, 'local', name),
     dir,
-    url: `http://127.0.0.1:${port}`,
-    page: `http://127.0.0.1:${port}/p/local/${name}`,
     sendUrl: `http://127.0.0.1:${port + 1}/send-message`,
     said,
     log: consumer => readFileSync(join(dir, `.local/logs/${consumer}.log`), 'utf8'),
-    api: async () => (await fetch(`${local.url}/api/practices/local/${name}`)).json(),
-    group: async g => (await local.api()).groups.find(x => x.name === g),
-    post: (path, body) =>
-      fetch(`${local.url}/api/practices/local/${name}/${path}`, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(body)
-      }),
-    /** A message by the producer's own address; its answer. */
-    async send(body) {
-      const response = await fetch(local.sendUrl, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(body)
-      });
-      assert.ok(response.ok, `${response.status} of ${JSON.stringify(body)}`);
-      return response.json();
-    },
+    send: body => sent(local.sendUrl, body),
     /** What a command of practice-local prints. */
     told: (...words) =>
       new Promise((done, failed) =>
@@ -202,4 +212,62 @@ export async function agrees(local, page, where = '#wires', seconds = 15) {
     seconds
   ).catch(() => assert.deepEqual(seen, said));
   return seen;
+}
+
+export const foot = (page, group) => page.locator(`.foot[data-in="${group}"]`);
+export const boxes = (page, group) => page.locator(`[data-box][data-in="${group}"]`);
+/** Opens the log of a consumer. */
+export async function choose(page, owner) {
+  await page.locator(`[data-box][data-owner="${owner}"]`).first().click();
+  await page.locator('.log:visible').waitFor();
+}
+
+/** The log of each of these consumers has the message, once. */
+export async function readOnce(page, owners, value) {
+  for (const owner of owners) {
+    await choose(page, owner);
+    await page.locator('.log li', { hasText: value }).waitFor({ timeout: 30_000 });
+    assert.equal(await page.locator('.log li', { hasText: value }).count(), 1);
+    await page.keyboard.press('Escape');
+  }
+}
+
+/** What axe finds wrong, now. */
+export async function violations(page) {
+  await page.waitForTimeout(300);
+  await page.evaluate(axe); // by the debugger, not by the page, whose policy would refuse it
+  return page.evaluate(async () =>
+    (await window.axe.run(document, { resultTypes: ['violations'] })).violations.map(
+      v => `${v.id}: ${v.nodes.map(n => n.target.join(' ')).join(' | ')}`
+    )
+  );
+}
+
+/** Kafka's jars, as `make node` and practice-local keep them; its tools are among them. */
+function classPath() {
+  const cache = process.env.CGP_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'consumer-group-practice'),
+    jars = join(cache, 'kafka');
+  assert.ok(existsSync(jars), `${jars} is missing, though a broker was started from there`);
+  return join(jars, '*');
+}
+
+/** group, partition, owner of each line that Kafka's own ConsumerGroupCommand prints, in the words of the page's arrows. */
+export async function described(bootstrap, groups) {
+  const { stdout } = await promisify(execFile)('java', [
+    ...['-Xmx128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', classPath()],
+    'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
+    ...['--bootstrap-server', bootstrap, '--describe', ...groups.flatMap(g => ['--group', g])]
+  ]);
+  const lines = stdout
+      .split('\n')
+      .map(l => l.trim().split(/\s+/))
+      .filter(l => l.length > 1),
+    head = lines.find(l => l[0] === 'GROUP');
+  assert.ok(head, stdout);
+  const at = ['GROUP', 'TOPIC', 'PARTITION', 'CLIENT-ID'].map(h => head.indexOf(h));
+  assert.ok(!at.includes(-1), stdout);
+  return lines
+    .filter(l => groups.includes(l[at[0]]))
+    .map(l => `${l[at[0]]} ${l[at[1]]}/${l[at[2]]} ${l[at[3]] === '-' ? '' : l[at[3]]}`)
+    .sort();
 }

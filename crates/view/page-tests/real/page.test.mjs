@@ -1,12 +1,9 @@
 // The page of the real product on the broker in memory: practice 3 is started as people start it, and played with in a browser.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { launch } from '../browser.mjs';
-import { agrees, drawn, sample, settled, show, until, up } from './kit.mjs';
+import { agrees, boxes, choose, drawn, foot, readOnce, sample, settled, show, sleep, until, up, violations } from './kit.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const [ONE, TWO, THREE] = [1, 2, 3].map(n => `my-consumer-group-${n}`);
 let local, browser;
 before(async () => {
@@ -17,13 +14,6 @@ after(async () => {
   await browser?.close();
   await local?.end();
 });
-const foot = (page, group) => page.locator(`.foot[data-in="${group}"]`);
-const boxes = (page, group) => page.locator(`[data-box][data-in="${group}"]`);
-/** Opens the log of a consumer. */
-const choose = async (page, owner) => {
-  await page.locator(`[data-box][data-owner="${owner}"]`).first().click();
-  await page.locator('.log:visible').waitFor();
-};
 
 test('arrows say what status and API say', async () => {
   const { page, faults, close } = await show(browser, local),
@@ -85,12 +75,7 @@ test('a message that is sent on the page is read once by every group, and stays 
   await page.locator('.jour .mine', { hasText: 'sent a message to my-topic/0' }).waitFor();
   const owners = (await agrees(local, page)).filter(l => l.includes(' my-topic/0 ')).map(l => l.split(' ')[2]);
   assert.equal(owners.length, 3);
-  for (const owner of owners) {
-    await choose(page, owner);
-    await page.locator('.log li', { hasText: value }).waitFor({ timeout: 30_000 });
-    assert.equal(await page.locator('.log li', { hasText: value }).count(), 1);
-    await page.keyboard.press('Escape');
-  }
+  await readOnce(page, owners, value);
   assert.equal(await page.locator('img').count(), 0);
   assert.deepEqual(dialogs, []);
   assert.deepEqual(faults, []);
@@ -113,6 +98,66 @@ test('a consumer that is restarted leaves, comes back, and is drawn as a new mem
   await close();
 });
 
+test('a steady load is started on the page, reaches every group at that rate, and ends with it', async () => {
+  const { page, faults, close } = await show(browser, local),
+    speed = 20,
+    panel = page.locator('.panel', { has: page.locator('.form') }),
+    sum = numbers => numbers.reduce((a, n) => a + n, 0),
+    ends = async () => (await local.api()).partitions.map(p => p.end),
+    shown = () => page.$$eval('.part', all => all.map(e => +e.dataset.end)),
+    /** What each group has read, by its commits. */
+    read = async () => (await local.api()).groups.map(g => sum(g.members.flatMap(m => m.partitions.map(p => p.committed ?? 0)))),
+    /** The moment at which more has been written, and how much by then. */
+    grown = async () => {
+      const then = sum(await ends());
+      return until('the ends grow', async () => ((n, at) => n > then && [n, at])(sum(await ends()), Date.now()));
+    };
+  await panel.getByLabel('Steady load').fill(String(speed));
+  await panel.getByRole('button', { name: 'Start load' }).click();
+  await panel.getByText(`Steady load ${speed}/s`).waitFor();
+  const [[first, from], were] = [await grown(), await read()];
+  assert.equal((await local.api()).load.messagesPerSecond, speed);
+  await until('every group reads, by its commits', async () => (await read()).every((n, i) => n > were[i]));
+  await until('every partition and every group has a rate on the page', () =>
+    page.evaluate(
+      groups =>
+        [
+          [...document.querySelectorAll('.part .face')],
+          ...groups.map(g => [...document.querySelectorAll(`[data-box][data-in="${g}"] dl > div:first-child`)])
+        ].every((boxes, i) => boxes[i ? 'some' : 'every'](b => /[1-9][\d.]*\/s/.test(b.textContent))),
+      [ONE, TWO, THREE]
+    )
+  );
+  for (const group of [ONE, TWO, THREE])
+    await until(`a dot arrives in ${group}`, () =>
+      boxes(page, group).evaluateAll(all => {
+        const canvas = document.getElementById('dots'),
+          at = canvas.getBoundingClientRect(),
+          scale = canvas.width / at.width;
+        return all.some(e => {
+          const box = e.getBoundingClientRect(),
+            above = [box.left - at.left, box.top - at.top - 40, box.width, 40].map(n => Math.round(n * scale));
+          return new Uint32Array(canvas.getContext('2d').getImageData(...above).data.buffer).some(p => p !== 0);
+        });
+      })
+    );
+  await sleep(from + 8000 - Date.now()); // long enough to tell its rate
+  const [last, to] = await grown(),
+    rate = (last - first) / ((to - from) / 1000);
+  assert.ok(rate > speed * 0.7 && rate < speed * 1.3, `${rate} messages a second`);
+  await panel.getByRole('button', { name: 'Stop load' }).click();
+  await panel.getByRole('button', { name: 'Start load' }).waitFor();
+  await until('the API knows of no load', async () => !(await local.api()).load);
+  await sleep(3000); // what was on its way has arrived and was looked at
+  const after = await ends();
+  assert.ok(sum(after) >= last);
+  await sleep(5000);
+  assert.deepEqual(await ends(), after);
+  assert.deepEqual(await shown(), after);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
 for (const [width, height] of [
   [1280, 800],
   [390, 844]
@@ -120,14 +165,7 @@ for (const [width, height] of [
   for (const theme of ['light', 'dark'])
     test(`${width}, ${theme}: accessible, nothing refused by the policy, nobody else is asked`, async () => {
       const { page, faults, hosts, close } = await show(browser, local, { width, height, theme, still: true });
-      await page.waitForTimeout(300);
-      await page.evaluate(axe); // by the debugger, not by the page, whose policy would refuse it
-      const violations = await page.evaluate(async () =>
-        (await window.axe.run(document, { resultTypes: ['violations'] })).violations.map(
-          v => `${v.id}: ${v.nodes.map(n => n.target.join(' ')).join(' | ')}`
-        )
-      );
-      assert.deepEqual(violations, []);
+      assert.deepEqual(await violations(page), []);
       assert.deepEqual(faults, []);
       assert.deepEqual([...hosts], [new URL(local.url).host]);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));

@@ -117,7 +117,7 @@ pub(crate) struct World {
     pub(crate) groups: BTreeMap<String, Vec<(String, Vec<i32>)>>,
     pub(crate) state: GroupState,
     /// The rebalances of everything that was shown.
-    journal: Mutex<Arc<Journal>>,
+    pub(crate) journal: Arc<Mutex<Arc<Journal>>>,
     /// Where the HTTP of consumers is, by name.
     pub(crate) urls: BTreeMap<String, String>,
     pub(crate) producer: Option<String>,
@@ -145,7 +145,7 @@ impl World {
             ]
             .into(),
             state: GroupState::Stable,
-            journal: Mutex::default(),
+            journal: Arc::default(),
             urls: BTreeMap::new(),
             producer: None,
         }

@@ -1,5 +1,5 @@
-//! Asking children. In: a child's address. Out: what it says of itself, whether it is ready, what became of a message.
-//! Loopback only, a deadline for each question, answers are bounded.
+//! Asking workers and producers. In: an address. Out: what a worker says of itself, whether one is ready, what became of a
+//! message. A deadline for each question, answers are bounded.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use practice_contract::status::WorkerStatus;
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// A child that says nothing for so long is busy, held or gone.
+/// One that says nothing for so long is busy, held or gone.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The producer answers after Kafka's acknowledgement, or that there was none.
 const ACKNOWLEDGEMENT: Duration = Duration::from_secs(30);
 const LARGEST: usize = 4 << 20;
 
-/// A client for all children.
+/// A client for all of them.
 #[derive(Debug, Clone)]
 pub struct Http(Client<HttpConnector, Full<Bytes>>);
 
@@ -47,7 +47,7 @@ impl Http {
         Ok(serde_json::from_slice(&body)?)
     }
 
-    /// Whether a child says that it is ready.
+    /// Whether one says that it is ready.
     pub async fn is_ready(&self, address: &str) -> bool {
         let answer = self.ask(Method::GET, &format!("http://{address}/readyz"), None, PATIENCE).await;
         answer.is_ok_and(|(code, _)| code == StatusCode::OK)

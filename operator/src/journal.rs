@@ -1,0 +1,325 @@
+//! Which rebalances a practice's groups went through, and why. In: looks at Kafka, what runs, what was seen of pods, what
+//! workers say of themselves. Out: a journal that outlives the operator in the `ConfigMap` `<practice>-journal`, and those
+//! whose cause was found just now. Deliberately absent: how a cause is found (`practice_groups::cause`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use practice_api::status::RebalanceStatus;
+use practice_contract::status::{Ownership, WorkerStatus};
+use practice_groups::{Moment, Rebalance, cause::cause, witness};
+use serde_json::json;
+
+use crate::{
+    apply::{Change, MANAGER, Running, code},
+    ask::Http,
+    error::{Error, within},
+    memory::{Memories, Memory},
+    objects::{Hold, PART_OF, PRACTICE, owner_reference},
+    plan::Plan,
+    prepare::Prepared,
+    reader::{Key, Look},
+    status::count,
+};
+
+/// Rebalances in status, of all groups together.
+const IN_STATUS: usize = 10;
+/// Bytes of a `ConfigMap` that are used; the API server takes 1 MiB.
+const LARGEST: usize = 768 << 10;
+/// How soon a cause that is not known yet is looked for again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What is kept in the `ConfigMap`.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Of which practice.
+    uid: String,
+    /// The journal's version when it was written or read last.
+    version: u64,
+    /// The name is taken by an object that is not ours: nothing is kept.
+    taken: bool,
+}
+
+/// What came of a look.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// Rebalances whose cause was found just now, with their groups, oldest first.
+    pub told: Vec<(String, Rebalance)>,
+    /// The newest of all groups, newest first.
+    pub latest: Vec<RebalanceStatus>,
+    /// Workers that are to be asked how long partitions had no owner.
+    pub unmeasured: BTreeSet<String>,
+    /// When to look again for causes that are not known yet.
+    pub again: Option<Duration>,
+}
+
+fn key(plan: &Plan) -> Key {
+    (plan.namespace.clone(), plan.name.clone())
+}
+
+/// Takes note of what runs and of a look, and looks for causes.
+pub fn note(
+    plan: &Plan,
+    prepared: &Prepared,
+    running: &Running,
+    look: &Look,
+    memories: &Memories,
+    now: Timestamp,
+) -> Noted {
+    let now = Moment { at: now.as_millisecond(), tick: memories.tick() };
+    let mut all = memories.all();
+    let memory = all.entry(key(plan)).or_default();
+    memory.witness.live_in(memories.home());
+    witness_rows(plan, prepared, running, memory, memories.home(), now.tick);
+    let named = |group: &str| plan.groups.iter().any(|named| named.id == group);
+    let Memory { journal, witness, .. } = memory;
+    let journal = Arc::make_mut(journal);
+    journal.keep(named);
+    if let Ok(look) = look {
+        for (group, seen) in look.groups.iter().filter(|(group, _)| named(group)) {
+            journal.look(group, seen, now);
+        }
+    }
+    let mut noted = Noted::default();
+    for group in &plan.groups {
+        for change in journal.unexplained(&group.id).to_vec() {
+            match cause(&change, &group.id, witness, now.tick) {
+                Some(why) => {
+                    journal.explain(&group.id, change.number, why);
+                    let told = journal.of(&group.id).find(|rebalance| rebalance.number == change.number);
+                    noted.told.extend(told.map(|rebalance| (group.id.clone(), rebalance.clone())));
+                }
+                None => noted.again = Some(AGAIN),
+            }
+        }
+        noted.unmeasured.extend(unmeasured(journal.of(&group.id), now.at));
+    }
+    if !noted.unmeasured.is_empty() {
+        noted.again = Some(AGAIN);
+    }
+    noted.latest = latest(plan, memory);
+    noted
+}
+
+/// Remembers how many consumers are wanted, and whether a group is held at none.
+fn witness_rows(
+    plan: &Plan,
+    prepared: &Prepared,
+    running: &Running,
+    memory: &mut Memory,
+    home: witness::Home,
+    tick: i64,
+) {
+    let made: BTreeSet<&str> = running
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Created(title) => title.strip_prefix("Deployment "),
+            Change::Updated(_) | Change::Repaired(..) | Change::Removed(_) => None,
+        })
+        .collect();
+    for group in &plan.groups {
+        let rows = running.rows.iter().filter(|row| row.group == group.id);
+        let rows = rows.map(|row| (row.deployment.as_str(), row.desired)).collect();
+        let hold = prepared.holds.get(&group.id).and_then(|hold| match hold {
+            Hold::Stopped => Some(witness::Hold::Stopped),
+            Hold::Switching => Some(witness::Hold::Switching),
+            Hold::Unclaimed => None,
+        });
+        // nothing of a practice on this machine is older than this program
+        let fresh = |row: &str| home == witness::Home::Local || made.contains(row);
+        memory.witness.wants(&group.id, &rows, hold, fresh, tick);
+    }
+}
+
+fn latest(plan: &Plan, memory: &Memory) -> Vec<RebalanceStatus> {
+    let of = |group: &str| memory.journal.of(group).take(IN_STATUS).collect::<Vec<_>>();
+    let mut all: Vec<(&str, &Rebalance)> =
+        plan.groups.iter().flat_map(|group| of(&group.id).into_iter().map(|one| (group.id.as_str(), one))).collect();
+    all.sort_by_key(|(_, rebalance)| std::cmp::Reverse(rebalance.at)); // stable: of one time, each group newest first
+    all.truncate(IN_STATUS);
+    all.into_iter().map(|(group, rebalance)| rebalance_status(group, rebalance)).collect()
+}
+
+fn rebalance_status(group: &str, rebalance: &Rebalance) -> RebalanceStatus {
+    RebalanceStatus {
+        group: group.to_owned(),
+        number: i64::try_from(rebalance.number).unwrap_or(i64::MAX),
+        time: Timestamp::from_millisecond(rebalance.at).map(|time| time.to_string()).unwrap_or_default(),
+        cause: rebalance.why.as_ref().map(|why| why.cause.to_string()),
+        message: rebalance.why.as_ref().map(|why| why.sentence.clone()),
+        epoch_before: rebalance.epoch_before,
+        epoch: rebalance.epoch,
+        joined: count(rebalance.joined.len()),
+        left: count(rebalance.left.len()),
+        moved: count(rebalance.moved.len()),
+        without_owner_ms: rebalance.unowned_ms().and_then(|millis| i64::try_from(millis).ok()),
+    }
+}
+
+/// Asks the workers that partitions moved between how long nobody had them, and takes note of it.
+pub async fn measure(plan: &Plan, noted: &mut Noted, http: &Http, memories: &Memories) {
+    if noted.unmeasured.is_empty() {
+        return;
+    }
+    let urls = memories.all().get(&key(plan)).map(|memory| memory.urls.clone()).unwrap_or_default();
+    let asked = noted.unmeasured.iter().filter_map(|name| Some((name, urls.get(name)?))).map(async |(name, url)| {
+        let address = url.trim_start_matches("http://");
+        Some((name.clone(), http.status(address).await.ok()?))
+    });
+    let reports = join_all(asked).await.into_iter().flatten().collect();
+    take_measures(plan, noted, &reports, memories, Timestamp::now());
+}
+
+/// Puts into the journal how long partitions that moved lately had no owner.
+pub fn take_measures(
+    plan: &Plan,
+    noted: &mut Noted,
+    reports: &BTreeMap<String, WorkerStatus>,
+    memories: &Memories,
+    now: Timestamp,
+) {
+    if noted.unmeasured.is_empty() {
+        return;
+    }
+    let mut all = memories.all();
+    let Some(memory) = all.get_mut(&key(plan)) else { return };
+    let now = Moment { at: now.as_millisecond(), tick: memories.tick() };
+    let Memory { journal, witness, .. } = &mut *memory;
+    let went = |name: &str, until: i64| {
+        let tick = witness.went(name, until - now.at + now.tick)?;
+        Some(now.at - (now.tick - tick))
+    };
+    let journal = Arc::make_mut(journal);
+    for group in &plan.groups {
+        let is_recent = |rebalance: &Rebalance| is_recent(rebalance, now.at);
+        journal.measure(&group.id, is_recent, |rebalance, moved| unowned(moved, rebalance.at, reports, &went));
+    }
+    noted.latest = latest(plan, memory);
+}
+
+/// Those whose word is still to be had about partitions that moved lately.
+fn unmeasured<'a>(rebalances: impl Iterator<Item = &'a Rebalance>, now: i64) -> BTreeSet<String> {
+    let recent = rebalances.take_while(|rebalance| is_recent(rebalance, now)).flat_map(|rebalance| &rebalance.moved);
+    let open = recent.filter(|moved| moved.unowned_ms.is_none());
+    let pairs = open.filter_map(|moved| Some([moved.from.clone()?, moved.to.clone()?]));
+    pairs.flatten().collect()
+}
+
+/// Workers are asked for so long, in milliseconds: what they have not said by then they will not say.
+const RECENT: i64 = 10_000;
+
+fn is_recent(rebalance: &Rebalance, now: i64) -> bool {
+    let over = rebalance.at + rebalance.took_ms.and_then(|took| i64::try_from(took).ok()).unwrap_or_default();
+    (over - RECENT..over + RECENT).contains(&now)
+}
+
+/// A rebalance and what led to it lie this close together, in milliseconds.
+const AROUND: i64 = 90_000;
+
+/// How long nobody had a partition: from when its former owner gave it up (or ended), by that owner's own clock, to when
+/// its owner got it.
+fn unowned(
+    moved: &practice_groups::Move,
+    at: i64,
+    reports: &BTreeMap<String, WorkerStatus>,
+    went: &dyn Fn(&str, i64) -> Option<i64>,
+) -> Option<u64> {
+    let name = format!("{}/{}", moved.topic, moved.partition);
+    let last = |who: &str, until: i64, what: fn(Ownership) -> bool| {
+        let seen = reports.get(who)?.rebalances.iter().rev();
+        let of_it = seen.filter(|seen| what(seen.what) && seen.partitions.contains(&name));
+        let mut times = of_it.map(|seen| seen.at);
+        times.find(|when| (at - AROUND..=until).contains(when))
+    };
+    let (from, to) = (moved.from.as_deref()?, moved.to.as_deref()?);
+    let got = last(to, i64::MAX, |what| what == Ownership::Assigned)?;
+    let gave = last(from, got, |what| what != Ownership::Assigned).or_else(|| went(from, got))?;
+    u64::try_from(got - gave).ok().filter(|millis| *millis <= AROUND.unsigned_abs())
+}
+
+/// Takes up the journal of a practice that a former operator kept, once.
+///
+/// # Errors
+/// [`Error::Apply`] when Kubernetes refuses or does not answer.
+pub async fn take_up(client: &Client, plan: &Plan, memories: &Memories) -> Result<(), Error> {
+    let is_known = |memory: &Memory| memory.kept.as_ref().is_some_and(|kept| kept.uid == plan.uid);
+    if memories.all().get(&key(plan)).is_some_and(is_known) {
+        return Ok(());
+    }
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &plan.namespace);
+    let found = within("read the journal", api.get_opt(&name(plan))).await.map_err(Error::Apply)?;
+    let (mut kept, mut data) = (Kept { uid: plan.uid.clone(), ..Kept::default() }, BTreeMap::new());
+    if let Some(found) = found {
+        let owner = found.owner_references().iter().find(|owner| owner.controller == Some(true));
+        kept.taken = owner.is_none_or(|owner| owner.uid != plan.uid);
+        if kept.taken {
+            tracing::warn!(name = name(plan), "a ConfigMap of this name is not ours: the journal is not kept");
+        } else {
+            data = found.data.unwrap_or_default();
+        }
+    }
+    let mut all = memories.all();
+    let memory = all.entry(key(plan)).or_default();
+    for (group, text) in &data {
+        if let Err(error) = Arc::make_mut(&mut memory.journal).restore(group, text) {
+            tracing::warn!(group, %error, "the journal of this group cannot be read and begins anew");
+        }
+    }
+    kept.version = memory.journal.version();
+    memory.kept = Some(kept);
+    Ok(())
+}
+
+/// Keeps the journal, if there is anything new in it.
+///
+/// # Errors
+/// [`Error::Publish`] when Kubernetes refuses or does not answer.
+pub async fn keep(client: &Client, plan: &Plan, memories: &Memories) -> Result<(), Error> {
+    let (version, data) = {
+        let all = memories.all();
+        let Some(memory) = all.get(&key(plan)) else { return Ok(()) };
+        let is_new = |kept: &Kept| !kept.taken && kept.version != memory.journal.version();
+        if !memory.kept.as_ref().is_some_and(is_new) {
+            return Ok(());
+        }
+        (memory.journal.version(), memory.journal.written(LARGEST))
+    };
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &plan.namespace);
+    let name = name(plan);
+    let body = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "labels": {PRACTICE: plan.name, "app.kubernetes.io/part-of": PART_OF, "app.kubernetes.io/component": "journal"},
+            "ownerReferences": [owner_reference(plan)],
+        },
+        "data": data,
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    match within(format!("write {name}"), api.patch(&name, &params, &Patch::Apply(&body))).await {
+        Ok(_) => {}
+        // the namespace or the practice is on its way out
+        Err(error) if matches!(code(&error), Some(403 | 404 | 409)) => return Ok(()),
+        Err(error) => return Err(Error::Publish(error)),
+    }
+    if let Some(kept) = memories.all().get_mut(&key(plan)).and_then(|memory| memory.kept.as_mut()) {
+        kept.version = version;
+    }
+    Ok(())
+}
+
+/// The `ConfigMap` of a practice's journal.
+fn name(plan: &Plan) -> String {
+    format!("{}-journal", plan.name)
+}

@@ -1,0 +1,245 @@
+//! What happens to consumers' pods, for whoever has to say why a group rebalanced. In: a watch of them. Out: sights, to the
+//! witness of each practice, and where each consumer answers. A pod that is gone cannot be asked: that is why they are
+//! watched. Deliberately absent: what it means.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+use kube::{
+    Api, ResourceExt,
+    runtime::{
+        reflector::ObjectRef,
+        watcher::{self, Event},
+    },
+};
+use practice_contract::worker::topics_of;
+use practice_groups::witness::{End, Removal, Sight};
+
+use crate::{
+    Context,
+    objects::{PART_OF, PRACTICE, SPEAKS},
+    reader::Key,
+};
+
+/// The end of a process is recent for so long: longer than any usual session timeout.
+const RECENT: SignedDuration = SignedDuration::from_mins(10);
+
+/// Watches until it is dropped. An interruption is made good by listing them anew.
+pub(crate) async fn watch(pods: Api<Pod>, config: watcher::Config, context: Arc<Context>) {
+    let config = config.labels(&format!("app.kubernetes.io/part-of={PART_OF},app.kubernetes.io/component=worker"));
+    let mut events = std::pin::pin!(watcher::watcher(pods, config));
+    let mut listed: BTreeMap<Key, Vec<String>> = BTreeMap::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(pod)) => {
+                let Some(practice) = practice(&pod) else { continue };
+                listed.entry(practice.clone()).or_default().push(pod.name_any());
+                saw(&context, &practice, &pod, false);
+            }
+            Ok(Event::InitDone) => forget_others(&context, &listed),
+            Ok(Event::Apply(pod)) => {
+                if let Some(practice) = practice(&pod) {
+                    saw(&context, &practice, &pod, true);
+                }
+            }
+            Ok(Event::Delete(pod)) => {
+                if let Some(practice) = practice(&pod) {
+                    went(&context, &practice, &pod);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the watch of pods is interrupted, it is begun anew");
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            }
+        }
+    }
+}
+
+fn practice(pod: &Pod) -> Option<Key> {
+    Some((pod.namespace()?, pod.labels().get(PRACTICE)?.clone()))
+}
+
+fn saw(context: &Context, practice: &Key, pod: &Pod, is_new: bool) {
+    let tick = context.memories.tick();
+    let mut memories = context.memories.all();
+    let memory = memories.entry(practice.clone()).or_default();
+    memory.witness.saw(&pod.name_any(), sight(pod, context.now()), is_new, tick);
+    match url(pod) {
+        Some(url) => drop(memory.urls.insert(pod.name_any(), url)),
+        None => drop(memory.urls.remove(&pod.name_any())),
+    }
+}
+
+/// A pod is gone: whoever deleted it, it was asked to go.
+fn went(context: &Context, practice: &Key, pod: &Pod) {
+    let tick = context.memories.tick();
+    let mut memories = context.memories.all();
+    let memory = memories.entry(practice.clone()).or_default();
+    let mut last = sight(pod, context.now());
+    last.removal.get_or_insert(Removal::Asked);
+    memory.witness.saw(&pod.name_any(), last, true, tick);
+    memory.witness.lost(&pod.name_any(), tick);
+    memory.urls.remove(&pod.name_any());
+    let object = ObjectRef::new(&practice.1).within(&practice.0);
+    if context.practices.get(&object).is_none() && memory.witness.present().next().is_none() {
+        memories.remove(practice); // the last of a practice that is gone
+    }
+}
+
+/// Pods that were there and are not any more went while nobody looked.
+fn forget_others(context: &Context, listed: &BTreeMap<Key, Vec<String>>) {
+    let tick = context.memories.tick();
+    for (practice, memory) in context.memories.all().iter_mut() {
+        let there = listed.get(practice).map_or(&[][..], Vec::as_slice);
+        let gone: Vec<String> =
+            memory.witness.present().filter(|name| !there.iter().any(|pod| pod == name)).map(str::to_owned).collect();
+        for name in gone {
+            memory.witness.lost(&name, tick);
+            memory.urls.remove(&name);
+        }
+    }
+}
+
+fn sight(pod: &Pod, now: Timestamp) -> Sight {
+    let revision = pod.labels().get("pod-template-hash").cloned().unwrap_or_default();
+    let set = pod.owner_references().iter().find(|owner| owner.kind == "ReplicaSet").map(|owner| owner.name.as_str());
+    let row = set.map(|set| set.strip_suffix(&format!("-{revision}")).unwrap_or(set)).unwrap_or_default();
+    let spec = pod.spec.as_ref();
+    let environment = spec.and_then(|spec| spec.containers.first()).and_then(|container| container.env.as_deref());
+    let variables = environment.unwrap_or_default().iter();
+    let topics = topics_of(variables.filter_map(|variable| Some((variable.name.as_str(), variable.value.as_deref()?))));
+    Sight {
+        row: row.to_owned(),
+        revision,
+        topics: topics.unwrap_or_default().to_owned(),
+        speaks: pod.annotations().get(SPEAKS).cloned().unwrap_or_default(),
+        ends: ends(pod, now),
+        removal: removal(pod),
+    }
+}
+
+/// Ends of its process that Kubernetes still tells of: the one before the last start, and the last.
+fn ends(pod: &Pod, now: Timestamp) -> Vec<(String, End, bool)> {
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    let states = statuses.iter().flat_map(|container| [container.last_state.as_ref(), container.state.as_ref()]);
+    let ended = states.flatten().filter_map(|state| state.terminated.as_ref());
+    let end = |ended: &ContainerStateTerminated| {
+        let finished = ended.finished_at.as_ref().map(|time| time.0);
+        let id = format!("{} {finished:?}", ended.container_id.as_deref().unwrap_or_default());
+        let how = match ended.reason.as_deref() {
+            Some("OOMKilled") => End::OutOfMemory,
+            _ => End::Exited(ended.exit_code),
+        };
+        (id, how, finished.is_some_and(|finished| now.duration_since(finished) < RECENT))
+    };
+    ended.map(end).collect()
+}
+
+fn removal(pod: &Pod) -> Option<Removal> {
+    let status = pod.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    // https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
+    let disrupted =
+        conditions.iter().any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True");
+    // a pod that its node has given up stays as a record
+    let failed = status.and_then(|status| status.phase.as_deref()) == Some("Failed");
+    match () {
+        () if disrupted || failed => Some(Removal::Evicted),
+        () if pod.metadata.deletion_timestamp.is_some() => Some(Removal::Asked),
+        () => None,
+    }
+}
+
+fn url(pod: &Pod) -> Option<String> {
+    let address = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
+    let port = pod.spec.as_ref()?.containers.first()?.ports.as_ref()?.first()?.container_port;
+    Some(format!("http://{}", std::net::SocketAddr::new(address, u16::try_from(port).ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(status: Value, metadata: Value) -> Pod {
+        let container = json!({"name": "worker", "ports": [{"containerPort": 8080}],
+            "env": [{"name": "KAFKA_TOPIC", "value": "t,u"}, {"name": "OTHER"}]});
+        let mut pod = json!({"metadata": {"name": "p-g-6d9f-x2", "labels": {"pod-template-hash": "6d9f"},
+            "annotations": {SPEAKS: "Classic Range"},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "p-g-6d9f", "uid": "u"}]},
+            "spec": {"containers": [container]}, "status": status});
+        for (key, value) in metadata.as_object().expect("an object") {
+            pod["metadata"][key] = value.clone();
+        }
+        serde_json::from_value(pod).expect("a pod")
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-01T01:00:00Z".parse().expect("a time")
+    }
+
+    #[test]
+    fn a_pod_is_told_by_its_template_and_row() {
+        let seen = sight(&pod(json!({}), json!({})), now());
+        let expected = Sight {
+            row: "p-g".into(),
+            revision: "6d9f".into(),
+            topics: "t,u".into(),
+            speaks: "Classic Range".into(),
+            ..Sight::default()
+        };
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn how_a_process_ended() {
+        let ended = |reason: &str, code: i32, at: &str| json!({"terminated": {"reason": reason, "exitCode": code, "finishedAt": at, "containerID": "c"}});
+        let state = |last: Value, now: Value| {
+            json!({"containerStatuses": [{"name": "worker", "image": "", "imageID": "", "ready": true, "restartCount": 1,
+                "lastState": last, "state": now}]})
+        };
+        let ends = |status: Value| -> Vec<(End, bool)> {
+            sight(&pod(status, json!({})), now()).ends.into_iter().map(|(_, end, recent)| (end, recent)).collect()
+        };
+        let running = || json!({"running": {}});
+        assert_eq!(ends(state(json!({}), running())), []);
+        assert_eq!(ends(state(ended("OOMKilled", 137, "2026-01-01T00:59:00Z"), running())), [(End::OutOfMemory, true)]);
+        assert_eq!(ends(state(ended("Error", 3, "2026-01-01T00:10:00Z"), running())), [(End::Exited(3), false)]);
+        assert_eq!(
+            ends(state(ended("Error", 3, "2026-01-01T00:58:00Z"), ended("Error", 4, "2026-01-01T00:59:00Z"))),
+            [(End::Exited(3), true), (End::Exited(4), true)]
+        );
+    }
+
+    #[test]
+    fn how_a_pod_goes() {
+        let disrupted =
+            json!({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]});
+        let deleted = || json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+        for (status, metadata, expected) in [
+            (json!({}), json!({}), None),
+            (json!({}), deleted(), Some(Removal::Asked)),
+            (disrupted.clone(), json!({}), Some(Removal::Evicted)),
+            (disrupted, deleted(), Some(Removal::Evicted)),
+            (json!({"phase": "Failed", "reason": "Evicted"}), json!({}), Some(Removal::Evicted)),
+        ] {
+            assert_eq!(removal(&pod(status, metadata)), expected);
+        }
+    }
+
+    #[test]
+    fn a_pod_is_asked_at_its_address_and_port() {
+        for (address, expected) in [
+            (json!("10.1.2.3"), Some("http://10.1.2.3:8080")),
+            (json!("fd00::7"), Some("http://[fd00::7]:8080")),
+            (json!(null), None),
+            (json!("host/path?"), None),
+        ] {
+            assert_eq!(url(&pod(json!({"podIP": address}), json!({}))).as_deref(), expected);
+        }
+    }
+}

@@ -1,7 +1,10 @@
 //! An Apache Kafka of several nodes, each broker and controller in one, whose brokers tests may kill one by one.
 //! In: how many. Out: an address, and what Kafka's own tools print.
 
-use std::{sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use krafka::{admin::DescribeClusterOptions, error::KrafkaError};
 
@@ -30,7 +33,7 @@ impl Brokers {
         let controllers: Vec<u16> = (0..count).map(|_| free_port()).collect();
         let node = async |id: usize| {
             let (keeper, address) = (Keeper::new(), format!("127.0.0.1:{}", free_port()));
-            configure(keeper.dir(), id, &address, &controllers);
+            configure(keeper.dir(), id, &address, &controllers, "");
             format(&keeper, &[]).await;
             let process = Mutex::new(java(&keeper, "kafka.Kafka", &[]));
             Node { keeper, address, process }

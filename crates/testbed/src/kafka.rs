@@ -33,19 +33,25 @@ pub struct Kafka {
 impl Kafka {
     /// Starts one of its own, for a test that disturbs it.
     pub async fn start() -> Self {
-        Self::formatted(&[]).await
+        Self::formatted(&[], "").await
+    }
+
+    /// Starts one of its own that asks access control lists; what none is about is allowed to everybody, who is all `ANONYMOUS`.
+    pub async fn start_with_access_control() -> Self {
+        let authorizer = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+        Self::formatted(&[], &format!("{authorizer}\nallow.everyone.if.no.acl.found=true\n")).await
     }
 
     /// Starts one of its own that takes no members of KIP-848 groups: its feature `group.version` is at 0, as after an
     /// upgrade from a Kafka older than 4.0 that was never finalized.
     pub async fn start_with_classic_groups_only() -> Self {
-        Self::formatted(&["--feature", "group.version=0"]).await
+        Self::formatted(&["--feature", "group.version=0"], "").await
     }
 
-    async fn formatted(options: &[&str]) -> Self {
+    async fn formatted(options: &[&str], properties: &str) -> Self {
         let keeper = Keeper::new();
         let bootstrap = format!("127.0.0.1:{}", free_port());
-        configure(keeper.dir(), 1, &bootstrap, &[free_port()]);
+        configure(keeper.dir(), 1, &bootstrap, &[free_port()], properties);
         format(&keeper, options).await;
         let broker = Mutex::new(java(&keeper, "kafka.Kafka", &[]));
         let kafka = Self { keeper, bootstrap, broker };
@@ -201,7 +207,7 @@ fn flags(dir: &Path, heap: &str) -> Vec<String> {
 }
 
 /// Writes what the broker `id` is started with. `controllers` are the ports of all of them, in the order of their ids.
-pub(crate) fn configure(dir: &Path, id: usize, address: &str, controllers: &[u16]) {
+pub(crate) fn configure(dir: &Path, id: usize, address: &str, controllers: &[u16], further: &str) {
     let data = dir.join("data");
     let voters = (1..).zip(controllers).map(|(id, port)| format!("{id}@127.0.0.1:{port}"));
     let (voters, copies) = (voters.collect::<Vec<_>>().join(","), controllers.len());
@@ -225,7 +231,7 @@ share.coordinator.state.topic.replication.factor={copies}
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=3
 group.initial.rebalance.delay.ms=0
-",
+{further}",
         data.display()
     );
     // on stderr, so that what a tool prints is only its answer

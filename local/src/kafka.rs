@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use practice_api::PracticeStatus;
 use practice_contract::{Protocol, duration, status::WorkerStatus};
 use practice_operator::{
@@ -187,7 +187,8 @@ impl Kafka {
         match (self, &prepared.look) {
             (Self::Embedded { broker, members, .. }, Some(look)) => {
                 let look = if prepared.changed() { look_at(broker, members, plan).await } else { look.clone() };
-                observed(plan, look, before, memories, Timestamp::now())
+                let look = look.map(|look| memories.readers.note(&plan.bootstrap, look));
+                observed(plan, look, before, memories, SignedDuration::from_millis(memories.tick()))
             }
             _ => observe(plan, prepared, before, memories, Timestamp::now).await,
         }

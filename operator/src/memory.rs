@@ -9,7 +9,7 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_groups::{
     Journal,
@@ -40,8 +40,8 @@ pub struct Memories {
 #[derive(Default)]
 pub(crate) struct Memory {
     written: Option<Written>,
-    /// Since when a member has had no partition, by group and member id.
-    pub(crate) idle_since: BTreeMap<(String, String), Timestamp>,
+    /// Since which tick a member has had no partition, by group and member id.
+    pub(crate) idle_since: BTreeMap<(String, String), SignedDuration>,
     /// Topics that it has created and whose id is not in status yet: not every broker knows of them at once.
     pub(crate) created: BTreeSet<String>,
     /// Group ids that it has, with their Kafka, also those that are not in status yet.

@@ -1,5 +1,5 @@
-//! In: a plan and what was prepared. Out: what Kafka says now, and who has been idle for long enough to be called so.
-//! Reads only.
+//! In: a plan and what was prepared. Out: what Kafka says now, what that means together with what it said before, and who has
+//! been idle for long enough to be called so. Reads only.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,8 +8,8 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use practice_api::PracticeStatus;
-use practice_groups::{GroupState, KafkaError, Snapshot};
+use practice_api::{PracticeStatus, status::OwnedPartition};
+use practice_groups::{GroupState, KafkaError, Pace, Partition, Snapshot, TopicSeen};
 
 use crate::{memory::Memories, plan::Plan, prepare::Prepared, reader::Look};
 
@@ -21,50 +21,90 @@ pub const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(5);
 pub struct Observed {
     /// Topics and groups, or why nothing is known of them.
     pub look: Look,
+    /// How each group gets on, as far as it was seen for long enough.
+    pub paces: BTreeMap<String, Pace>,
     /// Idle members, by group and member id.
     pub idle: BTreeSet<(String, String)>,
     /// When somebody may become idle: to be looked at again.
     pub again: Option<Duration>,
 }
 
-/// Looks at Kafka, afresh if it was changed.
+/// Looks at Kafka, afresh if it was changed. The time of day is of no use here: it may be set back while somebody is idle.
 pub async fn observe(
     plan: &Plan,
     prepared: &Prepared,
     before: Option<&PracticeStatus>,
     memories: &Memories,
-    clock: impl Fn() -> Timestamp,
+    _clock: impl Fn() -> Timestamp,
 ) -> Observed {
     let look = match &prepared.look {
         Some(look) if !prepared.changed() => look.clone(),
         _ => memories.readers.reader(&plan.bootstrap).fresh().await,
     };
-    observed(plan, look, before, memories, clock())
+    observed(plan, look, before, memories, SignedDuration::from_millis(memories.tick()))
 }
 
-/// What a look says about a practice. Who was idle `before` is so at once, not after another while: an operator that has
-/// just started remembers nobody, and would otherwise take it back and say it again.
+/// What a look says about a practice. `tick` is a time that only grows. Who was idle `before` is so at once, not after
+/// another while: an operator that has just started remembers nobody, and would otherwise take it back and say it again.
 pub fn observed(
     plan: &Plan,
     look: Look,
     before: Option<&PracticeStatus>,
     memories: &Memories,
-    now: Timestamp,
+    tick: SignedDuration,
 ) -> Observed {
+    let before = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
+    let look = look.map(|snapshot| outdated(snapshot, before));
+    let paces = look.as_ref().map(|snapshot| memories.readers.paces(plan, snapshot)).unwrap_or_default();
     let mut memories = memories.all();
     let since = &mut memories.entry((plan.namespace.clone(), plan.name.clone())).or_default().idle_since;
     for known in before.into_iter().flat_map(idle_members) {
-        since.entry(known).or_insert(now - IDLE_AFTER);
+        since.entry(known).or_insert(tick - IDLE_AFTER);
     }
-    *since = look.as_ref().map(|snapshot| waiting(plan, snapshot, since, now)).unwrap_or_default();
+    *since = look.as_ref().map(|snapshot| waiting(plan, snapshot, since, tick)).unwrap_or_default();
     let (idle, soon): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        since.clone().into_iter().partition(|(_, since)| now.duration_since(*since) >= IDLE_AFTER);
-    let left = soon.values().map(|since| IDLE_AFTER - now.duration_since(*since)).min();
+        since.clone().into_iter().partition(|(_, since)| tick - *since >= IDLE_AFTER);
+    let left = soon.values().map(|since| IDLE_AFTER - (tick - *since)).min();
     Observed {
         look,
+        paces,
         idle: idle.into_keys().collect(),
         again: left.and_then(|left| Duration::try_from(left).ok()).map(|left| left + Duration::from_millis(100)),
     }
+}
+
+/// Adds the commits that a status, written perhaps by a former operator, tells to be of a former topic: its id was another
+/// one then, or it was found out already, and the commit is still the same.
+fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc<Snapshot> {
+    let Some(before) = before else { return snapshot };
+    let is_another = |topic: &str| {
+        let former = before.topics.iter().find(|status| status.name == topic).and_then(|topic| topic.topic_id.as_ref());
+        match snapshot.topics.get(topic) {
+            Some(TopicSeen::Present(facts)) => former.is_some_and(|former| *former != facts.id),
+            _ => false,
+        }
+    };
+    let mut found: Vec<(&str, Partition)> = Vec::new();
+    for group in &before.groups {
+        let Some(seen) = snapshot.groups.get(&group.name) else { continue };
+        let shares = group.members.iter().flat_map(|member| &member.partitions).chain(&group.unowned);
+        let suspect =
+            |share: &&OwnedPartition| share.because.as_deref() == Some("Recreated") || is_another(&share.topic);
+        for share in shares.filter(suspect) {
+            let partition = (share.topic.clone(), share.partition);
+            let committed = seen.committed.as_ref().and_then(|all| all.get(&partition)).map(|commit| commit.offset);
+            if committed.is_some() && committed == share.committed && !seen.outdated.contains(&partition) {
+                found.push((&group.name, partition));
+            }
+        }
+    }
+    if !found.is_empty() {
+        let groups = &mut Arc::make_mut(&mut snapshot).groups;
+        for (group, partition) in found {
+            groups.entry(group.to_owned()).or_default().outdated.insert(partition);
+        }
+    }
+    snapshot
 }
 
 /// Whom a status calls idle, by group and member id.
@@ -75,13 +115,13 @@ fn idle_members(status: &PracticeStatus) -> impl Iterator<Item = (String, String
     })
 }
 
-/// Members without a partition in stable groups, each with the time since when.
+/// Members without a partition in stable groups, each with the tick since when.
 fn waiting(
     plan: &Plan,
-    snapshot: &Arc<Snapshot>,
-    since: &BTreeMap<(String, String), Timestamp>,
-    now: Timestamp,
-) -> BTreeMap<(String, String), Timestamp> {
+    snapshot: &Snapshot,
+    since: &BTreeMap<(String, String), SignedDuration>,
+    tick: SignedDuration,
+) -> BTreeMap<(String, String), SignedDuration> {
     let mut waiting = BTreeMap::new();
     for group in &plan.groups {
         let Some(seen) = snapshot.groups.get(&group.id).filter(|seen| seen.state == GroupState::Stable) else {
@@ -89,7 +129,7 @@ fn waiting(
         };
         for member in seen.members.iter().filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty)) {
             let key = (group.id.clone(), member.member_id.clone());
-            let since = since.get(&key).copied().unwrap_or(now);
+            let since = since.get(&key).copied().unwrap_or(tick);
             waiting.insert(key, since);
         }
     }
@@ -110,15 +150,15 @@ impl Observed {
 
 #[cfg(test)]
 mod tests {
-    use practice_groups::{GroupSeen, MemberSeen};
+    use practice_groups::{Committed, GroupSeen, MemberSeen, witness::Home};
 
     use super::*;
-    use crate::status::tests::plan_of;
+    use crate::status::tests::{World, plan_of};
 
     #[test]
     fn waiting_is_to_own_nothing_in_a_stable_group_and_its_time_is_kept() {
         let plan = plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
-        let (then, now) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_secs(60));
+        let (then, now) = (SignedDuration::ZERO, SignedDuration::from_secs(60));
         let since = BTreeMap::from([(("g".to_owned(), "m".to_owned()), then)]);
         let nothing = || Some(Vec::new());
         for (state, partitions, since, expected) in [
@@ -133,8 +173,73 @@ mod tests {
             let member = MemberSeen { member_id: "m".into(), client_id: "c".into(), host, partitions };
             let seen = GroupSeen { state, members: vec![member], ..GroupSeen::default() };
             let snapshot = Snapshot { groups: [("g".to_owned(), seen)].into(), ..Snapshot::default() };
-            let waiting = waiting(&plan, &Arc::new(snapshot), since, now);
+            let waiting = waiting(&plan, &snapshot, since, now);
             assert_eq!(waiting.into_values().next(), expected, "{state}");
         }
+    }
+
+    /// A group of one topic whose second member waits; committed up to 7 of 9.
+    fn world() -> (World, Memories) {
+        let spec = serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g", "replicas": 2}]});
+        let mut world = World::settled(spec);
+        world.group("g", |group| {
+            let committed = Committed { offset: 7, metadata: String::new() };
+            group.committed = Some([(("t".to_owned(), 0), committed)].into());
+        });
+        (world, Memories::new(tokio::sync::mpsc::unbounded_channel().0, Home::Cluster))
+    }
+
+    fn observe_at(world: &World, memories: &Memories, before: Option<&PracticeStatus>, second: i64) -> Observed {
+        observed(&world.plan, world.observed.look.clone(), before, memories, SignedDuration::from_secs(second))
+    }
+
+    #[test]
+    fn whoever_waits_is_idle_after_five_seconds_whatever_the_clock_is_set_to() {
+        let (mut world, memories) = world();
+        let waiting = ("g".to_owned(), "p-g-1-id".to_owned());
+        for (second, idle) in [(100, false), (104, false), (105, true), (3_700, true)] {
+            let seen = observe_at(&world, &memories, None, second);
+            assert_eq!(seen.idle.contains(&waiting), idle, "after {} s", second - 100);
+            assert_eq!(seen.again.is_some(), !idle);
+            // the status is of an hour ago, or of the hour to come
+            world.now += SignedDuration::from_hours(if second % 2 == 0 { -1 } else { 1 });
+            world.status();
+        }
+        let (earlier, later) = (memories.tick(), memories.tick());
+        assert!(earlier >= 0 && later >= earlier);
+    }
+
+    #[test]
+    fn an_operator_that_has_just_started_takes_nobody_back() {
+        let (mut world, memories) = world();
+        world.observed.idle.insert(("g".into(), "p-g-1-id".into()));
+        let before = world.status();
+        assert_eq!(observe_at(&world, &memories, Some(&before), 1).idle.len(), 1);
+    }
+
+    #[test]
+    fn what_status_knows_of_former_topics_outlives_the_operator() {
+        let (mut world, memories) = world();
+        let at = ("t".to_owned(), 0);
+        let outdated = |world: &World, before: &PracticeStatus| {
+            let seen = observe_at(world, &memories, Some(before), 1);
+            seen.snapshot().expect("a look").groups["g"].outdated.contains(&at)
+        };
+        let before = world.status();
+        assert!(!outdated(&world, &before));
+        world.kafka(|snapshot| {
+            let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else { panic!("is present") };
+            facts.id = "another".into();
+        });
+        assert!(outdated(&world, &before), "the topic has another id, and the commit is the one that it had");
+        world.observed = observe_at(&world, &memories, Some(&before), 1);
+        let after = world.status();
+        assert_eq!(after.groups[0].members[0].partitions[0].because.as_deref(), Some("Recreated"));
+        world.group("g", |group| group.outdated.clear()); // a new operator: its reader knows nothing
+        assert!(outdated(&world, &after), "status said so");
+        let another = PracticeStatus { bootstrap_servers: Some("other:1".into()), ..after.clone() };
+        assert!(!outdated(&world, &another), "that was another Kafka");
+        world.group("g", |group| group.committed.as_mut().expect("set").get_mut(&at).expect("set").offset = 8);
+        assert!(!outdated(&world, &after), "it has committed since");
     }
 }

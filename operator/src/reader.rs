@@ -3,16 +3,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use practice_groups::{Kafka, KafkaError, Snapshot};
+use practice_groups::{ForeignSeen, Foreigners, Kafka, KafkaError, Pace, Paces, Snapshot};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::{
+    plan::{GroupPlan, Plan},
+    status::reset,
+};
+
 /// Pause between two looks; a look that is asked for comes sooner.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Pause between two rounds of asking about groups of other applications.
+const ROUND: Duration = Duration::from_secs(10);
+/// Nobody is called foreign before every practice has said which groups are its own: after so long without a new one.
+const SETTLED: Duration = Duration::from_secs(10);
 /// How long a caller waits for a look before it is told that there is none.
 const PATIENCE: Duration = Duration::from_secs(11);
 
@@ -34,34 +43,71 @@ pub type Look = Result<Arc<Snapshot>, Arc<KafkaError>>;
 /// All readers, by bootstrap servers.
 #[derive(Debug)]
 pub struct Readers {
-    readers: Mutex<HashMap<String, Arc<Reader>>>,
+    by_kafka: Mutex<HashMap<String, Arc<Reader>>>,
+    /// What the looks at each Kafka have told so far; also of one that is looked at without a reader.
+    histories: Mutex<HashMap<String, Arc<History>>>,
     nudge: mpsc::UnboundedSender<Key>,
+}
+
+/// What takes several looks at one Kafka to know.
+#[derive(Debug)]
+struct History {
+    begun: Instant,
+    paces: Mutex<Paces>,
+}
+
+impl History {
+    fn note(&self, snapshot: &mut Snapshot) {
+        lock(&self.paces).feed(snapshot, self.begun.elapsed());
+    }
 }
 
 impl Readers {
     /// None yet. `nudge` is told which practice's part of Kafka changed.
     pub fn new(nudge: mpsc::UnboundedSender<Key>) -> Self {
-        Self { readers: Mutex::default(), nudge }
+        Self { by_kafka: Mutex::default(), histories: Mutex::default(), nudge }
+    }
+
+    fn history(&self, bootstrap: &str) -> Arc<History> {
+        let mut histories = lock(&self.histories);
+        let new = || Arc::new(History { begun: Instant::now(), paces: Mutex::default() });
+        histories.entry(bootstrap.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// Takes in a look that was made without a reader.
+    pub fn note(&self, bootstrap: &str, mut look: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.history(bootstrap).note(Arc::make_mut(&mut look));
+        look
+    }
+
+    /// How the groups of a practice get on, by group id.
+    pub fn paces(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, Pace> {
+        let history = self.history(&plan.bootstrap);
+        let paces = lock(&history.paces);
+        let each = |group: &GroupPlan| (group.id.clone(), paces.pace(snapshot, &group.id, &group.topics, reset(group)));
+        plan.groups.iter().map(each).collect()
     }
 
     /// The reader of a Kafka, started when it is first asked for.
     pub fn reader(&self, bootstrap: &str) -> Arc<Reader> {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = || Arc::new(Reader::start(bootstrap, self.nudge.clone()));
+        let mut readers = lock(&self.by_kafka);
+        let start = || Arc::new(Reader::start(bootstrap, self.history(bootstrap), self.nudge.clone()));
         readers.entry(bootstrap.to_owned()).or_insert_with(start).clone()
     }
 
     /// Looks at once at every Kafka that a practice cares about.
     pub fn stir(&self, practice: &Key) {
-        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let readers = lock(&self.by_kafka);
         let interested = |reader: &&Arc<Reader>| reader.interests().contains_key(practice);
         readers.values().filter(interested).for_each(|reader| reader.shared.wanted.notify_one());
     }
 
     /// A practice cares about nothing any more, except (if given) on this Kafka. A reader without practices ends.
     pub fn forget(&self, practice: &Key, except: Option<&str>) {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = lock(&self.by_kafka);
         readers.retain(|bootstrap, reader| except == Some(bootstrap) || reader.forget(practice));
+        let mut histories = lock(&self.histories);
+        histories.retain(|bootstrap, _| except == Some(bootstrap) || readers.contains_key(bootstrap));
     }
 }
 
@@ -78,6 +124,26 @@ pub struct Reader {
 struct Shared {
     interests: Mutex<BTreeMap<Key, Interest>>,
     wanted: Notify,
+    foreigners: Mutex<Foreigners>,
+    /// When a practice last cared about something else.
+    changed: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    /// All topics and all groups that practices care about.
+    fn union(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let interests = lock(&self.interests);
+        let all = |of: fn(&Interest) -> &BTreeSet<String>| interests.values().flat_map(of).cloned().collect();
+        (all(|interest| &interest.topics), all(|interest| &interest.groups))
+    }
+
+    fn is_settled(&self) -> bool {
+        lock(&self.changed).is_some_and(|changed| changed.elapsed() >= SETTLED)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A look and its number; number 0 is none yet. A look begun after number n was published has a number above n + 1 at most.
@@ -89,13 +155,14 @@ struct Numbered {
 }
 
 impl Reader {
-    fn start(bootstrap: &str, nudge: mpsc::UnboundedSender<Key>) -> Self {
+    fn start(bootstrap: &str, history: Arc<History>, nudge: mpsc::UnboundedSender<Key>) -> Self {
         let kafka = Kafka::connect(bootstrap);
         let shared = Arc::new(Shared::default());
         let (sender, looks) = watch::channel(Numbered { begun: 0, done: 0, look: None });
         let token = CancellationToken::new();
-        let run = run(kafka.clone(), shared.clone(), sender, nudge);
+        let run = run(kafka.clone(), shared.clone(), history, sender, nudge);
         tokio::spawn(token.clone().run_until_cancelled_owned(run));
+        tokio::spawn(token.clone().run_until_cancelled_owned(ask_about_others(kafka.clone(), shared.clone())));
         Self { kafka, shared, looks, _ends_with_us: token.drop_guard() }
     }
 
@@ -107,6 +174,9 @@ impl Reader {
     /// The latest look, if it covers `interest`; otherwise the next one.
     pub async fn look(&self, practice: &Key, interest: &Interest) -> Look {
         let known = self.interests().insert(practice.clone(), interest.clone()).as_ref() == Some(interest);
+        if !known {
+            *lock(&self.shared.changed) = Some(Instant::now());
+        }
         let current = self.looks.borrow().look.clone();
         match current {
             // a Kafka that is down is known to be: nobody waits for it again
@@ -134,20 +204,30 @@ impl Reader {
         !interests.is_empty()
     }
 
-    fn interests(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Interest>> {
-        self.shared.interests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn interests(&self) -> MutexGuard<'_, BTreeMap<Key, Interest>> {
+        lock(&self.shared.interests)
     }
 }
 
-async fn run(kafka: Kafka, shared: Arc<Shared>, looks: watch::Sender<Numbered>, nudge: mpsc::UnboundedSender<Key>) {
+async fn run(
+    kafka: Kafka,
+    shared: Arc<Shared>,
+    history: Arc<History>,
+    looks: watch::Sender<Numbered>,
+    nudge: mpsc::UnboundedSender<Key>,
+) {
     loop {
-        let interests = shared.interests.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let union = |of: fn(&Interest) -> &BTreeSet<String>| -> Vec<String> {
-            interests.values().flat_map(of).collect::<BTreeSet<_>>().into_iter().cloned().collect()
-        };
-        let (topics, groups) = (union(|i| &i.topics), union(|i| &i.groups));
+        let interests = lock(&shared.interests).clone();
+        let (topics, groups) = shared.union();
+        let others = lock(&shared.foreigners).noted();
         looks.send_modify(|numbered| numbered.begun += 1);
-        let look: Look = kafka.observe(&topics, &groups).await.map(Arc::new).map_err(Arc::new);
+        let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
+        let look = kafka.observe(&names(&topics), &names(&groups)).await.map(|mut snapshot| {
+            history.note(&mut snapshot);
+            snapshot.foreign = lock(&shared.foreigners).told(others, &snapshot, &groups);
+            Arc::new(snapshot)
+        });
+        let look: Look = look.map_err(Arc::new);
         let mut before = None;
         looks.send_modify(|numbered| {
             before = numbered.look.replace(look.clone());
@@ -162,6 +242,24 @@ async fn run(kafka: Kafka, shared: Arc<Shared>, looks: watch::Sender<Numbered>, 
     }
 }
 
+/// Asks about the groups of other applications, again and again. Not with each look: there may be thousands of them.
+async fn ask_about_others(kafka: Kafka, shared: Arc<Shared>) {
+    loop {
+        let (topics, ours) = shared.union();
+        if topics.is_empty() || !shared.is_settled() {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        if let Ok((there, all)) = kafka.group_ids().await {
+            let next = lock(&shared.foreigners).round(&there, all, &ours);
+            if let Ok(said) = kafka.groups(&next).await {
+                lock(&shared.foreigners).note(said);
+            }
+        }
+        tokio::time::sleep(ROUND).await;
+    }
+}
+
 /// Whether two looks differ in what a practice cares about.
 fn differs(before: Option<&Look>, now: &Look, interest: &Interest) -> bool {
     match (before, now) {
@@ -169,8 +267,70 @@ fn differs(before: Option<&Look>, now: &Look, interest: &Interest) -> bool {
         (Some(Ok(before)), Ok(now)) => {
             interest.topics.iter().any(|topic| before.topics.get(topic) != now.topics.get(topic))
                 || interest.groups.iter().any(|group| before.groups.get(group) != now.groups.get(group))
+                || foreign(before, interest) != foreign(now, interest)
         }
         (Some(Err(before)), Err(now)) => before.to_string() != now.to_string(),
         (Some(Ok(_)), Err(_)) | (Some(Err(_)), Ok(_)) => true,
+    }
+}
+
+/// The groups of other applications on the topics of a practice.
+fn foreign<'a>(look: &'a Snapshot, interest: &Interest) -> Option<Vec<(&'a String, &'a ForeignSeen)>> {
+    let is_of_interest =
+        |(_, seen): &(&String, &ForeignSeen)| seen.on(|topic| interest.topics.contains(topic)).is_some();
+    Some(look.foreign.as_ref()?.iter().filter(is_of_interest).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use practice_testbed::{kafka, unique};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn groups_of_other_applications_are_told_to_the_practice_whose_topic_they_read() {
+        let broker = kafka().await;
+        let [topic, another, ours, theirs] = ["topic", "another", "ours", "theirs"].map(unique);
+        for topic in [&topic, &another] {
+            broker.create_topic(topic, 1).await;
+        }
+        for group in [&ours, &theirs] {
+            let class = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+            let reset = ["--reset-offsets", "--to-earliest", "--execute", "--group", group, "--topic", &topic];
+            let args = [&["--bootstrap-server", broker.bootstrap()][..], &reset[..]].concat();
+            broker.tool(class, &args).await;
+        }
+        broker.send(&topic, 0, "a message").await;
+        let (nudge, mut nudged) = mpsc::unbounded_channel();
+        let readers = Readers::new(nudge);
+        let reader = readers.reader(broker.bootstrap());
+        let practice = |name: &str| ("namespace".to_owned(), name.to_owned());
+        let interest = |topic: &String, groups: &[&String]| Interest {
+            topics: [topic.clone()].into(),
+            groups: groups.iter().map(|group| (*group).clone()).collect(),
+        };
+        let (mine, other) = (interest(&topic, &[&ours]), interest(&another, &[]));
+        reader.look(&practice("other"), &other).await.expect("Kafka answers");
+        let first = reader.look(&practice("mine"), &mine).await.expect("Kafka answers");
+        assert_eq!(first.foreign, None, "nobody is called foreign before every practice has spoken");
+        let begun = Instant::now();
+        let told = loop {
+            let look = reader.look(&practice("mine"), &mine).await.expect("Kafka answers");
+            if let Some(foreign) = look.foreign.clone() {
+                break foreign;
+            }
+            assert!(begun.elapsed() < Duration::from_mins(1), "they must be found");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        println!("told after {:?}", begun.elapsed());
+        assert!(begun.elapsed() >= Duration::from_secs(9), "told after {:?}", begun.elapsed());
+        let names: Vec<&String> = told.keys().collect();
+        assert_eq!(names, [&theirs]);
+        assert_eq!(told[&theirs].on(|name| name == topic), Some((vec![topic.as_str()], Some(1))));
+        let mut woken = BTreeSet::new();
+        while let Ok(practice) = nudged.try_recv() {
+            woken.insert(practice);
+        }
+        assert!(woken.contains(&practice("mine")), "{woken:?}");
     }
 }

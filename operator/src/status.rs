@@ -1,16 +1,12 @@
 //! In: the plan (or why there is none), what stands in Kafka and in Kubernetes, status as it was, and the time. Out: status
 //! as it should read. Pure: no I/O, no clock. Nothing is said here that was not seen.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use practice_api::{
     PracticeStatus,
-    status::{GroupStatus, Member, OwnedPartition, Summary, TopicStatus},
+    status::{ForeignStatus, GroupStatus, OwnedPartition, Summary, TopicStatus},
 };
-use practice_groups::{
-    Bounds, GroupSeen, GroupState, Lag, MemberSeen, OffsetReset, Partition, Snapshot, TopicSeen, lag::lag, total,
-};
+use practice_groups::{ForeignSeen, GroupState, Snapshot, TopicSeen, total};
 
 use crate::{
     apply::Running,
@@ -20,8 +16,15 @@ use crate::{
     prepare::{Prepared, Refusal, TopicStep, topic_step},
 };
 
+mod group;
+
+pub(crate) use group::reset;
+
 /// Largest status written; etcd takes 1.5 MiB, and others write to the object too.
 const LARGEST: usize = 256 << 10;
+
+/// Groups of other applications that are listed.
+const MOST_FOREIGN: usize = 20;
 
 /// The status of a practice.
 pub fn status(
@@ -40,8 +43,10 @@ pub fn status(
             let same_kafka = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
             status.bootstrap_servers = Some(plan.bootstrap.clone());
             status.topics = topics(plan, prepared, snapshot, same_kafka);
-            status.groups =
-                plan.groups.iter().map(|group| group_status(group, prepared, running, seen, snapshot)).collect();
+            let look = group::Look { prepared, running, seen, now };
+            let each = |group| look.status(group, same_kafka.and_then(|before| named(before, group)));
+            status.groups = plan.groups.iter().map(each).collect();
+            (status.foreign, status.foreign_count) = foreign(plan, snapshot, same_kafka);
             status.summary = summary(&status);
         }
         // what runs goes on running, and what is known of it stays
@@ -54,6 +59,46 @@ pub fn status(
     status.conditions = conditions(plan, prepared, running, seen, &status, before, generation, now);
     shorten(&mut status);
     status
+}
+
+/// Groups of other applications on a practice's topics, the first ones by name, and how many there are.
+fn foreign(
+    plan: &Plan,
+    snapshot: Option<&Snapshot>,
+    before: Option<&PracticeStatus>,
+) -> (Vec<ForeignStatus>, Option<i32>) {
+    let Some(all) = snapshot.and_then(|snapshot| snapshot.foreign.as_ref()) else {
+        // nobody has asked yet, or nobody answers: out of sight is not gone
+        let mut former = before.map(|before| before.foreign.clone()).unwrap_or_default();
+        if snapshot.is_none() {
+            for group in &mut former {
+                (group.state, group.lag) = (GroupState::Unknown.to_string(), None);
+            }
+        }
+        return (former, before.and_then(|before| before.foreign_count));
+    };
+    let is_ours = |topic: &str| plan.topics.iter().any(|ours| ours.name == topic);
+    let of_practice = |(name, seen): (&String, &ForeignSeen)| {
+        let (topics, lag) = seen.on(is_ours)?;
+        Some(ForeignStatus {
+            name: name.clone(),
+            state: seen.state.to_string(),
+            protocol: seen.protocol.map(|protocol| protocol.to_string()),
+            members: count(seen.members),
+            topics: topics.into_iter().map(str::to_owned).collect(),
+            lag,
+            at_most: true,
+        })
+    };
+    let is_named = |name: &str| plan.groups.iter().any(|group| group.id == name);
+    let mut all: Vec<_> = all.iter().filter(|(name, _)| !is_named(name)).filter_map(of_practice).collect();
+    let number = count(all.len());
+    all.truncate(MOST_FOREIGN);
+    (all, Some(number))
+}
+
+fn named<'a>(status: &'a PracticeStatus, group: &GroupPlan) -> Option<&'a GroupStatus> {
+    status.groups.iter().find(|status| status.name == group.id)
 }
 
 fn topics(
@@ -97,123 +142,6 @@ fn topics(
     plan.topics.iter().map(each).collect()
 }
 
-fn group_status(
-    group: &GroupPlan,
-    prepared: &Prepared,
-    running: &Running,
-    observed: Option<&Observed>,
-    snapshot: Option<&Snapshot>,
-) -> GroupStatus {
-    let rows = || running.rows.iter().filter(|row| row.group == group.id);
-    let unknown = GroupSeen::default();
-    let seen = snapshot.and_then(|snapshot| snapshot.groups.get(&group.id)).unwrap_or(&unknown);
-    let idle: BTreeSet<&str> = observed
-        .iter()
-        .flat_map(|observed| &observed.idle)
-        .filter(|(id, _)| *id == group.id)
-        .map(|(_, member)| member.as_str())
-        .collect();
-    let partitions = partitions(group, snapshot);
-    let lags = partitions.iter().map(|(partition, bounds)| lag_of(group, seen, partition, *bounds).effective());
-    let known = seen.state != GroupState::Unknown;
-    let waits = waits(partitions.len(), seen.members.len(), idle.len());
-    GroupStatus {
-        name: group.id.clone(),
-        claimed: !prepared.unclaimed.contains_key(&group.id),
-        state: seen.state.to_string(),
-        protocol: seen.protocol.map_or_else(|| planned(group).to_string(), |protocol| protocol.to_string()),
-        epoch: seen.epoch,
-        replicas: rows().map(|row| row.desired).sum(),
-        ready_replicas: rows().map(|row| row.ready).sum(),
-        idle: known.then(|| count(idle.len())),
-        lag: if known { total(lags) } else { None },
-        members: seen
-            .members
-            .iter()
-            .map(|member| {
-                let reason = idle.contains(member.member_id.as_str()).then(|| waits.clone());
-                member_status(group, seen, member, snapshot, running, reason)
-            })
-            .collect(),
-        truncated: false,
-    }
-}
-
-fn planned(group: &GroupPlan) -> practice_groups::Protocol {
-    match group.protocol {
-        practice_contract::Protocol::Classic => practice_groups::Protocol::Classic,
-        practice_contract::Protocol::Consumer => practice_groups::Protocol::Consumer,
-    }
-}
-
-/// Why idle members wait: `3 partitions, 4 consumers: 1 waits`.
-fn waits(partitions: usize, members: usize, idle: usize) -> String {
-    let s = |n: usize| if n == 1 { "" } else { "s" };
-    let verb = if idle == 1 { "waits" } else { "wait" };
-    format!("{partitions} partition{}, {members} consumer{}: {idle} {verb}", s(partitions), s(members))
-}
-
-/// Every partition of the topics that a group reads, as far as they are there.
-fn partitions(group: &GroupPlan, snapshot: Option<&Snapshot>) -> Vec<(Partition, Option<Bounds>)> {
-    let mut partitions = Vec::new();
-    for topic in &group.topics {
-        if let Some(TopicSeen::Present(facts)) = snapshot.and_then(|snapshot| snapshot.topics.get(topic)) {
-            let numbered = (0..).zip(&facts.partitions);
-            partitions.extend(numbered.map(|(number, bounds)| ((topic.clone(), number), *bounds)));
-        }
-    }
-    partitions
-}
-
-fn lag_of(group: &GroupPlan, seen: &GroupSeen, partition: &Partition, bounds: Option<Bounds>) -> Lag {
-    let reset = match group.offset_reset {
-        practice_contract::OffsetReset::Earliest => OffsetReset::Earliest,
-        practice_contract::OffsetReset::Latest => OffsetReset::Latest,
-    };
-    match &seen.committed {
-        Some(committed) => lag(committed.get(partition), bounds, reset),
-        None => Lag::Unknown,
-    }
-}
-
-fn member_status(
-    group: &GroupPlan,
-    seen: &GroupSeen,
-    member: &MemberSeen,
-    snapshot: Option<&Snapshot>,
-    running: &Running,
-    idle_because: Option<String>,
-) -> Member {
-    let bounds = |partition: &Partition| match snapshot?.topics.get(&partition.0)? {
-        TopicSeen::Present(facts) => *facts.partitions.get(usize::try_from(partition.1).ok()?)?,
-        TopicSeen::Missing | TopicSeen::Unknown(_) => None,
-    };
-    let owned = |partition: &Partition| {
-        let bounds = bounds(partition);
-        let lag = lag_of(group, seen, partition, bounds);
-        OwnedPartition {
-            topic: partition.0.clone(),
-            partition: partition.1,
-            committed: seen.committed.as_ref().and_then(|all| all.get(partition)).map(|committed| committed.offset),
-            end: bounds.map(|bounds| bounds.end),
-            lag: lag.effective(),
-            because: lag.because().map(str::to_owned),
-        }
-    };
-    let partitions: Vec<OwnedPartition> = member.partitions.iter().flatten().map(owned).collect();
-    let pod = running.pods.contains(&member.client_id).then(|| member.client_id.clone());
-    Member {
-        name: member.client_id.clone(),
-        pod,
-        member_id: member.member_id.clone(),
-        client_id: member.client_id.clone(),
-        partition_count: count(partitions.len()),
-        lag: total(partitions.iter().map(|partition| partition.lag)),
-        partitions,
-        idle_because,
-    }
-}
-
 fn summary(status: &PracticeStatus) -> Summary {
     let known = status.groups.iter().all(|group| group.idle.is_some());
     Summary {
@@ -237,10 +165,15 @@ fn shorten(status: &mut PracticeStatus) {
         if size(status) <= LARGEST {
             return;
         }
+        if members == 0 {
+            status.foreign.clear();
+        }
         for group in &mut status.groups {
             group.truncated |= group.members.len() > members
+                || group.unowned.len() > partitions
                 || group.members.iter().any(|member| member.partitions.len() > partitions);
             group.members.truncate(members);
+            group.unowned.truncate(partitions);
             group.members.iter_mut().for_each(|member| member.partitions.truncate(partitions));
         }
     }
@@ -259,30 +192,42 @@ pub enum News {
 
 /// Compares two statuses.
 pub fn news(before: Option<&PracticeStatus>, after: &PracticeStatus) -> News {
-    match before {
-        Some(before) if before == after => News::None,
-        Some(before) if meaning(before) == meaning(after) => News::Numbers,
-        _ => News::Meaning,
+    let Some(before) = before else { return News::Meaning };
+    let (mut before, mut after) = (before.clone(), after.clone());
+    for status in [&mut before, &mut after] {
+        // estimates, and an age grows by itself: they are written together with something else, and are never the reason
+        status.groups.iter_mut().for_each(|group| (group.oldest_seconds, group.drain_seconds) = (None, None));
+        // found out a while after everything else; that there are none is nothing to wake somebody for
+        status.foreign_count = status.foreign_count.filter(|count| *count > 0);
     }
+    if before == after {
+        return News::None;
+    }
+    for status in [&mut before, &mut after] {
+        forget_numbers(status);
+    }
+    if before == after { News::Numbers } else { News::Meaning }
 }
 
-/// A status with every lag reduced to whether it is known and whether it is 0.
-fn meaning(status: &PracticeStatus) -> PracticeStatus {
+/// Leaves of every lag only whether it is known and whether it is 0.
+fn forget_numbers(status: &mut PracticeStatus) {
     let sign = |lag: &mut Option<i64>| *lag = lag.map(i64::signum);
-    let mut status = status.clone();
+    let partition = |partition: &mut OwnedPartition| {
+        sign(&mut partition.lag);
+        sign(&mut partition.lost);
+        partition.committed = partition.committed.map(|_| 0);
+        partition.end = partition.end.map(|_| 0);
+    };
     sign(&mut status.summary.lag);
+    status.foreign.iter_mut().for_each(|group| sign(&mut group.lag));
     for group in &mut status.groups {
         sign(&mut group.lag);
+        group.unowned.iter_mut().for_each(partition);
         for member in &mut group.members {
             sign(&mut member.lag);
-            for partition in &mut member.partitions {
-                sign(&mut partition.lag);
-                partition.committed = partition.committed.map(|_| 0);
-                partition.end = partition.end.map(|_| 0);
-            }
+            member.partitions.iter_mut().for_each(partition);
         }
     }
-    status
 }
 
 #[cfg(test)]

@@ -36,6 +36,15 @@ pub struct PracticeStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub groups: Vec<GroupStatus>,
 
+    /// Groups of other applications that have members or commits on the practice's topics: never touched. The first 20 by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub foreign: Vec<ForeignStatus>,
+
+    /// How many such groups there are; absent while unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_count: Option<i32>,
+
     /// The last rebalances of these groups, newest first, at most 10; the `ConfigMap` `<practice>-journal` keeps 50 of each group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rebalances: Vec<RebalanceStatus>,
@@ -112,9 +121,28 @@ pub struct GroupStatus {
     pub idle: Option<i32>,
     /// Messages not yet consumed; null while a part of it is unknown.
     pub lag: Option<i64>,
+    /// Since when lag is null (RFC 3339), as far as was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_since: Option<String>,
+    /// Age of the oldest message not yet consumed, in seconds to two digits, when lag was last written; 0 when there is none, null while unknown.
+    #[serde(default)]
+    pub oldest_seconds: Option<i64>,
+    /// Seconds, to two digits, until nothing is left at the rates that consumers and producers had when lag was last written; null while unknown,
+    /// or when it would never be.
+    #[serde(default)]
+    pub drain_seconds: Option<i64>,
+    /// Why something of the group is unknown, in Kafka's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The group's members.
     #[serde(default)]
     pub members: Vec<Member>,
+    /// Partitions of the group's topics that no member owns: their lag is nobody's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unowned: Vec<OwnedPartition>,
+    /// Number of partitions that no member owns, also when the list was cut.
+    #[serde(default)]
+    pub unowned_count: i32,
     /// Whether members or partitions were left out to keep status small.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
@@ -144,7 +172,7 @@ pub struct Member {
     pub idle_because: Option<String>,
 }
 
-/// One owned partition.
+/// One partition as its group sees it.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnedPartition {
@@ -160,9 +188,36 @@ pub struct OwnedPartition {
     pub end: Option<i64>,
     /// Messages not yet consumed; null when unknown.
     pub lag: Option<i64>,
-    /// `NoCommit`, `Expired`, `Stale` or `Unknown` where lag is not simply end minus committed.
+    /// `NoCommit`, `Expired`, `Stale`, `Recreated` or `Unknown` where lag is not simply end minus committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// `Expired`: messages that went before the group had read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<i64>,
+    /// `Unknown`: since when (RFC 3339), as far as was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_since: Option<String>,
+}
+
+/// A group of another application.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct ForeignStatus {
+    /// The `group.id`.
+    pub name: String,
+    /// Kafka's word, as for the practice's groups.
+    pub state: String,
+    /// `Classic` or `Consumer`; absent where Kafka does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// How many members it has.
+    pub members: i32,
+    /// Those of the practice's topics that it reads or has read.
+    pub topics: Vec<String>,
+    /// Offsets between its commits and the ends of these topics; null while unknown.
+    pub lag: Option<i64>,
+    /// That many messages at most: some of the offsets may be markers of transactions, which are nothing to read.
+    pub at_most: bool,
 }
 
 /// One rebalance that is over.

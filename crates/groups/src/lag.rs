@@ -1,7 +1,7 @@
 //! How far a group is behind in one partition. Pure. In: committed offset, the log's bounds, the reset policy. Out: a lag
 //! that never says 0 or -1 where nothing is known.
 
-use crate::model::{Bounds, Committed};
+use crate::model::{Bounds, Committed, GroupSeen, Partition, Snapshot, TopicSeen};
 
 /// Where a group starts without a committed offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Lag {
     },
     /// Committed beyond the end: the topic was recreated or truncated. Nothing to read until it is reset.
     Stale,
+    /// Committed to a former topic of the same name; nothing of this one is known to be read, so all of it is left.
+    Recreated(i64),
     /// Something could not be read.
     Unknown,
 }
@@ -36,7 +38,7 @@ impl Lag {
     /// The number to add up: `None` only when unknown.
     pub fn effective(self) -> Option<i64> {
         match self {
-            Self::Behind(n) | Self::NoCommit(n) | Self::Expired { left: n, .. } => Some(n),
+            Self::Behind(n) | Self::NoCommit(n) | Self::Expired { left: n, .. } | Self::Recreated(n) => Some(n),
             Self::Stale => Some(0),
             Self::Unknown => None,
         }
@@ -49,7 +51,16 @@ impl Lag {
             Self::NoCommit(_) => Some("NoCommit"),
             Self::Expired { .. } => Some("Expired"),
             Self::Stale => Some("Stale"),
+            Self::Recreated(_) => Some("Recreated"),
             Self::Unknown => Some("Unknown"),
+        }
+    }
+
+    /// Messages that were never read and are gone.
+    pub fn lost(self) -> Option<i64> {
+        match self {
+            Self::Expired { lost, .. } => Some(lost),
+            _ => None,
         }
     }
 }
@@ -66,6 +77,25 @@ pub fn lag(committed: Option<&Committed>, bounds: Option<Bounds>, reset: OffsetR
     }
 }
 
+impl Snapshot {
+    /// Where a partition's log begins and ends; `None`: not known, or there is no such partition.
+    pub fn bounds(&self, (topic, number): &Partition) -> Option<Bounds> {
+        match self.topics.get(topic)? {
+            TopicSeen::Present(facts) => *facts.partitions.get(usize::try_from(*number).ok()?)?,
+            TopicSeen::Missing | TopicSeen::Unknown(_) => None,
+        }
+    }
+
+    /// How far a group of this look is behind in a partition.
+    pub fn lag(&self, group: &GroupSeen, partition: &Partition, reset: OffsetReset) -> Lag {
+        let Some(committed) = &group.committed else { return Lag::Unknown };
+        match (self.bounds(partition), group.outdated.contains(partition)) {
+            (Some(Bounds { start, end }), true) => Lag::Recreated(end - start),
+            (bounds, _) => lag(committed.get(partition), bounds, reset),
+        }
+    }
+}
+
 /// The sum of lags; `None` when one is unknown.
 pub fn total(lags: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
     lags.into_iter().try_fold(0_i64, |sum, lag| lag.map(|lag| sum.saturating_add(lag)))
@@ -74,6 +104,7 @@ pub fn total(lags: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TopicFacts;
 
     #[test]
     fn every_case() {
@@ -94,6 +125,28 @@ mod tests {
             assert_eq!(lag, expected);
             assert_eq!(lag.effective(), effective);
         }
+    }
+
+    #[test]
+    fn a_look_knows_the_lag_of_each_partition() {
+        let facts =
+            TopicFacts { partitions: vec![Some(Bounds { start: 10, end: 100 }), None], ..TopicFacts::default() };
+        let mut snapshot = Snapshot::default();
+        snapshot.topics.insert("t".into(), TopicSeen::Present(facts));
+        snapshot.topics.insert("gone".into(), TopicSeen::Missing);
+        let at = |topic: &str, number| (topic.to_owned(), number);
+        let commit = |topic: &str, number| (at(topic, number), Committed { offset: 98, metadata: String::new() });
+        let committed = [commit("t", 0), commit("t", 1), commit("gone", 0)].into();
+        let mut group = GroupSeen { committed: Some(committed), ..GroupSeen::default() };
+        let lag = |group: &GroupSeen, topic, number| snapshot.lag(group, &at(topic, number), OffsetReset::Latest);
+        assert_eq!(lag(&group, "t", 0), Lag::Behind(2));
+        for (topic, number) in [("t", 1), ("t", 2), ("t", -1), ("gone", 0), ("unasked", 0)] {
+            assert_eq!(lag(&group, topic, number), Lag::Unknown, "{topic}/{number}");
+        }
+        group.outdated.insert(at("t", 0));
+        assert_eq!(lag(&group, "t", 0), Lag::Recreated(90), "never the 2 that end minus committed would be");
+        group.committed = None;
+        assert_eq!(lag(&group, "t", 0), Lag::Unknown);
     }
 
     #[test]

@@ -1,9 +1,15 @@
 //! The shapes of what is seen in Kafka. Facts only, no judgement.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::foreign::Foreign;
 
 /// Topic and partition number.
 pub type Partition = (String, i32);
@@ -15,6 +21,8 @@ pub struct Snapshot {
     pub topics: BTreeMap<String, TopicSeen>,
     /// Every group that was asked for.
     pub groups: BTreeMap<String, GroupSeen>,
+    /// Groups of other applications on these topics; `None`: not known (yet). A look does not ask: see [`Foreigners`](crate::Foreigners).
+    pub foreign: Option<Arc<Foreign>>,
 }
 
 /// A topic that was asked for.
@@ -138,6 +146,8 @@ pub struct GroupSeen {
     pub members: Vec<MemberSeen>,
     /// Its committed offsets; `None`: they could not be read.
     pub committed: Option<BTreeMap<Partition, Committed>>,
+    /// Partitions whose commit was made to a former topic of that name. One look cannot know: see [`Paces`](crate::Paces).
+    pub outdated: BTreeSet<Partition>,
     /// Why its state or its offsets are unknown.
     pub trouble: Option<KafkaError>,
 }

@@ -3,17 +3,17 @@
 //! client library (it breaks its API with every minor version).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
 
 use krafka::{
     admin::{
-        AdminClient, ConfigResource, ConsumerGroupDescription, DescribeConfigsOptions, DescribeConsumerGroupsOptions,
-        DescribeFeaturesOptions, DescribeTopicsOptions, GroupOffset, GroupType, ListConsumerGroupOffsetsOptions,
-        ListOffsetsOptions, OffsetSpec, PartitionDescription, TopicDescription, TopicPartition,
-        TopicPartitionAssignment,
+        AdminClient, ConfigResource, ConsumerGroupDescription, ConsumerGroupListing, DescribeConfigsOptions,
+        DescribeConsumerGroupsOptions, DescribeFeaturesOptions, DescribeTopicsOptions, GroupOffset, GroupType,
+        ListConsumerGroupOffsetsOptions, ListConsumerGroupsOptions, ListOffsetsOptions, OffsetSpec,
+        PartitionDescription, TopicDescription, TopicPartition, TopicPartitionAssignment,
     },
     error::{ErrorCode, KrafkaError},
 };
@@ -81,10 +81,42 @@ impl Kafka {
             match groups.values().map(trouble).collect::<Option<Vec<_>>>().and_then(|mut all| all.pop()) {
                 // nobody has answered anything
                 Some(outage) if topics.is_empty() => Err(outage),
-                _ => Ok(Snapshot { topics, groups }),
+                _ => Ok(Snapshot { topics, groups, foreign: None }),
             }
         })
         .await
+    }
+
+    /// The ids of all consumer groups, and whether these are all: a broker that does not answer tells none of its own.
+    ///
+    /// # Errors
+    /// No broker answered.
+    pub async fn group_ids(&self) -> Result<(BTreeSet<String>, bool), KafkaError> {
+        within(&self.changes, async |admin| {
+            let (mut ids, mut failed, mut answers) = (BTreeSet::new(), None, 0);
+            for listing in admin.list_consumer_groups(ListConsumerGroupsOptions::default()).await?.into_values() {
+                match listing {
+                    Ok(groups) => {
+                        answers += 1;
+                        ids.extend(groups.into_iter().filter(is_of_consumers).map(|group| group.group_id));
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+            match failed {
+                Some(error) if answers == 0 => Err(error.into()),
+                failed => Ok((ids, failed.is_none())),
+            }
+        })
+        .await
+    }
+
+    /// Members and commits of groups, beside the looks: these do not wait for it.
+    ///
+    /// # Errors
+    /// Kafka is out of reach.
+    pub async fn groups(&self, ids: &[String]) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
+        within(&self.changes, async |admin| observe_groups(&admin, ids).await).await
     }
 
     /// Whether this Kafka takes members of KIP-848 groups: its feature `group.version` is at 1 or above.
@@ -205,6 +237,12 @@ async fn observe_groups(admin: &AdminClient, groups: &[String]) -> Result<BTreeM
         .collect())
 }
 
+/// Of Kafka Connect, Streams and share groups the offsets mean something else. Without members a group's protocol type may be empty.
+fn is_of_consumers(group: &ConsumerGroupListing) -> bool {
+    let kind = matches!(group.group_type, None | Some(GroupType::Classic | GroupType::Consumer));
+    kind && matches!(group.protocol_type.as_str(), "consumer" | "")
+}
+
 /// All or nothing: a partition whose offset could not be read would look like one without a commit.
 fn commits(
     offsets: HashMap<TopicPartition, Result<GroupOffset, KrafkaError>>,
@@ -253,6 +291,7 @@ fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
         assignor: group.assignor.filter(|assignor| !assignor.is_empty()),
         members,
         committed: None,
+        outdated: BTreeSet::new(),
         trouble: None,
     }
 }

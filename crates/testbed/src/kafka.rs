@@ -20,7 +20,7 @@ use crate::{
     process::{Keeper, Process, free_port},
 };
 
-const START_TIMEOUT: Duration = Duration::from_mins(2);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A running Kafka. Dropped, it ends and its data is removed.
 #[derive(Debug)]
@@ -33,24 +33,26 @@ pub struct Kafka {
 impl Kafka {
     /// Starts one of its own, for a test that disturbs it.
     pub async fn start() -> Self {
-        Self::formatted(&[]).await
+        Self::formatted(&[], "").await
+    }
+
+    /// Starts one of its own that asks access control lists; what none is about is allowed to everybody, who is all `ANONYMOUS`.
+    pub async fn start_with_access_control() -> Self {
+        let authorizer = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+        Self::formatted(&[], &format!("{authorizer}\nallow.everyone.if.no.acl.found=true\n")).await
     }
 
     /// Starts one of its own that takes no members of KIP-848 groups: its feature `group.version` is at 0, as after an
     /// upgrade from a Kafka older than 4.0 that was never finalized.
     pub async fn start_with_classic_groups_only() -> Self {
-        Self::formatted(&["--feature", "group.version=0"]).await
+        Self::formatted(&["--feature", "group.version=0"], "").await
     }
 
-    async fn formatted(options: &[&str]) -> Self {
+    async fn formatted(options: &[&str], properties: &str) -> Self {
         let keeper = Keeper::new();
         let bootstrap = format!("127.0.0.1:{}", free_port());
-        configure(keeper.dir(), &bootstrap, free_port());
-        let format = [&["format", "-t", "Y2dwY2dwY2dwY2dwY2dwQQ"], options, &["-c"]].concat();
-        let format = java(&keeper, "kafka.tools.StorageTool", &format);
-        format.ended(START_TIMEOUT).await;
-        let formatted = keeper.dir().join("data/meta.properties").exists();
-        assert!(formatted, "Kafka's directory could not be formatted:\n{}", format.last_words());
+        configure(keeper.dir(), 1, &bootstrap, &[free_port()], properties);
+        format(&keeper, options).await;
         let broker = Mutex::new(java(&keeper, "kafka.Kafka", &[]));
         let kafka = Self { keeper, bootstrap, broker };
         kafka.answers().await;
@@ -131,18 +133,13 @@ impl Kafka {
     /// Runs a tool of Kafka's own, e.g. `org.apache.kafka.tools.consumer.group.ConsumerGroupCommand`, and returns what it
     /// prints on stdout. `args` say which Kafka, as `--bootstrap-server`. Panics with all it said when it fails.
     pub async fn tool(&self, class: &str, args: &[&str]) -> String {
-        let output = tokio::process::Command::new("java")
-            .args(flags(self.keeper.dir(), "128m"))
-            .arg(class)
-            .args(args)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .unwrap_or_else(|error| panic!("cannot run java: {error}"));
-        let [said, complained] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-        assert!(output.status.success(), "{class} {args:?}: {}\n{said}{complained}", output.status);
-        said
+        tool(&self.keeper, class, args).await
+    }
+
+    /// What the broker has printed: warnings, and what its loggers were told to say.
+    pub fn log(&self) -> String {
+        let path = self.keeper.dir().join("kafka.Kafka.log");
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     async fn answers(&self) {
@@ -169,8 +166,32 @@ impl Kafka {
     }
 }
 
+/// Makes the directory of a broker that has been [`configure`]d one that it can start from.
+pub(crate) async fn format(keeper: &Keeper, options: &[&str]) {
+    let format = [&["format", "-t", "Y2dwY2dwY2dwY2dwY2dwQQ"], options, &["-c"]].concat();
+    let format = java(keeper, "kafka.tools.StorageTool", &format);
+    format.ended(START_TIMEOUT).await;
+    let formatted = keeper.dir().join("data/meta.properties").exists();
+    assert!(formatted, "Kafka's directory could not be formatted:\n{}", format.last_words());
+}
+
+pub(crate) async fn tool(keeper: &Keeper, class: &str, args: &[&str]) -> String {
+    let output = tokio::process::Command::new("java")
+        .args(flags(keeper.dir(), "128m"))
+        .arg(class)
+        .args(args)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap_or_else(|error| panic!("cannot run java: {error}"));
+    let [said, complained] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(output.status.success(), "{class} {args:?}: {}\n{said}{complained}", output.status);
+    said
+}
+
 /// Starts a class of Kafka with these arguments and the path of the configuration; its log is named like the class.
-fn java(keeper: &Keeper, class: &str, args: &[&str]) -> Process {
+pub(crate) fn java(keeper: &Keeper, class: &str, args: &[&str]) -> Process {
     let properties = keeper.dir().join("server.properties").display().to_string();
     let args = [class].into_iter().chain(args.iter().copied()).map(str::to_owned).chain([properties]);
     let args: Vec<String> = flags(keeper.dir(), "384m").into_iter().chain(args).collect();
@@ -185,28 +206,32 @@ fn flags(dir: &Path, heap: &str) -> Vec<String> {
     [format!("-Xmx{heap}"), log].into_iter().chain(flags.map(str::to_owned)).collect()
 }
 
-fn configure(dir: &Path, bootstrap: &str, controller_port: u16) {
+/// Writes what the broker `id` is started with. `controllers` are the ports of all of them, in the order of their ids.
+pub(crate) fn configure(dir: &Path, id: usize, address: &str, controllers: &[u16], further: &str) {
     let data = dir.join("data");
+    let voters = (1..).zip(controllers).map(|(id, port)| format!("{id}@127.0.0.1:{port}"));
+    let (voters, copies) = (voters.collect::<Vec<_>>().join(","), controllers.len());
+    let controller_port = controllers[id - 1];
     let properties = format!(
         "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://{bootstrap},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://{bootstrap}
+node.id={id}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://{address}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={}
 auto.create.topics.enable=false
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=3
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor={copies}
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=3
-share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.replication.factor={copies}
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=3
 group.initial.rebalance.delay.ms=0
-",
+{further}",
         data.display()
     );
     // on stderr, so that what a tool prints is only its answer

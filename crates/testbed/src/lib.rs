@@ -5,12 +5,14 @@
 //!
 //! Deliberately absent: nodes. Pods are never run here; `deploy/node` does that.
 
+mod brokers;
 mod cluster;
 mod kafka;
 
 mod cache;
 mod process;
 
+pub use brokers::Brokers;
 pub use cache::{helm, kafka_class_path};
 pub use cluster::{Cluster, Role};
 pub use kafka::Kafka;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use practice_api::status::Summary;
+use practice_api::status::{ForeignStatus, Summary};
 use serde::Serialize;
 
 /// One practice at one moment.
@@ -36,6 +36,10 @@ pub struct Picture {
     pub partitions: Vec<PartitionPicture>,
     /// In the manifest's order.
     pub groups: Vec<GroupPicture>,
+    /// Groups of other applications on these topics, as status has them: the first 20 by name.
+    pub foreign: Vec<ForeignStatus>,
+    /// How many such groups there are; `null`: not known.
+    pub foreign_count: Option<i32>,
     /// Newest first.
     pub rebalances: Vec<RebalancePicture>,
     /// Some of it turns with time alone: it has to be drawn anew a little later.
@@ -173,6 +177,12 @@ pub struct GroupPicture {
     pub idle: Option<i32>,
     /// Messages not yet consumed.
     pub lag: Option<i64>,
+    /// Age of the oldest message not yet consumed, to two digits of its seconds; 0: there is none.
+    pub oldest_ms: Option<i64>,
+    /// Time until nothing is left at the present rates, to two digits of its seconds; `null` also when it would never be.
+    pub drain_ms: Option<i64>,
+    /// Why something of it is unknown, in Kafka's words.
+    pub message: Option<String>,
     /// Whether the number of consumers can be set from here: the manifest has one.
     pub scalable: bool,
     /// The topics it reads.
@@ -237,6 +247,7 @@ pub enum ConsumerState {
 
 /// A partition as one group sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Share {
     /// Its topic.
     pub topic: String,
@@ -248,8 +259,12 @@ pub struct Share {
     pub end: Option<i64>,
     /// Messages not yet consumed.
     pub lag: Option<i64>,
-    /// `NoCommit`, `Expired`, `Stale` or `Unknown` where lag is not simply end minus committed.
+    /// `NoCommit`, `Expired`, `Stale`, `Recreated` or `Unknown` where lag is not simply end minus committed.
     pub because: Option<String>,
+    /// `Expired`: messages that went before the group had read them.
+    pub lost: Option<i64>,
+    /// `Unknown`: since when, as far as was seen.
+    pub unknown_since: Option<i64>,
 }
 
 /// A rebalance that is over.

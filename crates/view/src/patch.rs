@@ -18,6 +18,8 @@ pub(crate) fn patch(before: &Picture, after: &Picture) -> Option<Map<String, Val
     put(&mut patch, "load", &before.load, &after.load);
     put(&mut patch, "summary", &before.summary, &after.summary);
     put(&mut patch, "partitions", &before.partitions, &after.partitions);
+    put(&mut patch, "foreign", &before.foreign, &after.foreign);
+    put(&mut patch, "foreignCount", &before.foreign_count, &after.foreign_count);
     put(&mut patch, "rebalances", &before.rebalances, &after.rebalances);
     let former = |group: &GroupPicture| before.groups.iter().find(|former| former.name == group.name);
     let changed: Vec<&GroupPicture> = after.groups.iter().filter(|group| former(group) != Some(*group)).collect();

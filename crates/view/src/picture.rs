@@ -8,8 +8,7 @@ use std::{
 
 use practice_api::status::{GroupStatus, Member, OwnedPartition};
 use practice_groups::{
-    Bounds, Copies, GroupSeen, GroupState, Lag, MemberSeen, OffsetReset, Partition, TopicFacts, TopicSeen, lag::lag,
-    total,
+    Bounds, Copies, GroupSeen, GroupState, Lag, MemberSeen, OffsetReset, Partition, TopicFacts, TopicSeen, total,
 };
 
 use crate::{
@@ -65,6 +64,8 @@ pub(crate) fn picture(
             .flat_map(|group| &group.members)
             .any(|member| member.missing_since.is_some() && member.state == ConsumerState::Running),
         groups,
+        foreign: status.foreign.clone(),
+        foreign_count: status.foreign_count,
         rebalances: journal,
     }
 }
@@ -155,6 +156,8 @@ struct Drawing<'a> {
     /// Kafka's word; `None`: it says nothing of the group now.
     seen: Option<&'a GroupSeen>,
     before: Option<&'a GroupPicture>,
+    /// Partitions of unknown lag, since when.
+    unknown: BTreeMap<(&'a str, i32), i64>,
     /// Partitions that may be drawn of its members, and of those that nobody owns.
     room: usize,
 }
@@ -162,10 +165,12 @@ struct Drawing<'a> {
 impl<'a> Drawing<'a> {
     fn of(facts: &'a Facts, before: Option<&'a Picture>, named: &'a GroupFacts, room: usize) -> Self {
         let seen = facts.look.as_ref().and_then(|look| look.groups.get(&named.name));
+        let status = facts.status.groups.iter().find(|status| status.name == named.name);
         Self {
             facts,
             named,
-            status: facts.status.groups.iter().find(|status| status.name == named.name),
+            status,
+            unknown: status.map(unknown_of).unwrap_or_default(),
             seen: seen.filter(|seen| seen.state != GroupState::Unknown),
             before: before.and_then(|before| before.groups.iter().find(|group| group.name == named.name)),
             room,
@@ -190,6 +195,9 @@ impl<'a> Drawing<'a> {
             ready_replicas: status.map_or(0, |status| status.ready_replicas),
             idle: status.and_then(|status| status.idle),
             lag: status.and_then(|status| status.lag),
+            oldest_ms: status.and_then(|status| status.oldest_seconds).map(|seconds| seconds.saturating_mul(1000)),
+            drain_ms: status.and_then(|status| status.drain_seconds).map(|seconds| seconds.saturating_mul(1000)),
+            message: status.and_then(|status| status.message.clone()),
             scalable: self.named.scalable && !self.named.stopped,
             topics: self.named.topics.clone(),
             truncated: cut || open.len() < all_open,
@@ -249,7 +257,7 @@ impl<'a> Drawing<'a> {
                 None => former.and_then(|former| former.variant.clone()),
             },
             delay_ms: consumer.map(delay_ms).or_else(|| former.and_then(|former| former.delay_ms)),
-            lag: total(owned().map(|partition| self.lag(seen, partition).1.effective())),
+            lag: total(owned().map(|partition| self.lag(seen, partition).effective())),
             partitions: owned().take(room).map(|partition| self.share(seen, partition)).collect(),
             partition_count: owned().count(),
             idle_because: status.and_then(|status| status.idle_because.clone()),
@@ -297,7 +305,13 @@ impl<'a> Drawing<'a> {
 
     /// While Kafka says nothing: who was there, with what, and no lag.
     fn remembered(&self) -> Vec<MemberPicture> {
-        let unknown = |share: &Share| Share { lag: None, because: Some(unknown()), ..share.clone() };
+        let unknown = |share: &Share| Share {
+            lag: None,
+            because: Some(unknown()),
+            lost: None,
+            unknown_since: share.unknown_since.or_else(|| self.blind()).or(Some(self.facts.now)),
+            ..share.clone()
+        };
         match self.before {
             Some(before) => before
                 .members
@@ -322,6 +336,8 @@ impl<'a> Drawing<'a> {
             end: owned.end,
             lag: None,
             because: Some(unknown()),
+            lost: None,
+            unknown_since: owned.unknown_since.as_deref().and_then(since).or_else(|| self.blind()),
         };
         let consumer = self.consumers().find(|consumer| consumer.name == member.client_id);
         MemberPicture {
@@ -359,29 +375,43 @@ impl<'a> Drawing<'a> {
         (open.iter().take(self.room).map(|partition| self.share(seen, partition)).collect(), open.len())
     }
 
-    fn lag(&self, seen: &GroupSeen, partition: &Partition) -> (Option<Bounds>, Lag) {
-        let topic = self.facts.look.as_ref().and_then(|look| look.topics.get(&partition.0));
-        let bounds = match topic {
-            Some(TopicSeen::Present(topic)) => {
-                usize::try_from(partition.1).ok().and_then(|at| topic.partitions.get(at).copied().flatten())
-            }
-            _ => None,
-        };
-        let committed = seen.committed.as_ref().map(|all| all.get(partition));
-        (bounds, committed.map_or(Lag::Unknown, |committed| lag(committed, bounds, self.named.reset)))
+    fn lag(&self, seen: &GroupSeen, partition: &Partition) -> Lag {
+        let look = self.facts.look.as_ref();
+        look.map_or(Lag::Unknown, |look| look.lag(seen, partition, self.named.reset))
     }
 
     fn share(&self, seen: &GroupSeen, partition: &Partition) -> Share {
-        let (bounds, lag) = self.lag(seen, partition);
+        let lag = self.lag(seen, partition);
+        let unknown_since = || {
+            let since = self.unknown.get(&(partition.0.as_str(), partition.1)).copied();
+            since.or_else(|| self.blind()).unwrap_or(self.facts.now)
+        };
         Share {
             topic: partition.0.clone(),
             partition: partition.1,
             committed: seen.committed.as_ref().and_then(|all| all.get(partition)).map(|committed| committed.offset),
-            end: bounds.map(|bounds| bounds.end),
+            end: self.facts.look.as_ref().and_then(|look| look.bounds(partition)).map(|bounds| bounds.end),
             lag: lag.effective(),
             because: lag.because().map(str::to_owned),
+            lost: lag.lost(),
+            unknown_since: (lag == Lag::Unknown).then(unknown_since),
         }
     }
+
+    /// Since when a part of the group's lag has not been known.
+    fn blind(&self) -> Option<i64> {
+        self.status.and_then(|status| status.unknown_since.as_deref()).and_then(since)
+    }
+}
+
+fn since(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
+
+/// The partitions of which status does not know the lag, since when.
+fn unknown_of(status: &GroupStatus) -> BTreeMap<(&str, i32), i64> {
+    let shares = status.members.iter().flat_map(|member| &member.partitions).chain(&status.unowned);
+    shares.filter_map(|s| Some(((s.topic.as_str(), s.partition), since(s.unknown_since.as_deref()?)?))).collect()
 }
 
 fn unknown() -> String {

@@ -110,6 +110,7 @@ pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snap
             assignor: (!members.is_empty()).then(|| "range".to_owned()),
             members,
             committed: Some(committed),
+            outdated: BTreeSet::new(),
             trouble: None,
         };
         snapshot.groups.insert(group.id.clone(), seen);

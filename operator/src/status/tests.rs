@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use practice_groups::{Committed, KafkaError, TopicFacts};
+use practice_groups::{Bounds, Committed, GroupSeen, KafkaError, MemberSeen, Partition, TopicFacts};
 use serde_json::{Value, json};
 
 use super::*;
@@ -83,7 +83,7 @@ impl World {
         }
         let look: Look = Ok(Arc::new(snapshot));
         let prepared = Prepared { look: Some(look.clone()), ..Prepared::default() };
-        let observed = Observed { look, idle: BTreeSet::new(), again: None };
+        let observed = Observed { look, paces: BTreeMap::new(), idle: std::collections::BTreeSet::new(), again: None };
         Self { plan, prepared, running, observed, before: None, now: "2026-01-01T00:00:00Z".parse().expect("a time") }
     }
 
@@ -124,12 +124,12 @@ impl World {
     }
 }
 
-fn two_groups() -> World {
+pub(crate) fn two_groups() -> World {
     World::settled(json!({"topics": [{"name": "t", "partitions": 3}], "groups": [
         {"name": "a", "replicas": 2}, {"name": "b", "replicas": 1, "autoOffsetReset": "latest", "variants": [{"name": "v", "replicas": 1}]}]}))
 }
 
-fn at(topic: &str, partition: i32) -> Partition {
+pub(crate) fn at(topic: &str, partition: i32) -> Partition {
     (topic.to_owned(), partition)
 }
 
@@ -287,7 +287,7 @@ fn idle_members_are_named_with_the_reason() {
         (1, 4, 3, "1 partition, 4 consumers: 3 wait"),
         (0, 1, 1, "0 partitions, 1 consumer: 1 waits"),
     ] {
-        assert_eq!(waits(partitions, members, idle), sentence);
+        assert_eq!(group::waits(partitions, members, idle), sentence);
     }
 }
 
@@ -368,4 +368,57 @@ fn a_status_stays_small_and_its_counts_true() {
     assert_eq!(crate::story::find(&status, "Ready").expect("is there").status, "True", "judged before it was cut");
     let small = two_groups().status();
     assert!(small.groups.iter().all(|group| !group.truncated));
+}
+
+#[test]
+fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
+    let mut world = two_groups();
+    let foreign = |topics: &[(&str, Option<i64>)]| ForeignSeen {
+        state: GroupState::Empty,
+        protocol: Some(practice_groups::Protocol::Classic),
+        members: 2,
+        topics: topics.iter().map(|(topic, lag)| ((*topic).to_owned(), *lag)).collect(),
+    };
+    let mut see = |foreign: Option<Vec<(String, ForeignSeen)>>| {
+        world.kafka(|look| look.foreign = foreign.map(|foreign| Arc::new(foreign.into_iter().collect())));
+        let before = world.before.clone();
+        let status = world.status();
+        (before.map(|before| news(Some(&before), &status)), status)
+    };
+    let (_, status) = see(None);
+    assert_eq!((status.foreign.len(), status.foreign_count), (0, None));
+    let (said, status) = see(Some(Vec::new()));
+    assert_eq!((said, status.foreign_count), (Some(News::None), Some(0)), "none is never the reason to write");
+    let others = [
+        ("billing".to_owned(), foreign(&[("t", Some(7)), ("of-another-practice", Some(1))])),
+        ("elsewhere".to_owned(), foreign(&[("of-another-practice", Some(1))])),
+        ("a".to_owned(), foreign(&[("t", Some(1))])),
+    ];
+    let (said, status) = see(Some(others.to_vec()));
+    assert_eq!(said, Some(News::Meaning));
+    let billing = ForeignStatus {
+        name: "billing".into(),
+        state: "Empty".into(),
+        protocol: Some("Classic".into()),
+        members: 2,
+        topics: vec!["t".into()],
+        lag: Some(7),
+        at_most: true,
+    };
+    assert_eq!((status.foreign, status.foreign_count), (vec![billing.clone()], Some(1)), "`a` is the practice's own");
+    let (said, _) = see(Some(vec![("billing".to_owned(), foreign(&[("t", Some(9))]))]));
+    assert_eq!(said, Some(News::Numbers));
+    // an operator that has just started has not asked yet
+    let (said, status) = see(None);
+    assert_eq!((said, status.foreign_count), (Some(News::None), Some(1)));
+    let (said, _) = see(Some(vec![("billing".to_owned(), foreign(&[("t", Some(0))]))]));
+    assert_eq!(said, Some(News::Meaning));
+    let many = (0..200).map(|number| (format!("app-{number:03}"), foreign(&[("t", None)])));
+    let (_, status) = see(Some(many.collect()));
+    assert_eq!((status.foreign.len(), status.foreign_count), (20, Some(200)));
+    assert_eq!((status.foreign[19].name.as_str(), status.foreign[19].lag), ("app-019", None));
+    world.outage(KafkaError::Refused);
+    let status = world.status();
+    assert_eq!((status.foreign.len(), status.foreign_count), (20, Some(200)), "out of sight is not gone");
+    assert!(status.foreign.iter().all(|group| group.lag.is_none() && group.state == "Unknown"));
 }

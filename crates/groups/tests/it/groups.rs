@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use practice_groups::{GroupSeen, GroupState, Kafka, Partition, Protocol};
-use practice_testbed::{kafka, unique};
+use practice_groups::{GroupSeen, GroupState, Kafka, KafkaError, Lag, OffsetReset, Partition, Protocol};
+use practice_testbed::{Kafka as Broker, kafka, unique};
 
 use crate::{
     consumers::{Member, commit},
@@ -101,4 +101,31 @@ async fn commits_tell_who_made_them() {
     assert_eq!(commits(&ids[0]), [(0, 7, ours), (1, 8, ours)]);
     assert_eq!(commits(&ids[1]), [(1, 9, "")]);
     assert_eq!(seen[&ids[0]].state, GroupState::Empty);
+}
+
+#[tokio::test]
+async fn a_group_that_is_denied_is_unknown_with_the_reason_and_nothing_else_is() {
+    let broker = Broker::start_with_access_control().await;
+    let bootstrap = broker.bootstrap();
+    let kafka = Kafka::connect(bootstrap);
+    let (topic, groups) = ("t".to_owned(), ["allowed", "denied"].map(str::to_owned));
+    kafka.create_topic(&topic, 1, 1, &BTreeMap::new()).await.expect("it may be made");
+    for group in &groups {
+        commit(bootstrap, group, &topic, 0, 0, "");
+    }
+    let deny = ["--add", "--deny-principal", "User:ANONYMOUS", "--operation", "All", "--group", "denied", "--force"];
+    let args = [&["--bootstrap-server", bootstrap][..], &deny[..]].concat();
+    broker.tool("org.apache.kafka.tools.AclCommand", &args).await;
+    let denied = until(&kafka, "denied", "denied", |group| group.trouble.is_some()).await;
+    let look = kafka.observe(std::slice::from_ref(&topic), &groups).await.expect("Kafka answers");
+    match &denied.trouble {
+        Some(KafkaError::Answered { code, .. }) => assert_eq!(code, "GroupAuthorizationFailed"),
+        other => panic!("Kafka's own words are expected, were {other:?}"),
+    }
+    let lag = |group: &str| look.lag(&look.groups[group], &(topic.clone(), 0), OffsetReset::Earliest);
+    assert_eq!((denied.state, lag("denied")), (GroupState::Unknown, Lag::Unknown));
+    assert_eq!((look.groups["allowed"].state, lag("allowed")), (GroupState::Empty, Lag::Behind(0)));
+    let (there, all) = kafka.group_ids().await.expect("Kafka answers");
+    println!("of a group that is denied ListGroups tells: {}", there.contains("denied"));
+    assert!(all && there.contains("allowed"));
 }

@@ -1,10 +1,15 @@
 //! What the reader says about a real Kafka, and about what is none.
 
 mod consumers;
+mod truth;
 
+mod brokers;
+mod foreign;
 mod groups;
 mod lags;
 mod outage;
+mod scale;
+mod scenes;
 mod topics;
 
 use std::time::{Duration, Instant};

@@ -196,6 +196,42 @@ fn what_nobody_owns_is_open_with_its_lag() {
 }
 
 #[test]
+fn what_is_unknown_says_since_when_and_ages_are_those_of_status() {
+    let mut world = World::calm();
+    world.topic().partitions[1] = None;
+    let mut facts = world.facts();
+    let actions = Actions { enabled: false, how: None };
+    let of_g = |facts: &Facts| picture(facts, None, &actions, Vec::new()).groups.swap_remove(0);
+    let since: Vec<_> = of_g(&facts).members[0].partitions.iter().map(|share| share.unknown_since).collect();
+    assert_eq!(since, [None, Some(100_000)], "status has not been written yet: since now");
+    let unknown_since = |at: &str| Some(at.to_owned());
+    let share = OwnedPartition { topic: "t".to_owned(), partition: 1, ..OwnedPartition::default() };
+    let status = &mut facts.status.groups[0];
+    status.unowned = vec![OwnedPartition { unknown_since: unknown_since("1970-01-01T00:00:07Z"), ..share }];
+    (status.oldest_seconds, status.drain_seconds) = (Some(120), None);
+    let g = of_g(&facts);
+    assert_eq!(g.members[0].partitions[1].unknown_since, Some(7_000));
+    assert_eq!((g.oldest_ms, g.drain_ms), (Some(120_000), None));
+    facts.look = None;
+    facts.status.groups[0].unknown_since = unknown_since("1970-01-01T00:00:09Z");
+    let known = world.draw(None);
+    let blind = picture(&facts, Some(&known), &actions, Vec::new()).groups.swap_remove(0);
+    let since: Vec<_> = blind.members[0].partitions.iter().map(|share| share.unknown_since).collect();
+    assert_eq!(since, [Some(9_000), Some(100_000)]);
+    let json = serde_json::to_value(&blind.members[0].partitions[0]).expect("is JSON");
+    assert_eq!(json["unknownSince"], 9_000);
+}
+
+#[test]
+fn a_commit_to_a_former_topic_is_no_small_lag() {
+    let mut world = World::calm();
+    world.group("g").outdated.insert(("t".to_owned(), 0));
+    let g = &world.draw(None).groups[0];
+    let share = &g.members[0].partitions[0];
+    assert_eq!((share.lag, share.because.as_deref(), g.members[0].lag), (Some(10), Some("Recreated"), Some(12)));
+}
+
+#[test]
 fn out_of_sight_is_not_gone_but_no_lag_is_known() {
     let mut world = World::calm();
     let before = world.draw(None);

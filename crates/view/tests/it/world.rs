@@ -188,6 +188,7 @@ impl World {
         Snapshot {
             topics: [(self.topic.clone(), TopicSeen::Present(topic))].into(),
             groups: self.groups.iter().map(|(name, members)| (name.clone(), group(members))).collect(),
+            ..Snapshot::default()
         }
     }
 

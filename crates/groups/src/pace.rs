@@ -1,0 +1,246 @@
+//! What several looks at one Kafka tell and one cannot: how long the oldest message that a group has not consumed has been
+//! there, when the group will be done with what is left, and which commits were made to a former topic of the same name.
+//! Pure. In: looks, each with a tick, a time that only grows. Out: `outdated` of each group, a [`Pace`] for each group. What
+//! happened before the first look is unknown, and said to be. Bounded: a few points for each partition, however long it runs.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    lag::{Lag, OffsetReset},
+    model::{GroupSeen, Partition, Snapshot, TopicSeen},
+};
+
+/// Present rates are those of so long a time.
+const WINDOW: Duration = Duration::from_secs(30);
+/// A rate over less than that is no rate yet.
+const SHORTEST: Duration = Duration::from_secs(5);
+/// Points for a log: enough to be right to a fifth of any age up to days.
+const LOG_POINTS: usize = 64;
+/// Points for a group's commits, of which only [`WINDOW`] is kept.
+const COMMIT_POINTS: usize = 16;
+
+/// How a group gets on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Age of the oldest message that it has not consumed, 0 when there is none; `None`: not known.
+    pub oldest: Option<Duration>,
+    /// Time until nothing is left at the rates of the last half minute; `None`: never, or not known.
+    pub drain: Option<Duration>,
+}
+
+/// What is kept of the looks at one Kafka.
+#[derive(Debug, Default)]
+pub struct Paces {
+    now: Duration,
+    logs: BTreeMap<Partition, Log>,
+    commits: BTreeMap<String, BTreeMap<Partition, Commit>>,
+}
+
+#[derive(Debug)]
+struct Log {
+    topic_id: String,
+    ends: Table,
+}
+
+#[derive(Debug)]
+struct Commit {
+    /// Which topic it was made to, as far as was seen.
+    topic_id: String,
+    offset: i64,
+    offsets: Table,
+}
+
+impl Paces {
+    /// Takes in a look, and tells it which of its commits are outdated.
+    pub fn feed(&mut self, snapshot: &mut Snapshot, tick: Duration) {
+        self.now = self.now.max(tick);
+        self.feed_logs(snapshot);
+        self.commits.retain(|group, _| snapshot.groups.contains_key(group));
+        let topics = &snapshot.topics;
+        let id_of = |topic: &str| match topics.get(topic) {
+            Some(TopicSeen::Present(facts)) => Some(facts.id.as_str()),
+            _ => None,
+        };
+        for (id, group) in &mut snapshot.groups {
+            let Some(committed) = &group.committed else { continue };
+            let commits = self.commits.entry(id.clone()).or_default();
+            commits.retain(|partition, _| committed.contains_key(partition));
+            for (partition, committed) in committed {
+                let topic_id = id_of(&partition.0);
+                let new = || Commit {
+                    topic_id: topic_id.unwrap_or_default().to_owned(),
+                    offset: committed.offset,
+                    offsets: Table::default(),
+                };
+                let commit = commits.entry(partition.clone()).or_insert_with(new);
+                match topic_id {
+                    Some(topic_id) if commit.topic_id.is_empty() => topic_id.clone_into(&mut commit.topic_id),
+                    Some(topic_id) if topic_id != commit.topic_id => {
+                        if commit.offset == committed.offset {
+                            group.outdated.insert(partition.clone());
+                        } else {
+                            *commit = new();
+                        }
+                    }
+                    _ => {}
+                }
+                commit.offset = committed.offset;
+                commit.offsets.add(self.now, committed.offset, COMMIT_POINTS);
+                commit.offsets.forget(self.now.saturating_sub(WINDOW));
+            }
+        }
+    }
+
+    fn feed_logs(&mut self, snapshot: &Snapshot) {
+        self.logs.retain(|(topic, _), _| !matches!(snapshot.topics.get(topic), None | Some(TopicSeen::Missing)));
+        for (topic, seen) in &snapshot.topics {
+            let TopicSeen::Present(facts) = seen else { continue };
+            for (number, bounds) in (0..).zip(&facts.partitions) {
+                let Some(bounds) = bounds else { continue };
+                let new = || Log { topic_id: facts.id.clone(), ends: Table::default() };
+                let log = self.logs.entry((topic.clone(), number)).or_insert_with(new);
+                if log.topic_id != facts.id {
+                    *log = new();
+                }
+                log.ends.add(self.now, bounds.end, LOG_POINTS);
+            }
+        }
+    }
+
+    /// How a group gets on in these topics, as of the look that was fed last, `snapshot`.
+    pub fn pace(&self, snapshot: &Snapshot, group: &str, topics: &[String], reset: OffsetReset) -> Pace {
+        let Some(seen) = snapshot.groups.get(group) else { return Pace::default() };
+        let (mut left, mut oldest, mut rate) = (0, Some(Duration::ZERO), Some(0.0));
+        for topic in topics {
+            let facts = match snapshot.topics.get(topic) {
+                Some(TopicSeen::Present(facts)) => facts,
+                Some(TopicSeen::Missing) => continue,
+                Some(TopicSeen::Unknown(_)) | None => return Pace::default(),
+            };
+            for (number, bounds) in (0..).zip(&facts.partitions) {
+                let partition = (topic.clone(), number);
+                let lag = snapshot.lag(seen, &partition, reset);
+                let (Some(bounds), Some(behind)) = (bounds, lag.effective()) else { return Pace::default() };
+                left += behind;
+                if behind > 0 {
+                    let age = self.age(&partition, bounds.end - behind);
+                    oldest = oldest.zip(age).map(|(a, b)| a.max(b));
+                }
+                let net =
+                    (behind == 0 || is_owned(seen, &partition)).then(|| self.net(group, &partition, lag)).flatten();
+                rate = rate.zip(net).map(|(a, b)| a + b);
+            }
+        }
+        if left == 0 {
+            return Pace { oldest, drain: oldest };
+        }
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let drain = rate.filter(|rate| *rate > 0.0).map(|rate| left as f64 / rate);
+        Pace { oldest, drain: drain.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) }
+    }
+
+    /// How long ago the message of this offset came.
+    fn age(&self, partition: &Partition, offset: i64) -> Option<Duration> {
+        let came = self.logs.get(partition)?.ends.passed(offset)?;
+        Some(self.now.saturating_sub(came))
+    }
+
+    /// Messages consumed less messages produced, in a second.
+    fn net(&self, group: &str, partition: &Partition, lag: Lag) -> Option<f64> {
+        let produced = self.logs.get(partition)?.ends.rate(self.now)?;
+        let consumed = match lag {
+            Lag::NoCommit(_) => 0.0,
+            _ => self.commits.get(group)?.get(partition)?.offsets.rate(self.now)?,
+        };
+        Some(consumed - produced)
+    }
+}
+
+fn is_owned(group: &GroupSeen, partition: &Partition) -> bool {
+    group.members.iter().flat_map(|member| &member.partitions).any(|owned| owned.binary_search(partition).is_ok())
+}
+
+/// When an offset was where, oldest first; offsets never fall.
+#[derive(Debug, Default)]
+struct Table {
+    points: Vec<(Duration, i64)>,
+}
+
+impl Table {
+    fn add(&mut self, tick: Duration, offset: i64, room: usize) {
+        match self.points.as_mut_slice() {
+            // the log was truncated, or commits were set back: what came before does not count any more
+            [.., (_, last)] if offset < *last => self.points.clear(),
+            // it stands still: the beginning and the end of that are enough
+            [.., (_, before), last] if *before == offset && last.1 == offset => {
+                last.0 = tick;
+                return;
+            }
+            [.., (last, _)] if *last == tick => drop(self.points.pop()),
+            _ => {}
+        }
+        self.points.push((tick, offset));
+        if self.points.len() > room {
+            self.thin(tick);
+        }
+    }
+
+    /// Removes the point that is missed least: whose neighbours are closest to each other, for their age.
+    fn thin(&mut self, now: Duration) {
+        let gap = |three: &[(Duration, i64)]| {
+            let age = now.saturating_sub(three[1].0).as_secs_f64().max(1.0);
+            three[2].0.saturating_sub(three[0].0).as_secs_f64() / age
+        };
+        let gaps = self.points.windows(3).map(gap).enumerate();
+        if let Some((before, _)) = gaps.min_by(|a, b| a.1.total_cmp(&b.1)) {
+            self.points.remove(before + 1);
+        }
+    }
+
+    /// Forgets all before a time, but for the point that says what was so then.
+    fn forget(&mut self, before: Duration) {
+        let later = self.points.partition_point(|(tick, _)| *tick <= before);
+        self.points.drain(..later.saturating_sub(1));
+    }
+
+    /// When this offset was taken; `None`: before the first point, or not yet.
+    fn passed(&self, offset: i64) -> Option<Duration> {
+        let after = self.points.partition_point(|(_, end)| *end <= offset);
+        let ((t0, o0), (t1, o1)) = (self.points.get(after.checked_sub(1)?)?, self.points.get(after)?);
+        Some(between(*t0, *t1, offset + 1 - o0, o1 - o0))
+    }
+
+    /// How much it grows in a second, of late.
+    fn rate(&self, now: Duration) -> Option<f64> {
+        let (&(first, _), &(last, end)) = (self.points.first()?, self.points.last()?);
+        let from = now.saturating_sub(WINDOW).max(first);
+        let span = last.checked_sub(from).filter(|span| *span >= SHORTEST)?;
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        Some((end as f64 - self.at(from)?) / span.as_secs_f64())
+    }
+
+    /// Where it was at a time.
+    fn at(&self, tick: Duration) -> Option<f64> {
+        let after = self.points.partition_point(|(at, _)| *at <= tick);
+        let (t0, o0) = self.points.get(after.checked_sub(1)?)?;
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let value = match self.points.get(after) {
+            Some((t1, o1)) => {
+                let part = tick.saturating_sub(*t0).as_secs_f64() / t1.saturating_sub(*t0).as_secs_f64();
+                *o0 as f64 + part * (o1 - o0) as f64
+            }
+            None => *o0 as f64,
+        };
+        Some(value)
+    }
+}
+
+/// The time `part` of `whole` of the way from one to another.
+fn between(from: Duration, to: Duration, part: i64, whole: i64) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let share = part as f64 / whole as f64;
+    from + to.saturating_sub(from).mul_f64(share.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Groups of other applications: found, told with what they may be behind, and what it costs to ask.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+use practice_groups::{Foreigners, GroupState, Kafka, Protocol};
+use practice_testbed::{kafka, unique};
+
+use crate::{
+    consumers::{Member, commit, send},
+    until,
+};
+
+#[tokio::test]
+async fn groups_of_others_are_found_by_their_members_and_commits() {
+    let bootstrap = kafka().await.bootstrap();
+    let kafka = Kafka::connect(bootstrap);
+    let (topic, elsewhere) = (unique("topic"), unique("elsewhere"));
+    for topic in [&topic, &elsewhere] {
+        kafka.create_topic(topic, 2, 1, &BTreeMap::new()).await.expect("it may be made");
+    }
+    send(bootstrap, &topic, 10);
+    let [ours, commits, both, other] = ["ours", "commits", "member", "other"].map(unique);
+    commit(bootstrap, &ours, &topic, 0, 1, "kafka-practice:namespace/practice");
+    commit(bootstrap, &commits, &topic, 0, 4, "");
+    commit(bootstrap, &commits, &elsewhere, 0, 0, "");
+    commit(bootstrap, &other, &elsewhere, 0, 0, "");
+    let member = Member::join(bootstrap, &both, &topic, "client", Protocol::Consumer);
+    until(&kafka, &both, "stable", |group| {
+        let owned = group.members.first().and_then(|member| member.partitions.as_ref()).map(Vec::len);
+        group.state == GroupState::Stable && owned == Some(2)
+    })
+    .await;
+
+    let (there, all) = kafka.group_ids().await.expect("Kafka answers");
+    assert!(all && [&ours, &commits, &both, &other].into_iter().all(|group| there.contains(group)), "{there:?}");
+    // other tests have groups on this Kafka, too
+    let there: BTreeSet<String> =
+        there.into_iter().filter(|group| [&ours, &commits, &both, &other].contains(&group)).collect();
+    let ours = BTreeSet::from([ours]);
+    let mut foreigners = Foreigners::default();
+    let next = foreigners.round(&there, all, &ours);
+    foreigners.note(kafka.groups(&next).await.expect("Kafka answers"));
+    let noted = foreigners.noted();
+    let look = kafka.observe(std::slice::from_ref(&topic), &[]).await.expect("Kafka answers");
+    let told = foreigners.told(noted, &look, &ours).expect("all were asked about");
+    let names: Vec<&String> = told.keys().collect();
+    assert_eq!(names, [&commits, &both], "not ours, and not what reads something else");
+    let lag = |group: &String| told[group].on(|name| name == topic).expect("it reads the topic");
+    assert_eq!(lag(&commits), (vec![topic.as_str()], Some(6)));
+    assert_eq!(lag(&both), (vec![topic.as_str()], Some(10)), "it has not committed: all of it at most");
+    let seen = &told[&both];
+    assert_eq!((seen.state, seen.protocol, seen.members), (GroupState::Stable, Some(Protocol::Consumer), 1));
+    assert_eq!((told[&commits].state, told[&commits].members), (GroupState::Empty, 0));
+    drop(member);
+}
+
+#[tokio::test]
+async fn asking_about_groups_of_others_is_cheap_and_bounded() {
+    let bootstrap = kafka().await.bootstrap();
+    let kafka = Kafka::connect(bootstrap);
+    let topic = unique("cheap");
+    kafka.create_topic(&topic, 1, 1, &BTreeMap::new()).await.expect("it may be made");
+    for _ in 0..150 {
+        commit(bootstrap, &unique("cheap"), &topic, 0, 0, "");
+    }
+    let ours = BTreeSet::new();
+    let (mut foreigners, mut asked) = (Foreigners::default(), 0);
+    for round in 1..=3 {
+        let begun = Instant::now();
+        let (there, all) = kafka.group_ids().await.expect("Kafka answers");
+        let listed = begun.elapsed();
+        let next = foreigners.round(&there, all, &ours);
+        assert!(next.len() <= 100, "{} in one round", next.len());
+        asked += next.len();
+        foreigners.note(kafka.groups(&next).await.expect("Kafka answers"));
+        println!(
+            "round {round}: {} groups listed in {listed:?} (1 request for each broker), {} asked about in {:?} (1 or 2 requests for each \
+             coordinator and {} for commits)",
+            there.len(),
+            next.len(),
+            begun.elapsed().saturating_sub(listed),
+            next.len()
+        );
+        assert!(begun.elapsed().as_secs() < 5, "it took {:?}", begun.elapsed());
+    }
+    let look = kafka.observe(std::slice::from_ref(&topic), &[]).await.expect("Kafka answers");
+    let told = foreigners.told(foreigners.noted(), &look, &ours);
+    assert!(asked >= 150 && told.is_some_and(|told| told.len() == 150), "every one of them is told after two rounds");
+}

@@ -1,0 +1,107 @@
+//! What one look costs with many practices on one Kafka: seven with 32 groups each, more than 200 groups of 50 partitions.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use practice_groups::{Kafka, OffsetReset, Paces, Protocol, total};
+use practice_testbed::Kafka as Broker;
+
+use crate::consumers::{Member, commit_all};
+
+const PRACTICES: usize = 7;
+const GROUPS: usize = 32;
+const PARTITIONS: i32 = 50;
+/// Of each practice, so many groups have a member that owns all.
+const WITH_A_MEMBER: usize = 2;
+
+#[tokio::test]
+async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
+    let broker = Broker::start().await;
+    let bootstrap = broker.bootstrap().to_owned();
+    let kafka = Kafka::connect(&bootstrap);
+    let topics: Vec<String> = (0..PRACTICES).map(|practice| format!("topic-{practice}")).collect();
+    let groups: Vec<(String, String)> = topics
+        .iter()
+        .flat_map(|topic| (0..GROUPS).map(move |group| (topic.clone(), format!("{topic}-group-{group:02}"))))
+        .collect();
+    for topic in &topics {
+        kafka.create_topic(topic, PARTITIONS, 1, &BTreeMap::new()).await.expect("it may be made");
+    }
+    let (committing, servers) = (groups.clone(), bootstrap.clone());
+    let members: Vec<Member> = tokio::task::spawn_blocking(move || {
+        for (topic, group) in &committing {
+            commit_all(&servers, group, topic, 0..=PARTITIONS - 1, 0, "kafka-practice:namespace/practice");
+        }
+        let joining = committing.chunks(GROUPS).flat_map(|practice| &practice[..WITH_A_MEMBER]);
+        joining.map(|(topic, group)| Member::join(&servers, group, topic, group, Protocol::Consumer)).collect()
+    })
+    .await
+    .expect("it does not panic");
+
+    let ids: Vec<String> = groups.iter().map(|(_, group)| group.clone()).collect();
+    let begun = Instant::now();
+    loop {
+        let look = kafka.observe(&topics, &ids).await.expect("Kafka answers");
+        let owned =
+            look.groups.values().flat_map(|group| &group.members).flat_map(|member| &member.partitions).flatten();
+        if owned.count() == PRACTICES * WITH_A_MEMBER * usize::try_from(PARTITIONS).expect("positive") {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1), "every member must have its partitions");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let (mut paces, mut looks, mut sums) = (Paces::default(), Vec::new(), Vec::new());
+    for second in 0..5 {
+        let begun = Instant::now();
+        let mut look = kafka.observe(&topics, &ids).await.expect("Kafka answers");
+        looks.push(begun.elapsed());
+        let begun = Instant::now();
+        paces.feed(&mut look, Duration::from_secs(second * 2));
+        for (topic, group) in &groups {
+            let seen = &look.groups[group];
+            let lags = (0..PARTITIONS).map(|number| look.lag(seen, &(topic.clone(), number), OffsetReset::Earliest));
+            assert_eq!(total(lags.map(practice_groups::Lag::effective)), Some(0), "{group}");
+            paces.pace(&look, group, std::slice::from_ref(topic), OffsetReset::Earliest);
+        }
+        sums.push(begun.elapsed());
+    }
+    let slowest = looks.iter().max().copied().unwrap_or_default();
+    println!("{} groups of {PARTITIONS} partitions: looks took {looks:?}, lags and paces of all {sums:?}", ids.len());
+
+    let (connections, requests) = cost(&broker, async || {
+        kafka.observe(&topics, &ids).await.expect("Kafka answers");
+    })
+    .await;
+    let sum: usize = requests.values().sum();
+    println!("one look: {connections} connections, {sum} requests: {requests:?}");
+    assert!(slowest <= Duration::from_secs(2), "a look takes at most 2 s, these took {looks:?}");
+    // the client asks for a group's coordinator each time that it asks about the group
+    assert!(sum <= 3 * ids.len() + 20, "three for each group and a few more, were {requests:?}");
+    assert_eq!(connections, 1);
+    tokio::task::spawn_blocking(|| drop(members)).await.expect("they leave");
+}
+
+/// How many connections our client uses and how many requests it sends, by what the broker itself notes of them.
+async fn cost(broker: &Broker, look: impl AsyncFn()) -> (usize, BTreeMap<String, usize>) {
+    let set = "kafka.request.logger=DEBUG";
+    let alter = ["--alter", "--entity-type", "broker-loggers", "--entity-name", "1", "--add-config", set];
+    let args = [&["--bootstrap-server", broker.bootstrap()][..], &alter[..]].concat();
+    broker.tool("kafka.admin.ConfigCommand", &args).await;
+    let before = broker.log().len();
+    look().await;
+    tokio::time::sleep(Duration::from_millis(500)).await; // the log is written behind
+    let log = broker.log();
+    let cell = |line: &str, key: &str| {
+        let (_, rest) = line.split_once(&format!("\"{key}\":\""))?;
+        rest.split_once('"').map(|(value, _)| value.to_owned())
+    };
+    let ours = log[before..].lines().filter(|line| cell(line, "clientId").as_deref() == Some("kafka-practice"));
+    let (mut connections, mut requests) = (BTreeSet::new(), BTreeMap::new());
+    for line in ours {
+        connections.extend(cell(line, "connection"));
+        *requests.entry(cell(line, "requestApiKeyName").unwrap_or_default()).or_default() += 1;
+    }
+    (connections.len(), requests)
+}

@@ -1,0 +1,197 @@
+//! What status says of one group. Pure; called by `status` alone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use practice_api::status::{GroupStatus, Member, OwnedPartition};
+use practice_groups::{GroupSeen, GroupState, MemberSeen, OffsetReset, Pace, Partition, Snapshot, TopicSeen, total};
+
+use super::count;
+use crate::{apply::Running, observe::Observed, plan::GroupPlan, prepare::Prepared};
+
+/// What every group's status is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) running: &'a Running,
+    pub(super) seen: Option<&'a Observed>,
+    pub(super) now: Timestamp,
+}
+
+impl Look<'_> {
+    /// `before`: the group's status as it was, on the same Kafka.
+    pub(super) fn status(self, group: &GroupPlan, before: Option<&GroupStatus>) -> GroupStatus {
+        let rows = || self.running.rows.iter().filter(|row| row.group == group.id);
+        let nothing = (Snapshot::default(), GroupSeen::default());
+        let snapshot = self.seen.and_then(Observed::snapshot).unwrap_or(&nothing.0);
+        let seen = snapshot.groups.get(&group.id).unwrap_or(&nothing.1);
+        let known = seen.state != GroupState::Unknown;
+        let shares = Shares { group, snapshot, seen, unknown: unknown(before), blind: blind(before), now: self.now };
+        let idle: BTreeSet<&str> = self
+            .seen
+            .iter()
+            .flat_map(|observed| &observed.idle)
+            .filter(|(id, _)| *id == group.id)
+            .map(|(_, member)| member.as_str())
+            .collect();
+        let partitions = partitions(group, snapshot);
+        let lags = partitions.iter().map(|partition| snapshot.lag(seen, partition, reset(group)).effective());
+        let lag = total(lags).filter(|_| known && hidden(group, snapshot).is_none());
+        let unowned = if known { unowned(partitions.iter(), seen) } else { Vec::new() };
+        let pace = self.seen.and_then(|observed| observed.paces.get(&group.id)).copied().unwrap_or_default();
+        let waits = waits(partitions.len(), seen.members.len(), idle.len());
+        let member = |member: &MemberSeen| {
+            let reason = idle.contains(member.member_id.as_str()).then(|| waits.clone());
+            self.member(&shares, member, reason)
+        };
+        GroupStatus {
+            name: group.id.clone(),
+            claimed: !self.prepared.unclaimed.contains_key(&group.id),
+            state: seen.state.to_string(),
+            protocol: seen.protocol.map_or_else(|| planned(group).to_string(), |protocol| protocol.to_string()),
+            epoch: seen.epoch,
+            replicas: rows().map(|row| row.desired).sum(),
+            ready_replicas: rows().map(|row| row.ready).sum(),
+            idle: known.then(|| count(idle.len())),
+            lag,
+            unknown_since: match lag {
+                Some(_) => None,
+                None => before.and_then(|before| before.unknown_since.clone()).or_else(|| Some(time(self.now))),
+            },
+            oldest_seconds: seconds(pace, |pace| pace.oldest).filter(|_| lag.is_some()),
+            drain_seconds: seconds(pace, |pace| pace.drain).filter(|_| lag.is_some()),
+            message: seen.trouble.as_ref().map(ToString::to_string).or_else(|| hidden(group, snapshot)),
+            members: seen.members.iter().map(member).collect(),
+            unowned_count: count(unowned.len()),
+            unowned: unowned.into_iter().map(|partition| shares.share(partition)).collect(),
+            truncated: false,
+        }
+    }
+
+    fn member(self, shares: &Shares, member: &MemberSeen, idle_because: Option<String>) -> Member {
+        let owned = member.partitions.iter().flatten();
+        let partitions: Vec<OwnedPartition> = owned.map(|partition| shares.share(partition)).collect();
+        let pod = self.running.pods.contains(&member.client_id).then(|| member.client_id.clone());
+        Member {
+            name: member.client_id.clone(),
+            pod,
+            member_id: member.member_id.clone(),
+            client_id: member.client_id.clone(),
+            partition_count: count(partitions.len()),
+            lag: total(partitions.iter().map(|partition| partition.lag)),
+            partitions,
+            idle_because,
+        }
+    }
+}
+
+/// A group's partitions, as it sees them.
+struct Shares<'a> {
+    group: &'a GroupPlan,
+    snapshot: &'a Snapshot,
+    seen: &'a GroupSeen,
+    /// Partitions that were unknown before, since when.
+    unknown: BTreeMap<(&'a str, i32), &'a str>,
+    /// Since when nothing at all was known, if that was so.
+    blind: Option<&'a str>,
+    now: Timestamp,
+}
+
+impl Shares<'_> {
+    fn share(&self, partition: &Partition) -> OwnedPartition {
+        let lag = self.snapshot.lag(self.seen, partition, reset(self.group));
+        let committed = self.seen.committed.as_ref().and_then(|all| all.get(partition));
+        let since = self.unknown.get(&(partition.0.as_str(), partition.1)).copied().or(self.blind);
+        OwnedPartition {
+            topic: partition.0.clone(),
+            partition: partition.1,
+            committed: committed.map(|committed| committed.offset),
+            end: self.snapshot.bounds(partition).map(|bounds| bounds.end),
+            lag: lag.effective(),
+            because: lag.because().map(str::to_owned),
+            lost: lag.lost(),
+            unknown_since: match lag.effective() {
+                Some(_) => None,
+                None => Some(since.map_or_else(|| time(self.now), str::to_owned)),
+            },
+        }
+    }
+}
+
+fn unknown(before: Option<&GroupStatus>) -> BTreeMap<(&str, i32), &str> {
+    let owned = before.iter().flat_map(|before| &before.members).flat_map(|member| &member.partitions);
+    let all = owned.chain(before.iter().flat_map(|before| &before.unowned));
+    all.filter_map(|share| Some(((share.topic.as_str(), share.partition), share.unknown_since.as_deref()?))).collect()
+}
+
+/// A group that was unknown as a whole listed no partitions; each of them was unknown all the same.
+fn blind(before: Option<&GroupStatus>) -> Option<&str> {
+    before.filter(|before| before.state == GroupState::Unknown.to_string())?.unknown_since.as_deref()
+}
+
+/// Every partition of the topics that a group reads, as far as they are there.
+fn partitions(group: &GroupPlan, snapshot: &Snapshot) -> Vec<Partition> {
+    let mut partitions = Vec::new();
+    for topic in &group.topics {
+        if let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) {
+            partitions.extend((0..count(facts.partitions.len())).map(|number| (topic.clone(), number)));
+        }
+    }
+    partitions
+}
+
+/// A topic of the group of which Kafka does not say anything, and why.
+fn hidden(group: &GroupPlan, snapshot: &Snapshot) -> Option<String> {
+    group.topics.iter().find_map(|topic| match snapshot.topics.get(topic) {
+        Some(TopicSeen::Unknown(why)) => Some(format!("topic {topic}: {why}")),
+        _ => None,
+    })
+}
+
+fn unowned<'a>(partitions: impl Iterator<Item = &'a Partition>, seen: &GroupSeen) -> Vec<&'a Partition> {
+    let owned: BTreeSet<&Partition> = seen.members.iter().flat_map(|member| &member.partitions).flatten().collect();
+    partitions.filter(|partition| !owned.contains(partition)).collect()
+}
+
+pub(crate) fn reset(group: &GroupPlan) -> OffsetReset {
+    match group.offset_reset {
+        practice_contract::OffsetReset::Earliest => OffsetReset::Earliest,
+        practice_contract::OffsetReset::Latest => OffsetReset::Latest,
+    }
+}
+
+fn planned(group: &GroupPlan) -> practice_groups::Protocol {
+    match group.protocol {
+        practice_contract::Protocol::Classic => practice_groups::Protocol::Classic,
+        practice_contract::Protocol::Consumer => practice_groups::Protocol::Consumer,
+    }
+}
+
+/// Why idle members wait: `3 partitions, 4 consumers: 1 waits`.
+pub(super) fn waits(partitions: usize, members: usize, idle: usize) -> String {
+    let s = |n: usize| if n == 1 { "" } else { "s" };
+    let verb = if idle == 1 { "waits" } else { "wait" };
+    format!("{partitions} partition{}, {members} consumer{}: {idle} {verb}", s(partitions), s(members))
+}
+
+/// RFC 3339, to the second.
+fn time(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+}
+
+fn seconds(pace: Pace, of: fn(&Pace) -> Option<Duration>) -> Option<i64> {
+    i64::try_from(of(&pace)?.as_secs()).ok().map(coarse)
+}
+
+/// To two digits: 83, 480, 12000.
+fn coarse(number: i64) -> i64 {
+    let unit = std::iter::successors(Some(1_i64), |unit| unit.checked_mul(10)).find(|unit| number / unit < 100);
+    let unit = unit.unwrap_or(1);
+    number / unit * unit
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Tables of what is said of a group: what is unknown and since when, what nobody owns, how old, how long.
+
+use practice_api::PracticeStatus;
+use practice_groups::{Bounds, KafkaError, TopicFacts};
+use serde_json::json;
+
+use super::*;
+use crate::status::{
+    News, news,
+    tests::{World, at, two_groups},
+};
+
+fn topic<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut TopicFacts {
+    match snapshot.topics.get_mut(name) {
+        Some(TopicSeen::Present(facts)) => facts,
+        _ => panic!("is present"),
+    }
+}
+
+fn all(group: &GroupStatus) -> impl Iterator<Item = &OwnedPartition> + use<'_> {
+    group.members.iter().flat_map(|member| &member.partitions).chain(&group.unowned)
+}
+
+/// Since when partition 0 is unknown to group a.
+fn since(status: &PracticeStatus) -> Option<&str> {
+    all(&status.groups[0]).find(|share| share.partition == 0).expect("is listed").unknown_since.as_deref()
+}
+
+#[test]
+fn one_unreachable_partition_is_unknown_and_the_group_is_null() {
+    let mut world = two_groups();
+    world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = None);
+    let status = world.status();
+    let group = &status.groups[0];
+    assert_eq!((group.lag, group.unknown_since.as_deref()), (None, Some("2026-01-01T00:00:00Z")));
+    let lags: Vec<_> = all(group).map(|share| (share.partition, share.lag, share.unknown_since.is_some())).collect();
+    assert_eq!(lags, [(0, None, true), (2, Some(0), false), (1, Some(0), false)]);
+}
+
+#[test]
+fn since_when_it_is_unknown_is_kept_until_it_is_known() {
+    let mut world = two_groups();
+    assert_eq!(since(&world.status()), None);
+    world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = None);
+    let first = world.status();
+    assert_eq!(since(&first), Some("2026-01-01T00:00:10Z"));
+    assert_eq!(news(Some(&first), &world.status()), News::None, "time alone makes no news");
+    // its owner leaves, nobody has it, and another one gets it
+    world.group("a", |group| group.members.truncate(0));
+    assert_eq!(since(&world.status()), Some("2026-01-01T00:00:10Z"), "also when nobody owns it");
+    // the whole Kafka is gone, and the partition still is when it comes back
+    let answers = world.observed.look.clone();
+    world.outage(KafkaError::TimedOut);
+    let blind = &world.status().groups[0];
+    assert_eq!((blind.members.len(), blind.unowned.len()), (0, 0), "who owns what is not known");
+    assert_eq!(blind.unknown_since.as_deref(), Some("2026-01-01T00:00:10Z"));
+    world.observed.look = answers;
+    assert_eq!(since(&world.status()), Some("2026-01-01T00:00:10Z"));
+    world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = Some(Bounds { start: 0, end: 10 }));
+    let known = world.status();
+    assert_eq!((since(&known), &known.groups[0].unknown_since), (None, &None));
+    world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = None);
+    assert_eq!(since(&world.status()), Some("2026-01-01T00:01:10Z"), "a new time");
+}
+
+#[test]
+fn another_kafka_has_been_unknown_for_no_time() {
+    let mut world = two_groups();
+    world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = None);
+    world.status();
+    world.plan.bootstrap = "other:1".into();
+    assert_eq!(since(&world.status()), Some("2026-01-01T00:00:10Z"));
+}
+
+#[test]
+fn what_nobody_owns_is_listed_with_its_lag() {
+    let mut world = two_groups();
+    let settled = &world.status().groups[0];
+    assert_eq!((settled.unowned.len(), settled.unowned_count), (0, 0));
+    world.group("a", |group| {
+        group.members.remove(0);
+        group.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 4;
+    });
+    let group = &world.status().groups[0];
+    let unowned: Vec<_> = group.unowned.iter().map(|share| (share.partition, share.lag)).collect();
+    assert_eq!((unowned, group.unowned_count), (vec![(0, Some(6)), (2, Some(0))], 2));
+    assert_eq!((group.lag, group.members[0].lag), (Some(6), Some(0)));
+    world.group("a", |group| {
+        *group = GroupSeen { state: GroupState::Absent, committed: Some(BTreeMap::new()), ..GroupSeen::default() }
+    });
+    let group = &world.status().groups[0];
+    assert_eq!((group.lag, group.unowned_count), (Some(30), 3), "a group that has never run has all before it");
+}
+
+#[test]
+fn a_group_that_is_denied_says_why_and_nothing_else_is_unknown() {
+    let mut world = two_groups();
+    let denied = KafkaError::Answered { code: "GroupAuthorizationFailed".into(), message: "not yours".into() };
+    world.group("a", |group| *group = GroupSeen { trouble: Some(denied), ..GroupSeen::default() });
+    let status = world.status();
+    let (a, b) = (&status.groups[0], &status.groups[1]);
+    assert_eq!((a.state.as_str(), a.lag, a.idle), ("Unknown", None, None));
+    assert_eq!(a.message.as_deref(), Some("Kafka answered GroupAuthorizationFailed: not yours"));
+    assert_eq!((b.lag, &b.message, status.summary.lag), (Some(0), &None, None));
+    world.group("a", |group| (group.state, group.trouble) = (GroupState::Stable, None));
+    assert_eq!(world.status().groups[0].message, None);
+}
+
+#[test]
+fn a_topic_of_which_kafka_says_nothing_makes_the_lag_unknown() {
+    let mut world = World::settled(json!({"topics": [{"name": "t"}, {"name": "u"}],
+        "groups": [{"name": "both", "replicas": 1}, {"name": "one", "topics": ["t"], "replicas": 1}]}));
+    let denied = KafkaError::Answered { code: "TopicAuthorizationFailed".into(), message: "no".into() };
+    world.kafka(|snapshot| {
+        snapshot.topics.insert("u".into(), TopicSeen::Unknown(std::sync::Arc::new(denied)));
+    });
+    let status = world.status();
+    let lags: Vec<_> = status.groups.iter().map(|group| group.lag).collect();
+    assert_eq!(lags, [None, Some(0)], "not 0 for both");
+    let why = status.groups[0].message.as_deref();
+    assert_eq!(why, Some("topic u: Kafka answered TopicAuthorizationFailed: no"));
+}
+
+#[test]
+fn expired_says_how_many_are_lost_and_recreated_is_no_small_lag() {
+    let mut world = two_groups();
+    world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = Some(Bounds { start: 13, end: 20 }));
+    world.group("a", |group| assert!(group.outdated.insert(at("t", 1))));
+    let status = world.status();
+    let said: BTreeMap<i32, _> =
+        all(&status.groups[0]).map(|s| (s.partition, (s.lag, s.because.as_deref(), s.lost))).collect();
+    assert_eq!(said[&0], (Some(7), Some("Expired"), Some(3)));
+    assert_eq!(said[&1], (Some(10), Some("Recreated"), None));
+    assert_eq!(said[&2], (Some(0), None, None));
+}
+
+#[test]
+fn an_age_and_a_time_to_drain_are_never_the_reason_to_write() {
+    let mut world = two_groups();
+    world.group("a", |group| group.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 4);
+    let pace =
+        |oldest, drain| Pace { oldest: Some(Duration::from_secs(oldest)), drain: Some(Duration::from_secs(drain)) };
+    let none = world.status();
+    assert_eq!((none.groups[0].oldest_seconds, none.groups[0].drain_seconds), (None, None));
+    world.observed.paces.insert("a".into(), pace(1_234, 98));
+    let known = world.status();
+    assert_eq!((known.groups[0].oldest_seconds, known.groups[0].drain_seconds), (Some(1_200), Some(98)));
+    assert_eq!(news(Some(&none), &known), News::None);
+    world.observed.paces.insert("a".into(), pace(86_400, 3));
+    assert_eq!(news(Some(&known), &world.status()), News::None);
+    world.group("a", |group| group.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 5);
+    assert_eq!(news(Some(&known), &world.status()), News::Numbers, "they come along with a lag");
+    world.outage(KafkaError::Refused);
+    assert_eq!(world.status().groups[0].oldest_seconds, None);
+}
+
+#[test]
+fn numbers_are_coarse() {
+    for (number, expected) in
+        [(0, 0), (7, 7), (99, 99), (100, 100), (129, 120), (86_399, 86_000), (i64::MAX, 9_200_000_000_000_000_000)]
+    {
+        assert_eq!(coarse(number), expected);
+    }
+}

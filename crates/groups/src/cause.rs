@@ -234,7 +234,8 @@ impl Case<'_> {
 
     /// Somebody asked an instance to go.
     fn removed(&self, instance: &Instance, at: i64) -> Finding {
-        if self.witness.is_held(self.group, at - SLACK, at + SLACK) {
+        // a hold that was over when it came has not ended it
+        if self.witness.is_held(self.group, (at - SLACK).max(instance.created + 1), at + SLACK) {
             return Finding::Is(Cause::OperatorMade, None);
         }
         if self.witness.is_too_many(instance, at, SLACK, REPLACED) {

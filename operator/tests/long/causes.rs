@@ -120,14 +120,17 @@ impl Story {
         pid
     }
 
-    /// Lets a consumer have no more memory than it uses, and gives it more to hold.
+    /// Takes from a consumer all memory but what it cannot give up, and gives it more to hold.
     fn starve(&self) {
         let limit = memory_limit(self.process());
         let usage = fs::read_to_string(limit.with_file_name("memory.usage_in_bytes"))
             .or_else(|_| fs::read_to_string(limit.with_file_name("memory.current")))
             .expect("a memory cgroup says how much is used");
         let usage: u64 = usage.trim().parse().expect("a number");
-        fs::write(&limit, (usage + (256 << 10)).to_string()).expect("the limit of a cgroup can be written");
+        // the kernel refuses the first limit that it cannot keep
+        let steps = (1..usage / STEP).map(|step| usage - step * STEP);
+        let kept = steps.take_while(|bytes| fs::write(&limit, bytes.to_string()).is_ok()).last();
+        say(&format!("{usage} bytes are used, {kept:?} are left"));
         let topic = format!("{}-t1", self.scene.prefix);
         let producer = Forward::to(&self.scene, "p-producer", 8081);
         let value = "x".repeat(100_000);
@@ -139,6 +142,9 @@ impl Story {
         }
     }
 }
+
+/// A page or two.
+const STEP: u64 = 16 << 10;
 
 /// The file that bounds a process's memory, in either version of cgroups.
 fn memory_limit(pid: u32) -> PathBuf {

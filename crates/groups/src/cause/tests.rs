@@ -1,7 +1,8 @@
 use super::*;
 use crate::witness::{End, Sight};
 
-/// A scene of one group with one row, whose second instance came while somebody looked.
+/// A group with one row.
+#[derive(Clone)]
 struct Scene {
     witness: Witness,
     now: i64,
@@ -161,6 +162,8 @@ fn a_group_that_the_manifest_stops_starts_or_switches() {
         assert_eq!(scene.cause(&["a"], &[], 0), Some(Cause::OperatorMade));
         let scene = scene.at(100_000).wants(1, None).at(101_000).comes("b", "1");
         assert_eq!(scene.cause(&[], &["b"], 0), Some(Cause::OperatorMade));
+        let deleted = scene.clone().at(102_000).goes("b", Removal::Asked).at(102_100).comes("d", "1");
+        assert_eq!(deleted.cause(&["b"], &["d"], 0), Some(Cause::PodDeleted), "the hold was over");
         let scene = scene.at(110_000).wants(2, None).comes("c", "1");
         assert_eq!(scene.cause(&[], &["c"], 0), Some(Cause::ScaledUp), "that is over");
     }

@@ -22,8 +22,16 @@ pub struct Arguments {
 pub enum Command {
     /// Runs a manifest until Ctrl-C
     Up(Up),
-    /// Shows who reads what
+    /// Shows who reads what: groups, consumers, partitions with their lag
     Status,
+    /// Shows which rebalances there were and why
+    Journal {
+        /// Of one group.
+        group: Option<String>,
+        /// How many of the last ones.
+        #[arg(long, default_value_t = 20)]
+        last: usize,
+    },
     /// Prints what a consumer (or the producer, or a broker) said
     Logs {
         /// Goes on printing.

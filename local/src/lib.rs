@@ -43,7 +43,7 @@ use clap::Parser;
 
 use crate::{
     args::{Arguments, BrokerAction, Command},
-    request::{Blow, Number, Request},
+    request::{Blow, Look, Number, Request},
 };
 
 /// The program.
@@ -70,7 +70,8 @@ async fn run(command: Command) -> Result<()> {
     let consumer = |name, what| client::request(Request::Consumer { name, what });
     match command {
         Command::Up(up) => up::up(up).await,
-        Command::Status => client::request(Request::Status).await,
+        Command::Status => client::request(Request::Status(Look::here())).await,
+        Command::Journal { group, last } => client::request(Request::Journal { group, last, look: Look::here() }).await,
         Command::Logs { follow, tail, consumer } => client::logs(&consumer, tail, follow).await,
         Command::Scale { group, replicas } => {
             let to = Number::To(i32::try_from(replicas).context("REPLICAS is too large: write 0 to 100")?);

@@ -13,7 +13,16 @@ use crate::{kafka::Kafka, practice::Practice};
 #[serde(rename_all = "camelCase")]
 pub enum Request {
     /// Who reads what, as lines.
-    Status,
+    Status(Look),
+    /// Which rebalances there were, as lines.
+    Journal {
+        /// Of one group.
+        group: Option<String>,
+        /// So many at most.
+        last: usize,
+        /// Where it is shown.
+        look: Look,
+    },
     /// Where messages go.
     Producer,
     /// Another number of consumers.
@@ -51,6 +60,24 @@ pub enum Request {
         /// Whether it starts.
         start: bool,
     },
+}
+
+/// What the terminal of whoever asks is like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Look {
+    /// Whether it has colours.
+    pub colours: bool,
+    /// Its columns; `None`: lines may be as long as they like.
+    pub width: Option<usize>,
+}
+
+impl Look {
+    /// Of standard output.
+    pub fn here() -> Self {
+        let screen = practice_cli::screen::Screen::new(false);
+        Self { colours: screen.is_live(), width: screen.width() }
+    }
 }
 
 /// How many consumers.
@@ -103,7 +130,13 @@ pub fn answer(practice: &mut Practice, request: Request) -> Answer {
 
 fn done(practice: &mut Practice, request: Request) -> Result<Answer, String> {
     let message = match request {
-        Request::Status => return Ok(Answer::Lines(crate::screen::report(practice))),
+        Request::Status(look) => return Ok(Answer::Lines(crate::screen::report(practice, look))),
+        Request::Journal { group, last, look } => {
+            if let Some(group) = &group {
+                find(practice, group)?;
+            }
+            return Ok(Answer::Lines(crate::screen::journal(practice, group.as_deref(), last, look)));
+        }
         Request::Producer => return producer(practice),
         Request::Scale { group, to } => scale(practice, &group, to)?,
         Request::State { group, stopped } => {

@@ -3,25 +3,67 @@
 
 use std::{collections::BTreeMap, fmt::Write, time::Instant};
 
-use practice_api::status::{GroupStatus, Member};
+use practice_api::{
+    ConsumerGroupPractice,
+    status::{GroupStatus, Member},
+};
+use practice_cli::{
+    journal::{self, Entry},
+    text::Line,
+    tree::{Shape, tree},
+};
 use practice_contract::duration;
 use practice_operator::plan::GroupPlan;
 
-use crate::{changes::room, fleet::Phase, practice::Practice};
+use crate::{changes::room, fleet::Phase, practice::Practice, request::Look};
 
 /// More columns than this are no table any more.
 const COLUMNS: i32 = 24;
 
-/// Everything: conditions that are not as they should be, the table, what the Kafka does otherwise.
-pub fn report(practice: &Practice) -> Vec<String> {
+/// Everything: the same tree as of the plugin for kubectl, what was done to consumers, what the Kafka does otherwise.
+pub fn report(practice: &Practice, look: Look) -> Vec<String> {
     let mut lines = vec![headline(practice), String::new()];
-    lines.extend(table(practice));
+    let here = ConsumerGroupPractice { status: practice.status.clone(), ..practice.practice.clone() };
+    lines.extend(printed(tree(&here, Shape { width: look.width, with_namespace: false }), look));
+    let short = Short::of(practice);
+    let done: Vec<String> = practice
+        .plan
+        .groups
+        .iter()
+        .flat_map(|plan| done_to(practice, plan, &short))
+        .map(|done| format!("  {done}"))
+        .collect();
+    if !done.is_empty() {
+        lines.push(String::new());
+        lines.extend(done);
+    }
     let notes: Vec<String> = practice.notes.iter().map(|note| format!("  note  {note}")).collect();
     if !notes.is_empty() {
         lines.push(String::new());
         lines.extend(notes);
     }
     lines
+}
+
+/// The rebalances of one group, or of all, as the plugin for kubectl shows them.
+pub fn journal(practice: &Practice, group: Option<&str>, last: usize, look: Look) -> Vec<String> {
+    let kept = practice.journal();
+    let groups = practice.plan.groups.iter().map(|plan| plan.id.as_str());
+    let groups: Vec<&str> = groups.filter(|id| group.is_none_or(|group| group == *id)).collect();
+    let entries =
+        groups.iter().flat_map(|group| kept.of(group).map(|rebalance| Entry::kept(group, rebalance))).collect();
+    let shape = journal::Shape {
+        practice: practice.plan.name.clone(),
+        width: look.width,
+        with_group: groups.len() > 1,
+        last,
+        now: jiff::Zoned::now(),
+    };
+    printed(journal::journal(entries, &shape), look)
+}
+
+fn printed(lines: Vec<Line>, look: Look) -> Vec<String> {
+    lines.iter().map(|line| if look.colours { line.coloured() } else { line.text() }).collect()
 }
 
 /// `practice-3 on the embedded broker (...)   ready in 2.1 s`
@@ -150,21 +192,28 @@ fn remarks(practice: &Practice, plan: &GroupPlan, group: &GroupStatus, short: &S
     } else if group.state != "Stable" {
         remarks.push(group.state.clone());
     }
-    for (name, child) in practice.fleet.children.iter().filter(|(_, child)| child.group == plan.id) {
-        let name = short.name(name);
-        let back = |until: Instant| until.saturating_duration_since(Instant::now()).as_secs() + 1;
-        match child.phase {
-            Phase::Down { killed: true, until } => remarks.push(format!("{name} killed, back in {} s", back(until))),
-            Phase::Down { killed: false, until } => remarks.push(format!("{name} ended, back in {} s", back(until))),
-            Phase::Paused => remarks.push(format!("{name} held")),
-            Phase::Running | Phase::Ending { .. } => {}
-        }
-    }
+    remarks.extend(done_to(practice, plan, short));
     if let Some(waits) = group.members.iter().find_map(|member| member.idle_because.as_ref()) {
         remarks.push(waits.clone());
     }
     remarks.extend(delays(plan));
     remarks.join("   ")
+}
+
+/// `1-a killed, back in 9 s`
+fn done_to(practice: &Practice, plan: &GroupPlan, short: &Short) -> Vec<String> {
+    let mut done = Vec::new();
+    for (name, child) in practice.fleet.children.iter().filter(|(_, child)| child.group == plan.id) {
+        let name = short.name(name);
+        let back = |until: Instant| until.saturating_duration_since(Instant::now()).as_secs() + 1;
+        match child.phase {
+            Phase::Down { killed: true, until } => done.push(format!("{name} killed, back in {} s", back(until))),
+            Phase::Down { killed: false, until } => done.push(format!("{name} ended, back in {} s", back(until))),
+            Phase::Paused => done.push(format!("{name} held")),
+            Phase::Running | Phase::Ending { .. } => {}
+        }
+    }
+    done
 }
 
 /// `5 s per message in 2 of 3`

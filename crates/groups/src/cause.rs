@@ -17,7 +17,9 @@ const REPORTED: i64 = 3_000;
 const PATIENCE: i64 = 15_000;
 /// Two facts of one decision are seen this far apart, in either order.
 const SLACK: i64 = 5_000;
-/// A replacement comes within this time, and an old revision goes within it.
+/// A controller replaces an instance within this time.
+const AT_ONCE: i64 = 2_000;
+/// A replacement comes within this time at the latest, and an old revision goes within it.
 const REPLACED: i64 = 60_000;
 
 /// Why a group rebalanced.
@@ -239,7 +241,7 @@ impl Case<'_> {
             return Finding::Is(Cause::ScaledDown, None);
         }
         let others = self.witness.others(&instance.sight.row, instance);
-        let heirs = others.filter(|heir| heir.created >= at - REPLACED);
+        let heirs = others.filter(|heir| heir.created > instance.created && heir.created >= at - REPLACED);
         if let Some(changed) = heirs.clone().find_map(|heir| differs(&instance.sight, &heir.sight)) {
             return Finding::Is(changed, None);
         }
@@ -272,17 +274,24 @@ impl Case<'_> {
             return Finding::Is(if held { Cause::OperatorMade } else { Cause::ScaledUp }, None);
         }
         let others = self.witness.others(&instance.sight.row, instance);
-        let there = |other: &&Instance| other.removal.is_none_or(|(gone, _)| gone >= at - REPLACED / 2);
-        let elders = others.clone().filter(|other| other.created < at).filter(there);
-        if let Some(changed) = elders.into_iter().find_map(|old| differs(&old.sight, &instance.sight)) {
-            return Finding::Is(changed, None);
+        // a controller replaces what goes at once, by one of the template of now
+        let went = |since: i64| {
+            let went = others.clone().filter_map(|other| Some((other, other.removal?)));
+            went.filter(move |(_, (gone, _))| (since..=at + SLACK / 5).contains(gone))
+                .max_by_key(|(_, (gone, _))| *gone)
+        };
+        let replaced = went(at - AT_ONCE).filter(|(other, _)| differs(&other.sight, &instance.sight).is_none());
+        if replaced.is_none() {
+            let there = |other: &&Instance| other.removal.is_none_or(|(gone, _)| gone >= at - REPLACED / 2);
+            let mut elders = others.clone().filter(|other| other.created < at).filter(there);
+            if let Some(changed) = elders.find_map(|old| differs(&old.sight, &instance.sight)) {
+                return Finding::Is(changed, None);
+            }
         }
-        let went =
-            others.filter_map(|other| other.removal).filter(|(gone, _)| (at - REPLACED..=at + SLACK).contains(gone));
-        match went.max_by_key(|(gone, _)| *gone) {
-            Some((_, Removal::Evicted)) => Finding::Is(Cause::Evicted, None),
-            Some((_, Removal::Asked)) => Finding::Is(Cause::PodDeleted, None),
-            Some((_, Removal::Unseen)) | None => Finding::Open,
+        match replaced.or_else(|| went(at - REPLACED)) {
+            Some((_, (_, Removal::Evicted))) => Finding::Is(Cause::Evicted, None),
+            Some((_, (_, Removal::Asked))) => Finding::Is(Cause::PodDeleted, None),
+            Some((_, (_, Removal::Unseen))) | None => Finding::Open,
         }
     }
 

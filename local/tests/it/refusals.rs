@@ -60,6 +60,7 @@ fn what_is_not_there_is_answered_with_what_is() {
         (vec!["scale", "group-9", "3"], "there is no group `group-9`: there are group-1, group-2, group-3"),
         (vec!["scale", "group-1", "101"], "spec.groups[0].replicas: 101"),
         (vec!["scale", "group-1/slow", "1"], "no variant `slow`"),
+        (vec!["journal", "group-9"], "there is no group `group-9`: there are group-1"),
         (vec!["kill", "group-1-z"], "there are group-1-a, group-1-b"),
         (vec!["stop", "nobody"], "there is no group `nobody`"),
         (vec!["start", "group-1"], "started already"),

@@ -105,6 +105,9 @@ fn a_rollout_and_what_else_changes_a_template() {
     assert_eq!(scene.cause(&[], &["b"], 0), Some(Cause::Rollout));
     let scene = scene.at(3_000).goes("a", Removal::Asked);
     assert_eq!(scene.cause(&["a"], &["b"], 0), Some(Cause::Rollout));
+    // one that is deleted and replaced right after it
+    let scene = scene.at(8_000).goes("b", Removal::Asked).at(8_100).comes("c", "2");
+    assert_eq!(scene.cause(&["b"], &["c"], 0), Some(Cause::PodDeleted));
     let other =
         |topics: &str, speaks: &str| Sight { topics: topics.to_owned(), speaks: speaks.to_owned(), ..sight("2") };
     for (sight, expected) in [(other("t,u", ""), Cause::SubscriptionChanged), (other("t", "x"), Cause::OperatorMade)] {

@@ -1,0 +1,331 @@
+//! The cluster. In: which kubeconfig, context and namespace. Out: practices and pods, or a sentence why not. Every request has
+//! a deadline, and nothing is ever written but what `check` asks about rights (reviews, which are not stored).
+
+use std::{future::Future, time::Duration};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, Config, Resource, ResourceExt,
+    api::{ListParams, ObjectList},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+    core::{DynamicObject, NamespaceResourceScope},
+    discovery::ApiResource,
+};
+use practice_api::ConsumerGroupPractice;
+use serde::de::DeserializeOwned;
+
+use crate::{args::Common, error::Failure, screen::mention};
+
+/// Label: the practice that an object belongs to.
+pub const PRACTICE: &str = "kafka-practice.dev/practice";
+/// Annotation: the exact group id.
+pub const GROUP: &str = "kafka-practice.dev/group";
+/// Label: what a pod is.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+
+/// Longest time that one request may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Longest time until a connection stands.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Objects that are asked for at once.
+const PAGE: u32 = 500;
+
+/// A cluster, and the namespace that is meant.
+#[derive(Clone)]
+pub struct Cluster {
+    /// Talks to it.
+    pub client: Client,
+    /// Its URL.
+    pub url: String,
+    /// The namespace that is meant.
+    pub namespace: String,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cluster({}, {})", self.url, self.namespace)
+    }
+}
+
+impl Cluster {
+    /// The one that is meant. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when the kubeconfig does not say where it is.
+    pub async fn of(common: &Common) -> Result<Self, Failure> {
+        let mut config = config(common).await?;
+        // a person waits: what cannot be reached is said at once, not tried for minutes
+        config.default_retry = false;
+        config.connect_timeout = Some(CONNECT);
+        let url = config.cluster_url.to_string();
+        let namespace = common.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config)
+            .map_err(|error| Failure::Usage(format!("the kubeconfig cannot be used for {url}: {}", causes(&error))))?;
+        Ok(Self { client, url, namespace })
+    }
+
+    /// Waits for an answer.
+    ///
+    /// # Errors
+    /// As [`failure`](Self::failure); and when no answer comes.
+    pub async fn ask<T>(
+        &self,
+        what: &str,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Failure> {
+        match self.answered(request).await {
+            Ok(answer) => answer.map_err(|error| self.failure(what, &error)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Waits for an answer, which may be a refusal.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`].
+    pub async fn answered<T>(
+        &self,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<Result<T, kube::Error>, Failure> {
+        let late = |_| {
+            let seconds = DEADLINE.as_secs();
+            Failure::Unreachable(format!("{} has not answered within {seconds} s", self.url))
+        };
+        tokio::time::timeout(DEADLINE, request).await.map_err(late)
+    }
+
+    /// What a refusal, or a silence, means to whoever typed the command.
+    pub fn failure(&self, what: &str, error: &kube::Error) -> Failure {
+        match error {
+            kube::Error::Api(status) => match status.code {
+                401 => Failure::Refused(format!(
+                    "{} does not know who you are ({}): log in anew, or choose another --context",
+                    self.url, status.message
+                )),
+                403 => Failure::Refused(format!("{what}: you may not: {}", status.message)),
+                404 if is_not_served(status) => Failure::NotFound(format!(
+                    "{} does not serve ConsumerGroupPractice: install the chart first, or choose another --context. \
+                     `kubectl cgp check` says what is missing",
+                    self.url
+                )),
+                404 => Failure::NotFound(format!("{what}: {}", status.message)),
+                _ => Failure::Refused(format!("{what}: {}", status.message)),
+            },
+            kube::Error::Service(_) | kube::Error::HyperError(_) => Failure::Unreachable(format!(
+                "{} does not answer: {}\nis the cluster up, and is this the right one? kubectl config current-context",
+                self.url,
+                causes(error)
+            )),
+            kube::Error::Auth(error) => Failure::Refused(format!("no credentials for {}: {}", self.url, causes(error))),
+            error => Failure::Refused(format!("{what}: {}", causes(error))),
+        }
+    }
+
+    /// An API of the namespace that is meant.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Practices as they are, with fields that this plugin does not know; of one namespace, or of all.
+    pub fn practices(&self, all: bool) -> Api<DynamicObject> {
+        let kind = ApiResource::erase::<ConsumerGroupPractice>(&());
+        if all {
+            Api::all_with(self.client.clone(), &kind)
+        } else {
+            Api::namespaced_with(self.client.clone(), &self.namespace, &kind)
+        }
+    }
+
+    /// One practice.
+    ///
+    /// # Errors
+    /// [`Failure::NotFound`] names those that are there, and where there is one of this name.
+    pub async fn practice(&self, name: &str) -> Result<DynamicObject, Failure> {
+        let what = format!("read practice {name} in namespace {}", self.namespace);
+        match self.answered(self.practices(false).get(name)).await? {
+            Ok(practice) => Ok(practice),
+            Err(kube::Error::Api(status)) if status.code == 404 && !is_not_served(&status) => {
+                Err(self.missing(name).await)
+            }
+            Err(error) => Err(self.failure(&what, &error)),
+        }
+    }
+
+    /// All practices.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub async fn all_practices(&self, all: bool) -> Result<Vec<DynamicObject>, Failure> {
+        let place = if all { "all namespaces".to_owned() } else { format!("namespace {}", self.namespace) };
+        self.list(&format!("list practices in {place}"), &self.practices(all), &ListParams::default()).await
+    }
+
+    /// Everything of a list, page after page.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub async fn list<K>(&self, what: &str, api: &Api<K>, params: &ListParams) -> Result<Vec<K>, Failure>
+    where
+        K: Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        let mut params = params.clone().limit(PAGE);
+        let mut items = Vec::new();
+        loop {
+            let page: ObjectList<K> = self.ask(what, api.list(&params)).await?;
+            items.extend(page.items);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params.continue_token = Some(token),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// Names of practices here, and namespaces in which there is one of that name.
+    async fn missing(&self, name: &str) -> Failure {
+        let names = |practices: Vec<DynamicObject>| {
+            let mut names: Vec<String> = practices.iter().map(ResourceExt::name_any).collect();
+            names.sort();
+            names
+        };
+        let here = self.all_practices(false).await.map(names).unwrap_or_default();
+        let there = match here.as_slice() {
+            [] => "there is none".to_owned(),
+            [one] => format!("there is {one}"),
+            some => format!("there are {}", some.join(", ")),
+        };
+        let mut said = format!("no practice `{name}` in namespace `{}`: {there}", self.namespace);
+        let params = ListParams::default().fields(&format!("metadata.name={name}"));
+        // whoever may not look everywhere is not told where it is
+        if let Ok(elsewhere) = self.list("look everywhere", &self.practices(true), &params).await {
+            let places: Vec<String> = elsewhere.iter().filter_map(ResourceExt::namespace).collect();
+            if let Some(first) = places.first() {
+                said = format!("{said}\n`{name}` is in namespace {}: add -n {first}", places.join(", "));
+            } else if here.is_empty()
+                && let Ok(all) =
+                    self.list("look everywhere", &self.practices(true), &ListParams::default().limit(50)).await
+                && !all.is_empty()
+            {
+                let mut all: Vec<String> = all
+                    .iter()
+                    .map(|practice| format!("{} -n {}", practice.name_any(), practice.namespace().unwrap_or_default()))
+                    .collect();
+                all.sort();
+                all.truncate(10);
+                said = format!("{said}\nelsewhere there are: {}", all.join(", "));
+            }
+        }
+        Failure::NotFound(said)
+    }
+
+    /// Pods of a practice that are this component.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub async fn pods(&self, practice: &str, component: &str) -> Result<Vec<Pod>, Failure> {
+        let params = ListParams::default().labels(&format!("{PRACTICE}={practice},{COMPONENT}={component}"));
+        let what = format!("list the pods of {practice} in namespace {}", self.namespace);
+        self.list(&what, &self.api::<Pod>(), &params).await
+    }
+}
+
+/// A practice as this plugin knows it.
+///
+/// # Errors
+/// It is of a shape that this plugin does not know.
+pub fn decoded(practice: &DynamicObject) -> Result<ConsumerGroupPractice, Failure> {
+    let name = practice.name_any();
+    let value = serde_json::to_value(practice).map_err(|error| Failure::Refused(format!("{name}: {error}")))?;
+    serde_json::from_value(value).map_err(|error| {
+        Failure::Refused(format!(
+            "practice {name} is of a shape that this plugin does not know ({error}): -o yaml shows it as it is; \
+             plugin and operator should be of one version, see kubectl cgp version"
+        ))
+    })
+}
+
+/// Practices as this plugin knows them, by name; those of another shape are said on the side and left out.
+pub fn decoded_all(practices: &[DynamicObject]) -> Vec<ConsumerGroupPractice> {
+    let mut all = Vec::new();
+    for practice in practices {
+        match decoded(practice) {
+            Ok(practice) => all.push(practice),
+            Err(failure) => mention(&format!("warning: {failure}")),
+        }
+    }
+    let key = |practice: &ConsumerGroupPractice| (practice.metadata.namespace.clone(), practice.metadata.name.clone());
+    all.sort_by_key(key);
+    all
+}
+
+/// A 404 that is about the kind, not about one object of it.
+fn is_not_served(status: &kube::core::Status) -> bool {
+    status.details.as_ref().is_none_or(|details| details.name.is_empty())
+}
+
+async fn config(common: &Common) -> Result<Config, Failure> {
+    let (file, from) = match &common.kubeconfig {
+        Some(path) => (Kubeconfig::read_from(path), format!("--kubeconfig {}", path.display())),
+        None => (Kubeconfig::read(), "the kubeconfig".to_owned()),
+    };
+    let file = match file {
+        Ok(file) if !file.contexts.is_empty() || !file.clusters.is_empty() => file,
+        Ok(_) if common.kubeconfig.is_none() && common.context.is_none() => return in_cluster(),
+        Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath)
+            if common.kubeconfig.is_none() && common.context.is_none() =>
+        {
+            return in_cluster();
+        }
+        Ok(_) => return Err(Failure::Usage(format!("{from} names no cluster: write another file"))),
+        Err(error) => return Err(Failure::Usage(format!("{from} cannot be read: {}", causes(&error)))),
+    };
+    let contexts: Vec<&str> = file.contexts.iter().map(|context| context.name.as_str()).collect();
+    if let Some(wanted) = &common.context
+        && !contexts.contains(&wanted.as_str())
+    {
+        return Err(Failure::Usage(format!("--context is `{wanted}`: {from} has {}", contexts.join(", "))));
+    }
+    let options = KubeConfigOptions { context: common.context.clone(), ..KubeConfigOptions::default() };
+    let none = contexts.join(", ");
+    Config::from_custom_kubeconfig(file, &options)
+        .await
+        .map_err(|error| Failure::Usage(format!("{from} cannot be used: {}; its contexts are: {none}", causes(&error))))
+}
+
+/// In a pod there is no kubeconfig, but a service account.
+fn in_cluster() -> Result<Config, Failure> {
+    Config::incluster().map_err(|_| {
+        let none = match std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
+            Some(set) => format!("$KUBECONFIG is `{}`, and there is no such file", set.display()),
+            None => "there is no kubeconfig, neither $KUBECONFIG nor ~/.kube/config".to_owned(),
+        };
+        Failure::Usage(format!("{none}: set KUBECONFIG or write --kubeconfig FILE"))
+    })
+}
+
+/// An error with what is behind it, each said once.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !said.contains(&text) {
+            said = format!("{said}: {text}");
+        }
+        next = error.source();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_says_the_same_labels() {
+        use practice_operator::objects;
+        assert_eq!((PRACTICE, GROUP), (objects::PRACTICE, objects::GROUP));
+    }
+}

@@ -1,0 +1,195 @@
+//! The journal: which rebalances there were, why, and for how long partitions had no owner. Pure. In: what was kept of the
+//! groups (`practice_groups::journal`), or the last ones of a status; the time. Out: a table, the newest below.
+
+use std::cmp::Reverse;
+
+use jiff::{Timestamp, Zoned};
+use practice_api::status::RebalanceStatus;
+use practice_groups::journal::Rebalance;
+
+use crate::text::{Column, Line, Tone, counted, table, wrapped};
+
+/// One rebalance, wherever it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The group.
+    pub group: String,
+    /// Counts the group's rebalances from 1.
+    pub number: i64,
+    /// When it was noticed; absent: it was not kept in a way that can be read.
+    pub at: Option<Timestamp>,
+    /// Why; absent while that is being found out.
+    pub cause: Option<String>,
+    /// Whether somebody should look.
+    pub is_trouble: bool,
+    /// The cause in a sentence.
+    pub sentence: Option<String>,
+    /// What to do about it.
+    pub advice: Option<String>,
+    /// Members that joined.
+    pub joined: usize,
+    /// Members that left.
+    pub left: usize,
+    /// Partitions that have another owner.
+    pub moved: usize,
+    /// The longest time that one of them had none, in milliseconds.
+    pub unowned_ms: Option<u64>,
+}
+
+impl Entry {
+    /// From what was kept of a group.
+    pub fn kept(group: &str, rebalance: &Rebalance) -> Self {
+        let why = rebalance.why.as_ref();
+        Self {
+            group: group.to_owned(),
+            number: i64::try_from(rebalance.number).unwrap_or(i64::MAX),
+            at: Timestamp::from_millisecond(rebalance.at).ok(),
+            cause: why.map(|why| why.cause.to_string()),
+            is_trouble: why.is_some_and(|why| why.cause.is_trouble()),
+            sentence: why.map(|why| why.sentence.clone()),
+            advice: why.and_then(|why| why.advice.clone()),
+            joined: rebalance.joined.len(),
+            left: rebalance.left.len(),
+            moved: rebalance.moved.len(),
+            unowned_ms: rebalance.unowned_ms(),
+        }
+    }
+
+    /// From a status, which holds less.
+    pub fn told(rebalance: &RebalanceStatus) -> Self {
+        let number = |number: i32| usize::try_from(number).unwrap_or_default();
+        let trouble = ["OutOfMemory", "PodCrashed", "SessionTimedOut"];
+        Self {
+            group: rebalance.group.clone(),
+            number: rebalance.number,
+            at: rebalance.time.parse().ok(),
+            cause: rebalance.cause.clone(),
+            is_trouble: rebalance.cause.as_deref().is_some_and(|cause| trouble.contains(&cause)),
+            sentence: rebalance.message.clone(),
+            advice: None,
+            joined: number(rebalance.joined),
+            left: number(rebalance.left),
+            moved: number(rebalance.moved),
+            unowned_ms: rebalance.without_owner_ms.and_then(|ms| u64::try_from(ms).ok()),
+        }
+    }
+
+    /// What happened, at least who came and went; without what the names of all consumers of the group begin with.
+    fn happened(&self, practice: &str) -> String {
+        if let Some(sentence) = self.sentence.as_ref().filter(|sentence| !sentence.is_empty()) {
+            let prefix = format!("{practice}-{}-", self.group);
+            let short = |word: &str| {
+                let rest = word.strip_prefix(prefix.as_str());
+                rest.map_or_else(|| word.to_owned(), |rest| format!("…{rest}"))
+            };
+            return sentence.split(' ').map(short).collect::<Vec<_>>().join(" ");
+        }
+        let counts = [(self.joined, "joined"), (self.left, "left")];
+        let said: Vec<String> =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, verb)| format!("{count} {verb}")).collect();
+        if said.is_empty() { "nobody joined and nobody left".to_owned() } else { said.join(", ") }
+    }
+}
+
+/// How it is shown.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// The practice.
+    pub practice: String,
+    /// Columns that there are; `None`: no end.
+    pub width: Option<usize>,
+    /// Whether the group has a column: there may be several.
+    pub with_group: bool,
+    /// So many at most, the newest ones.
+    pub last: usize,
+    /// Where and when it is read: what is of today has no date.
+    pub now: Zoned,
+}
+
+/// The narrowest that what happened is wrapped to.
+const NARROW: usize = 24;
+
+/// The table of these rebalances, the newest below.
+pub fn journal(mut entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
+    if entries.is_empty() {
+        return vec![Line::of(Tone::Dim, "no rebalance yet: who reads what has not changed since somebody looks")];
+    }
+    entries.sort_by_key(|entry| Reverse((entry.at, entry.number)));
+    let earlier = entries.len().saturating_sub(shape.last);
+    entries.truncate(shape.last);
+    entries.reverse();
+    let words = ["TIME", "GROUP", "CAUSE", "WHAT HAPPENED", "MOVED", "WITHOUT OWNER"];
+    let heads = words.into_iter().filter(|head| shape.with_group || *head != "GROUP");
+    let mut rows: Vec<Vec<Line>> = vec![heads.map(|head| Line::of(Tone::Strong, head)).collect()];
+    let room = room(&entries, shape);
+    for entry in &entries {
+        let mut what = wrapped(&entry.happened(&shape.practice), room).into_iter();
+        let first = what.next().unwrap_or_default();
+        rows.push(row(entry, shape, Line::plain(&first)));
+        let advice = entry.advice.iter().flat_map(|advice| {
+            let lines = wrapped(advice, room.map(|room| room.saturating_sub(2)));
+            lines.into_iter().enumerate().map(|(n, line)| format!("{} {line}", if n == 0 { "→" } else { " " }))
+        });
+        let more = what.map(|line| Line::plain(&line)).chain(advice.map(|line| Line::of(Tone::Strong, &line)));
+        for line in more {
+            let before = if shape.with_group { 3 } else { 2 };
+            let mut cells = vec![Line::new(); before];
+            cells.push(line);
+            rows.push(cells);
+        }
+    }
+    let mut columns = vec![Column::Left; if shape.with_group { 4 } else { 3 }];
+    columns.extend([Column::Right, Column::Right]);
+    let mut lines = table(rows, &columns);
+    if earlier > 0 {
+        let all = entries.len() + earlier;
+        let note = format!("{} before these: --last {all} shows all", counted(earlier, "rebalance"));
+        lines.insert(0, Line::of(Tone::Dim, &note));
+    }
+    lines
+}
+
+fn row(entry: &Entry, shape: &Shape, what: Line) -> Vec<Line> {
+    let time = entry.at.map_or_else(|| "?".to_owned(), |at| time(at, &shape.now));
+    let cause = match &entry.cause {
+        Some(cause) if entry.is_trouble => Line::of(Tone::Bad, cause),
+        Some(cause) if cause == "Unknown" => Line::of(Tone::Warn, cause),
+        Some(cause) => Line::plain(cause),
+        None => Line::of(Tone::Dim, "being found out"),
+    };
+    let without = match (entry.unowned_ms, entry.moved) {
+        (Some(ms), _) => seconds(ms),
+        (None, 0) => "-".to_owned(),
+        (None, _) => "?".to_owned(),
+    };
+    let group = shape.with_group.then(|| Line::plain(&entry.group));
+    let mut cells = vec![Line::of(Tone::Dim, &time)];
+    cells.extend(group);
+    cells.extend([cause, what, Line::plain(&entry.moved.to_string()), Line::plain(&without)]);
+    cells
+}
+
+/// Columns that are left for what happened.
+fn room(entries: &[Entry], shape: &Shape) -> Option<usize> {
+    let widest = |of: &dyn Fn(&Entry) -> usize, head: usize| entries.iter().map(of).max().unwrap_or(0).max(head);
+    let time = widest(&|entry| entry.at.map_or(1, |at| time(at, &shape.now).len()), 4);
+    let cause = widest(&|entry| entry.cause.as_ref().map_or("being found out".len(), String::len), 5);
+    let group = if shape.with_group { widest(&|entry| entry.group.chars().count(), 5) + 3 } else { 0 };
+    let others = time + 3 + group + cause + 3 + 3 + "MOVED".len() + 3 + "WITHOUT OWNER".len();
+    shape.width.map(|width| width.saturating_sub(others).max(NARROW))
+}
+
+/// `14:02:11`, on another day `Nov 24 14:02:11`.
+pub fn time(at: Timestamp, now: &Zoned) -> String {
+    let at = at.to_zoned(now.time_zone().clone());
+    at.strftime(if at.date() == now.date() { "%H:%M:%S" } else { "%b %d %H:%M:%S" }).to_string()
+}
+
+/// `0.3 s`
+fn seconds(ms: u64) -> String {
+    let tenths = (ms + 50) / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests;

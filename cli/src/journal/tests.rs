@@ -1,0 +1,115 @@
+use practice_groups::{
+    cause::{Cause, Explained},
+    journal::Move,
+};
+
+use super::*;
+
+const NOON: i64 = 1_795_608_000_000; // 2026-11-25T12:00:00Z
+
+fn shape(width: Option<usize>, with_group: bool) -> Shape {
+    let now = Timestamp::from_millisecond(NOON + 600_000).expect("a time").to_zoned(jiff::tz::TimeZone::UTC);
+    Shape { practice: "p".to_owned(), width, with_group, last: 20, now }
+}
+
+fn rebalance(number: u64, at: i64, why: Option<Explained>, moved: &[Option<u64>]) -> Rebalance {
+    let moved = moved.iter().zip(0..).map(|(unowned_ms, partition)| Move {
+        topic: "t".to_owned(),
+        partition,
+        from: Some("a".to_owned()),
+        to: Some("b".to_owned()),
+        unowned_ms: *unowned_ms,
+    });
+    Rebalance {
+        number,
+        at,
+        protocol: None,
+        epoch_before: None,
+        epoch: None,
+        joined: vec!["b".to_owned()],
+        left: vec!["a".to_owned()],
+        moved: moved.collect(),
+        took_ms: None,
+        why,
+    }
+}
+
+fn why(cause: Cause, sentence: &str, advice: Option<&str>) -> Explained {
+    Explained { cause, exit_code: None, sentence: sentence.to_owned(), advice: advice.map(str::to_owned) }
+}
+
+fn told(entries: Vec<Entry>, shape: &Shape) -> Vec<String> {
+    journal(entries, shape).iter().map(Line::text).collect()
+}
+
+#[test]
+fn the_newest_stands_below_with_what_to_do() {
+    let kept = [
+        rebalance(3, NOON, None, &[]),
+        rebalance(
+            2,
+            NOON - 5_000,
+            Some(why(
+                Cause::PodCrashed,
+                "p-g-6d9f-a crashed with exit code 7.",
+                Some("Its last lines may say why: kubectl logs --previous a"),
+            )),
+            &[Some(340), Some(10_150)],
+        ),
+        rebalance(1, NOON - 86_400_000, Some(why(Cause::ScaledUp, "Scaled up: b was added.", None)), &[None]),
+    ];
+    let entries: Vec<Entry> = kept.iter().map(|one| Entry::kept("g", one)).collect();
+    let expected = [
+        "TIME              CAUSE             WHAT HAPPENED                                             MOVED   WITHOUT OWNER",
+        "Nov 24 12:00:00   ScaledUp          Scaled up: b was added.                                       1               ?",
+        "11:59:55          PodCrashed        …6d9f-a crashed with exit code 7.                             2          10.2 s",
+        "                                    → Its last lines may say why: kubectl logs --previous a",
+        "12:00:00          being found out   1 joined, 1 left                                              0               -",
+    ];
+    let lines = told(entries.clone(), &shape(None, false));
+    assert_eq!(lines, expected, "\n{}", lines.join("\n"));
+
+    let of_two = told(entries.clone(), &shape(None, true));
+    assert!(of_two[1].starts_with("Nov 24 12:00:00   g       ScaledUp"), "{}", of_two[1]);
+
+    let last = told(entries, &Shape { last: 1, ..shape(None, false) });
+    assert_eq!(last[0], "2 rebalances before these: --last 3 shows all");
+    assert!(last[2].starts_with("12:00:00   being found out"), "{last:?}");
+}
+
+#[test]
+fn a_long_sentence_is_wrapped_where_there_is_an_end() {
+    let sentence = "x-1 did not answer within the session timeout, and Kafka gave up waiting. It came back.";
+    let entry = Entry::kept("g", &rebalance(1, NOON, Some(why(Cause::SessionTimedOut, sentence, None)), &[Some(100)]));
+    let lines = told(vec![entry.clone()], &shape(Some(100), false));
+    let expected = [
+        "TIME       CAUSE             WHAT HAPPENED                                    MOVED   WITHOUT OWNER",
+        "12:00:00   SessionTimedOut   x-1 did not answer within the session timeout,       1           0.1 s",
+        "                             and Kafka gave up waiting. It came back.",
+    ];
+    assert_eq!(lines, expected, "\n{}", lines.join("\n"));
+    assert_eq!(told(vec![entry], &shape(None, false)).len(), 2);
+}
+
+#[test]
+fn what_status_tells_is_shown_alike() {
+    let status = RebalanceStatus {
+        group: "g".to_owned(),
+        number: 4,
+        time: "2026-11-25T12:00:00Z".to_owned(),
+        cause: Some("OutOfMemory".to_owned()),
+        message: Some("a was killed.\u{1b}[2J".to_owned()),
+        joined: 1,
+        moved: 2,
+        without_owner_ms: Some(40),
+        ..RebalanceStatus::default()
+    };
+    let lines = told(vec![Entry::told(&status)], &shape(None, false));
+    assert!(
+        lines[1].starts_with("12:00:00   OutOfMemory   a was killed.\\u{1b}[2J       2           0.0 s"),
+        "{}",
+        lines[1]
+    );
+    let none = told(Vec::new(), &shape(None, false));
+    assert!(none[0].starts_with("no rebalance yet"), "{none:?}");
+}

@@ -1,0 +1,7 @@
+//! `kubectl cgp`
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    practice_cli::main()
+}

@@ -1,0 +1,357 @@
+//! A practice as a tree: practice, groups, consumers, partitions with their lag. Pure. In: a practice with its status. Out:
+//! lines. Unknown is `?` with its reason and never 0; a word stands beside every glyph; names are never cut, but what all
+//! consumers of a group begin with is left out.
+
+use practice_api::{
+    ConsumerGroupPractice, PracticeStatus,
+    spec::Group,
+    status::{GroupStatus, Member, OwnedPartition},
+};
+
+use crate::{
+    state::{consumers, is_rebalancing, lag_remark, lag_unknown_because, members, of_group, of_practice, remarks},
+    text::{Line, Tone, counted},
+};
+
+/// How it is drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Columns that there are; `None`: no end.
+    pub width: Option<usize>,
+    /// Whether the practice is called `namespace/name`.
+    pub with_namespace: bool,
+}
+
+/// The lines of one practice.
+pub fn tree(practice: &ConsumerGroupPractice, shape: Shape) -> Vec<Line> {
+    let mut lines = vec![head(practice, shape)];
+    let Some(status) = &practice.status else {
+        lines.extend(below("   ", "   ", remarks(practice)));
+        return lines;
+    };
+    let guide = if status.groups.is_empty() { "   " } else { "│  " };
+    lines.extend(below(guide, guide, remarks(practice)));
+    if status.groups.is_empty() {
+        let none = if practice.spec.groups.is_empty() { "no groups in the manifest" } else { "no group is there yet" };
+        lines.push(Line::of(Tone::Dim, "└─ ").and(Tone::Dim, none));
+    }
+    let columns = Columns::of(practice, status);
+    for (place, group) in status.groups.iter().enumerate() {
+        let last = place + 1 == status.groups.len();
+        let (branch, guide) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let wanted = practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
+        let mut line = Line::of(Tone::Dim, branch);
+        line.append(group_line(status, group, wanted, place, &columns));
+        lines.push(line);
+        lines.extend(below(guide, guide, group_remarks(group)));
+        lines.extend(consumer_lines(practice, group, wanted, guide, &columns, shape.width));
+    }
+    lines
+}
+
+fn head(practice: &ConsumerGroupPractice, shape: Shape) -> Line {
+    let name = practice.metadata.name.as_deref().unwrap_or_default();
+    let mut line = Line::new();
+    if shape.with_namespace {
+        line.push(Tone::Dim, &format!("{}/", practice.metadata.namespace.as_deref().unwrap_or_default()));
+    }
+    line.push(Tone::Strong, name);
+    line.push(Tone::Plain, "   ");
+    line.append(of_practice(practice).line());
+    let Some(status) = &practice.status else { return line };
+    for topic in status.topics.iter().take(3) {
+        let partitions = topic.partitions.map_or_else(
+            || "? partitions".to_owned(),
+            |count| counted(usize::try_from(count).unwrap_or_default(), "partition"),
+        );
+        let replicas =
+            topic.replication_factor.map(|count| counted(usize::try_from(count).unwrap_or_default(), "replica"));
+        let replicas = replicas.map_or_else(String::new, |replicas| format!(", {replicas}"));
+        let tone = if topic.ready { Tone::Plain } else { Tone::Warn };
+        line.push(tone, &format!("   {} {partitions}{replicas}", topic.name));
+    }
+    if status.topics.len() > 3 {
+        line.push(Tone::Dim, &format!("   and {} more", counted(status.topics.len() - 3, "topic")));
+    }
+    if let Some(servers) = &status.bootstrap_servers {
+        line.push(Tone::Dim, &format!("   Kafka {servers}"));
+    }
+    line
+}
+
+/// What stands below something, with the guides of the tree before it.
+fn below(first: &str, others: &str, lines: Vec<Line>) -> Vec<Line> {
+    let guides = std::iter::once(first).chain(std::iter::repeat(others));
+    let joined = |(guide, rest): (&str, Line)| {
+        let mut line = Line::of(Tone::Dim, guide);
+        line.append(rest);
+        line
+    };
+    guides.zip(lines).map(joined).collect()
+}
+
+/// `my-consumer-group-2   ✔ Stable   Classic, CooperativeSticky   3/3 consumers   lag 12`
+fn group_line(
+    status: &PracticeStatus,
+    group: &GroupStatus,
+    wanted: Option<&Group>,
+    place: usize,
+    columns: &Columns,
+) -> Line {
+    let cells = [
+        (Line::of(Tone::Hue(place), &group.name), columns.group),
+        (of_group(group, wanted).line(), columns.state),
+        (Line::of(Tone::Dim, &protocol(group, wanted)), columns.protocol),
+        (Line::plain(&consumers(group)), columns.consumers),
+        (lag(group.lag), columns.lag),
+    ];
+    let mut line = Line::new();
+    let mut column = 0;
+    for (cell, width) in cells {
+        line.append(cell);
+        column += width + 3;
+        line.gap(column);
+        column = line.width();
+    }
+    let mut notes: Vec<(Tone, String)> = Vec::new();
+    if group.lag.is_none() {
+        notes.push((Tone::Warn, lag_unknown_because(status, group)));
+    }
+    if let Some(idle) = group.idle.filter(|idle| *idle > 0) {
+        notes.push((Tone::Warn, format!("{idle} idle")));
+    }
+    for (tone, note) in notes {
+        line.push(tone, &note);
+        line.push(Tone::Plain, "   ");
+    }
+    line
+}
+
+/// `lag 12`, `lag ?`
+pub fn lag(lag: Option<i64>) -> Line {
+    match lag {
+        Some(0) => Line::plain("lag 0"),
+        Some(lag) => Line::of(Tone::Warn, &format!("lag {lag}")),
+        None => Line::of(Tone::Warn, "lag ?"),
+    }
+}
+
+fn protocol(group: &GroupStatus, wanted: Option<&Group>) -> String {
+    // while a group changes its protocol, and in local mode's memory, the manifest says another one
+    let wanted = wanted.filter(|wanted| format!("{:?}", wanted.protocol) == group.protocol);
+    match wanted.and_then(|wanted| wanted.assignor) {
+        Some(assignor) => format!("{}, {assignor:?}", group.protocol),
+        None => group.protocol.clone(),
+    }
+}
+
+/// What of a group has to be read.
+fn group_remarks(group: &GroupStatus) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut warn = |text: &str| lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, text));
+    if !group.claimed {
+        warn("its consumers wait until it is known that nobody else uses the group id");
+    } else if let Some(members) = members(group)
+        && let Some(missing) = usize::try_from(group.replicas).ok().and_then(|wanted| wanted.checked_sub(members))
+        && missing > 0
+    {
+        let ready = usize::try_from(group.ready_replicas).unwrap_or_default();
+        let why = if ready > members { "ready, but not in the group yet" } else { "not in the group" };
+        warn(&format!(
+            "{missing} of {} {why}",
+            counted(usize::try_from(group.replicas).unwrap_or_default(), "consumer")
+        ));
+    }
+    lines
+}
+
+fn consumer_lines(
+    practice: &ConsumerGroupPractice,
+    group: &GroupStatus,
+    wanted: Option<&Group>,
+    guide: &str,
+    columns: &Columns,
+    width: Option<usize>,
+) -> Vec<Line> {
+    let names = Names::of(practice, group);
+    let mut lines = Vec::new();
+    for (place, member) in group.members.iter().enumerate() {
+        let last = place + 1 == group.members.len() && !group.truncated;
+        let (branch, inner) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let mut line = Line::of(Tone::Dim, &format!("{guide}{branch}"));
+        line.push(Tone::Plain, &names.short(&member.name));
+        let indent = 6 + columns.consumer + 3;
+        line.gap(indent);
+        let delay = names.delay(&member.name, wanted);
+        if columns.delay > 0 {
+            line.push(Tone::Dim, &delay);
+            line.gap(indent + columns.delay + 3);
+        }
+        let indent = if columns.delay > 0 { indent + columns.delay + 3 } else { indent };
+        if member.partition_count == 0 && member.partitions.is_empty() {
+            line.append(waits(group, member));
+            lines.push(line);
+            continue;
+        }
+        let mut cells: Vec<Line> = member.partitions.iter().map(|owned| partition(owned, columns)).collect();
+        let listed = i32::try_from(member.partitions.len()).unwrap_or(i32::MAX);
+        if member.partition_count > listed {
+            cells.push(Line::of(Tone::Dim, &format!("and {} more", member.partition_count - listed)));
+        }
+        lines.extend(flow(line, &format!("{guide}{inner}"), indent, cells, width));
+    }
+    if group.truncated {
+        lines.push(Line::of(Tone::Dim, &format!("{guide}└─ ")).and(Tone::Dim, "… and more: status does not hold all"));
+    }
+    lines
+}
+
+/// Cells side by side as long as there is room, then below.
+fn flow(first: Line, guide: &str, indent: usize, cells: Vec<Line>, width: Option<usize>) -> Vec<Line> {
+    let mut lines = vec![first];
+    let mut fresh = true;
+    for cell in cells {
+        let last = lines.last_mut().expect("there is always one");
+        let gap = if fresh { 0 } else { 4 };
+        let fits = width.is_none_or(|width| last.width() + gap + cell.width() <= width);
+        if fresh || fits {
+            last.push(Tone::Plain, &" ".repeat(gap));
+            last.append(cell);
+            fresh = false;
+            continue;
+        }
+        let mut line = Line::of(Tone::Dim, guide);
+        line.pad(indent);
+        line.append(cell);
+        lines.push(line);
+    }
+    lines
+}
+
+/// Why a consumer has no partition.
+fn waits(group: &GroupStatus, member: &Member) -> Line {
+    match &member.idle_because {
+        Some(why) => Line::of(Tone::Warn, "○ idle").and(Tone::Plain, &format!("  {why}")),
+        None if is_rebalancing(group) => Line::of(Tone::Warn, "↻ waits").and(Tone::Plain, "  for the rebalance to end"),
+        None => Line::of(Tone::Dim, "○ no partition yet"),
+    }
+}
+
+/// `my-topic/0  41/44  lag 3`
+fn partition(owned: &OwnedPartition, columns: &Columns) -> Line {
+    let mut line = Line::plain(&format!("{}/{}", owned.topic, owned.partition));
+    line.pad(columns.partition);
+    let offsets = offsets(owned);
+    line.push(Tone::Plain, &" ".repeat(2 + columns.offsets.saturating_sub(offsets.chars().count())));
+    line.push(Tone::Dim, &offsets);
+    line.push(Tone::Plain, "  ");
+    let mut of = lag(owned.lag);
+    of.pad(columns.partition_lag);
+    line.append(of);
+    // of an empty partition there is nothing to commit
+    let is_empty = owned.end == Some(0) && owned.because.as_deref() == Some("NoCommit");
+    if is_empty {
+        return line;
+    }
+    if let Some(because) = &owned.because {
+        line.push(Tone::Warn, &format!(" ({})", lag_remark(because)));
+    } else if owned.lag.is_none() {
+        line.push(Tone::Warn, &format!(" ({})", lag_remark("Unknown")));
+    }
+    line
+}
+
+/// Committed and end.
+fn offsets(owned: &OwnedPartition) -> String {
+    let committed = match (owned.committed, owned.because.as_deref()) {
+        (Some(committed), _) => committed.to_string(),
+        (None, Some("NoCommit")) => "-".to_owned(),
+        (None, _) => "?".to_owned(),
+    };
+    format!("{committed}/{}", owned.end.map_or_else(|| "?".to_owned(), |end| end.to_string()))
+}
+
+/// How wide things are, over a whole practice: what is compared stands below each other.
+struct Columns {
+    group: usize,
+    state: usize,
+    protocol: usize,
+    consumers: usize,
+    lag: usize,
+    consumer: usize,
+    delay: usize,
+    partition: usize,
+    offsets: usize,
+    partition_lag: usize,
+}
+
+/// Longer names move their own row only.
+const LONGEST: usize = 40;
+
+impl Columns {
+    fn of(practice: &ConsumerGroupPractice, status: &PracticeStatus) -> Self {
+        let wanted = |group: &GroupStatus| practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
+        let widest =
+            |widths: &mut dyn Iterator<Item = usize>| widths.filter(|width| *width <= LONGEST).max().unwrap_or(0);
+        let groups = || status.groups.iter();
+        let members = || {
+            groups().flat_map(|group| {
+                let names = Names::of(practice, group);
+                group.members.iter().map(move |member| (names.clone(), group, member))
+            })
+        };
+        let owned = || groups().flat_map(|group| &group.members).flat_map(|member| &member.partitions);
+        Self {
+            group: widest(&mut groups().map(|group| Line::plain(&group.name).width())),
+            state: widest(&mut groups().map(|group| of_group(group, wanted(group)).line().width())),
+            protocol: widest(&mut groups().map(|group| protocol(group, wanted(group)).len())),
+            consumers: widest(&mut groups().map(|group| consumers(group).len())),
+            lag: widest(&mut groups().map(|group| lag(group.lag).width())),
+            consumer: widest(&mut members().map(|(names, _, member)| Line::plain(&names.short(&member.name)).width())),
+            delay: widest(&mut members().map(|(names, group, member)| names.delay(&member.name, wanted(group)).len())),
+            partition: widest(&mut owned().map(|owned| format!("{}/{}", owned.topic, owned.partition).len())),
+            offsets: widest(&mut owned().map(|owned| offsets(owned).len())),
+            partition_lag: widest(&mut owned().map(|owned| lag(owned.lag).width())),
+        }
+    }
+}
+
+/// How the consumers of a group are called: `<practice>-<group>[-<variant>]-...` of pods, `<group>[-<variant>]-a` of processes.
+#[derive(Clone)]
+struct Names {
+    prefixes: [String; 2],
+}
+
+impl Names {
+    fn of(practice: &ConsumerGroupPractice, group: &GroupStatus) -> Self {
+        let practice = practice.metadata.name.as_deref().unwrap_or_default();
+        Self { prefixes: [format!("{practice}-{}-", group.name), format!("{}-", group.name)] }
+    }
+
+    /// Without what all of them begin with.
+    fn rest<'a>(&self, name: &'a str) -> Option<&'a str> {
+        self.prefixes.iter().find_map(|prefix| name.strip_prefix(prefix.as_str())).filter(|rest| !rest.is_empty())
+    }
+
+    /// `…6d9f-x2kvp`; processes keep their names, which are short and what one types
+    fn short(&self, name: &str) -> String {
+        let rest = name.strip_prefix(self.prefixes[0].as_str()).filter(|rest| !rest.is_empty());
+        rest.map_or_else(|| name.to_owned(), |rest| format!("…{rest}"))
+    }
+
+    /// What a message takes it, as the manifest says; empty: nothing, or it cannot be told from its name.
+    fn delay(&self, name: &str, wanted: Option<&Group>) -> String {
+        let (Some(rest), Some(wanted)) = (self.rest(name), wanted) else { return String::new() };
+        let is_of = |variant: &str| rest.strip_prefix(variant).is_some_and(|rest| rest.starts_with('-'));
+        let variant =
+            wanted.variants.iter().filter(|variant| is_of(&variant.name)).max_by_key(|variant| variant.name.len());
+        let delay = match variant {
+            Some(variant) => variant.processing_delay.as_ref(),
+            None => wanted.processing_delay.as_ref(),
+        };
+        delay.map_or_else(String::new, ToString::to_string)
+    }
+}
+
+#[cfg(test)]
+mod tests;

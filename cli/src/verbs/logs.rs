@@ -1,0 +1,252 @@
+//! `logs`: what all consumers of a practice say, in the order in which it was said; with `-f` as it comes, also from consumers
+//! that come later. Each line is told whose it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{
+    AsyncBufRead, AsyncBufReadExt, StreamExt, pin_mut,
+    stream::{self},
+};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, ResourceExt,
+    api::LogParams,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, watcher},
+    },
+};
+use tokio::{
+    sync::mpsc,
+    time::{Duration, sleep},
+};
+
+use crate::{
+    args::Logs,
+    cluster::{COMPONENT, Cluster, GROUP, PRACTICE, causes, decoded},
+    error::Failure,
+    screen::{Screen, mention},
+    text::{Line, Tone},
+    verbs::journal::must_have,
+};
+
+/// Pods that are asked at once.
+const TOGETHER: usize = 8;
+/// Between two tries to read a log that is not there yet, or has ended.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Longest name that others are filled up to.
+const LONGEST: usize = 44;
+
+/// A line, when it was said, and by which pod.
+struct Said {
+    at: Option<Timestamp>,
+    pod: String,
+    group: String,
+    line: Vec<u8>,
+}
+
+/// Does it.
+///
+/// # Errors
+/// The practice or the group is not there, or the cluster does not answer.
+pub async fn run(cluster: &Cluster, asked: &Logs, screen: &mut Screen) -> Result<(), Failure> {
+    let practice = decoded(&cluster.practice(&asked.name).await?)?;
+    if let Some(group) = &asked.group {
+        must_have(&practice, group)?;
+    }
+    let mut pods = cluster.pods(&asked.name, "worker").await?;
+    pods.retain(|pod| is_asked_for(pod, asked));
+    let hues = practice.spec.groups.iter().enumerate().map(|(place, group)| (group.name.clone(), place)).collect();
+    let mut labels = Labels { practice: asked.name.clone(), hues, width: 0 };
+    for pod in &pods {
+        labels.make_room(&pod.name_any());
+    }
+    if asked.follow {
+        return follow(cluster, asked, labels, screen).await;
+    }
+    if pods.is_empty() {
+        let whose = asked.group.as_ref().map_or_else(|| asked.name.clone(), |group| format!("group {group}"));
+        mention(&format!("{whose} has no consumers now: kubectl cgp get {} -n {}", asked.name, cluster.namespace));
+        return Ok(());
+    }
+    let mut said = last_lines(cluster, asked, &pods).await?;
+    said.sort_by_key(|said| said.at);
+    let lines: Vec<Line> = said.iter().map(|said| labels.line(said)).collect();
+    screen.say(&lines)
+}
+
+fn group_of(pod: &Pod) -> String {
+    pod.annotations().get(GROUP).cloned().unwrap_or_default()
+}
+
+fn is_asked_for(pod: &Pod, asked: &Logs) -> bool {
+    asked.group.as_ref().is_none_or(|group| group_of(pod) == *group)
+}
+
+/// The last lines of each pod. A pod that has none yet is said on the side.
+async fn last_lines(cluster: &Cluster, asked: &Logs, pods: &[Pod]) -> Result<Vec<Said>, Failure> {
+    let params = LogParams { tail_lines: Some(asked.tail.into()), timestamps: true, ..LogParams::default() };
+    let api: Api<Pod> = cluster.api();
+    let logs = pods.iter().map(|pod| {
+        let (api, params) = (&api, &params);
+        async move { (pod, cluster.answered(api.logs(&pod.name_any(), params)).await) }
+    });
+    let mut logs = stream::iter(logs).buffer_unordered(TOGETHER);
+    let mut all = Vec::new();
+    while let Some((pod, answer)) = logs.next().await {
+        let name = pod.name_any();
+        match answer? {
+            Ok(text) => all.extend(text.lines().map(|line| said(pod, line.as_bytes()))),
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 404) => {
+                mention(&format!("{name}: {}", status.message));
+            }
+            Err(error) => return Err(cluster.failure(&format!("read the log of {name}"), &error)),
+        }
+    }
+    Ok(all)
+}
+
+/// A line as the kubelet gives it: a time, a blank, what was said.
+fn said(pod: &Pod, line: &[u8]) -> Said {
+    let (at, line) = match line.iter().position(|byte| *byte == b' ') {
+        Some(blank) => match std::str::from_utf8(&line[..blank]).ok().and_then(|time| time.parse().ok()) {
+            Some(at) => (Some(at), &line[blank + 1..]),
+            None => (None, line),
+        },
+        None => (None, line),
+    };
+    Said { at, pod: pod.name_any(), group: group_of(pod), line: line.to_vec() }
+}
+
+/// What stands before each line.
+struct Labels {
+    practice: String,
+    hues: BTreeMap<String, usize>,
+    width: usize,
+}
+
+impl Labels {
+    /// Without what all of them begin with.
+    fn short<'a>(&self, pod: &'a str) -> &'a str {
+        let rest = pod.strip_prefix(self.practice.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        rest.filter(|rest| !rest.is_empty()).unwrap_or(pod)
+    }
+
+    fn make_room(&mut self, pod: &str) {
+        self.width = self.width.max(self.short(pod).len().min(LONGEST));
+    }
+
+    fn line(&self, said: &Said) -> Line {
+        let hue = self.hues.get(&said.group).map_or(Tone::Plain, |place| Tone::Hue(*place));
+        let mut line = Line::of(hue, self.short(&said.pod));
+        line.pad(self.width);
+        line.push(Tone::Dim, " │ ");
+        line.push_bytes(Tone::Plain, &said.line);
+        line
+    }
+}
+
+/// Goes on until it is ended.
+async fn follow(cluster: &Cluster, asked: &Logs, mut labels: Labels, screen: &mut Screen) -> Result<(), Failure> {
+    let api: Api<Pod> = cluster.api();
+    let selector = format!("{PRACTICE}={},{COMPONENT}=worker", asked.name);
+    let changes = watcher(api.clone(), watcher::Config::default().labels(&selector)).default_backoff();
+    pin_mut!(changes);
+    let (tell, mut told) = mpsc::channel::<Said>(1024);
+    let mut known = BTreeSet::new();
+    let mut tail = i64::from(asked.tail);
+    loop {
+        tokio::select! {
+            said = told.recv() => {
+                let Some(said) = said else { return Ok(()) };
+                screen.say([&labels.line(&said)])?;
+            }
+            change = changes.next() => match change {
+                Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => {
+                    if is_asked_for(&pod, asked) && known.insert(pod.uid()) {
+                        labels.make_room(&pod.name_any());
+                        tokio::spawn(listen(api.clone(), pod, tail, tell.clone()));
+                    }
+                }
+                // of those that come later everything is new
+                Some(Ok(watcher::Event::InitDone)) => tail = i64::MAX,
+                Some(Ok(_)) => {}
+                Some(Err(error)) => mention(&format!("the cluster does not answer: {}", causes(&error))),
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+/// One pod's log until the pod is gone, also when its container starts anew.
+async fn listen(api: Api<Pod>, pod: Pod, tail: i64, tell: mpsc::Sender<Said>) {
+    let name = pod.name_any();
+    let mut last: Option<Timestamp> = None;
+    loop {
+        let params = LogParams {
+            follow: true,
+            timestamps: true,
+            tail_lines: (last.is_none() && tail < i64::MAX).then_some(tail),
+            since_time: last,
+            ..LogParams::default()
+        };
+        match api.log_stream(&name, &params).await {
+            Ok(log) => {
+                if !pass_on(log, &pod, &mut last, &tell).await {
+                    return;
+                }
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                return mention(&format!("{name} is gone"));
+            }
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                return mention(&format!("{name}: you may not read its log: {}", status.message));
+            }
+            Err(_) => {} // it has not started, or the cluster does not answer, which the watch says
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// False: nobody listens any more.
+async fn pass_on(log: impl AsyncBufRead, pod: &Pod, last: &mut Option<Timestamp>, tell: &mpsc::Sender<Said>) -> bool {
+    pin_mut!(log);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match log.read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return true,
+            Ok(_) => {}
+        }
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let said = said(pod, text);
+        // a log that is opened again begins with the second it ended in
+        if said.at.is_some() && said.at <= *last {
+            continue;
+        }
+        *last = said.at.or(*last);
+        if tell.send(said).await.is_err() {
+            return false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_its_time_and_its_owner() {
+        let mut pod = Pod::default();
+        pod.metadata.name = Some("p-my-group-1-6d9f-x2kvp".to_owned());
+        pod.annotations_mut().insert(GROUP.to_owned(), "my-group-1".to_owned());
+        let mut labels = Labels { practice: "p".to_owned(), hues: BTreeMap::new(), width: 0 };
+        labels.make_room("p-my-group-1-6d9f-x2kvp");
+        let told = said(&pod, b"2026-11-25T14:02:11.123456789Z joined my-group-1 \x1b[2J");
+        assert_eq!(told.at, "2026-11-25T14:02:11.123456789Z".parse().ok());
+        assert_eq!(labels.line(&told).text(), "my-group-1-6d9f-x2kvp │ joined my-group-1 \\u{1b}[2J");
+        let odd = said(&pod, b"no time");
+        assert_eq!((odd.at, odd.line.as_slice()), (None, &b"no time"[..]));
+    }
+}

@@ -1,0 +1,112 @@
+//! `check` on a cluster that lacks something, then on one that lacks nothing.
+
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use practice_api::crd_yaml;
+use practice_testbed::{Cluster, Role};
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, condition, plugin, status};
+
+/// The operator's Deployment as the chart has it.
+fn operator(version: &str) -> Value {
+    let labels = json!({
+        "app.kubernetes.io/name": "consumer-group-practice", "app.kubernetes.io/instance": "cgp",
+        "app.kubernetes.io/component": "operator", "app.kubernetes.io/version": version,
+        "helm.sh/chart": format!("consumer-group-practice-{version}"),
+    });
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cgp-operator", "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": {"app.kubernetes.io/component": "operator"}},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"serviceAccountName": "cgp-operator",
+                         "containers": [{"name": "operator", "image": "example/practice-operator:1"}]},
+            },
+        },
+    })
+}
+
+#[tokio::test]
+async fn check_names_what_is_missing_and_what_to_do() {
+    let cluster = Cluster::start().await;
+    let check = async |line: &str| plugin(cluster.kubeconfig(), &line.split(' ').collect::<Vec<_>>()).await;
+
+    let bare = check("check").await;
+    assert_eq!(bare.code, 1, "{bare:?}");
+    for part in [
+        "Kubernetes\n  ✔ API server v1.",
+        "  ✘ ConsumerGroupPractice is not served: its CustomResourceDefinition is missing\n    the chart brings it",
+        "  ✘ there is no operator in any namespace (no Deployment with its labels)\n    helm install cgp ",
+        "Kafka\n  ○ skipped: ",
+    ] {
+        assert!(bare.out.contains(part), "{part} is missing:\n{}", bare.out);
+    }
+    let said = check("get").await.failed(3);
+    assert!(said.contains("does not serve ConsumerGroupPractice: install the chart first"), "{said}");
+
+    // everything but its rights; it does not run
+    let crd = crd_yaml().replacen(
+        "metadata:\n",
+        "metadata:\n  labels:\n    helm.sh/chart: consumer-group-practice-0.0.9\n",
+        1,
+    );
+    cluster.apply_crd(&crd).await;
+    let place = cluster.namespace("kafka-practice").await;
+    let apply = PatchParams::apply("tests").force();
+    let deployments: Api<k8s_openapi::api::apps::v1::Deployment> = Api::namespaced(cluster.client(), &place);
+    deployments.patch("cgp-operator", &apply, &Patch::Apply(operator("0.1.0"))).await.expect("it is taken");
+    let half = check("check").await;
+    assert_eq!(half.code, 1, "{half:?}");
+    for part in [
+        "✔ ConsumerGroupPractice v1alpha1 is served".to_owned(),
+        format!("✘ {place}/cgp-operator 0/1 ready\n    it has no pod"),
+        "✘ the operator is of consumer-group-practice-0.1.0, the definition of consumer-group-practice-0.0.9"
+            .to_owned(),
+        format!(
+            "✘ system:serviceaccount:{place}:cgp-operator may not, in namespace default: get, list, watch, patch cons"
+        ),
+    ] {
+        assert!(half.out.contains(&part), "{part} is missing:\n{}", half.out);
+    }
+    let version = check("version").await.good();
+    assert_eq!(
+        version,
+        format!("plugin     0.1.0\noperator   0.1.0   example/practice-operator:1   {place}/cgp-operator\n")
+    );
+
+    // nothing is missing
+    cluster.apply_crd(&crd.replace("0.0.9", "0.1.0")).await;
+    cluster.service_account(&place, "cgp-operator", Role::Existing("cluster-admin")).await;
+    let running = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cgp-operator"},
+                         "status": {"replicas": 1, "readyReplicas": 1}});
+    deployments.patch_status("cgp-operator", &apply, &Patch::Apply(running)).await.expect("it is taken");
+    let namespace = cluster.namespace("team").await;
+    let scene = Scene { namespace, client: cluster.client(), kubeconfig: cluster.kubeconfig().to_owned() };
+    scene.practice("p", status("p")).await;
+    let good = scene.cgp("check").await;
+    let here = &scene.namespace;
+    assert_eq!(good.code, 0, "{good:?}");
+    for part in [
+        format!("✔ {place}/cgp-operator 1/1 ready"),
+        "✔ chart and definition are in step: consumer-group-practice-0.1.0".to_owned(),
+        format!("✔ it may do its work in namespace {here}: "),
+        format!("✔ kafka.example:9092 answers: {here}/p"),
+    ] {
+        assert!(good.out.contains(&part), "{part} is missing:\n{}", good.out);
+    }
+    assert!(good.out.ends_with(" good\n"), "{}", good.out);
+
+    // a Kafka that is down, elsewhere: only who looks everywhere sees it
+    let mut down = status("q");
+    down["conditions"] = json!([condition("KafkaReachable", "False", "ConnectionRefused", "no broker answers")]);
+    let other = Scene { namespace: cluster.namespace("other").await, ..scene };
+    other.practice("q", down).await;
+    let everywhere = other.cgp("check -A").await;
+    assert_eq!(everywhere.code, 1, "{everywhere:?}");
+    let part = format!("✘ kafka.example:9092 as {}/q says: ConnectionRefused: no broker answers", other.namespace);
+    assert!(everywhere.out.contains(&part), "{}", everywhere.out);
+}

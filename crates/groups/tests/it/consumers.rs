@@ -172,6 +172,20 @@ pub(crate) fn commit_all(
     consumer.commit(&offsets, CommitMode::Sync).expect("Kafka takes the commit");
 }
 
+/// The same for many groups, each with its topic: a client for each of them takes a while, most of it waiting.
+pub(crate) fn commit_for_each(bootstrap: &str, groups: &[(String, String)], partitions: RangeInclusive<i32>) {
+    std::thread::scope(|threads| {
+        for part in groups.chunks(groups.len().div_ceil(8)) {
+            let partitions = &partitions;
+            threads.spawn(move || {
+                for (topic, group) in part {
+                    commit_all(bootstrap, group, topic, partitions.clone(), 0, "kafka-practice:namespace/practice");
+                }
+            });
+        }
+    });
+}
+
 /// Where the first message that is still there stands.
 pub(crate) fn first_offset(bootstrap: &str, topic: &str) -> Option<i64> {
     let consumer: BaseConsumer = config(bootstrap, "nobody").create().expect("the configuration is legal");

@@ -9,7 +9,7 @@ use practice_groups::{Foreigners, GroupState, Kafka, Protocol};
 use practice_testbed::{kafka, unique};
 
 use crate::{
-    consumers::{Member, commit, send},
+    consumers::{Member, commit, commit_for_each, send},
     until,
 };
 
@@ -63,9 +63,8 @@ async fn asking_about_groups_of_others_is_cheap_and_bounded() {
     let kafka = Kafka::connect(bootstrap);
     let topic = unique("cheap");
     kafka.create_topic(&topic, 1, 1, &BTreeMap::new()).await.expect("it may be made");
-    for _ in 0..150 {
-        commit(bootstrap, &unique("cheap"), &topic, 0, 0, "");
-    }
+    let groups: Vec<(String, String)> = (0..150).map(|_| (topic.clone(), unique("cheap"))).collect();
+    commit_for_each(bootstrap, &groups, 0..=0);
     let ours = BTreeSet::new();
     let (mut foreigners, mut asked) = (Foreigners::default(), 0);
     for round in 1..=3 {

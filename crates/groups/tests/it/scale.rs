@@ -8,7 +8,7 @@ use std::{
 use practice_groups::{Kafka, OffsetReset, Paces, Protocol, total};
 use practice_testbed::Kafka as Broker;
 
-use crate::consumers::{Member, commit_all};
+use crate::consumers::{Member, commit_for_each};
 
 const PRACTICES: usize = 7;
 const GROUPS: usize = 32;
@@ -31,9 +31,7 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
     }
     let (committing, servers) = (groups.clone(), bootstrap.clone());
     let members: Vec<Member> = tokio::task::spawn_blocking(move || {
-        for (topic, group) in &committing {
-            commit_all(&servers, group, topic, 0..=PARTITIONS - 1, 0, "kafka-practice:namespace/practice");
-        }
+        commit_for_each(&servers, &committing, 0..=PARTITIONS - 1);
         let joining = committing.chunks(GROUPS).flat_map(|practice| &practice[..WITH_A_MEMBER]);
         joining.map(|(topic, group)| Member::join(&servers, group, topic, group, Protocol::Consumer)).collect()
     })

@@ -3,11 +3,14 @@
 
 use jiff::{Timestamp, Zoned};
 use k8s_openapi::api::core::v1::Event;
-use practice_api::{ConsumerGroupPractice, PracticeStatus, status::GroupStatus};
+use practice_api::{
+    ConsumerGroupPractice, PracticeStatus,
+    status::{ForeignStatus, GroupStatus, OwnedPartition},
+};
 
 use crate::{
     journal::{self, Entry, time},
-    state::{consumers, lag_remark, lag_unknown_because, marked, of_group, of_practice, remarks},
+    state::{age, consumers, lag_remark, lag_unknown_because, marked, of_group, of_others, of_practice, remarks},
     text::{Column, Line, Tone, table},
     tree,
 };
@@ -24,6 +27,9 @@ pub fn sheet(practice: &ConsumerGroupPractice, events: &[Event], now: &Zoned, wi
         for (place, group) in status.groups.iter().enumerate() {
             lines.push(Line::new());
             lines.extend(of_one_group(practice, status, group, place));
+        }
+        if !status.foreign.is_empty() {
+            section(&mut lines, "Groups of other applications on these topics", of_others_groups(status));
         }
         let rebalances: Vec<Entry> = status.rebalances.iter().map(Entry::told).collect();
         if !rebalances.is_empty() {
@@ -154,46 +160,29 @@ fn of_one_group(
     if group.lag.is_none() {
         title.push(Tone::Warn, &format!(" ({})", lag_unknown_because(status, group)));
     }
+    if let Some(age) = age(group) {
+        title.push(Tone::Plain, &format!("   {age}"));
+    }
     let mut lines = vec![title];
     let head = ["CONSUMER", "MEMBER", "PARTITION", "COMMITTED", "END", "LAG", ""];
     let mut rows = vec![head.map(|head| Line::of(Tone::Strong, head)).to_vec()];
-    let number = |number: Option<i64>| Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()));
     for member in &group.members {
-        let name = Line::plain(&member.name);
         // Kafka makes most ids of the client id and a UUID
         let rest = member.member_id.strip_prefix(&format!("{}-", member.client_id));
         let id = rest.map_or_else(|| member.member_id.clone(), |rest| format!("…{rest}"));
-        let id = Line::of(Tone::Dim, &id);
+        let (name, id) = (Line::plain(&member.name), Line::of(Tone::Dim, &id));
         if member.partitions.is_empty() {
-            let dash = || Line::plain("-");
-            let why = member
-                .idle_because
-                .as_deref()
-                .map_or_else(Line::new, |why| Line::of(Tone::Warn, &format!("○ idle  {why}")));
-            rows.push(vec![name, id, dash(), dash(), dash(), dash(), why]);
-            continue;
-        }
-        for (n, owned) in member.partitions.iter().enumerate() {
-            let mark = |line: &Line| if n == 0 { line.clone() } else { Line::new() };
-            let because = owned.because.as_deref().map_or_else(Line::new, |why| Line::of(Tone::Warn, lag_remark(why)));
-            let committed = match (owned.committed, owned.because.as_deref()) {
-                (None, Some("NoCommit")) => Line::plain("-"),
-                (committed, _) => number(committed),
-            };
-            let partition = Line::plain(&format!("{}/{}", owned.topic, owned.partition));
-            rows.push(vec![
-                mark(&name),
-                mark(&id),
-                partition,
-                committed,
-                number(owned.end),
-                number(owned.lag),
-                because,
-            ]);
+            let why = member.idle_because.as_ref().map(|why| Line::of(Tone::Warn, &format!("○ idle  {why}")));
+            let mut row = vec![name, id];
+            row.extend(std::iter::repeat_n(Line::plain("-"), 4));
+            row.extend(why);
+            rows.push(row);
+        } else {
+            rows.extend(owned_rows(&name, &id, &member.partitions));
         }
     }
-    let none = group.members.is_empty();
-    if none {
+    rows.extend(owned_rows(&Line::of(Tone::Warn, "no consumer"), &Line::plain("-"), &group.unowned));
+    if rows.len() == 1 {
         lines.push(Line::of(Tone::Dim, "  no members"));
     } else {
         let columns =
@@ -204,6 +193,30 @@ fn of_one_group(
         lines.push(Line::of(Tone::Dim, "  … and more: status does not hold all"));
     }
     lines
+}
+
+/// A row for each partition; whose they are stands in the first.
+fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition]) -> Vec<Vec<Line>> {
+    let number = |number: Option<i64>| Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()));
+    let row = |(place, owned): (usize, &OwnedPartition)| {
+        let first = |line: &Line| if place == 0 { line.clone() } else { Line::new() };
+        let committed = match (owned.committed, owned.because.as_deref()) {
+            (None, Some("NoCommit")) => Line::plain("-"),
+            (committed, _) => number(committed),
+        };
+        let partition = Line::plain(&format!("{}/{}", owned.topic, owned.partition));
+        let remark = lag_remark(owned).map_or_else(Line::new, |why| Line::of(Tone::Warn, &why));
+        vec![first(name), first(id), partition, committed, number(owned.end), number(owned.lag), remark]
+    };
+    partitions.iter().enumerate().map(row).collect()
+}
+
+fn of_others_groups(status: &PracticeStatus) -> Vec<Line> {
+    let row = |group: &ForeignStatus| {
+        let name = std::iter::once(Line::plain(&group.name));
+        name.chain(of_others(group)).collect()
+    };
+    table(status.foreign.iter().map(row).collect(), &[Column::Left; 6])
 }
 
 fn of_events(events: &[Event], now: &Zoned) -> Vec<Line> {

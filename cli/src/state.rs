@@ -2,9 +2,13 @@
 //! sentences that have to be read. The one place that judges; everything that is printed takes its words from here.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use practice_api::{ConsumerGroupPractice, GroupState, PracticeStatus, spec::Group, status::GroupStatus};
+use practice_api::{
+    ConsumerGroupPractice, GroupState, PracticeStatus,
+    spec::Group,
+    status::{ForeignStatus, GroupStatus, OwnedPartition},
+};
 
-use crate::text::{Line, Tone};
+use crate::text::{Line, Tone, counted};
 
 /// A glyph with its word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,15 +138,23 @@ pub fn consumers(group: &GroupStatus) -> String {
     format!("{there}/{} consumer{}", group.replicas, if group.replicas == 1 { "" } else { "s" })
 }
 
-/// Why a group's lag is not known.
+/// Why a group's lag is not known, and since when.
 pub fn lag_unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
+    let since = group.unknown_since.as_ref().map_or_else(String::new, |since| format!(", since {since}"));
+    format!("{}{since}", unknown_because(status, group))
+}
+
+fn unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
     if let Some(kafka) = condition(status, "KafkaReachable").filter(|kafka| kafka.status != "True") {
         return format!("Kafka: {}", kafka.reason);
+    }
+    if let Some(message) = &group.message {
+        return message.clone();
     }
     if group.state == "Unknown" {
         return "Kafka has not described the group".to_owned();
     }
-    let owned = group.members.iter().flat_map(|member| &member.partitions);
+    let owned = group.members.iter().flat_map(|member| &member.partitions).chain(&group.unowned);
     let unknown: Vec<String> =
         owned.filter(|owned| owned.lag.is_none()).map(|owned| format!("{}/{}", owned.topic, owned.partition)).collect();
     match unknown.as_slice() {
@@ -152,13 +164,65 @@ pub fn lag_unknown_because(status: &PracticeStatus, group: &GroupStatus) -> Stri
     }
 }
 
-/// What stands behind a lag that is not simply end minus committed.
-pub fn lag_remark(because: &str) -> &str {
-    match because {
-        "NoCommit" => "no commit yet",
-        "Expired" => "offset expired: messages were deleted before they were read",
-        "Stale" => "committed beyond the end: the topic was made anew",
-        "Unknown" => "cannot be read",
-        other => other,
+/// What stands behind a lag that is not simply end minus committed; nothing where nothing has to be said.
+pub fn lag_remark(owned: &OwnedPartition) -> Option<String> {
+    let because = owned.because.as_deref().or_else(|| owned.lag.is_none().then_some("Unknown"))?;
+    Some(match because {
+        // of an empty partition there is nothing to commit
+        "NoCommit" if owned.end == Some(0) => return None,
+        "NoCommit" => "no commit yet".to_owned(),
+        "Expired" => {
+            let lost = owned.lost.map_or_else(
+                || "messages".to_owned(),
+                |lost| match lost {
+                    1 => "1 message".to_owned(),
+                    lost => format!("{lost} messages"),
+                },
+            );
+            format!("{lost} deleted before they were read")
+        }
+        "Stale" => "committed beyond the end: nothing to read until the group is reset".to_owned(),
+        "Recreated" => "the topic was made anew, the commit is of the former one".to_owned(),
+        "Unknown" => match &owned.unknown_since {
+            Some(since) => format!("cannot be read since {since}"),
+            None => "cannot be read".to_owned(),
+        },
+        other => other.to_owned(),
+    })
+}
+
+/// How old the oldest message is that nobody has handled, and when all will be: `oldest 55 s, done in 2 min`.
+pub fn age(group: &GroupStatus) -> Option<String> {
+    let oldest =
+        group.oldest_seconds.filter(|_| group.lag.is_some_and(|lag| lag > 0)).map(|s| format!("oldest {}", span(s)));
+    let done = group.drain_seconds.filter(|_| oldest.is_some()).map(|s| format!("done in {}", span(s)));
+    let said: Vec<String> = oldest.into_iter().chain(done).collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+/// `55 s`, `12 min`, `3 h`, `2 d`: no more exact than it is known.
+fn span(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
     }
+}
+
+/// A group of another application: `2 members   lag 12 at most   orders`.
+pub fn of_others(group: &ForeignStatus) -> [Line; 5] {
+    let members = usize::try_from(group.members).unwrap_or_default();
+    let lag = match group.lag {
+        Some(lag) if group.at_most => Line::plain(&format!("lag {lag} at most")),
+        Some(lag) => Line::plain(&format!("lag {lag}")),
+        None => Line::of(Tone::Warn, "lag ?"),
+    };
+    [
+        Line::plain(&group.state),
+        Line::of(Tone::Dim, group.protocol.as_deref().unwrap_or("?")),
+        Line::plain(&counted(members, "member")),
+        lag,
+        Line::of(Tone::Dim, &group.topics.join(", ")),
+    ]
 }

@@ -9,8 +9,11 @@ use practice_api::{
 };
 
 use crate::{
-    state::{consumers, is_rebalancing, lag_remark, lag_unknown_because, members, of_group, of_practice, remarks},
-    text::{Line, Tone, counted},
+    state::{
+        age, consumers, is_rebalancing, lag_remark, lag_unknown_because, members, of_group, of_others, of_practice,
+        remarks,
+    },
+    text::{Column, Line, Tone, counted, table},
 };
 
 /// How it is drawn.
@@ -37,7 +40,7 @@ pub fn tree(practice: &ConsumerGroupPractice, shape: Shape) -> Vec<Line> {
     }
     let columns = Columns::of(practice, status);
     for (place, group) in status.groups.iter().enumerate() {
-        let last = place + 1 == status.groups.len();
+        let last = place + 1 == status.groups.len() && status.foreign.is_empty();
         let (branch, guide) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let wanted = practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
         let mut line = Line::of(Tone::Dim, branch);
@@ -45,6 +48,33 @@ pub fn tree(practice: &ConsumerGroupPractice, shape: Shape) -> Vec<Line> {
         lines.push(line);
         lines.extend(below(guide, guide, group_remarks(group)));
         lines.extend(consumer_lines(practice, group, wanted, guide, &columns, shape.width));
+    }
+    lines.extend(of_other_applications(status));
+    lines
+}
+
+/// Groups that read the practice's topics and are none of its own.
+fn of_other_applications(status: &PracticeStatus) -> Vec<Line> {
+    if status.foreign.is_empty() {
+        return Vec::new();
+    }
+    let listed = status.foreign.len();
+    let all = status.foreign_count.and_then(|all| usize::try_from(all).ok()).unwrap_or(listed).max(listed);
+    let title = format!("{} of other applications on these topics", counted(all, "group"));
+    let mut lines = vec![Line::of(Tone::Dim, "└─ ").and(Tone::Dim, &title)];
+    let rows = status.foreign.iter().map(|group| {
+        let name = std::iter::once(Line::plain(&group.name));
+        name.chain(of_others(group)).collect()
+    });
+    let rows = table(rows.collect(), &[Column::Left; 6]);
+    for (place, row) in rows.into_iter().enumerate() {
+        let last = place + 1 == listed && listed == all;
+        let mut line = Line::of(Tone::Dim, if last { "   └─ " } else { "   ├─ " });
+        line.append(row);
+        lines.push(line);
+    }
+    if all > listed {
+        lines.push(Line::of(Tone::Dim, "   └─ ").and(Tone::Dim, &format!("… and {} more", all - listed)));
     }
     lines
 }
@@ -117,6 +147,7 @@ fn group_line(
     if group.lag.is_none() {
         notes.push((Tone::Warn, lag_unknown_because(status, group)));
     }
+    notes.extend(age(group).map(|age| (Tone::Plain, age)));
     if let Some(idle) = group.idle.filter(|idle| *idle > 0) {
         notes.push((Tone::Warn, format!("{idle} idle")));
     }
@@ -176,7 +207,7 @@ fn consumer_lines(
     let names = Names::of(practice, group);
     let mut lines = Vec::new();
     for (place, member) in group.members.iter().enumerate() {
-        let last = place + 1 == group.members.len() && !group.truncated;
+        let last = place + 1 == group.members.len() && !group.truncated && group.unowned_count == 0;
         let (branch, inner) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let mut line = Line::of(Tone::Dim, &format!("{guide}{branch}"));
         line.push(Tone::Plain, &names.short(&member.name));
@@ -193,17 +224,35 @@ fn consumer_lines(
             lines.push(line);
             continue;
         }
-        let mut cells: Vec<Line> = member.partitions.iter().map(|owned| partition(owned, columns)).collect();
-        let listed = i32::try_from(member.partitions.len()).unwrap_or(i32::MAX);
-        if member.partition_count > listed {
-            cells.push(Line::of(Tone::Dim, &format!("and {} more", member.partition_count - listed)));
+        let cells = cells(&member.partitions, member.partition_count, columns);
+        lines.extend(flow(line, &format!("{guide}{inner}"), indent, cells, width));
+    }
+    if group.unowned_count > 0 {
+        let (branch, inner) = if group.truncated { ("├─ ", "│  ") } else { ("└─ ", "   ") };
+        let mut line = Line::of(Tone::Dim, &format!("{guide}{branch}")).and(Tone::Warn, NOBODY);
+        let mut indent = 6 + columns.consumer + 3;
+        line.gap(indent);
+        if columns.delay > 0 {
+            indent += columns.delay + 3;
+            line.gap(indent);
         }
+        let cells = cells(&group.unowned, group.unowned_count, columns);
         lines.extend(flow(line, &format!("{guide}{inner}"), indent, cells, width));
     }
     if group.truncated {
         lines.push(Line::of(Tone::Dim, &format!("{guide}└─ ")).and(Tone::Dim, "… and more: status does not hold all"));
     }
     lines
+}
+
+/// A cell for each partition, and how many are not listed.
+fn cells(partitions: &[OwnedPartition], count: i32, columns: &Columns) -> Vec<Line> {
+    let mut cells: Vec<Line> = partitions.iter().map(|owned| partition(owned, columns)).collect();
+    let listed = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+    if count > listed {
+        cells.push(Line::of(Tone::Dim, &format!("and {} more", count - listed)));
+    }
+    cells
 }
 
 /// Cells side by side as long as there is room, then below.
@@ -248,15 +297,8 @@ fn partition(owned: &OwnedPartition, columns: &Columns) -> Line {
     let mut of = lag(owned.lag);
     of.pad(columns.partition_lag);
     line.append(of);
-    // of an empty partition there is nothing to commit
-    let is_empty = owned.end == Some(0) && owned.because.as_deref() == Some("NoCommit");
-    if is_empty {
-        return line;
-    }
-    if let Some(because) = &owned.because {
-        line.push(Tone::Warn, &format!(" ({})", lag_remark(because)));
-    } else if owned.lag.is_none() {
-        line.push(Tone::Warn, &format!(" ({})", lag_remark("Unknown")));
+    if let Some(remark) = lag_remark(owned) {
+        line.push(Tone::Warn, &format!(" ({remark})"));
     }
     line
 }
@@ -285,6 +327,8 @@ struct Columns {
     partition_lag: usize,
 }
 
+/// Who has the partitions that no consumer has.
+const NOBODY: &str = "no consumer";
 /// Longer names move their own row only.
 const LONGEST: usize = 40;
 
@@ -300,14 +344,19 @@ impl Columns {
                 group.members.iter().map(move |member| (names.clone(), group, member))
             })
         };
-        let owned = || groups().flat_map(|group| &group.members).flat_map(|member| &member.partitions);
+        let owned = || {
+            groups().flat_map(|group| group.members.iter().flat_map(|member| &member.partitions).chain(&group.unowned))
+        };
+        let unowned = status.groups.iter().any(|group| group.unowned_count > 0).then_some(NOBODY.len());
         Self {
             group: widest(&mut groups().map(|group| Line::plain(&group.name).width())),
             state: widest(&mut groups().map(|group| of_group(group, wanted(group)).line().width())),
             protocol: widest(&mut groups().map(|group| protocol(group, wanted(group)).len())),
             consumers: widest(&mut groups().map(|group| consumers(group).len())),
             lag: widest(&mut groups().map(|group| lag(group.lag).width())),
-            consumer: widest(&mut members().map(|(names, _, member)| Line::plain(&names.short(&member.name)).width())),
+            consumer: widest(
+                &mut members().map(|(names, _, member)| Line::plain(&names.short(&member.name)).width()).chain(unowned),
+            ),
             delay: widest(&mut members().map(|(names, group, member)| names.delay(&member.name, wanted(group)).len())),
             partition: widest(&mut owned().map(|owned| format!("{}/{}", owned.topic, owned.partition).len())),
             offsets: widest(&mut owned().map(|owned| offsets(owned).len())),

@@ -1,6 +1,6 @@
 //! Flat text with the columns of `kafka-consumer-groups.sh --describe`, and the pod, for people and scripts that know them.
 //! Pure. In: practices with their status. Out: rows. What is unknown or does not apply is `-`, as Kafka's own tool prints it.
-//! Deliberately absent: HOST, which status does not have (always `-`), and partitions that no consumer has.
+//! Deliberately absent: HOST, which status does not have (always `-`), and groups of other applications.
 
 use practice_api::{
     ConsumerGroupPractice,
@@ -52,12 +52,13 @@ pub fn wide(practices: &[ConsumerGroupPractice], with_namespace: bool) -> Vec<Li
     table(rows, &columns)
 }
 
-/// A row for each partition, for each member that has none, and for a group that has neither.
+/// A row for each partition, also those that no member has, for each member that has none, and for a group that has neither.
 fn rows_of(group: &GroupStatus) -> Vec<Row<'_>> {
-    if group.members.is_empty() {
+    if group.members.is_empty() && group.unowned.is_empty() {
         return vec![Row { group, member: None, owned: None }];
     }
-    group.members.iter().flat_map(|member| of_member(group, member)).collect()
+    let unowned = group.unowned.iter().map(|owned| Row { group, member: None, owned: Some(owned) });
+    group.members.iter().flat_map(|member| of_member(group, member)).chain(unowned).collect()
 }
 
 fn of_member<'a>(group: &'a GroupStatus, member: &'a Member) -> impl Iterator<Item = Row<'a>> {

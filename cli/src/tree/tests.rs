@@ -108,11 +108,11 @@ fn unknown_is_a_question_mark_with_its_reason_and_never_0() {
         (owned(0, None, Some(7), Some(7), Some("NoCommit")), "t/0  -/7  lag 7 (no commit yet)"),
         (
             owned(0, Some(1), Some(9), Some(4), Some("Expired")),
-            "t/0  1/9  lag 4 (offset expired: messages were deleted before they were read)",
+            "t/0  1/9  lag 4 (messages deleted before they were read)",
         ),
         (
             owned(0, Some(9), Some(2), Some(0), Some("Stale")),
-            "t/0  9/2  lag 0 (committed beyond the end: the topic was made anew)",
+            "t/0  9/2  lag 0 (committed beyond the end: nothing to read until the group is reset)",
         ),
         (owned(0, Some(9), Some(9), Some(0), Some("SomethingNew")), "t/0  9/9  lag 0 (SomethingNew)"),
     ];
@@ -248,4 +248,53 @@ fn nothing_from_outside_drives_the_terminal() {
     for line in tree(&practice, Shape::default()) {
         assert!(!line.text().contains(['\u{1b}', '\u{202e}']), "{}", line.text());
     }
+}
+
+#[test]
+fn how_old_a_lag_is_and_since_when_it_is_not_known() {
+    let members = json!([member("p-fast-a-b", json!([owned(0, Some(1), Some(7), Some(6), None)]))]);
+    let mut behind = group("fast", "Stable", 1, Some(6), members);
+    behind["oldestSeconds"] = json!(55);
+    let oldest = of_group(behind.clone());
+    assert_eq!(oldest[0], "└─ fast   ✔ Stable   Classic   1/1 consumer   lag 6   oldest 55 s");
+    behind["drainSeconds"] = json!(1300);
+    assert!(of_group(behind)[0].ends_with("lag 6   oldest 55 s, done in 21 min"));
+
+    let mut denied = group("fast", "Unknown", 1, None, json!([]));
+    denied["message"] = json!("GROUP_AUTHORIZATION_FAILED");
+    denied["unknownSince"] = json!("2026-11-25T14:02:11Z");
+    assert!(of_group(denied)[0].ends_with("lag ?   GROUP_AUTHORIZATION_FAILED, since 2026-11-25T14:02:11Z"));
+
+    let mut lost = owned(0, Some(1), Some(9), Some(4), Some("Expired"));
+    lost["lost"] = json!(4);
+    let lines = of_group(group("fast", "Stable", 1, Some(4), json!([member("p-fast-a-b", json!([lost]))])));
+    assert!(lines[1].ends_with("lag 4 (4 messages deleted before they were read)"), "{lines:?}");
+}
+
+#[test]
+fn partitions_of_nobody_and_groups_of_others_are_there() {
+    let mut stopped = group("fast", "Empty", 0, Some(5), json!([]));
+    stopped["unowned"] =
+        json!([owned(0, Some(2), Some(7), Some(5), None), owned(1, None, None, None, Some("Unknown"))]);
+    stopped["unownedCount"] = json!(3);
+    let mut practice = practice(json!([stopped]));
+    practice.spec.groups.truncate(1);
+    let status = practice.status.as_mut().expect("it has one");
+    let foreign = json!([
+        {"name": "reports", "state": "Stable", "protocol": "Classic", "members": 1, "topics": ["t"], "lag": 3, "atMost": true},
+        {"name": "audit", "state": "Empty", "members": 0, "topics": ["t"], "lag": null, "atMost": false},
+    ]);
+    status.foreign = serde_json::from_value(foreign).expect("they are groups");
+    status.foreign_count = Some(7);
+    let expected = [
+        "p   ✔ Ready   t 3 partitions, 1 replica   Kafka kafka:9092",
+        "├─ fast   ○ Empty   Classic   0/0 consumers   lag 5",
+        "│  └─ no consumer   t/0  2/7  lag 5    t/1  ?/?  lag ? (cannot be read)    and 1 more",
+        "└─ 7 groups of other applications on these topics",
+        "   ├─ reports   Stable   Classic   1 member    lag 3 at most   t",
+        "   ├─ audit     Empty    ?         0 members   lag ?           t",
+        "   └─ … and 5 more",
+    ];
+    let lines = drawn(&practice, None);
+    assert_eq!(lines, expected, "\n{}", lines.join("\n"));
 }

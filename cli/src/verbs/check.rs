@@ -74,7 +74,7 @@ pub async fn run(
     }
 
     report.section("Kafka");
-    kafka(&cluster, all, &mut report).await;
+    kafka(&cluster, all, &operators, &mut report).await;
     screen.say(&report.lines())?;
     if report.count(Verdict::Failed) > 0 { Err(Failure::Checked) } else { Ok(()) }
 }
@@ -368,7 +368,7 @@ fn full(resource: &str, subresource: &str) -> String {
 }
 
 /// What practices say of their Kafka.
-async fn kafka(cluster: &Cluster, all: bool, report: &mut Report) {
+async fn kafka(cluster: &Cluster, all: bool, operators: &[Deployment], report: &mut Report) {
     let place = if all { "any namespace".to_owned() } else { format!("namespace {}", cluster.namespace) };
     let practices: Vec<DynamicObject> = match cluster.all_practices(all).await {
         Ok(practices) => practices,
@@ -398,14 +398,17 @@ async fn kafka(cluster: &Cluster, all: bool, report: &mut Report) {
             report.good(format!("{kafka} answers: {}{more}", names.join(", ")));
         }
         for (name, said) in others {
-            match said {
-                Some((_, reason, message)) => {
-                    let hint =
-                        "is spec.kafka.bootstrapServers, or the chart's kafka.bootstrapServers, what pods reach?";
-                    report.failed(format!("{kafka} as {name} says: {reason}: {message}"), hint);
-                }
-                None => report.failed(format!("{name} has no status"), "the operator has not looked at it"),
+            if let Some((_, reason, message)) = said {
+                let hint = "is spec.kafka.bootstrapServers, or the chart's kafka.bootstrapServers, what pods reach?";
+                report.failed(format!("{kafka} as {name} says: {reason}: {message}"), hint);
+                continue;
             }
+            let logs = operators.first().map(|operator| {
+                let place = operator.namespace().unwrap_or_default();
+                format!("the operator says why: kubectl -n {place} logs deployment/{}", operator.name_any())
+            });
+            let hint = logs.unwrap_or_else(|| "there is no operator to look at it".to_owned());
+            report.failed(format!("{name} has no status: nobody has looked at it"), &hint);
         }
     }
 }

@@ -12,6 +12,8 @@ fn the_columns_are_those_of_kafkas_own_tool() {
         json!({"name": name, "claimed": true, "state": "Stable", "protocol": "Classic", "replicas": 2, "readyReplicas": 2,
                "lag": null, "members": members})
     };
+    let mut abandoned = group("left", json!([]));
+    abandoned["unowned"] = json!([{"topic": "t", "partition": 2, "committed": 1, "end": 4, "lag": 3}]);
     let practice: ConsumerGroupPractice = serde_json::from_value(json!({
         "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
         "metadata": {"name": "p", "namespace": "team-a"},
@@ -25,6 +27,7 @@ fn the_columns_are_those_of_kafkas_own_tool() {
                 member("b", json!([])),
             ])),
             group("empty", json!([])),
+            abandoned,
         ]},
     }))
     .expect("it is a practice");
@@ -35,6 +38,7 @@ fn the_columns_are_those_of_kafkas_own_tool() {
         "g       t               1                -                -     -   a-id          -      a           a",
         "g       -               -                -                -     -   b-id          -      b           b",
         "empty   -               -                -                -     -   -             -      -           -",
+        "left    t               2                1                4     3   -             -      -           -",
     ];
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
     let everywhere: Vec<String> = wide(&[practice], true).iter().map(Line::text).collect();

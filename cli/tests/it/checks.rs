@@ -66,9 +66,8 @@ async fn check_names_what_is_missing_and_what_to_do() {
         format!("✘ {place}/cgp-operator 0/1 ready\n    it has no pod"),
         "✘ the operator is of consumer-group-practice-0.1.0, the definition of consumer-group-practice-0.0.9"
             .to_owned(),
-        format!(
-            "✘ system:serviceaccount:{place}:cgp-operator may not, in namespace default: get, list, watch, patch cons"
-        ),
+        format!("✘ system:serviceaccount:{place}:cgp-operator may not, in namespace default: "),
+        "get, list, watch, patch consumergrouppractices;".to_owned(),
     ] {
         assert!(half.out.contains(&part), "{part} is missing:\n{}", half.out);
     }

@@ -1,7 +1,7 @@
 // Below the consumers: the group's name, state, lag, chart and controls. In: a foot of a layout, what may be done. Out: a node.
 import { makeChart } from './charts.js';
 import { add, calm, cls, el, inside, place, set, text } from './dom.js';
-import { clock, num, rate } from './words.js';
+import { clock, lagAge, num, rate } from './words.js';
 
 /** Since when a group is behind: the last time its lag was next to nothing, as far as the five minutes tell. @param {import('./scene.js').Group} g */
 export function behindSince(g) {
@@ -40,7 +40,7 @@ export function foot(n, f, may) {
     );
     return { name, state, v, lag, course, chart: makeChart(chart, note), step, less, count, more, toggle, why };
   });
-  const since = behindSince(g);
+  const since = [lagAge(g), behindSince(g)].filter(Boolean)[0] ?? '';
   place(n, f.x, f.y, f.w);
   cls(n, `foot c${g.hue}`);
   set(n, { 'data-in': g.name, 'data-state': g.word.word, 'data-lag': g.lag ?? '' });

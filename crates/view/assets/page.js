@@ -9,7 +9,7 @@ import { flow, newModel, patch, sceneOf, snapshot } from './scene.js';
 import { makeSend } from './send.js';
 import { stream } from './stream.js';
 import { onTheme } from './theme.js';
-import { age, clock, many, num } from './words.js';
+import { age, clock, many, num, othersSentence } from './words.js';
 
 const FORGET = 300_000,
   SOON = 60,
@@ -260,6 +260,8 @@ export function openPractice(ns, name) {
     set(ready, { title: s.sentence || null });
     text(byId('why'), s.ready ? '' : s.sentence);
     byId('why').hidden = s.ready || !s.sentence;
+    text(byId('others'), othersSentence(s.foreign, s.foreignCount));
+    byId('others').hidden = !s.foreign.length;
   }
 
   byId('vp').onclick = () => {

@@ -8,9 +8,9 @@ import { groupWord, tail } from './words.js';
  *   because: string | null, end: number | null, committed: number | null, rate: number | null, trend: number | null, growing: boolean, shrinking: boolean, rest: boolean}} Arrow */
 /** @typedef {{id: string, name: string, tail: string, pod: string, kind: 'run' | 'slow' | 'idle' | 'wait' | 'killed' | 'paused' | 'left' | 'nobody', arrows: Arrow[], rate: number | null,
  *   delayMs: number | null, lag: number | null, why: string, since: number | null, age: number, giveUpIn: number | null, timeoutMs: number | null, variant: string}} Member */
-/** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][],
+/** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][], oldest: number | null, drain: number | null,
  *   consumers: number, replicas: number | null, idle: number, stopped: boolean, scalable: boolean, how: string, only: string}} Group */
-/** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, kafka: any, actions: any, sendUrl: string, sendHow: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
+/** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, foreign: any[], foreignCount: number, kafka: any, actions: any, sendUrl: string, sendHow: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
  *   parts: Part[], groups: Group[], arrows: Arrow[], journal: any[], truncated: boolean, multi: boolean, copies: boolean, reads: number}} Scene */
 
 /** A box that is no consumer of its own. @type {Member} */
@@ -305,6 +305,8 @@ function groupOf(m, g, now) {
       arrows.reduce((a, x) => a + (x.rate ?? 0), 0)
     ),
     history: m.snap.history[g.name] ?? [],
+    oldest: g.oldestMs ?? null,
+    drain: g.drainMs ?? null,
     consumers: members.filter(x => x.kind !== 'left' && x.kind !== 'nobody').length,
     replicas: g.replicas ?? null,
     idle: members.filter(x => x.kind === 'idle').length,
@@ -345,6 +347,8 @@ export function sceneOf(m, now = m.snap.now) {
     now,
     ready: !!s.ready,
     sentence: s.sentence ?? '',
+    foreign: s.foreign ?? [],
+    foreignCount: s.foreignCount ?? 0,
     kafka: s.kafka ?? {},
     actions: s.actions ?? { enabled: false, how: null },
     sendUrl: s.sendUrl ?? '',

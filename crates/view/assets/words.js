@@ -25,6 +25,13 @@ export const age = ms =>
       : ms < 7.2e6
         ? `${Math.floor(ms / 60_000)} min`
         : `${Math.floor(ms / 3.6e6)} h`;
+/** How old a lag is, and when it will be gone. @param {{lag: number | null, oldest: number | null, drain: number | null}} g */
+export const lagAge = g => (g.lag && g.oldest ? `oldest ${age(g.oldest)}${g.drain == null ? '' : `, done in ${inLeft(g.drain)}`}` : '');
+/** Who else reads these topics. @param {{name: string, members: number, lag: number | null}[]} all @param {number} count */
+export const othersSentence = (all, count) =>
+  `Other applications read here, and are left alone: ${all
+    .map(f => `${f.name} (${many(f.members, 'consumer')}, lag ${f.lag == null ? '?' : `at most ${num(f.lag)}`})`)
+    .join(', ')}${count > all.length ? ` and ${count - all.length} more` : ''}.`;
 /** Time left: never `0 s` while there is some. @param {number} ms */
 export const inLeft = ms => age(ms + 999);
 /** @param {number | null | undefined} ms */

@@ -166,3 +166,18 @@ test('the curl can be pasted into a shell', () => {
   );
   assert.match(w.sendCurl('http://h/send-message', { topic: 't', value: 'v' }, 5), /^for i in \$\(seq 5\); do curl .*; done$/);
 });
+
+test('how old a lag is, and who else reads', () => {
+  assert.equal(w.lagAge({ lag: 12, oldest: 55_000, drain: null }), 'oldest 55 s');
+  assert.equal(w.lagAge({ lag: 12, oldest: 55_000, drain: 180_000 }), 'oldest 55 s, done in 3 min');
+  assert.equal(w.lagAge({ lag: 0, oldest: 0, drain: 0 }), '');
+  assert.equal(w.lagAge({ lag: 12, oldest: null, drain: null }), '', 'it is not known');
+  const others = [
+    { name: 'billing', members: 1, lag: 1200 },
+    { name: 'audit', members: 0, lag: null }
+  ];
+  assert.equal(
+    w.othersSentence(others, 5),
+    'Other applications read here, and are left alone: billing (1 consumer, lag at most 1,200), audit (0 consumers, lag ?) and 3 more.'
+  );
+});

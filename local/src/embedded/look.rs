@@ -17,6 +17,9 @@ use sha2::{Digest, Sha256};
 
 use super::{Offsets, rewrite::SESSION_TIMEOUT_SECONDS};
 
+/// One that says nothing for so long is not just busy.
+const BUSY: SignedDuration = SignedDuration::from_secs(5);
+
 /// Members of all groups, those that are silent included.
 #[derive(Debug, Default)]
 pub struct Members {
@@ -50,9 +53,15 @@ impl Members {
             .filter(|(_, known)| known.seen == now)
             .flat_map(|((group, _), known)| known.partitions.iter().map(|owned| (group.clone(), owned.clone())))
             .collect();
-        for ((group, _), silent) in self.known.iter_mut().filter(|(_, known)| known.seen != now) {
-            silent.partitions.retain(|owned| !current.contains(&(group.clone(), owned.clone())));
-        }
+        self.known.retain(|(group, _), known| {
+            let had_some = !known.partitions.is_empty();
+            if known.seen != now {
+                known.partitions.retain(|owned| !current.contains(&(group.clone(), owned.clone())));
+            }
+            // others have all it had: the broker has given it up
+            let gave_all = had_some && known.partitions.is_empty();
+            !(gave_all && now.duration_since(known.seen) > BUSY)
+        });
     }
 
     /// A consumer has left its group: it ended as it should.
@@ -215,5 +224,13 @@ mod tests {
         assert_eq!(look(&members).state, GroupState::Stable);
         members.left("b");
         assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Reconciling, 1));
+        // one whose partitions all are with others by now is none any more, before its session ends by this clock
+        let mut members = Members::default();
+        members.note(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(0));
+        members.note(&[report("a", "1", &[0, 1, 2])], at(2));
+        assert_eq!(look(&members).members.len(), 2, "it may be busy");
+        members.note(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(3));
+        members.note(&[report("a", "1", &[0, 1, 2])], at(28));
+        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Stable, 1));
     }
 }

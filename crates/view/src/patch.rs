@@ -56,6 +56,7 @@ fn put<T: PartialEq + Serialize>(patch: &mut Map<String, Value>, key: &str, befo
 
 #[cfg(test)]
 mod tests {
+    use practice_api::status::ForeignStatus;
     use practice_groups::GroupState;
 
     use super::*;
@@ -123,5 +124,19 @@ mod tests {
         turned.groups.reverse();
         assert!(is_redrawn(&draw(&calm, None), &draw(&turned, None)));
         assert!(!is_redrawn(&draw(&calm, None), &draw(&fewer, None)), "a group that is gone can be said");
+    }
+
+    #[test]
+    fn groups_of_other_applications_are_told_as_status_has_them() {
+        let (world, actions) = (World::calm(), Actions { enabled: false, how: None });
+        let mut facts = world.facts();
+        let before = picture(&facts, None, &actions, Vec::new());
+        let billing =
+            ForeignStatus { name: "billing".to_owned(), lag: Some(7), at_most: true, ..ForeignStatus::default() };
+        (facts.status.foreign, facts.status.foreign_count) = (vec![billing], Some(1));
+        let after = picture(&facts, Some(&before), &actions, Vec::new());
+        let patch = patch(&before, &after).expect("something changed");
+        assert_eq!(patch.keys().collect::<Vec<_>>(), ["foreign", "foreignCount", "now"]);
+        assert_eq!((&patch["foreign"][0]["lag"], &patch["foreign"][0]["atMost"]), (&json!(7), &json!(true)));
     }
 }

@@ -189,7 +189,7 @@ async fn operators(cluster: &Cluster, place: Option<&str>, report: &mut Report) 
     for deployment in &found {
         let (name, place) = (deployment.name_any(), deployment.namespace().unwrap_or_default());
         let wanted = deployment.spec.replicas.unwrap_or(1);
-        let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
+        let ready = ready(deployment);
         let text = format!("{place}/{name} {ready}/{wanted} ready");
         if wanted == 0 {
             report.failed(text, &format!("kubectl -n {place} scale deployment {name} --replicas=1"));
@@ -208,6 +208,10 @@ async fn operators(cluster: &Cluster, place: Option<&str>, report: &mut Report) 
         report.failed(text, "they undo each other's work: uninstall all but one, or set watch.allNamespaces=false");
     }
     found
+}
+
+fn ready(operator: &Deployment) -> i32 {
+    operator.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0)
 }
 
 /// What keeps the operator's pod from running, in Kubernetes' words.
@@ -387,7 +391,11 @@ async fn kafka(cluster: &Cluster, all: bool, operators: &[Deployment], report: &
         servers.entry(kafka).or_default().push((name, said));
     }
     if servers.is_empty() {
-        report.skipped(format!("Kafka: no practice in {place} says anything about it yet"));
+        return report.skipped(format!("Kafka: no practice in {place} says anything about it yet"));
+    }
+    if !operators.is_empty() && operators.iter().all(|operator| ready(operator) == 0) {
+        let old: Vec<String> = servers.into_keys().collect();
+        return report.skipped(format!("{}: no operator runs, and what practices say of it is old", old.join(", ")));
     }
     for (kafka, practices) in servers {
         let (good, others): (Vec<_>, Vec<_>) =

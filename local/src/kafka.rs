@@ -190,7 +190,7 @@ impl Kafka {
                 let look = look.map(|look| memories.readers.note(&plan.bootstrap, look));
                 observed(plan, look, before, memories, SignedDuration::from_millis(memories.tick()))
             }
-            _ => observe(plan, prepared, before, memories, Timestamp::now).await,
+            _ => observe(plan, prepared, before, memories).await,
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use practice_api::{PracticeStatus, status::OwnedPartition};
 use practice_groups::{GroupState, KafkaError, Pace, Partition, Snapshot, TopicSeen};
 
@@ -35,7 +35,6 @@ pub async fn observe(
     prepared: &Prepared,
     before: Option<&PracticeStatus>,
     memories: &Memories,
-    _clock: impl Fn() -> Timestamp,
 ) -> Observed {
     let look = match &prepared.look {
         Some(look) if !prepared.changed() => look.clone(),

@@ -51,7 +51,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
         consumers = view::consumers(plan, &live);
         let objects = objects(plan, &prepared.holds, &live.rows(plan));
         running = apply(&context.client, plan, &objects, live).await?;
-        let look = observe(plan, &prepared, before, &context.memories, || context.now()).await;
+        let look = observe(plan, &prepared, before, &context.memories).await;
         noted = journal::note(plan, &prepared, &running, &look.look, &context.memories, context.now());
         journal::measure(plan, &mut noted, &context.http, &context.memories).await;
         seen = Some(look);

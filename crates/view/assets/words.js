@@ -94,6 +94,7 @@ export const lagWord = (a, number = num, room = true) => {
   if (a.because === 'NoCommit' && (room || a.lag == null)) return 'no commit'; // it has a number too, where the word does not fit
   if (a.because === 'Expired') return 'expired';
   if (a.because === 'Stale') return 'stale';
+  if (a.because === 'Recreated') return 'recreated';
   return number(a.lag);
 };
 /** @type {Record<string, string>} */
@@ -101,6 +102,7 @@ const WHY = {
   NoCommit: 'The group has not committed an offset here yet.',
   Expired: 'The committed offset is older than the log: those messages are gone.',
   Stale: 'The committed offset is beyond the end: the topic was made anew.',
+  Recreated: 'The topic was made anew: the committed offset is of the former one.',
   Unknown: 'Kafka could not be asked.'
 };
 /** @param {string | null} because */

@@ -12,6 +12,7 @@ use kube::{
 use practice_contract::WorkerSettings;
 use practice_testbed::cluster;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -102,11 +103,18 @@ async fn start(pods: &Api<Pod>, name: &str, deployment: &str, template: Value) -
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let mut spec = template["spec"].clone();
     spec["containers"][0]["ports"][0]["containerPort"] = json!(listener.local_addr().expect("it is bound").port());
+    let hash = Sha256::digest(template.to_string());
+    let revision = format!("{:08x}", u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]));
+    let mut labels = template["metadata"]["labels"].clone();
+    labels["pod-template-hash"] = json!(revision);
+    let set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{deployment}-{revision}"),
+        "uid": "00000000-0000-0000-0000-000000000000", "controller": true});
     let pod = json!({
         "metadata": {
             "name": name,
-            "labels": template["metadata"]["labels"],
+            "labels": labels,
             "annotations": template["metadata"]["annotations"],
+            "ownerReferences": [set],
         },
         "spec": spec,
     });

@@ -65,9 +65,10 @@ test('lag is a number or the word for why not; unknown is a question mark', () =
       [null, 'Unknown'],
       [0, 'NoCommit'],
       [0, 'Stale'],
+      [9, 'Recreated'],
       [90, 'Expired']
     ].map(([lag, because]) => w.lagWord({ lag, because })),
-    ['3', '?', '?', 'no commit', 'stale', 'expired']
+    ['3', '?', '?', 'no commit', 'stale', 'recreated', 'expired']
   );
 });
 

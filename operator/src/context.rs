@@ -49,6 +49,7 @@ impl Context {
     /// A practice is gone.
     pub fn forget(&self, practice: &Key) {
         self.memories.forget(practice);
+        self.metrics.groups.forget(practice);
         if let Some(hub) = &self.hub {
             hub.forget(practice);
         }

@@ -57,6 +57,8 @@ pub struct Noted {
     pub told: Vec<(String, Rebalance)>,
     /// The newest of all groups, newest first.
     pub latest: Vec<RebalanceStatus>,
+    /// Times that partitions which moved had no owner, found out just now, with their groups; in milliseconds.
+    pub measured: Vec<(String, u64)>,
     /// Workers that are to be asked how long partitions had no owner.
     pub unmeasured: BTreeSet<String>,
     /// When to look again for causes that are not known yet.
@@ -203,7 +205,9 @@ pub fn take_measures(
     let journal = Arc::make_mut(journal);
     for group in &plan.groups {
         let is_recent = |rebalance: &Rebalance| is_recent(rebalance, now.at);
-        journal.measure(&group.id, is_recent, |rebalance, moved| unowned(moved, rebalance.at, reports, &went));
+        let news =
+            journal.measure(&group.id, is_recent, |rebalance, moved| unowned(moved, rebalance.at, reports, &went));
+        noted.measured.extend(news.into_iter().map(|millis| (group.id.clone(), millis)));
     }
     noted.latest = latest(plan, memory);
 }

@@ -7,7 +7,7 @@ use practice_api::{ConsumerGroupPractice, PracticeStatus};
 
 use crate::{
     apply::{Running, apply},
-    context::Context,
+    context::{Context, key},
     error::Error,
     finalize::finalize,
     journal::{self, Noted},
@@ -66,6 +66,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     let published = publish(&context.client, &practice, before, &after, since).await?;
     tell(&context.recorder, &practice, &story(&prepared, &running, &noted.told, before, &after)).await;
     context.metrics.wrote(running.changes.len());
+    context.metrics.groups.show(&key(&practice), &after, &noted.told, &noted.measured);
     let action = again(&published, [seen.and_then(|seen| seen.again), noted.again], &after);
     if published == Published::Written {
         context.memories.written(&practice, after);

@@ -209,24 +209,27 @@ impl Journal {
     }
 
     /// How long a partition that moved had no owner was found out, for those of which it is not known: newest first, while
-    /// `is_recent`.
+    /// `is_recent`. Out: what was found out just now, in milliseconds.
     pub fn measure(
         &mut self,
         group: &str,
         is_recent: impl Fn(&Rebalance) -> bool,
         unowned_ms: impl Fn(&Rebalance, &Move) -> Option<u64>,
-    ) {
-        let Some(memory) = self.groups.get_mut(group) else { return };
+    ) -> Vec<u64> {
+        let mut news = Vec::new();
+        let Some(memory) = self.groups.get_mut(group) else { return news };
         for rebalance in memory.over.iter_mut().take_while(|rebalance| is_recent(rebalance)) {
             for index in 0..rebalance.moved.len() {
                 let known = rebalance.moved[index].unowned_ms;
                 let found = known.or_else(|| unowned_ms(rebalance, &rebalance.moved[index]));
                 if found != known {
                     rebalance.moved[index].unowned_ms = found;
+                    news.extend(found);
                     self.version += 1;
                 }
             }
         }
+        news
     }
 
     /// Forgets the groups that are not named.

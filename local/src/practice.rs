@@ -171,15 +171,16 @@ impl Practice {
         let prepared = self.kafka.prepare(&self.plan, &self.fleet.live(), &reports, moved, memories, before).await;
         let wanted = Wanted::all(&self.plan, &prepared.holds, self.producer);
         let running = self.fleet.apply(&self.plan, &wanted);
+        journal::wants(&self.plan, &prepared, &running, memories);
         memories.saw(&self.key(), self.fleet.sights());
         let seen = self.kafka.observe(&self.plan, &prepared, before, memories).await;
         let generation = self.practice.metadata.generation;
         let mut after = status(Ok(&self.plan), &prepared, &running, Some(&seen), before, generation, Timestamp::now());
-        let mut noted = journal::note(&self.plan, &prepared, &running, &seen.look, memories, Timestamp::now());
+        let mut noted = journal::note(&self.plan, &prepared, &seen.look, memories, Timestamp::now());
         journal::take_measures(&self.plan, &mut noted, &reports, memories, Timestamp::now());
         after.rebalances = noted.latest;
         let mut said: Vec<(Tone, String)> =
-            story(&prepared, &running, &[], before, &after).into_iter().map(|told| (told.tone, told.text)).collect();
+            story(&prepared, &running, before, &after).into_iter().map(|told| (told.tone, told.text)).collect();
         said.extend(noted.told.iter().filter_map(rebalanced));
         said.extend(self.fleet.said().into_iter().map(|text| (Tone::Warning, text)));
         self.look = seen.look.ok();

@@ -191,6 +191,7 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
 fn pause(practice: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     use kube::ResourceExt;
     let key = (practice.namespace().unwrap_or_default(), practice.name_any());
+    context.memories.blind(&key);
     let pause = context.memories.pause(key.clone());
     tracing::warn!(namespace = key.0, name = key.1, %error, again_in = ?pause, "reconcile failed");
     Action::requeue(pause)

@@ -10,7 +10,7 @@ use std::{
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
@@ -27,7 +27,7 @@ use crate::{
     memory::{Memories, Memory},
     objects::{Hold, PART_OF, PRACTICE, owner_reference},
     plan::Plan,
-    prepare::Prepared,
+    prepare::{Prepared, Unclaimed},
     reader::{Key, Look},
     status::count,
 };
@@ -69,28 +69,34 @@ fn key(plan: &Plan) -> Key {
     (plan.namespace.clone(), plan.name.clone())
 }
 
-/// Takes note of what runs and of a look, and looks for causes.
-pub fn note(
-    plan: &Plan,
-    prepared: &Prepared,
-    running: &Running,
-    look: &Look,
-    memories: &Memories,
-    now: Timestamp,
-) -> Noted {
+/// Takes note of how many consumers are wanted, as soon as that is so.
+pub fn wants(plan: &Plan, prepared: &Prepared, running: &Running, memories: &Memories) {
+    let (home, tick) = (memories.home(), memories.tick());
+    let mut all = memories.all();
+    let memory = all.entry(key(plan)).or_default();
+    memory.witness.live_in(home);
+    witness_rows(plan, prepared, running, memory, home, tick);
+}
+
+/// Takes note of a look, and looks for causes.
+pub fn note(plan: &Plan, prepared: &Prepared, look: &Look, memories: &Memories, now: Timestamp) -> Noted {
     let now = Moment { at: now.as_millisecond(), tick: memories.tick() };
     let mut all = memories.all();
     let memory = all.entry(key(plan)).or_default();
-    memory.witness.live_in(memories.home());
-    witness_rows(plan, prepared, running, memory, memories.home(), now.tick);
     let named = |group: &str| plan.groups.iter().any(|named| named.id == group);
     let Memory { journal, witness, .. } = memory;
     let journal = Arc::make_mut(journal);
     journal.keep(named);
-    if let Ok(look) = look {
-        for (group, seen) in look.groups.iter().filter(|(group, _)| named(group)) {
-            journal.look(group, seen, now);
+    witness.keep(named);
+    match look {
+        Ok(look) => {
+            // what others do with a group id that is not ours is not ours to tell
+            let ours = |group: &str| named(group) && !matches!(prepared.unclaimed.get(group), Some(Unclaimed::Conflict(_)));
+            for (group, seen) in look.groups.iter().filter(|(group, _)| ours(group)) {
+                journal.look(&plan.bootstrap, group, seen, now);
+            }
         }
+        Err(_) => plan.groups.iter().for_each(|group| journal.blind(&group.id)),
     }
     let mut noted = Noted::default();
     for group in &plan.groups {
@@ -224,7 +230,8 @@ fn unmeasured<'a>(rebalances: impl Iterator<Item = &'a Rebalance>, now: i64) -> 
 const RECENT: i64 = 10_000;
 
 fn is_recent(rebalance: &Rebalance, now: i64) -> bool {
-    let over = rebalance.at + rebalance.took_ms.and_then(|took| i64::try_from(took).ok()).unwrap_or_default();
+    let took = rebalance.took_ms.and_then(|took| i64::try_from(took).ok()).unwrap_or_default();
+    let over = rebalance.at.saturating_add(took);
     (over - RECENT..over + RECENT).contains(&now)
 }
 
@@ -264,8 +271,21 @@ pub async fn take_up(client: &Client, plan: &Plan, memories: &Memories) -> Resul
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &plan.namespace);
     let found = within("read the journal", api.get_opt(&name(plan))).await.map_err(Error::Apply)?;
     let (mut kept, mut data) = (Kept { uid: plan.uid.clone(), ..Kept::default() }, BTreeMap::new());
+    let mut all = memories.all();
+    let memory = all.entry(key(plan)).or_default();
+    // one of this name that was before it is another one
+    if memory.kept.take().is_some_and(|former| former.uid != plan.uid) {
+        memory.journal = Arc::default();
+        memory.witness.keep(|_| false);
+    }
     if let Some(found) = found {
         let owner = found.owner_references().iter().find(|owner| owner.controller == Some(true));
+        let is_former = |owner: &OwnerReference| {
+            owner.kind == "ConsumerGroupPractice" && owner.name == plan.name && owner.uid != plan.uid
+        };
+        if owner.is_some_and(is_former) {
+            return Ok(()); // on its way out: asked for again by the next reconcile
+        }
         kept.taken = owner.is_none_or(|owner| owner.uid != plan.uid);
         if kept.taken {
             tracing::warn!(name = name(plan), "a ConfigMap of this name is not ours: the journal is not kept");
@@ -273,14 +293,12 @@ pub async fn take_up(client: &Client, plan: &Plan, memories: &Memories) -> Resul
             data = found.data.unwrap_or_default();
         }
     }
-    let mut all = memories.all();
-    let memory = all.entry(key(plan)).or_default();
+    kept.version = memory.journal.version();
     for (group, text) in &data {
         if let Err(error) = Arc::make_mut(&mut memory.journal).restore(group, text) {
             tracing::warn!(group, %error, "the journal of this group cannot be read and begins anew");
         }
     }
-    kept.version = memory.journal.version();
     memory.kept = Some(kept);
     Ok(())
 }
@@ -314,7 +332,11 @@ pub async fn keep(client: &Client, plan: &Plan, memories: &Memories) -> Result<(
     match within(format!("write {name}"), api.patch(&name, &params, &Patch::Apply(&body))).await {
         Ok(_) => {}
         // the namespace or the practice is on its way out
-        Err(error) if matches!(code(&error), Some(403 | 404 | 409)) => return Ok(()),
+        Err(error) if matches!(code(&error), Some(404 | 409)) => return Ok(()),
+        // refused: as it is now it would be refused again
+        Err(error) if code(&error).is_some_and(|code| (400..500).contains(&code)) => {
+            tracing::warn!(%error, "the journal is not kept");
+        }
         Err(error) => return Err(Error::Publish(error)),
     }
     if let Some(kept) = memories.all().get_mut(&key(plan)).and_then(|memory| memory.kept.as_mut()) {

@@ -146,6 +146,13 @@ impl Memories {
         self.all().get(key).map(|memory| Arc::clone(&memory.journal)).unwrap_or_default()
     }
 
+    /// A practice could not be looked at: what changed meanwhile was seen by nobody.
+    pub fn blind(&self, key: &Key) {
+        if let Some(memory) = self.all().get_mut(key) {
+            Arc::make_mut(&mut memory.journal).blind_all();
+        }
+    }
+
     /// Every instance of a practice that is there now. For whoever has no pods to watch.
     pub fn saw(&self, key: &Key, sights: BTreeMap<String, Sight>) {
         let tick = self.tick();

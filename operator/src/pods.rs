@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, Pod, PodSpec};
 use kube::{
     Api, ResourceExt,
     runtime::{
@@ -23,8 +23,11 @@ use crate::{
     reader::Key,
 };
 
-/// The end of a process is recent for so long: longer than any usual session timeout.
-const RECENT: SignedDuration = SignedDuration::from_mins(10);
+/// The end of a process that was there before anybody looked is recent for so long: longer than the usual session timeouts.
+const RECENT: SignedDuration = SignedDuration::from_mins(1);
+
+/// The container that consumes.
+const WORKER: &str = "worker";
 
 /// Watches until it is dropped. An interruption is made good by listing them anew.
 pub(crate) async fn watch(pods: Api<Pod>, config: watcher::Config, context: Arc<Context>) {
@@ -42,7 +45,9 @@ pub(crate) async fn watch(pods: Api<Pod>, config: watcher::Config, context: Arc<
             Ok(Event::InitDone) => forget_others(&context, &listed),
             Ok(Event::Apply(pod)) => {
                 if let Some(practice) = practice(&pod) {
-                    saw(&context, &practice, &pod, true);
+                    // the first that is heard of a new pod is that it is pending
+                    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+                    saw(&context, &practice, &pod, phase.is_none_or(|phase| phase == "Pending"));
                 }
             }
             Ok(Event::Delete(pod)) => {
@@ -80,7 +85,7 @@ fn went(context: &Context, practice: &Key, pod: &Pod) {
     let memory = memories.entry(practice.clone()).or_default();
     let mut last = sight(pod, context.now());
     last.removal.get_or_insert(Removal::Asked);
-    memory.witness.saw(&pod.name_any(), last, true, tick);
+    memory.witness.saw(&pod.name_any(), last, false, tick);
     memory.witness.lost(&pod.name_any(), tick);
     memory.urls.remove(&pod.name_any());
     let object = ObjectRef::new(&practice.1).within(&practice.0);
@@ -108,7 +113,7 @@ fn sight(pod: &Pod, now: Timestamp) -> Sight {
     let set = pod.owner_references().iter().find(|owner| owner.kind == "ReplicaSet").map(|owner| owner.name.as_str());
     let row = set.map(|set| set.strip_suffix(&format!("-{revision}")).unwrap_or(set)).unwrap_or_default();
     let spec = pod.spec.as_ref();
-    let environment = spec.and_then(|spec| spec.containers.first()).and_then(|container| container.env.as_deref());
+    let environment = spec.and_then(worker).and_then(|container| container.env.as_deref());
     let variables = environment.unwrap_or_default().iter();
     let topics = topics_of(variables.filter_map(|variable| Some((variable.name.as_str(), variable.value.as_deref()?))));
     Sight {
@@ -124,8 +129,11 @@ fn sight(pod: &Pod, now: Timestamp) -> Sight {
 /// Ends of its process that Kubernetes still tells of: the one before the last start, and the last.
 fn ends(pod: &Pod, now: Timestamp) -> Vec<(String, End, bool)> {
     let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
-    let states = statuses.iter().flat_map(|container| [container.last_state.as_ref(), container.state.as_ref()]);
+    let ours = statuses.iter().filter(|container| container.name == WORKER);
+    let states = ours.flat_map(|container| [container.last_state.as_ref(), container.state.as_ref()]);
     let ended = states.flatten().filter_map(|state| state.terminated.as_ref());
+    // of what a node that was away does not know Kubernetes makes up a code
+    let ended = ended.filter(|ended| !matches!(ended.reason.as_deref(), Some("Unknown" | "ContainerStatusUnknown")));
     let end = |ended: &ContainerStateTerminated| {
         let finished = ended.finished_at.as_ref().map(|time| time.0);
         let id = format!("{} {finished:?}", ended.container_id.as_deref().unwrap_or_default());
@@ -147,15 +155,21 @@ fn removal(pod: &Pod) -> Option<Removal> {
     // a pod that its node has given up stays as a record
     let failed = status.and_then(|status| status.phase.as_deref()) == Some("Failed");
     match () {
-        () if disrupted || failed => Some(Removal::Evicted),
+        () if disrupted => Some(Removal::Evicted),
         () if pod.metadata.deletion_timestamp.is_some() => Some(Removal::Asked),
+        () if failed => Some(Removal::Evicted),
         () => None,
     }
 }
 
+/// Others may have put containers beside it.
+fn worker(spec: &PodSpec) -> Option<&Container> {
+    spec.containers.iter().find(|container| container.name == WORKER)
+}
+
 fn url(pod: &Pod) -> Option<String> {
     let address = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
-    let port = pod.spec.as_ref()?.containers.first()?.ports.as_ref()?.first()?.container_port;
+    let port = worker(pod.spec.as_ref()?)?.ports.as_ref()?.first()?.container_port;
     Some(format!("http://{}", std::net::SocketAddr::new(address, u16::try_from(port).ok()?)))
 }
 

@@ -18,7 +18,7 @@ use crate::{
     prepare::{Prepared, prepare},
     publish::{Published, publish, tell},
     status::status,
-    story::{find, story},
+    story::{find, rebalances, story},
     view,
 };
 
@@ -51,9 +51,11 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
         consumers = view::consumers(plan, &live);
         let objects = objects(plan, &prepared.holds, &live.rows(plan));
         running = apply(&context.client, plan, &objects, live).await?;
+        journal::wants(plan, &prepared, &running, &context.memories);
         let look = observe(plan, &prepared, before, &context.memories).await;
-        noted = journal::note(plan, &prepared, &running, &look.look, &context.memories, context.now());
+        noted = journal::note(plan, &prepared, &look.look, &context.memories, context.now());
         journal::measure(plan, &mut noted, &context.http, &context.memories).await;
+        tell(&context.recorder, &practice, &rebalances(&noted.told)).await;
         seen = Some(look);
     }
     let generation = practice.metadata.generation;
@@ -64,7 +66,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     }
     view::show(&context, &practice, plan.as_ref().ok(), consumers, seen.as_ref(), &after);
     let published = publish(&context.client, &practice, before, &after, since).await?;
-    tell(&context.recorder, &practice, &story(&prepared, &running, &noted.told, before, &after)).await;
+    tell(&context.recorder, &practice, &story(&prepared, &running, before, &after)).await;
     context.metrics.wrote(running.changes.len());
     context.metrics.groups.show(&key(&practice), &after, &noted.told, &noted.measured);
     let action = again(&published, [seen.and_then(|seen| seen.again), noted.again], &after);

@@ -39,14 +39,12 @@ pub struct Sentence {
 pub fn story(
     prepared: &Prepared,
     running: &Running,
-    rebalances: &[(String, Rebalance)],
     before: Option<&PracticeStatus>,
     after: &PracticeStatus,
 ) -> Vec<Sentence> {
     let mut story: Vec<Sentence> = prepared.deeds.iter().map(deed).collect();
     story.extend(prepared.holds.iter().filter_map(|(group, hold)| held(group, *hold, running)));
     story.extend(running.changes.iter().map(change));
-    story.extend(rebalances.iter().filter_map(|(group, rebalance)| rebalanced(group, rebalance)));
     story.extend(turns(before, after));
     story
 }
@@ -117,6 +115,11 @@ fn change(change: &Change) -> Sentence {
         }
     };
     Sentence { tone, reason, action: "Apply", subject: split(title), text }
+}
+
+/// Tells rebalances whose cause was found: facts, whatever else comes of a reconcile.
+pub fn rebalances(told: &[(String, Rebalance)]) -> Vec<Sentence> {
+    told.iter().filter_map(|(group, rebalance)| rebalanced(group, rebalance)).collect()
 }
 
 /// A rebalance whose cause was found. Of no consumer in particular: events of one group and cause are counted as one.

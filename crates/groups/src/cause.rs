@@ -11,8 +11,11 @@ use crate::{
     witness::{Hold, Home, Instance, Removal, Witness, differs},
 };
 
-/// A container's end is reported a moment after it: only then is a silent member called frozen.
-const REPORTED: i64 = 3_000;
+/// A container's end is reported within this time, also by a kubelet that has to try twice: only then is a silent member
+/// called frozen.
+const REPORTED: i64 = 12_000;
+/// Whoever ended without a word is put out of its group within this time.
+const LINGERS: i64 = 120_000;
 /// Longest wait for a fact that is on its way, all in milliseconds.
 const PATIENCE: i64 = 15_000;
 /// Two facts of one decision are seen this far apart, in either order.
@@ -131,6 +134,8 @@ pub struct Change {
     pub number: u64,
     /// When it was noticed, as a tick.
     pub noticed: i64,
+    /// Whether there was a time before it in which nobody could look.
+    pub blind: bool,
     /// New members, by client id.
     pub joined: Vec<Who>,
     /// Members that are gone, by client id.
@@ -160,7 +165,7 @@ enum Finding {
 /// The cause of a change; `None`: to be asked again, facts may be on their way.
 pub fn cause(change: &Change, group: &str, witness: &Witness, now: i64) -> Option<Explained> {
     let (waited, patience) = (now - change.noticed, now - change.noticed < PATIENCE);
-    let scene = Case { group, witness, waited };
+    let scene = Case { group, witness, waited, change };
     let mut found: Vec<(Cause, Option<i32>, &str, bool)> = Vec::new();
     for (who, came) in change.left.iter().map(|who| (who, false)).chain(change.joined.iter().map(|who| (who, true))) {
         match if came { scene.joined(who) } else { scene.left(who) } {
@@ -209,27 +214,45 @@ struct Case<'a> {
     witness: &'a Witness,
     /// Since the rebalance was noticed.
     waited: i64,
+    change: &'a Change,
 }
 
 impl Case<'_> {
     fn left(&self, who: &Who) -> Finding {
         let Some(instance) = self.witness.instance(&who.client) else { return Finding::Open };
+        // a member of one that had this name before
+        if (i64::MIN + 1..instance.created).contains(&who.since) {
+            return Finding::Open;
+        }
         if let Some(cause) = instance.changed_since(who.since) {
             return Finding::Is(cause, None);
         }
         let until = instance.removal.map_or(i64::MAX, |(at, _)| at);
-        match (instance.removal, instance.end_within(who.since, until)) {
-            (Some((_, Removal::Evicted)), _) => Finding::Is(Cause::Evicted, None),
-            (_, Some(end)) => Finding::Is(end.cause(), end.code()), // before it was asked to go
-            (Some((at, Removal::Asked)), None) => self.removed(instance, at),
-            (Some((_, Removal::Unseen)), None) => Finding::Open,
+        match (self.ended(instance, who.since, until), instance.removal) {
+            (Some(end), _) => end, // before it was asked to go
+            (None, Some((_, Removal::Evicted))) => Finding::Is(Cause::Evicted, None),
+            (None, Some((at, Removal::Asked))) => self.removed(instance, at),
+            (None, Some((_, Removal::Unseen))) => Finding::Open,
             (None, None) => self.silent(),
         }
     }
 
+    /// The end of a member's process, if that is what ended the member.
+    fn ended(&self, instance: &Instance, since: i64, until: i64) -> Option<Finding> {
+        let recent = since.max(self.change.noticed - LINGERS);
+        if let Some(end) = instance.end_within(recent, until) {
+            return Some(Finding::Is(end.cause(), end.code()));
+        }
+        // one that is too old to be sure of, or that was seen a moment before the member was
+        let early = since.saturating_sub(SLACK).max(self.change.noticed - LINGERS);
+        let unsure = instance.end_within(early, until).or_else(|| instance.end_within(since, until));
+        unsure.filter(|_| instance.removal.is_none()).map(|_| Finding::Open)
+    }
+
     /// Nothing has ended it, as far as is known.
     fn silent(&self) -> Finding {
-        if self.waited < REPORTED { Finding::Open } else { Finding::Is(Cause::SessionTimedOut, None) }
+        let sure = !self.change.blind && self.waited >= REPORTED;
+        if sure { Finding::Is(Cause::SessionTimedOut, None) } else { Finding::Open }
     }
 
     /// Somebody asked an instance to go.
@@ -238,32 +261,40 @@ impl Case<'_> {
         if self.witness.is_held(self.group, (at - SLACK).max(instance.created + 1), at + SLACK) {
             return Finding::Is(Cause::OperatorMade, None);
         }
-        if self.witness.is_too_many(instance, at, SLACK, REPLACED) {
-            return Finding::Is(Cause::ScaledDown, None);
-        }
         let others = self.witness.others(&instance.sight.row, instance);
-        let heirs = others.filter(|heir| heir.created > instance.created && heir.created >= at - REPLACED);
-        if let Some(changed) = heirs.clone().find_map(|heir| differs(&instance.sight, &heir.sight)) {
-            return Finding::Is(changed, None);
+        let mut heirs = others.filter(|heir| heir.created > instance.created);
+        match self.witness.is_too_many(instance, at, SLACK, REPLACED) {
+            Some(true) => return Finding::Is(Cause::ScaledDown, None),
+            Some(false) => return Finding::Open,
+            None => {}
         }
-        // one of the same kind came: nobody wanted fewer, nobody wanted others
-        let is_replaced = heirs.clone().any(|heir| heir.witnessed && heir.created >= at);
-        if is_replaced || self.waited >= PATIENCE / 2 { Finding::Is(Cause::PodDeleted, None) } else { Finding::Open }
+        // a controller replaces at once, and by one of the same kind, what somebody else deleted
+        let replaces = |heir: &Instance| {
+            let at_once = heir.witnessed && (at..=at + AT_ONCE).contains(&heir.created);
+            at_once && differs(&instance.sight, &heir.sight).is_none()
+        };
+        if heirs.clone().any(replaces) {
+            return Finding::Is(Cause::PodDeleted, None);
+        }
+        let there = |heir: &&Instance| heir.removal.is_none_or(|(gone, _)| gone >= at - REPLACED);
+        let changed = heirs.by_ref().filter(there).find_map(|heir| differs(&instance.sight, &heir.sight));
+        changed.map_or(Finding::Open, |changed| Finding::Is(changed, None))
     }
 
     fn joined(&self, who: &Who) -> Finding {
         let Some(instance) = self.witness.instance(&who.client) else { return Finding::Open };
         // one of that name that was there before it is another one
         let former = who.former.filter(|since| *since == i64::MIN || *since >= instance.created);
-        let since = former.unwrap_or(i64::MIN);
         if let Some(cause) = former.and_then(|former| instance.changed_since(former)) {
             return Finding::Is(cause, None);
         }
-        match (former, instance.end_within(since, i64::MAX)) {
-            (None, _) if instance.witnessed => self.created(instance),
-            (_, Some(end)) => Finding::Is(end.cause(), end.code()),
-            (Some(_), None) => self.silent(),
-            (None, None) => Finding::Open, // it was there before anybody looked
+        if former.is_none() && instance.witnessed {
+            return self.created(instance);
+        }
+        match self.ended(instance, former.unwrap_or(i64::MIN), i64::MAX) {
+            Some(end) => end,
+            None if former.is_some() => self.silent(),
+            None => Finding::Open, // it was there before anybody looked
         }
     }
 

@@ -2,7 +2,10 @@
 //! whoever finds out. Out: who joined, who left, what changed hands, how long it took. Deliberately absent: how a cause is
 //! found (that is `cause`), and whatever began and ended between two looks without leaving a trace.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +21,8 @@ pub const KEPT: usize = 50;
 const SECOND_HALF: i64 = 15_000;
 /// Clients that are gone and remembered.
 const FORMER: usize = 256;
+/// Moves that are kept of each group, over all its rebalances.
+const MOVES: usize = 5_000;
 
 /// A moment, by two clocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,7 +93,8 @@ pub struct Move {
 /// What is remembered of the groups of one practice.
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
-    groups: BTreeMap<String, Memory>,
+    /// Shared with copies of this journal until a group changes.
+    groups: BTreeMap<String, Arc<Memory>>,
     version: u64,
 }
 
@@ -96,8 +102,14 @@ pub struct Journal {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Memory {
+    /// The Kafka that it is a group of: a group of that name in another Kafka is another one.
+    #[serde(default)]
+    kafka: String,
     #[serde(default)]
     settled: Option<Settled>,
+    /// The last partition of each topic that ever had an owner.
+    #[serde(default)]
+    highest: BTreeMap<String, i32>,
     count: u64,
     /// Newest first.
     over: VecDeque<Rebalance>,
@@ -109,7 +121,10 @@ struct Memory {
     first_seen: BTreeMap<String, i64>,
     /// The same of the last member of each client id that is gone.
     #[serde(skip)]
-    former: BTreeMap<String, i64>,
+    former: VecDeque<(String, i64)>,
+    /// Nobody could look for a while.
+    #[serde(skip)]
+    blind: bool,
     /// When the newest one was over.
     #[serde(skip)]
     over_at: Option<i64>,
@@ -150,12 +165,24 @@ impl Settled {
 }
 
 impl Journal {
-    /// Takes note of a look at one group. True: a rebalance is over, it is the newest now.
-    pub fn look(&mut self, group: &str, seen: &GroupSeen, now: Moment) -> bool {
+    /// Takes note of a look at one group of a Kafka. True: a rebalance is over, it is the newest now.
+    pub fn look(&mut self, kafka: &str, group: &str, seen: &GroupSeen, now: Moment) -> bool {
         if seen.state == GroupState::Unknown {
+            self.blind(group);
             return false;
         }
-        let memory = self.groups.entry(group.to_owned()).or_default();
+        let known = self.groups.get(group);
+        let is_at_rest = known.is_some_and(|memory| {
+            memory.kafka == kafka && !memory.blind && memory.moving_since.is_none() && memory.settled == settled(seen)
+        });
+        if is_at_rest {
+            return false;
+        }
+        let memory = Arc::make_mut(self.groups.entry(group.to_owned()).or_default());
+        if memory.kafka != kafka {
+            let (count, over) = (memory.count, std::mem::take(&mut memory.over));
+            *memory = Memory { kafka: kafka.to_owned(), count, over, ..Memory::default() };
+        }
         let is_first = memory.settled.is_none() && memory.moving_since.is_none();
         memory.meet(seen, now.tick, is_first);
         let Some(after) = settled(seen) else {
@@ -163,12 +190,17 @@ impl Journal {
             return false;
         };
         let (before, moving_since) = (memory.settled.replace(after.clone()), memory.moving_since.take());
-        let Some(before) = before else { return false }; // nothing to compare with: how it came to be is not known
+        let was_blind = std::mem::take(&mut memory.blind);
+        let Some(before) = before else {
+            memory.own(&after);
+            return false; // nothing to compare with: how it came to be is not known
+        };
         if before.members == after.members && moving_since.is_none() {
             return false;
         }
         let moved = moved(&before, &after);
-        let change = memory.change(&before, &after, &moved, now);
+        let change = memory.change(&before, &after, &moved, was_blind, now);
+        memory.own(&after);
         self.version += 1;
         memory.part(&change.left);
         if memory.finish(&change, &moved, now) {
@@ -188,9 +220,29 @@ impl Journal {
             took_ms: moving_since.and_then(|since| u64::try_from(now.tick - since.tick).ok()),
             why: None,
         });
-        memory.over.truncate(KEPT);
+        let mut moves = 0;
+        let fitting = memory.over.iter().take(KEPT).take_while(|rebalance| {
+            moves += rebalance.moved.len();
+            moves <= MOVES
+        });
+        let fitting = fitting.count().max(1);
+        memory.over.truncate(fitting);
         memory.unexplained.push(change);
         true
+    }
+
+    /// Nobody could look at a group, or at what runs of it, for a while.
+    pub fn blind(&mut self, group: &str) {
+        if let Some(memory) = self.groups.get_mut(group).filter(|memory| !memory.blind) {
+            Arc::make_mut(memory).blind = true;
+        }
+    }
+
+    /// The same of every group.
+    pub fn blind_all(&mut self) {
+        for memory in self.groups.values_mut().filter(|memory| !memory.blind) {
+            Arc::make_mut(memory).blind = true;
+        }
     }
 
     /// The rebalances of a group whose cause is being found out, oldest first.
@@ -201,6 +253,7 @@ impl Journal {
     /// The cause of a rebalance was found, or will not be.
     pub fn explain(&mut self, group: &str, number: u64, why: Explained) {
         let Some(memory) = self.groups.get_mut(group) else { return };
+        let memory = Arc::make_mut(memory);
         self.version += 1;
         memory.unexplained.retain(|change| change.number != number);
         if let Some(rebalance) = memory.over.iter_mut().find(|rebalance| rebalance.number == number) {
@@ -218,7 +271,11 @@ impl Journal {
     ) -> Vec<u64> {
         let mut news = Vec::new();
         let Some(memory) = self.groups.get_mut(group) else { return news };
-        for rebalance in memory.over.iter_mut().take_while(|rebalance| is_recent(rebalance)) {
+        let is_open = |rebalance: &Rebalance| rebalance.moved.iter().any(|moved| moved.unowned_ms.is_none());
+        if !memory.over.iter().take_while(|rebalance| is_recent(rebalance)).any(is_open) {
+            return news;
+        }
+        for rebalance in Arc::make_mut(memory).over.iter_mut().take_while(|rebalance| is_recent(rebalance)) {
             for index in 0..rebalance.moved.len() {
                 let known = rebalance.moved[index].unowned_ms;
                 let found = known.or_else(|| unowned_ms(rebalance, &rebalance.moved[index]));
@@ -252,16 +309,22 @@ impl Journal {
         let text =
             |memory: &Memory| serde_json::to_string(memory).expect("should serialize: strings, numbers and lists");
         let share = most / self.groups.len().max(1);
+        // https://kubernetes.io/docs/concepts/configuration/configmap: these are no keys
+        let is_key = |group: &str| group != "." && !group.starts_with("..");
         let fitting = |memory: &Memory| {
             let mut whole = text(memory);
-            let mut memory = memory.clone();
+            let mut memory = Memory::clone(memory);
             while whole.len() > share && !memory.over.is_empty() {
                 memory.over.truncate(memory.over.len() / 2);
                 whole = text(&memory);
             }
+            if whole.len() > share {
+                memory.settled = None; // what a restart could not compare with is not compared
+                whole = text(&memory);
+            }
             whole
         };
-        let told = self.groups.iter().filter(|(_, memory)| memory.count > 0);
+        let told = self.groups.iter().filter(|(group, memory)| memory.count > 0 && is_key(group));
         told.map(|(group, memory)| (group.clone(), fitting(memory))).collect()
     }
 
@@ -271,10 +334,12 @@ impl Journal {
     /// It is not what [`written`](Self::written) wrote.
     pub fn restore(&mut self, group: &str, text: &str) -> Result<(), serde_json::Error> {
         let mut memory: Memory = serde_json::from_str(text)?;
+        memory.blind = true;
+        self.version += u64::from(memory.over.iter().any(|rebalance| rebalance.why.is_none()));
         for rebalance in memory.over.iter_mut().filter(|rebalance| rebalance.why.is_none()) {
             rebalance.why = Some(Explained::unknown("nobody was looking when it happened"));
         }
-        self.groups.entry(group.to_owned()).or_insert(memory);
+        self.groups.entry(group.to_owned()).or_insert_with(|| Arc::new(memory));
         Ok(())
     }
 }
@@ -304,21 +369,35 @@ impl Memory {
         }
     }
 
-    /// Takes note of who is gone.
-    fn part(&mut self, left: &[Who]) {
-        self.former.extend(left.iter().map(|who| (who.client.clone(), who.since)));
-        while self.former.len() > FORMER {
-            self.former.pop_first();
+    /// Takes note of which partitions have an owner.
+    fn own(&mut self, after: &Settled) {
+        for (topic, partition) in after.members.values().flat_map(|holder| &holder.partitions) {
+            let highest = self.highest.entry(topic.clone()).or_insert(*partition);
+            *highest = (*highest).max(*partition);
         }
     }
 
-    fn change(&self, before: &Settled, after: &Settled, moved: &[Move], now: Moment) -> Change {
+    /// Takes note of who is gone.
+    fn part(&mut self, left: &[Who]) {
+        for who in left {
+            self.former.retain(|(client, _)| *client != who.client);
+            self.former.push_back((who.client.clone(), who.since));
+        }
+        while self.former.len() > FORMER {
+            self.former.pop_front();
+        }
+    }
+
+    fn change(&self, before: &Settled, after: &Settled, moved: &[Move], blind: bool, now: Moment) -> Change {
         let only_in = |one: &Settled, other: &Settled| {
             let missing = one.members.iter().filter(|(id, _)| !other.members.contains_key(*id));
             let since = |id: &String| self.first_seen.get(id).copied().unwrap_or(i64::MIN);
             let former = |client: &str| {
                 let there = other.members.iter().find(|(_, holder)| holder.client_id == client);
-                there.map(|(id, _)| since(id)).or_else(|| self.former.get(client).copied())
+                there.map(|(id, _)| since(id)).or_else(|| {
+                    let former = self.former.iter().find(|(former, _)| former == client);
+                    former.map(|(_, since)| *since)
+                })
             };
             let who = missing.map(|(id, holder)| Who {
                 client: holder.client_id.clone(),
@@ -329,14 +408,14 @@ impl Memory {
             all.sort_unstable_by(|one, other| one.client.cmp(&other.client));
             all
         };
-        // a partition after all that anybody had is one that was not there before
-        let owners = before.owners();
-        let last = |topic: &str| owners.keys().filter(|owned| owned.0 == topic).map(|owned| owned.1).max();
-        let is_new =
-            |moved: &&Move| moved.from.is_none() && last(&moved.topic).is_some_and(|last| moved.partition > last);
+        // a partition after all that ever had an owner is one that was not there before
+        let is_new = |moved: &&Move| {
+            moved.from.is_none() && self.highest.get(&moved.topic).is_some_and(|last| moved.partition > *last)
+        };
         Change {
             number: self.count + 1,
             noticed: now.tick,
+            blind,
             joined: only_in(after, before),
             left: only_in(before, after),
             added: moved.iter().filter(is_new).map(|moved| (moved.topic.clone(), moved.partition)).collect(),
@@ -432,7 +511,7 @@ mod tests {
     }
 
     fn look(journal: &mut Journal, seen: &GroupSeen, at: i64) -> bool {
-        journal.look("g", seen, Moment { at, tick: at })
+        journal.look("k", "g", seen, Moment { at, tick: at })
     }
 
     /// The newest rebalance in short: `+joined -left partition:from>to`.
@@ -506,7 +585,7 @@ mod tests {
         for now in 0..=60 {
             let owner = if now % 2 == 0 { "a:0" } else { "b:0" };
             look(&mut journal, &group(GroupState::Stable, &[owner]), now);
-            journal.look("other", &group(GroupState::Stable, &[owner]), Moment { at: now, tick: now });
+            journal.look("k", "other", &group(GroupState::Stable, &[owner]), Moment { at: now, tick: now });
         }
         assert_eq!((journal.of("g").count(), journal.of("g").next().map(|r| r.number)), (KEPT, Some(60)));
         journal.keep(|group| group == "g");
@@ -553,5 +632,56 @@ mod tests {
         assert!(part.len() <= 3_000 && whole.len() > 3_000, "{} {}", whole.len(), part.len());
         let (whole, part) = (read(&whole).expect("legal"), read(&part).expect("legal"));
         assert!(!part.is_empty() && whole.starts_with(&part), "the newest stay");
+    }
+
+    #[test]
+    fn a_group_of_another_kafka_is_another_group() {
+        let mut journal = Journal::default();
+        look(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 0);
+        look(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 5);
+        let nobody = group(GroupState::Absent, &[]);
+        assert!(!journal.look("elsewhere", "g", &nobody, Moment { at: 9, tick: 9 }), "nobody has left");
+        let there = group(GroupState::Stable, &["a:0,1"]);
+        assert!(journal.look("elsewhere", "g", &there, Moment { at: 12, tick: 12 }));
+        let newest = journal.of("g").next().expect("there is one");
+        assert_eq!((newest.number, newest.joined.len(), newest.left.len()), (2, 1, 0));
+    }
+
+    #[test]
+    fn a_partition_that_had_an_owner_once_is_not_a_new_one() {
+        let mut journal = Journal::default();
+        look(&mut journal, &group(GroupState::Stable, &["a:0,1", "b:2"]), 0);
+        look(&mut journal, &group(GroupState::Stable, &["a:0,1", "b:"]), 1_000);
+        look(&mut journal, &group(GroupState::Stable, &["a:0,1", "b:2"]), 60_000);
+        look(&mut journal, &group(GroupState::Stable, &["a:0,1,3", "b:2"]), 61_000);
+        let added: Vec<usize> = journal.unexplained("g").iter().map(|change| change.added.len()).collect();
+        assert_eq!(added, [0, 0, 1]);
+    }
+
+    #[test]
+    fn what_nobody_could_look_at_is_told_so() {
+        let mut journal = Journal::default();
+        look(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 0);
+        journal.blind("g");
+        look(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 10);
+        look(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 20);
+        let blind: Vec<bool> = journal.unexplained("g").iter().map(|change| change.blind).collect();
+        assert_eq!(blind, [true, false]);
+    }
+
+    #[test]
+    fn a_name_that_is_no_key_and_a_group_that_is_too_large_do_not_keep_the_others_from_being_kept() {
+        let mut journal = Journal::default();
+        let many = format!("a:{}", (0..2_000).map(|n| n.to_string()).collect::<Vec<_>>().join(","));
+        for (name, first, then) in [("..", "a:0", "b:0"), ("small", "a:0", "b:0"), ("large", &many, "b:0")] {
+            for (at, member) in [(0, first), (1, then)] {
+                journal.look("k", name, &group(GroupState::Stable, &[member]), Moment { at, tick: at });
+            }
+        }
+        journal.look("k", "large", &group(GroupState::Stable, &[&many]), Moment { at: 2, tick: 2 });
+        let written = journal.written(6_000);
+        assert_eq!(written.keys().map(String::as_str).collect::<Vec<_>>(), ["large", "small"]);
+        assert!(written.values().all(|text| text.len() <= 2_000), "{written:?}");
+        assert_eq!(read(&written["small"]).expect("legal").len(), 1);
     }
 }

@@ -175,8 +175,10 @@ impl Witness {
             }
         }
         instance.removal = sight.removal.map(|removal| instance.removal.unwrap_or((tick, removal)));
-        // a name whose process is another one by now
-        if let Some(cause) = (!is_first).then(|| differs(&instance.sight, &sight)).flatten() {
+        // a name whose process is another one by now; a pod is never made anew under its name
+        if let (Home::Local, false) = (self.home, is_first)
+            && let Some(cause) = differs(&instance.sight, &sight)
+        {
             instance.changed = Some((tick, cause));
         }
         instance.sight = sight;
@@ -188,14 +190,22 @@ impl Witness {
             instance.removal.get_or_insert((tick, Removal::Unseen));
             instance.is_gone = true;
         }
-        let is_remembered = |instance: &Instance| instance.removal.is_none_or(|(at, _)| tick - at < REMEMBERED);
+        // a pod that its node gave up long ago may still be there as a record
+        let is_remembered =
+            |instance: &Instance| !instance.is_gone || instance.removal.is_none_or(|(at, _)| tick - at < REMEMBERED);
         self.instances.retain(|_, instance| is_remembered(instance));
     }
 
     /// The names of those that are there, as far as was seen.
     pub fn present(&self) -> impl Iterator<Item = &str> {
-        let there = self.instances.iter().filter(|(_, instance)| instance.removal.is_none());
+        let there = self.instances.iter().filter(|(_, instance)| !instance.is_gone);
         there.map(|(name, _)| name.as_str())
+    }
+
+    /// Forgets what was wanted of groups that are not named.
+    pub fn keep(&mut self, is_named: impl Fn(&str) -> bool) {
+        self.rows.retain(|_, row| is_named(&row.group));
+        self.holds.retain(|group, _| is_named(group));
     }
 
     /// How many instances each row of a group should have now, and whether none may run. `fresh`: rows made just now.
@@ -247,12 +257,13 @@ impl Witness {
         self.holds.get(group)?.iter().rev().find_map(|(_, hold)| *hold)
     }
 
-    /// Whether fewer instances of its row were wanted when one went, and no more of them went than were too many.
-    pub(crate) fn is_too_many(&self, instance: &Instance, at: i64, slack: i64, within: i64) -> bool {
-        let Some(row) = self.rows.get(&instance.sight.row) else { return false };
+    /// Whether an instance went because fewer of its row were wanted; `Some(false)`: more went than were too many, and it may
+    /// be any of them. `None`: as many were wanted as before.
+    pub(crate) fn is_too_many(&self, instance: &Instance, at: i64, slack: i64, within: i64) -> Option<bool> {
+        let row = self.rows.get(&instance.sight.row)?;
         let window = |step: &Step| step.at - slack..=step.at + within;
         let mut steps = row.steps.iter().rev().filter(|step| step.to < step.from);
-        steps.find(|step| window(step).contains(&at)).is_some_and(|step| {
+        steps.find(|step| window(step).contains(&at)).map(|step| {
             let went = self.instances.values().filter(|other| other.sight.row == instance.sight.row);
             let went = went.filter(|other| other.removal.is_some_and(|(at, _)| window(step).contains(&at))).count();
             i32::try_from(went).is_ok_and(|went| went <= step.from - step.to)
@@ -265,14 +276,14 @@ impl Witness {
         let at = instance.created;
         let window = |step: &Step| step.at - slack..=step.at + within;
         let step = row.steps.iter().rev().filter(|step| step.to > step.from).find(|step| window(step).contains(&at))?;
-        // who came closest to the decision comes first
+        // who came closest to the decision comes first; of those that came at once nobody knows
         let order = |other: &Instance| ((other.created - step.at).abs(), other.created < step.at);
         let mine = order(instance);
         let earlier = self
             .others(&instance.sight.row, instance)
-            .filter(|other| other.witnessed && window(step).contains(&other.created) && order(other) < mine);
-        let rank = i32::try_from(earlier.count()).unwrap_or(i32::MAX);
-        (rank < step.to - step.from).then_some((step.at, step.from == 0))
+            .filter(|other| other.witnessed && window(step).contains(&other.created) && order(other) <= mine);
+        let before = i32::try_from(earlier.count()).unwrap_or(i32::MAX);
+        (before < step.to - step.from).then_some((step.at, step.from == 0))
     }
 }
 

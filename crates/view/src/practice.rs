@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use practice_contract::events::{Moved, WorkerEvent};
-use practice_groups::TopicSeen;
+use practice_groups::{Move, Rebalance, TopicSeen};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -185,35 +185,38 @@ fn ends(flow: &mut Flow, facts: &Facts) {
 
 /// The journals of all groups as one, newest first.
 fn rebalances(facts: &Facts) -> Vec<RebalancePicture> {
-    let of = |group: &str| {
-        let name = group.to_owned();
-        facts.journal.of(group).map(move |rebalance| RebalancePicture {
-            id: format!("{name}#{}", rebalance.number),
-            time: rebalance.at,
-            group: name.clone(),
-            epoch: rebalance.epoch,
-            joined: rebalance.joined.clone(),
-            left: rebalance.left.clone(),
-            moved: rebalance
-                .moved
-                .iter()
-                .map(|moved| MovePicture {
-                    topic: moved.topic.clone(),
-                    partition: moved.partition,
-                    from: moved.from.clone(),
-                    to: moved.to.clone(),
-                })
-                .collect(),
-            duration_ms: rebalance.took_ms,
-            unowned_ms: rebalance.unowned_ms(),
-            cause: rebalance.why.as_ref().map(|why| why.cause.to_string()),
-            why: rebalance.why.as_ref().map(|why| why.sentence.clone()),
-            advice: rebalance.why.as_ref().and_then(|why| why.advice.clone()),
-            note: None,
-        })
-    };
-    let mut all: Vec<RebalancePicture> = facts.groups.iter().flat_map(|group| of(&group.name)).collect();
-    all.sort_by_key(|rebalance| std::cmp::Reverse(rebalance.time)); // stable: of one time, each group newest first
+    let of = |group: &'_ str| facts.journal.of(group).collect::<Vec<&Rebalance>>();
+    let mut all: Vec<(&str, &Rebalance)> = facts
+        .groups
+        .iter()
+        .flat_map(|group| of(&group.name).into_iter().map(|rebalance| (group.name.as_str(), rebalance)))
+        .collect();
+    all.sort_by_key(|(_, rebalance)| std::cmp::Reverse(rebalance.at)); // stable: of one time, each group newest first
     all.truncate(REBALANCES);
-    all
+    all.into_iter().map(|(group, rebalance)| drawn(group, rebalance)).collect()
+}
+
+fn drawn(group: &str, rebalance: &Rebalance) -> RebalancePicture {
+    let moved = |moved: &Move| MovePicture {
+        topic: moved.topic.clone(),
+        partition: moved.partition,
+        from: moved.from.clone(),
+        to: moved.to.clone(),
+    };
+    let why = rebalance.why.as_ref();
+    RebalancePicture {
+        id: format!("{group}#{}", rebalance.number),
+        time: rebalance.at,
+        group: group.to_owned(),
+        epoch: rebalance.epoch,
+        joined: rebalance.joined.clone(),
+        left: rebalance.left.clone(),
+        moved: rebalance.moved.iter().map(moved).collect(),
+        duration_ms: rebalance.took_ms,
+        unowned_ms: rebalance.unowned_ms(),
+        cause: why.map(|why| why.cause.to_string()),
+        why: why.map(|why| why.sentence.clone()),
+        advice: why.and_then(|why| why.advice.clone()),
+        note: None,
+    }
 }

@@ -193,3 +193,35 @@ fn a_steady_load_is_started_and_ended() {
     });
     assert!(local.dir.told(&["send", "afterwards"]).starts_with("sent"));
 }
+
+/// Causes of a group's rebalances, oldest first, once each has one.
+fn causes(local: &Local, group: &str) -> Option<Vec<String>> {
+    let picture = local.picture()?;
+    let of_group = picture["rebalances"].as_array()?.iter().rev().filter(|one| one["group"] == group);
+    of_group.map(|one| one["cause"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_journal_says_why_a_group_rebalanced() {
+    let local = Local::ready(THREE_GROUPS, &[]);
+    local.settled("group-3", 1);
+    for (what, args, members, expected) in [
+        ("more", &["scale", "group-3", "2"][..], 2, "ScaledUp"),
+        ("fewer", &["scale", "group-3", "1"], 1, "ScaledDown"),
+        ("more again, under a name that was there before", &["scale", "group-3", "2"], 2, "ScaledUp"),
+        ("a restart", &["restart", "group-3-a"], 2, "PodDeleted"),
+        ("stopped", &["stop", "group-3"], 0, "OperatorMade"),
+        ("started", &["start", "group-3"], 2, "OperatorMade"),
+    ] {
+        let before = local.until("what came before has its cause", || causes(&local, "group-3")).len();
+        local.dir.told(args);
+        let news = local.until(&format!("{what}: has its cause"), || {
+            let members = local.group("group-3")?["members"].as_array()?.len() == members;
+            let all = causes(&local, "group-3").filter(|all| members && all.len() > before)?;
+            Some(all[before..].to_vec())
+        });
+        assert!(news.iter().all(|cause| cause == expected), "{what}: {news:?}");
+    }
+    let told = local.dir.told(&["journal", "group-3"]);
+    assert!(told.contains("ScaledDown") && told.contains("group-3-a was restarted"), "{told}");
+}

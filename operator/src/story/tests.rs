@@ -23,7 +23,7 @@ fn with(conditions: &[(&str, &str, &str)]) -> PracticeStatus {
 }
 
 fn told(prepared: &Prepared, running: &Running) -> Vec<(Tone, &'static str, String, String)> {
-    let sentences = story(prepared, running, &[], None, &PracticeStatus::default());
+    let sentences = story(prepared, running, None, &PracticeStatus::default());
     let subject = |sentence: &Sentence| {
         sentence.subject.as_ref().map(|(kind, name)| format!("{kind} {name}")).unwrap_or_default()
     };
@@ -157,7 +157,7 @@ fn conditions_are_told_when_they_turn() {
     ];
     for (what, before, after, expected) in cases {
         let before = before.map(|said| with(&[said]));
-        let sentences = story(&Prepared::default(), &Running::default(), &[], before.as_ref(), &with(&[after]));
+        let sentences = story(&Prepared::default(), &Running::default(), before.as_ref(), &with(&[after]));
         let said: Vec<(Tone, &str)> = sentences.iter().map(|said| (said.tone, said.reason)).collect();
         assert_eq!(said, expected.into_iter().collect::<Vec<_>>(), "{what}");
         assert!(sentences.iter().all(|said| said.text == format!("{}: message", after.2)), "{what}");

@@ -62,7 +62,7 @@ impl Scene {
         };
         let noticed = self.now - waited;
         let (left, joined) = (left.iter().map(who).collect(), joined.iter().map(who).collect());
-        cause(&Change { number: 1, noticed, joined, left, added: Vec::new() }, "g", &self.witness, self.now)
+        cause(&Change { number: 1, noticed, blind: false, joined, left, added: Vec::new() }, "g", &self.witness, self.now)
     }
 
     fn cause(&self, left: &[&str], joined: &[&str], waited: i64) -> Option<Cause> {
@@ -131,7 +131,7 @@ fn a_process_that_ends() {
         // what it ended with once does not explain that it is deleted
         let scene = scene.at(200_000).goes("b", Removal::Asked).comes("c", "1");
         let who = Who { client: "b".to_owned(), since: 2_000, former: None };
-        let change = Change { number: 2, noticed: scene.now, joined: vec![], left: vec![who], added: vec![] };
+        let change = Change { number: 2, noticed: scene.now, blind: false, joined: vec![], left: vec![who], added: vec![] };
         let why = super::cause(&change, "g", &scene.witness, scene.now).expect("known");
         assert_eq!(why.cause, Cause::PodDeleted);
     }
@@ -149,10 +149,10 @@ fn an_eviction() {
 fn a_process_that_stands_still_is_called_so_only_when_its_end_would_have_been_told() {
     let scene = Scene::with(&["a", "b"]).at(20_000);
     assert_eq!(scene.cause(&["b"], &[], 0), None);
-    let why = scene.says(&["b"], &[], 5_000).expect("known");
+    let why = scene.says(&["b"], &[], 12_000).expect("known");
     assert_eq!(why.cause, Cause::SessionTimedOut);
     assert_eq!(why.advice.as_deref().map(|advice| advice.ends_with("kubectl describe pod b")), Some(true));
-    assert_eq!(scene.cause(&[], &["b'"], 5_000), Some(Cause::SessionTimedOut), "it comes back");
+    assert_eq!(scene.cause(&[], &["b'"], 12_000), Some(Cause::SessionTimedOut), "it comes back");
 }
 
 #[test]
@@ -172,7 +172,8 @@ fn a_group_that_the_manifest_stops_starts_or_switches() {
 #[test]
 fn a_topic_that_grows() {
     let scene = Scene::with(&["a"]);
-    let change = Change { number: 1, noticed: 0, joined: vec![], left: vec![], added: vec![("t".to_owned(), 3)] };
+    let added = vec![("t".to_owned(), 3)];
+    let change = Change { number: 1, noticed: 0, blind: false, joined: vec![], left: vec![], added };
     let why = cause(&change, "g", &scene.witness, 0).expect("known");
     assert_eq!((why.cause, why.sentence.as_str()), (Cause::PartitionsAdded, "1 new partition is read, up to t/3."));
 }

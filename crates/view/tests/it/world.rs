@@ -242,7 +242,7 @@ impl World {
         let (look, at) = (self.look(), now());
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         for (group, seen) in &look.groups {
-            Arc::make_mut(&mut journal).look(group, seen, Moment { at, tick: at });
+            Arc::make_mut(&mut journal).look("k", group, seen, Moment { at, tick: at });
         }
         Facts {
             key: key(),

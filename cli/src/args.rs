@@ -56,7 +56,7 @@ pub enum Verb {
     Send(Send),
     /// Checks cluster, operator and Kafka; what fails comes with a hint
     Check {
-        /// Practices of all namespaces
+        /// Practices of all namespaces, whatever -n says
         #[arg(short = 'A', long)]
         all_namespaces: bool,
         /// Where the operator is; default: wherever one is found
@@ -73,7 +73,7 @@ pub enum Verb {
     },
     /// Prints a script that completes what is typed
     Completion {
-        /// The shell.
+        /// The shell; `kubectl`: for any shell that completes kubectl, as `kubectl_complete-cgp`
         shell: Shell,
     },
 }
@@ -84,8 +84,8 @@ pub struct Get {
     /// The practice. Default: all of the namespace
     #[arg(value_parser = name)]
     pub name: Option<String>,
-    /// Of all namespaces
-    #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace"])]
+    /// Of all namespaces, whatever -n says
+    #[arg(short = 'A', long, conflicts_with = "name")]
     pub all_namespaces: bool,
     /// Goes on, and shows what changes
     #[arg(short, long)]
@@ -175,7 +175,7 @@ pub struct View {
     /// Prints the address and opens nothing
     #[arg(long)]
     pub no_open: bool,
-    /// Where the operator is; default: wherever one is found
+    /// Where the operator is; default: in the practice's namespace, else wherever one watches all
     #[arg(long, value_name = "NAMESPACE", value_parser = name)]
     pub operator_namespace: Option<String>,
 }
@@ -189,6 +189,8 @@ pub enum Shell {
     Zsh,
     /// fish.
     Fish,
+    /// What kubectl runs to complete a plugin.
+    Kubectl,
 }
 
 /// A name in Kubernetes: it becomes part of a path, so nothing else gets through (RFC 1123).
@@ -230,13 +232,26 @@ mod tests {
     }
 
     #[test]
+    fn all_namespaces_win_over_one() {
+        for line in ["cgp get -A -n a", "cgp -n a get -A", "cgp get -n a -A", "cgp --namespace a get --all-namespaces"]
+        {
+            let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
+            assert!(matches!(arguments.verb, Verb::Get(Get { all_namespaces: true, .. })), "{line}");
+        }
+        for line in ["cgp check -A -n a", "cgp -n a check -A"] {
+            let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
+            assert!(matches!(arguments.verb, Verb::Check { all_namespaces: true, .. }), "{line}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         for line in [
             "cgp",
             "cgp get ../secrets",
             "cgp get -n a/b",
             "cgp get p -A",
-            "cgp get -A -n a",
+            "cgp -n a get p -A",
             "cgp send p --topic t",
             "cgp send p --topic t --value v --rate 0",
             "cgp send p --topic t --value v --partition -1",

@@ -10,11 +10,12 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
     core::{DynamicObject, NamespaceResourceScope},
     discovery::ApiResource,
+    runtime::watcher,
 };
 use practice_api::ConsumerGroupPractice;
 use serde::de::DeserializeOwned;
 
-use crate::{args::Common, error::Failure, screen::mention};
+use crate::{args::Common, error::Failure};
 
 /// Label: the practice that an object belongs to.
 pub const PRACTICE: &str = "kafka-practice.dev/practice";
@@ -119,6 +120,19 @@ impl Cluster {
             kube::Error::Auth(error) => Failure::Refused(format!("no credentials for {}: {}", self.url, causes(error))),
             error => Failure::Refused(format!("{what}: {}", causes(error))),
         }
+    }
+
+    /// What a watch ends with; `None`: it is tried again, and may get better by itself.
+    pub fn watch_ends(&self, what: &str, error: &watcher::Error) -> Option<Failure> {
+        use watcher::Error;
+        let (Error::InitialListFailed(kube::Error::Api(status))
+        | Error::WatchStartFailed(kube::Error::Api(status))
+        | Error::WatchFailed(kube::Error::Api(status))
+        | Error::WatchError(status)) = error
+        else {
+            return None;
+        };
+        matches!(status.code, 401 | 403 | 404).then(|| self.failure(what, &kube::Error::Api(status.clone())))
     }
 
     /// An API of the namespace that is meant.
@@ -246,18 +260,26 @@ pub fn decoded(practice: &DynamicObject) -> Result<ConsumerGroupPractice, Failur
     })
 }
 
-/// Practices as this plugin knows them, by name; those of another shape are said on the side and left out.
-pub fn decoded_all(practices: &[DynamicObject]) -> Vec<ConsumerGroupPractice> {
-    let mut all = Vec::new();
+/// Practices as this plugin knows them, by name; and a note for each that is of another shape and left out.
+pub fn decoded_all(practices: &[DynamicObject]) -> (Vec<ConsumerGroupPractice>, Vec<String>) {
+    let (mut all, mut notes) = (Vec::new(), Vec::new());
     for practice in practices {
         match decoded(practice) {
             Ok(practice) => all.push(practice),
-            Err(failure) => mention(&format!("warning: {failure}")),
+            Err(failure) => notes.push(format!("warning: {failure}")),
         }
     }
     let key = |practice: &ConsumerGroupPractice| (practice.metadata.namespace.clone(), practice.metadata.name.clone());
     all.sort_by_key(key);
-    all
+    (all, notes)
+}
+
+/// The code that a refusal came with.
+pub fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
 }
 
 /// A 404 that is about the kind, not about one object of it.
@@ -327,5 +349,33 @@ mod tests {
     fn the_operator_says_the_same_labels() {
         use practice_operator::objects;
         assert_eq!((PRACTICE, GROUP), (objects::PRACTICE, objects::GROUP));
+    }
+
+    #[tokio::test]
+    async fn a_watch_ends_when_trying_again_is_of_no_use() {
+        let config = Config::new("http://127.0.0.1:1".parse().expect("it is a URL"));
+        let client = Client::try_from(config).expect("nothing is sent yet");
+        let cluster = Cluster { client, url: "http://here".to_owned(), namespace: "a".to_owned() };
+        let status = |code: u16| kube::core::Status::failure("because", "Reason").with_code(code).boxed();
+        for code in [401, 403, 404] {
+            let api = || kube::Error::Api(status(code));
+            for error in [
+                watcher::Error::InitialListFailed(api()),
+                watcher::Error::WatchStartFailed(api()),
+                watcher::Error::WatchFailed(api()),
+                watcher::Error::WatchError(status(code)),
+            ] {
+                let said = cluster.watch_ends("watch it", &error).map(|failure| failure.to_string());
+                let said = said.unwrap_or_else(|| panic!("{error:?} goes on"));
+                assert!(said.contains("because") || said.contains("does not serve"), "{error:?}: {said}");
+            }
+        }
+        for error in [
+            watcher::Error::WatchError(status(410)),
+            watcher::Error::InitialListFailed(kube::Error::Api(status(500))),
+            watcher::Error::NoResourceVersion,
+        ] {
+            assert!(cluster.watch_ends("watch it", &error).is_none(), "{error:?}");
+        }
     }
 }

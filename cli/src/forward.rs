@@ -1,4 +1,7 @@
-//! Ports of pods. In: a pod, a port. Out: a connection to it through the API server, and HTTP over one. Nothing listens here.
+//! Ports of pods. In: a pod, a port. Out: a connection to it through the API server, and HTTP over one, each request with a
+//! deadline. Nothing listens here.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{Either, select};
@@ -11,7 +14,11 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::AbortHandle,
+    time::timeout,
+};
 
 use crate::{
     cluster::{Cluster, causes},
@@ -20,6 +27,8 @@ use crate::{
 
 /// Largest answer that is read.
 const LARGEST: usize = 1 << 20;
+/// Longest time that a request and its answer may take: a producer waits for Kafka, but not that long.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// A connection to a port of a pod, and the word that the kubelet has for one that cannot be.
 ///
@@ -47,7 +56,10 @@ pub struct Http<'a> {
     pods: Api<Pod>,
     pod: String,
     port: u16,
+    patience: Duration,
     open: Option<SendRequest<Full<Bytes>>>,
+    /// Ends the connection.
+    running: Option<AbortHandle>,
 }
 
 /// An answer.
@@ -62,7 +74,7 @@ pub struct Answer {
 impl<'a> Http<'a> {
     /// Nothing is open yet.
     pub fn to(cluster: &'a Cluster, pods: Api<Pod>, pod: &str, port: u16) -> Self {
-        Self { cluster, pods, pod: pod.to_owned(), port, open: None }
+        Self { cluster, pods, pod: pod.to_owned(), port, patience: PATIENCE, open: None, running: None }
     }
 
     /// Opens a connection.
@@ -78,20 +90,37 @@ impl<'a> Http<'a> {
         };
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| why(&error))?;
         let (pod, port) = (self.pod.clone(), self.port);
-        tokio::spawn(async move {
+        let running = tokio::spawn(async move {
             let refused = std::pin::pin!(refused);
             if let Either::Left((Some(error), _)) = select(refused, std::pin::pin!(connection)).await {
                 crate::screen::mention(&format!("port {port} of pod {pod}: {error}"));
             }
         });
+        self.running = Some(running.abort_handle());
         Ok(sender)
     }
 
     /// A request and its answer. It is sent once: what became of one that breaks off is not known.
     ///
     /// # Errors
-    /// There is no answer.
+    /// There is no answer, or none in time.
     pub async fn ask(&mut self, method: &str, path: &str, json: Option<Bytes>) -> Result<Answer, Failure> {
+        let unknown = if json.is_some() { "; whether it arrived is not known" } else { "" };
+        let answer = timeout(self.patience, self.exchange(method, path, json)).await;
+        answer.unwrap_or_else(|_| {
+            // an answer that comes yet must not be taken for that of another request
+            self.open = None;
+            if let Some(connection) = self.running.take() {
+                connection.abort();
+            }
+            let seconds = self.patience.as_secs();
+            let what = format!("{method} {path} on port {} of pod {}", self.port, self.pod);
+            Err(Failure::Refused(format!("{what} has not answered within {seconds} s{unknown}")))
+        })
+    }
+
+    /// Without a deadline.
+    async fn exchange(&mut self, method: &str, path: &str, json: Option<Bytes>) -> Result<Answer, Failure> {
         let mut sender = self.open().await?;
         let broken = |error: &dyn std::error::Error| {
             let sent = if json.is_some() { "; whether it arrived is not known" } else { "" };
@@ -113,5 +142,34 @@ impl<'a> Http<'a> {
         let body = body.map_err(|error| broken(&*error))?.to_bytes();
         self.open = Some(sender);
         Ok(Answer { status, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_nobody_answers_ends_with_its_connection() {
+        let config = kube::Config::new("http://127.0.0.1:1".parse().expect("it is a URL"));
+        let client = kube::Client::try_from(config).expect("nothing is sent yet");
+        let cluster = Cluster { client, url: "http://127.0.0.1:1".to_owned(), namespace: "a".to_owned() };
+        for (body, unknown) in [(Some("{}"), "; whether it arrived is not known"), (None, "")] {
+            let (near, mut far) = tokio::io::duplex(4096);
+            let (sender, connection) = handshake(TokioIo::new(near)).await.expect("there is nothing to agree on");
+            let running = Some(tokio::spawn(connection).abort_handle());
+            let http = Http::to(&cluster, cluster.api(), "p-producer-1", 8080);
+            let mut http = Http { patience: Duration::from_millis(50), open: Some(sender), running, ..http };
+            let answer = http.ask("POST", "/send-message", body.map(Bytes::from)).await;
+            let said = answer.expect_err("nobody answers").to_string();
+            let what = "POST /send-message on port 8080 of pod p-producer-1 has not answered within 0 s";
+            assert_eq!(said, format!("{what}{unknown}"));
+            let mut heard = Vec::new();
+            let all = timeout(Duration::from_secs(10), far.read_to_end(&mut heard)).await;
+            all.expect("the connection is closed").expect("it can be read");
+            assert!(heard.starts_with(b"POST /send-message HTTP/1.1\r\n"), "{heard:?}");
+        }
     }
 }

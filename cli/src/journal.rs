@@ -187,7 +187,7 @@ pub fn time(at: Timestamp, now: &Zoned) -> String {
 
 /// `0.3 s`
 fn seconds(ms: u64) -> String {
-    let tenths = (ms + 50) / 100;
+    let tenths = ms.saturating_add(50) / 100;
     format!("{}.{} s", tenths / 10, tenths % 10)
 }
 

@@ -96,6 +96,23 @@ impl Screen {
         self.raw(&out)
     }
 
+    /// A word on the side while something is drawn: it goes above that.
+    ///
+    /// # Errors
+    /// [`Failure::Closed`] when nobody reads any more.
+    pub fn aside(&mut self, text: &str) -> Result<(), Failure> {
+        let is_between = self.is_live() && self.drawn > 0 && io::stderr().is_terminal();
+        if !is_between {
+            mention(text);
+            return Ok(());
+        }
+        let drawn = std::mem::take(&mut self.drawn);
+        self.raw(&format!("\x1b[{drawn}A\x1b[J"))?;
+        mention(text);
+        let last = std::mem::take(&mut self.last);
+        self.draw(&last)
+    }
+
     fn printed(&self, line: &Line) -> String {
         if self.colours { line.coloured() } else { line.text() }
     }

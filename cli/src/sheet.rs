@@ -10,7 +10,9 @@ use practice_api::{
 
 use crate::{
     journal::{self, Entry, time},
-    state::{age, consumers, lag_remark, lag_unknown_because, marked, of_group, of_others, of_practice, remarks},
+    state::{
+        age, consumers, lag_remark, lag_unknown_because, marked, of_group, of_others, of_practice, remarks, unlisted,
+    },
     text::{Column, Line, Tone, table},
     tree,
 };
@@ -26,7 +28,7 @@ pub fn sheet(practice: &ConsumerGroupPractice, events: &[Event], now: &Zoned, wi
         section(&mut lines, "Topics", topics(status));
         for (place, group) in status.groups.iter().enumerate() {
             lines.push(Line::new());
-            lines.extend(of_one_group(practice, status, group, place));
+            lines.extend(of_one_group(practice, status, group, place, now));
         }
         if !status.foreign.is_empty() {
             section(&mut lines, "Groups of other applications on these topics", of_others_groups(status));
@@ -150,6 +152,7 @@ fn of_one_group(
     status: &PracticeStatus,
     group: &GroupStatus,
     place: usize,
+    now: &Zoned,
 ) -> Vec<Line> {
     let wanted = practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
     let mut title = Line::of(Tone::Strong, "Group ").and(Tone::Hue(place), &group.name).and(Tone::Plain, "   ");
@@ -160,7 +163,7 @@ fn of_one_group(
     if group.lag.is_none() {
         title.push(Tone::Warn, &format!(" ({})", lag_unknown_because(status, group)));
     }
-    if let Some(age) = age(group) {
+    if let Some(age) = age(group, now.timestamp()) {
         title.push(Tone::Plain, &format!("   {age}"));
     }
     let mut lines = vec![title];
@@ -171,17 +174,18 @@ fn of_one_group(
         let rest = member.member_id.strip_prefix(&format!("{}-", member.client_id));
         let id = rest.map_or_else(|| member.member_id.clone(), |rest| format!("…{rest}"));
         let (name, id) = (Line::plain(&member.name), Line::of(Tone::Dim, &id));
-        if member.partitions.is_empty() {
+        if member.partitions.is_empty() && member.partition_count == 0 {
             let why = member.idle_because.as_ref().map(|why| Line::of(Tone::Warn, &format!("○ idle  {why}")));
             let mut row = vec![name, id];
             row.extend(std::iter::repeat_n(Line::plain("-"), 4));
             row.extend(why);
             rows.push(row);
         } else {
-            rows.extend(owned_rows(&name, &id, &member.partitions));
+            rows.extend(owned_rows(&name, &id, &member.partitions, member.partition_count));
         }
     }
-    rows.extend(owned_rows(&Line::of(Tone::Warn, "no consumer"), &Line::plain("-"), &group.unowned));
+    let nobody = Line::of(Tone::Warn, "no consumer");
+    rows.extend(owned_rows(&nobody, &Line::plain("-"), &group.unowned, group.unowned_count));
     if rows.len() == 1 {
         lines.push(Line::of(Tone::Dim, "  no members"));
     } else {
@@ -195,20 +199,25 @@ fn of_one_group(
     lines
 }
 
-/// A row for each partition; whose they are stands in the first.
-fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition]) -> Vec<Vec<Line>> {
+/// A row for each partition, and one for those that are not listed; whose they are stands in the first.
+fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition], count: i32) -> Vec<Vec<Line>> {
     let number = |number: Option<i64>| Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()));
+    let first = |line: &Line, place: usize| if place == 0 { line.clone() } else { Line::new() };
     let row = |(place, owned): (usize, &OwnedPartition)| {
-        let first = |line: &Line| if place == 0 { line.clone() } else { Line::new() };
         let committed = match (owned.committed, owned.because.as_deref()) {
             (None, Some("NoCommit")) => Line::plain("-"),
             (committed, _) => number(committed),
         };
         let partition = Line::plain(&format!("{}/{}", owned.topic, owned.partition));
         let remark = lag_remark(owned).map_or_else(Line::new, |why| Line::of(Tone::Warn, &why));
-        vec![first(name), first(id), partition, committed, number(owned.end), number(owned.lag), remark]
+        let (name, id) = (first(name, place), first(id, place));
+        vec![name, id, partition, committed, number(owned.end), number(owned.lag), remark]
     };
-    partitions.iter().enumerate().map(row).collect()
+    let more = unlisted(partitions, count).map(|more| {
+        let place = partitions.len();
+        vec![first(name, place), first(id, place), Line::of(Tone::Dim, &more)]
+    });
+    partitions.iter().enumerate().map(row).chain(more).collect()
 }
 
 fn of_others_groups(status: &PracticeStatus) -> Vec<Line> {
@@ -247,3 +256,6 @@ fn last_seen(event: &Event) -> Option<Timestamp> {
     let made = event.metadata.creation_timestamp.as_ref().map(|time| time.0);
     series.or(old).or(once).or(made)
 }
+
+#[cfg(test)]
+mod tests;

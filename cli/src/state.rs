@@ -1,6 +1,7 @@
-//! What state things are in, as a glyph, a word and a tone. Pure. In: conditions and groups of a status. Out: marks, and the
-//! sentences that have to be read. The one place that judges; everything that is printed takes its words from here.
+//! What state things are in, as a glyph, a word and a tone. Pure. In: conditions and groups of a status, the time. Out: marks,
+//! and the sentences that have to be read. The one place that judges; everything that is printed takes its words from here.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::{
     ConsumerGroupPractice, GroupState, PracticeStatus,
@@ -191,13 +192,30 @@ pub fn lag_remark(owned: &OwnedPartition) -> Option<String> {
     })
 }
 
-/// How old the oldest message is that nobody has handled, and when all will be: `oldest 55 s, done in 2 min`.
-pub fn age(group: &GroupStatus) -> Option<String> {
-    let oldest =
-        group.oldest_seconds.filter(|_| group.lag.is_some_and(|lag| lag > 0)).map(|s| format!("oldest {}", span(s)));
-    let done = group.drain_seconds.filter(|_| oldest.is_some()).map(|s| format!("done in {}", span(s)));
-    let said: Vec<String> = oldest.into_iter().chain(done).collect();
-    (!said.is_empty()).then(|| said.join(", "))
+/// How many partitions status counts and does not list.
+pub fn cut(listed: &[OwnedPartition], count: i32) -> usize {
+    usize::try_from(count).unwrap_or_default().saturating_sub(listed.len())
+}
+
+/// What is said of them: `and 4 more`, or `4 partitions, not listed` where there is none before.
+pub fn unlisted(listed: &[OwnedPartition], count: i32) -> Option<String> {
+    match cut(listed, count) {
+        0 => None,
+        more if listed.is_empty() => Some(format!("{}, not listed", counted(more, "partition"))),
+        more => Some(format!("and {more} more")),
+    }
+}
+
+/// How old the oldest message is that nobody has handled, and when all will be: `oldest 55 s, done in 2 min`. Status says
+/// since when and until when; what should be done by now and is not is no promise any more.
+pub fn age(group: &GroupStatus, now: Timestamp) -> Option<String> {
+    let ahead = |time: Option<&String>| Some(time?.parse::<Timestamp>().ok()?.duration_since(now).as_secs());
+    let is_behind = group.lag.is_some_and(|lag| lag > 0);
+    // clocks differ: nothing is younger than new
+    let oldest = ahead(group.oldest_since.as_ref()).filter(|_| is_behind)?.min(0).saturating_neg();
+    let done = ahead(group.done_at.as_ref()).filter(|seconds| *seconds > 0);
+    let done = done.map_or_else(String::new, |seconds| format!(", done in {}", span(seconds)));
+    Some(format!("oldest {}{done}", span(oldest)))
 }
 
 /// `55 s`, `12 min`, `3 h`, `2 d`: no more exact than it is known.
@@ -212,7 +230,10 @@ fn span(seconds: i64) -> String {
 
 /// A group of another application: `2 members   lag 12 at most   orders`.
 pub fn of_others(group: &ForeignStatus) -> [Line; 5] {
-    let members = usize::try_from(group.members).unwrap_or_default();
+    let members = match group.members {
+        Some(members) => Line::plain(&counted(usize::try_from(members).unwrap_or_default(), "member")),
+        None => Line::of(Tone::Warn, "? members"),
+    };
     let lag = match group.lag {
         Some(lag) if group.at_most => Line::plain(&format!("lag {lag} at most")),
         Some(lag) => Line::plain(&format!("lag {lag}")),
@@ -221,8 +242,40 @@ pub fn of_others(group: &ForeignStatus) -> [Line; 5] {
     [
         Line::plain(&group.state),
         Line::of(Tone::Dim, group.protocol.as_deref().unwrap_or("?")),
-        Line::plain(&counted(members, "member")),
+        members,
         lag,
         Line::of(Tone::Dim, &group.topics.join(", ")),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_grows_and_a_promise_shrinks() {
+        let group = |lag: Option<i64>, since: Option<&str>, done: Option<&str>| GroupStatus {
+            lag,
+            oldest_since: since.map(str::to_owned),
+            done_at: done.map(str::to_owned),
+            ..GroupStatus::default()
+        };
+        let (noon, soon) = (Some("2026-11-25T12:00:00Z"), Some("2026-11-25T12:21:40Z"));
+        let rows = [
+            ("2026-11-25T12:00:55Z", Some(6), noon, None, Some("oldest 55 s")),
+            ("2026-11-25T12:01:40Z", Some(6), noon, soon, Some("oldest 100 s, done in 20 min")),
+            ("2026-11-25T12:21:39Z", Some(6), noon, soon, Some("oldest 21 min, done in 1 s")),
+            ("2026-11-25T12:21:40Z", Some(6), noon, soon, Some("oldest 21 min")),
+            ("2026-11-27T12:00:00Z", Some(6), noon, soon, Some("oldest 2 d")),
+            ("2026-11-25T11:59:58Z", Some(6), noon, None, Some("oldest 0 s")),
+            ("2026-11-25T12:00:55Z", Some(0), noon, soon, None),
+            ("2026-11-25T12:00:55Z", None, noon, soon, None),
+            ("2026-11-25T12:00:55Z", Some(6), None, soon, None),
+            ("2026-11-25T12:00:55Z", Some(6), Some("yesterday"), soon, None),
+        ];
+        for (now, lag, since, done, expected) in rows {
+            let now: Timestamp = now.parse().expect("it is a time");
+            assert_eq!(age(&group(lag, since, done), now).as_deref(), expected, "{now}, {lag:?}, {since:?}, {done:?}");
+        }
+    }
 }

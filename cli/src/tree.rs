@@ -1,7 +1,8 @@
-//! A practice as a tree: practice, groups, consumers, partitions with their lag. Pure. In: a practice with its status. Out:
-//! lines. Unknown is `?` with its reason and never 0; a word stands beside every glyph; names are never cut, but what all
+//! A practice as a tree: practice, groups, consumers, partitions with their lag. Pure, but [`tree`] asks the clock. In: a practice
+//! with its status, the time. Out: lines. Unknown is `?` with its reason and never 0; a word stands beside every glyph; names are never cut, but what all
 //! consumers of a group begin with is left out.
 
+use jiff::Timestamp;
 use practice_api::{
     ConsumerGroupPractice, PracticeStatus,
     spec::Group,
@@ -11,7 +12,7 @@ use practice_api::{
 use crate::{
     state::{
         age, consumers, is_rebalancing, lag_remark, lag_unknown_because, members, of_group, of_others, of_practice,
-        remarks,
+        remarks, unlisted,
     },
     text::{Column, Line, Tone, counted, table},
 };
@@ -25,8 +26,13 @@ pub struct Shape {
     pub with_namespace: bool,
 }
 
-/// The lines of one practice.
+/// The lines of one practice, now.
 pub fn tree(practice: &ConsumerGroupPractice, shape: Shape) -> Vec<Line> {
+    tree_at(practice, shape, Timestamp::now())
+}
+
+/// The lines of one practice, as they are at a time.
+pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -> Vec<Line> {
     let mut lines = vec![head(practice, shape)];
     let Some(status) = &practice.status else {
         lines.extend(below("   ", "   ", remarks(practice)));
@@ -44,7 +50,7 @@ pub fn tree(practice: &ConsumerGroupPractice, shape: Shape) -> Vec<Line> {
         let (branch, guide) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let wanted = practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
         let mut line = Line::of(Tone::Dim, branch);
-        line.append(group_line(status, group, wanted, place, &columns));
+        line.append(group_line(status, group, wanted, place, &columns, now));
         lines.push(line);
         lines.extend(below(guide, guide, group_remarks(group)));
         lines.extend(consumer_lines(practice, group, wanted, guide, &columns, shape.width));
@@ -127,6 +133,7 @@ fn group_line(
     wanted: Option<&Group>,
     place: usize,
     columns: &Columns,
+    now: Timestamp,
 ) -> Line {
     let cells = [
         (Line::of(Tone::Hue(place), &group.name), columns.group),
@@ -147,7 +154,7 @@ fn group_line(
     if group.lag.is_none() {
         notes.push((Tone::Warn, lag_unknown_because(status, group)));
     }
-    notes.extend(age(group).map(|age| (Tone::Plain, age)));
+    notes.extend(age(group, now).map(|age| (Tone::Plain, age)));
     if let Some(idle) = group.idle.filter(|idle| *idle > 0) {
         notes.push((Tone::Warn, format!("{idle} idle")));
     }
@@ -247,12 +254,8 @@ fn consumer_lines(
 
 /// A cell for each partition, and how many are not listed.
 fn cells(partitions: &[OwnedPartition], count: i32, columns: &Columns) -> Vec<Line> {
-    let mut cells: Vec<Line> = partitions.iter().map(|owned| partition(owned, columns)).collect();
-    let listed = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
-    if count > listed {
-        cells.push(Line::of(Tone::Dim, &format!("and {} more", count - listed)));
-    }
-    cells
+    let more = unlisted(partitions, count).map(|more| Line::of(Tone::Dim, &more));
+    partitions.iter().map(|owned| partition(owned, columns)).chain(more).collect()
 }
 
 /// Cells side by side as long as there is room, then below.

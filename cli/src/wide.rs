@@ -1,13 +1,17 @@
 //! Flat text with the columns of `kafka-consumer-groups.sh --describe`, and the pod, for people and scripts that know them.
 //! Pure. In: practices with their status. Out: rows. What is unknown or does not apply is `-`, as Kafka's own tool prints it.
-//! Deliberately absent: HOST, which status does not have (always `-`), and groups of other applications.
+//! Deliberately absent: HOST, which status does not have (always `-`), and groups of other applications. What status does not
+//! list has no row either, and is said by [`notes`].
 
 use practice_api::{
     ConsumerGroupPractice,
     status::{GroupStatus, Member, OwnedPartition},
 };
 
-use crate::text::{Column, Line, Tone, table};
+use crate::{
+    state::cut,
+    text::{Column, Line, Tone, counted, table},
+};
 
 /// Each column: its head, whether it holds numbers, and what it shows.
 const COLUMNS: [(&str, Column, fn(&Row<'_>) -> Option<String>); 10] = [
@@ -52,6 +56,28 @@ pub fn wide(practices: &[ConsumerGroupPractice], with_namespace: bool) -> Vec<Li
     table(rows, &columns)
 }
 
+/// What has no row in the table of these practices, because status was cut to stay small.
+pub fn notes(practices: &[ConsumerGroupPractice]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for practice in practices {
+        for group in practice.status.iter().flat_map(|status| &status.groups) {
+            let of_members: usize =
+                group.members.iter().map(|member| cut(&member.partitions, member.partition_count)).sum();
+            let missing = match of_members + cut(&group.unowned, group.unowned_count) {
+                0 if group.truncated => "members".to_owned(),
+                0 => continue,
+                more => counted(more, "partition"),
+            };
+            let name = practice.metadata.name.as_deref().unwrap_or_default();
+            let group = &group.name;
+            notes.push(format!(
+                "warning: practice {name}, group {group}: {missing} without a row, status does not list all"
+            ));
+        }
+    }
+    notes
+}
+
 /// A row for each partition, also those that no member has, for each member that has none, and for a group that has neither.
 fn rows_of(group: &GroupStatus) -> Vec<Row<'_>> {
     if group.members.is_empty() && group.unowned.is_empty() {
@@ -62,7 +88,9 @@ fn rows_of(group: &GroupStatus) -> Vec<Row<'_>> {
 }
 
 fn of_member<'a>(group: &'a GroupStatus, member: &'a Member) -> impl Iterator<Item = Row<'a>> {
-    let none = member.partitions.is_empty().then_some(None);
+    // one whose partitions are not listed has some, and a row without any would say that it has none
+    let has_none = member.partitions.is_empty() && member.partition_count == 0;
+    let none = has_none.then_some(None);
     let owned = none.into_iter().chain(member.partitions.iter().map(Some));
     owned.map(move |owned| Row { group, member: Some(member), owned })
 }

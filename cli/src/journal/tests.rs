@@ -92,6 +92,12 @@ fn a_long_sentence_is_wrapped_where_there_is_an_end() {
 }
 
 #[test]
+fn no_number_is_too_large() {
+    assert_eq!((seconds(49), seconds(50)), ("0.0 s".to_owned(), "0.1 s".to_owned()));
+    assert_eq!(seconds(u64::MAX), "18446744073709551.6 s");
+}
+
+#[test]
 fn what_status_tells_is_shown_alike() {
     let status = RebalanceStatus {
         group: "g".to_owned(),

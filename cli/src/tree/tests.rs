@@ -46,8 +46,11 @@ fn owned(number: i32, committed: Option<i64>, end: Option<i64>, lag: Option<i64>
     json!({"topic": "t", "partition": number, "committed": committed, "end": end, "lag": lag, "because": because})
 }
 
+const NOW: &str = "2026-11-25T14:05:00Z";
+
 fn drawn(practice: &ConsumerGroupPractice, width: Option<usize>) -> Vec<String> {
-    tree(practice, Shape { width, with_namespace: false }).iter().map(Line::text).collect()
+    let now = NOW.parse().expect("it is a time");
+    tree_at(practice, Shape { width, with_namespace: false }, now).iter().map(Line::text).collect()
 }
 
 #[test]
@@ -254,11 +257,13 @@ fn nothing_from_outside_drives_the_terminal() {
 fn how_old_a_lag_is_and_since_when_it_is_not_known() {
     let members = json!([member("p-fast-a-b", json!([owned(0, Some(1), Some(7), Some(6), None)]))]);
     let mut behind = group("fast", "Stable", 1, Some(6), members);
-    behind["oldestSeconds"] = json!(55);
+    behind["oldestSince"] = json!("2026-11-25T14:04:05Z");
     let oldest = of_group(behind.clone());
     assert_eq!(oldest[0], "└─ fast   ✔ Stable   Classic   1/1 consumer   lag 6   oldest 55 s");
-    behind["drainSeconds"] = json!(1300);
-    assert!(of_group(behind)[0].ends_with("lag 6   oldest 55 s, done in 21 min"));
+    behind["doneAt"] = json!("2026-11-25T14:26:40Z");
+    assert!(of_group(behind.clone())[0].ends_with("lag 6   oldest 55 s, done in 21 min"));
+    behind["doneAt"] = json!(NOW);
+    assert!(of_group(behind)[0].ends_with("lag 6   oldest 55 s"));
 
     let mut denied = group("fast", "Unknown", 1, None, json!([]));
     denied["message"] = json!("GROUP_AUTHORIZATION_FAILED");
@@ -283,6 +288,7 @@ fn partitions_of_nobody_and_groups_of_others_are_there() {
     let foreign = json!([
         {"name": "reports", "state": "Stable", "protocol": "Classic", "members": 1, "topics": ["t"], "lag": 3, "atMost": true},
         {"name": "audit", "state": "Empty", "members": 0, "topics": ["t"], "lag": null, "atMost": false},
+        {"name": "gone", "state": "Unknown", "members": null, "topics": ["t"], "lag": null, "atMost": false},
     ]);
     status.foreign = serde_json::from_value(foreign).expect("they are groups");
     status.foreign_count = Some(7);
@@ -291,9 +297,10 @@ fn partitions_of_nobody_and_groups_of_others_are_there() {
         "├─ fast   ○ Empty   Classic   0/0 consumers   lag 5",
         "│  └─ no consumer   t/0  2/7  lag 5    t/1  ?/?  lag ? (cannot be read)    and 1 more",
         "└─ 7 groups of other applications on these topics",
-        "   ├─ reports   Stable   Classic   1 member    lag 3 at most   t",
-        "   ├─ audit     Empty    ?         0 members   lag ?           t",
-        "   └─ … and 5 more",
+        "   ├─ reports   Stable    Classic   1 member    lag 3 at most   t",
+        "   ├─ audit     Empty     ?         0 members   lag ?           t",
+        "   ├─ gone      Unknown   ?         ? members   lag ?           t",
+        "   └─ … and 4 more",
     ];
     let lines = drawn(&practice, None);
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));

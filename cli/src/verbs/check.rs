@@ -1,7 +1,8 @@
 //! `check`: is everything there, and is it allowed to do its work? Every question is asked, also after one has failed; what
-//! cannot be asked is said to be skipped. Writes nothing: reviews of rights are answered, not stored.
+//! cannot be asked is said to be skipped. Of several operators those are judged that watch the namespace that is meant. Writes
+//! nothing: reviews of rights are answered, not stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use k8s_openapi::{
@@ -27,18 +28,31 @@ use crate::{
     error::Failure,
     operator::{self, SELECTOR, label},
     report::{Report, Verdict},
-    screen::Screen,
+    screen::{Screen, mention},
     state::condition,
     verbs::version::OURS,
 };
 
-/// What this plugin does in the name of whoever runs it: the verb that needs it, and the rest as above.
-const OURSELVES: [(&str, &str, &str, &str, &str); 5] = [
-    ("get, describe", API_GROUP, "consumergrouppractices", "", "list"),
+/// What this plugin does in the name of whoever runs it: its verbs, API group, resource, subresource, Kubernetes' verb.
+type Right = (&'static str, &'static str, &'static str, &'static str, &'static str);
+/// Where practices are.
+const OURSELVES: [Right; 9] = [
+    ("all of it", API_GROUP, "consumergrouppractices", "", "get"),
+    ("get", API_GROUP, "consumergrouppractices", "", "list"),
+    ("get -w", API_GROUP, "consumergrouppractices", "", "watch"),
     ("journal", "", "configmaps", "", "get"),
     ("logs", "", "pods", "log", "get"),
     ("logs, send", "", "pods", "", "list"),
-    ("send, view", "", "pods", "portforward", "create"),
+    ("logs -f", "", "pods", "", "watch"),
+    // a WebSocket is opened by a GET; from Kubernetes 1.35 on whoever opens one must be allowed to create, too
+    ("send", "", "pods", "portforward", "get"),
+    ("send", "", "pods", "portforward", "create"),
+];
+/// Where the operator is.
+const PICTURE: [Right; 3] = [
+    ("view", "", "pods", "", "list"),
+    ("view", "", "pods", "portforward", "get"),
+    ("view", "", "pods", "portforward", "create"),
 ];
 /// Questions at once.
 const TOGETHER: usize = 8;
@@ -64,17 +78,22 @@ pub async fn run(
         return Err(failure);
     }
     let crd = crd(&cluster, &mut report).await;
-    yourself(&cluster, &mut report).await;
+    let may = "read practices, logs and journals, and forward ports";
+    yourself(&cluster, &cluster.namespace, &OURSELVES, may, &mut report).await;
 
     report.section("Operator");
-    let operators = operators(&cluster, place, &mut report).await;
-    for operator in &operators {
+    let operators = operators(&cluster, all, place, &mut report).await;
+    for operator in operators.iter().flatten() {
         in_step(operator, crd.as_ref(), &mut report);
         rights(&cluster, operator, all, &mut report).await;
     }
+    let places: BTreeSet<String> = operators.iter().flatten().filter_map(ResourceExt::namespace).collect();
+    for place in places {
+        yourself(&cluster, &place, &PICTURE, "look at the picture: forward ports", &mut report).await;
+    }
 
     report.section("Kafka");
-    kafka(&cluster, all, &operators, &mut report).await;
+    kafka(&cluster, all, operators.as_deref(), &mut report).await;
     screen.say(&report.lines())?;
     if report.count(Verdict::Failed) > 0 { Err(Failure::Checked) } else { Ok(()) }
 }
@@ -144,14 +163,14 @@ async fn crd(cluster: &Cluster, report: &mut Report) -> Option<CustomResourceDef
     }
 }
 
-/// Whether whoever runs this may do what its verbs do.
-async fn yourself(cluster: &Cluster, report: &mut Report) {
+/// Whether whoever runs this may do what its verbs do; `may` is that in words.
+async fn yourself(cluster: &Cluster, place: &str, rights: &[Right], may: &str, report: &mut Report) {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
     let mut missing = Vec::new();
-    for (verbs, group, resource, subresource, verb) in OURSELVES {
+    for (verbs, group, resource, subresource, verb) in rights.iter().copied() {
         let review = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(attributes(Some(&cluster.namespace), group, resource, subresource, verb)),
+                resource_attributes: Some(attributes(Some(place), group, resource, subresource, verb)),
                 ..SelfSubjectAccessReviewSpec::default()
             },
             ..SelfSubjectAccessReview::default()
@@ -160,33 +179,45 @@ async fn yourself(cluster: &Cluster, report: &mut Report) {
             Ok(Ok(answer)) if answer.status.as_ref().is_some_and(|status| status.allowed) => {}
             Ok(Ok(_)) => missing.push(format!("{verb} {} (for {verbs})", full(resource, subresource))),
             Ok(Err(_)) | Err(_) => {
-                return report.skipped(format!("your own rights in {}: they cannot be asked for", cluster.namespace));
+                return report.skipped(format!("your own rights in {place}: they cannot be asked for"));
             }
         }
     }
     if missing.is_empty() {
-        report.good(format!("you may read practices, logs and journals, and forward ports in {}", cluster.namespace));
+        report.good(format!("you may {may} in {place}"));
     } else {
-        let text = format!("you may not {} in {}", missing.join(", "), cluster.namespace);
+        let text = format!("you may not {} in {place}", missing.join(", "));
         report.warning(text, "ask whoever runs the cluster for a Role with these");
     }
 }
 
-async fn operators(cluster: &Cluster, place: Option<&str>, report: &mut Report) -> Vec<Deployment> {
+/// Those that watch the namespace that is meant, or all of them; `None`: it is not known which there are.
+async fn operators(cluster: &Cluster, all: bool, place: Option<&str>, report: &mut Report) -> Option<Vec<Deployment>> {
     let found = match operator::deployments(cluster, place).await {
         Ok(found) => found,
         Err(failure) => {
             let why = failure.to_string();
             let (why, hint) = why.split_once('\n').unwrap_or((&why, "--operator-namespace says where it is"));
             report.add(Verdict::Skipped, format!("the operator cannot be looked for: {why}"), Some(hint));
-            return Vec::new();
+            return None;
         }
     };
     if found.is_empty() {
         let place = place.map_or_else(|| "any namespace".to_owned(), |place| format!("namespace {place}"));
         report.failed(format!("there is no operator in {place} (no Deployment with its labels)"), INSTALL);
+        return Some(Vec::new());
     }
-    for deployment in &found {
+    let (judged, others): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|operator| all || covers(operator, &cluster.namespace));
+    if judged.is_empty() {
+        let others: Vec<String> = others
+            .iter()
+            .map(|other| format!("{} watches {} alone", title(other), watches(other).unwrap_or_default()))
+            .collect();
+        let text = format!("no operator watches namespace {}: {}", cluster.namespace, some_of(&others));
+        report.failed(text, "helm upgrade with watch.allNamespaces=true, or make practices where one watches: -n");
+    }
+    for deployment in &judged {
         let (name, place) = (deployment.name_any(), deployment.namespace().unwrap_or_default());
         let wanted = deployment.spec.replicas.unwrap_or(1);
         let ready = ready(deployment);
@@ -201,13 +232,24 @@ async fn operators(cluster: &Cluster, place: Option<&str>, report: &mut Report) 
             report.good(text);
         }
     }
-    let everywhere: Vec<String> =
-        found.iter().filter(|one| watches(one).is_none()).map(ResourceExt::name_any).collect();
-    if everywhere.len() > 1 {
-        let text = format!("{} operators watch all namespaces: {}", everywhere.len(), everywhere.join(", "));
+    if judged.len() > 1 && (!all || judged.iter().any(|operator| watches(operator).is_none())) {
+        let titles: Vec<String> = judged.iter().map(title).collect();
+        let place = if all { "the same namespaces".to_owned() } else { format!("namespace {}", cluster.namespace) };
+        let text = format!("{} operators watch {place}: {}", titles.len(), some_of(&titles));
         report.failed(text, "they undo each other's work: uninstall all but one, or set watch.allNamespaces=false");
     }
-    found
+    Some(judged)
+}
+
+/// `kafka-practice/cgp-operator`
+fn title(operator: &Deployment) -> String {
+    format!("{}/{}", operator.namespace().unwrap_or_default(), operator.name_any())
+}
+
+/// Five at most, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
+    format!("{}{more}", names[..names.len().min(5)].join(", "))
 }
 
 fn ready(operator: &Deployment) -> i32 {
@@ -232,10 +274,12 @@ async fn why_not(cluster: &Cluster, place: &str) -> Option<String> {
 }
 
 /// The one namespace that an operator watches; `None`: all.
-fn watches(deployment: &Deployment) -> Option<&str> {
-    let containers = &deployment.spec.template.spec.as_ref()?.containers;
-    let env = containers.iter().flat_map(|container| container.env.iter().flatten());
-    env.filter(|variable| variable.name == "WATCH_NAMESPACE").find_map(|variable| variable.value.as_deref())
+fn watches(operator: &Deployment) -> Option<&str> {
+    operator::watches(operator.spec.template.spec.as_ref())
+}
+
+fn covers(operator: &Deployment, namespace: &str) -> bool {
+    watches(operator).is_none_or(|only| only == namespace)
 }
 
 /// Whether operator, definition and this plugin are of one version.
@@ -288,15 +332,7 @@ fn needs() -> Vec<(&'static str, &'static str, &'static str)> {
 /// Whether the operator may do its work where practices are.
 async fn rights(cluster: &Cluster, operator: &Deployment, all: bool, report: &mut Report) {
     let place = operator.namespace().unwrap_or_default();
-    let only = watches(operator);
-    if let Some(only) = only
-        && !all
-        && only != cluster.namespace
-    {
-        let text = format!("{place}/{} watches namespace {only} alone, not {}", operator.name_any(), cluster.namespace);
-        return report.failed(text, "helm upgrade with watch.allNamespaces=true, or make practices there: -n");
-    }
-    let target = if all { only } else { Some(cluster.namespace.as_str()) };
+    let target = if all { watches(operator) } else { Some(cluster.namespace.as_str()) };
     let account = operator.spec.template.spec.as_ref().and_then(|pod| pod.service_account_name.clone());
     let user = format!("system:serviceaccount:{place}:{}", account.as_deref().unwrap_or("default"));
     let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{place}"), "system:authenticated"]
@@ -371,8 +407,8 @@ fn full(resource: &str, subresource: &str) -> String {
     if subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{subresource}") }
 }
 
-/// What practices say of their Kafka.
-async fn kafka(cluster: &Cluster, all: bool, operators: &[Deployment], report: &mut Report) {
+/// What practices say of their Kafka. What nobody looks after any more is old.
+async fn kafka(cluster: &Cluster, all: bool, operators: Option<&[Deployment]>, report: &mut Report) {
     let place = if all { "any namespace".to_owned() } else { format!("namespace {}", cluster.namespace) };
     let practices: Vec<DynamicObject> = match cluster.all_practices(all).await {
         Ok(practices) => practices,
@@ -381,44 +417,67 @@ async fn kafka(cluster: &Cluster, all: bool, operators: &[Deployment], report: &
             return report.skipped(format!("practices cannot be listed: {}", why.lines().next().unwrap_or_default()));
         }
     };
-    let mut servers: BTreeMap<String, Vec<(String, Option<(String, String, String)>)>> = BTreeMap::new();
-    for practice in decoded_all(&practices) {
-        let name = format!("{}/{}", practice.namespace().unwrap_or_default(), practice.name_any());
-        let status = practice.status.as_ref();
-        let kafka = status.and_then(|status| status.bootstrap_servers.clone()).unwrap_or_else(|| "Kafka".to_owned());
-        let reachable = status.and_then(|status| condition(status, "KafkaReachable"));
-        let said = reachable.map(|said| (said.status.clone(), said.reason.clone(), said.message.clone()));
-        servers.entry(kafka).or_default().push((name, said));
+    let (practices, notes) = decoded_all(&practices);
+    for note in &notes {
+        mention(note);
     }
-    if servers.is_empty() {
+    if practices.is_empty() {
         return report.skipped(format!("Kafka: no practice in {place} says anything about it yet"));
     }
-    if !operators.is_empty() && operators.iter().all(|operator| ready(operator) == 0) {
-        let old: Vec<String> = servers.into_keys().collect();
-        return report.skipped(format!("{}: no operator runs, and what practices say of it is old", old.join(", ")));
-    }
-    for (kafka, practices) in servers {
-        let (good, others): (Vec<_>, Vec<_>) =
-            practices.into_iter().partition(|(_, said)| said.as_ref().is_some_and(|(status, ..)| status == "True"));
-        if !good.is_empty() {
-            let names: Vec<&str> = good.iter().map(|(name, _)| name.as_str()).take(5).collect();
-            let more = if good.len() > 5 { format!(" and {} more", good.len() - 5) } else { String::new() };
-            report.good(format!("{kafka} answers: {}{more}", names.join(", ")));
+    let mut servers: BTreeMap<String, Said> = BTreeMap::new();
+    for practice in &practices {
+        let (namespace, name) = (practice.namespace().unwrap_or_default(), practice.name_any());
+        let name = format!("{namespace}/{name}");
+        let status = practice.status.as_ref();
+        let kafka = status.and_then(|status| status.bootstrap_servers.clone()).unwrap_or_else(|| "Kafka".to_owned());
+        let said = servers.entry(kafka).or_default();
+        // of operators that may not be looked for the best is thought
+        let runs = operators.is_none_or(|all| all.iter().any(|one| ready(one) > 0 && covers(one, &namespace)));
+        match status.and_then(|status| condition(status, "KafkaReachable")) {
+            None => said.nothing.push((namespace, name)),
+            Some(_) if !runs => said.old.push(name),
+            Some(reachable) if reachable.status == "True" => said.good.push(name),
+            Some(reachable) => said.bad.push(format!("{name} says: {}: {}", reachable.reason, reachable.message)),
         }
-        for (name, said) in others {
-            if let Some((_, reason, message)) = said {
-                let hint = "is spec.kafka.bootstrapServers, or the chart's kafka.bootstrapServers, what pods reach?";
-                report.failed(format!("{kafka} as {name} says: {reason}: {message}"), hint);
-                continue;
-            }
-            let logs = operators.first().map(|operator| {
-                let place = operator.namespace().unwrap_or_default();
-                format!("the operator says why: kubectl -n {place} logs deployment/{}", operator.name_any())
-            });
-            let hint = logs.unwrap_or_else(|| "there is no operator to look at it".to_owned());
+    }
+    for (kafka, said) in servers {
+        if !said.good.is_empty() {
+            report.good(format!("{kafka} answers: {}", some_of(&said.good)));
+        }
+        for what in said.bad {
+            let hint = "is spec.kafka.bootstrapServers, or the chart's kafka.bootstrapServers, what pods reach?";
+            report.failed(format!("{kafka} as {what}"), hint);
+        }
+        if !said.old.is_empty() {
+            let names = some_of(&said.old);
+            report.skipped(format!("{kafka}: no operator runs for {names}, and what is said there of Kafka is old"));
+        }
+        for (namespace, name) in said.nothing {
+            let whose = operators.map(|all| all.iter().find(|one| covers(one, &namespace)));
+            let hint = match whose {
+                None => "its operator says why, in its log".to_owned(),
+                Some(None) => "there is no operator to look at it".to_owned(),
+                Some(Some(operator)) => {
+                    let place = operator.namespace().unwrap_or_default();
+                    format!("the operator says why: kubectl -n {place} logs deployment/{}", operator.name_any())
+                }
+            };
             report.failed(format!("{name} has no status: nobody has looked at it"), &hint);
         }
     }
+}
+
+/// What is said of one Kafka, by practices that are called `namespace/name`.
+#[derive(Default)]
+struct Said {
+    /// That it answers.
+    good: Vec<String>,
+    /// That it does not, with the reason.
+    bad: Vec<String>,
+    /// Whatever it was when an operator ran.
+    old: Vec<String>,
+    /// Nothing; with the namespace.
+    nothing: Vec<(String, String)>,
 }
 
 #[cfg(test)]

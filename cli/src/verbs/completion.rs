@@ -12,7 +12,17 @@ use crate::{
     screen::Screen,
 };
 
-/// Does it. The script completes `kubectl-cgp`, the plugin's own name.
+/// What kubectl runs to complete `kubectl cgp`, found on the PATH as `kubectl_complete-cgp`: its arguments are the words after
+/// `cgp`, the last one to be completed. In: words. Out: a line for each that it could be, and 4: they are no files.
+const KUBECTL: &str = r#"#!/usr/bin/env bash
+# kubectl completes "kubectl cgp" with this: put it on the PATH as kubectl_complete-cgp
+source <(kubectl-cgp completion bash)
+COMP_WORDS=(kubectl-cgp "$@") COMP_CWORD=$#
+_kubectl_cgp kubectl-cgp "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+printf '%s\n' "${COMPREPLY[@]}" :4
+"#;
+
+/// Does it. The script completes `kubectl-cgp`, the plugin's own name, or is what kubectl runs.
 ///
 /// # Errors
 /// Nobody reads it.
@@ -20,9 +30,15 @@ pub fn run(shell: Shell, screen: &mut Screen) -> Result<(), Failure> {
     let mut command = Arguments::command().bin_name("kubectl-cgp");
     let mut script = Vec::new();
     match shell {
-        Shell::Bash => generate(Bash, &mut command, "kubectl-cgp", &mut script),
+        // clap_complete 4.6 makes labels of a name with a hyphen that do not match: what is beyond the verb would not be completed
+        Shell::Bash => {
+            generate(Bash, &mut command, "kubectl_cgp", &mut script);
+            let text = String::from_utf8_lossy(&script).replace("-o default kubectl_cgp", "-o default kubectl-cgp");
+            return screen.raw(&text);
+        }
         Shell::Zsh => generate(Zsh, &mut command, "kubectl-cgp", &mut script),
         Shell::Fish => generate(Fish, &mut command, "kubectl-cgp", &mut script),
+        Shell::Kubectl => return screen.raw(KUBECTL),
     }
     screen.raw(&String::from_utf8_lossy(&script))
 }

@@ -3,10 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{
-    AsyncBufRead, AsyncBufReadExt, StreamExt, pin_mut,
-    stream::{self},
-};
+use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, StreamExt, pin_mut, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -19,18 +16,21 @@ use kube::{
 };
 use tokio::{
     sync::mpsc,
+    task::JoinSet,
     time::{Duration, sleep},
 };
 
 use crate::{
     args::Logs,
-    cluster::{COMPONENT, Cluster, GROUP, PRACTICE, causes, decoded},
+    cluster::{COMPONENT, Cluster, GROUP, PRACTICE, causes, code, decoded},
     error::Failure,
     screen::{Screen, mention},
     text::{Line, Tone},
     verbs::journal::must_have,
 };
 
+/// The container that consumes; others may have been put beside it.
+const CONTAINER: &str = "worker";
 /// Pods that are asked at once.
 const TOGETHER: usize = 8;
 /// Between two tries to read a log that is not there yet, or has ended.
@@ -84,27 +84,60 @@ fn is_asked_for(pod: &Pod, asked: &Logs) -> bool {
     asked.group.as_ref().is_none_or(|group| group_of(pod) == *group)
 }
 
-/// The last lines of each pod. A pod that has none yet is said on the side.
+/// What every log is asked for.
+fn params() -> LogParams {
+    LogParams { container: Some(CONTAINER.to_owned()), timestamps: true, ..LogParams::default() }
+}
+
+/// The last lines of each pod. A pod that has none yet, or cannot be read, is said on the side and hides no other.
+///
+/// # Errors
+/// None can be read.
 async fn last_lines(cluster: &Cluster, asked: &Logs, pods: &[Pod]) -> Result<Vec<Said>, Failure> {
-    let params = LogParams { tail_lines: Some(asked.tail.into()), timestamps: true, ..LogParams::default() };
+    let params = LogParams { tail_lines: Some(asked.tail.into()), ..params() };
     let api: Api<Pod> = cluster.api();
     let logs = pods.iter().map(|pod| {
         let (api, params) = (&api, &params);
-        async move { (pod, cluster.answered(api.logs(&pod.name_any(), params)).await) }
+        async move { (pod, cluster.answered(whole(api, &pod.name_any(), params)).await) }
     });
     let mut logs = stream::iter(logs).buffer_unordered(TOGETHER);
-    let mut all = Vec::new();
+    let (mut all, mut failures, mut is_any_read) = (Vec::new(), Vec::new(), false);
     while let Some((pod, answer)) = logs.next().await {
         let name = pod.name_any();
-        match answer? {
-            Ok(text) => all.extend(text.lines().map(|line| said(pod, line.as_bytes()))),
-            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 404) => {
-                mention(&format!("{name}: {}", status.message));
+        let failure = match answer {
+            Ok(Ok(text)) => {
+                is_any_read = true;
+                all.extend(lines_of(&text).map(|line| said(pod, line)));
+                continue;
             }
-            Err(error) => return Err(cluster.failure(&format!("read the log of {name}"), &error)),
-        }
+            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 404) => {
+                mention(&format!("{name}: {}", status.message));
+                continue;
+            }
+            Ok(Err(error)) => cluster.failure(&format!("read the log of {name}"), &error),
+            Err(failure) => failure,
+        };
+        failures.push((name, failure));
     }
-    Ok(all)
+    let end = if is_any_read { None } else { failures.pop() };
+    for (name, failure) in failures {
+        let why = failure.to_string();
+        mention(&format!("{name}: {}", why.lines().next().unwrap_or_default()));
+    }
+    end.map_or(Ok(all), |(_, failure)| Err(failure))
+}
+
+/// What a log holds: bytes, which need not be UTF-8.
+async fn whole(api: &Api<Pod>, pod: &str, params: &LogParams) -> Result<Vec<u8>, kube::Error> {
+    let log = api.log_stream(pod, params).await?;
+    pin_mut!(log);
+    let mut bytes = Vec::new();
+    log.read_to_end(&mut bytes).await.map_err(|error| kube::Error::Service(error.into()))?;
+    Ok(bytes)
+}
+
+fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 
 /// A line as the kubelet gives it: a time, a blank, what was said.
@@ -149,11 +182,12 @@ impl Labels {
 
 /// Goes on until it is ended.
 async fn follow(cluster: &Cluster, asked: &Logs, mut labels: Labels, screen: &mut Screen) -> Result<(), Failure> {
-    let api: Api<Pod> = cluster.api();
     let selector = format!("{PRACTICE}={},{COMPONENT}=worker", asked.name);
-    let changes = watcher(api.clone(), watcher::Config::default().labels(&selector)).default_backoff();
+    let changes = watcher(cluster.api::<Pod>(), watcher::Config::default().labels(&selector)).default_backoff();
     pin_mut!(changes);
+    let what = format!("watch the pods of {} in namespace {}", asked.name, cluster.namespace);
     let (tell, mut told) = mpsc::channel::<Said>(1024);
+    let mut listeners = JoinSet::new();
     let mut known = BTreeSet::new();
     let mut tail = i64::from(asked.tail);
     loop {
@@ -162,48 +196,61 @@ async fn follow(cluster: &Cluster, asked: &Logs, mut labels: Labels, screen: &mu
                 let Some(said) = said else { return Ok(()) };
                 screen.say([&labels.line(&said)])?;
             }
+            Some(ended) = listeners.join_next() => {
+                let Ok(Some(failure)) = ended else { continue };
+                if listeners.is_empty() {
+                    while let Ok(said) = told.try_recv() {
+                        screen.say([&labels.line(&said)])?;
+                    }
+                    return Err(failure);
+                }
+                mention(&failure.to_string());
+            }
             change = changes.next() => match change {
                 Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => {
                     if is_asked_for(&pod, asked) && known.insert(pod.uid()) {
                         labels.make_room(&pod.name_any());
-                        tokio::spawn(listen(api.clone(), pod, tail, tell.clone()));
+                        listeners.spawn(listen(cluster.clone(), pod, tail, tell.clone()));
                     }
                 }
                 // of those that come later everything is new
                 Some(Ok(watcher::Event::InitDone)) => tail = i64::MAX,
                 Some(Ok(_)) => {}
-                Some(Err(error)) => mention(&format!("the cluster does not answer: {}", causes(&error))),
+                Some(Err(error)) => match cluster.watch_ends(&what, &error) {
+                    Some(failure) => return Err(failure),
+                    None => mention(&format!("the cluster does not answer: {}", causes(&error))),
+                },
                 None => return Ok(()),
             },
         }
     }
 }
 
-/// One pod's log until the pod is gone, also when its container starts anew.
-async fn listen(api: Api<Pod>, pod: Pod, tail: i64, tell: mpsc::Sender<Said>) {
-    let name = pod.name_any();
+/// One pod's log until the pod is gone, also when its container starts anew. Out: why it may not be read.
+async fn listen(cluster: Cluster, pod: Pod, tail: i64, tell: mpsc::Sender<Said>) -> Option<Failure> {
+    let (api, name) = (cluster.api::<Pod>(), pod.name_any());
     let mut last: Option<Timestamp> = None;
     loop {
         let params = LogParams {
             follow: true,
-            timestamps: true,
             tail_lines: (last.is_none() && tail < i64::MAX).then_some(tail),
             since_time: last,
-            ..LogParams::default()
+            ..params()
         };
         match api.log_stream(&name, &params).await {
             Ok(log) => {
                 if !pass_on(log, &pod, &mut last, &tell).await {
-                    return;
+                    return None;
                 }
             }
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                return mention(&format!("{name} is gone"));
-            }
-            Err(kube::Error::Api(status)) if status.code == 403 => {
-                return mention(&format!("{name}: you may not read its log: {}", status.message));
-            }
-            Err(_) => {} // it has not started, or the cluster does not answer, which the watch says
+            Err(error) => match code(&error) {
+                Some(404) => {
+                    mention(&format!("{name} is gone"));
+                    return None;
+                }
+                Some(401 | 403) => return Some(cluster.failure(&format!("read the log of {name}"), &error)),
+                _ => {} // it has not started, or the cluster does not answer, which the watch says
+            },
         }
         sleep(PAUSE).await;
     }
@@ -246,6 +293,10 @@ mod tests {
         let told = said(&pod, b"2026-11-25T14:02:11.123456789Z joined my-group-1 \x1b[2J");
         assert_eq!(told.at, "2026-11-25T14:02:11.123456789Z".parse().ok());
         assert_eq!(labels.line(&told).text(), "my-group-1-6d9f-x2kvp │ joined my-group-1 \\u{1b}[2J");
+        let bytes = lines_of(b"2026-11-25T14:02:11Z \xff\n\n2026-11-25T14:02:12Z b").map(|line| said(&pod, line));
+        let lines: Vec<String> = bytes.map(|said| labels.line(&said).text()).collect();
+        assert_eq!(lines, ["my-group-1-6d9f-x2kvp │ \\xff", "my-group-1-6d9f-x2kvp │", "my-group-1-6d9f-x2kvp │ b"]);
+        assert_eq!(lines_of(b"").count(), 0);
         let odd = said(&pod, b"no time");
         assert_eq!((odd.at, odd.line.as_slice()), (None, &b"no time"[..]));
     }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -26,6 +27,8 @@ use crate::{
 
 /// Up to so many messages each has a line of its own.
 const EACH: u32 = 10;
+/// What may be made up for when messages are late.
+const SLACK: Duration = Duration::from_millis(10);
 
 /// What a producer answers.
 #[derive(Debug, Deserialize)]
@@ -60,9 +63,12 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
     let body = Bytes::from(message.to_string());
     let mut tally = Tally::new();
     let begun = Instant::now();
+    let mut pace = asked.rate.map(|rate| Pace::of(rate, begun));
     let mut ended = Ok(());
-    for number in 0..asked.count {
-        let due = asked.rate.map(|rate| begun + Duration::from_secs_f64(f64::from(number) / rate));
+    // one for all messages: what is pressed between two of them counts too
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    for _ in 0..asked.count {
+        let due = pace.as_mut().map(|pace| pace.next_due(Instant::now()));
         let one = async {
             if let Some(due) = due {
                 sleep_until(due.into()).await;
@@ -71,7 +77,7 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
         };
         let answer = tokio::select! {
             answer = one => answer,
-            _ = tokio::signal::ctrl_c() => {
+            _ = &mut interrupted => {
                 ended = Err(Failure::Refused("ended before all were sent; of one that was on its way nothing is known".to_owned()));
                 break;
             }
@@ -117,6 +123,25 @@ fn acknowledged(answer: &Answer) -> Result<Sent, Failure> {
 fn line(sent: &Sent) -> Line {
     let offset = sent.offset.map_or_else(|| "?".to_owned(), |offset| offset.to_string());
     Line::of(Tone::Good, "✔ sent").and(Tone::Plain, &format!("  {}/{} @ offset {offset}", sent.topic, sent.partition))
+}
+
+/// So many messages a second.
+struct Pace {
+    every: Duration,
+    due: Instant,
+}
+
+impl Pace {
+    fn of(rate: f64, begun: Instant) -> Self {
+        Self { every: Duration::from_secs_f64(1.0 / rate), due: begun }
+    }
+
+    /// When the next one is sent. What a timer is late is made up for; after a stall there is no flood.
+    fn next_due(&mut self, now: Instant) -> Instant {
+        let due = now.checked_sub(SLACK).map_or(self.due, |earliest| self.due.max(earliest));
+        self.due = due + self.every;
+        due
+    }
 }
 
 /// What became of many messages.
@@ -170,6 +195,17 @@ mod tests {
             lines,
             ["3 messages sent in 1.5 s, 2 a second", "  t/0  2 @ offsets 7..8", "  t/1  1 @ offsets 3..3"]
         );
+    }
+
+    #[test]
+    fn the_rate_is_kept_after_a_stall() {
+        let begun = Instant::now();
+        let after = |ms: u64| begun + Duration::from_millis(ms);
+        let mut pace = Pace::of(10.0, begun);
+        // when it is asked, when it is due
+        for (now, due) in [(0, 0), (1, 100), (102, 200), (205, 300), (5_300, 5_290), (5_301, 5_390), (5_391, 5_490)] {
+            assert_eq!(pace.next_due(after(now)), after(due), "{now}");
+        }
     }
 
     #[test]

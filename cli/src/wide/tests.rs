@@ -5,8 +5,9 @@ use super::*;
 #[test]
 fn the_columns_are_those_of_kafkas_own_tool() {
     let member = |name: &str, partitions: serde_json::Value| {
+        let count = partitions.as_array().map_or(0, Vec::len);
         json!({"name": name, "pod": name, "memberId": format!("{name}-id"), "clientId": name, "partitions": partitions,
-               "partitionCount": 1, "lag": null})
+               "partitionCount": count, "lag": null})
     };
     let group = |name: &str, members: serde_json::Value| {
         json!({"name": name, "claimed": true, "state": "Stable", "protocol": "Classic", "replicas": 2, "readyReplicas": 2,
@@ -41,7 +42,46 @@ fn the_columns_are_those_of_kafkas_own_tool() {
         "left    t               2                1                4     3   -             -      -           -",
     ];
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
+    assert_eq!(notes(std::slice::from_ref(&practice)), Vec::<String>::new());
     let everywhere: Vec<String> = wide(&[practice], true).iter().map(Line::text).collect();
     assert!(everywhere[0].starts_with("NAMESPACE   GROUP "), "{}", everywhere[0]);
     assert!(everywhere[1].starts_with("team-a      g "), "{}", everywhere[1]);
+}
+
+#[test]
+fn what_status_does_not_list_is_not_called_idle() {
+    let member = |name: &str, listed: i32, count: i32| {
+        let partitions: Vec<_> =
+            (0..listed).map(|number| json!({"topic": "t", "partition": number, "lag": 0})).collect();
+        json!({"name": name, "pod": name, "memberId": format!("{name}-id"), "clientId": name, "partitions": partitions,
+               "partitionCount": count, "lag": 0})
+    };
+    let group = |name: &str, members: serde_json::Value| {
+        json!({"name": name, "claimed": true, "state": "Stable", "protocol": "Classic", "replicas": 2, "readyReplicas": 2,
+               "lag": 0, "members": members, "truncated": true})
+    };
+    let mut unowned = group("u", json!([]));
+    unowned["unownedCount"] = json!(7);
+    let practice: ConsumerGroupPractice = serde_json::from_value(json!({
+        "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
+        "metadata": {"name": "p", "namespace": "team-a"},
+        "spec": {"topics": [{"name": "t"}]},
+        "status": {"groups": [
+            group("g", json!([member("some", 1, 3), member("cut", 0, 2), member("idle", 0, 0)])),
+            group("of-many", json!([member("whole", 1, 1)])),
+            unowned,
+        ]},
+    }))
+    .expect("it is a practice");
+    let lines: Vec<String> = wide(std::slice::from_ref(&practice), false).iter().map(Line::text).collect();
+    let who: Vec<Vec<&str>> = lines[1..].iter().map(|line| line.split_whitespace().collect()).collect();
+    let who: Vec<[&str; 3]> = who.iter().map(|cells| [cells[0], cells[2], cells[9]]).collect();
+    let expected = [["g", "0", "some"], ["g", "-", "idle"], ["of-many", "0", "whole"], ["u", "-", "-"]];
+    assert_eq!(who, expected, "\n{}", lines.join("\n"));
+    let expected = [
+        "warning: practice p, group g: 4 partitions without a row, status does not list all",
+        "warning: practice p, group of-many: members without a row, status does not list all",
+        "warning: practice p, group u: 7 partitions without a row, status does not list all",
+    ];
+    assert_eq!(notes(&[practice]), expected);
 }

@@ -5,7 +5,7 @@ use std::{
     process::Stdio,
 };
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
@@ -28,6 +28,13 @@ impl Said {
     #[track_caller]
     pub(crate) fn good(self) -> String {
         assert_eq!(self.code, 0, "{self:#?}");
+        self.out
+    }
+
+    /// What it printed; it has to have ended with this code.
+    #[track_caller]
+    pub(crate) fn failed_out(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{self:#?}");
         self.out
     }
 
@@ -109,6 +116,21 @@ impl Scene {
         let patch = Patch::Merge(json!({"status": status}));
         let written = api.patch_status(name, &PatchParams::default(), &patch).await;
         written.unwrap_or_else(|error| panic!("status of {name} is refused: {error}"));
+    }
+
+    /// A consumer's pod. There is no node: it never runs.
+    pub(crate) async fn consumer(&self, practice: &str, group: &str, name: &str) {
+        let labels = json!({"kafka-practice.dev/practice": practice, "app.kubernetes.io/component": "worker"});
+        let metadata = json!({"name": name, "labels": labels, "annotations": {"kafka-practice.dev/group": group}});
+        self.pod(metadata, json!({"containers": [{"name": "worker", "image": "example/worker:1"}]})).await;
+    }
+
+    /// A pod.
+    pub(crate) async fn pod(&self, metadata: Value, spec: Value) {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec});
+        let pod: Pod = serde_json::from_value(pod).expect("it is a pod");
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        api.create(&PostParams::default(), &pod).await.unwrap_or_else(|error| panic!("{pod:?} is refused: {error}"));
     }
 
     /// The journal that an operator keeps of a practice.

@@ -36,8 +36,10 @@ async fn get_shows_trees_flat_text_and_objects() {
             assert_eq!(said.good(), one, "{line}");
         }
     }
-    let everywhere = scene.cgp("get -A").await.good();
-    assert!(everywhere.contains(&format!("{here}/p   ✔ Ready")), "{everywhere}");
+    for line in ["get -A".to_owned(), "get -A -n kube-public".to_owned(), "-n kube-public get -A".to_owned()] {
+        let everywhere = scene.cgp(&line).await.good();
+        assert!(everywhere.contains(&format!("{here}/p   ✔ Ready")), "{line}: {everywhere}");
+    }
 
     let wide = scene.cgp("get p -o wide").await.good();
     let cells: Vec<Vec<&str>> = wide.lines().map(|line| line.split_whitespace().collect()).collect();

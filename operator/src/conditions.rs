@@ -225,6 +225,8 @@ fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &Pra
             moving.push(format!("group {name} has {members} of {} consumers", group.replicas));
         } else if group.replicas > 0 && group.state != "Stable" && group.idle.is_some() {
             moving.push(format!("group {name} is {}", group.state));
+        } else if !tells_owners(group) {
+            moving.push(format!("group {name} does not tell yet who has which partitions"));
         } else if let Some((owned, all)) = unowned(plan, group, status) {
             moving.push(format!("group {name} divides its partitions: {owned} of {all} have an owner"));
         }
@@ -238,6 +240,11 @@ fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &Pra
     } else {
         ("True", "Moving", moving.join("; "))
     }
+}
+
+/// Whether every member tells what it owns: one that owns nothing has a lag of 0.
+fn tells_owners(group: &GroupStatus) -> bool {
+    group.members.iter().all(|member| member.partition_count > 0 || member.lag.is_some())
 }
 
 /// How many of a group's partitions have an owner, of how many, where some have none although there are members: between

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use jiff::Timestamp;
 use practice_api::{PracticeStatus, status::GroupStatus};
 use practice_groups::Rebalance;
 use prometheus_client::{
@@ -42,8 +43,7 @@ const EMPTY_MEMBERS: Family =
 const REPLICAS: Family = family("replicas", MetricType::Gauge, "", "Consumers wanted");
 const READY_REPLICAS: Family = family("ready_replicas", MetricType::Gauge, "", "Consumers that are ready");
 const LAG: Family = family("lag", MetricType::Gauge, "", "Messages not yet consumed");
-const LAG_SECONDS: Family =
-    family("lag_seconds", MetricType::Gauge, "", "Age of the oldest message not yet consumed, when its lag last changed");
+const LAG_SECONDS: Family = family("lag_seconds", MetricType::Gauge, "", "Age of the oldest message not yet consumed");
 const PARTITION_LAG: Family =
     family("topic_partition_lag", MetricType::Gauge, "topic, partition", "Messages of a partition not yet consumed");
 const REBALANCES: Family = family("rebalances", MetricType::Counter, "cause", "Rebalances, since the operator started");
@@ -53,18 +53,8 @@ const UNOWNED: Family = family(
     "",
     "Time that a partition which moved had no owner, since the operator started",
 );
-const ALL: [Family; 10] = [
-    INFO,
-    MEMBERS,
-    EMPTY_MEMBERS,
-    REPLICAS,
-    READY_REPLICAS,
-    LAG,
-    LAG_SECONDS,
-    PARTITION_LAG,
-    REBALANCES,
-    UNOWNED,
-];
+const ALL: [Family; 10] =
+    [INFO, MEMBERS, EMPTY_MEMBERS, REPLICAS, READY_REPLICAS, LAG, LAG_SECONDS, PARTITION_LAG, REBALANCES, UNOWNED];
 const PREFIX: &str = "consumer_group";
 
 /// What is told of groups; cheap to clone.
@@ -152,7 +142,8 @@ impl Collector for GroupMetrics {
         numbers(&REPLICAS, &|group| Some(group.replicas.into()))?;
         numbers(&READY_REPLICAS, &|group| Some(group.ready_replicas.into()))?;
         numbers(&LAG, &|group| group.lag)?;
-        numbers(&LAG_SECONDS, &|group| group.oldest_seconds)?;
+        let now = Timestamp::now();
+        numbers(&LAG_SECONDS, &|group| age(group, now))?;
 
         let name = format!("{PREFIX}_{}", INFO.name);
         let mut series = encoder.encode_descriptor(&name, INFO.help, None::<&Unit>, INFO.kind)?;
@@ -190,8 +181,17 @@ impl Collector for GroupMetrics {
     }
 }
 
-/// The rows of docs/metrics.md.
-pub(crate) fn reference(prefix: &str) -> String {
+/// How old the oldest message is that a group has not consumed, in seconds; 0 where there is none.
+fn age(group: &GroupStatus, now: Timestamp) -> Option<i64> {
+    if group.lag == Some(0) {
+        return Some(0);
+    }
+    let since: Timestamp = group.oldest_since.as_ref()?.parse().ok()?;
+    Some((now.as_second() - since.as_second()).max(0))
+}
+
+/// The rows of docs/metrics.md, for series whose names begin with `prefix`.
+pub fn reference(prefix: &str) -> String {
     let mut rows = String::new();
     for family in &ALL {
         let (kind, ending) = match family.kind {
@@ -256,6 +256,27 @@ mod tests {
         let mut text = String::new();
         encode(&mut text, &registry).expect("a string takes everything");
         text
+    }
+
+    #[test]
+    fn an_age_is_that_of_the_moment_it_is_asked_for() {
+        let now: Timestamp = "2026-01-01T00:02:00Z".parse().expect("a time");
+        for (lag, since, expected) in [
+            (Some(7), Some("2026-01-01T00:00:20Z"), Some(100)),
+            (Some(7), Some("2026-01-01T00:02:01Z"), Some(0)),
+            (Some(7), None, None),
+            (Some(0), None, Some(0)),
+            (None, None, None),
+        ] {
+            let group = GroupStatus { lag, oldest_since: since.map(str::to_owned), ..GroupStatus::default() };
+            assert_eq!(age(&group, now), expected, "{lag:?} {since:?}");
+        }
+        let (metrics, mut status) = (GroupMetrics::default(), status(Some(7)));
+        status.groups[0].oldest_since = Some((Timestamp::now() - std::time::Duration::from_secs(100)).to_string());
+        metrics.show(&key("p"), &status, &[], &[]);
+        let said = text(&metrics);
+        let line = r#"consumer_group_lag_seconds{namespace="n",practice="p",group="g"} 10"#;
+        assert!(said.contains(line), "{said}"); // 100, or a little more
     }
 
     #[test]

@@ -91,7 +91,8 @@ pub fn note(plan: &Plan, prepared: &Prepared, look: &Look, memories: &Memories, 
     match look {
         Ok(look) => {
             // what others do with a group id that is not ours is not ours to tell
-            let ours = |group: &str| named(group) && !matches!(prepared.unclaimed.get(group), Some(Unclaimed::Conflict(_)));
+            let ours =
+                |group: &str| named(group) && !matches!(prepared.unclaimed.get(group), Some(Unclaimed::Conflict(_)));
             for (group, seen) in look.groups.iter().filter(|(group, _)| ours(group)) {
                 journal.look(&plan.bootstrap, group, seen, now);
             }

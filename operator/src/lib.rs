@@ -28,7 +28,7 @@ mod context;
 mod controller;
 pub mod error;
 mod finalize;
-mod group_metrics;
+pub mod group_metrics;
 pub mod http;
 pub mod live;
 pub mod memory;

@@ -221,10 +221,10 @@ mod tests {
         };
         let running = || json!({"running": {}});
         assert_eq!(ends(state(json!({}), running())), []);
-        assert_eq!(ends(state(ended("OOMKilled", 137, "2026-01-01T00:59:00Z"), running())), [(End::OutOfMemory, true)]);
+        assert_eq!(ends(state(ended("OOMKilled", 137, "2026-01-01T00:59:30Z"), running())), [(End::OutOfMemory, true)]);
         assert_eq!(ends(state(ended("Error", 3, "2026-01-01T00:10:00Z"), running())), [(End::Exited(3), false)]);
         assert_eq!(
-            ends(state(ended("Error", 3, "2026-01-01T00:58:00Z"), ended("Error", 4, "2026-01-01T00:59:00Z"))),
+            ends(state(ended("Error", 3, "2026-01-01T00:59:20Z"), ended("Error", 4, "2026-01-01T00:59:30Z"))),
             [(End::Exited(3), true), (End::Exited(4), true)]
         );
     }

@@ -22,8 +22,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 const ROUND: Duration = Duration::from_secs(10);
 /// Nobody is called foreign before every practice has said which groups are its own: after so long without a new one.
 const SETTLED: Duration = Duration::from_secs(10);
-/// How long a caller waits for a look before it is told that there is none.
-const PATIENCE: Duration = Duration::from_secs(11);
+/// How long a caller waits for a look before it is told that there is none: the one that is under way may take ten seconds,
+/// and so may the next one.
+const PATIENCE: Duration = Duration::from_secs(21);
 
 /// `namespace/name` of a practice.
 pub type Key = (String, String);
@@ -35,6 +36,14 @@ pub struct Interest {
     pub topics: BTreeSet<String>,
     /// Group ids.
     pub groups: BTreeSet<String>,
+}
+
+impl Interest {
+    /// Whether a look has something to say of all of it.
+    fn is_in(&self, look: &Snapshot) -> bool {
+        self.topics.iter().all(|topic| look.topics.contains_key(topic))
+            && self.groups.iter().all(|group| look.groups.contains_key(group))
+    }
 }
 
 /// One look at Kafka, or why there is none.
@@ -80,11 +89,13 @@ impl Readers {
         look
     }
 
-    /// How the groups of a practice get on, by group id.
+    /// How the groups of a practice get on now, by group id.
     pub fn paces(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, Pace> {
         let history = self.history(&plan.bootstrap);
         let paces = lock(&history.paces);
-        let each = |group: &GroupPlan| (group.id.clone(), paces.pace(snapshot, &group.id, &group.topics, reset(group)));
+        let tick = history.begun.elapsed();
+        let each =
+            |group: &GroupPlan| (group.id.clone(), paces.pace(snapshot, &group.id, &group.topics, reset(group), tick));
         plan.groups.iter().map(each).collect()
     }
 
@@ -129,14 +140,13 @@ struct Shared {
     changed: Mutex<Option<Instant>>,
 }
 
-impl Shared {
-    /// All topics and all groups that practices care about.
-    fn union(&self) -> (BTreeSet<String>, BTreeSet<String>) {
-        let interests = lock(&self.interests);
-        let all = |of: fn(&Interest) -> &BTreeSet<String>| interests.values().flat_map(of).cloned().collect();
-        (all(|interest| &interest.topics), all(|interest| &interest.groups))
-    }
+/// All topics and all groups that practices care about.
+fn union(interests: &BTreeMap<Key, Interest>) -> (BTreeSet<String>, BTreeSet<String>) {
+    let all = |of: fn(&Interest) -> &BTreeSet<String>| interests.values().flat_map(of).cloned().collect();
+    (all(|interest| &interest.topics), all(|interest| &interest.groups))
+}
 
+impl Shared {
     fn is_settled(&self) -> bool {
         lock(&self.changed).is_some_and(|changed| changed.elapsed() >= SETTLED)
     }
@@ -146,7 +156,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A look and its number; number 0 is none yet. A look begun after number n was published has a number above n + 1 at most.
+/// A look and its number; number 0 is none yet. Whoever reads `begun` to be n is sure that what was cared about before that
+/// is in every look with a number above n.
 #[derive(Debug, Clone)]
 struct Numbered {
     begun: u64,
@@ -171,7 +182,7 @@ impl Reader {
         &self.kafka
     }
 
-    /// The latest look, if it covers `interest`; otherwise the next one.
+    /// The latest look, if `interest` is in it and is not new; otherwise the next one.
     pub async fn look(&self, practice: &Key, interest: &Interest) -> Look {
         let known = self.interests().insert(practice.clone(), interest.clone()).as_ref() == Some(interest);
         if !known {
@@ -181,7 +192,7 @@ impl Reader {
         match current {
             // a Kafka that is down is known to be: nobody waits for it again
             Some(Err(error)) => Err(error),
-            Some(look) if known => look,
+            Some(Ok(look)) if known && interest.is_in(&look) => Ok(look),
             _ => self.fresh().await,
         }
     }
@@ -217,10 +228,11 @@ async fn run(
     nudge: mpsc::UnboundedSender<Key>,
 ) {
     loop {
-        let interests = lock(&shared.interests).clone();
-        let (topics, groups) = shared.union();
-        let others = lock(&shared.foreigners).noted();
+        // first of all: whoever begins to care about something from here on waits for the next look
         looks.send_modify(|numbered| numbered.begun += 1);
+        let interests = lock(&shared.interests).clone();
+        let (topics, groups) = union(&interests);
+        let others = lock(&shared.foreigners).noted();
         let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
         let look = kafka.observe(&names(&topics), &names(&groups)).await.map(|mut snapshot| {
             history.note(&mut snapshot);
@@ -245,7 +257,7 @@ async fn run(
 /// Asks about the groups of other applications, again and again. Not with each look: there may be thousands of them.
 async fn ask_about_others(kafka: Kafka, shared: Arc<Shared>) {
     loop {
-        let (topics, ours) = shared.union();
+        let (topics, ours) = union(&lock(&shared.interests));
         if topics.is_empty() || !shared.is_settled() {
             tokio::time::sleep(PAUSE).await;
             continue;
@@ -291,9 +303,76 @@ fn foreign<'a>(look: &'a Snapshot, interest: &Interest) -> Option<Vec<(&'a Strin
 
 #[cfg(test)]
 mod tests {
+    use practice_groups::{GroupSeen, TopicSeen};
     use practice_testbed::{kafka, unique};
 
     use super::*;
+
+    /// A reader whose looks are made by the test.
+    fn blind() -> (Arc<Reader>, watch::Sender<Numbered>) {
+        let (sender, looks) = watch::channel(Numbered { begun: 0, done: 0, look: None });
+        let (kafka, shared) = (Kafka::connect("127.0.0.1:1"), Arc::default());
+        (Arc::new(Reader { kafka, shared, looks, _ends_with_us: CancellationToken::new().drop_guard() }), sender)
+    }
+
+    /// A look at these, as the next one.
+    fn publish(sender: &watch::Sender<Numbered>, topics: &[&str], groups: &[&str]) -> Arc<Snapshot> {
+        let look = Arc::new(Snapshot {
+            topics: topics.iter().map(|name| ((*name).to_owned(), TopicSeen::Missing)).collect(),
+            groups: groups.iter().map(|name| ((*name).to_owned(), GroupSeen::default())).collect(),
+            foreign: None,
+        });
+        sender.send_modify(|numbered| {
+            numbered.begun += 1;
+            (numbered.done, numbered.look) = (numbered.begun, Some(Ok(look.clone())));
+        });
+        look
+    }
+
+    #[tokio::test]
+    async fn a_look_without_what_a_practice_cares_about_is_none_for_it() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let practice = ("namespace".to_owned(), "p".to_owned());
+        let interest = Interest { topics: names(&["t", "u"]), groups: names(&["g"]) };
+        for (topics, groups) in [(&["t"][..], &["g"][..]), (&["t", "u"][..], &[][..])] {
+            let (reader, sender) = blind();
+            // it has cared for a while, and a look that was under way did not know that yet
+            reader.interests().insert(practice.clone(), interest.clone());
+            publish(&sender, topics, groups);
+            let asked = tokio::spawn({
+                let (reader, practice, interest) = (reader.clone(), practice.clone(), interest.clone());
+                async move { reader.look(&practice, &interest).await }
+            });
+            reader.shared.wanted.notified().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(!asked.is_finished(), "{topics:?} {groups:?} is not enough");
+            let whole = publish(&sender, &["t", "u", "more"], &["g", "h"]);
+            let look = asked.await.expect("does not panic").expect("there is one");
+            assert!(Arc::ptr_eq(&look, &whole));
+            let again = reader.look(&practice, &interest).await.expect("there is one");
+            assert!(Arc::ptr_eq(&again, &whole), "nobody has to wait for what is known");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_cares_anew_waits_for_a_look_that_began_afterwards() {
+        let (reader, sender) = blind();
+        let practice = ("namespace".to_owned(), "p".to_owned());
+        let interest = Interest { topics: ["t".to_owned()].into(), groups: BTreeSet::new() };
+        publish(&sender, &["t"], &[]); // for another practice, before this one was made
+        sender.send_modify(|numbered| numbered.begun += 1);
+        let asked = tokio::spawn({
+            let (reader, practice, interest) = (reader.clone(), practice.clone(), interest.clone());
+            async move { reader.look(&practice, &interest).await }
+        });
+        reader.shared.wanted.notified().await;
+        sender.send_modify(|numbered| numbered.done = numbered.begun);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!asked.is_finished(), "that one was under way already");
+        let next = publish(&sender, &["t"], &[]);
+        let look = asked.await.expect("does not panic").expect("there is one");
+        assert!(Arc::ptr_eq(&look, &next));
+    }
 
     #[tokio::test]
     async fn groups_of_other_applications_are_told_to_the_practice_whose_topic_they_read() {

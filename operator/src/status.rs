@@ -72,7 +72,8 @@ fn foreign(
         let mut former = before.map(|before| before.foreign.clone()).unwrap_or_default();
         if snapshot.is_none() {
             for group in &mut former {
-                (group.state, group.lag) = (GroupState::Unknown.to_string(), None);
+                (group.state, group.members) = (GroupState::Unknown.to_string(), None);
+                (group.lag, group.at_most) = (None, true);
             }
         }
         return (former, before.and_then(|before| before.foreign_count));
@@ -84,10 +85,10 @@ fn foreign(
             name: name.clone(),
             state: seen.state.to_string(),
             protocol: seen.protocol.map(|protocol| protocol.to_string()),
-            members: count(seen.members),
+            members: seen.members.map(count),
             topics: topics.into_iter().map(str::to_owned).collect(),
             lag,
-            at_most: true,
+            at_most: lag != Some(0),
         })
     };
     let is_named = |name: &str| plan.groups.iter().any(|group| group.id == name);
@@ -184,7 +185,7 @@ fn shorten(status: &mut PracticeStatus) {
 pub enum News {
     /// Not at all.
     None,
-    /// Only in how large offsets and lags are that were not 0 and are not.
+    /// Only in how large offsets and lags are that were not 0 and are not, or in whether it is known since and until when.
     Numbers,
     /// In what it means.
     Meaning,
@@ -195,8 +196,13 @@ pub fn news(before: Option<&PracticeStatus>, after: &PracticeStatus) -> News {
     let Some(before) = before else { return News::Meaning };
     let (mut before, mut after) = (before.clone(), after.clone());
     for status in [&mut before, &mut after] {
-        // estimates, and an age grows by itself: they are written together with something else, and are never the reason
-        status.groups.iter_mut().for_each(|group| (group.oldest_seconds, group.drain_seconds) = (None, None));
+        // estimates, which move a little with every look: they are written together with something else. Whether there
+        // are any is another matter
+        for group in &mut status.groups {
+            for instant in [&mut group.oldest_since, &mut group.done_at] {
+                *instant = instant.as_ref().map(|_| String::new());
+            }
+        }
         // found out a while after everything else; that there are none is nothing to wake somebody for
         status.foreign_count = status.foreign_count.filter(|count| *count > 0);
     }
@@ -222,6 +228,7 @@ fn forget_numbers(status: &mut PracticeStatus) {
     status.foreign.iter_mut().for_each(|group| sign(&mut group.lag));
     for group in &mut status.groups {
         sign(&mut group.lag);
+        (group.oldest_since, group.done_at) = (None, None);
         group.unowned.iter_mut().for_each(partition);
         for member in &mut group.members {
             sign(&mut member.lag);

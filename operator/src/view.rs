@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use kube::runtime::reflector::ObjectRef;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_contract::{PRODUCER_PORT, Protocol};
-use practice_groups::OffsetReset;
+use practice_groups::{OffsetReset, Snapshot};
 use practice_view::{Consumer, ConsumerState, Facts, GroupFacts, Hub, KafkaFacts, KafkaKind};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
@@ -50,7 +50,7 @@ pub(crate) fn show(
     hub.publish(Facts {
         now: context.now().as_millisecond(),
         status: status.clone(),
-        look: seen.and_then(|seen| seen.look.as_ref().ok()).map(Arc::clone),
+        look: plan.zip(seen).and_then(|(plan, seen)| Some(part(plan, seen.look.as_ref().ok()?))),
         journal: context.memories.journal(&key),
         kafka: KafkaFacts { kind: KafkaKind::Cluster, note: None, brokers: Vec::new() },
         groups: plan.map(groups).unwrap_or_default(),
@@ -61,6 +61,13 @@ pub(crate) fn show(
         send_how: producer.map(|producer| format!("kubectl -n {namespace} port-forward svc/{producer} {port}")),
         key,
     });
+}
+
+/// What the picture needs of a look, which may be at the topics and groups of many practices.
+fn part(plan: &Plan, look: &Snapshot) -> Arc<Snapshot> {
+    let topics: Vec<String> = plan.topics.iter().map(|topic| topic.name.clone()).collect();
+    let groups: Vec<String> = plan.groups.iter().map(|group| group.id.clone()).collect();
+    Arc::new(look.only(&topics, &groups))
 }
 
 /// What a plan says of each group.

@@ -124,20 +124,20 @@ pub struct GroupStatus {
     /// Since when lag is null (RFC 3339), as far as was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_since: Option<String>,
-    /// Age of the oldest message not yet consumed, in seconds to two digits, when lag was last written; 0 when there is none, null while unknown.
+    /// When the oldest message not yet consumed was written (RFC 3339), as far as was seen; null while there is none, or it is unknown.
     #[serde(default)]
-    pub oldest_seconds: Option<i64>,
-    /// Seconds, to two digits, until nothing is left at the rates that consumers and producers had when lag was last written; null while unknown,
-    /// or when it would never be.
+    pub oldest_since: Option<String>,
+    /// When nothing will be left (RFC 3339) at the rates that consumers and producers had when this was written; null while nothing is left,
+    /// while it is unknown, and when it would never be.
     #[serde(default)]
-    pub drain_seconds: Option<i64>,
+    pub done_at: Option<String>,
     /// Why something of the group is unknown, in Kafka's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The group's members.
     #[serde(default)]
     pub members: Vec<Member>,
-    /// Partitions of the group's topics that no member owns: their lag is nobody's.
+    /// Partitions of the group's topics that no member owns: their lag is nobody's. None while a member does not tell what it owns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unowned: Vec<OwnedPartition>,
     /// Number of partitions that no member owns, also when the list was cut.
@@ -161,11 +161,11 @@ pub struct Member {
     pub member_id: String,
     /// Its `client.id`.
     pub client_id: String,
-    /// What it owns, one entry per partition.
+    /// What it owns, one entry per partition; none while Kafka does not tell, as while a Classic group rebalances.
     pub partitions: Vec<OwnedPartition>,
     /// Number of partitions owned, also when the list was cut.
     pub partition_count: i32,
-    /// Messages not yet consumed in what it owns; null while a part of it is unknown.
+    /// Messages not yet consumed in what it owns; null while a part of it is unknown, or what it owns is.
     pub lag: Option<i64>,
     /// Why it waits, when it owns nothing in a stable group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -210,13 +210,14 @@ pub struct ForeignStatus {
     /// `Classic` or `Consumer`; absent where Kafka does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
-    /// How many members it has.
-    pub members: i32,
+    /// How many members it has; absent while its state is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<i32>,
     /// Those of the practice's topics that it reads or has read.
     pub topics: Vec<String>,
     /// Offsets between its commits and the ends of these topics; null while unknown.
     pub lag: Option<i64>,
-    /// That many messages at most: some of the offsets may be markers of transactions, which are nothing to read.
+    /// That many messages at most: some of the offsets may be markers of transactions, which are nothing to read. False where lag is 0.
     pub at_most: bool,
 }
 

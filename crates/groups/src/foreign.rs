@@ -8,12 +8,14 @@ use std::{
 };
 
 use crate::{
-    lag::{OffsetReset, total},
+    lag::{Lag, OffsetReset, total},
     model::{GroupSeen, GroupState, Partition, Protocol, Snapshot, TopicSeen},
 };
 
 /// Groups that are asked about in one round, at most.
 const ROUND: usize = 100;
+/// A group of which nothing was said so many times is not waited for any more.
+const SILENT: u32 = 3;
 
 /// The groups of other applications, by id.
 pub type Foreign = BTreeMap<String, ForeignSeen>;
@@ -25,8 +27,8 @@ pub struct ForeignSeen {
     pub state: GroupState,
     /// Its protocol, if Kafka says.
     pub protocol: Option<Protocol>,
-    /// How many members it has.
-    pub members: usize,
+    /// How many members it has; `None`: its coordinator does not say (now).
+    pub members: Option<usize>,
     /// Of each topic that it reads or has read: offsets between its commits and the ends. Some may be markers of transactions, which
     /// are nothing to read: that many messages at most. `None`: not known.
     pub topics: BTreeMap<String, Option<i64>>,
@@ -39,6 +41,13 @@ impl ForeignSeen {
             self.topics.iter().map(|(topic, lag)| (topic.as_str(), *lag)).filter(|(topic, _)| topics(topic)).collect();
         let lag = total(its.iter().map(|(_, lag)| *lag));
         (!its.is_empty()).then(|| (its.into_iter().map(|(topic, _)| topic).collect(), lag))
+    }
+}
+
+impl Known {
+    /// Whether there is something to go by, or it would be in vain to wait for it.
+    fn is_settled(&self) -> bool {
+        self.asked > 0 && (self.silent == 0 || self.silent >= SILENT || self.seen.is_some())
     }
 }
 
@@ -55,6 +64,8 @@ pub struct Foreigners {
 struct Known {
     /// The round in which it was asked about last; 0: never.
     asked: u64,
+    /// How many times nothing was said since something was.
+    silent: u32,
     /// What was said, until the next look says where the logs end.
     fresh: Option<GroupSeen>,
     /// What is told of it; `None`: it has nothing to do with anybody's topics.
@@ -83,6 +94,8 @@ impl Foreigners {
         self.noted = self.round;
         for (group, seen) in groups {
             if let Some(known) = self.known.get_mut(&group) {
+                let is_silent = seen.state == GroupState::Unknown && seen.committed.is_none();
+                known.silent = if is_silent { known.silent + 1 } else { 0 };
                 (known.asked, known.fresh) = (self.round, Some(seen));
             }
         }
@@ -98,14 +111,14 @@ impl Foreigners {
         let mut news = self.told.is_none();
         for known in self.known.values_mut().filter(|known| known.asked <= noted) {
             if let Some(fresh) = known.fresh.take() {
-                known.seen = foreign(&fresh, look);
+                known.seen = foreign(&fresh, look, known.seen.as_ref());
                 news = true;
             }
         }
         let is_gone =
             |told: &Arc<Foreign>| told.keys().any(|group| ours.contains(group) || !self.known.contains_key(group));
         if news || self.told.as_ref().is_some_and(is_gone) {
-            let all_asked = self.round > 0 && self.known.values().all(|known| known.asked > 0);
+            let all_asked = self.round > 0 && self.known.values().all(Known::is_settled);
             let seen = self.known.iter().filter(|(group, _)| !ours.contains(*group));
             let seen = || seen.filter_map(|(group, known)| Some((group.clone(), known.seen.clone()?))).collect();
             // a new group is told of when it has been asked about; the others need not wait for it
@@ -115,25 +128,33 @@ impl Foreigners {
     }
 }
 
-/// A group as far as it has to do with the topics of a look.
-fn foreign(group: &GroupSeen, look: &Snapshot) -> Option<ForeignSeen> {
+/// A group as far as it has to do with the topics of a look. What Kafka does not say of it now is as `before`, its lag unknown.
+fn foreign(group: &GroupSeen, look: &Snapshot, before: Option<&ForeignSeen>) -> Option<ForeignSeen> {
+    let is_there = |topic: &str| !matches!(look.topics.get(topic), None | Some(TopicSeen::Missing));
     let owned = group.members.iter().flat_map(|member| &member.partitions).flatten();
     let committed = group.committed.iter().flat_map(BTreeMap::keys);
     let of_topics: BTreeSet<&Partition> = owned.chain(committed).collect();
     let mut topics: BTreeMap<String, Option<i64>> = BTreeMap::new();
-    for partition in of_topics {
-        if matches!(look.topics.get(&partition.0), None | Some(TopicSeen::Missing)) {
-            continue;
-        }
-        // where it would begin without a commit is its own affair: at the beginning, at most
-        let lag = look.lag(group, partition, OffsetReset::Earliest).effective();
+    for partition in of_topics.into_iter().filter(|partition| is_there(&partition.0)) {
+        // where it would begin without a commit, or with one that is of no use, is its own affair: at the beginning, at most
+        let lag = match look.lag(group, partition, OffsetReset::Earliest) {
+            Lag::Stale => look.bounds(partition).map(|bounds| bounds.end - bounds.start),
+            lag => lag.effective(),
+        };
         let sum = topics.entry(partition.0.clone()).or_insert(Some(0));
         *sum = total([*sum, lag]);
     }
+    let is_described = group.state != GroupState::Unknown;
+    if !(is_described && group.committed.is_some() && group.tells_owners()) {
+        let former = before.into_iter().flat_map(|before| before.topics.keys()).filter(|topic| is_there(topic));
+        for topic in former {
+            topics.entry(topic.clone()).or_insert(None);
+        }
+    }
     (!topics.is_empty()).then_some(ForeignSeen {
         state: group.state,
-        protocol: group.protocol,
-        members: group.members.len(),
+        protocol: if is_described { group.protocol } else { before.and_then(|before| before.protocol) },
+        members: is_described.then_some(group.members.len()),
         topics,
     })
 }
@@ -173,12 +194,13 @@ mod tests {
 
     #[test]
     fn a_group_is_told_of_by_what_it_has_to_do_with_the_topics() {
-        let lag = |group: GroupSeen, look: &Snapshot| foreign(&group, look).map(|seen| seen.topics);
+        let lag = |group: GroupSeen, look: &Snapshot| foreign(&group, look, None).map(|seen| seen.topics);
         let of_t = |lag| Some(BTreeMap::from([("t".to_owned(), lag)]));
         for (what, group, expected) in [
             ("commits", group(&[("t", 0, 7), ("t", 1, 20)], &[]), of_t(Some(3))),
             ("a member that has committed nothing", group(&[], &[("t", 1)]), of_t(Some(20))),
             ("both, once", group(&[("t", 0, 7)], &[("t", 0)]), of_t(Some(3))),
+            ("a commit beyond the end", group(&[("t", 0, 11), ("t", 1, 18)], &[]), of_t(Some(12))),
             ("a partition that is not there", group(&[("t", 2, 7)], &[]), of_t(None)),
             ("commits that are denied", GroupSeen { committed: None, ..group(&[], &[("t", 0)]) }, of_t(None)),
             ("another topic", group(&[("u", 0, 7)], &[("u", 0)]), None),
@@ -203,9 +225,65 @@ mod tests {
     }
 
     #[test]
+    fn a_group_of_which_nothing_is_said_now_is_as_it_was_and_its_lag_unknown() {
+        let mut foreigners = Foreigners::default();
+        let mut ask = |seen: GroupSeen, end| {
+            foreigners.round(&names(&["a"]), true, &names(&[]));
+            foreigners.note([("a".to_owned(), GroupSeen { protocol: Some(Protocol::Classic), ..seen })].into());
+            let told = foreigners.told(foreigners.noted(), &look(&[end, 20]), &names(&[])).expect("it is told");
+            let a = told.get("a").expect("it is still there").clone();
+            (a.state, a.protocol, a.members, a.topics["t"])
+        };
+        let classic = Some(Protocol::Classic);
+        let known = || group(&[("t", 0, 7)], &[("t", 1)]);
+        assert_eq!(ask(known(), 10), (GroupState::Stable, classic, Some(1), Some(23)));
+        for _ in 0..2 * SILENT {
+            assert_eq!(ask(GroupSeen::default(), 12), (GroupState::Unknown, classic, None, None));
+        }
+        assert_eq!(ask(known(), 12), (GroupState::Stable, classic, Some(1), Some(25)));
+        // its commits cannot be read
+        let denied = GroupSeen { committed: None, members: Vec::new(), ..known() };
+        assert_eq!(ask(denied, 12), (GroupState::Stable, classic, Some(0), None));
+        // it rebalances: who owns what is not told, and it has not committed yet
+        assert_eq!(ask(group(&[], &[("t", 0)]), 12), (GroupState::Stable, classic, Some(1), Some(12)));
+        let mut moving = GroupSeen { state: GroupState::PreparingRebalance, ..group(&[], &[("t", 0)]) };
+        moving.members[0].partitions = None;
+        assert_eq!(ask(moving, 12), (GroupState::PreparingRebalance, classic, Some(1), None));
+        assert_eq!(ask(known(), 12), (GroupState::Stable, classic, Some(1), Some(25)));
+        // it has left, and a topic that is gone is not held against it
+        let mut told = |seen: GroupSeen, look: &Snapshot| {
+            foreigners.round(&names(&["a"]), true, &names(&[]));
+            foreigners.note([("a".to_owned(), seen)].into());
+            foreigners.told(foreigners.noted(), look, &names(&[])).expect("it is told").len()
+        };
+        let gone = Snapshot { topics: [("t".to_owned(), TopicSeen::Missing)].into(), ..Snapshot::default() };
+        assert_eq!((told(GroupSeen::default(), &look(&[9])), told(GroupSeen::default(), &gone)), (1, 0));
+        assert_eq!((told(known(), &look(&[9, 9])), told(group(&[], &[]), &look(&[9]))), (1, 0));
+    }
+
+    #[test]
+    fn nothing_is_told_while_a_group_has_yet_to_be_described() {
+        let mut foreigners = Foreigners::default();
+        let mut ask = |b: GroupSeen| {
+            foreigners.round(&names(&["a", "b"]), true, &names(&[]));
+            foreigners.note([("a".to_owned(), group(&[("t", 0, 4)], &[])), ("b".to_owned(), b)].into());
+            foreigners.told(foreigners.noted(), &look(&[10]), &names(&[])).map(|told| told.len())
+        };
+        for _ in 1..SILENT {
+            assert_eq!(ask(GroupSeen::default()), None, "it may be one of them");
+        }
+        assert_eq!(
+            ask(GroupSeen::default()),
+            Some(1),
+            "somebody else's trouble does not keep the others back for ever"
+        );
+        assert_eq!(ask(group(&[("t", 0, 4)], &[])), Some(2));
+    }
+
+    #[test]
     fn only_the_topics_of_a_practice_count_for_it() {
         let topics = [("a".to_owned(), Some(1)), ("b".to_owned(), Some(2)), ("c".to_owned(), None)].into();
-        let seen = ForeignSeen { state: GroupState::Stable, protocol: None, members: 1, topics };
+        let seen = ForeignSeen { state: GroupState::Stable, protocol: None, members: Some(1), topics };
         let on = |topics: &[&str]| seen.on(|topic| topics.contains(&topic));
         assert_eq!(on(&["a", "b"]), Some((vec!["a", "b"], Some(3))));
         assert_eq!(on(&["a", "c"]), Some((vec!["a", "c"], None)));

@@ -220,10 +220,10 @@ impl Journal {
             took_ms: moving_since.and_then(|since| u64::try_from(now.tick - since.tick).ok()),
             why: None,
         });
-        let mut moves = 0;
+        let mut sum = 0;
         let fitting = memory.over.iter().take(KEPT).take_while(|rebalance| {
-            moves += rebalance.moved.len();
-            moves <= MOVES
+            sum += rebalance.moved.len();
+            sum <= MOVES
         });
         let fitting = fitting.count().max(1);
         memory.over.truncate(fitting);

@@ -25,6 +25,35 @@ pub struct Snapshot {
     pub foreign: Option<Arc<Foreign>>,
 }
 
+impl Snapshot {
+    /// What of it is about these topics and groups; of other applications' groups those on these topics.
+    #[must_use]
+    pub fn only(
+        &self,
+        topics: impl IntoIterator<Item = impl AsRef<str>>,
+        groups: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        let topics: BTreeSet<String> = topics.into_iter().map(|topic| topic.as_ref().to_owned()).collect();
+        let foreign = |foreign: &Arc<Foreign>| {
+            let of_these = foreign.iter().filter(|(_, seen)| seen.on(|topic| topics.contains(topic)).is_some());
+            Arc::new(of_these.map(|(group, seen)| (group.clone(), seen.clone())).collect())
+        };
+        Self {
+            topics: topics
+                .iter()
+                .filter_map(|name| self.topics.get_key_value(name))
+                .map(|(name, topic)| (name.clone(), topic.clone()))
+                .collect(),
+            groups: groups
+                .into_iter()
+                .filter_map(|name| self.groups.get_key_value(name.as_ref()))
+                .map(|(name, group)| (name.clone(), group.clone()))
+                .collect(),
+            foreign: self.foreign.as_ref().map(foreign),
+        }
+    }
+}
+
 /// A topic that was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TopicSeen {
@@ -152,6 +181,13 @@ pub struct GroupSeen {
     pub trouble: Option<KafkaError>,
 }
 
+impl GroupSeen {
+    /// Whether every member tells what it owns. Those of a Classic group that rebalances do not.
+    pub fn tells_owners(&self) -> bool {
+        self.members.iter().all(|member| member.partitions.is_some())
+    }
+}
+
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberSeen {
@@ -161,7 +197,7 @@ pub struct MemberSeen {
     pub client_id: String,
     /// Where it connects from.
     pub host: String,
-    /// What it owns, sorted; `None`: Kafka does not say (now).
+    /// What it owns, sorted; `None`: Kafka does not say (now), as while a Classic group rebalances.
     pub partitions: Option<Vec<Partition>>,
 }
 
@@ -207,5 +243,36 @@ impl KafkaError {
     /// Whether the Kafka as a whole is out of reach, not just one thing in it.
     pub fn is_outage(&self) -> bool {
         !matches!(self, Self::Answered { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ForeignSeen;
+
+    #[test]
+    fn a_part_of_a_look_is_what_is_about_these_topics_and_groups() {
+        let foreign = |topics: &[&str]| ForeignSeen {
+            state: GroupState::Empty,
+            protocol: None,
+            members: Some(0),
+            topics: topics.iter().map(|topic| ((*topic).to_owned(), Some(1))).collect(),
+        };
+        let others = [("both", foreign(&["t", "u"])), ("elsewhere", foreign(&["u"]))];
+        let topics = ["t", "u", "v"].map(|name| (name.to_owned(), TopicSeen::Present(TopicFacts::default())));
+        let groups = ["g", "h"].map(|name| (name.to_owned(), GroupSeen::default()));
+        let whole = Snapshot {
+            topics: topics.into(),
+            groups: groups.into(),
+            foreign: Some(Arc::new(others.map(|(name, seen)| (name.to_owned(), seen)).into())),
+        };
+        let part = whole.only(["v", "t", "not-asked-for"], ["h", "not-asked-for"]);
+        assert_eq!(part.topics.keys().collect::<Vec<_>>(), ["t", "v"]);
+        assert_eq!(part.groups.keys().collect::<Vec<_>>(), ["h"]);
+        assert_eq!(part.foreign.expect("was known").keys().collect::<Vec<_>>(), ["both"]);
+        let unknown = Snapshot { foreign: None, ..whole.clone() };
+        assert_eq!(unknown.only([""; 0], [""; 0]), Snapshot::default());
+        assert_eq!(whole.only(["t", "u", "v"].map(String::from), ["g", "h"]), whole);
     }
 }

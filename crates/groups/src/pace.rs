@@ -39,6 +39,8 @@ pub struct Paces {
 #[derive(Debug)]
 struct Log {
     topic_id: String,
+    /// The oldest message that was still there, when it was known last.
+    start: i64,
     ends: Table,
 }
 
@@ -84,6 +86,11 @@ impl Paces {
                     }
                     _ => {}
                 }
+                // it went on behind what retention had deleted: nobody has consumed that
+                let start = self.logs.get(partition).map_or(i64::MIN, |log| log.start);
+                if commit.offset < start && commit.offset < committed.offset {
+                    commit.offsets = Table::default();
+                }
                 commit.offset = committed.offset;
                 commit.offsets.add(self.now, committed.offset, COMMIT_POINTS);
                 commit.offsets.forget(self.now.saturating_sub(WINDOW));
@@ -97,19 +104,28 @@ impl Paces {
             let TopicSeen::Present(facts) = seen else { continue };
             for (number, bounds) in (0..).zip(&facts.partitions) {
                 let Some(bounds) = bounds else { continue };
-                let new = || Log { topic_id: facts.id.clone(), ends: Table::default() };
+                let new = || Log { topic_id: facts.id.clone(), start: bounds.start, ends: Table::default() };
                 let log = self.logs.entry((topic.clone(), number)).or_insert_with(new);
                 if log.topic_id != facts.id {
                     *log = new();
                 }
+                log.start = bounds.start;
                 log.ends.add(self.now, bounds.end, LOG_POINTS);
             }
         }
     }
 
-    /// How a group gets on in these topics, as of the look that was fed last, `snapshot`.
-    pub fn pace(&self, snapshot: &Snapshot, group: &str, topics: &[String], reset: OffsetReset) -> Pace {
+    /// How a group gets on in these topics at `tick`, by the look that was fed last, `snapshot`.
+    pub fn pace(
+        &self,
+        snapshot: &Snapshot,
+        group: &str,
+        topics: &[String],
+        reset: OffsetReset,
+        tick: Duration,
+    ) -> Pace {
         let Some(seen) = snapshot.groups.get(group) else { return Pace::default() };
+        let since_look = tick.saturating_sub(self.now);
         let (mut left, mut oldest, mut rate) = (0, Some(Duration::ZERO), Some(0.0));
         for topic in topics {
             let facts = match snapshot.topics.get(topic) {
@@ -124,7 +140,7 @@ impl Paces {
                 left += behind;
                 if behind > 0 {
                     let age = self.age(&partition, bounds.end - behind);
-                    oldest = oldest.zip(age).map(|(a, b)| a.max(b));
+                    oldest = oldest.zip(age).map(|(a, b)| a.max(b + since_look));
                 }
                 let net =
                     (behind == 0 || is_owned(seen, &partition)).then(|| self.net(group, &partition, lag)).flatten();
@@ -136,10 +152,11 @@ impl Paces {
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let drain = rate.filter(|rate| *rate > 0.0).map(|rate| left as f64 / rate);
-        Pace { oldest, drain: drain.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) }
+        let drain = drain.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Pace { oldest, drain: drain.map(|drain| drain.saturating_sub(since_look)) }
     }
 
-    /// How long ago the message of this offset came.
+    /// How long before the last look the message of this offset came.
     fn age(&self, partition: &Partition, offset: i64) -> Option<Duration> {
         let came = self.logs.get(partition)?.ends.passed(offset)?;
         Some(self.now.saturating_sub(came))
@@ -179,10 +196,11 @@ impl Table {
             [.., (last, _)] if *last == tick => drop(self.points.pop()),
             _ => {}
         }
-        self.points.push((tick, offset));
-        if self.points.len() > room {
+        // before it grows: it never takes more memory than `room`, and a log that stands still takes next to none
+        if self.points.len() >= room {
             self.thin(tick);
         }
+        self.points.push((tick, offset));
     }
 
     /// Removes the point that is missed least: whose neighbours are closest to each other, for their age.
@@ -210,10 +228,15 @@ impl Table {
         Some(between(*t0, *t1, offset + 1 - o0, o1 - o0))
     }
 
-    /// How much it grows in a second, of late.
+    /// How much it grows in a second, of late; since somebody looks again, if it grew while nobody looked.
     fn rate(&self, now: Duration) -> Option<f64> {
         let (&(first, _), &(last, end)) = (self.points.first()?, self.points.last()?);
-        let from = now.saturating_sub(WINDOW).max(first);
+        let mut from = now.saturating_sub(WINDOW).max(first);
+        let before = self.points.partition_point(|(at, _)| *at <= from).saturating_sub(1);
+        let is_gap = |two: &&[(Duration, i64)]| two[0].1 != two[1].1 && two[1].0.saturating_sub(two[0].0) > WINDOW / 2;
+        if let Some(gap) = self.points[before..].windows(2).take_while(is_gap).last() {
+            from = gap[1].0;
+        }
         let span = last.checked_sub(from).filter(|span| *span >= SHORTEST)?;
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         Some((end as f64 - self.at(from)?) / span.as_secs_f64())

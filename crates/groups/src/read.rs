@@ -10,10 +10,10 @@ use std::{
 
 use krafka::{
     admin::{
-        AdminClient, ConfigResource, ConsumerGroupDescription, ConsumerGroupListing, DescribeConfigsOptions,
-        DescribeConsumerGroupsOptions, DescribeFeaturesOptions, DescribeTopicsOptions, GroupOffset, GroupType,
-        ListConsumerGroupOffsetsOptions, ListConsumerGroupsOptions, ListOffsetsOptions, OffsetSpec,
-        PartitionDescription, TopicDescription, TopicPartition, TopicPartitionAssignment,
+        AdminClient, ConfigResource, ConsumerGroupDescription, ConsumerGroupListing, DescribeClusterOptions,
+        DescribeConfigsOptions, DescribeConsumerGroupsOptions, DescribeFeaturesOptions, DescribeTopicsOptions,
+        GroupOffset, GroupType, ListConsumerGroupOffsetsOptions, ListConsumerGroupsOptions, ListOffsetsOptions,
+        OffsetSpec, PartitionDescription, TopicDescription, TopicPartition, TopicPartitionAssignment,
     },
     error::{ErrorCode, KrafkaError},
 };
@@ -92,9 +92,18 @@ impl Kafka {
     /// # Errors
     /// No broker answered.
     pub async fn group_ids(&self) -> Result<(BTreeSet<String>, bool), KafkaError> {
-        within(&self.changes, async |admin| {
+        let (ids, all, strangers) = within(&self.changes, async |admin| {
             let (mut ids, mut failed, mut answers) = (BTreeSet::new(), None, 0);
-            for listing in admin.list_consumer_groups(ListConsumerGroupsOptions::default()).await?.into_values() {
+            let (listings, cluster) = futures::join!(
+                admin.list_consumer_groups(ListConsumerGroupsOptions::default()),
+                admin.describe_cluster(DescribeClusterOptions::default())
+            );
+            let listings = listings?;
+            // the client asks the brokers that it met when it connected; one that has come since has groups, too
+            let strangers = cluster.is_ok_and(|cluster| {
+                cluster.brokers.iter().any(|broker| !broker.is_fenced && !listings.contains_key(&broker.id))
+            });
+            for listing in listings.into_values() {
                 match listing {
                     Ok(groups) => {
                         answers += 1;
@@ -105,10 +114,14 @@ impl Kafka {
             }
             match failed {
                 Some(error) if answers == 0 => Err(error.into()),
-                failed => Ok((ids, failed.is_none())),
+                failed => Ok((ids, failed.is_none() && !strangers, strangers)),
             }
         })
-        .await
+        .await?;
+        if strangers {
+            self.changes.admin.lock().await.take(); // the next one asks them all
+        }
+        Ok((ids, all))
     }
 
     /// Members and commits of groups, beside the looks: these do not wait for it.
@@ -258,7 +271,21 @@ fn commits(
     Ok(commits)
 }
 
+/// Whether the members' assignments are what they own. While a Classic group rebalances Kafka has forgotten the former ones,
+/// and sends empty ones: that is no word about who owns what.
+fn tells_owners(protocol: Option<Protocol>, state: GroupState) -> bool {
+    protocol != Some(Protocol::Classic) || state == GroupState::Stable
+}
+
 fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
+    let state = GroupState::parse(&group.state);
+    let protocol = match group.group_type {
+        _ if state == GroupState::Absent => None,
+        GroupType::Classic => Some(Protocol::Classic),
+        GroupType::Consumer => Some(Protocol::Consumer),
+        _ => None,
+    };
+    let tells_owners = tells_owners(protocol, state);
     let mut members: Vec<MemberSeen> = group
         .members
         .into_iter()
@@ -266,7 +293,7 @@ fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
             member_id: member.member_id,
             client_id: member.client_id,
             host: member.client_host,
-            partitions: member.assignment.map(|topics| {
+            partitions: member.assignment.filter(|_| tells_owners).map(|topics| {
                 let each = |topic: TopicPartitionAssignment| {
                     let name = topic.topic_name;
                     topic.partitions.into_iter().map(move |partition| (name.clone(), partition))
@@ -278,14 +305,8 @@ fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
         })
         .collect();
     members.sort_unstable_by(|a, b| a.member_id.cmp(&b.member_id));
-    let state = GroupState::parse(&group.state);
     GroupSeen {
-        protocol: match group.group_type {
-            _ if state == GroupState::Absent => None,
-            GroupType::Classic => Some(Protocol::Classic),
-            GroupType::Consumer => Some(Protocol::Consumer),
-            _ => None,
-        },
+        protocol,
         state,
         epoch: group.group_epoch.map(i64::from),
         assignor: group.assignor.filter(|assignor| !assignor.is_empty()),
@@ -401,4 +422,23 @@ fn line(text: &str) -> String {
 
 pub(crate) fn hex(id: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_classic_group_tells_who_owns_what_only_while_it_is_stable() {
+        for (state, classic, consumer) in [
+            (GroupState::Stable, true, true),
+            (GroupState::PreparingRebalance, false, true),
+            (GroupState::CompletingRebalance, false, true),
+            (GroupState::Reconciling, false, true),
+            (GroupState::Assigning, false, true),
+        ] {
+            let told = [Protocol::Classic, Protocol::Consumer].map(|protocol| tells_owners(Some(protocol), state));
+            assert_eq!(told, [classic, consumer], "{state}");
+        }
+    }
 }

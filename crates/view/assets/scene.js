@@ -290,7 +290,8 @@ function groupOf(m, g, now) {
       (m.snap.history[g.name] ?? []).filter((/** @type {any} */ p) => p[1] != null).map((/** @type {any} */ p) => ({ t: p[0], v: p[1] })),
       now
     );
-  const lag = arrows.length ? sum(arrows.map(a => a.lag)) : (g.lag ?? null),
+  // a topic of which nothing is known has no arrows, and a sum without it would be too small
+  const lag = arrows.length && g.lag !== null ? sum(arrows.map(a => a.lag)) : (g.lag ?? null),
     all = new Set(m.snap.partitions.map((/** @type {any} */ p) => p.topic)).size;
   return {
     name: g.name,
@@ -305,8 +306,8 @@ function groupOf(m, g, now) {
       arrows.reduce((a, x) => a + (x.rate ?? 0), 0)
     ),
     history: m.snap.history[g.name] ?? [],
-    oldest: g.oldestMs ?? null,
-    drain: g.drainMs ?? null,
+    oldest: g.oldestAt == null ? null : Math.max(0, now - g.oldestAt),
+    drain: g.doneAt > now ? g.doneAt - now : null,
     consumers: members.filter(x => x.kind !== 'left' && x.kind !== 'nobody').length,
     replicas: g.replicas ?? null,
     idle: members.filter(x => x.kind === 'idle').length,

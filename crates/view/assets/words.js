@@ -14,7 +14,7 @@ export const num = n =>
 export const kilo = n => (n != null && n >= 1e3 && n < 1e4 ? (n / 1e3).toFixed(1) + 'k' : num(n));
 /** @param {number | null | undefined} r */
 export const rate = r => (r == null ? '' : (r >= 10 ? num(Math.round(r)) : r >= 0.05 ? r.toFixed(1) : '0') + '/s');
-/** @param {number} n @param {string} word */
+/** @param {number | null} n @param {string} word */
 export const many = (n, word) => `${num(n)} ${word}${n === 1 ? '' : 's'}`;
 /** @param {number} ms */
 export const age = ms =>
@@ -27,10 +27,13 @@ export const age = ms =>
         : `${Math.floor(ms / 3.6e6)} h`;
 /** How old a lag is, and when it will be gone. @param {{lag: number | null, oldest: number | null, drain: number | null}} g */
 export const lagAge = g => (g.lag && g.oldest ? `oldest ${age(g.oldest)}${g.drain == null ? '' : `, done in ${inLeft(g.drain)}`}` : '');
-/** Who else reads these topics. @param {{name: string, members: number, lag: number | null}[]} all @param {number} count */
+/** Who else reads these topics. @param {{name: string, members?: number | null, lag: number | null, atMost?: boolean}[]} all @param {number} count */
 export const othersSentence = (all, count) =>
   `Other applications read here, and are left alone: ${all
-    .map(f => `${f.name} (${many(f.members, 'consumer')}, lag ${f.lag == null ? '?' : `at most ${num(f.lag)}`})`)
+    .map(
+      f =>
+        `${f.name} (${many(f.members ?? null, 'consumer')}, lag ${f.lag == null || f.atMost === false ? num(f.lag) : `at most ${num(f.lag)}`})`
+    )
     .join(', ')}${count > all.length ? ` and ${count - all.length} more` : ''}.`;
 /** Time left: never `0 s` while there is some. @param {number} ms */
 export const inLeft = ms => age(ms + 999);

@@ -177,10 +177,10 @@ pub struct GroupPicture {
     pub idle: Option<i32>,
     /// Messages not yet consumed.
     pub lag: Option<i64>,
-    /// Age of the oldest message not yet consumed, to two digits of its seconds; 0: there is none.
-    pub oldest_ms: Option<i64>,
-    /// Time until nothing is left at the present rates, to two digits of its seconds; `null` also when it would never be.
-    pub drain_ms: Option<i64>,
+    /// When the oldest message not yet consumed was written; `null` also while there is none.
+    pub oldest_at: Option<i64>,
+    /// When nothing will be left at the rates of this drawing; `null` also while nothing is, and when it would never be.
+    pub done_at: Option<i64>,
     /// Why something of it is unknown, in Kafka's words.
     pub message: Option<String>,
     /// Whether the number of consumers can be set from here: the manifest has one.
@@ -189,7 +189,7 @@ pub struct GroupPicture {
     pub topics: Vec<String>,
     /// Its members, by the time they were first seen.
     pub members: Vec<MemberPicture>,
-    /// Partitions that nobody in the group owns.
+    /// Partitions that nobody in the group owns; while members do not tell, those that were so before or whose owner has gone.
     pub open: Vec<Share>,
     /// Whether partitions were left out of `members` or `open`: the whole picture has 20,000 of them at most.
     pub truncated: bool,
@@ -211,11 +211,11 @@ pub struct MemberPicture {
     pub variant: Option<String>,
     /// What it spends on each message, in milliseconds.
     pub delay_ms: Option<u64>,
-    /// What it owns.
+    /// What it owns; while Kafka does not tell, as while a Classic group rebalances, what it owned before.
     pub partitions: Vec<Share>,
     /// How many it owns, also when the list was cut.
     pub partition_count: usize,
-    /// Messages not yet consumed in what it owns.
+    /// Messages not yet consumed in what it owns; `null` also while Kafka does not tell what that is.
     pub lag: Option<i64>,
     /// Why it waits, when it owns nothing in a stable group.
     pub idle_because: Option<String>,

@@ -195,8 +195,8 @@ impl<'a> Drawing<'a> {
             ready_replicas: status.map_or(0, |status| status.ready_replicas),
             idle: status.and_then(|status| status.idle),
             lag: status.and_then(|status| status.lag),
-            oldest_ms: status.and_then(|status| status.oldest_seconds).map(|seconds| seconds.saturating_mul(1000)),
-            drain_ms: status.and_then(|status| status.drain_seconds).map(|seconds| seconds.saturating_mul(1000)),
+            oldest_at: status.and_then(|status| status.oldest_since.as_deref()).and_then(since),
+            done_at: status.and_then(|status| status.done_at.as_deref()).and_then(since),
             message: status.and_then(|status| status.message.clone()),
             scalable: self.named.scalable && !self.named.stopped,
             topics: self.named.topics.clone(),
@@ -244,7 +244,10 @@ impl<'a> Drawing<'a> {
         };
         let kept = former.filter(|former| former.state == state).map(|former| former.since);
         let said = consumer.filter(|consumer| consumer.state == state).and_then(|consumer| consumer.since);
-        let owned = || member.partitions.iter().flatten();
+        let untold = former.filter(|_| member.partitions.is_none());
+        let owned_before = untold.map(|former| owned_before(seen, former));
+        let owned = || member.partitions.iter().chain(&owned_before).flatten();
+        let cut = untold.map_or(0, |former| former.partition_count.saturating_sub(former.partitions.len()));
         let room = self.room / seen.members.len().max(1);
         let status = self.status.and_then(|status| status.members.iter().find(|m| m.member_id == member.member_id));
         MemberPicture {
@@ -257,9 +260,12 @@ impl<'a> Drawing<'a> {
                 None => former.and_then(|former| former.variant.clone()),
             },
             delay_ms: consumer.map(delay_ms).or_else(|| former.and_then(|former| former.delay_ms)),
-            lag: total(owned().map(|partition| self.lag(seen, partition).effective())),
+            lag: match &member.partitions {
+                Some(owned) => total(owned.iter().map(|partition| self.lag(seen, partition).effective())),
+                None => None,
+            },
             partitions: owned().take(room).map(|partition| self.share(seen, partition)).collect(),
-            partition_count: owned().count(),
+            partition_count: owned().count() + cut,
             idle_because: status.and_then(|status| status.idle_because.clone()),
             state,
             since: said.or(missing_since.filter(|_| state == ConsumerState::Killed)).or(kept).unwrap_or(now),
@@ -365,12 +371,21 @@ impl<'a> Drawing<'a> {
         let known = self.seen.iter().flat_map(|seen| &seen.members).filter_map(|member| member.partitions.as_ref());
         let known = known.flatten().map(|(topic, number)| (topic.as_str(), *number));
         let owned: BTreeSet<(&str, i32)> = drawn.chain(known).collect();
+        // what was not drawn before may belong to a member that does not tell what it owns
+        let drawn_before = self.seen.filter(|seen| !seen.tells_owners()).map(|_| {
+            let before = self.before.into_iter();
+            let shares = before.flat_map(|g| g.members.iter().flat_map(|member| &member.partitions).chain(&g.open));
+            shares.map(|share| (share.topic.as_str(), share.partition)).collect::<BTreeSet<_>>()
+        });
+        let may_be_open = |at: (&str, i32)| {
+            !owned.contains(&at) && drawn_before.as_ref().is_none_or(|drawn_before| drawn_before.contains(&at))
+        };
         let numbers = |topic: &TopicFacts| 0..i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         let all = topics(self.facts)
             .filter(|(name, _)| self.named.topics.contains(*name))
             .flat_map(|(name, topic)| numbers(topic).map(move |number| (name.clone(), number)));
         let nobody = GroupSeen::default();
-        let open: Vec<Partition> = all.filter(|(topic, number)| !owned.contains(&(topic.as_str(), *number))).collect();
+        let open: Vec<Partition> = all.filter(|(topic, number)| may_be_open((topic.as_str(), *number))).collect();
         let seen = self.seen.unwrap_or(&nobody);
         (open.iter().take(self.room).map(|partition| self.share(seen, partition)).collect(), open.len())
     }
@@ -402,6 +417,14 @@ impl<'a> Drawing<'a> {
     fn blind(&self) -> Option<i64> {
         self.status.and_then(|status| status.unknown_since.as_deref()).and_then(since)
     }
+}
+
+/// What a member owned before, less what others are told to own now.
+fn owned_before(seen: &GroupSeen, former: &MemberPicture) -> Vec<Partition> {
+    let told: Vec<&Vec<Partition>> = seen.members.iter().filter_map(|member| member.partitions.as_ref()).collect();
+    let is_told = |partition: &Partition| told.iter().any(|owned| owned.contains(partition));
+    let shares = former.partitions.iter().map(|share| (share.topic.clone(), share.partition));
+    shares.filter(|partition| !is_told(partition)).collect()
 }
 
 fn since(time: &str) -> Option<i64> {

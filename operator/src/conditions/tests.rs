@@ -256,6 +256,21 @@ fn what_kafka_has_not_said_is_no_conflict() {
 }
 
 #[test]
+fn a_group_that_does_not_tell_who_owns_what_is_not_said_to_own_nothing() {
+    let mut world = world();
+    let taken = Unclaimed::Conflict("group id b is in use".into());
+    world.prepared.unclaimed.insert("b".into(), taken);
+    world.running.rows.iter_mut().filter(|row| row.group == "b").for_each(|row| row.desired = 0);
+    world.group("b", |group| {
+        group.state = GroupState::PreparingRebalance;
+        group.members[0].partitions = None;
+    });
+    let status = assert_said(&mut world, "others' members rebalance", &[("Reconciling", "True", "Moving")]);
+    let message = &find(&status, "Reconciling").expect("is there").message;
+    assert_eq!(message, "group b does not tell yet who has which partitions");
+}
+
+#[test]
 fn a_group_without_consumers_is_fine_where_none_are_wanted() {
     for group in [json!({"name": "a", "replicas": 0}), json!({"name": "a", "replicas": 2, "state": "Stopped"})] {
         let mut world = World::settled(json!({"topics": [{"name": "t"}], "groups": [group]}));

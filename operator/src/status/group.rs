@@ -1,13 +1,10 @@
 //! What status says of one group. Pure; called by `status` alone.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use practice_api::status::{GroupStatus, Member, OwnedPartition};
-use practice_groups::{GroupSeen, GroupState, MemberSeen, OffsetReset, Pace, Partition, Snapshot, TopicSeen, total};
+use practice_groups::{GroupSeen, GroupState, MemberSeen, OffsetReset, Partition, Snapshot, TopicSeen, total};
 
 use super::count;
 use crate::{apply::Running, observe::Observed, plan::GroupPlan, prepare::Prepared};
@@ -26,7 +23,9 @@ impl Look<'_> {
     pub(super) fn status(self, group: &GroupPlan, before: Option<&GroupStatus>) -> GroupStatus {
         let rows = || self.running.rows.iter().filter(|row| row.group == group.id);
         let nothing = (Snapshot::default(), GroupSeen::default());
-        let snapshot = self.seen.and_then(Observed::snapshot).unwrap_or(&nothing.0);
+        let look = self.seen.and_then(Observed::snapshot);
+        let hidden = look.and_then(|look| hidden(group, look));
+        let snapshot = look.unwrap_or(&nothing.0);
         let seen = snapshot.groups.get(&group.id).unwrap_or(&nothing.1);
         let known = seen.state != GroupState::Unknown;
         let shares = Shares { group, snapshot, seen, unknown: unknown(before), blind: blind(before), now: self.now };
@@ -39,9 +38,11 @@ impl Look<'_> {
             .collect();
         let partitions = partitions(group, snapshot);
         let lags = partitions.iter().map(|partition| snapshot.lag(seen, partition, reset(group)).effective());
-        let lag = total(lags).filter(|_| known && hidden(group, snapshot).is_none());
-        let unowned = if known { unowned(partitions.iter(), seen) } else { Vec::new() };
+        let lag = total(lags).filter(|_| known && hidden.is_none());
+        // whatever a member does not tell may be its own
+        let unowned = if known && seen.tells_owners() { unowned(partitions.iter(), seen) } else { Vec::new() };
         let pace = self.seen.and_then(|observed| observed.paces.get(&group.id)).copied().unwrap_or_default();
+        let pace = lag.filter(|lag| *lag > 0).map(|_| pace).unwrap_or_default();
         let waits = waits(partitions.len(), seen.members.len(), idle.len());
         let member = |member: &MemberSeen| {
             let reason = idle.contains(member.member_id.as_str()).then(|| waits.clone());
@@ -61,9 +62,9 @@ impl Look<'_> {
                 Some(_) => None,
                 None => before.and_then(|before| before.unknown_since.clone()).or_else(|| Some(time(self.now))),
             },
-            oldest_seconds: seconds(pace, |pace| pace.oldest).filter(|_| lag.is_some()),
-            drain_seconds: seconds(pace, |pace| pace.drain).filter(|_| lag.is_some()),
-            message: seen.trouble.as_ref().map(ToString::to_string).or_else(|| hidden(group, snapshot)),
+            oldest_since: pace.oldest.and_then(|age| self.now.checked_sub(age).ok()).map(time),
+            done_at: pace.drain.and_then(|left| self.now.checked_add(left).ok()).map(time),
+            message: seen.trouble.as_ref().map(ToString::to_string).or(hidden),
             members: seen.members.iter().map(member).collect(),
             unowned_count: count(unowned.len()),
             unowned: unowned.into_iter().map(|partition| shares.share(partition)).collect(),
@@ -81,7 +82,7 @@ impl Look<'_> {
             member_id: member.member_id.clone(),
             client_id: member.client_id.clone(),
             partition_count: count(partitions.len()),
-            lag: total(partitions.iter().map(|partition| partition.lag)),
+            lag: member.partitions.as_ref().and_then(|_| total(partitions.iter().map(|partition| partition.lag))),
             partitions,
             idle_because,
         }
@@ -127,9 +128,13 @@ fn unknown(before: Option<&GroupStatus>) -> BTreeMap<(&str, i32), &str> {
     all.filter_map(|share| Some(((share.topic.as_str(), share.partition), share.unknown_since.as_deref()?))).collect()
 }
 
-/// A group that was unknown as a whole listed no partitions; each of them was unknown all the same.
+/// A group that was unknown as a whole, or whose members did not tell what they own, listed no partitions; those that were
+/// unknown were so all the same.
 fn blind(before: Option<&GroupStatus>) -> Option<&str> {
-    before.filter(|before| before.state == GroupState::Unknown.to_string())?.unknown_since.as_deref()
+    let tells_nothing = |before: &&GroupStatus| {
+        before.members.iter().all(|member| member.partition_count == 0) && before.unowned_count == 0
+    };
+    before.filter(tells_nothing)?.unknown_since.as_deref()
 }
 
 /// Every partition of the topics that a group reads, as far as they are there.
@@ -143,11 +148,12 @@ fn partitions(group: &GroupPlan, snapshot: &Snapshot) -> Vec<Partition> {
     partitions
 }
 
-/// A topic of the group of which Kafka does not say anything, and why.
-fn hidden(group: &GroupPlan, snapshot: &Snapshot) -> Option<String> {
-    group.topics.iter().find_map(|topic| match snapshot.topics.get(topic) {
+/// A topic of the group of which nothing is known, and why.
+fn hidden(group: &GroupPlan, look: &Snapshot) -> Option<String> {
+    group.topics.iter().find_map(|topic| match look.topics.get(topic) {
+        None => Some(format!("topic {topic}: not looked at yet")),
         Some(TopicSeen::Unknown(why)) => Some(format!("topic {topic}: {why}")),
-        _ => None,
+        Some(TopicSeen::Present(_) | TopicSeen::Missing) => None,
     })
 }
 
@@ -180,17 +186,6 @@ pub(super) fn waits(partitions: usize, members: usize, idle: usize) -> String {
 /// RFC 3339, to the second.
 fn time(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
-}
-
-fn seconds(pace: Pace, of: fn(&Pace) -> Option<Duration>) -> Option<i64> {
-    i64::try_from(of(&pace)?.as_secs()).ok().map(coarse)
-}
-
-/// To two digits: 83, 480, 12000.
-fn coarse(number: i64) -> i64 {
-    let unit = std::iter::successors(Some(1_i64), |unit| unit.checked_mul(10)).find(|unit| number / unit < 100);
-    let unit = unit.unwrap_or(1);
-    number / unit * unit
 }
 
 #[cfg(test)]

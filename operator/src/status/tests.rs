@@ -376,7 +376,7 @@ fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
     let foreign = |topics: &[(&str, Option<i64>)]| ForeignSeen {
         state: GroupState::Empty,
         protocol: Some(practice_groups::Protocol::Classic),
-        members: 2,
+        members: Some(2),
         topics: topics.iter().map(|(topic, lag)| ((*topic).to_owned(), *lag)).collect(),
     };
     let mut see = |foreign: Option<Vec<(String, ForeignSeen)>>| {
@@ -400,7 +400,7 @@ fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
         name: "billing".into(),
         state: "Empty".into(),
         protocol: Some("Classic".into()),
-        members: 2,
+        members: Some(2),
         topics: vec!["t".into()],
         lag: Some(7),
         at_most: true,
@@ -411,8 +411,13 @@ fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
     // an operator that has just started has not asked yet
     let (said, status) = see(None);
     assert_eq!((said, status.foreign_count), (Some(News::None), Some(1)));
-    let (said, _) = see(Some(vec![("billing".to_owned(), foreign(&[("t", Some(0))]))]));
-    assert_eq!(said, Some(News::Meaning));
+    let (said, status) = see(Some(vec![("billing".to_owned(), foreign(&[("t", Some(0))]))]));
+    assert_eq!((said, status.foreign[0].at_most), (Some(News::Meaning), false), "nothing is nothing");
+    let silent = ForeignSeen { state: GroupState::Unknown, members: None, ..foreign(&[("t", None)]) };
+    let (_, status) = see(Some(vec![("billing".to_owned(), silent)]));
+    let billing = &status.foreign[0];
+    assert_eq!((billing.state.as_str(), billing.members, billing.lag, billing.at_most), ("Unknown", None, None, true));
+    assert_eq!(status.foreign_count, Some(1), "its coordinator did not answer: it is there all the same");
     let many = (0..200).map(|number| (format!("app-{number:03}"), foreign(&[("t", None)])));
     let (_, status) = see(Some(many.collect()));
     assert_eq!((status.foreign.len(), status.foreign_count), (20, Some(200)));
@@ -421,4 +426,5 @@ fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
     let status = world.status();
     assert_eq!((status.foreign.len(), status.foreign_count), (20, Some(200)), "out of sight is not gone");
     assert!(status.foreign.iter().all(|group| group.lag.is_none() && group.state == "Unknown"));
+    assert!(status.foreign.iter().all(|group| group.members.is_none()));
 }

@@ -62,7 +62,12 @@ impl Scene {
         };
         let noticed = self.now - waited;
         let (left, joined) = (left.iter().map(who).collect(), joined.iter().map(who).collect());
-        cause(&Change { number: 1, noticed, blind: false, joined, left, added: Vec::new() }, "g", &self.witness, self.now)
+        cause(
+            &Change { number: 1, noticed, blind: false, joined, left, added: Vec::new() },
+            "g",
+            &self.witness,
+            self.now,
+        )
     }
 
     fn cause(&self, left: &[&str], joined: &[&str], waited: i64) -> Option<Cause> {
@@ -131,7 +136,8 @@ fn a_process_that_ends() {
         // what it ended with once does not explain that it is deleted
         let scene = scene.at(200_000).goes("b", Removal::Asked).comes("c", "1");
         let who = Who { client: "b".to_owned(), since: 2_000, former: None };
-        let change = Change { number: 2, noticed: scene.now, blind: false, joined: vec![], left: vec![who], added: vec![] };
+        let change =
+            Change { number: 2, noticed: scene.now, blind: false, joined: vec![], left: vec![who], added: vec![] };
         let why = super::cause(&change, "g", &scene.witness, scene.now).expect("known");
         assert_eq!(why.cause, Cause::PodDeleted);
     }

@@ -31,7 +31,11 @@ fn snapshot(id: &str, partitions: &[(i64, Option<i64>)]) -> Snapshot {
 }
 
 fn pace(paces: &Paces, snapshot: &Snapshot) -> Pace {
-    paces.pace(snapshot, "g", &["t".to_owned()], OffsetReset::Earliest)
+    pace_at(paces, snapshot, paces.now)
+}
+
+fn pace_at(paces: &Paces, snapshot: &Snapshot, tick: Duration) -> Pace {
+    paces.pace(snapshot, "g", &["t".to_owned()], OffsetReset::Earliest, tick)
 }
 
 /// Looks every 2 s at one partition, from second 0 to `until`.
@@ -123,6 +127,87 @@ fn time_to_drain_is_what_is_left_at_the_rates_of_late() {
 }
 
 #[test]
+fn time_goes_on_after_the_last_look() {
+    let mut paces = Paces::default();
+    let now = every_two_seconds(&mut paces, 60, |second| (5_000 + second * 10, Some(4_000 + second * 30 - 800)));
+    let (then, later) = (pace(&paces, &now), pace_at(&paces, &now, secs(64)));
+    assert_eq!(later.oldest, then.oldest.map(|age| age + secs(4)));
+    assert_eq!(later.drain, then.drain.map(|left| left.saturating_sub(secs(4))));
+    assert_eq!(pace_at(&paces, &now, secs(0)), then, "a look is never of the future");
+    let mut paces = Paces::default();
+    let none = every_two_seconds(&mut paces, 70, |second| (5_000 + second * 10, Some(5_000 + second * 10)));
+    let nothing = Pace { oldest: Some(Duration::ZERO), drain: Some(Duration::ZERO) };
+    assert_eq!(pace_at(&paces, &none, secs(99)), nothing, "nothing is left however late it is");
+}
+
+#[test]
+fn what_retention_has_deleted_was_not_consumed() {
+    let start_at = |snapshot: &mut Snapshot, start| {
+        let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else { panic!("is present") };
+        facts.partitions[0] = Some(Bounds { start, end: 20_000 });
+    };
+    // 10/s are consumed, then retention takes all up to 15,000, and it goes on there as fast as before
+    let consumed = |second: i64| if second < 20 { second * 10 } else { 15_000 + (second - 20) * 10 };
+    // the deletion was seen for a while before it went on, or only together with that
+    for deleted in [14, 20] {
+        let (mut paces, mut now, mut drains) = (Paces::default(), Snapshot::default(), Vec::new());
+        for second in (0..=40).step_by(2) {
+            let at = i64::try_from(second).expect("small");
+            now = snapshot("id", &[(20_000, Some(if at < 20 { consumed(at.min(deleted)) } else { consumed(at) }))]);
+            start_at(&mut now, if at < deleted { 0 } else { 15_000 });
+            paces.feed(&mut now, secs(second));
+            drains.push((second, pace(&paces, &now).drain));
+        }
+        let of = |from: u64, to: u64| drains.iter().filter(move |(second, _)| (from..to).contains(second));
+        assert!(of(20, 25).all(|(_, drain)| drain.is_none()), "no rate yet: {drains:?}");
+        assert!(of(26, 41).all(|(_, drain)| drain > &Some(secs(450))), "never as if 15,000 had been read: {drains:?}");
+        close(pace(&paces, &now).drain, 480, 2, "time to drain");
+    }
+}
+
+#[test]
+fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
+    // 100/s were consumed until second 20, 1/s since second 60
+    let consumed = |second: i64| if second <= 20 { second * 100 } else { 6_000 + (second - 60) };
+    let mut paces = Paces::default();
+    let mut look = |second: u64| {
+        let at = i64::try_from(second).expect("small");
+        let mut now = snapshot("id", &[(10_000, Some(consumed(at)))]);
+        paces.feed(&mut now, secs(second));
+        pace(&paces, &now).drain
+    };
+    let before: Vec<_> = (0..=20).step_by(2).map(&mut look).collect();
+    assert_eq!(before.last(), Some(&Some(secs(80))));
+    for second in [60, 62, 64] {
+        assert_eq!(look(second), None, "at {second}: of what was in between nothing is known");
+    }
+    for second in (66..=100).step_by(2) {
+        close(look(second), 4_000 - (second - 60), 10, "by what was seen since");
+    }
+    // what stood still meanwhile was seen well enough, and short pauses are none
+    let mut paces = Paces::default();
+    let mut now = Snapshot::default();
+    for second in [0, 12, 24, 36] {
+        now = snapshot("id", &[(1_000, Some(i64::try_from(second).expect("small") * 10))]);
+        paces.feed(&mut now, secs(second));
+    }
+    close(pace(&paces, &now).drain, 64, 1, "with a look every 12 s");
+}
+
+#[test]
+fn a_table_takes_no_more_memory_than_it_has_points() {
+    let mut paces = Paces::default();
+    every_two_seconds(&mut paces, 3_600, |second| (second * 7, Some(second * 5)));
+    let log = paces.logs.values().map(|log| log.ends.points.capacity()).max();
+    let commit = paces.commits.values().flat_map(BTreeMap::values).map(|commit| commit.offsets.points.capacity()).max();
+    assert!(log <= Some(LOG_POINTS) && commit <= Some(COMMIT_POINTS), "{log:?} {commit:?}");
+    let mut paces = Paces::default();
+    every_two_seconds(&mut paces, 3_600, |_| (9, Some(3)));
+    let still = paces.logs.values().map(|log| log.ends.points.capacity()).max();
+    assert!(still <= Some(4), "{still:?} for a log that stands still");
+}
+
+#[test]
 fn a_rate_takes_a_few_seconds() {
     let mut paces = Paces::default();
     let now = every_two_seconds(&mut paces, 4, |second| (100, Some(second)));
@@ -153,7 +238,7 @@ fn one_unknown_partition_makes_both_unknown() {
     facts.partitions.push(None);
     paces.feed(&mut now, secs(62));
     assert_eq!(pace(&paces, &now), Pace::default());
-    let absent = paces.pace(&now, "another", &["t".to_owned()], OffsetReset::Latest);
+    let absent = paces.pace(&now, "another", &["t".to_owned()], OffsetReset::Latest, paces.now);
     assert_eq!(absent, Pace::default());
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use practice_groups::{GroupSeen, GroupState, Kafka, KafkaError, Lag, OffsetReset, Partition, Protocol};
+use practice_groups::{GroupSeen, GroupState, Kafka, KafkaError, Lag, MemberSeen, OffsetReset, Partition, Protocol};
 use practice_testbed::{Kafka as Broker, kafka, unique};
 
 use crate::{
@@ -49,6 +49,8 @@ async fn lives(protocol: Protocol, assignor: &str) {
 
     members.extend(clients[2..].iter().map(join));
     let four = until(&kafka, &id, "stable with 4 members", |group| {
+        let told = |member: &MemberSeen| member.partitions.is_some() == (group.state == GroupState::Stable);
+        assert!(protocol == Protocol::Consumer || group.members.iter().all(told), "{group:?}");
         group.state == GroupState::Stable && group.members.len() == 4 && owned(group) == all
     })
     .await;

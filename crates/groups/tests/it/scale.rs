@@ -56,12 +56,13 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
         let mut look = kafka.observe(&topics, &ids).await.expect("Kafka answers");
         looks.push(begun.elapsed());
         let begun = Instant::now();
-        paces.feed(&mut look, Duration::from_secs(second * 2));
+        let tick = Duration::from_secs(second * 2);
+        paces.feed(&mut look, tick);
         for (topic, group) in &groups {
             let seen = &look.groups[group];
             let lags = (0..PARTITIONS).map(|number| look.lag(seen, &(topic.clone(), number), OffsetReset::Earliest));
             assert_eq!(total(lags.map(practice_groups::Lag::effective)), Some(0), "{group}");
-            paces.pace(&look, group, std::slice::from_ref(topic), OffsetReset::Earliest);
+            paces.pace(&look, group, std::slice::from_ref(topic), OffsetReset::Earliest, tick);
         }
         sums.push(begun.elapsed());
     }

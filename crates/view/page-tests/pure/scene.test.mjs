@@ -123,6 +123,37 @@ test('unknown is never zero', () => {
   assert.equal(second.rate, null);
 });
 
+test('a sum is never smaller because a topic is not known', () => {
+  const s = scenes['two-topics'](),
+    g = s.groups[0];
+  assert.equal(sceneOf(open(s)).groups[0].lag, 6);
+  for (const m of g.members) m.partitions = m.partitions.filter(p => p.topic !== 'payments');
+  g.lag = null;
+  assert.equal(sceneOf(open(s)).groups[0].lag, null, 'the server does not know it');
+});
+
+test('the age of a lag grows and its end comes nearer while nothing is said', () => {
+  const s = scenes['practice-3']();
+  Object.assign(s.groups[0], { oldestAt: s.now - 55_000, doneAt: s.now + 4000 });
+  const model = open(s),
+    at = ms => {
+      const { oldest, drain } = sceneOf(model, s.now + ms).groups[0];
+      return [oldest, drain];
+    };
+  assert.deepEqual(
+    [at(0), at(3000), at(4000), at(600_000)],
+    [
+      [55_000, 4000],
+      [58_000, 1000],
+      [59_000, null],
+      [655_000, null]
+    ]
+  );
+  assert.deepEqual(at(-60_000)[0], 0, 'no clock makes an age less than nothing');
+  const { oldest, drain } = sceneOf(model).groups[1];
+  assert.deepEqual([oldest, drain], [null, null]);
+});
+
 test('states of consumers', () => {
   const kinds = name => sceneOf(open(scenes[name]())).groups.map(g => g.members.map(m => m.kind));
   assert.deepEqual(kinds('practice-2'), [['run', 'run', 'run', 'idle']]);

@@ -181,4 +181,12 @@ test('how old a lag is, and who else reads', () => {
     w.othersSentence(others, 5),
     'Other applications read here, and are left alone: billing (1 consumer, lag at most 1,200), audit (0 consumers, lag ?) and 3 more.'
   );
+  const odd = [
+    { name: 'done', members: 1, lag: 0, atMost: false },
+    { name: 'silent', lag: null, atMost: true }
+  ];
+  assert.equal(
+    w.othersSentence(odd, 2),
+    'Other applications read here, and are left alone: done (1 consumer, lag 0), silent (? consumers, lag ?).'
+  );
 });

@@ -19,15 +19,17 @@ test('arrows say what status and API say', async () => {
   const { page, faults, close } = await show(browser, local),
     arrows = await agrees(local, page);
   assert.equal(arrows.length, 9);
-  // `status` shortens names to their ends
+  // a tree: groups, their consumers, what each reads
   const status = await local.told('status'),
-    columns = /^ *my-topic +(.*)$/m.exec(status)[1].trim().split(/ +/);
-  for (const line of arrows) {
-    const [group, partition, owner] = line.split(' '),
-      cells = new RegExp(`^ *${group} +(.*)$`, 'm').exec(status)[1].trim().split(/ +/),
-      cell = cells[columns.indexOf(partition.split('/')[1])];
-    assert.ok(owner.endsWith(`-${cell}`), `${line}, but status says ${cell}:\n${status}`);
+    told = [];
+  let group = '';
+  for (const line of status.split('\n')) {
+    const of = /^[├└]─ (\S+)/.exec(line),
+      consumer = /^[│ ] +[├└]─ (\S+)/.exec(line);
+    if (of) group = of[1];
+    if (consumer) for (const [, partition] of line.matchAll(/ (\S+\/\d+) +\S+\/\d+ /g)) told.push(`${group} ${partition} ${consumer[1]}`);
   }
+  assert.deepEqual(told.sort(), arrows, status);
   assert.deepEqual(faults, []);
   await close();
 });

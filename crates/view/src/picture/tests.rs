@@ -196,6 +196,43 @@ fn what_nobody_owns_is_open_with_its_lag() {
 }
 
 #[test]
+fn members_that_do_not_tell_what_they_own_are_drawn_with_what_they_had() {
+    let rebalances = |world: &mut World| {
+        world.now += 1_000;
+        world.group("g").state = GroupState::PreparingRebalance;
+        world.group("g").members.iter_mut().for_each(|member| member.partitions = None);
+    };
+    let open = |picture: &Picture| picture.groups[0].open.iter().map(|share| share.partition).collect::<Vec<_>>();
+    let mut world = World::calm();
+    let calm = world.draw(None);
+    rebalances(&mut world);
+    let moving = world.draw(Some(&calm));
+    assert_eq!((members(&moving, "g"), open(&moving)), (members(&calm, "g"), vec![]));
+    let first = &moving.groups[0].members[0];
+    assert_eq!((first.lag, first.partitions[0].lag, first.partition_count), (None, Some(2), 2));
+    // one of them has gone, and a newcomer waits; it stays so for another look
+    world.group("g").members[0] = group(&[("a-0", &[])]).members.remove(0);
+    rebalances(&mut world);
+    let mut after = world.draw(Some(&moving));
+    for _ in 0..2 {
+        assert_eq!(
+            (members(&after, "g"), open(&after)),
+            (vec!["g-1 Running 2".into(), "a-0 Running ".into()], vec![0, 1])
+        );
+        world.now += 1_000;
+        after = world.draw(Some(&after));
+    }
+    // somebody who has just begun to look knows of nobody's partitions, which is not that nobody has them
+    let blind = world.draw(None);
+    assert_eq!((members(&blind, "g"), open(&blind)), (vec!["a-0 Running ".into(), "g-1 Running ".into()], vec![]));
+    assert_eq!(open(&world.draw(Some(&blind))), [0; 0]);
+    // as soon as one tells, the others are not drawn with the same
+    world.group("g").members[0].partitions = Some(vec![("t".to_owned(), 2)]);
+    let told = world.draw(Some(&after));
+    assert_eq!((members(&told, "g"), open(&told)), (vec!["g-1 Running ".into(), "a-0 Running 2".into()], vec![0, 1]));
+}
+
+#[test]
 fn what_is_unknown_says_since_when_and_ages_are_those_of_status() {
     let mut world = World::calm();
     world.topic().partitions[1] = None;
@@ -208,10 +245,13 @@ fn what_is_unknown_says_since_when_and_ages_are_those_of_status() {
     let share = OwnedPartition { topic: "t".to_owned(), partition: 1, ..OwnedPartition::default() };
     let status = &mut facts.status.groups[0];
     status.unowned = vec![OwnedPartition { unknown_since: unknown_since("1970-01-01T00:00:07Z"), ..share }];
-    (status.oldest_seconds, status.drain_seconds) = (Some(120), None);
+    status.oldest_since = unknown_since("1970-01-01T00:00:05Z");
     let g = of_g(&facts);
     assert_eq!(g.members[0].partitions[1].unknown_since, Some(7_000));
-    assert_eq!((g.oldest_ms, g.drain_ms), (Some(120_000), None));
+    assert_eq!((g.oldest_at, g.done_at), (Some(5_000), None));
+    facts.status.groups[0].done_at = unknown_since("1970-01-01T00:02:00Z");
+    let json = serde_json::to_value(of_g(&facts)).expect("is JSON");
+    assert_eq!((&json["oldestAt"], &json["doneAt"]), (&5_000.into(), &120_000.into()));
     facts.look = None;
     facts.status.groups[0].unknown_since = unknown_since("1970-01-01T00:00:09Z");
     let known = world.draw(None);

@@ -1,7 +1,9 @@
 //! Tables of what is said of a group: what is unknown and since when, what nobody owns, how old, how long.
 
+use std::time::Duration;
+
 use practice_api::PracticeStatus;
-use practice_groups::{Bounds, KafkaError, TopicFacts};
+use practice_groups::{Bounds, KafkaError, Pace, TopicFacts};
 use serde_json::json;
 
 use super::*;
@@ -135,30 +137,82 @@ fn expired_says_how_many_are_lost_and_recreated_is_no_small_lag() {
 }
 
 #[test]
-fn an_age_and_a_time_to_drain_are_never_the_reason_to_write() {
-    let mut world = two_groups();
-    world.group("a", |group| group.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 4);
-    let pace =
-        |oldest, drain| Pace { oldest: Some(Duration::from_secs(oldest)), drain: Some(Duration::from_secs(drain)) };
-    let none = world.status();
-    assert_eq!((none.groups[0].oldest_seconds, none.groups[0].drain_seconds), (None, None));
-    world.observed.paces.insert("a".into(), pace(1_234, 98));
-    let known = world.status();
-    assert_eq!((known.groups[0].oldest_seconds, known.groups[0].drain_seconds), (Some(1_200), Some(98)));
-    assert_eq!(news(Some(&none), &known), News::None);
-    world.observed.paces.insert("a".into(), pace(86_400, 3));
-    assert_eq!(news(Some(&known), &world.status()), News::None);
-    world.group("a", |group| group.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 5);
-    assert_eq!(news(Some(&known), &world.status()), News::Numbers, "they come along with a lag");
+fn a_topic_that_a_look_does_not_hold_makes_the_lag_unknown() {
+    let mut world = World::settled(json!({"topics": [{"name": "t"}, {"name": "u"}],
+        "groups": [{"name": "both", "replicas": 1}, {"name": "one", "topics": ["t"], "replicas": 1}]}));
+    world.kafka(|snapshot| drop(snapshot.topics.remove("u")));
+    let status = world.status();
+    let lags: Vec<_> = status.groups.iter().map(|group| (group.lag, group.message.as_deref())).collect();
+    assert_eq!(lags, [(None, Some("topic u: not looked at yet")), (Some(0), None)]);
+    assert_eq!(status.summary.lag, None, "never a sum without it");
+    world.kafka(|snapshot| drop(snapshot.topics.insert("u".into(), TopicSeen::Missing)));
+    assert_eq!(world.status().groups[0].lag, Some(0), "a topic that is not there has no messages");
     world.outage(KafkaError::Refused);
-    assert_eq!(world.status().groups[0].oldest_seconds, None);
+    assert_eq!(world.status().groups[0].message, None, "the condition KafkaReachable says why");
 }
 
 #[test]
-fn numbers_are_coarse() {
-    for (number, expected) in
-        [(0, 0), (7, 7), (99, 99), (100, 100), (129, 120), (86_399, 86_000), (i64::MAX, 9_200_000_000_000_000_000)]
-    {
-        assert_eq!(coarse(number), expected);
-    }
+fn nothing_is_called_unowned_while_members_do_not_tell_what_they_own() {
+    let mut world = two_groups();
+    world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = None);
+    assert_eq!(since(&world.status()), Some("2026-01-01T00:00:00Z"));
+    let settled = world.observed.look.clone();
+    world.group("a", |group| {
+        group.state = GroupState::PreparingRebalance;
+        group.members.iter_mut().for_each(|member| member.partitions = None);
+    });
+    let group = &world.status().groups[0];
+    let members: Vec<_> = group.members.iter().map(|member| (member.partition_count, member.lag)).collect();
+    assert_eq!(members, [(0, None), (0, None)], "not 0: what they own is not known");
+    assert_eq!((group.unowned.len(), group.unowned_count, group.idle), (0, 0, Some(0)));
+    world.group("a", |group| group.members[0].partitions = Some(Vec::new()));
+    let group = &world.status().groups[0];
+    assert_eq!((group.unowned_count, group.members[0].lag), (0, Some(0)), "one that owns nothing has no lag");
+    world.observed.look = settled;
+    assert_eq!(since(&world.status()), Some("2026-01-01T00:00:00Z"), "it was unknown all the while");
+    // with no member there is nobody to tell
+    world.group("a", |group| (group.state, group.members) = (GroupState::Empty, Vec::new()));
+    assert_eq!(world.status().groups[0].unowned_count, 3);
+}
+
+#[test]
+fn the_age_of_a_lag_is_an_instant_so_that_it_grows_without_a_write() {
+    let mut world = two_groups();
+    let behind = |world: &mut World, offset| {
+        world.group("a", |group| {
+            group.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = offset;
+        });
+    };
+    let pace = |oldest, drain: Option<u64>| Pace {
+        oldest: Some(Duration::from_secs(oldest)),
+        drain: drain.map(Duration::from_secs),
+    };
+    let instants = |status: &PracticeStatus| {
+        let group = &status.groups[0];
+        (group.oldest_since.clone(), group.done_at.clone())
+    };
+    let some = |since: &str, done: Option<&str>| (Some(since.to_owned()), done.map(str::to_owned));
+    world.observed.paces.insert("a".into(), pace(0, Some(0)));
+    assert_eq!(instants(&world.status()), (None, None), "there is none");
+    behind(&mut world, 4);
+    world.observed.paces.clear();
+    let unknown = world.status();
+    assert_eq!(instants(&unknown), (None, None), "nobody has looked for long enough");
+    // it is 00:00:20 now, and ten seconds later with each status
+    world.observed.paces.insert("a".into(), pace(140, Some(98)));
+    let known = world.status();
+    assert_eq!(instants(&known), some("2025-12-31T23:58:00Z", Some("2026-01-01T00:01:58Z")));
+    assert_eq!(news(Some(&unknown), &known), News::Numbers, "that it is known is worth a line");
+    world.observed.paces.insert("a".into(), pace(150, Some(88)));
+    assert_eq!(instants(&world.status()), instants(&known), "an age that grows and a time that runs out stay the same");
+    world.observed.paces.insert("a".into(), pace(86_400, Some(3)));
+    assert_eq!(news(Some(&known), &world.status()), News::None, "they never are the reason to write");
+    world.observed.paces.insert("a".into(), pace(86_400, None));
+    assert_eq!(news(Some(&known), &world.status()), News::Numbers, "but that it will never be done is");
+    world.observed.paces.insert("a".into(), pace(1, Some(u64::MAX)));
+    assert_eq!(world.status().groups[0].done_at, None, "in no time that has a name");
+    behind(&mut world, 5);
+    assert_eq!(news(Some(&known), &world.status()), News::Numbers, "they come along with a lag");
+    world.outage(KafkaError::Refused);
+    assert_eq!(instants(&world.status()), (None, None));
 }

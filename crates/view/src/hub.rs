@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::AbortHandle,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -136,7 +136,7 @@ impl Hub {
 
     /// Lets everything move until `shutdown`; then every page ends.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let mut ticks = interval(POINT);
+        let mut ticks = interval_at(Instant::now() + POINT, POINT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut count: u64 = 0;
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {

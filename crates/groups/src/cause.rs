@@ -263,10 +263,8 @@ impl Case<'_> {
         }
         let others = self.witness.others(&instance.sight.row, instance);
         let mut heirs = others.filter(|heir| heir.created > instance.created);
-        match self.witness.is_too_many(instance, at, SLACK, REPLACED) {
-            Some(true) => return Finding::Is(Cause::ScaledDown, None),
-            Some(false) => return Finding::Open,
-            None => {}
+        if self.witness.is_too_many(instance, at, SLACK, REPLACED) {
+            return Finding::Is(Cause::ScaledDown, None);
         }
         // a controller replaces at once, and by one of the same kind, what somebody else deleted
         let replaces = |heir: &Instance| {

@@ -257,16 +257,17 @@ impl Witness {
         self.holds.get(group)?.iter().rev().find_map(|(_, hold)| *hold)
     }
 
-    /// Whether an instance went because fewer of its row were wanted; `Some(false)`: more went than were too many, and it may
-    /// be any of them. `None`: as many were wanted as before.
-    pub(crate) fn is_too_many(&self, instance: &Instance, at: i64, slack: i64, within: i64) -> Option<bool> {
-        let row = self.rows.get(&instance.sight.row)?;
+    /// Whether an instance is one of those that went because fewer of its row were wanted: who went closest to the decision
+    /// went first; of those that went at once nobody knows.
+    pub(crate) fn is_too_many(&self, instance: &Instance, at: i64, slack: i64, within: i64) -> bool {
+        let Some(row) = self.rows.get(&instance.sight.row) else { return false };
         let window = |step: &Step| step.at - slack..=step.at + within;
         let mut steps = row.steps.iter().rev().filter(|step| step.to < step.from);
-        steps.find(|step| window(step).contains(&at)).map(|step| {
-            let went = self.instances.values().filter(|other| other.sight.row == instance.sight.row);
-            let went = went.filter(|other| other.removal.is_some_and(|(at, _)| window(step).contains(&at))).count();
-            i32::try_from(went).is_ok_and(|went| went <= step.from - step.to)
+        steps.find(|step| window(step).contains(&at)).is_some_and(|step| {
+            let order = |at: i64| (at - step.at).abs();
+            let others = self.others(&instance.sight.row, instance).filter_map(|other| other.removal);
+            let earlier = others.filter(|(gone, _)| window(step).contains(gone) && order(*gone) <= order(at));
+            i32::try_from(earlier.count()).is_ok_and(|before| before < step.from - step.to)
         })
     }
 

@@ -106,6 +106,16 @@ fn a_deleted_pod_and_its_replacement() {
 }
 
 #[test]
+fn what_goes_soon_after_a_scale_down_is_not_a_part_of_it() {
+    let scene = Scene::with(&["a", "b", "c"]).at(1_000).wants(2, None).goes("c", Removal::Asked);
+    let deleted = scene.clone().at(4_000).goes("a", Removal::Asked).at(4_050).comes("d", "1");
+    let rolled = scene.at(6_000).comes("e", "2").at(8_000).goes("b", Removal::Asked);
+    assert_eq!(deleted.cause(&["c"], &[], 0), Some(Cause::ScaledDown));
+    assert_eq!(deleted.cause(&["a"], &["d"], 0), Some(Cause::PodDeleted));
+    assert_eq!(rolled.cause(&["b"], &["e"], 0), Some(Cause::Rollout));
+}
+
+#[test]
 fn a_rollout_and_what_else_changes_a_template() {
     let scene = Scene::with(&["a"]).at(1_000).comes("b", "2");
     assert_eq!(scene.cause(&[], &["b"], 0), Some(Cause::Rollout));

@@ -315,6 +315,13 @@ mod tests {
         (Arc::new(Reader { kafka, shared, looks, _ends_with_us: CancellationToken::new().drop_guard() }), sender)
     }
 
+    /// Somebody is not content with the look that is there, and waits.
+    async fn asks_for_another(reader: &Reader) {
+        let asked = tokio::time::timeout(Duration::from_secs(5), reader.shared.wanted.notified()).await;
+        asked.expect("another look must be asked for");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
     /// A look at these, as the next one.
     fn publish(sender: &watch::Sender<Numbered>, topics: &[&str], groups: &[&str]) -> Arc<Snapshot> {
         let look = Arc::new(Snapshot {
@@ -343,8 +350,7 @@ mod tests {
                 let (reader, practice, interest) = (reader.clone(), practice.clone(), interest.clone());
                 async move { reader.look(&practice, &interest).await }
             });
-            reader.shared.wanted.notified().await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            asks_for_another(&reader).await;
             assert!(!asked.is_finished(), "{topics:?} {groups:?} is not enough");
             let whole = publish(&sender, &["t", "u", "more"], &["g", "h"]);
             let look = asked.await.expect("does not panic").expect("there is one");
@@ -365,13 +371,32 @@ mod tests {
             let (reader, practice, interest) = (reader.clone(), practice.clone(), interest.clone());
             async move { reader.look(&practice, &interest).await }
         });
-        reader.shared.wanted.notified().await;
+        asks_for_another(&reader).await;
         sender.send_modify(|numbered| numbered.done = numbered.begun);
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(!asked.is_finished(), "that one was under way already");
         let next = publish(&sender, &["t"], &[]);
         let look = asked.await.expect("does not panic").expect("there is one");
         assert!(Arc::ptr_eq(&look, &next));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_look_has_begun_before_it_is_asked_who_cares_about_what() {
+        let (sender, looks) = watch::channel(Numbered { begun: 0, done: 0, look: None });
+        let shared = Arc::new(Shared::default());
+        let history = Arc::new(History { begun: Instant::now(), paces: Mutex::default() });
+        let (nudge, _nudged) = mpsc::unbounded_channel();
+        let begun = {
+            let _nobody_says = lock(&shared.interests);
+            let run = run(Kafka::connect("127.0.0.1:1"), shared.clone(), history, sender, nudge);
+            tokio::spawn(run);
+            let since = Instant::now();
+            while looks.borrow().begun == 0 && since.elapsed() < Duration::from_secs(5) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            looks.borrow().begun
+        };
+        assert_eq!(begun, 1, "who begins to care between the two would wait for a look that does not know of it");
     }
 
     #[tokio::test]

@@ -61,13 +61,18 @@ impl Story {
     fn told(&mut self, what: &str, members: usize) -> Vec<Told> {
         let read = self.read;
         let news = until(what, Duration::from_mins(2), || {
+            let mut kept = self.kept();
             let practice = self.scene.practice("p");
             let here = group(&practice, &self.group);
+            // what is said of members is as new as what is said of rebalances
+            let newest = kept.first().map_or(&Value::Null, |one| &one["number"]);
+            if practice["status"]["rebalances"][0]["number"] != *newest {
+                return Err(format!("status is not at rebalance {newest} yet"));
+            }
             let found = here["members"].as_array().map_or(0, Vec::len);
             if here["state"] != (if members == 0 { "Empty" } else { "Stable" }) || found != members {
                 return Err(format!("{} with {found} members", here["state"]));
             }
-            let mut kept = self.kept();
             kept.retain(|one| one["number"].as_i64() > Some(read));
             match kept.iter().find(|one| one["why"].is_null()) {
                 Some(open) => Err(format!("{} is not explained yet", open["number"])),

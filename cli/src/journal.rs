@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use jiff::{Timestamp, Zoned};
 use practice_api::status::RebalanceStatus;
-use practice_groups::journal::Rebalance;
+use practice_groups::{Cause, journal::Rebalance};
 
 use crate::text::{Column, Line, Tone, counted, table, wrapped};
 
@@ -58,13 +58,12 @@ impl Entry {
     /// From a status, which holds less.
     pub fn told(rebalance: &RebalanceStatus) -> Self {
         let number = |number: i32| usize::try_from(number).unwrap_or_default();
-        let trouble = ["OutOfMemory", "PodCrashed", "SessionTimedOut"];
         Self {
             group: rebalance.group.clone(),
             number: rebalance.number,
             at: rebalance.time.parse().ok(),
             cause: rebalance.cause.clone(),
-            is_trouble: rebalance.cause.as_deref().is_some_and(|cause| trouble.contains(&cause)),
+            is_trouble: rebalance.cause.as_deref().and_then(Cause::named).is_some_and(Cause::is_trouble),
             sentence: rebalance.message.clone(),
             advice: None,
             joined: number(rebalance.joined),

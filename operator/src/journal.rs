@@ -152,11 +152,8 @@ fn witness_rows(
 }
 
 fn latest(plan: &Plan, memory: &Memory) -> Vec<RebalanceStatus> {
-    let of = |group: &str| memory.journal.of(group).take(IN_STATUS).collect::<Vec<_>>();
-    let mut all: Vec<(&str, &Rebalance)> =
-        plan.groups.iter().flat_map(|group| of(&group.id).into_iter().map(|one| (group.id.as_str(), one))).collect();
-    all.sort_by_key(|(_, rebalance)| std::cmp::Reverse(rebalance.at)); // stable: of one time, each group newest first
-    all.truncate(IN_STATUS);
+    let groups = plan.groups.iter().map(|group| group.id.as_str());
+    let all = memory.journal.newest(groups, IN_STATUS);
     all.into_iter().map(|(group, rebalance)| rebalance_status(group, rebalance)).collect()
 }
 

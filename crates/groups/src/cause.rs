@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{self, IntoDeserializer},
+};
 
 use crate::{
     model::Partition,
@@ -71,6 +74,11 @@ impl Cause {
             Self::PartitionsAdded => "PartitionsAdded",
             Self::Unknown => "Unknown",
         }
+    }
+
+    /// The cause of that name.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::deserialize(word.into_deserializer()).map_err(|_: de::value::Error| ()).ok()
     }
 
     /// What happened, of no consumer in particular: `a consumer crashed`.
@@ -262,7 +270,7 @@ impl Case<'_> {
             return Finding::Is(Cause::OperatorMade, None);
         }
         let others = self.witness.others(&instance.sight.row, instance);
-        let mut heirs = others.filter(|heir| heir.created > instance.created);
+        let heirs = others.filter(|heir| heir.created > instance.created);
         if self.witness.is_too_many(instance, at, SLACK, REPLACED) {
             return Finding::Is(Cause::ScaledDown, None);
         }
@@ -275,7 +283,7 @@ impl Case<'_> {
             return Finding::Is(Cause::PodDeleted, None);
         }
         let there = |heir: &&Instance| heir.removal.is_none_or(|(gone, _)| gone >= at - REPLACED);
-        let changed = heirs.by_ref().filter(there).find_map(|heir| differs(&instance.sight, &heir.sight));
+        let changed = heirs.filter(there).find_map(|heir| differs(&instance.sight, &heir.sight));
         changed.map_or(Finding::Open, |changed| Finding::Is(changed, None))
     }
 

@@ -3,6 +3,7 @@
 //! found (that is `cause`), and whatever began and ended between two looks without leaving a trace.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
@@ -297,6 +298,19 @@ impl Journal {
     /// A group's rebalances, newest first.
     pub fn of<'a>(&'a self, group: &str) -> impl Iterator<Item = &'a Rebalance> + use<'a> {
         self.groups.get(group).into_iter().flat_map(|memory| &memory.over)
+    }
+
+    /// The newest rebalances of these groups together, newest first, at most so many.
+    pub fn newest<'a>(
+        &'a self,
+        groups: impl IntoIterator<Item = &'a str>,
+        most: usize,
+    ) -> Vec<(&'a str, &'a Rebalance)> {
+        let of = |group: &'a str| self.of(group).take(most).map(move |rebalance| (group, rebalance));
+        let mut all: Vec<_> = groups.into_iter().flat_map(of).collect();
+        all.sort_by_key(|(_, rebalance)| Reverse(rebalance.at)); // stable: of one time, each group newest first
+        all.truncate(most);
+        all
     }
 
     /// Another number after every change of what is to be kept.

@@ -271,7 +271,8 @@ impl Witness {
         })
     }
 
-    /// Whether an instance is one of those that came because more were wanted; `Some(true)`: than none.
+    /// Whether an instance is one of those that came because more were wanted: when that was decided, and
+    /// whether none were wanted before.
     pub(crate) fn is_addition(&self, instance: &Instance, slack: i64, within: i64) -> Option<(i64, bool)> {
         let row = self.rows.get(&instance.sight.row)?;
         let at = instance.created;

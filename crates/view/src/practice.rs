@@ -185,14 +185,7 @@ fn ends(flow: &mut Flow, facts: &Facts) {
 
 /// The journals of all groups as one, newest first.
 fn rebalances(facts: &Facts) -> Vec<RebalancePicture> {
-    let of = |group: &'_ str| facts.journal.of(group).collect::<Vec<&Rebalance>>();
-    let mut all: Vec<(&str, &Rebalance)> = facts
-        .groups
-        .iter()
-        .flat_map(|group| of(&group.name).into_iter().map(|rebalance| (group.name.as_str(), rebalance)))
-        .collect();
-    all.sort_by_key(|(_, rebalance)| std::cmp::Reverse(rebalance.at)); // stable: of one time, each group newest first
-    all.truncate(REBALANCES);
+    let all = facts.journal.newest(facts.groups.iter().map(|group| group.name.as_str()), REBALANCES);
     all.into_iter().map(|(group, rebalance)| drawn(group, rebalance)).collect()
 }
 

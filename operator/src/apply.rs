@@ -111,8 +111,7 @@ async fn put(
     if let Some(there) = there {
         let owner = owner(there);
         if owner.uid != plan.uid {
-            let former = owner.kind == "ConsumerGroupPractice" && owner.name == plan.name;
-            if former { &mut running.leaving } else { &mut running.conflicts }.push(title);
+            if owner.is_former(plan) { &mut running.leaving } else { &mut running.conflicts }.push(title);
             return Ok(None);
         }
     }

@@ -10,9 +10,9 @@ use std::{
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client,
     api::{Patch, PatchParams},
 };
 use practice_api::status::RebalanceStatus;
@@ -24,6 +24,7 @@ use crate::{
     apply::{Change, MANAGER, Running, code},
     ask::Http,
     error::{Error, within},
+    live::owner,
     memory::{Memories, Memory},
     objects::{Hold, PART_OF, PRACTICE, owner_reference},
     plan::Plan,
@@ -277,14 +278,11 @@ pub async fn take_up(client: &Client, plan: &Plan, memories: &Memories) -> Resul
         memory.witness.keep(|_| false);
     }
     if let Some(found) = found {
-        let owner = found.owner_references().iter().find(|owner| owner.controller == Some(true));
-        let is_former = |owner: &OwnerReference| {
-            owner.kind == "ConsumerGroupPractice" && owner.name == plan.name && owner.uid != plan.uid
-        };
-        if owner.is_some_and(is_former) {
+        let owner = owner(&found);
+        if owner.is_former(plan) {
             return Ok(()); // on its way out: asked for again by the next reconcile
         }
-        kept.taken = owner.is_none_or(|owner| owner.uid != plan.uid);
+        kept.taken = owner.uid != plan.uid;
         if kept.taken {
             tracing::warn!(name = name(plan), "a ConfigMap of this name is not ours: the journal is not kept");
         } else {

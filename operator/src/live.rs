@@ -111,6 +111,13 @@ impl Live {
     }
 }
 
+impl Owner {
+    /// Whether it is a practice of this name that was there before.
+    pub(crate) fn is_former(&self, plan: &Plan) -> bool {
+        self.kind == "ConsumerGroupPractice" && self.name == plan.name && self.uid != plan.uid
+    }
+}
+
 /// `spec.replicas` of a Deployment.
 pub(crate) fn replicas(object: &DynamicObject) -> i32 {
     number(&object.data["spec"]["replicas"])
@@ -135,7 +142,7 @@ pub(crate) struct Owner {
     pub(crate) uid: String,
 }
 
-pub(crate) fn owner(object: &DynamicObject) -> Owner {
+pub(crate) fn owner(object: &impl ResourceExt) -> Owner {
     object
         .owner_references()
         .iter()

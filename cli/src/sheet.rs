@@ -12,6 +12,7 @@ use crate::{
     journal::{self, Entry, time},
     state::{
         age, consumers, lag_remark, lag_unknown_because, marked, of_group, of_others, of_practice, remarks, unlisted,
+        verdict,
     },
     text::{Column, Line, Tone, table},
     tree,
@@ -167,6 +168,7 @@ fn of_one_group(
         title.push(Tone::Plain, &format!("   {age}"));
     }
     let mut lines = vec![title];
+    lines.extend(verdict(group, now.timestamp()).into_iter().map(|line| indented(2, line)));
     let head = ["CONSUMER", "MEMBER", "PARTITION", "COMMITTED", "END", "LAG", ""];
     let mut rows = vec![head.map(|head| Line::of(Tone::Strong, head)).to_vec()];
     for member in &group.members {
@@ -209,7 +211,9 @@ fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition], count: i32)
             (committed, _) => number(committed),
         };
         let partition = Line::plain(&format!("{}/{}", owned.topic, owned.partition));
-        let remark = lag_remark(owned).map_or_else(Line::new, |why| Line::of(Tone::Warn, &why));
+        let verdict = owned.verdict.clone().filter(|verdict| verdict != "Ok");
+        let remarks: Vec<String> = verdict.into_iter().chain(lag_remark(owned)).collect();
+        let remark = Line::of(Tone::Warn, &remarks.join(", "));
         let (name, id) = (first(name, place), first(id, place));
         vec![name, id, partition, committed, number(owned.end), number(owned.lag), remark]
     };

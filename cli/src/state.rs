@@ -218,6 +218,19 @@ pub fn age(group: &GroupStatus, now: Timestamp) -> Option<String> {
     Some(format!("oldest {}{done}", span(oldest)))
 }
 
+/// What is the matter with how a group gets on, for how long, and what to do about it; nothing when it gets on.
+pub fn verdict(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
+    let Some(verdict) = group.verdict.as_ref().filter(|verdict| verdict.verdict != "Ok") else { return Vec::new() };
+    let tone = if matches!(verdict.verdict.as_str(), "Stall" | "Stop") { Tone::Bad } else { Tone::Warn };
+    let since = verdict.since.as_ref().and_then(|since| since.parse::<Timestamp>().ok());
+    let long =
+        since.map_or_else(String::new, |since| format!(" for {}", span(now.duration_since(since).as_secs().max(0))));
+    let mut line = Mark::new(tone, &verdict.verdict).line();
+    line.push(Tone::Plain, &format!("{long}  {}", verdict.message));
+    let advice = verdict.advice.iter().map(|advice| Line::of(Tone::Dim, &format!("  → {advice}")));
+    std::iter::once(line).chain(advice).collect()
+}
+
 /// `55 s`, `12 min`, `3 h`, `2 d`: no more exact than it is known.
 fn span(seconds: i64) -> String {
     match seconds {

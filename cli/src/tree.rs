@@ -12,7 +12,7 @@ use practice_api::{
 use crate::{
     state::{
         age, consumers, is_rebalancing, lag_remark, lag_unknown_because, members, of_group, of_others, of_practice,
-        remarks, unlisted,
+        remarks, unlisted, verdict,
     },
     text::{Column, Line, Tone, counted, table},
 };
@@ -53,6 +53,7 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
         line.append(group_line(status, group, wanted, place, &columns, now));
         lines.push(line);
         lines.extend(below(guide, guide, group_remarks(group)));
+        lines.extend(below(guide, guide, verdict(group, now)));
         lines.extend(consumer_lines(practice, group, wanted, guide, &columns, shape.width));
     }
     lines.extend(of_other_applications(status));

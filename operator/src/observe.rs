@@ -9,7 +9,7 @@ use std::{
 
 use jiff::SignedDuration;
 use practice_api::{PracticeStatus, status::OwnedPartition};
-use practice_groups::{GroupState, KafkaError, Pace, Partition, Snapshot, TopicSeen};
+use practice_groups::{GroupState, Judged, KafkaError, Pace, Partition, Snapshot, TopicSeen};
 
 use crate::{memory::Memories, plan::Plan, prepare::Prepared, reader::Look};
 
@@ -23,9 +23,11 @@ pub struct Observed {
     pub look: Look,
     /// How each group gets on, as far as it was seen for long enough.
     pub paces: BTreeMap<String, Pace>,
+    /// What is the matter with each group, as far as it was seen for long enough.
+    pub verdicts: BTreeMap<String, Judged>,
     /// Idle members, by group and member id.
     pub idle: BTreeSet<(String, String)>,
-    /// When somebody may become idle: to be looked at again.
+    /// When somebody may become idle, or a verdict another one, although nothing changes in Kafka: to be looked at again.
     pub again: Option<Duration>,
 }
 
@@ -55,6 +57,7 @@ pub fn observed(
     let before = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
     let look = look.map(|snapshot| outdated(snapshot, before));
     let paces = look.as_ref().map(|snapshot| memories.readers.paces(plan, snapshot)).unwrap_or_default();
+    let verdicts = look.as_ref().map(|snapshot| memories.readers.verdicts(plan, snapshot)).unwrap_or_default();
     let mut memories = memories.all();
     let since = &mut memories.entry((plan.namespace.clone(), plan.name.clone())).or_default().idle_since;
     for known in before.into_iter().flat_map(idle_members) {
@@ -63,12 +66,14 @@ pub fn observed(
     *since = look.as_ref().map(|snapshot| waiting(plan, snapshot, since, tick)).unwrap_or_default();
     let (idle, soon): (BTreeMap<_, _>, BTreeMap<_, _>) =
         since.clone().into_iter().partition(|(_, since)| tick - *since >= IDLE_AFTER);
-    let left = soon.values().map(|since| IDLE_AFTER - (tick - *since)).min();
+    let idle_soon = soon.values().filter_map(|since| Duration::try_from(IDLE_AFTER - (tick - *since)).ok());
+    let again = idle_soon.chain(verdicts.values().filter_map(|judged| judged.again)).min();
     Observed {
         look,
         paces,
+        verdicts,
         idle: idle.into_keys().collect(),
-        again: left.and_then(|left| Duration::try_from(left).ok()).map(|left| left + Duration::from_millis(100)),
+        again: again.map(|left| left + Duration::from_millis(100)),
     }
 }
 
@@ -199,7 +204,9 @@ mod tests {
         for (second, idle) in [(100, false), (104, false), (105, true), (3_700, true)] {
             let seen = observe_at(&world, &memories, None, second);
             assert_eq!(seen.idle.contains(&waiting), idle, "after {} s", second - 100);
-            assert_eq!(seen.again.is_some(), !idle);
+            // some messages wait, too: a minute later that may be a verdict
+            let soon = seen.again.is_some_and(|again| again <= Duration::from_secs(6));
+            assert_eq!(soon, !idle, "{:?}", seen.again);
             // the status is of an hour ago, or of the hour to come
             world.now += SignedDuration::from_hours(if second % 2 == 0 { -1 } else { 1 });
             world.status();

@@ -83,6 +83,11 @@ impl GroupPlan {
     pub fn speaks(&self) -> String {
         format!("{}/{}", self.protocol, self.assignor)
     }
+
+    /// The longest time that one of its consumers spends on a message.
+    pub fn slowest(&self) -> Duration {
+        self.rows.iter().map(|row| row.settings.delay).max().unwrap_or_default()
+    }
 }
 
 /// One Deployment of consumers.

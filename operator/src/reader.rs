@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{ForeignSeen, Foreigners, Kafka, KafkaError, Pace, Paces, Snapshot};
+use practice_groups::{ForeignSeen, Foreigners, Judged, Kafka, KafkaError, Pace, Paces, Snapshot, Verdicts};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -63,11 +63,18 @@ pub struct Readers {
 struct History {
     begun: Instant,
     paces: Mutex<Paces>,
+    verdicts: Mutex<Verdicts>,
 }
 
 impl History {
+    fn new() -> Self {
+        Self { begun: Instant::now(), paces: Mutex::default(), verdicts: Mutex::default() }
+    }
+
     fn note(&self, snapshot: &mut Snapshot) {
-        lock(&self.paces).feed(snapshot, self.begun.elapsed());
+        let tick = self.begun.elapsed();
+        lock(&self.paces).feed(snapshot, tick);
+        lock(&self.verdicts).feed(snapshot, tick);
     }
 }
 
@@ -79,8 +86,7 @@ impl Readers {
 
     fn history(&self, bootstrap: &str) -> Arc<History> {
         let mut histories = lock(&self.histories);
-        let new = || Arc::new(History { begun: Instant::now(), paces: Mutex::default() });
-        histories.entry(bootstrap.to_owned()).or_insert_with(new).clone()
+        histories.entry(bootstrap.to_owned()).or_insert_with(|| Arc::new(History::new())).clone()
     }
 
     /// Takes in a look that was made without a reader.
@@ -96,6 +102,18 @@ impl Readers {
         let tick = history.begun.elapsed();
         let each =
             |group: &GroupPlan| (group.id.clone(), paces.pace(snapshot, &group.id, &group.topics, reset(group), tick));
+        plan.groups.iter().map(each).collect()
+    }
+
+    /// What is the matter with the groups of a practice now, by group id.
+    pub fn verdicts(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, Judged> {
+        let history = self.history(&plan.bootstrap);
+        let mut verdicts = lock(&history.verdicts);
+        let tick = history.begun.elapsed();
+        let each = |group: &GroupPlan| {
+            let how = (reset(group), group.slowest());
+            (group.id.clone(), verdicts.judge(snapshot, &group.id, &group.topics, how, tick))
+        };
         plan.groups.iter().map(each).collect()
     }
 
@@ -384,7 +402,7 @@ mod tests {
     async fn a_look_has_begun_before_it_is_asked_who_cares_about_what() {
         let (sender, looks) = watch::channel(Numbered { begun: 0, done: 0, look: None });
         let shared = Arc::new(Shared::default());
-        let history = Arc::new(History { begun: Instant::now(), paces: Mutex::default() });
+        let history = Arc::new(History::new());
         let (nudge, _nudged) = mpsc::unbounded_channel();
         let begun = {
             let _nobody_says = lock(&shared.interests);

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod group;
+mod verdict;
 
 pub(crate) use group::reset;
 
@@ -43,7 +44,7 @@ pub fn status(
             let same_kafka = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
             status.bootstrap_servers = Some(plan.bootstrap.clone());
             status.topics = topics(plan, prepared, snapshot, same_kafka);
-            let look = group::Look { prepared, running, seen, now };
+            let look = group::Look { prepared, running, seen, topics: &status.topics, now };
             let each = |group| look.status(group, same_kafka.and_then(|before| named(before, group)));
             status.groups = plan.groups.iter().map(each).collect();
             (status.foreign, status.foreign_count) = foreign(plan, snapshot, same_kafka);

@@ -2,7 +2,7 @@
 //! them in `kubectl describe` and `kubectl get events`. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use practice_api::PracticeStatus;
+use practice_api::{PracticeStatus, status::GroupStatus};
 use practice_groups::Rebalance;
 
 use crate::{
@@ -46,7 +46,35 @@ pub fn story(
     story.extend(prepared.holds.iter().filter_map(|(group, hold)| held(group, *hold, running)));
     story.extend(running.changes.iter().map(change));
     story.extend(turns(before, after));
+    story.extend(verdicts(before, after));
     story
+}
+
+/// Groups that began to be in trouble, or are out of it.
+fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentence> {
+    let word = |status: &GroupStatus| status.verdict.as_ref().map(|verdict| verdict.verdict.clone());
+    let told = |group: &GroupStatus| {
+        let former = before.and_then(|status| status.groups.iter().find(|former| former.name == group.name));
+        let former = former.and_then(word);
+        let verdict = group.verdict.as_ref().filter(|verdict| former.as_ref() != Some(&verdict.verdict))?;
+        let (tone, reason) = match verdict.verdict.as_str() {
+            "Warn" => (Tone::Warning, "GroupFallsBehind"),
+            "Rewind" => (Tone::Warning, "GroupSetBack"),
+            "Stall" => (Tone::Warning, "GroupStalls"),
+            "Stop" => (Tone::Warning, "GroupNotRead"),
+            _ if former.is_some() => (Tone::Normal, "GroupGetsOn"),
+            _ => return None,
+        };
+        let advice = verdict.advice.as_ref().map_or_else(String::new, |advice| format!(". To do: {advice}"));
+        Some(Sentence {
+            tone,
+            reason,
+            action: "Judge",
+            subject: Some(("ConsumerGroup", group.name.clone())),
+            text: format!("group {}: {}{advice}", group.name, verdict.message),
+        })
+    };
+    after.groups.iter().filter_map(told).collect()
 }
 
 fn deed(deed: &Deed) -> Sentence {

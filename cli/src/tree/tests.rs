@@ -305,3 +305,16 @@ fn partitions_of_nobody_and_groups_of_others_are_there() {
     let lines = drawn(&practice, None);
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
 }
+
+#[test]
+fn a_group_that_does_not_get_on_says_why_and_what_to_do() {
+    let mut stalls = group("fast", "Stable", 1, Some(3), json!([member("p-fast-6d9f-x2kvp", json!([]))]));
+    stalls["verdict"] = json!({"verdict": "Stall", "since": "2026-11-25T14:02:00Z", "message": "t/0: messages wait",
+                               "advice": "look at its log"});
+    let mut well = group("slow", "Stable", 1, Some(0), json!([member("p-slow-6d9f-zq8rm", json!([]))]));
+    well["verdict"] = json!({"verdict": "Ok", "message": "every partition is read"});
+    let drawn = drawn(&practice(json!([stalls, well])), None);
+    let at = drawn.iter().position(|line| line.contains("Stall")).expect("it is told");
+    assert_eq!(drawn[at..at + 2], ["│  ✘ Stall for 3 min  t/0: messages wait", "│    → look at its log"]);
+    assert!(!drawn.iter().any(|line| line.contains("every partition")), "{drawn:#?}");
+}

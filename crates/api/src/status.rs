@@ -131,6 +131,9 @@ pub struct GroupStatus {
     /// while it is unknown, and when it would never be.
     #[serde(default)]
     pub done_at: Option<String>,
+    /// Whether it gets on; absent while that is not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerdictStatus>,
     /// Why something of the group is unknown, in Kafka's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -146,6 +149,23 @@ pub struct GroupStatus {
     /// Whether members or partitions were left out to keep status small.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+}
+
+/// How a group gets on, which is how its worst partition does.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct VerdictStatus {
+    /// `Ok`; `Warn`: it reads more slowly than others write; `Rewind`: its commits went back; `Stall`: owners commit nothing although
+    /// messages wait; `Stop`: messages wait and nobody owns them.
+    pub verdict: String,
+    /// Since when (RFC 3339), as far as was seen; absent for `Ok`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Why, in a sentence, with the partitions that are concerned.
+    pub message: String,
+    /// What to do about it; absent where there is nothing to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
 }
 
 /// One member of a group.
@@ -197,6 +217,9 @@ pub struct OwnedPartition {
     /// `Unknown`: since when (RFC 3339), as far as was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_since: Option<String>,
+    /// `Ok`, `Warn`, `Rewind`, `Stall` or `Stop`, as for the group; absent while not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
 }
 
 /// A group of another application.

@@ -1,7 +1,7 @@
 //! What Kafka says about topics and consumer groups, Classic and KIP-848 alike. In: bootstrap servers, names. Out: one
-//! look at all of them (`Snapshot`), lag as a sum type, how old it is and when it will be gone, the rebalances between looks and their
+//! look at all of them (`Snapshot`), lag as a sum type, how old it is and when it will be gone, whether a group gets on, the rebalances between looks and their
 //! causes, groups of other applications, and the few changes that a practice needs (create, grow, configure, delete a topic). `model`, `lag`,
-//! `pace`, `foreign`, `journal`, `cause` and `witness` are pure; `read` holds the one socket, `change` uses it. Deliberately absent: Kubernetes, and what to do about what is seen.
+//! `pace`, `verdict`, `foreign`, `journal`, `cause` and `witness` are pure; `read` holds the one socket, `change` uses it. Deliberately absent: Kubernetes, and what to do about what is seen.
 
 pub mod cause;
 mod change;
@@ -11,6 +11,7 @@ pub mod lag;
 pub mod model;
 mod pace;
 mod read;
+pub mod verdict;
 pub mod witness;
 
 pub use cause::{Cause, Explained};
@@ -24,3 +25,4 @@ pub use model::{
 };
 pub use pace::{Pace, Paces};
 pub use read::Kafka;
+pub use verdict::{Finding, Judged, Verdict, Verdicts};

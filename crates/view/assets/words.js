@@ -112,7 +112,15 @@ const WHY = {
 export const becauseSentence = because => (because ? (WHY[because] ?? because) : '');
 
 /** @typedef {{glyph: string, word: string, brief: string, tone: 'ok' | 'warn' | 'calm', why: string}} Word */
-/** A group's state. @param {{state: string, stopped: boolean, silent: boolean, epoch?: number | null, protocol?: string | null, assignor?: string | null}} g @returns {Word} */
+/** What a verdict is called, and whether the group is at fault. @type {Record<string, [string, string, string]>} */
+const VERDICTS = {
+  Warn: ['▲', 'Falls behind', 'Behind'],
+  Rewind: ['↺', 'Set back', 'Set back'],
+  Stall: ['✕', 'Stalls', 'Stalls'],
+  Stop: ['✕', 'Not read', 'Not read']
+};
+/** A group's state. @param {{state: string, stopped: boolean, silent: boolean, epoch?: number | null, protocol?: string | null, assignor?: string | null,
+ *   verdict?: {verdict: string, message: string, advice: string | null} | null}} g @returns {Word} */
 export function groupWord(g) {
   const kafka = ` Kafka says ${g.state}${g.epoch == null ? '' : `, ${g.protocol === 'Consumer' ? 'epoch' : 'generation'} ${g.epoch}`}.`;
   const say = (
@@ -125,6 +133,9 @@ export function groupWord(g) {
   if (g.silent)
     return say('◔', 'Waiting for timeout', 'warn', 'A member does not answer; Kafka counts it until its session times out.', 'Waiting');
   if (g.stopped) return say('■', 'Stopped', 'calm', 'No consumers by order; the committed offsets stay.');
+  const verdict = VERDICTS[/Stable|Empty|Absent/.test(g.state) ? (g.verdict?.verdict ?? '') : ''];
+  if (verdict && g.verdict)
+    return say(verdict[0], verdict[1], 'warn', `${g.verdict.message}. To do: ${g.verdict.advice}.`, verdict[2]);
   switch (g.state) {
     case 'Stable':
       return say('✓', 'Stable', 'ok', 'Every member has what it should have.');

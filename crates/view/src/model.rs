@@ -181,6 +181,8 @@ pub struct GroupPicture {
     pub oldest_at: Option<i64>,
     /// When nothing will be left at the rates of this drawing; `null` also while nothing is, and when it would never be.
     pub done_at: Option<i64>,
+    /// Whether it gets on; `null` while that is not known yet.
+    pub verdict: Option<VerdictPicture>,
     /// Why something of it is unknown, in Kafka's words.
     pub message: Option<String>,
     /// Whether the number of consumers can be set from here: the manifest has one.
@@ -193,6 +195,20 @@ pub struct GroupPicture {
     pub open: Vec<Share>,
     /// Whether partitions were left out of `members` or `open`: the whole picture has 20,000 of them at most.
     pub truncated: bool,
+}
+
+/// How a group gets on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerdictPicture {
+    /// `Ok`, `Warn`, `Rewind`, `Stall` or `Stop`.
+    pub verdict: String,
+    /// Since when, as far as was seen; `null` for `Ok`.
+    pub since: Option<i64>,
+    /// Why.
+    pub message: String,
+    /// What to do about it.
+    pub advice: Option<String>,
 }
 
 /// A member of a group.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use practice_api::status::{GroupStatus, Member, OwnedPartition};
+use practice_api::status::{GroupStatus, Member, OwnedPartition, VerdictStatus};
 use practice_groups::{
     Bounds, Copies, GroupSeen, GroupState, Lag, MemberSeen, OffsetReset, Partition, TopicFacts, TopicSeen, total,
 };
@@ -15,7 +15,7 @@ use crate::{
     facts::{Consumer, Facts, GroupFacts},
     model::{
         Actions, BrokerPicture, ConsumerState, GroupPicture, KafkaPicture, LoadPicture, MemberPicture,
-        PartitionPicture, Picture, RebalancePicture, Share,
+        PartitionPicture, Picture, RebalancePicture, Share, VerdictPicture,
     },
 };
 
@@ -197,6 +197,7 @@ impl<'a> Drawing<'a> {
             lag: status.and_then(|status| status.lag),
             oldest_at: status.and_then(|status| status.oldest_since.as_deref()).and_then(since),
             done_at: status.and_then(|status| status.done_at.as_deref()).and_then(since),
+            verdict: status.and_then(|status| status.verdict.as_ref()).map(verdict),
             message: status.and_then(|status| status.message.clone()),
             scalable: self.named.scalable && !self.named.stopped,
             topics: self.named.topics.clone(),
@@ -429,6 +430,15 @@ fn owned_before(seen: &GroupSeen, former: &MemberPicture) -> Vec<Partition> {
 
 fn since(time: &str) -> Option<i64> {
     time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
+
+fn verdict(status: &VerdictStatus) -> VerdictPicture {
+    VerdictPicture {
+        verdict: status.verdict.clone(),
+        since: status.since.as_deref().and_then(since),
+        message: status.message.clone(),
+        advice: status.advice.clone(),
+    }
 }
 
 /// The partitions of which status does not know the lag, since when.

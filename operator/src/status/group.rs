@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use practice_api::status::{GroupStatus, Member, OwnedPartition};
+use practice_api::status::{GroupStatus, Member, OwnedPartition, TopicStatus};
 use practice_groups::{GroupSeen, GroupState, MemberSeen, OffsetReset, Partition, Snapshot, TopicSeen, total};
 
-use super::count;
+use super::{count, verdict::Case};
 use crate::{apply::Running, observe::Observed, plan::GroupPlan, prepare::Prepared};
 
 /// What every group's status is made of.
@@ -15,6 +15,8 @@ pub(super) struct Look<'a> {
     pub(super) prepared: &'a Prepared,
     pub(super) running: &'a Running,
     pub(super) seen: Option<&'a Observed>,
+    /// The topics' status.
+    pub(super) topics: &'a [TopicStatus],
     pub(super) now: Timestamp,
 }
 
@@ -28,7 +30,14 @@ impl Look<'_> {
         let snapshot = look.unwrap_or(&nothing.0);
         let seen = snapshot.groups.get(&group.id).unwrap_or(&nothing.1);
         let known = seen.state != GroupState::Unknown;
-        let shares = Shares { group, snapshot, seen, unknown: unknown(before), blind: blind(before), now: self.now };
+        let partitions = partitions(group, snapshot);
+        let wanted = rows().map(|row| row.desired).sum();
+        let judged = self.seen.and_then(|observed| observed.verdicts.get(&group.id));
+        let case = Case { group, seen, snapshot, judged, topics: self.topics, wanted, before, now: self.now };
+        let words = case.words(&partitions);
+        let verdict = case.verdict(&words, partitions.len());
+        let shares =
+            Shares { group, snapshot, seen, unknown: unknown(before), blind: blind(before), words, now: self.now };
         let idle: BTreeSet<&str> = self
             .seen
             .iter()
@@ -36,7 +45,6 @@ impl Look<'_> {
             .filter(|(id, _)| *id == group.id)
             .map(|(_, member)| member.as_str())
             .collect();
-        let partitions = partitions(group, snapshot);
         let lags = partitions.iter().map(|partition| snapshot.lag(seen, partition, reset(group)).effective());
         let lag = total(lags).filter(|_| known && hidden.is_none());
         // whatever a member does not tell may be its own
@@ -54,7 +62,7 @@ impl Look<'_> {
             state: seen.state.to_string(),
             protocol: seen.protocol.map_or_else(|| planned(group).to_string(), |protocol| protocol.to_string()),
             epoch: seen.epoch,
-            replicas: rows().map(|row| row.desired).sum(),
+            replicas: wanted,
             ready_replicas: rows().map(|row| row.ready).sum(),
             idle: known.then(|| count(idle.len())),
             lag,
@@ -64,6 +72,7 @@ impl Look<'_> {
             },
             oldest_since: pace.oldest.and_then(|age| self.now.checked_sub(age).ok()).map(time),
             done_at: pace.drain.and_then(|left| self.now.checked_add(left).ok()).map(time),
+            verdict,
             message: seen.trouble.as_ref().map(ToString::to_string).or(hidden),
             members: seen.members.iter().map(member).collect(),
             unowned_count: count(unowned.len()),
@@ -96,6 +105,8 @@ struct Shares<'a> {
     seen: &'a GroupSeen,
     /// Partitions that were unknown before, since when.
     unknown: BTreeMap<(&'a str, i32), &'a str>,
+    /// The verdict on each partition, where there is one.
+    words: BTreeMap<Partition, String>,
     /// Since when nothing at all was known, if that was so.
     blind: Option<&'a str>,
     now: Timestamp,
@@ -118,6 +129,7 @@ impl Shares<'_> {
                 Some(_) => None,
                 None => Some(since.map_or_else(|| time(self.now), str::to_owned)),
             },
+            verdict: self.words.get(partition).cloned(),
         }
     }
 }
@@ -184,7 +196,7 @@ pub(super) fn waits(partitions: usize, members: usize, idle: usize) -> String {
 }
 
 /// RFC 3339, to the second.
-fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 

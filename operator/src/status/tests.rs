@@ -83,7 +83,13 @@ impl World {
         }
         let look: Look = Ok(Arc::new(snapshot));
         let prepared = Prepared { look: Some(look.clone()), ..Prepared::default() };
-        let observed = Observed { look, paces: BTreeMap::new(), idle: std::collections::BTreeSet::new(), again: None };
+        let observed = Observed {
+            look,
+            paces: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
+            idle: std::collections::BTreeSet::new(),
+            again: None,
+        };
         Self { plan, prepared, running, observed, before: None, now: "2026-01-01T00:00:00Z".parse().expect("a time") }
     }
 

@@ -11,6 +11,7 @@ mod outage;
 mod scale;
 mod scenes;
 mod topics;
+mod verdicts;
 
 use std::time::{Duration, Instant};
 

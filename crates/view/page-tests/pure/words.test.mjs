@@ -85,6 +85,15 @@ test('states of groups', () => {
   );
   assert.equal(say('Stable', { silent: true }), '◔ Waiting for timeout');
   assert.equal(say('Empty', { stopped: true }), '■ Stopped');
+  const verdict = word => ({ verdict: { verdict: word, message: 't/0: messages wait', advice: 'look at its log' } });
+  assert.deepEqual(
+    ['Ok', 'Warn', 'Rewind', 'Stall', 'Stop'].map(word => say('Stable', verdict(word))),
+    ['✓ Stable', '▲ Falls behind', '↺ Set back', '✕ Stalls', '✕ Not read']
+  );
+  assert.equal(say('Reconciling', verdict('Stall')), '⟳ Rebalancing', 'what happens now comes first');
+  assert.equal(say('Empty', { stopped: true, ...verdict('Stop') }), '■ Stopped', 'by order');
+  const stall = w.groupWord({ state: 'Stable', stopped: false, silent: false, ...verdict('Stall') });
+  assert.equal(stall.why, 't/0: messages wait. To do: look at its log. Kafka says Stable.');
   assert.match(
     w.groupWord({ state: 'Stable', stopped: false, silent: true, epoch: 7, protocol: 'Consumer' }).why,
     /Kafka says Stable, epoch 7\./

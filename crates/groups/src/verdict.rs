@@ -1,0 +1,352 @@
+//! Whether a group gets on, partition by partition: the rules of Burrow's evaluator
+//! (<https://github.com/linkedin/Burrow/wiki/Consumer-Lag-Evaluation-Rules>), which needs no threshold, on what looks tell.
+//! Pure. In: looks, each with a tick, a time that only grows. Out: a [`Finding`] for a partition.
+//! Burrow sees the commits themselves; a look sees where they stand. So a commit that repeats an offset is none here, a
+//! partition without an owner is what tells [`Finding::Stop`] from [`Finding::Stall`], and a rewind counts for a while even
+//! if the group has caught up since. Bounded: a few points for each partition, however long it runs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crate::{
+    lag::{Lag, OffsetReset},
+    model::{GroupSeen, GroupState, Partition, Snapshot, TopicSeen},
+};
+
+/// For so long nothing may happen before it is called a fault; for so long lag has to grow before it is called one.
+pub const WINDOW: Duration = Duration::from_mins(1);
+/// Times that the slowest message may take before its consumer is said to stand still.
+const PATIENCE: u32 = 3;
+/// Points of a lag's history in a window, each at a commit, as Burrow's ring has them.
+const POINTS: u32 = 10;
+/// Fewer commits are no trend.
+const TREND: usize = 4;
+
+/// What is the matter with a partition, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It is read as it should be.
+    Ok,
+    /// It is read, but more slowly than it is written.
+    Warn,
+    /// Its commit went back.
+    Rewind,
+    /// It has an owner, messages wait, and nothing is committed.
+    Stall,
+    /// It has no owner, and messages wait.
+    Stop,
+}
+
+impl Verdict {
+    /// All of them, from best to worst.
+    pub const ALL: [Self; 5] = [Self::Ok, Self::Warn, Self::Rewind, Self::Stall, Self::Stop];
+
+    /// Burrow's word, as it stands in status.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "Ok",
+            Self::Warn => "Warn",
+            Self::Rewind => "Rewind",
+            Self::Stall => "Stall",
+            Self::Stop => "Stop",
+        }
+    }
+}
+
+/// What was found about one partition of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// Nothing is the matter.
+    Ok,
+    /// Its lag has only grown, over so long a time.
+    Warn {
+        /// How long.
+        within: Duration,
+    },
+    /// Its commit went back.
+    Rewind {
+        /// The offset that was committed before.
+        from: i64,
+        /// The one after it.
+        to: i64,
+        /// Its topic was deleted and made again in between: its offsets begin at 0.
+        made_anew: bool,
+        /// How long ago.
+        age: Duration,
+    },
+    /// Nothing was committed although it has an owner.
+    Stall {
+        /// For how long.
+        age: Duration,
+    },
+    /// Nobody owns it.
+    Stop {
+        /// For how long.
+        age: Duration,
+    },
+}
+
+impl Finding {
+    /// It in a word.
+    #[must_use]
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::Ok => Verdict::Ok,
+            Self::Warn { .. } => Verdict::Warn,
+            Self::Rewind { .. } => Verdict::Rewind,
+            Self::Stall { .. } => Verdict::Stall,
+            Self::Stop { .. } => Verdict::Stop,
+        }
+    }
+
+    /// How long it has been so; `None` for [`Finding::Ok`].
+    #[must_use]
+    pub fn age(self) -> Option<Duration> {
+        match self {
+            Self::Ok => None,
+            Self::Warn { within: age } | Self::Rewind { age, .. } | Self::Stall { age } | Self::Stop { age } => {
+                Some(age)
+            }
+        }
+    }
+}
+
+/// The partitions of a group, judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// Those of which enough was seen.
+    pub partitions: BTreeMap<Partition, Finding>,
+    /// When a finding may become another one although nothing moves.
+    pub again: Option<Duration>,
+}
+
+/// What is kept of the looks at one Kafka.
+#[derive(Debug)]
+pub struct Verdicts {
+    window: Duration,
+    now: Duration,
+    groups: BTreeMap<String, BTreeMap<Partition, Course>>,
+}
+
+impl Default for Verdicts {
+    fn default() -> Self {
+        Self::within(WINDOW)
+    }
+}
+
+/// How a partition has fared.
+#[derive(Debug)]
+struct Course {
+    topic_id: String,
+    /// Its topic has another id than when it was last committed to.
+    made_anew: bool,
+    begun: Duration,
+    committed: Option<i64>,
+    moved: Duration,
+    /// Since when messages wait, without a break.
+    behind: Option<Duration>,
+    /// Its owner's member id (`None`: nobody), and since when; `None`: nobody has said yet.
+    owner: Option<(Option<String>, Duration)>,
+    back: Option<Back>,
+    /// Lags at commits, oldest first.
+    points: Vec<(Duration, i64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Back {
+    at: Duration,
+    from: i64,
+    to: i64,
+    made_anew: bool,
+}
+
+impl Verdicts {
+    /// With another window than [`WINDOW`].
+    #[must_use]
+    pub fn within(window: Duration) -> Self {
+        Self { window, now: Duration::ZERO, groups: BTreeMap::new() }
+    }
+
+    /// Takes in a look.
+    pub fn feed(&mut self, snapshot: &Snapshot, tick: Duration) {
+        self.now = self.now.max(tick);
+        self.groups.retain(|group, _| snapshot.groups.contains_key(group));
+        for (id, group) in &snapshot.groups {
+            let Some(committed) = &group.committed else { continue };
+            let courses = self.groups.entry(id.clone()).or_default();
+            let owners = owners(group);
+            let mut concerned: BTreeSet<&Partition> = committed.keys().collect();
+            concerned.extend(owners.iter().flat_map(BTreeMap::keys).copied());
+            // a topic that is gone for a while may come back as another one
+            courses.retain(|(topic, _), _| snapshot.topics.contains_key(topic));
+            let known: Vec<Partition> = courses.keys().cloned().collect();
+            concerned.extend(&known);
+            for partition in concerned {
+                let Some(TopicSeen::Present(facts)) = snapshot.topics.get(&partition.0) else { continue };
+                let now = self.now;
+                let course = courses.entry(partition.clone()).or_insert_with(|| Course::begin(&facts.id, now));
+                if course.topic_id != facts.id {
+                    course.topic_id.clone_from(&facts.id);
+                    course.made_anew = true;
+                }
+                course.commit(committed.get(partition).map(|committed| committed.offset), now);
+                let lag = snapshot.lag(group, partition, OffsetReset::Earliest);
+                course.see(owners.as_ref().map(|owners| (owners, partition)), lag, now, self.window);
+            }
+        }
+    }
+
+    /// What is the matter with the partitions of a group in these topics at `tick`, by the look that was fed last,
+    /// `snapshot`. `slowest`: what a message may cost its consumer. A partition of which not enough was seen is left out.
+    pub fn judge(
+        &mut self,
+        snapshot: &Snapshot,
+        group: &str,
+        topics: &[String],
+        (reset, slowest): (OffsetReset, Duration),
+        tick: Duration,
+    ) -> Judged {
+        let mut judged = Judged::default();
+        let Some(seen) = snapshot.groups.get(group).filter(|seen| seen.committed.is_some()) else { return judged };
+        let courses = self.groups.entry(group.to_owned()).or_default();
+        let owners = owners(seen);
+        let (now, window) = (self.now.max(tick), self.window.max(slowest * PATIENCE));
+        for topic in topics {
+            let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else { continue };
+            for number in (0..).take(facts.partitions.len()) {
+                let partition = (topic.clone(), number);
+                let lag = snapshot.lag(seen, &partition, reset);
+                let Some(behind) = lag.effective() else { continue };
+                // neither committed to nor owned so far: no look of the group alone tells that it is one of its own
+                let course = courses.entry(partition.clone()).or_insert_with(|| {
+                    let mut course = Course::begin(&facts.id, now);
+                    course.see(owners.as_ref().map(|owners| (owners, &partition)), lag, now, self.window);
+                    course
+                });
+                let (finding, again) = course.judge(behind, now, window);
+                judged.again = judged.again.into_iter().chain(again).min();
+                if let Some(finding) = finding {
+                    judged.partitions.insert(partition, finding);
+                }
+            }
+        }
+        judged
+    }
+}
+
+/// Member ids, by what they own.
+type Owners<'a> = BTreeMap<&'a Partition, &'a str>;
+
+/// Who owns what; `None`: not known now.
+fn owners(group: &GroupSeen) -> Option<Owners<'_>> {
+    let known = group.state != GroupState::Unknown && group.tells_owners();
+    known.then(|| {
+        let each = group.members.iter().flat_map(|member| {
+            let owned = member.partitions.iter().flatten();
+            owned.map(|partition| (partition, member.member_id.as_str()))
+        });
+        each.collect()
+    })
+}
+
+impl Course {
+    fn begin(topic_id: &str, now: Duration) -> Self {
+        Self {
+            topic_id: topic_id.to_owned(),
+            made_anew: false,
+            begun: now,
+            committed: None,
+            moved: now,
+            behind: None,
+            owner: None,
+            back: None,
+            points: Vec::new(),
+        }
+    }
+
+    /// Without a commit what was committed last still counts: who deletes commits sends the group back.
+    fn commit(&mut self, offset: Option<i64>, now: Duration) {
+        let Some(offset) = offset.filter(|offset| self.committed != Some(*offset)) else { return };
+        if let Some(from) = self.committed.filter(|from| offset < *from) {
+            self.back = Some(Back { at: now, from, to: offset, made_anew: self.made_anew });
+            self.points.clear();
+        }
+        (self.committed, self.moved, self.made_anew) = (Some(offset), now, false);
+    }
+
+    /// `owners`: who owns what, if that is known, and which partition this is.
+    fn see(&mut self, owners: Option<(&Owners, &Partition)>, lag: Lag, now: Duration, window: Duration) {
+        if let Some((owners, partition)) = owners {
+            self.own(owners.get(partition).copied(), now);
+        }
+        self.lag(lag, now, window / POINTS);
+    }
+
+    fn own(&mut self, owner: Option<&str>, now: Duration) {
+        if self.owner.as_ref().is_none_or(|(former, _)| former.as_deref() != owner) {
+            self.owner = Some((owner.map(str::to_owned), now));
+        }
+    }
+
+    fn lag(&mut self, lag: Lag, now: Duration, apart: Duration) {
+        match lag.effective() {
+            None => {}
+            Some(0) => {
+                self.behind = None;
+                self.points.clear();
+            }
+            Some(behind) => {
+                self.behind.get_or_insert(now);
+                let last = self.points.last().map(|(at, _)| *at);
+                if self.moved == now
+                    && self.committed.is_some()
+                    && last.is_none_or(|last| now.saturating_sub(last) >= apart)
+                {
+                    if self.points.len() > POINTS as usize {
+                        self.points.remove(0);
+                    }
+                    self.points.push((now, behind));
+                }
+            }
+        }
+    }
+
+    /// And when it may be another one although nothing moves.
+    fn judge(&self, behind: i64, now: Duration, window: Duration) -> (Option<Finding>, Option<Duration>) {
+        let age = |since: Duration| now.saturating_sub(since);
+        if let Some(Back { at, from, to, made_anew }) = self.back.filter(|back| age(back.at) < window) {
+            return (Some(Finding::Rewind { from, to, made_anew, age: age(at) }), Some(window.saturating_sub(age(at))));
+        }
+        let Some(since) = self.behind.filter(|_| behind > 0) else { return (Some(Finding::Ok), None) };
+        let owned = self.owner.as_ref().map_or(Duration::ZERO, |(_, since)| *since);
+        let still = age(since.max(self.moved).max(owned));
+        let finding = match (still >= window, &self.owner) {
+            (true, None) => None,
+            (true, Some((Some(_), _))) => Some(Finding::Stall { age: still }),
+            (true, Some((None, _))) => Some(Finding::Stop { age: still }),
+            (false, _) => match self.grows(window) {
+                Some(since) => Some(Finding::Warn { within: age(since) }),
+                None => (age(self.begun) >= window).then_some(Finding::Ok),
+            },
+        };
+        let left = [still, age(self.begun)].into_iter().filter_map(|age| window.checked_sub(age));
+        (finding, left.filter(|left| !left.is_zero()).min())
+    }
+
+    /// Since when its lag has never been smaller at a commit than at the one before, and is larger now.
+    fn grows(&self, window: Duration) -> Option<Duration> {
+        // a pause between two commits ends a trend
+        let is_pause = |two: &[(Duration, i64)]| two[1].0.saturating_sub(two[0].0) > window;
+        let from = self.points.windows(2).rposition(is_pause).map_or(0, |pause| pause + 1);
+        let points = &self.points[from..];
+        let (&(begin, before), &(end, after)) = (points.first()?, points.last()?);
+        let long = points.len() >= TREND && end.saturating_sub(begin) + window / POINTS >= window;
+        (long && after > before && points.is_sorted_by_key(|(_, lag)| *lag)).then_some(begin)
+    }
+}
+
+#[cfg(test)]
+mod tests;

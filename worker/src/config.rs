@@ -26,8 +26,9 @@ pub(crate) fn client_config(settings: &WorkerSettings, client_id: &str) -> Clien
         .set("queued.max.messages.kbytes", "4096")
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.max.bytes", "4194304")
-        // a fetch that waits at the broker holds up the fetch of partitions just assigned
-        .set("fetch.wait.max.ms", "200")
+        // a fetch that waits at the broker holds up the fetch of partitions just assigned; librdkafka's broker in memory lets
+        // a message wait for the next fetch, too
+        .set("fetch.wait.max.ms", "150")
         .set("socket.nagle.disable", "true")
         .set("socket.keepalive.enable", "true")
         // half of it passes between the first two connections of a start; a broker that is back is found within the other

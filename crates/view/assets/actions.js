@@ -2,7 +2,7 @@
 // Deliberately absent: any state; the picture changes when Kafka does, not when a button is pressed.
 import { quoted } from './words.js';
 
-/** @typedef {{path: string, body: any, line: string}} Action */
+/** @typedef {{path: string, body: any, line: string, plan?: string, verb?: string}} Action `plan` = where it is said what it would do */
 
 /** @param {string} ns @param {string} name */
 export const base = (ns, name) => `/api/practices/${encodeURIComponent(ns)}/${encodeURIComponent(name)}`;
@@ -21,10 +21,21 @@ export function actionsOf(s) {
       : kubectl || `curl -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))} ${location.origin}${at}/${path}`
   });
   return {
-    scale: (/** @type {import('./scene.js').Group} */ g, /** @type {number} */ by) =>
-      make(`groups/${enc(g.name)}/scale`, { by }, `scale ${g.name} ${Math.max(0, (g.replicas ?? g.consumers) + by)}`),
-    stop: (/** @type {string} */ g) => make(`groups/${enc(g)}/stop`, {}, `stop ${g}`),
-    start: (/** @type {string} */ g) => make(`groups/${enc(g)}/start`, {}, `start ${g}`),
+    scale: (/** @type {import('./scene.js').Group} */ g, /** @type {number} */ by) => ({
+      ...make(`groups/${enc(g.name)}/scale`, { by }, `scale ${g.name} ${Math.max(0, (g.replicas ?? g.consumers) + by)}`),
+      plan: `groups/${enc(g.name)}/plan?by=${by}`,
+      verb: 'Scale'
+    }),
+    stop: (/** @type {string} */ g) => ({
+      ...make(`groups/${enc(g)}/stop`, {}, `stop ${g}`),
+      plan: `groups/${enc(g)}/plan?state=Stopped`,
+      verb: 'Stop'
+    }),
+    start: (/** @type {string} */ g) => ({
+      ...make(`groups/${enc(g)}/start`, {}, `start ${g}`),
+      plan: `groups/${enc(g)}/plan?state=Running`,
+      verb: 'Start'
+    }),
     restart: (/** @type {import('./scene.js').Member} */ m) =>
       make(`consumers/${enc(m.name)}/restart`, {}, `restart ${m.name}`, `kubectl -n ${s.ns} delete pod ${m.pod || m.name}`),
     kill: (/** @type {import('./scene.js').Member} */ m) =>

@@ -5,6 +5,7 @@ import { add, anyLate, byId, cls, el, keyed, set, text } from './dom.js';
 import { makeJournal } from './journal.js';
 import { makeLog } from './log.js';
 import { makePicture } from './picture.js';
+import { makePlan } from './plan.js';
 import { flow, newModel, patch, sceneOf, snapshot } from './scene.js';
 import { makeSend } from './send.js';
 import { stream } from './stream.js';
@@ -69,7 +70,10 @@ export function openPractice(ns, name) {
 
   const sendPanel = el('div', 'panel'),
     logPanel = el('div', 'panel', null, { hidden: '' }),
+    planPanel = el('div', 'panel', null, { hidden: '' }),
     helpPanel = el('div', 'panel', null, { hidden: '' });
+  let wanted = { group: '', by: 0 };
+  /** @type {HTMLElement | null} */ let opener = null;
   const journal = makeJournal();
   const send = makeSend(sendPanel, {
     send: body =>
@@ -89,6 +93,7 @@ export function openPractice(ns, name) {
     },
     close: () => closeSide()
   });
+  const plan = makePlan(planPanel, { act: action => run(action), close: () => closeSide() });
   const closeHelp = el('button', 'btn quiet', '✕ Close');
   closeHelp.onclick = () => closeSide();
   add(
@@ -96,7 +101,7 @@ export function openPractice(ns, name) {
     add(el('div', 'head2'), el('h2', '', 'Keys in the picture'), closeHelp),
     add(el('dl', 'help'), ...HELP.flatMap(([k, w]) => [el('dt', 'mono', k), el('dd', '', w)]))
   );
-  add(side, sendPanel, logPanel, helpPanel);
+  add(side, sendPanel, logPanel, planPanel, helpPanel);
   const picture = makePicture({
     open: (id, group) => openLog(id, group),
     view: () => {
@@ -111,25 +116,33 @@ export function openPractice(ns, name) {
     resized: () => soon(),
     act: (kind, group) => {
       const g = scene?.groups.find(x => x.name === group);
-      if (g)
-        run(
-          kind === 'more'
-            ? can().scale(g, 1)
-            : kind === 'less'
-              ? can().scale(g, -1)
-              : kind === 'stop'
-                ? can().stop(group)
-                : can().start(group)
-        );
+      if (!g || off()) return;
+      const by = kind === 'more' ? 1 : kind === 'less' ? -1 : 0;
+      // clicks add up until one of them takes back the others
+      wanted = { group, by: by && wanted.group === group ? wanted.by + by : by };
+      if (by && !wanted.by) return closeSide();
+      opener = /** @type {HTMLElement} */ (document.activeElement);
+      log.end();
+      selected = { id: '', name: '', group: '' };
+      showSide('plan');
+      plan.ask(at, by ? can().scale(g, wanted.by) : kind === 'stop' ? can().stop(group) : can().start(group));
     }
   });
 
-  function showSide(/** @type {'send' | 'log' | 'help'} */ which) {
+  function showSide(/** @type {'send' | 'log' | 'plan' | 'help'} */ which) {
+    if (which !== 'plan') {
+      plan.end();
+      wanted = { group: '', by: 0 };
+    }
     dock.dataset.side = which;
     sendPanel.hidden = which !== 'send';
     logPanel.hidden = which !== 'log';
+    planPanel.hidden = which !== 'plan';
     helpPanel.hidden = which !== 'help';
-    set(side, { 'aria-label': which === 'send' ? 'Send messages' : which === 'log' ? `Log of ${selected.name}` : 'Keys' });
+    set(side, {
+      'aria-label':
+        which === 'send' ? 'Send messages' : which === 'log' ? `Log of ${selected.name}` : which === 'plan' ? 'What will happen' : 'Keys'
+    });
     draw();
   }
   function openLog(/** @type {string} */ id, /** @type {string} */ group) {
@@ -146,7 +159,9 @@ export function openPractice(ns, name) {
     log.end();
     selected = { id: '', name: '', group: '' };
     showSide('send');
-    if (view === 'picture' && scene) picture.focusBox(scene, id);
+    if (opener) opener.focus();
+    else if (view === 'picture' && scene) picture.focusBox(scene, id);
+    opener = null;
   }
   addEventListener('keydown', e => {
     if (e.key === 'Escape') closeSide();

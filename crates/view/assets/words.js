@@ -134,8 +134,7 @@ export function groupWord(g) {
     return say('◔', 'Waiting for timeout', 'warn', 'A member does not answer; Kafka counts it until its session times out.', 'Waiting');
   if (g.stopped) return say('■', 'Stopped', 'calm', 'No consumers by order; the committed offsets stay.');
   const verdict = VERDICTS[/Stable|Empty|Absent/.test(g.state) ? (g.verdict?.verdict ?? '') : ''];
-  if (verdict && g.verdict)
-    return say(verdict[0], verdict[1], 'warn', `${g.verdict.message}. To do: ${g.verdict.advice}.`, verdict[2]);
+  if (verdict && g.verdict) return say(verdict[0], verdict[1], 'warn', `${g.verdict.message}. To do: ${g.verdict.advice}.`, verdict[2]);
   switch (g.state) {
     case 'Stable':
       return say('✓', 'Stable', 'ok', 'Every member has what it should have.');

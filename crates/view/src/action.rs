@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 
 use axum::http::StatusCode;
 use futures::{future::BoxFuture, stream::BoxStream};
+use serde::Serialize;
 
 use crate::facts::Key;
 
@@ -72,7 +73,7 @@ pub enum Action {
 pub enum Scale {
     /// That many, 0..=100.
     To(i32),
-    /// One more or one less than the manifest says.
+    /// So many more than the manifest says, or fewer: -100..=100.
     By(i32),
 }
 
@@ -99,8 +100,36 @@ impl Refusal {
     }
 }
 
+/// What an action would do to a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forecast {
+    /// `my-group: 2 → 4 consumers`
+    pub title: String,
+    /// What doing it is called: `Scale to 4`.
+    pub verb: String,
+    /// What happens, in the order in which it is read.
+    pub rows: Vec<ForecastRow>,
+}
+
+/// One thing that will happen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForecastRow {
+    /// `moves`; empty: it belongs to the row before it.
+    pub label: String,
+    /// `1..2 of 3 partitions`; may be empty.
+    pub number: String,
+    /// Why.
+    pub why: String,
+    /// Whether it should be thought about first.
+    pub warns: bool,
+}
+
 /// Does an action for a practice; says in one sentence what happens now.
 pub type Act = Arc<dyn Fn(Key, Action) -> BoxFuture<'static, Result<String, Refusal>> + Send + Sync>;
+/// Says what an action would do to its group. Nothing is done.
+pub type Foresee = Arc<dyn Fn(Key, Action) -> BoxFuture<'static, Result<Forecast, Refusal>> + Send + Sync>;
 /// The last lines of a consumer's log (at most as many as asked for) and those to come.
 pub type Logs =
     Arc<dyn Fn(Key, String, usize) -> BoxFuture<'static, Result<BoxStream<'static, String>, Refusal>> + Send + Sync>;
@@ -125,6 +154,8 @@ pub enum Doing {
 pub struct Means {
     /// Does what can be done from the page.
     pub doing: Doing,
+    /// Says what would be done, also while nothing can be.
+    pub foresee: Foresee,
     /// Reads a consumer's log.
     pub logs: Logs,
     /// Is called when a practice's first page is opened, when a worker tells of a rebalance, and after an action.

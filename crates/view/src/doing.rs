@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -14,7 +17,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
 use crate::{
-    action::{Act, Action, Doing, Refusal, Scale},
+    action::{Act, Action, Doing, Forecast, Refusal, Scale},
     facts::Key,
     guard::cut,
     hub::Hub,
@@ -88,11 +91,39 @@ pub(crate) async fn group(
     done(&hub, act, key, action).await
 }
 
+/// What would be done to a group, as the address has it: `?replicas=4`, `?by=-1` or `?state=Stopped`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    replicas: Option<i32>,
+    by: Option<i32>,
+    state: Option<String>,
+}
+
+pub(crate) async fn plan(
+    State(hub): State<Hub>,
+    Path((namespace, name, group)): Path<(String, String, String)>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Forecast>, Refusal> {
+    let key = (namespace, name);
+    known_group(&hub, &key, &group)?;
+    let Query(asked) = asked.map_err(|rejection| illegal(rejection.body_text()))?;
+    let Asked { replicas, by, state } = asked;
+    let action = match state.as_deref() {
+        None => Action::Scale { group, to: scale(Replicas { replicas, by })? },
+        Some("Stopped") => Action::Stop { group },
+        Some("Running") => Action::Start { group },
+        Some(other) => return Err(illegal(format!("`state` is {}: write Stopped or Running", cut(other)))),
+    };
+    scalable(&hub, &key, &action)?;
+    (hub.means().foresee)(key, action).await.map(Json)
+}
+
 fn scale(wanted: Replicas) -> Result<Scale, Refusal> {
     match (wanted.replicas, wanted.by) {
         (Some(replicas), None) => in_range("replicas", replicas, 0, MOST_REPLICAS).map(|()| Scale::To(replicas)),
-        (None, Some(by @ (1 | -1))) => Ok(Scale::By(by)),
-        (None, Some(by)) => Err(illegal(format!("`by` is {by}: write 1 or -1"))),
+        (None, Some(0)) => Err(illegal("`by` is 0: write how many more, or fewer with a minus".to_owned())),
+        (None, Some(by)) => in_range("by", by, -MOST_REPLICAS, MOST_REPLICAS).map(|()| Scale::By(by)),
         (None, None) => Err(illegal("`replicas` is missing: write {\"replicas\": 3} or {\"by\": 1}".to_owned())),
         (Some(_), Some(_)) => Err(illegal("`replicas` and `by` are both there: write one of them".to_owned())),
     }

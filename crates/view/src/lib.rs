@@ -22,6 +22,9 @@
 //!             }
 //!         })
 //!     })),
+//!     foresee: Arc::new(|_practice: Key, _action: Action| {
+//!         Box::pin(async { Err(Refusal::unknown("nobody can tell here")) })
+//!     }),
 //!     logs: Arc::new(|_practice: Key, _consumer: String, _tail: usize| {
 //!         use futures::StreamExt;
 //!         Box::pin(async { Ok(futures::stream::iter(["a line".to_owned()]).boxed()) })
@@ -57,7 +60,7 @@ mod pack;
 mod router;
 mod send;
 
-pub use action::{Act, Action, Doing, Logs, Means, Refusal, Scale, Stir};
+pub use action::{Act, Action, Doing, Forecast, ForecastRow, Foresee, Logs, Means, Refusal, Scale, Stir};
 pub use facts::{Consumer, Facts, GroupFacts, KafkaFacts, Key};
 pub use hub::Hub;
 pub use model::{ConsumerState, KafkaKind, Picture};

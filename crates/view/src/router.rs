@@ -39,6 +39,7 @@ pub fn router(hub: Hub) -> Router {
         .route("/logs/{consumer}", get(logs))
         .route("/send", post(doing::send))
         .route("/load", post(doing::load))
+        .route("/groups/{group}/plan", get(doing::plan))
         .route("/groups/{group}/{verb}", post(doing::group))
         .route("/consumers/{consumer}/{verb}", post(doing::consumer))
         .route("/brokers/{broker}/{verb}", post(doing::broker));

@@ -255,11 +255,13 @@ test('actions are sent, and what came of them is said with its command', async (
   const { page, s, close } = await show('practice-3');
   feed.posts.length = 0;
   await page.locator(`section[data-group="${s.groups[0].name}"] [data-act=more]`).click();
+  assert.deepEqual(feed.posts, [], 'not before it is confirmed');
+  await page.locator('[data-act=confirm]').click();
   await page.waitForFunction(() => document.querySelector('.jour .mine'));
   assert.deepEqual(feed.posts, [{ path: 'groups/my-consumer-group-1/scale', body: { by: 1 } }]);
   assert.match(await page.locator('.jour .mine').textContent(), /It is done\.practice-local scale my-consumer-group-1 3/);
   await page.locator('.form input').nth(2).fill('<b>& value');
-  assert.match(await page.locator('#side .curl code').last().textContent(), /"value":"<b>& value"/);
+  assert.match(await page.locator('#side .panel:visible .curl code').last().textContent(), /"value":"<b>& value"/);
   await page.locator('.form .go').click();
   await page.locator('.card').nth(4).click();
   await page.getByRole('button', { name: 'Kill' }).click();
@@ -272,6 +274,39 @@ test('actions are sent, and what came of them is said with its command', async (
   await page.getByRole('button', { name: 'Restart' }).click();
   await page.waitForFunction(() => document.querySelector('.jour .mine.open')?.textContent.includes('The group is stopped.'));
   feed.answers(body => [200, { message: 'It is done.', sent: body.count }]);
+  await close();
+});
+
+test('what an action will do is said before it is done, clicks add up, and it can be left', async () => {
+  const { page, s, close } = await show('practice-3');
+  feed.posts.length = 0;
+  const group = s.groups[0].name,
+    control = act => page.locator(`section[data-group="${group}"] [data-act=${act}]`),
+    side = page.locator('#side'),
+    says = text => page.waitForFunction(t => document.querySelector('#side')?.textContent.includes(t), text);
+  await control('more').click();
+  await says(`${group}: ?by=1`);
+  await control('more').click();
+  await says(`${group}: ?by=2`);
+  assert.deepEqual(await side.locator('.panel:visible dt').allTextContents(), ['moves', 'idle']);
+  assert.match(await side.locator('.panel:visible').textContent(), /1\.\.2 of 3 partitions: Kafka chooses which/);
+  assert.equal(await page.locator('[data-act=confirm]').textContent(), 'Do ?by=2');
+  assert.match(await side.locator('.curl:visible code').textContent(), /scale my-consumer-group-1 4/);
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press('Escape');
+  assert.ok(await page.locator('.form').isVisible());
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.act), 'more', 'the focus is where it was');
+  await control('less').click();
+  await says(`${group}: ?by=-1`);
+  await control('more').click();
+  assert.ok(await page.locator('.form').isVisible(), 'one less and one more is nothing');
+  await control('stop').click();
+  await says('?state=Stopped');
+  feed.foresees(() => [409, { message: 'group is scaled by somebody else' }]);
+  await control('more').click();
+  await says('group is scaled by somebody else');
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  assert.deepEqual(feed.posts, []);
   await close();
 });
 

@@ -15,7 +15,18 @@ export async function serve(practices, port = 0, packed = true) {
     posts = [];
   let dropped = false,
     id = 0,
-    answer = body => [200, { message: 'It is done.', sent: body.count }];
+    answer = body => [200, { message: 'It is done.', sent: body.count }],
+    foresees = (asked, group) => [
+      200,
+      {
+        title: `${group}: ${asked}`,
+        verb: `Do ${asked}`,
+        rows: [
+          { label: 'moves', number: '1..2 of 3 partitions', why: 'Kafka chooses which', warns: false },
+          { label: 'idle', number: '1 of 4 consumers', why: '3 partitions, 4 consumers: 1 waits', warns: true }
+        ]
+      }
+    ];
   const event = (type, data) => `id: ${++id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
   const open = res => {
     res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
@@ -66,6 +77,9 @@ export async function serve(practices, port = 0, packed = true) {
           res.write(
             `event: line\ndata: ${JSON.stringify(i % 2 ? `Received message: key=k${i} & value=testing-value` : `Message Info: topic my-topic - partition [0] @ offset ${3400 + i / 2}`)}\n\n`
           );
+      } else if (rest[2] === 'plan') {
+        const [status, said] = foresees(url.search, rest[1]);
+        json(status, said);
       } else if (req.method === 'POST') {
         let body = '';
         req.on('data', d => {
@@ -100,6 +114,9 @@ export async function serve(practices, port = 0, packed = true) {
     readers: name => streams.get(name)?.size ?? 0,
     answers(f) {
       answer = f;
+    },
+    foresees(f) {
+      foresees = f;
     },
     /** As if the server were away, until `drop(false)`. */
     drop(yes = true) {

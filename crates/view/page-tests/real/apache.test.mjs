@@ -24,6 +24,7 @@ test("arrows are what Kafka's own tool describes, before and after a consumer mo
   assert.equal(before.length, 9);
   assert.deepEqual(before, await described(bootstrap, GROUPS));
   await page.locator(`.foot[data-in="${GROUPS[0]}"] [data-act=more]`).click();
+  await page.locator('[data-act=confirm]').click();
   await until('a third has joined', async () => (await local.group(GROUPS[0])).members.length === 3);
   await settled(local);
   const after = await agrees(local, page);

@@ -36,7 +36,10 @@ async function shown(page, group, n) {
   assert.equal(arrows.length, 3);
   return { pods, owners: [...new Set(arrows.map(l => l.split(' ')[2]))].sort() };
 }
-const act = (page, group, what) => foot(page, group).locator(`[data-act=${what}]`).click();
+const act = async (page, group, what) => {
+  await foot(page, group).locator(`[data-act=${what}]`).click();
+  await page.locator('[data-act=confirm]').click();
+};
 
 check("the list of practices leads to the page, whose arrows are what Kafka's own tool describes", async () => {
   const { page, faults, close } = await open(browser, `${practice.url}/?all`);

@@ -37,6 +37,11 @@ test('arrows say what status and API say', async () => {
 test('a group of two is made four: one waits, and says why; then two again', async () => {
   const { page, close } = await show(browser, local);
   for (let i = 0; i < 2; i++) await foot(page, ONE).locator('[data-act=more]').click();
+  const said = page.locator('#side .panel:visible');
+  await until('it is said what will happen', async () => (await said.textContent()).includes('2 → 4 consumers'));
+  assert.match(await said.textContent(), /1 of 4 consumers: 3 partitions, 4 consumers: 1 waits/);
+  assert.equal((await local.group(ONE)).replicas, 2, 'nothing is done yet');
+  await page.locator('[data-act=confirm]').click();
   const idle = page.locator(`[data-box][data-in="${ONE}"][data-state=idle]`);
   await idle.waitFor({ timeout: 40_000 });
   assert.match(await idle.textContent(), /3 partitions, 4 consumers: 1 waits/);
@@ -44,6 +49,7 @@ test('a group of two is made four: one waits, and says why; then two again', asy
   assert.equal(new Set((await agrees(local, page)).filter(l => l.startsWith(`${ONE} `)).map(l => l.split(' ')[2])).size, 3);
   assert.equal(await boxes(page, ONE).count(), 4);
   for (let i = 0; i < 2; i++) await foot(page, ONE).locator('[data-act=less]').click();
+  await page.locator('[data-act=confirm]').click();
   await until('two are left', async () => (await local.group(ONE)).members.length === 2);
   await settled(local);
   await agrees(local, page);
@@ -55,10 +61,12 @@ test('a group is stopped and started; the table shows the same owners', async ()
   const { page, close } = await show(browser, local);
   const none = (await drawn(page)).filter(l => l.startsWith(`${TWO} `)).map(l => l.replace(/ \S+$/, ' '));
   await foot(page, TWO).locator('[data-act=stop]').click();
+  await page.locator('[data-act=confirm]').click();
   await page.locator(`.foot[data-in="${TWO}"][data-state=Stopped]`).waitFor({ timeout: 40_000 });
   await until('nobody reads', async () => (await drawn(page)).filter(l => l.startsWith(`${TWO} `)).join() === none.join());
   assert.equal((await local.group(TWO)).stopped, true);
   await foot(page, TWO).locator('[data-act=start]').click();
+  await page.locator('[data-act=confirm]').click();
   await until('all are back', async () => (await local.group(TWO)).members.length === 3);
   await settled(local);
   const arrows = await agrees(local, page);

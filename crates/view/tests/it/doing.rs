@@ -45,13 +45,45 @@ async fn what_is_asked_for_arrives_checked() {
 }
 
 #[tokio::test]
+async fn what_would_be_done_is_told_and_nothing_is_done() {
+    for served in [Served::start().await, Served::without_actions().await] {
+        served.hub.publish(World::calm().facts());
+        for (asked, action) in [
+            ("?replicas=4", "Scale { group: \"g\", to: To(4) }"),
+            ("?by=-1", "Scale { group: \"g\", to: By(-1) }"),
+            ("?state=Stopped", "Stop { group: \"g\" }"),
+            ("?state=Running", "Start { group: \"g\" }"),
+        ] {
+            let answer = served.client.get(&format!("{P}/groups/g/plan{asked}"), &[]).await;
+            assert_eq!(answer.status, 200, "{asked}: {}", answer.text);
+            let row = json!({"label": "moves", "number": "1", "why": "", "warns": false});
+            assert_eq!(answer.json(), json!({"title": action, "verb": "do it", "rows": [row]}));
+        }
+        for (path, status, says) in [
+            ("g/plan", 422, "`replicas` is missing"),
+            ("g/plan?replicas=101", 422, "`replicas` is 101: write a number from 0 to 100"),
+            ("g/plan?replicas=many", 422, "invalid digit"),
+            ("g/plan?replica=1", 422, "unknown field `replica`"),
+            ("g/plan?state=Off", 422, "`state` is Off: write Stopped or Running"),
+            ("h/plan?by=1", 409, "its manifest has no replicas"),
+            ("x/plan?by=1", 404, "no group `x`; it has g, h"),
+        ] {
+            served.client.get(&format!("{P}/groups/{path}"), &[]).await.is_refusal(status, &[says]);
+        }
+        assert_eq!(served.actions(), []);
+        served.ended().await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_named_with_its_value_and_the_fix() {
     let served = Served::start().await;
     served.hub.publish(World::calm().facts());
     for (path, body, status, says) in [
         ("groups/g/scale", json!({"replicas": 101}), 422, "`replicas` is 101: write a number from 0 to 100"),
         ("groups/g/scale", json!({"replicas": -1}), 422, "`replicas` is -1"),
-        ("groups/g/scale", json!({"by": 2}), 422, "`by` is 2: write 1 or -1"),
+        ("groups/g/scale", json!({"by": 0}), 422, "`by` is 0: write how many more, or fewer with a minus"),
+        ("groups/g/scale", json!({"by": 101}), 422, "`by` is 101: write a number from -100 to 100"),
         ("groups/g/scale", json!({}), 422, "`replicas` is missing"),
         ("groups/g/scale", json!({"replicas": 1, "by": 1}), 422, "both"),
         ("groups/g/scale", json!({"replica": 1}), 422, "unknown field `replica`"),

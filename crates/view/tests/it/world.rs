@@ -18,7 +18,8 @@ use practice_groups::{
     TopicSeen,
 };
 use practice_view::{
-    Action, Consumer, ConsumerState, Doing, Facts, GroupFacts, Hub, KafkaFacts, KafkaKind, Key, Means, Refusal,
+    Action, Consumer, ConsumerState, Doing, Facts, Forecast, ForecastRow, GroupFacts, Hub, KafkaFacts, KafkaKind, Key,
+    Means, Refusal,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,11 @@ pub(crate) struct Asked {
 pub(crate) fn means() -> Means {
     Means {
         doing: Doing::Off { how: "turn it on".to_owned() },
+        foresee: Arc::new(|_, action| {
+            let moves = ForecastRow { label: "moves".to_owned(), number: "1".to_owned(), ..ForecastRow::default() };
+            let (title, verb) = (format!("{action:?}"), "do it".to_owned());
+            Box::pin(async { Ok(Forecast { title, verb, rows: vec![moves] }) })
+        }),
         logs: Arc::new(|_, consumer, tail| {
             Box::pin(async move {
                 let lines = [format!("{consumer} {tail}"), "\u{1b}[31m<img src=x>\u{2028}".to_owned()];

@@ -24,7 +24,7 @@ const AFTER: &str =
 #[command(next_help_heading = "Everywhere")]
 pub struct Common {
     /// The namespace. Default: the context's
-    #[arg(short, long, global = true, value_name = "NAMESPACE", value_parser = name)]
+    #[arg(short, long, global = true, value_name = "NAMESPACE", value_parser = kubernetes_name)]
     pub namespace: Option<String>,
     /// The context of the kubeconfig. Default: the current one
     #[arg(long, global = true, value_name = "NAME")]
@@ -45,13 +45,15 @@ pub enum Verb {
     /// Shows everything about a practice: conditions, topics, groups, members, rebalances, events
     Describe {
         /// The practice.
-        #[arg(value_parser = name)]
+        #[arg(value_parser = kubernetes_name)]
         name: String,
     },
     /// Shows which rebalances there were and why
     Journal(Journal),
     /// Prints what all consumers say
     Logs(Logs),
+    /// Says what a manifest will do before it is applied
+    Plan(Plan),
     /// Sends messages with the practice's producer
     Send(Send),
     /// Checks cluster, operator and Kafka; what fails comes with a hint
@@ -60,7 +62,7 @@ pub enum Verb {
         #[arg(short = 'A', long)]
         all_namespaces: bool,
         /// Where the operator is; default: wherever one is found
-        #[arg(long, value_name = "NAMESPACE", value_parser = name)]
+        #[arg(long, value_name = "NAMESPACE", value_parser = kubernetes_name)]
         operator_namespace: Option<String>,
     },
     /// Opens the live picture of a practice
@@ -68,7 +70,7 @@ pub enum Verb {
     /// Prints the version of this plugin and of the operator
     Version {
         /// Where the operator is; default: wherever one is found
-        #[arg(long, value_name = "NAMESPACE", value_parser = name)]
+        #[arg(long, value_name = "NAMESPACE", value_parser = kubernetes_name)]
         operator_namespace: Option<String>,
     },
     /// Prints a script that completes what is typed
@@ -82,7 +84,7 @@ pub enum Verb {
 #[derive(Debug, Args)]
 pub struct Get {
     /// The practice. Default: all of the namespace
-    #[arg(value_parser = name)]
+    #[arg(value_parser = kubernetes_name)]
     pub name: Option<String>,
     /// Of all namespaces, whatever -n says
     #[arg(short = 'A', long, conflicts_with = "name")]
@@ -110,7 +112,7 @@ pub enum Output {
 #[derive(Debug, Args)]
 pub struct Journal {
     /// The practice
-    #[arg(value_parser = name)]
+    #[arg(value_parser = kubernetes_name)]
     pub name: String,
     /// Of one group
     #[arg(long, value_name = "GROUP")]
@@ -124,7 +126,7 @@ pub struct Journal {
 #[derive(Debug, Args)]
 pub struct Logs {
     /// The practice
-    #[arg(value_parser = name)]
+    #[arg(value_parser = kubernetes_name)]
     pub name: String,
     /// Of one group
     #[arg(long, value_name = "GROUP")]
@@ -137,11 +139,34 @@ pub struct Logs {
     pub tail: u32,
 }
 
+/// Which manifest.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The manifest; `-` is standard input. What is of another kind is left out
+    #[arg(short, long, value_name = "FILE")]
+    pub filename: PathBuf,
+    /// As if nothing of it were there: asks no cluster
+    #[arg(long)]
+    pub from_nothing: bool,
+    /// The prediction as a document
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Format>,
+}
+
+/// A document's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// JSON; of several an array.
+    Json,
+    /// YAML; of several as many documents.
+    Yaml,
+}
+
 /// What is sent.
 #[derive(Debug, Args)]
 pub struct Send {
     /// The practice
-    #[arg(value_parser = name)]
+    #[arg(value_parser = kubernetes_name)]
     pub name: String,
     /// The topic
     #[arg(short, long, value_name = "TOPIC")]
@@ -167,7 +192,7 @@ pub struct Send {
 #[derive(Debug, Args)]
 pub struct View {
     /// The practice
-    #[arg(value_parser = name)]
+    #[arg(value_parser = kubernetes_name)]
     pub name: String,
     /// The port on this machine. Default: a free one
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
@@ -176,7 +201,7 @@ pub struct View {
     #[arg(long)]
     pub no_open: bool,
     /// Where the operator is; default: in the practice's namespace, else wherever one watches all
-    #[arg(long, value_name = "NAMESPACE", value_parser = name)]
+    #[arg(long, value_name = "NAMESPACE", value_parser = kubernetes_name)]
     pub operator_namespace: Option<String>,
 }
 
@@ -194,7 +219,10 @@ pub enum Shell {
 }
 
 /// A name in Kubernetes: it becomes part of a path, so nothing else gets through (RFC 1123).
-fn name(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What such names are made of.
+pub fn kubernetes_name(text: &str) -> Result<String, String> {
     let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     let is_edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let legal = text.len() <= 253
@@ -256,6 +284,9 @@ mod tests {
             "cgp send p --topic t --value v --rate 0",
             "cgp send p --topic t --value v --partition -1",
             "cgp get -o table",
+            "cgp plan",
+            "cgp plan manifest.yaml",
+            "cgp plan -f manifest.yaml -o wide",
             "cgp completion tcsh",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");

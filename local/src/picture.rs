@@ -138,7 +138,7 @@ fn said(answer: Answer) -> Result<String, Refusal> {
     match answer {
         Answer::Message(said) => Ok(said),
         Answer::Refused(why) => Err(Refusal::new(StatusCode::CONFLICT, why)),
-        Answer::Lines(_) | Answer::Producer { .. } => {
+        Answer::Lines(_) | Answer::Producer { .. } | Answer::Plan(_) => {
             Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the practice answers something else"))
         }
     }

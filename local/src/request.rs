@@ -3,8 +3,9 @@
 
 use std::net::SocketAddr;
 
-use practice_operator::plan::GroupPlan;
+use practice_operator::{plan::GroupPlan, predict::Prediction};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{kafka::Kafka, practice::Practice};
 
@@ -22,6 +23,11 @@ pub enum Request {
         last: usize,
         /// Where it is shown.
         look: Look,
+    },
+    /// What a manifest will do.
+    Plan {
+        /// What its file says.
+        file: Value,
     },
     /// Where messages go.
     Producer,
@@ -119,6 +125,8 @@ pub enum Answer {
         /// The practice's topics.
         topics: Vec<String>,
     },
+    /// What a manifest will do.
+    Plan(Box<Prediction>),
     /// Why nothing happens.
     Refused(String),
 }
@@ -137,6 +145,7 @@ fn done(practice: &mut Practice, request: Request) -> Result<Answer, String> {
             }
             return Ok(Answer::Lines(crate::screen::journal(practice, group.as_deref(), last, look)));
         }
+        Request::Plan { file } => return Ok(Answer::Plan(Box::new(practice.predict(&file)))),
         Request::Producer => return producer(practice),
         Request::Scale { group, to } => scale(practice, &group, to)?,
         Request::State { group, stopped } => {

@@ -62,7 +62,8 @@ pub fn journal(practice: &Practice, group: Option<&str>, last: usize, look: Look
     printed(journal::journal(entries, &shape), look)
 }
 
-fn printed(lines: Vec<Line>, look: Look) -> Vec<String> {
+/// With colours where the terminal has them.
+pub fn printed(lines: Vec<Line>, look: Look) -> Vec<String> {
     lines.iter().map(|line| if look.colours { line.coloured() } else { line.text() }).collect()
 }
 

@@ -1,8 +1,9 @@
 //! What Kafka says about topics and consumer groups, Classic and KIP-848 alike. In: bootstrap servers, names. Out: one
 //! look at all of them (`Snapshot`), lag as a sum type, how old it is and when it will be gone, the rebalances between looks and their
-//! causes, groups of other applications, and the few changes that a practice needs (create, grow, configure, delete a topic). `model`, `lag`,
+//! causes, groups of other applications, who gets which partitions (`assign`), and the few changes that a practice needs (create, grow, configure, delete a topic). `model`, `assign`, `lag`,
 //! `pace`, `foreign`, `journal`, `cause` and `witness` are pure; `read` holds the one socket, `change` uses it. Deliberately absent: Kubernetes, and what to do about what is seen.
 
+pub mod assign;
 pub mod cause;
 mod change;
 mod foreign;

@@ -48,6 +48,13 @@ impl Kafka {
         Self::formatted(&["--feature", "group.version=0"], "").await
     }
 
+    /// Starts one of its own whose KIP-848 members ask every second what they should own, the least that it takes here; the
+    /// default is 5 s. For tests that see many rebalances.
+    pub async fn start_with_quick_heartbeats() -> Self {
+        let names = ["group.consumer.min.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms"];
+        Self::formatted(&[], &names.map(|name| format!("{name}=1000\n")).concat()).await
+    }
+
     async fn formatted(options: &[&str], properties: &str) -> Self {
         let keeper = Keeper::new();
         let bootstrap = format!("127.0.0.1:{}", free_port());

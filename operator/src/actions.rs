@@ -44,7 +44,7 @@ pub(crate) fn means(client: &Client, how: Option<String>, stirred: mpsc::Unbound
 }
 
 async fn act(client: Client, key: Key, action: Action) -> Result<String, Refusal> {
-    tracing::info!(namespace = key.0, name = key.1, ?action, "asked for by the picture");
+    tracing::info!(namespace = key.0, practice = key.1, ?action, "asked for by the picture");
     match action {
         Action::Scale { group, to } => scale(&client, &key, &group, to).await,
         Action::Stop { group } => {

@@ -37,6 +37,7 @@ mod names;
 mod pods;
 mod quantity;
 pub mod reader;
+mod requests;
 pub mod selftest;
 
 use std::net::SocketAddr;

@@ -12,7 +12,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::SignedDuration;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_groups::{
-    Journal,
+    Journal, Listener,
     witness::{Home, Sight, Witness},
 };
 use tokio::sync::mpsc;
@@ -68,7 +68,12 @@ struct Written {
 impl Memories {
     /// Nothing yet. `nudge` is told which practice's part of Kafka changed.
     pub fn new(nudge: mpsc::UnboundedSender<Key>, home: Home) -> Self {
-        Self { readers: Readers::new(nudge), home, began: Instant::now(), by_practice: Mutex::default() }
+        Self::with(Readers::new(nudge, Listener::default()), home)
+    }
+
+    /// Nothing yet, with these readers of Kafka.
+    pub fn with(readers: Readers, home: Home) -> Self {
+        Self { readers, home, began: Instant::now(), by_practice: Mutex::default() }
     }
 
     /// Where the consumers of practices live.

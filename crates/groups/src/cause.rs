@@ -58,6 +58,22 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every one.
+    pub const ALL: [Self; 12] = [
+        Self::OutOfMemory,
+        Self::PodCrashed,
+        Self::Evicted,
+        Self::SessionTimedOut,
+        Self::OperatorMade,
+        Self::SubscriptionChanged,
+        Self::Rollout,
+        Self::PodDeleted,
+        Self::ScaledDown,
+        Self::ScaledUp,
+        Self::PartitionsAdded,
+        Self::Unknown,
+    ];
+
     /// Its name.
     pub fn word(self) -> &'static str {
         match self {

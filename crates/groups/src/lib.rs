@@ -11,6 +11,7 @@ pub mod lag;
 pub mod model;
 mod pace;
 mod read;
+mod told;
 pub mod witness;
 
 pub use cause::{Cause, Explained};
@@ -24,3 +25,4 @@ pub use model::{
 };
 pub use pace::{Pace, Paces};
 pub use read::Kafka;
+pub use told::{Call, Listener};

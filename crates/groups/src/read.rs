@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use krafka::{
@@ -19,9 +19,12 @@ use krafka::{
 };
 use tokio::sync::Mutex;
 
-use crate::model::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot,
-    TopicFacts, TopicSeen,
+use crate::{
+    model::{
+        Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot,
+        TopicFacts, TopicSeen,
+    },
+    told::{Call, Listener, word},
 };
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -44,6 +47,7 @@ pub struct Kafka {
 pub(crate) struct Connection {
     bootstrap: Arc<str>,
     admin: Arc<Mutex<Option<Arc<AdminClient>>>>,
+    listener: Listener,
 }
 
 impl std::fmt::Debug for Kafka {
@@ -55,7 +59,13 @@ impl std::fmt::Debug for Kafka {
 impl Kafka {
     /// `bootstrap` is `host:port[,host:port...]`.
     pub fn connect(bootstrap: &str) -> Self {
-        let connection = || Connection { bootstrap: bootstrap.into(), admin: Arc::default() };
+        Self::connect_heard(bootstrap, &Listener::default())
+    }
+
+    /// The same; `listener` is told of each call.
+    pub fn connect_heard(bootstrap: &str, listener: &Listener) -> Self {
+        let connection =
+            || Connection { bootstrap: bootstrap.into(), admin: Arc::default(), listener: listener.clone() };
         Self { looks: connection(), changes: connection() }
     }
 
@@ -65,7 +75,7 @@ impl Kafka {
     /// # Errors
     /// The whole Kafka is out of reach.
     pub async fn observe(&self, topics: &[String], groups: &[String]) -> Result<Snapshot, KafkaError> {
-        within(&self.looks, async |admin| {
+        within(&self.looks, "observe", async |admin| {
             // one illegal name would fail the question about all of them
             let (legal, illegal): (Vec<_>, Vec<_>) = topics.iter().partition(|name| check(name).is_ok());
             let (described, groups) = futures::join!(
@@ -92,7 +102,7 @@ impl Kafka {
     /// # Errors
     /// No broker answered.
     pub async fn group_ids(&self) -> Result<(BTreeSet<String>, bool), KafkaError> {
-        let (ids, all, strangers) = within(&self.changes, async |admin| {
+        let (ids, all, strangers) = within(&self.changes, "group_ids", async |admin| {
             let (mut ids, mut failed, mut answers) = (BTreeSet::new(), None, 0);
             let (listings, cluster) = futures::join!(
                 admin.list_consumer_groups(ListConsumerGroupsOptions::default()),
@@ -129,7 +139,7 @@ impl Kafka {
     /// # Errors
     /// Kafka is out of reach.
     pub async fn groups(&self, ids: &[String]) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
-        within(&self.changes, async |admin| observe_groups(&admin, ids).await).await
+        within(&self.changes, "groups", async |admin| observe_groups(&admin, ids).await).await
     }
 
     /// Whether this Kafka takes members of KIP-848 groups: its feature `group.version` is at 1 or above.
@@ -137,7 +147,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn has_consumer_protocol(&self) -> Result<bool, KafkaError> {
-        within(&self.changes, async |admin| {
+        within(&self.changes, "has_consumer_protocol", async |admin| {
             let features = admin.describe_features(DescribeFeaturesOptions::default()).await?;
             Ok(features
                 .finalized
@@ -152,7 +162,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>, KafkaError> {
-        within(&self.changes, async |admin| {
+        within(&self.changes, "topic_config", async |admin| {
             let resource = ConfigResource::topic(name);
             let entries = one(admin.describe_configs([resource], DescribeConfigsOptions::default()).await?)?;
             let set = entries.into_iter().filter(|entry| entry.config_source == SET_ON_TOPIC);
@@ -163,9 +173,10 @@ impl Kafka {
 }
 
 /// Runs one call on a connection, made if need be. One that failed is made anew from the bootstrap servers: brokers may have
-/// moved, and whoever cannot be connected to says best why.
+/// moved, and whoever cannot be connected to says best why. `name` is the call's for whoever listens.
 pub(crate) async fn within<T>(
     connection: &Connection,
+    name: &'static str,
     call: impl AsyncFnOnce(Arc<AdminClient>) -> Result<T, KafkaError>,
 ) -> Result<T, KafkaError> {
     let run = async {
@@ -176,7 +187,9 @@ pub(crate) async fn within<T>(
         }
         result
     };
+    let begun = Instant::now();
     let result = tokio::time::timeout(DEADLINE, run).await.unwrap_or(Err(KafkaError::TimedOut));
+    connection.listener.hear(Call { name, result: word(&result), took: begun.elapsed() });
     if result.as_ref().is_err_and(KafkaError::is_outage) {
         connection.admin.lock().await.take();
     }

@@ -8,12 +8,13 @@
 mod brokers;
 mod cluster;
 mod kafka;
+pub mod openmetrics;
 
 mod cache;
 mod process;
 
 pub use brokers::Brokers;
-pub use cache::{helm, kafka_class_path};
+pub use cache::{helm, kafka_class_path, prometheus};
 pub use cluster::{Cluster, Role};
 pub use kafka::Kafka;
 

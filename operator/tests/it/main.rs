@@ -11,5 +11,6 @@ mod many;
 mod outages;
 mod picture;
 mod policy;
+mod program;
 mod replicas;
 mod topics;

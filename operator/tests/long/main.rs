@@ -13,5 +13,7 @@ mod memory;
 mod outage;
 mod posting;
 mod program;
+mod prometheus;
 mod release;
 mod restarts;
+mod scrape;

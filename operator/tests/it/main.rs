@@ -4,7 +4,9 @@
 mod operator;
 mod pods;
 mod scene;
+mod truth;
 
+mod agreement;
 mod basics;
 mod claims;
 mod many;

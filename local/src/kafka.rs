@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use practice_api::PracticeStatus;
 use practice_contract::{Protocol, duration, status::WorkerStatus};
 use practice_operator::{
@@ -163,7 +163,7 @@ impl Kafka {
     ) -> Prepared {
         match self {
             Self::Embedded { broker, members, .. } => {
-                members.note(reports.values(), Timestamp::now());
+                members.note(reports.values(), SignedDuration::from_millis(memories.tick()));
                 prepare_embedded(broker, members, plan, live).await
             }
             Self::Apache(_) | Self::Given(_) => {

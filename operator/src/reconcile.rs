@@ -38,7 +38,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     if let Some(end) = finalize(&practice, &context).await? {
         return Ok(end);
     }
-    let (before, since) = context.memories.before(&practice);
+    let (before, since) = context.memories.before(&practice, context.now());
     let before = before.as_ref();
     let plan = plan(&practice, &context.defaults).and_then(|plan| context.allowed(&practice, plan));
     let (mut prepared, mut running, mut seen, mut consumers) = (Prepared::default(), Running::default(), None, vec![]);
@@ -71,7 +71,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     context.metrics.groups.show(&key(&practice), &after, &noted.told, &noted.measured);
     let action = again(&published, [seen.and_then(|seen| seen.again), noted.again], &after);
     if published == Published::Written {
-        context.memories.written(&practice, after);
+        context.memories.written(&practice, after, context.now());
     }
     Ok(action)
 }

@@ -11,6 +11,7 @@ pub mod lag;
 pub mod model;
 mod pace;
 mod read;
+mod refusal;
 pub mod witness;
 
 pub use cause::{Cause, Explained};

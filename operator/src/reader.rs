@@ -234,12 +234,15 @@ async fn run(
         let (topics, groups) = union(&interests);
         let others = lock(&shared.foreigners).noted();
         let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
+        let asked = Instant::now();
         let look = kafka.observe(&names(&topics), &names(&groups)).await.map(|mut snapshot| {
             history.note(&mut snapshot);
             snapshot.foreign = lock(&shared.foreigners).told(others, &snapshot, &groups);
             Arc::new(snapshot)
         });
         let look: Look = look.map_err(Arc::new);
+        let took_ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(topics = topics.len(), groups = groups.len(), took_ms, "looked at Kafka");
         let mut before = None;
         looks.send_modify(|numbered| {
             before = numbered.look.replace(look.clone());

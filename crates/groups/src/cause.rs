@@ -39,7 +39,7 @@ pub enum Cause {
     Evicted,
     /// A member did not answer within its session timeout, and its process runs.
     SessionTimedOut,
-    /// The manifest stopped or started the group, or its members had to stop to change protocol or assignor.
+    /// The manifest stopped or started the group, its members had to stop to change protocol or assignor, or may not use the group id.
     OperatorMade,
     /// The topics that the group reads changed.
     SubscriptionChanged,
@@ -354,6 +354,10 @@ impl Case<'_> {
                     pair("Protocol or assignor changed, and members that differ cannot share a group")
                 }
                 Some(Hold::Stopped) if joined.is_empty() => format!("The manifest stops the group: {old} went."),
+                Some(Hold::Unclaimed) if joined.is_empty() => {
+                    format!("Its consumers may not use the group id as the manifest says now: {old} went.")
+                }
+                Some(Hold::Unclaimed) => pair("Its consumers had to wait until they might use the group id"),
                 _ => pair("The manifest starts the group"),
             },
             Cause::PodCrashed => {

@@ -55,22 +55,11 @@ pub enum Verb {
     /// Sends messages with the practice's producer
     Send(Send),
     /// Checks cluster, operator and Kafka; what fails comes with a hint
-    Check {
-        /// Practices of all namespaces, whatever -n says
-        #[arg(short = 'A', long)]
-        all_namespaces: bool,
-        /// Where the operator is; default: wherever one is found
-        #[arg(long, value_name = "NAMESPACE", value_parser = name)]
-        operator_namespace: Option<String>,
-    },
+    Check(Check),
     /// Opens the live picture of a practice
     View(View),
     /// Prints the version of this plugin and of the operator
-    Version {
-        /// Where the operator is; default: wherever one is found
-        #[arg(long, value_name = "NAMESPACE", value_parser = name)]
-        operator_namespace: Option<String>,
-    },
+    Version(Version),
     /// Prints a script that completes what is typed
     Completion {
         /// The shell; `kubectl`: for any shell that completes kubectl, as `kubectl_complete-cgp`
@@ -106,6 +95,40 @@ pub enum Output {
     Wide,
 }
 
+/// How something is shown that is no table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// As JSON.
+    Json,
+    /// As YAML.
+    Yaml,
+}
+
+/// What is checked.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Practices of all namespaces, whatever -n says
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Where the operator is; default: wherever one is found
+    #[arg(long, value_name = "NAMESPACE", value_parser = name)]
+    pub operator_namespace: Option<String>,
+    /// Every question with its verdict, as a document
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Document>,
+}
+
+/// Whose version.
+#[derive(Debug, Args)]
+pub struct Version {
+    /// Where the operator is; default: wherever one is found
+    #[arg(long, value_name = "NAMESPACE", value_parser = name)]
+    pub operator_namespace: Option<String>,
+    /// As a document
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Document>,
+}
+
 /// Which rebalances.
 #[derive(Debug, Args)]
 pub struct Journal {
@@ -118,6 +141,9 @@ pub struct Journal {
     /// How many of the last ones
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub last: u32,
+    /// `json` and `yaml` are a list, the newest last; `wide` has a line for each, never wrapped, with its number and full time
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Output>,
 }
 
 /// Whose words.
@@ -161,6 +187,9 @@ pub struct Send {
     /// At most so many a second. Default: as fast as they are acknowledged, one after the other
     #[arg(long, value_name = "R", value_parser = rate)]
     pub rate: Option<f64>,
+    /// What the producer answers to each message, a document each
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Document>,
 }
 
 /// Which picture.
@@ -240,7 +269,18 @@ mod tests {
         }
         for line in ["cgp check -A -n a", "cgp -n a check -A"] {
             let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
-            assert!(matches!(arguments.verb, Verb::Check { all_namespaces: true, .. }), "{line}");
+            assert!(matches!(arguments.verb, Verb::Check(Check { all_namespaces: true, .. })), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_format_is_asked_for_in_the_same_way_everywhere() {
+        for verb in ["get", "journal p", "check", "version", "send p --topic t --value v"] {
+            for line in
+                [format!("cgp {verb} -o json"), format!("cgp {verb} --output=yaml"), format!("cgp {verb} -oyaml")]
+            {
+                assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
+            }
         }
     }
 
@@ -256,6 +296,11 @@ mod tests {
             "cgp send p --topic t --value v --rate 0",
             "cgp send p --topic t --value v --partition -1",
             "cgp get -o table",
+            "cgp journal p -o table",
+            "cgp check -o wide",
+            "cgp version -o wide",
+            "cgp send p --topic t --value v -o wide",
+            "cgp describe p -A",
             "cgp completion tcsh",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");

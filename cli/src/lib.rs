@@ -63,14 +63,9 @@ async fn run(Arguments { common, verb }: Arguments) -> Result<(), Failure> {
         Verb::Journal(journal) => verbs::journal::run(&cluster().await?, &journal, &mut screen).await,
         Verb::Logs(logs) => verbs::logs::run(&cluster().await?, &logs, &mut screen).await,
         Verb::Send(send) => verbs::send::run(&cluster().await?, &send, &mut screen).await,
-        Verb::Check { all_namespaces, operator_namespace } => {
-            let place = operator_namespace.as_deref();
-            verbs::check::run(cluster().await, all_namespaces, place, &mut screen).await
-        }
+        Verb::Check(check) => verbs::check::run(cluster().await, &check, &mut screen).await,
         Verb::View(view) => verbs::view::run(&cluster().await?, &view, &mut screen).await,
-        Verb::Version { operator_namespace } => {
-            verbs::version::run(cluster().await, operator_namespace.as_deref(), &mut screen).await
-        }
+        Verb::Version(version) => verbs::version::run(cluster().await, &version, &mut screen).await,
         Verb::Completion { shell } => verbs::completion::run(shell, &mut screen),
     }
 }

@@ -36,7 +36,13 @@ test('what a line must not end within', () => {
 });
 
 test('a clock that was set back puts nothing out of order', () => {
-  const order = (happened, done) => w.newestFirst(happened.map(time => ({ time })), done.map(time => ({ time, done }))).map(one => one.time);
+  const order = (happened, done) =>
+    w
+      .newestFirst(
+        happened.map(time => ({ time })),
+        done.map(time => ({ time, done }))
+      )
+      .map(one => one.time);
   assert.deepEqual(order([9, 5, 1], [10, 6, 0]), [10, 9, 6, 5, 1, 0]);
   assert.deepEqual(order([3, 9, 8], [4]), [4, 3, 9, 8], 'what came last has the smallest time');
   assert.deepEqual(order([], [2, 1]), [2, 1]);

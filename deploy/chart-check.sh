@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks chart and samples: helm lint, kubeconform with a real kube-apiserver's own schemas, what that server accepts and keeps, values that must be refused.
+# Checks chart and samples: helm lint, kubeconform with a real kube-apiserver's own schemas, what that server accepts and keeps, values that must be refused, alerts with promtool.
 # Takes its binaries from the cache that deploy/node/setup.sh fills; starts an etcd and a kube-apiserver of its own on loopback. Needs no node and no root.
 # Leaves nothing: one temporary directory and two processes, all gone at its end, however it ends.
 # shellcheck source-path=SCRIPTDIR
@@ -181,6 +181,47 @@ check_values() {
     bad "Role and ClusterRole differ in their rules"
 }
 
+# what is for Prometheus and Grafana: nothing unless it is asked for; alerts that fire when they should and lead to a runbook
+check_monitoring() {
+  local on=(--set monitoring.monitors.enabled=true --set monitoring.rules.enabled=true --set monitoring.dashboard.enabled=true) alert text
+  local more=(--set monitoring.monitors.labels.team=lab --set monitoring.rules.labels.team=lab --set monitoring.dashboard.labels.team=lab
+    --set monitoring.dashboard.annotations.grafana_folder=Kafka --set monitoring.monitors.interval=7s)
+  ! named | grep -iE 'monitoring\.coreos\.com|grafana' >&2 || bad "something for Prometheus or Grafana is rendered without being asked for"
+  named "${on[@]}" >"$work/monitoring.yaml" || bad "does not render with monitoring"
+  [[ $(sed -n 's/^kind: //p' "$work/monitoring.yaml" | sort | uniq -c | grep -E ' (ServiceMonitor|PodMonitor|PrometheusRule)$' | tr -s ' ') == $' 1 PodMonitor\n 1 PrometheusRule\n 1 ServiceMonitor' ]] || bad "not one of each kind for Prometheus"
+  named "${on[@]}" --show-only templates/dashboard.yaml | conform - || bad "kubeconform: the dashboard"
+  grep -q 'grafana_dashboard: "1"' "$work/monitoring.yaml" || bad "the dashboard lacks the label that Grafana's sidecar looks for"
+  grep -q 'any: true' "$work/monitoring.yaml" || bad "pods of other namespaces are not monitored"
+  named "${on[@]}" "${more[@]}" --set watch.allNamespaces=false >"$work/more.yaml" || bad "does not render with every value of monitoring set"
+  ! grep -q 'any: true' "$work/more.yaml" || bad "watch.allNamespaces=false monitors other namespaces"
+  (($(grep -c 'team: lab' "$work/more.yaml") == 4)) || bad "labels of monitoring are not on its four objects"
+  (($(grep -c 'interval: 7s' "$work/more.yaml") == 2)) || bad "monitoring.monitors.interval is not used"
+  grep -q 'grafana_folder: Kafka' "$work/more.yaml" || bad "annotations of the dashboard are not used"
+  for text in ServiceMonitor:monitors PodMonitor:monitors PrometheusRule:rules grafana_dashboard:dashboard; do
+    named --set "monitoring.${text#*:}.enabled=true" >"$work/more.yaml"
+    grep -q "${text%:*}" "$work/more.yaml" || bad "monitoring.${text#*:}.enabled alone renders no ${text%:*}"
+  done
+
+  named "${on[@]}" --show-only templates/rules.yaml | sed -n '/^spec:/,$ s/^  //p' >"$work/rules.yaml"
+  cp "$here/prometheus/alerts.test.yaml" "$work"
+  promtool check rules --lint=all --lint-fatal "$work/rules.yaml" || bad "promtool check rules"
+  promtool test rules "$work/alerts.test.yaml" || bad "promtool test rules"
+  while read -r alert; do
+    grep -qx "## $alert" "$here/../docs/runbooks.md" || bad "docs/runbooks.md has no section $alert"
+    grep -q "runbook_url: docs/runbooks.md#${alert,,}\$" "$work/rules.yaml" || bad "$alert does not lead to its runbook"
+    grep -q "alertname: $alert\$" "$work/alerts.test.yaml" || bad "$alert has no test"
+  done < <(sed -n 's/^ *- alert: //p' "$chart/files/rules.yaml")
+  named "${on[@]}" --set monitoring.rules.runbooks=https://example.com/r --show-only templates/rules.yaml >"$work/more.yaml"
+  grep -q 'runbook_url: https://example.com/r#consumergrouplaggrows$' "$work/more.yaml" || bad "monitoring.rules.runbooks is not used"
+
+  named "${on[@]}" --show-only templates/dashboard.yaml | sed -n '/^  consumer-group-practice.json: |/,$ s/^    //p' >"$work/dashboard.json"
+  diff "$chart/files/dashboard.json" "$work/dashboard.json" >&2 || bad "the dashboard is not rendered as it is written"
+  # each query is PromQL: as a recording rule, with Grafana's variables filled in
+  jq '{groups: [{name: "dashboard", rules: ([.panels[].targets[]?.expr | gsub("\\$__rate_interval"; "5m") | gsub("\\$[a-z]+"; ".*") | {expr: .}] | to_entries | map({record: "query:\(.key)"} + .value))}]}' \
+    "$work/dashboard.json" >"$work/queries.yaml" || bad "the dashboard's queries cannot be read"
+  promtool check rules "$work/queries.yaml" || bad "a query of the dashboard is no PromQL"
+}
+
 # the server's own word, pod security included: a warning is a failure
 check_server() {
   kubectl create namespace kafka-practice >/dev/null
@@ -281,6 +322,14 @@ check_refusals() {
   refused "at '/policy/default/topicPrefixes': got string" "${ok[@]}" --set policy.default.topicPrefixes=lab-
   refused "at '/policy/default/topicPrefixes/0': '' does not match" "${ok[@]}" --set-json 'policy.default.topicPrefixes=[""]'
   refused "at '/policy/default/allowedBootstrapServers/0': 'kafka' does not match" "${ok[@]}" --set 'policy.default.allowedBootstrapServers={kafka}'
+  refused "additional properties 'monitoring.rules' not allowed" "${ok[@]}" --set 'monitoring\.rules.enabled=true'
+  refused "at '/monitoring': additional properties 'alerts' not allowed" "${ok[@]}" --set monitoring.alerts.enabled=true
+  refused "at '/monitoring/rules/enabled': got string" "${ok[@]}" --set monitoring.rules.enabled=perhaps
+  refused "at '/monitoring/rules/runbooks'" "${ok[@]}" --set 'monitoring.rules.runbooks=a#b'
+  refused "at '/monitoring/monitors/interval'" "${ok[@]}" --set monitoring.monitors.interval=soon
+  refused "at '/monitoring/monitors/labels/team': got number" "${ok[@]}" --set monitoring.monitors.labels.team=1
+  refused "at '/monitoring/dashboard/annotations/x': got number" "${ok[@]}" --set monitoring.dashboard.annotations.x=1
+  refused 'monitoring.dashboard.labels: app.kubernetes.io/name is set by the chart' "${ok[@]}" --set monitoring.dashboard.enabled=true --set 'monitoring.dashboard.labels.app\.kubernetes\.io/name=x'
   refused "at '/policy/namespaces/team': additional properties 'topicPrefix' not allowed" "${ok[@]}" --set policy.namespaces.team.topicPrefix=a
   refused "at '/policy/namespaces': additional properties 'Team_A' not allowed" "${ok[@]}" --set policy.namespaces.Team_A.maxReplicas=1
 }
@@ -297,6 +346,7 @@ schema apis/apiextensions.k8s.io/v1 CustomResourceDefinition
 schema apis/kafka-practice.dev/v1alpha1 ConsumerGroupPractice
 check_renders
 check_values
+check_monitoring
 check_server
 check_release
 check_refusals

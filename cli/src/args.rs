@@ -24,7 +24,7 @@ const AFTER: &str =
 #[command(next_help_heading = "Everywhere")]
 pub struct Common {
     /// The namespace. Default: the context's
-    #[arg(short, long, global = true, value_name = "NAMESPACE", value_parser = name)]
+    #[arg(short, long, global = true, value_name = "NAMESPACE", value_parser = kubernetes_name)]
     pub namespace: Option<String>,
     /// The context of the kubeconfig. Default: the current one
     #[arg(long, global = true, value_name = "NAME")]
@@ -45,32 +45,23 @@ pub enum Verb {
     /// Shows everything about a practice: conditions, topics, groups, members, rebalances, events
     Describe {
         /// The practice.
-        #[arg(value_parser = name)]
+        #[arg(value_parser = kubernetes_name)]
         name: String,
     },
     /// Shows which rebalances there were and why
     Journal(Journal),
     /// Prints what all consumers say
     Logs(Logs),
+    /// Says what a manifest will do before it is applied
+    Plan(Plan),
     /// Sends messages with the practice's producer
     Send(Send),
     /// Checks cluster, operator and Kafka; what fails comes with a hint
-    Check {
-        /// Practices of all namespaces, whatever -n says
-        #[arg(short = 'A', long)]
-        all_namespaces: bool,
-        /// Where the operator is; default: wherever one is found
-        #[arg(long, value_name = "NAMESPACE", value_parser = name)]
-        operator_namespace: Option<String>,
-    },
+    Check(Check),
     /// Opens the live picture of a practice
     View(View),
     /// Prints the version of this plugin and of the operator
-    Version {
-        /// Where the operator is; default: wherever one is found
-        #[arg(long, value_name = "NAMESPACE", value_parser = name)]
-        operator_namespace: Option<String>,
-    },
+    Version(Version),
     /// Prints a script that completes what is typed
     Completion {
         /// The shell; `kubectl`: for any shell that completes kubectl, as `kubectl_complete-cgp`
@@ -82,7 +73,7 @@ pub enum Verb {
 #[derive(Debug, Args)]
 pub struct Get {
     /// The practice. Default: all of the namespace
-    #[arg(value_parser = name)]
+    #[arg(value_parser = kubernetes_name)]
     pub name: Option<String>,
     /// Of all namespaces, whatever -n says
     #[arg(short = 'A', long, conflicts_with = "name")]
@@ -106,11 +97,45 @@ pub enum Output {
     Wide,
 }
 
+/// How something is shown that is no table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// As JSON.
+    Json,
+    /// As YAML.
+    Yaml,
+}
+
+/// What is checked.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Practices of all namespaces, whatever -n says
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Where the operator is; default: wherever one is found
+    #[arg(long, value_name = "NAMESPACE", value_parser = kubernetes_name)]
+    pub operator_namespace: Option<String>,
+    /// Every question with its verdict, as a document
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Document>,
+}
+
+/// Whose version.
+#[derive(Debug, Args)]
+pub struct Version {
+    /// Where the operator is; default: wherever one is found
+    #[arg(long, value_name = "NAMESPACE", value_parser = kubernetes_name)]
+    pub operator_namespace: Option<String>,
+    /// As a document
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Document>,
+}
+
 /// Which rebalances.
 #[derive(Debug, Args)]
 pub struct Journal {
     /// The practice
-    #[arg(value_parser = name)]
+    #[arg(value_parser = kubernetes_name)]
     pub name: String,
     /// Of one group
     #[arg(long, value_name = "GROUP")]
@@ -118,13 +143,16 @@ pub struct Journal {
     /// How many of the last ones
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub last: u32,
+    /// `json` and `yaml` are a list, the newest last; `wide` has a line for each, never wrapped, with its number and full time
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Output>,
 }
 
 /// Whose words.
 #[derive(Debug, Args)]
 pub struct Logs {
     /// The practice
-    #[arg(value_parser = name)]
+    #[arg(value_parser = kubernetes_name)]
     pub name: String,
     /// Of one group
     #[arg(long, value_name = "GROUP")]
@@ -137,11 +165,34 @@ pub struct Logs {
     pub tail: u32,
 }
 
+/// Which manifest.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The manifest; `-` is standard input. What is of another kind is left out
+    #[arg(short, long, value_name = "FILE")]
+    pub filename: PathBuf,
+    /// As if nothing of it were there: asks no cluster
+    #[arg(long)]
+    pub from_nothing: bool,
+    /// The prediction as a document
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Format>,
+}
+
+/// A document's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// JSON; of several an array.
+    Json,
+    /// YAML; of several as many documents.
+    Yaml,
+}
+
 /// What is sent.
 #[derive(Debug, Args)]
 pub struct Send {
     /// The practice
-    #[arg(value_parser = name)]
+    #[arg(value_parser = kubernetes_name)]
     pub name: String,
     /// The topic
     #[arg(short, long, value_name = "TOPIC")]
@@ -161,13 +212,16 @@ pub struct Send {
     /// At most so many a second. Default: as fast as they are acknowledged, one after the other
     #[arg(long, value_name = "R", value_parser = rate)]
     pub rate: Option<f64>,
+    /// What the producer answers to each message, a document each
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Document>,
 }
 
 /// Which picture.
 #[derive(Debug, Args)]
 pub struct View {
     /// The practice
-    #[arg(value_parser = name)]
+    #[arg(value_parser = kubernetes_name)]
     pub name: String,
     /// The port on this machine. Default: a free one
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
@@ -176,7 +230,7 @@ pub struct View {
     #[arg(long)]
     pub no_open: bool,
     /// Where the operator is; default: in the practice's namespace, else wherever one watches all
-    #[arg(long, value_name = "NAMESPACE", value_parser = name)]
+    #[arg(long, value_name = "NAMESPACE", value_parser = kubernetes_name)]
     pub operator_namespace: Option<String>,
 }
 
@@ -194,7 +248,10 @@ pub enum Shell {
 }
 
 /// A name in Kubernetes: it becomes part of a path, so nothing else gets through (RFC 1123).
-fn name(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What such names are made of.
+pub fn kubernetes_name(text: &str) -> Result<String, String> {
     let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     let is_edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let legal = text.len() <= 253
@@ -240,7 +297,18 @@ mod tests {
         }
         for line in ["cgp check -A -n a", "cgp -n a check -A"] {
             let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
-            assert!(matches!(arguments.verb, Verb::Check { all_namespaces: true, .. }), "{line}");
+            assert!(matches!(arguments.verb, Verb::Check(Check { all_namespaces: true, .. })), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_format_is_asked_for_in_the_same_way_everywhere() {
+        for verb in ["get", "journal p", "check", "version", "send p --topic t --value v"] {
+            for line in
+                [format!("cgp {verb} -o json"), format!("cgp {verb} --output=yaml"), format!("cgp {verb} -oyaml")]
+            {
+                assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
+            }
         }
     }
 
@@ -256,6 +324,14 @@ mod tests {
             "cgp send p --topic t --value v --rate 0",
             "cgp send p --topic t --value v --partition -1",
             "cgp get -o table",
+            "cgp plan",
+            "cgp plan manifest.yaml",
+            "cgp plan -f manifest.yaml -o wide",
+            "cgp journal p -o table",
+            "cgp check -o wide",
+            "cgp version -o wide",
+            "cgp send p --topic t --value v -o wide",
+            "cgp describe p -A",
             "cgp completion tcsh",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");

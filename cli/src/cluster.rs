@@ -158,12 +158,21 @@ impl Cluster {
     /// # Errors
     /// [`Failure::NotFound`] names those that are there, and where there is one of this name.
     pub async fn practice(&self, name: &str) -> Result<DynamicObject, Failure> {
+        match self.practice_if_any(name).await? {
+            Some(practice) => Ok(practice),
+            None => Err(self.missing(name).await),
+        }
+    }
+
+    /// One practice; `None`: there is none of that name.
+    ///
+    /// # Errors
+    /// It cannot be asked for.
+    pub async fn practice_if_any(&self, name: &str) -> Result<Option<DynamicObject>, Failure> {
         let what = format!("read practice {name} in namespace {}", self.namespace);
         match self.answered(self.practices(false).get(name)).await? {
-            Ok(practice) => Ok(practice),
-            Err(kube::Error::Api(status)) if status.code == 404 && !is_not_served(&status) => {
-                Err(self.missing(name).await)
-            }
+            Ok(practice) => Ok(Some(practice)),
+            Err(kube::Error::Api(status)) if status.code == 404 && !is_not_served(&status) => Ok(None),
             Err(error) => Err(self.failure(&what, &error)),
         }
     }

@@ -4,7 +4,7 @@
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::text::escaped;
+use crate::{args::Document, text::escaped};
 
 /// One object, or a list of them as kubectl prints it.
 pub fn value(objects: &[DynamicObject], is_one: bool) -> Value {
@@ -18,6 +18,14 @@ pub fn value(objects: &[DynamicObject], is_one: bool) -> Value {
     match objects {
         [one] if is_one => object(one),
         some => json!({"apiVersion": "v1", "kind": "List", "items": some.iter().map(object).collect::<Vec<_>>()}),
+    }
+}
+
+/// In this format.
+pub fn printed(format: Document, value: &Value) -> String {
+    match format {
+        Document::Json => json(value),
+        Document::Yaml => yaml(value),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The journal: which rebalances there were, why, and for how long partitions had no owner. Pure. In: what was kept of the
-//! groups (`practice_groups::journal`), or the last ones of a status; the time. Out: a table, the newest below.
+//! groups (`practice_groups::journal`), or the last ones of a status; the time. Out: a table, the newest below; or a document.
 
 use std::cmp::Reverse;
 
 use jiff::{Timestamp, Zoned};
 use practice_api::status::RebalanceStatus;
 use practice_groups::{Cause, journal::Rebalance};
+use serde_json::{Value, json};
 
 use crate::text::{Column, Line, Tone, counted, table, wrapped};
 
@@ -73,6 +74,15 @@ impl Entry {
         }
     }
 
+    /// As a document, with the names that status has for the same; null is not known, or not yet.
+    fn value(&self) -> Value {
+        json!({
+            "group": self.group, "number": self.number, "time": self.at.map(|at| at.to_string()), "cause": self.cause,
+            "message": self.sentence, "advice": self.advice, "joined": self.joined, "left": self.left,
+            "moved": self.moved, "withoutOwnerMs": self.unowned_ms,
+        })
+    }
+
     /// What happened, at least who came and went; without what the names of all consumers of the group begin with.
     fn happened(&self, practice: &str) -> String {
         if let Some(sentence) = self.sentence.as_ref().filter(|sentence| !sentence.is_empty()) {
@@ -109,14 +119,11 @@ pub struct Shape {
 const NARROW: usize = 24;
 
 /// The table of these rebalances, the newest below.
-pub fn journal(mut entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
+pub fn journal(entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
     if entries.is_empty() {
         return vec![Line::of(Tone::Dim, "no rebalance yet: who reads what has not changed since somebody looks")];
     }
-    entries.sort_by_key(|entry| Reverse((entry.at, entry.number)));
-    let earlier = entries.len().saturating_sub(shape.last);
-    entries.truncate(shape.last);
-    entries.reverse();
+    let (entries, earlier) = last(entries, shape.last);
     let words = ["TIME", "GROUP", "CAUSE", "WHAT HAPPENED", "MOVED", "WITHOUT OWNER"];
     let heads = words.into_iter().filter(|head| shape.with_group || *head != "GROUP");
     let mut rows: Vec<Vec<Line>> = vec![heads.map(|head| Line::of(Tone::Strong, head)).collect()];
@@ -146,6 +153,72 @@ pub fn journal(mut entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
         lines.insert(0, Line::of(Tone::Dim, &note));
     }
     lines
+}
+
+/// The last of these rebalances, and how many more there are; the newest is the last one.
+fn last(entries: Vec<Entry>, most: usize) -> (Vec<Entry>, usize) {
+    let mut entries = newest_first(entries);
+    let earlier = entries.len().saturating_sub(most);
+    entries.truncate(most);
+    entries.reverse();
+    (entries, earlier)
+}
+
+/// The last `most` of these rebalances as a document: `{rebalances: [...], earlier}`.
+pub fn document(entries: Vec<Entry>, most: usize) -> Value {
+    let (entries, earlier) = last(entries, most);
+    json!({"rebalances": entries.iter().map(Entry::value).collect::<Vec<_>>(), "earlier": earlier})
+}
+
+/// The last `most` of these rebalances, a line each with all that is known: for a file, or a wide screen.
+pub fn wide(entries: Vec<Entry>, practice: &str, most: usize) -> Vec<Line> {
+    const HEADS: [(&str, Column); 9] = [
+        ("TIME", Column::Left),
+        ("GROUP", Column::Left),
+        ("NUMBER", Column::Right),
+        ("CAUSE", Column::Left),
+        ("JOINED", Column::Right),
+        ("LEFT", Column::Right),
+        ("MOVED", Column::Right),
+        ("WITHOUT-OWNER", Column::Right),
+        ("WHAT-HAPPENED", Column::Left),
+    ];
+    let mut rows = vec![HEADS.iter().map(|(head, _)| Line::of(Tone::Strong, head)).collect::<Vec<_>>()];
+    for entry in last(entries, most).0 {
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let cells = [
+            or_none(entry.at.map(|at| at.to_string())),
+            entry.group.clone(),
+            entry.number.to_string(),
+            or_none(entry.cause.clone()),
+            entry.joined.to_string(),
+            entry.left.to_string(),
+            entry.moved.to_string(),
+            or_none(entry.unowned_ms.map(|ms| format!("{ms}ms"))),
+            entry.happened(practice),
+        ];
+        rows.push(cells.iter().map(|cell| Line::plain(cell)).collect());
+    }
+    table(rows, &HEADS.map(|(_, column)| column))
+}
+
+/// What came last comes first. In a group that is the one of the highest number, also where the clock was set back in between;
+/// those of several groups are put in order by their times.
+fn newest_first(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by(|a, b| (&a.group, a.number).cmp(&(&b.group, b.number)));
+    let (mut group, mut latest) = (String::new(), None);
+    let mut dated: Vec<(Option<Timestamp>, Entry)> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if entry.group != group {
+            group.clone_from(&entry.group);
+            latest = None;
+        }
+        latest = latest.max(entry.at);
+        dated.push((latest, entry));
+    }
+    dated.reverse();
+    dated.sort_by_key(|(at, _)| Reverse(*at)); // stable
+    dated.into_iter().map(|(_, entry)| entry).collect()
 }
 
 fn row(entry: &Entry, shape: &Shape, what: Line) -> Vec<Line> {

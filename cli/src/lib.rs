@@ -1,11 +1,12 @@
 //! `kubectl cgp`: consumer groups seen from a terminal. In: arguments, a cluster. Out: lines, an exit code. What is shown is
-//! made by pure files (`tree`, `wide`, `journal`, `sheet`, from a status); whatever talks to the cluster is a verb.
+//! made by pure files (`tree`, `wide`, `journal`, `sheet`, from a status; `plan`, from a prediction); whatever talks to the cluster is a verb.
 //! Deliberately absent: Kafka (status says what it says) and any write but messages that are sent.
 //!
 //! ```text
 //! args -> cluster -> verbs/get ------> tree, wide, document --\
 //!                    verbs/describe -> sheet ------------------> text -> screen
 //!                    verbs/journal --> journal ---------------/
+//! file ------------> verbs/plan -----> plan -----------------/
 //! ```
 
 pub mod text;
@@ -14,6 +15,7 @@ pub mod state;
 pub mod tree;
 
 pub mod journal;
+pub mod plan;
 pub mod sheet;
 pub mod wide;
 
@@ -62,15 +64,11 @@ async fn run(Arguments { common, verb }: Arguments) -> Result<(), Failure> {
         Verb::Describe { name } => verbs::describe::run(&cluster().await?, &name, &mut screen).await,
         Verb::Journal(journal) => verbs::journal::run(&cluster().await?, &journal, &mut screen).await,
         Verb::Logs(logs) => verbs::logs::run(&cluster().await?, &logs, &mut screen).await,
+        Verb::Plan(plan) => verbs::plan::run(&common, &plan, &mut screen).await,
         Verb::Send(send) => verbs::send::run(&cluster().await?, &send, &mut screen).await,
-        Verb::Check { all_namespaces, operator_namespace } => {
-            let place = operator_namespace.as_deref();
-            verbs::check::run(cluster().await, all_namespaces, place, &mut screen).await
-        }
+        Verb::Check(check) => verbs::check::run(cluster().await, &check, &mut screen).await,
         Verb::View(view) => verbs::view::run(&cluster().await?, &view, &mut screen).await,
-        Verb::Version { operator_namespace } => {
-            verbs::version::run(cluster().await, operator_namespace.as_deref(), &mut screen).await
-        }
+        Verb::Version(version) => verbs::version::run(cluster().await, &version, &mut screen).await,
         Verb::Completion { shell } => verbs::completion::run(shell, &mut screen),
     }
 }

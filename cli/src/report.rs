@@ -1,4 +1,6 @@
-//! What a check found. Pure. In: verdicts with their hints. Out: lines in sections, and whether anything failed.
+//! What a check found. Pure. In: verdicts with their hints. Out: lines in sections or a document, and whether anything failed.
+
+use serde_json::{Value, json};
 
 use crate::text::{Line, Tone};
 
@@ -13,6 +15,18 @@ pub enum Verdict {
     Failed,
     /// It could not be asked.
     Skipped,
+}
+
+impl Verdict {
+    /// Its word in a document.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Good => "Good",
+            Self::Warning => "Warning",
+            Self::Failed => "Failed",
+            Self::Skipped => "Skipped",
+        }
+    }
 }
 
 /// One answer.
@@ -72,6 +86,17 @@ impl Report {
     /// So many answers of a kind.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.sections.iter().flat_map(|(_, items)| items).filter(|item| item.verdict == verdict).count()
+    }
+
+    /// The same as a document: `{sections: [{title, checks: [{verdict, text, hint}]}], good, warnings, failed, skipped}`.
+    pub fn value(&self) -> Value {
+        let check = |item: &Item| json!({"verdict": item.verdict.word(), "text": item.text, "hint": item.hint});
+        let section = |(title, items): &(&str, Vec<Item>)| json!({"title": title, "checks": items.iter().map(check).collect::<Vec<_>>()});
+        json!({
+            "sections": self.sections.iter().map(section).collect::<Vec<_>>(),
+            "good": self.count(Verdict::Good), "warnings": self.count(Verdict::Warning),
+            "failed": self.count(Verdict::Failed), "skipped": self.count(Verdict::Skipped),
+        })
     }
 
     /// What is printed.
@@ -139,5 +164,11 @@ mod tests {
         ];
         assert_eq!(lines, expected);
         assert_eq!(report.count(Verdict::Failed), 1);
+        let value = report.value();
+        assert_eq!((&value["good"], &value["failed"], &value["skipped"]), (&json!(1), &json!(1), &json!(1)));
+        let missing =
+            json!({"verdict": "Failed", "text": "there is none", "hint": "helm install ...\nas in the README"});
+        assert_eq!(value["sections"][1]["checks"][0], missing);
+        assert_eq!(value["sections"][0]["checks"][0]["hint"], Value::Null);
     }
 }

@@ -282,7 +282,7 @@ fn flow(first: Line, guide: &str, indent: usize, cells: Vec<Line>, width: Option
 }
 
 /// Why a consumer has no partition.
-fn waits(group: &GroupStatus, member: &Member) -> Line {
+pub fn waits(group: &GroupStatus, member: &Member) -> Line {
     match &member.idle_because {
         Some(why) => Line::of(Tone::Warn, "○ idle").and(Tone::Plain, &format!("  {why}")),
         None if is_rebalancing(group) => Line::of(Tone::Warn, "↻ waits").and(Tone::Plain, "  for the rebalance to end"),

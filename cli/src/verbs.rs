@@ -5,6 +5,8 @@ pub mod get;
 pub mod describe;
 pub mod journal;
 
+pub mod plan;
+
 pub mod logs;
 pub mod send;
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fills the cache with all a node needs: Debian packages unpacked (not installed), Kubernetes, CoreDNS, helm and kubeconform built from Go modules, Kafka's jars.
-# Verbs: all | debs | kube | coredns | tools | charts | kafka. Each may be run again: what is complete in its version is left alone. Installs missing host tools when it is root on Debian.
+# Fills the cache with all a node needs: Debian packages unpacked (not installed), Kubernetes, CoreDNS, helm, kubeconform and promtool built from Go modules, Kafka's jars.
+# Verbs: all | debs | kube | coredns | tools | charts | kafka, and prometheus, which only the long tests need. Each may be run again: what is complete in its version is left alone. Installs missing host tools when it is root on Debian.
 # Leaves ${CGP_CACHE:-~/.cache/consumer-group-practice}: bin/ sysroot/ kafka/, log/ with the output of each step, complete/ with the versions (about 1 GB, ten minutes cold), and Go's and Maven's own caches.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
@@ -41,10 +41,10 @@ go_env() { # asked for where something is built: a complete cache needs no Go
 # module_version DIRECTORY MODULE: as its go.mod requires it, on a line of its own
 module_version() { sed -n "s|^require $2 \(v[^ ]*\).*|\1|p" "$1/go.mod"; }
 
-# go_module DIRECTORY PACKAGE FILE LDFLAGS: builds a package of a module that only pins versions
+# go_module DIRECTORY PACKAGE FILE LDFLAGS [TAGS]: builds a package of a module that only pins versions
 go_module() {
   go_env
-  go build -C "$1" -ldflags "-s -w $4" -o "$3.new" "$2"
+  go build -C "$1" -ldflags "-s -w $4" -tags "${5:-}" -o "$3.new" "$2"
   mv "$3.new" "$3"
 }
 
@@ -104,8 +104,18 @@ pack() {
 
 charts() {
   once helm $HELM "$bin/helm" go_install "helm.sh/helm/v3/cmd/helm@$HELM" "-X helm.sh/helm/v3/internal/version.version=$HELM"
+  of_prometheus promtool
   once kubeconform $KUBECONFORM "$bin/kubeconform" go_install "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM" "-X main.version=$KUBECONFORM"
 }
+# NAME: a program of Prometheus, with no service discovery but of files and Kubernetes: all of them take four times as long to build
+of_prometheus() {
+  local module=github.com/prometheus/prometheus version
+  version=$(module_version "$here/../prometheus" $module)
+  once "$1" "$version" "$bin/$1" go_module "$here/../prometheus" "$module/cmd/$1" "$bin/$1" \
+    "-X github.com/prometheus/common/version.Version=3.${version#v0.3}" remove_all_sd,enable_kubernetes_sd
+}
+prometheus() { of_prometheus prometheus; }
+
 go_install() { # PACKAGE@VERSION LDFLAGS
   go_env
   GOBIN=$bin go install -ldflags "-s -w $2" "$1"
@@ -128,7 +138,7 @@ host() { require unshare:util-linux nsenter:util-linux setsid:util-linux flock:u
 all() { host && debs && tools && kafka && kube && coredns && charts; }
 
 case ${1:-} in
-all | debs | kube | coredns | tools | charts | kafka)
+all | debs | kube | coredns | tools | charts | kafka | prometheus)
   require flock:util-linux
   mkdir -p "$bin" "$CGP_CACHE"/{tmp,log,complete}
   exec 9>"$CGP_CACHE/lock"

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use practice_cli::args::Format;
 use practice_contract::{duration, parse_servers};
 
 /// Kafka consumer groups on this machine, without a cluster: the manifest that the operator would run, as child processes.
@@ -31,6 +32,17 @@ pub enum Command {
         /// How many of the last ones.
         #[arg(long, default_value_t = 20)]
         last: usize,
+    },
+    /// Says what a manifest will do: to the practice that runs here, or from nothing
+    Plan {
+        /// A file with one `ConsumerGroupPractice`.
+        manifest: PathBuf,
+        /// The Kafka that it would run on, when none runs here.
+        #[arg(long, value_enum, default_value_t = Kind::Embedded)]
+        kafka: Kind,
+        /// The prediction as a document.
+        #[arg(short, long, value_enum, value_name = "FORMAT")]
+        output: Option<Format>,
     },
     /// Prints what a consumer (or the producer, or a broker) said
     Logs {

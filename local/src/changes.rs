@@ -1,8 +1,10 @@
 //! What an edit of the manifest will do. In: the plan that runs and the one to come. Out: a sentence for each thing that
 //! starts, stops, is told otherwise or rebalances. Pure.
 
-use practice_contract::{Assignor, duration};
-use practice_operator::plan::{GroupPlan, Plan, RowPlan};
+use practice_operator::{
+    plan::{GroupPlan, Plan, RowPlan},
+    predict::{self, told},
+};
 
 /// Everything that is different, in the manifest's order; empty: nothing.
 pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
@@ -89,28 +91,6 @@ fn changed(before: &GroupPlan, after: &GroupPlan, plan: &Plan) -> Vec<String> {
     said
 }
 
-/// What a row's consumers are told otherwise.
-fn told(before: &RowPlan, after: &RowPlan) -> Vec<String> {
-    let (before, after) = (&before.settings, &after.settings);
-    let mut told = Vec::new();
-    let mut time = |name: &str, from, to| {
-        if from != to {
-            told.push(format!("{name} {} → {}", duration::print(from), duration::print(to)));
-        }
-    };
-    time("processingDelay", before.delay, after.delay);
-    time("sessionTimeout", before.session_timeout, after.session_timeout);
-    time("heartbeatInterval", before.heartbeat_interval, after.heartbeat_interval);
-    time("maxPollInterval", before.max_poll_interval, after.max_poll_interval);
-    if before.topics != after.topics {
-        told.push(format!("topics {} → {}", before.topics.join(", "), after.topics.join(", ")));
-    }
-    if before.offset_reset != after.offset_reset {
-        told.push(format!("autoOffsetReset {} → {}", before.offset_reset, after.offset_reset));
-    }
-    told
-}
-
 /// How many have to wait, if it can be told: a partition has one owner in a group.
 fn waits(group: &GroupPlan, plan: &Plan) -> String {
     let (room, because) = room(group, plan);
@@ -123,15 +103,11 @@ fn waits(group: &GroupPlan, plan: &Plan) -> String {
     }
 }
 
-/// How many consumers of a group can own something, and why no more. (Range divides each topic by itself, and begins each
-/// time with the same consumer.)
+/// How many consumers of a group can own something, and why no more.
 pub fn room(group: &GroupPlan, plan: &Plan) -> (i32, String) {
     let read = plan.topics.iter().filter(|topic| group.topics.contains(&topic.name)).map(|topic| topic.partitions);
-    let (all, largest) = (read.clone().sum(), read.max().unwrap_or(0));
-    if group.assignor == Assignor::Range && largest < all {
-        return (largest, format!("Range divides topic by topic, the largest has {}", partitions(largest)));
-    }
-    (all, partitions(all))
+    let (room, because) = predict::room(group.assignor, read);
+    (i32::try_from(room).unwrap_or(i32::MAX), because)
 }
 
 /// How many consumers a group should have.

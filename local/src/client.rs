@@ -2,17 +2,20 @@
 
 use std::{io::Write, path::Path};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use futures::StreamExt;
-use practice_operator::ask::Http;
+use practice_cli::{args::Format, document, plan::Shape};
+use practice_operator::{ask::Http, predict::Prediction};
 use serde_json::{Value, json};
 
 use crate::{
-    args::Send,
-    control::{DIR, ask},
+    args::{Kind, Send},
+    control::{self, DIR, ask},
     log::{self, Reading},
+    manifest, practice,
     process::log_path,
-    request::{Answer, Request},
+    request::{Answer, Look, Request},
+    screen,
 };
 
 /// Asks, and prints the answer.
@@ -24,9 +27,48 @@ pub async fn request(request: Request) -> Result<()> {
         Answer::Message(said) => println!("{said}"),
         Answer::Lines(lines) => lines.iter().for_each(|line| println!("{line}")),
         Answer::Producer { address, .. } => println!("{address}"),
+        Answer::Plan(prediction) => say(&prediction, None)?,
         Answer::Refused(why) => bail!(why),
     }
     Ok(())
+}
+
+/// Prints what a manifest will do: to the practice that runs here; when none runs, from nothing.
+///
+/// # Errors
+/// The manifest cannot be read, or would be refused.
+pub async fn plan(manifest: &Path, kafka: Kind, format: Option<Format>) -> Result<()> {
+    let file = manifest::read(manifest).map_err(|why| anyhow!(why))?;
+    let prediction = if control::runs().await {
+        match ask(&Request::Plan { file }).await? {
+            Answer::Plan(prediction) => *prediction,
+            Answer::Refused(why) => bail!(why),
+            Answer::Message(_) | Answer::Lines(_) | Answer::Producer { .. } => {
+                bail!("the practice answers something else: it is of another version than this command")
+            }
+        }
+    } else {
+        practice::predict_from_nothing(&file, kafka)
+    };
+    say(&prediction, format)?;
+    if !prediction.refused.is_empty() {
+        bail!("{} would be refused", manifest.display());
+    }
+    Ok(())
+}
+
+fn say(prediction: &Prediction, format: Option<Format>) -> Result<()> {
+    let text = match format {
+        Some(Format::Json) => document::json(&serde_json::to_value(prediction)?),
+        Some(Format::Yaml) => document::yaml(&serde_json::to_value(prediction)?),
+        None => {
+            let look = Look::here();
+            let shape = Shape { width: look.width, with_namespace: false };
+            let lines = screen::printed(practice_cli::plan::plan(prediction, shape), look);
+            lines.join("\n") + "\n"
+        }
+    };
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
 
 /// Prints a log, from its file: also that of a practice that has ended.
@@ -74,7 +116,7 @@ pub async fn send(message: Send) -> Result<()> {
     let (address, topics) = match ask(&Request::Producer).await? {
         Answer::Producer { address, topics } => (address.to_string(), topics),
         Answer::Refused(why) => bail!(why),
-        Answer::Message(_) | Answer::Lines(_) => bail!("the practice answers something else"),
+        Answer::Message(_) | Answer::Lines(_) | Answer::Plan(_) => bail!("the practice answers something else"),
     };
     let topic = match (message.topic, topics.as_slice()) {
         (Some(topic), _) => topic,

@@ -17,8 +17,8 @@ use crate::request::{Answer, Request};
 /// The directory of a running practice, below the one where it was started.
 pub const DIR: &str = ".local";
 const SOCKET: &str = ".local/control.sock";
-/// A request is one short line.
-const LONGEST: u64 = 64 << 10;
+/// A request is one line; the longest holds a manifest.
+const LONGEST: u64 = 2 << 20;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,7 +31,7 @@ pub type Asked = (Request, oneshot::Sender<Answer>);
 /// One runs, or the socket cannot be made.
 pub async fn listen() -> Result<UnixListener> {
     let socket = Path::new(SOCKET);
-    if UnixStream::connect(socket).await.is_ok() {
+    if runs().await {
         let here = std::env::current_dir().unwrap_or_default();
         bail!("a practice runs in {} already: end it, or start this one in another directory (-C DIR)", here.display());
     }
@@ -83,6 +83,11 @@ pub async fn ask_practice(practice: &mpsc::Sender<Asked>, request: Request) -> A
         return gone();
     }
     answer.await.unwrap_or_else(|_| gone())
+}
+
+/// Whether a practice runs in the current directory.
+pub async fn runs() -> bool {
+    UnixStream::connect(SOCKET).await.is_ok()
 }
 
 /// Asks the practice that runs in the current directory.

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use practice_api::PracticeStatus;
 use practice_contract::{Protocol, duration, status::WorkerStatus};
 use practice_operator::{
@@ -14,6 +14,7 @@ use practice_operator::{
     objects::holds,
     observe::{Observed, observe, observed},
     plan::{GroupPlan, Plan},
+    predict::{Broker, Order},
     prepare::{Deed, Prepared, Refusal, TopicStep, prepare, topic_step},
 };
 use tokio::time::timeout;
@@ -33,8 +34,12 @@ use crate::{
 
 /// How long a look that is to be fresh may take.
 const FRESH: Duration = Duration::from_secs(1);
-/// A broker's own default (`group.consumer.session.timeout.ms`).
-const CONSUMER_SESSION_SECONDS: u64 = 45;
+/// The broker in memory: its heartbeat and session timeout cannot be set.
+pub const IN_MEMORY: Broker = Broker {
+    heartbeat: Duration::from_secs(3),
+    session: Duration::from_secs(SESSION_TIMEOUT_SECONDS as u64),
+    order: Order::ByArrival,
+};
 
 /// Which Kafka.
 #[derive(Debug)]
@@ -121,6 +126,14 @@ impl Kafka {
         }
     }
 
+    /// How it treats groups of protocol Consumer.
+    pub fn broker(&self) -> Broker {
+        match self {
+            Self::Embedded { .. } => IN_MEMORY,
+            Self::Apache(_) | Self::Given(_) => Broker::default(),
+        }
+    }
+
     /// Why a change of plan cannot be made on it.
     pub fn refuses(&self, before: &Plan, after: &Plan) -> Vec<String> {
         if !matches!(self, Self::Embedded { .. }) {
@@ -141,10 +154,9 @@ impl Kafka {
 
     /// After how many seconds a group notices that a member was killed.
     pub fn notices_after(&self, group: &GroupPlan) -> String {
-        match (self, group.protocol) {
-            (Self::Embedded { .. }, _) => format!("{SESSION_TIMEOUT_SECONDS}s"),
-            (_, Protocol::Consumer) => format!("{CONSUMER_SESSION_SECONDS}s"),
-            (_, Protocol::Classic) => {
+        match group.protocol {
+            Protocol::Consumer => duration::print(self.broker().session),
+            Protocol::Classic => {
                 let row = group.rows.first();
                 duration::print(row.map(|row| row.settings.session_timeout).unwrap_or_default())
             }
@@ -163,7 +175,7 @@ impl Kafka {
     ) -> Prepared {
         match self {
             Self::Embedded { broker, members, .. } => {
-                members.note(reports.values(), Timestamp::now());
+                members.note(reports.values(), SignedDuration::from_millis(memories.tick()));
                 prepare_embedded(broker, members, plan, live).await
             }
             Self::Apache(_) | Self::Given(_) => {

@@ -72,6 +72,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Up(up) => up::up(up).await,
         Command::Status => client::request(Request::Status(Look::here())).await,
         Command::Journal { group, last } => client::request(Request::Journal { group, last, look: Look::here() }).await,
+        Command::Plan { manifest, kafka, output } => client::plan(&manifest, kafka, output).await,
         Command::Logs { follow, tail, consumer } => client::logs(&consumer, tail, follow).await,
         Command::Scale { group, replicas } => {
             let to = Number::To(i32::try_from(replicas).context("REPLICAS is too large: write 0 to 100")?);

@@ -6,6 +6,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use futures::StreamExt;
 use hyper::StatusCode;
 use jiff::Timestamp;
+use practice_operator::foresee::forecast;
 use practice_view::{
     Action, Consumer, ConsumerState, Doing, Facts, GroupFacts, KafkaFacts, KafkaKind, Key, Means, Refusal, Scale,
 };
@@ -97,6 +98,19 @@ pub fn means(
     hosts: Vec<String>,
 ) -> Means {
     Means {
+        foresee: Arc::new({
+            let practice = practice.clone();
+            move |_, action| {
+                let practice = practice.clone();
+                Box::pin(async move {
+                    let asked = Request::Foresee(Box::new(request(action.clone())));
+                    match ask_practice(&practice, asked).await {
+                        Answer::Plan(prediction) => forecast(&prediction, &action),
+                        answer => Err(said(answer).err().unwrap_or_else(something_else)),
+                    }
+                })
+            }
+        }),
         doing: Doing::On(Arc::new(move |_, action| {
             let practice = practice.clone();
             Box::pin(async move { said(ask_practice(&practice, request(action)).await) })
@@ -138,8 +152,10 @@ fn said(answer: Answer) -> Result<String, Refusal> {
     match answer {
         Answer::Message(said) => Ok(said),
         Answer::Refused(why) => Err(Refusal::new(StatusCode::CONFLICT, why)),
-        Answer::Lines(_) | Answer::Producer { .. } => {
-            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the practice answers something else"))
-        }
+        Answer::Lines(_) | Answer::Producer { .. } | Answer::Plan(_) => Err(something_else()),
     }
+}
+
+fn something_else() -> Refusal {
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the practice answers something else")
 }

@@ -17,6 +17,7 @@ use practice_operator::{
     journal,
     memory::Memories,
     plan::{Defaults, Plan, plan},
+    predict::{Broker, Now, Prediction, predict},
     reader::Key,
     status::status,
     story::{Tone, story},
@@ -24,10 +25,12 @@ use practice_operator::{
 use serde_json::Value;
 
 use crate::{
+    args::Kind,
     changes::changes,
+    embedded,
     fleet::{Exit, Fleet, Phase, Role, Wanted},
-    kafka::Kafka,
-    manifest::{self, Overlay},
+    kafka::{IN_MEMORY, Kafka},
+    manifest::{self, NAMESPACE, Overlay},
 };
 
 /// A practice and all that belongs to it.
@@ -71,16 +74,20 @@ impl std::fmt::Debug for MemoriesOf {
     }
 }
 
-/// What to run, and what a Kafka does otherwise.
+/// What to run, and what a Kafka does otherwise: `rewrite` makes a plan one for it.
 ///
 /// # Errors
 /// What the operator would refuse.
-fn planned(practice: &ConsumerGroupPractice, kafka: &Kafka) -> Result<(Plan, Vec<String>), String> {
+fn planned(
+    practice: &ConsumerGroupPractice,
+    bootstrap: String,
+    rewrite: impl FnOnce(&mut Plan) -> Vec<String>,
+) -> Result<(Plan, Vec<String>), String> {
     let mut here = practice.clone();
     here.spec.kafka = None;
-    let defaults = Defaults { bootstrap_servers: Some(kafka.bootstrap()), ..Defaults::default() };
+    let defaults = Defaults { bootstrap_servers: Some(bootstrap), ..Defaults::default() };
     let mut plan = plan(&here, &defaults).map_err(|fault| fault.to_string())?;
-    let mut notes = kafka.rewrite(&mut plan);
+    let mut notes = rewrite(&mut plan);
     if let Some(ignored) = &practice.spec.kafka {
         let servers = &ignored.bootstrap_servers;
         notes.insert(0, format!("spec.kafka ({servers}) is ignored here: --bootstrap {servers} would use it"));
@@ -103,7 +110,8 @@ impl Practice {
     ) -> Result<Self, Vec<String>> {
         let overlay = Overlay::default();
         let practice = manifest::practice(&file, &overlay, None, 1)?;
-        let (plan, notes) = planned(&practice, &kafka).map_err(|why| vec![why])?;
+        let (plan, notes) =
+            planned(&practice, kafka.bootstrap(), |plan| kafka.rewrite(plan)).map_err(|why| vec![why])?;
         Ok(Self {
             file,
             overlay,
@@ -142,17 +150,51 @@ impl Practice {
     }
 
     fn adopt(&mut self, file: Value, overlay: Overlay) -> Result<Vec<String>, Vec<String>> {
-        let generation = self.practice.metadata.generation.unwrap_or_default() + 1;
-        let practice = manifest::practice(&file, &overlay, Some(&self.practice), generation)?;
-        let (plan, notes) = planned(&practice, &self.kafka).map_err(|why| vec![why])?;
-        let refused = self.kafka.refuses(&self.plan, &plan);
-        if !refused.is_empty() {
-            return Err(refused);
-        }
+        let (practice, plan, notes) = self.legal(&file, &overlay)?;
         let mut said = changes(&self.plan, &plan);
         said.extend(notes.iter().filter(|note| !self.notes.contains(note)).cloned());
         (self.file, self.overlay, self.practice, self.plan, self.notes) = (file, overlay, practice, plan, notes);
         Ok(said)
+    }
+
+    /// The practice to run, its plan, and what its Kafka does otherwise.
+    fn legal(
+        &self,
+        file: &Value,
+        overlay: &Overlay,
+    ) -> Result<(ConsumerGroupPractice, Plan, Vec<String>), Vec<String>> {
+        let generation = self.practice.metadata.generation.unwrap_or_default() + 1;
+        let practice = manifest::practice(file, overlay, Some(&self.practice), generation)?;
+        let (plan, notes) =
+            planned(&practice, self.kafka.bootstrap(), |plan| self.kafka.rewrite(plan)).map_err(|why| vec![why])?;
+        let refused = self.kafka.refuses(&self.plan, &plan);
+        if refused.is_empty() { Ok((practice, plan, notes)) } else { Err(refused) }
+    }
+
+    /// What another version of the file will do; what was asked for otherwise is over then.
+    pub fn predict(&self, file: &Value) -> Prediction {
+        self.predicted(file, &Overlay::default())
+    }
+
+    /// What a change from outside of the file will do.
+    pub fn foresee(&self, change: impl FnOnce(&mut Overlay)) -> Prediction {
+        let mut overlay = self.overlay.clone();
+        change(&mut overlay);
+        self.predicted(&self.file, &overlay)
+    }
+
+    fn predicted(&self, file: &Value, overlay: &Overlay) -> Prediction {
+        match self.legal(file, overlay) {
+            Err(faults) => Prediction::refused(NAMESPACE, &name(file), Some(true), faults),
+            Ok((_, plan, notes)) => {
+                let rows = self.fleet.children.iter().filter(|(_, child)| matches!(child.role, Role::Worker(_)));
+                let rows = rows.map(|(name, child)| (name.clone(), child.deployment.clone())).collect();
+                let now = Now { plan: &self.plan, status: self.status.as_ref(), rows: &rows };
+                let mut prediction = predict(&plan, Some(&now), self.kafka.broker());
+                prediction.notes.extend(notes.into_iter().filter(|note| !self.notes.contains(note)));
+                prediction
+            }
+        }
     }
 
     /// Takes note of the end of a child.
@@ -240,6 +282,32 @@ impl Practice {
     pub fn is_ready(&self) -> bool {
         self.status.as_ref().is_some_and(is_ready)
     }
+}
+
+/// What a file will do where nothing runs, on such a Kafka.
+pub fn predict_from_nothing(file: &Value, kind: Kind) -> Prediction {
+    let refused = |faults| Prediction::refused(NAMESPACE, &name(file), Some(false), faults);
+    let practice = match manifest::practice(file, &Overlay::default(), None, 1) {
+        Ok(practice) => practice,
+        Err(faults) => return refused(faults),
+    };
+    let (bootstrap, rewrite): (_, fn(&mut Plan) -> Vec<String>) = match kind {
+        Kind::Embedded => ("the broker in memory", embedded::rewrite::rewrite),
+        Kind::Apache => ("Apache Kafka", |_| Vec::new()),
+    };
+    match planned(&practice, bootstrap.to_owned(), rewrite) {
+        Ok((plan, notes)) => {
+            let broker = if kind == Kind::Embedded { IN_MEMORY } else { Broker::default() };
+            let mut prediction = predict(&plan, None, broker);
+            prediction.notes.extend(notes);
+            prediction
+        }
+        Err(why) => refused(vec![why]),
+    }
+}
+
+fn name(file: &Value) -> String {
+    file["metadata"]["name"].as_str().unwrap_or_default().to_owned()
 }
 
 /// A rebalance whose cause was found, in full.

@@ -3,8 +3,9 @@
 
 use std::net::SocketAddr;
 
-use practice_operator::plan::GroupPlan;
+use practice_operator::{plan::GroupPlan, predict::Prediction};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{kafka::Kafka, practice::Practice};
 
@@ -23,6 +24,13 @@ pub enum Request {
         /// Where it is shown.
         look: Look,
     },
+    /// What a manifest will do.
+    Plan {
+        /// What its file says.
+        file: Value,
+    },
+    /// What such a request would do to a group.
+    Foresee(Box<Request>),
     /// Where messages go.
     Producer,
     /// Another number of consumers.
@@ -119,6 +127,8 @@ pub enum Answer {
         /// The practice's topics.
         topics: Vec<String>,
     },
+    /// What a manifest will do.
+    Plan(Box<Prediction>),
     /// Why nothing happens.
     Refused(String),
 }
@@ -137,6 +147,8 @@ fn done(practice: &mut Practice, request: Request) -> Result<Answer, String> {
             }
             return Ok(Answer::Lines(crate::screen::journal(practice, group.as_deref(), last, look)));
         }
+        Request::Plan { file } => return Ok(Answer::Plan(Box::new(practice.predict(&file)))),
+        Request::Foresee(request) => return Ok(Answer::Plan(Box::new(foresee(practice, *request)?))),
         Request::Producer => return producer(practice),
         Request::Scale { group, to } => scale(practice, &group, to)?,
         Request::State { group, stopped } => {
@@ -176,6 +188,15 @@ fn producer(practice: &Practice) -> Result<Answer, String> {
 }
 
 fn scale(practice: &mut Practice, group: &str, to: Number) -> Result<String, String> {
+    let (name, variant, now, wanted) = wanted(practice, group, to)?;
+    if wanted == now {
+        return Ok(format!("{group} has {now} consumers already"));
+    }
+    changed(practice.change(|overlay| overlay.scale(name, variant, wanted)))
+}
+
+/// Group and variant, how many consumers it has, and how many it shall have.
+fn wanted<'a>(practice: &Practice, group: &'a str, to: Number) -> Result<(&'a str, &'a str, i32, i32), String> {
     let (name, variant) = group.split_once('/').unwrap_or((group, ""));
     let found = find(practice, name)?;
     let Some(row) = found.rows.iter().find(|row| row.variant == variant) else {
@@ -187,12 +208,23 @@ fn scale(practice: &mut Practice, group: &str, to: Number) -> Result<String, Str
     let now = row.replicas.unwrap_or(1);
     let wanted = match to {
         Number::To(number) => number,
-        Number::By(more) => now.saturating_add(more),
+        Number::By(more) => now.saturating_add(more).max(0),
     };
-    if wanted == now {
-        return Ok(format!("{group} has {now} consumers already"));
+    Ok((name, variant, now, wanted))
+}
+
+fn foresee(practice: &Practice, request: Request) -> Result<Prediction, String> {
+    match request {
+        Request::Scale { group, to } => {
+            let (name, variant, _, wanted) = wanted(practice, &group, to)?;
+            Ok(practice.foresee(|overlay| overlay.scale(name, variant, wanted)))
+        }
+        Request::State { group, stopped } => {
+            find(practice, &group)?;
+            Ok(practice.foresee(|overlay| overlay.stop(&group, stopped)))
+        }
+        _ => Err("of that nothing is said before it is done".to_owned()),
     }
-    changed(practice.change(|overlay| overlay.scale(name, variant, wanted)))
 }
 
 fn consumer(practice: &mut Practice, name: &str, what: Blow) -> Result<String, String> {

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, fmt::Write, time::Instant};
 
 use practice_api::{
     ConsumerGroupPractice,
-    status::{GroupStatus, Member},
+    status::{GroupStatus, Member, OwnedPartition},
 };
 use practice_cli::{
     journal::{self, Entry},
+    state::is_rebalancing,
     text::Line,
-    tree::{Shape, tree},
+    tree::{Shape, tree, waits},
 };
 use practice_contract::duration;
 use practice_operator::plan::GroupPlan;
@@ -62,7 +63,8 @@ pub fn journal(practice: &Practice, group: Option<&str>, last: usize, look: Look
     printed(journal::journal(entries, &shape), look)
 }
 
-fn printed(lines: Vec<Line>, look: Look) -> Vec<String> {
+/// With colours where the terminal has them.
+pub fn printed(lines: Vec<Line>, look: Look) -> Vec<String> {
     lines.iter().map(|line| if look.colours { line.coloured() } else { line.text() }).collect()
 }
 
@@ -132,20 +134,15 @@ fn grid(
             (0..count).map(move |number| (topic.as_str(), number))
         })
         .collect();
-    let owner = |group: &GroupStatus, partition: &(&str, i32)| {
-        let owns = |member: &&Member| {
-            member.partitions.iter().any(|owned| (owned.topic.as_str(), owned.partition) == *partition)
-        };
-        let nobody = if group.idle.is_none() { "?" } else { "-" };
-        group.members.iter().find(owns).map_or_else(|| nobody.to_owned(), |member| short.name(&member.name))
-    };
-    let cells: Vec<Vec<String>> =
-        groups.iter().map(|(_, group)| partitions.iter().map(|partition| owner(group, partition)).collect()).collect();
+    let cells: Vec<Vec<String>> = groups
+        .iter()
+        .map(|(_, group)| partitions.iter().map(|partition| owner(group, *partition, short)).collect())
+        .collect();
     // as wide as any name that may stand there: columns do not move when owners do
     let ids: Vec<&str> = groups.iter().map(|(plan, _)| plan.id.as_str()).collect();
     let here = practice.fleet.children.iter().filter(|(_, child)| ids.contains(&child.group.as_str()));
     let here = here.map(|(name, _)| short.name(name).len());
-    let cell = cells.iter().flatten().map(String::len).chain(here).max().unwrap_or(1).max(3) + 2;
+    let cell = cells.iter().flatten().map(|cell| cell.chars().count()).chain(here).max().unwrap_or(1).max(3) + 2;
     let mut head = String::new();
     let mut column = width + 2;
     let mut lines = Vec::new();
@@ -169,6 +166,18 @@ fn grid(
     lines
 }
 
+/// Who has a partition: `-` is nobody, `↻` whoever it is when the rebalance has ended, `?` is not known.
+fn owner(group: &GroupStatus, (topic, number): (&str, i32), short: &Short) -> String {
+    let is_it = |share: &OwnedPartition| (share.topic.as_str(), share.partition) == (topic, number);
+    let owns = |member: &&Member| member.partitions.iter().any(is_it);
+    match group.members.iter().find(owns) {
+        Some(member) => short.name(&member.name),
+        None if group.unowned.iter().any(is_it) => "-".to_owned(),
+        None if is_rebalancing(group) => "↻".to_owned(),
+        None => "?".to_owned(),
+    }
+}
+
 /// Consumers as lines, each with the numbers of its partitions.
 fn list(practice: &Practice, plan: &GroupPlan, group: &GroupStatus, short: &Short, width: usize) -> Vec<String> {
     let mut lines = vec![format!("  {:<width$}{}", group.name, remarks(practice, plan, group, short))];
@@ -177,8 +186,11 @@ fn list(practice: &Practice, plan: &GroupPlan, group: &GroupStatus, short: &Shor
         for owned in &member.partitions {
             by_topic.entry(&owned.topic).or_default().push(owned.partition.to_string());
         }
-        let owned: Vec<String> =
+        let mut owned: Vec<String> =
             by_topic.iter().map(|(topic, numbers)| format!("{topic} {}", numbers.join(" "))).collect();
+        if owned.is_empty() && member.partition_count == 0 {
+            owned.push(waits(group, member).text());
+        }
         lines.push(format!("    {:<width$}{}", short.name(&member.name), owned.join("   ")));
     }
     lines
@@ -296,6 +308,33 @@ pub fn to_try(practice: &Practice, manifest: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_not_the_same_as_whoever_does_not_tell() {
+        let share = |partition| OwnedPartition { topic: "t".to_owned(), partition, ..OwnedPartition::default() };
+        let member = |name: &str, partitions: &[i32]| Member {
+            name: name.to_owned(),
+            partitions: partitions.iter().copied().map(share).collect(),
+            ..Member::default()
+        };
+        let group = |state: &str, members: Vec<Member>, unowned: &[i32]| GroupStatus {
+            state: state.to_owned(),
+            members,
+            unowned: unowned.iter().copied().map(share).collect(),
+            ..GroupStatus::default()
+        };
+        let short = Short::among(["g"].into_iter());
+        for (group, expected) in [
+            (group("Stable", vec![member("g-a", &[0]), member("g-b", &[1])], &[]), ["a", "b"]),
+            (group("Stable", vec![member("g-a", &[0])], &[1]), ["a", "-"]),
+            (group("Empty", vec![], &[0, 1]), ["-", "-"]),
+            (group("PreparingRebalance", vec![member("g-a", &[]), member("g-b", &[])], &[]), ["↻", "↻"]),
+            (group("Reconciling", vec![member("g-a", &[0])], &[1]), ["a", "-"]),
+            (group("Unknown", vec![], &[]), ["?", "?"]),
+        ] {
+            assert_eq!([0, 1].map(|number| owner(&group, ("t", number), &short)), expected, "{}", group.state);
+        }
+    }
 
     #[test]
     fn names_are_short_where_all_begin_alike() {

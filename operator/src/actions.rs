@@ -19,7 +19,9 @@ use tokio::sync::mpsc;
 use crate::{
     apply::code,
     error::{Request, within},
+    foresee::foresee,
     objects::PRACTICE,
+    plan::Defaults,
 };
 
 /// Who changes the manifest, as `kubectl get --show-managed-fields` names it.
@@ -28,13 +30,19 @@ const MANAGER: &str = "practice-picture";
 const ATTEMPTS: usize = 4;
 
 /// What the operator gives to the picture. `stirred` is told of practices that are to be looked at now.
-pub(crate) fn means(client: &Client, how: Option<String>, stirred: mpsc::UnboundedSender<Key>) -> Means {
-    let (acts, reads) = (client.clone(), client.clone());
+pub(crate) fn means(
+    client: &Client,
+    defaults: &Defaults,
+    how: Option<String>,
+    stirred: mpsc::UnboundedSender<Key>,
+) -> Means {
+    let (acts, reads, foresees) = (client.clone(), client.clone(), (client.clone(), defaults.clone()));
     Means {
         doing: match how {
             Some(how) => Doing::Off { how },
             None => Doing::On(Arc::new(move |key, action| act(acts.clone(), key, action).boxed())),
         },
+        foresee: Arc::new(move |key, action| foresee(foresees.0.clone(), foresees.1.clone(), key, action).boxed()),
         logs: Arc::new(move |key, consumer, tail| logs(reads.clone(), key, consumer, tail).boxed()),
         stir: Arc::new(move |key| {
             let _ = stirred.send(key.clone()); // nobody listens: the operator is on its way out
@@ -44,7 +52,7 @@ pub(crate) fn means(client: &Client, how: Option<String>, stirred: mpsc::Unbound
 }
 
 async fn act(client: Client, key: Key, action: Action) -> Result<String, Refusal> {
-    tracing::info!(namespace = key.0, name = key.1, ?action, "asked for by the picture");
+    tracing::info!(namespace = key.0, practice = key.1, ?action, "asked for by the picture");
     match action {
         Action::Scale { group, to } => scale(&client, &key, &group, to).await,
         Action::Stop { group } => {
@@ -76,36 +84,56 @@ async fn act(client: Client, key: Key, action: Action) -> Result<String, Refusal
 }
 
 async fn scale(client: &Client, key: &Key, group: &str, to: Scale) -> Result<String, Refusal> {
-    let replicas = set(client, key, group, "replicas", |before| {
-        let before = before.as_i64().unwrap_or(0);
-        json!(match to {
-            Scale::To(replicas) => i64::from(replicas),
-            Scale::By(by) => before.saturating_add(i64::from(by)).clamp(0, 100),
-        })
-    });
+    let replicas = set(client, key, group, "replicas", |before| json!(scaled(before, to)));
     Ok(format!("{group} has {} consumers from now on, without its variants", replicas.await?))
+}
+
+/// The number of replicas, `before` being the manifest's.
+pub(crate) fn scaled(before: &Value, to: Scale) -> i64 {
+    match to {
+        Scale::To(replicas) => i64::from(replicas),
+        Scale::By(by) => before.as_i64().unwrap_or(0).saturating_add(i64::from(by)).clamp(0, 100),
+    }
+}
+
+/// Changes one field of a group in a manifest, and says what it is now.
+pub(crate) fn edit(
+    practice: &mut DynamicObject,
+    group: &str,
+    field: &str,
+    to: impl Fn(&Value) -> Value,
+) -> Result<Value, Refusal> {
+    let groups = practice.data.pointer_mut("/spec/groups").and_then(Value::as_array_mut);
+    let Some(entry) = groups.into_iter().flatten().find(|entry| entry["name"] == group) else {
+        let name = practice.name_any();
+        return Err(Refusal::unknown(format!("the manifest of {name} has no group {group} any more")));
+    };
+    let value = to(&entry[field]);
+    entry[field] = value.clone();
+    Ok(value)
+}
+
+/// A practice as it is now.
+pub(crate) async fn practice(client: &Client, (namespace, name): &Key) -> Result<DynamicObject, Refusal> {
+    within("read the practice", practices(client, namespace).get(name)).await.map_err(refused)
 }
 
 /// Sets one field of a group in the manifest. The whole list is written, as one that nobody has changed meanwhile: a merge
 /// patch has no word for one entry of a list.
 async fn set(
     client: &Client,
-    (namespace, name): &Key,
+    key: &Key,
     group: &str,
     field: &str,
     to: impl Fn(&Value) -> Value,
 ) -> Result<Value, Refusal> {
+    let (namespace, name) = key;
     let practices = practices(client, namespace);
     for _ in 0..ATTEMPTS {
-        let practice = within("read the practice", practices.get(name)).await.map_err(refused)?;
-        let mut groups = practice.data["spec"]["groups"].clone();
-        let entry = groups.as_array_mut().and_then(|groups| groups.iter_mut().find(|entry| entry["name"] == group));
-        let Some(entry) = entry else {
-            return Err(Refusal::unknown(format!("the manifest of {name} has no group {group} any more")));
-        };
-        let value = to(&entry[field]);
-        entry[field] = value.clone();
+        let mut practice = practice(client, key).await?;
+        let value = edit(&mut practice, group, field, &to)?;
         let version = practice.resource_version();
+        let groups = &practice.data["spec"]["groups"];
         let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"groups": groups}});
         match within("change the practice", practices.patch(name, &manager(), &Patch::Merge(&patch))).await {
             Ok(_) => return Ok(value),

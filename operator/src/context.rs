@@ -3,18 +3,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::{
-    Client, ResourceExt,
-    core::DeserializeGuard,
-    runtime::{events::Recorder, reflector::Store},
-};
+use kube::{Client, ResourceExt, core::DeserializeGuard, runtime::events::Recorder};
 use practice_api::ConsumerGroupPractice;
 use practice_view::Hub;
 
 use crate::{
     ask::Http,
     memory::Memories,
-    metrics::Metrics,
+    metrics::{Metrics, Practices},
     plan::{Defaults, GroupPlan, Plan, SpecFault},
     policy::{Usage, broken_rule},
     reader::Key,
@@ -37,7 +33,7 @@ pub struct Context {
     /// Counters.
     pub metrics: Metrics,
     /// Every practice, to tell who was first.
-    pub practices: Store<DeserializeGuard<ConsumerGroupPractice>>,
+    pub practices: Practices,
 }
 
 impl Context {

@@ -1,9 +1,18 @@
 //! Which events make which practice be reconciled, how many at a time, and what happens when one fails. In: a client, the
 //! operator's settings, a listener. Out: nothing; it runs until it is told to stop. No decision about a practice is made here.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, policy::v1::PodDisruptionBudget};
 use kube::{
     Api, Client, Resource,
@@ -37,8 +46,9 @@ use crate::{
     objects::PART_OF,
     plan::Defaults,
     pods,
-    reader::Key,
+    reader::{Key, Readers},
     reconcile::reconcile,
+    requests::counted,
     view::{self, Picture},
 };
 
@@ -64,8 +74,9 @@ pub async fn run(
     let (nudge, nudged) = mpsc::unbounded_channel();
     let (stir, stirred) = mpsc::unbounded_channel();
     let (picture, how) = picture.map_or((None, None), |Picture { listener, how }| (Some(listener), how));
-    let hub = picture.is_some().then(|| Hub::new(means(&client, how, stir)));
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
+    let client = counted(client, metrics.clone());
+    let hub = picture.is_some().then(|| Hub::new(means(&client, &defaults, how, stir)));
     let ours = || watcher::Config::default().timeout(WATCH).labels(&format!("app.kubernetes.io/part-of={PART_OF}"));
     let practices = watcher::Config::default().timeout(WATCH);
     let namespace = defaults.watch_namespace.as_deref();
@@ -81,13 +92,14 @@ pub async fn run(
         .trigger_backoff(Steady)
         .graceful_shutdown_on(shutdown.clone().cancelled_owned());
     let store = controller.store();
+    metrics.count(store.clone());
     let listed = until_listed(scoped(&client, namespace), readiness.clone());
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(listed));
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), Reporter { controller: "practice-operator".into(), instance: None }),
         client,
         defaults,
-        memories: Memories::new(nudge.clone(), Home::Cluster),
+        memories: Memories::with(Readers::new(nudge.clone(), metrics.listener()), Home::Cluster),
         http: Http::default(),
         hub: hub.clone(),
         metrics: metrics.clone(),
@@ -110,10 +122,12 @@ pub async fn run(
         context.clone(),
     );
     let watching = shutdown.clone().run_until_cancelled_owned(Box::pin(pods));
-    let reconciling = controller.run(guarded, pause, context.clone()).for_each(|result| {
-        finished(&context, result);
-        std::future::ready(())
-    });
+    // nothing is left to say: a failure was told where it happened
+    let reconciling =
+        controller.run(guarded, |_, never: &Infallible, _| match *never {}, context.clone()).for_each(|result| {
+            finished(&context, result);
+            std::future::ready(())
+        });
     tokio::join!(serving, showing, watching, reconciling);
 }
 
@@ -155,8 +169,8 @@ where
     }
 }
 
-/// Reconciles one practice; a panic in it is an error of this one alone.
-async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+/// Reconciles one practice. A failure, and a panic, is of this one alone: it is told, and tried again after a pause.
+async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Infallible> {
     let practice = match &practice.0 {
         Ok(practice) => Arc::new(practice.clone()),
         Err(invalid) => {
@@ -164,7 +178,7 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
             let namespace = invalid.metadata.namespace.as_deref().unwrap_or_default();
             tracing::error!(
                 namespace,
-                name,
+                practice = name,
                 error = invalid.error,
                 "this practice cannot be decoded and is left alone"
             );
@@ -172,32 +186,49 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         }
     };
     let key = crate::context::key(&practice);
-    let span = tracing::info_span!("reconcile", namespace = key.0, name = key.1);
+    let span = tracing::error_span!("reconcile", namespace = key.0, practice = key.1, trace = trace());
+    Ok(told(practice, key, &context).instrument(span).await)
+}
+
+/// Names one reconcile in everything that is logged of it: a trace id as of the W3C's Trace Context, 16 bytes in lower-case
+/// hexadecimals; of this process, and of this reconcile in it.
+fn trace() -> String {
+    static PROCESS: LazyLock<i128> = LazyLock::new(|| Timestamp::now().as_nanosecond());
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    format!("{:016x}{:016x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Reconciles, counts it, and says what went wrong.
+async fn told(practice: Arc<ConsumerGroupPractice>, key: Key, context: &Arc<Context>) -> Action {
     let begun = std::time::Instant::now();
-    context.metrics.practices(context.practices.len());
-    let result = AssertUnwindSafe(reconcile(practice, context.clone()).instrument(span)).catch_unwind().await;
+    let result = AssertUnwindSafe(reconcile(practice, context.clone())).catch_unwind().await;
     let result = result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         Err(Error::Panic(text.unwrap_or_else(|| "without a message".to_owned())))
     });
-    context.metrics.reconciled(begun.elapsed(), result.as_ref().err().map(Error::step));
-    if result.is_ok() {
-        context.memories.succeeded(&key);
+    let took = begun.elapsed();
+    context.metrics.reconciled(took, result.as_ref().err().map(Error::step));
+    match result {
+        Ok(action) => {
+            context.memories.succeeded(&key);
+            tracing::debug!(took_ms = millis(took), "reconciled");
+            action
+        }
+        Err(error) => {
+            context.memories.blind(&key);
+            let pause = context.memories.pause(key);
+            tracing::warn!(step = error.step(), %error, again_in_ms = millis(pause), "reconcile failed");
+            Action::requeue(pause)
+        }
     }
-    result
 }
 
-fn pause(practice: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
-    use kube::ResourceExt;
-    let key = (practice.namespace().unwrap_or_default(), practice.name_any());
-    context.memories.blind(&key);
-    let pause = context.memories.pause(key.clone());
-    tracing::warn!(namespace = key.0, name = key.1, %error, again_in = ?pause, "reconcile failed");
-    Action::requeue(pause)
-}
-
-type Finished<E> = Result<(ObjectRef<Guarded>, Action), controller::Error<Error, E>>;
+type Finished<E> = Result<(ObjectRef<Guarded>, Action), controller::Error<Infallible, E>>;
 
 fn finished<E: std::error::Error + 'static>(context: &Context, result: Finished<E>) {
     match result {

@@ -8,6 +8,9 @@ use thiserror::Error;
 /// Longest time that one request may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
+/// What [`Error::step`] may say.
+pub const STEPS: [&str; 4] = ["apply", "publish", "finalize", "panic"];
+
 /// A step that could not be done; it is tried again with a growing pause.
 #[derive(Debug, Error)]
 pub enum Error {

@@ -3,17 +3,21 @@
 //! bounded by the manifest: never a member's id, never a text. Names follow kminion's grain.
 
 use std::{
-    collections::BTreeMap,
-    fmt::{self, Write},
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use jiff::Timestamp;
-use practice_api::{PracticeStatus, status::GroupStatus};
-use practice_groups::Rebalance;
+use practice_api::{
+    PracticeStatus,
+    status::{GroupStatus, OwnedPartition},
+};
+use practice_groups::{Cause, Rebalance, Verdict};
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
+    encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge, histogram::Histogram},
     registry::Unit,
 };
@@ -23,39 +27,51 @@ use crate::reader::Key;
 /// Bounds of the histogram of times without an owner, in seconds: a clean hand-over, a heartbeat, session timeouts.
 const WITHOUT_OWNER: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
-/// One family of series.
-struct Family {
-    name: &'static str,
-    kind: MetricType,
-    help: &'static str,
-    /// Beside `namespace`, `practice` and `group`.
-    labels: &'static str,
-}
+/// A family of series: its name (a counter's without `_total`) and what it tells.
+struct Family(&'static str, MetricType, &'static str);
 
-const fn family(name: &'static str, kind: MetricType, labels: &'static str, help: &'static str) -> Family {
-    Family { name, kind, help, labels }
-}
-
-const INFO: Family = family("info", MetricType::Gauge, "state, protocol", "1, with what Kafka says of the group");
-const MEMBERS: Family = family("members", MetricType::Gauge, "", "Members");
-const EMPTY_MEMBERS: Family =
-    family("empty_members", MetricType::Gauge, "", "Members without a partition while the group is stable");
-const REPLICAS: Family = family("replicas", MetricType::Gauge, "", "Consumers wanted");
-const READY_REPLICAS: Family = family("ready_replicas", MetricType::Gauge, "", "Consumers that are ready");
-const LAG: Family = family("lag", MetricType::Gauge, "", "Messages not yet consumed");
-const LAG_SECONDS: Family = family("lag_seconds", MetricType::Gauge, "", "Age of the oldest message not yet consumed");
-const PARTITION_LAG: Family =
-    family("topic_partition_lag", MetricType::Gauge, "topic, partition", "Messages of a partition not yet consumed");
-const REBALANCES: Family = family("rebalances", MetricType::Counter, "cause", "Rebalances, since the operator started");
-const UNOWNED: Family = family(
-    "partition_without_owner_seconds",
+const INFO: Family =
+    Family("practice_operator_consumer_group_info", MetricType::Gauge, "1, with what Kafka says of the group");
+const MEMBERS: Family = Family("practice_operator_consumer_group_members", MetricType::Gauge, "Members");
+const EMPTY_MEMBERS: Family = Family(
+    "practice_operator_consumer_group_empty_members",
+    MetricType::Gauge,
+    "Members without a partition while the group is stable",
+);
+const REPLICAS: Family = Family("practice_operator_consumer_group_replicas", MetricType::Gauge, "Consumers wanted");
+const READY_REPLICAS: Family =
+    Family("practice_operator_consumer_group_ready_replicas", MetricType::Gauge, "Consumers that are ready");
+const LAG: Family = Family("practice_operator_consumer_group_lag", MetricType::Gauge, "Messages not yet consumed");
+const LAG_SECONDS: Family = Family(
+    "practice_operator_consumer_group_lag_seconds",
+    MetricType::Gauge,
+    "Age of the oldest message not yet consumed",
+);
+const VERDICT: Family = Family(
+    "practice_operator_consumer_group_verdict",
+    MetricType::Gauge,
+    "1 for what is the matter with the group (Ok, Warn, Rewind, Stall, Stop), 0 for what is not; none while it is not known",
+);
+const PARTITION_LAG: Family = Family(
+    "practice_operator_consumer_group_topic_partition_lag",
+    MetricType::Gauge,
+    "Messages of a partition not yet consumed",
+);
+const PARTITION_COMMITTED: Family = Family(
+    "practice_operator_consumer_group_topic_partition_committed_offset",
+    MetricType::Gauge,
+    "Committed offset of a partition",
+);
+const REBALANCES: Family = Family(
+    "practice_operator_consumer_group_rebalances",
+    MetricType::Counter,
+    "Rebalances whose cause was found or given up, since the operator started",
+);
+const WITHOUT_OWNER_SECONDS: Family = Family(
+    "practice_operator_consumer_group_partition_without_owner_seconds",
     MetricType::Histogram,
-    "",
     "Time that a partition which moved had no owner, since the operator started",
 );
-const ALL: [Family; 10] =
-    [INFO, MEMBERS, EMPTY_MEMBERS, REPLICAS, READY_REPLICAS, LAG, LAG_SECONDS, PARTITION_LAG, REBALANCES, UNOWNED];
-const PREFIX: &str = "consumer_group";
 
 /// What is told of groups; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -75,8 +91,10 @@ struct Counts {
 }
 
 impl Default for Counts {
+    /// Nothing yet, of each cause: what begins at 1 would be no increase.
     fn default() -> Self {
-        Self { rebalances: BTreeMap::new(), without_owner: Histogram::new(WITHOUT_OWNER) }
+        let rebalances = Cause::ALL.map(|cause| (cause.word(), 0)).into();
+        Self { rebalances, without_owner: Histogram::new(WITHOUT_OWNER) }
     }
 }
 
@@ -94,6 +112,9 @@ impl GroupMetrics {
         let practice = all.entry(key.clone()).or_default();
         practice.status.clone_from(status);
         practice.counts.retain(|group, _| status.groups.iter().any(|there| there.name == *group));
+        for group in &status.groups {
+            practice.counts.entry(group.name.clone()).or_default();
+        }
         for (group, rebalance) in told {
             let Some(why) = &rebalance.why else { continue };
             let counts = practice.counts.entry(group.clone()).or_default();
@@ -101,7 +122,7 @@ impl GroupMetrics {
         }
         for (group, millis) in without_owner {
             let counts = practice.counts.entry(group.clone()).or_default();
-            counts.without_owner.observe(std::time::Duration::from_millis(*millis).as_secs_f64());
+            counts.without_owner.observe(Duration::from_millis(*millis).as_secs_f64());
         }
     }
 
@@ -110,31 +131,60 @@ impl GroupMetrics {
         self.all().remove(key);
     }
 
+    /// Practices that are not among these are gone, too.
+    pub(crate) fn keep(&self, there: &BTreeSet<Key>) {
+        self.all().retain(|practice, _| there.contains(practice));
+    }
+
     fn all(&self) -> MutexGuard<'_, BTreeMap<Key, Practice>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// One group of one practice.
+struct Seen<'a> {
+    of: [(&'static str, &'a str); 3],
+    status: &'a GroupStatus,
+    counts: Option<&'a Counts>,
+}
+
+impl Seen<'_> {
+    /// Adds a sample to a family.
+    fn put(&self, series: &mut MetricEncoder<'_>, more: &[(&str, &str)], value: &impl EncodeMetric) -> fmt::Result {
+        value.encode(series.encode_family(&(self.of, more))?)
+    }
+
+    /// Adds what a partition has of something, for each that has it.
+    fn partitions(&self, series: &mut MetricEncoder<'_>, of: impl Fn(&OwnedPartition) -> Option<i64>) -> fmt::Result {
+        let owned = self.status.members.iter().flat_map(|member| &member.partitions);
+        owned.chain(&self.status.unowned).try_for_each(|partition| {
+            let Some(number) = of(partition) else { return Ok(()) };
+            let index = partition.partition.to_string();
+            let more = [("topic", partition.topic.as_str()), ("partition", &index)];
+            self.put(series, &more, &ConstGauge::new(number))
+        })
+    }
+}
+
 impl Collector for GroupMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let all = self.all();
-        let groups = || {
-            all.iter().flat_map(|((namespace, name), practice)| {
-                practice.status.groups.iter().map(move |group| {
-                    let of = [("namespace", namespace.as_str()), ("practice", name), ("group", &group.name)];
-                    (of, group, practice.counts.get(&group.name))
-                })
-            })
+        let (all, now) = (self.all(), Timestamp::now());
+        let groups: Vec<Seen<'_>> = all.iter().flat_map(|(key, practice)| groups(key, practice)).collect();
+        let mut family = |named: &Family, each: &dyn Fn(&Seen<'_>, &mut MetricEncoder<'_>) -> fmt::Result| {
+            let Family(name, kind, help) = named;
+            let mut series = encoder.encode_descriptor(name, help, None::<&Unit>, *kind)?;
+            groups.iter().try_for_each(|group| each(group, &mut series))
         };
-        let mut numbers = |family: &Family, of: &dyn Fn(&GroupStatus) -> Option<i64>| -> fmt::Result {
-            let name = format!("{PREFIX}_{}", family.name);
-            let mut series = encoder.encode_descriptor(&name, family.help, None::<&Unit>, family.kind)?;
-            for (labels, group, _) in groups() {
-                if let Some(number) = of(group) {
-                    ConstGauge::new(number).encode(series.encode_family(&labels)?)?;
-                }
-            }
-            Ok(())
+        let info = |seen: &Seen<'_>, series: &mut MetricEncoder<'_>| {
+            let said = [("state", seen.status.state.as_str()), ("protocol", &seen.status.protocol)];
+            seen.put(series, &said, &ConstGauge::new(1_i64))
+        };
+        family(&INFO, &info)?;
+        let mut numbers = |named: &Family, of: &dyn Fn(&GroupStatus) -> Option<i64>| {
+            family(named, &|seen, series| match of(seen.status) {
+                Some(number) => seen.put(series, &[], &ConstGauge::new(number)),
+                None => Ok(()),
+            })
         };
         let known = |group: &GroupStatus| group.state != "Unknown";
         numbers(&MEMBERS, &|group| known(group).then(|| i64::try_from(group.members.len()).unwrap_or(i64::MAX)))?;
@@ -142,43 +192,34 @@ impl Collector for GroupMetrics {
         numbers(&REPLICAS, &|group| Some(group.replicas.into()))?;
         numbers(&READY_REPLICAS, &|group| Some(group.ready_replicas.into()))?;
         numbers(&LAG, &|group| group.lag)?;
-        let now = Timestamp::now();
         numbers(&LAG_SECONDS, &|group| age(group, now))?;
-
-        let name = format!("{PREFIX}_{}", INFO.name);
-        let mut series = encoder.encode_descriptor(&name, INFO.help, None::<&Unit>, INFO.kind)?;
-        for (labels, group, _) in groups() {
-            let more = [("state", group.state.as_str()), ("protocol", &group.protocol)];
-            ConstGauge::new(1_i64).encode(series.encode_family(&(labels, more))?)?;
-        }
-        let name = format!("{PREFIX}_{}", PARTITION_LAG.name);
-        let mut series = encoder.encode_descriptor(&name, PARTITION_LAG.help, None::<&Unit>, PARTITION_LAG.kind)?;
-        for (labels, group, _) in groups() {
-            let owned = group.members.iter().flat_map(|member| &member.partitions).chain(&group.unowned);
-            for partition in owned {
-                let number = partition.partition.to_string();
-                let more = [("topic", partition.topic.as_str()), ("partition", &number)];
-                if let Some(lag) = partition.lag {
-                    ConstGauge::new(lag).encode(series.encode_family(&(labels, more))?)?;
-                }
-            }
-        }
-        let name = format!("{PREFIX}_{}", REBALANCES.name);
-        let mut series = encoder.encode_descriptor(&name, REBALANCES.help, None::<&Unit>, REBALANCES.kind)?;
-        for (labels, _, counts) in groups() {
-            for (cause, count) in counts.iter().flat_map(|counts| &counts.rebalances) {
-                ConstCounter::new(*count).encode(series.encode_family(&(labels, [("cause", *cause)]))?)?;
-            }
-        }
-        let name = format!("{PREFIX}_{}", UNOWNED.name);
-        let mut series = encoder.encode_descriptor(&name, UNOWNED.help, None::<&Unit>, UNOWNED.kind)?;
-        for (labels, _, counts) in groups() {
-            if let Some(counts) = counts {
-                counts.without_owner.encode(series.encode_family(&labels)?)?;
-            }
-        }
-        Ok(())
+        family(&VERDICT, &|seen, series| {
+            let Some(found) = &seen.status.verdict else { return Ok(()) };
+            let words = Verdict::ALL.map(Verdict::word).into_iter();
+            words
+                .map(|word| (word, i64::from(found.verdict == word)))
+                .try_for_each(|(word, is)| seen.put(series, &[("verdict", word)], &ConstGauge::new(is)))
+        })?;
+        family(&PARTITION_LAG, &|seen, series| seen.partitions(series, |partition| partition.lag))?;
+        family(&PARTITION_COMMITTED, &|seen, series| seen.partitions(series, |partition| partition.committed))?;
+        family(&REBALANCES, &|seen, series| {
+            let mut causes = seen.counts.iter().flat_map(|counts| &counts.rebalances);
+            causes.try_for_each(|(cause, count)| seen.put(series, &[("cause", *cause)], &ConstCounter::new(*count)))
+        })?;
+        family(&WITHOUT_OWNER_SECONDS, &|seen, series| {
+            seen.counts.map_or(Ok(()), |counts| seen.put(series, &[], &counts.without_owner))
+        })
     }
+}
+
+/// The groups of a practice.
+fn groups<'a>((namespace, name): &'a Key, practice: &'a Practice) -> Vec<Seen<'a>> {
+    let seen = |status: &'a GroupStatus| Seen {
+        of: [("namespace", namespace.as_str()), ("practice", name), ("group", &status.name)],
+        status,
+        counts: practice.counts.get(&status.name),
+    };
+    practice.status.groups.iter().map(seen).collect()
 }
 
 /// How old the oldest message is that a group has not consumed, in seconds; 0 where there is none.
@@ -190,27 +231,11 @@ fn age(group: &GroupStatus, now: Timestamp) -> Option<i64> {
     Some((now.as_second() - since.as_second()).max(0))
 }
 
-/// The rows of docs/metrics.md, for series whose names begin with `prefix`.
-pub fn reference(prefix: &str) -> String {
-    let mut rows = String::new();
-    for family in &ALL {
-        let (kind, ending) = match family.kind {
-            MetricType::Counter => ("counter", "_total"),
-            MetricType::Histogram => ("histogram", ""),
-            _ => ("gauge", ""),
-        };
-        let more = if family.labels.is_empty() { String::new() } else { format!(", {}", family.labels) };
-        let (name, help) = (family.name, family.help);
-        writeln!(rows, "| `{prefix}_{PREFIX}_{name}{ending}` | {kind} | namespace, practice, group{more} | {help} |")
-            .expect("writing to a string should not fail");
-    }
-    rows
-}
-
 #[cfg(test)]
-mod tests {
-    use practice_api::status::{Member, OwnedPartition};
-    use practice_groups::{Cause, Explained};
+pub(crate) mod tests {
+    use practice_api::status::{Member, VerdictStatus};
+    use practice_groups::Explained;
+    use practice_testbed::openmetrics::Exposition;
     use prometheus_client::{encoding::text::encode, registry::Registry};
 
     use super::*;
@@ -250,11 +275,21 @@ mod tests {
         }
     }
 
+    /// A practice of which there is a sample in each family.
+    pub(crate) fn fill(metrics: &GroupMetrics) {
+        let mut full = status(Some(7));
+        full.groups[0].oldest_since = Some(Timestamp::now().to_string());
+        full.groups[0].members[0].partitions[0].committed = Some(3);
+        full.groups[0].verdict = Some(VerdictStatus { verdict: "Stall".into(), ..VerdictStatus::default() });
+        metrics.show(&key("p"), &full, &[("g".into(), rebalance(Cause::ScaledUp))], &[("g".into(), 700)]);
+    }
+
     fn text(metrics: &GroupMetrics) -> String {
-        let mut registry = Registry::with_prefix("practice_operator");
+        let mut registry = Registry::default();
         registry.register_collector(Box::new(metrics.clone()));
         let mut text = String::new();
         encode(&mut text, &registry).expect("a string takes everything");
+        Exposition::read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         text
     }
 
@@ -272,7 +307,7 @@ mod tests {
             assert_eq!(age(&group, now), expected, "{lag:?} {since:?}");
         }
         let (metrics, mut status) = (GroupMetrics::default(), status(Some(7)));
-        status.groups[0].oldest_since = Some((Timestamp::now() - std::time::Duration::from_secs(100)).to_string());
+        status.groups[0].oldest_since = Some((Timestamp::now() - Duration::from_secs(100)).to_string());
         metrics.show(&key("p"), &status, &[], &[]);
         let said = text(&metrics);
         let line = r#"consumer_group_lag_seconds{namespace="n",practice="p",group="g"} 10"#;
@@ -297,13 +332,25 @@ mod tests {
         ] {
             assert!(said.contains(&line), "{line}\n{said}");
         }
+        let causes = said.matches("practice_operator_consumer_group_rebalances_total{").count();
+        assert_eq!(causes, Cause::ALL.len(), "each cause begins at 0: {said}");
         assert!(!said.contains("secret"), "no name of a member, no text: {said}");
         assert!(!said.contains("lag_seconds{"), "its age is not known: {said}");
+        assert!(!said.contains("committed_offset{"), "it has committed nothing: {said}");
+        assert!(!said.contains("verdict{"), "nothing was found out yet: {said}");
 
         metrics.show(&key("p"), &status(None), &[], &[]);
         let said = text(&metrics);
         assert!(!said.contains("_lag{"), "unknown is no number: {said}");
         assert!(said.contains(r#"cause="ScaledUp"} 2"#), "a counter goes on: {said}");
+        metrics.show(&key("p"), &PracticeStatus::default(), &[], &[]);
+        assert!(!text(&metrics).contains("group=\"g\""), "series go with their group");
+        fill(&metrics);
+        let said = text(&metrics);
+        for (word, is) in [("Ok", 0), ("Warn", 0), ("Rewind", 0), ("Stall", 1), ("Stop", 0)] {
+            let line = format!(r#"practice_operator_consumer_group_verdict{{{of},verdict="{word}"}} {is}"#);
+            assert!(said.contains(&line), "{line}\n{said}");
+        }
         metrics.forget(&key("p"));
         assert!(!text(&metrics).contains("practice=\"p\""), "series go with their practice");
     }

@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 
 /// Whether the operator has listed the practices once: set by the controller, read by `/readyz`.
 #[derive(Debug, Clone, Default)]
@@ -47,5 +47,5 @@ async fn ready(State(readiness): State<Readiness>) -> impl IntoResponse {
 }
 
 async fn text(State(metrics): State<Metrics>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.text())
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.text())
 }

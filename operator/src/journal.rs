@@ -141,10 +141,10 @@ fn witness_rows(
     for group in &plan.groups {
         let rows = running.rows.iter().filter(|row| row.group == group.id);
         let rows = rows.map(|row| (row.deployment.as_str(), row.desired)).collect();
-        let hold = prepared.holds.get(&group.id).and_then(|hold| match hold {
-            Hold::Stopped => Some(witness::Hold::Stopped),
-            Hold::Switching => Some(witness::Hold::Switching),
-            Hold::Unclaimed => None,
+        let hold = prepared.holds.get(&group.id).map(|hold| match hold {
+            Hold::Stopped => witness::Hold::Stopped,
+            Hold::Switching => witness::Hold::Switching,
+            Hold::Unclaimed => witness::Hold::Unclaimed,
         });
         // nothing of a practice on this machine is older than this program
         let fresh = |row: &str| home == witness::Home::Local || made.contains(row);

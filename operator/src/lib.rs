@@ -1,13 +1,15 @@
 //! The operator: one manifest made real on Kubernetes and Kafka. The path of data, a file a step:
 //! `plan` -> `prepare` -> `objects` -> `apply` -> `observe` -> `status` -> `publish`, strung together in `reconcile`.
-//! `plan`, `objects`, `status` and `story` are pure; only `apply`, `publish`, `finalize` and (if they are on) the picture's
-//! `actions` write to Kubernetes, only `prepare` and `finalize` to Kafka.
+//! `plan`, `objects`, `status` and `story` are pure, and so is `predict`, which says what a change will do before it is made;
+//! only `apply`, `publish`, `finalize` and (if they are on) the picture's `actions` write to Kubernetes, only `prepare` and
+//! `finalize` to Kafka.
 
 pub mod reconcile;
 
 pub mod config;
 pub mod plan;
 pub mod policy;
+pub mod predict;
 pub mod prepare;
 
 pub mod objects;
@@ -28,6 +30,7 @@ mod context;
 mod controller;
 pub mod error;
 mod finalize;
+pub mod foresee;
 pub mod group_metrics;
 pub mod http;
 pub mod live;
@@ -37,6 +40,7 @@ mod names;
 mod pods;
 mod quantity;
 pub mod reader;
+mod requests;
 pub mod selftest;
 
 use std::net::SocketAddr;

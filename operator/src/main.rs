@@ -117,12 +117,7 @@ async fn selftest(namespace: &str, timeout: Duration) -> Result<()> {
 
 #[tokio::main]
 async fn run(settings: Settings) -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,kube=warn".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    log();
     let client = client().await?;
     let listener = bind("LISTEN", settings.listen).await?;
     let picture = match settings.view {
@@ -140,6 +135,21 @@ async fn run(settings: Settings) -> Result<()> {
     });
     practice_operator::run(client, settings.defaults, listener, picture, shutdown).await;
     Ok(())
+}
+
+/// Lines for whoever sits in front of a terminal, JSON for everyone else; also of a panic.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,kube=warn".into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        log.init();
+        return;
+    }
+    log.json().flatten_event(true).with_current_span(false).init();
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(at, "panic: {}", panic.payload_as_str().unwrap_or("without a message"));
+    }));
 }
 
 async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener> {

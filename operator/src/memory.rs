@@ -9,10 +9,10 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_groups::{
-    Journal,
+    Journal, Listener,
     witness::{Home, Sight, Witness},
 };
 use tokio::sync::mpsc;
@@ -26,6 +26,8 @@ use crate::{
 
 /// Longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The time of day and the time that only grows part by more than that: somebody has set the clock.
+const SET: SignedDuration = SignedDuration::from_mins(1);
 
 /// The readers of Kafka, and what has to be remembered of each practice.
 pub struct Memories {
@@ -62,13 +64,33 @@ pub(crate) struct Memory {
 struct Written {
     uid: Option<String>,
     at: Instant,
+    /// The time of day then.
+    time: Timestamp,
     status: PracticeStatus,
+}
+
+impl Written {
+    /// What it says now. A clock that was set since has made another instant of since when and until when: nobody knows any
+    /// more, by that status, and what is known is written anew.
+    fn read(&self, now: Timestamp) -> PracticeStatus {
+        let mut status = self.status.clone();
+        let passed = SignedDuration::try_from(self.at.elapsed()).unwrap_or(SignedDuration::MAX);
+        if now.duration_since(self.time).saturating_sub(passed).abs() > SET {
+            status.groups.iter_mut().for_each(|group| (group.oldest_since, group.done_at) = (None, None));
+        }
+        status
+    }
 }
 
 impl Memories {
     /// Nothing yet. `nudge` is told which practice's part of Kafka changed.
     pub fn new(nudge: mpsc::UnboundedSender<Key>, home: Home) -> Self {
-        Self { readers: Readers::new(nudge), home, began: Instant::now(), by_practice: Mutex::default() }
+        Self::with(Readers::new(nudge, Listener::default()), home)
+    }
+
+    /// Nothing yet, with these readers of Kafka.
+    pub fn with(readers: Readers, home: Home) -> Self {
+        Self { readers, home, began: Instant::now(), by_practice: Mutex::default() }
     }
 
     /// Where the consumers of practices live.
@@ -81,19 +103,19 @@ impl Memories {
         i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Status as it stands, and how long it has; long ago when it was written by a former operator.
-    pub fn before(&self, practice: &ConsumerGroupPractice) -> (Option<PracticeStatus>, Duration) {
+    /// Status as it stands `now`, and how long it has; long ago when it was written by a former operator.
+    pub fn before(&self, practice: &ConsumerGroupPractice, now: Timestamp) -> (Option<PracticeStatus>, Duration) {
         let memories = self.all();
         let written = memories.get(&key(practice)).and_then(|memory| memory.written.as_ref());
         match written.filter(|written| written.uid == practice.metadata.uid) {
-            Some(written) => (Some(written.status.clone()), written.at.elapsed()),
+            Some(written) => (Some(written.read(now)), written.at.elapsed()),
             None => (practice.status.clone(), Duration::MAX),
         }
     }
 
-    /// Status was written just now.
-    pub fn written(&self, practice: &ConsumerGroupPractice, status: PracticeStatus) {
-        let written = Written { uid: practice.metadata.uid.clone(), at: Instant::now(), status };
+    /// Status was written just `now`.
+    pub fn written(&self, practice: &ConsumerGroupPractice, status: PracticeStatus, now: Timestamp) {
+        let written = Written { uid: practice.metadata.uid.clone(), at: Instant::now(), time: now, status };
         self.all().entry(key(practice)).or_default().written = Some(written);
     }
 
@@ -176,5 +198,28 @@ impl Memories {
 
     pub(crate) fn all(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
         self.by_practice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use practice_api::status::GroupStatus;
+
+    use super::*;
+
+    #[test]
+    fn since_when_is_another_instant_by_a_clock_that_was_set() {
+        let noon: Timestamp = "2026-11-25T12:00:00Z".parse().expect("a time");
+        let since = Some("2026-11-25T11:59:00Z".to_owned());
+        let group = GroupStatus { oldest_since: since.clone(), done_at: since.clone(), ..GroupStatus::default() };
+        let status = PracticeStatus { groups: vec![group], ..PracticeStatus::default() };
+        let at = Instant::now().checked_sub(Duration::from_secs(30)).expect("it has been up for so long");
+        let written = Written { uid: None, at, time: noon, status };
+        // half a minute has passed; what the clock of the wall says
+        for (seconds, kept) in [(30, true), (3_630, false), (-3_570, false), (0, true), (60, true)] {
+            let read = written.read(noon + SignedDuration::from_secs(seconds));
+            let expected = if kept { since.clone() } else { None };
+            assert_eq!((&read.groups[0].oldest_since, &read.groups[0].done_at), (&expected, &expected), "{seconds}");
+        }
     }
 }

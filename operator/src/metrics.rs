@@ -1,22 +1,63 @@
-//! What the operator counts about itself, as `OpenMetrics`. Labels are bounded: steps and results, never names or texts.
+//! What the operator counts about itself, as `OpenMetrics`. In: what happened. Out: text. Labels are bounded: steps, methods,
+//! codes and results, never names or texts. Of groups `group_metrics` tells.
 
-use std::{sync::Arc, time::Duration};
-
-use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::Registry,
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
 };
 
-use crate::group_metrics::GroupMetrics;
+use kube::{ResourceExt, core::DeserializeGuard, runtime::reflector::Store};
+use practice_api::{ConsumerGroupPractice, PracticeStatus};
+use practice_groups::{Call, Listener};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
 
-/// Begins the name of each series.
-pub(crate) const PREFIX: &str = "practice_operator";
+use crate::{error, group_metrics::GroupMetrics, journal::Noted, reader::Key};
+
+/// The media type of the text (`OpenMetrics` 1.0).
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Every practice that the operator knows, also those that cannot be decoded.
+pub type Practices = Store<DeserializeGuard<ConsumerGroupPractice>>;
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// A step of a reconcile.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Step {
     step: &'static str,
+}
+
+/// A sort of request to Kubernetes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Method {
+    method: &'static str,
+}
+
+/// What became of a request to Kubernetes, by names that client-go uses for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    method: &'static str,
+    code: String,
+}
+
+/// A sort of call to Kafka.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Called {
+    call: &'static str,
+}
+
+/// What became of a call to Kafka.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    call: &'static str,
+    result: &'static str,
 }
 
 /// The operator's own metrics; cheap to clone.
@@ -26,31 +67,99 @@ pub struct Metrics {
     reconciles: Counter,
     errors: Family<Step, Counter>,
     seconds: Histogram,
+    steps: Histograms<Step>,
     writes: Counter,
-    practices: Gauge,
+    requests: Family<Request, Counter>,
+    request_seconds: Histograms<Method>,
+    calls: Family<Answered, Counter>,
+    call_seconds: Histograms<Called>,
+    practices: Arc<OnceLock<Practices>>,
     /// What is told of groups.
     pub groups: GroupMetrics,
 }
 
+/// Seconds that a step, a request or a call takes: from within this machine to a deadline.
+fn seconds() -> Histogram {
+    Histogram::new([0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
+}
+
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix(PREFIX);
-        let reconciles = Counter::default();
-        let errors = Family::<Step, Counter>::default();
-        let seconds = Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
-        let (writes, practices) = (Counter::default(), Gauge::default());
-        registry.register("reconciles", "Reconciles finished", reconciles.clone());
-        registry.register("reconcile_errors", "Reconciles that failed, by step", errors.clone());
-        registry.register("reconcile_duration_seconds", "Duration of reconciles", seconds.clone());
-        registry.register("object_writes", "Kubernetes objects created, changed or removed", writes.clone());
-        registry.register("practices", "Practices known", practices.clone());
-        let groups = GroupMetrics::default();
-        registry.register_collector(Box::new(groups.clone()));
-        Self { registry: Arc::new(registry), reconciles, errors, seconds, writes, practices, groups }
+        let metrics = Self {
+            registry: Arc::default(),
+            reconciles: Counter::default(),
+            errors: Family::default(),
+            seconds: Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
+            steps: Family::new_with_constructor(seconds),
+            writes: Counter::default(),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(seconds),
+            calls: Family::default(),
+            call_seconds: Family::new_with_constructor(seconds),
+            practices: Arc::default(),
+            groups: GroupMetrics::default(),
+        };
+        for step in error::STEPS {
+            metrics.errors.get_or_create(&Step { step }).inc_by(0); // a rate needs a 0 to begin with
+        }
+        Self { registry: Arc::new(metrics.registered()), ..metrics }
     }
 }
 
 impl Metrics {
+    fn registered(&self) -> Registry {
+        let mut all = Registry::default();
+        all.register("practice_operator_reconciles", "Reconciles finished", self.reconciles.clone());
+        all.register("practice_operator_reconcile_errors", "Reconciles that failed, by step", self.errors.clone());
+        all.register("practice_operator_reconcile_duration_seconds", "Duration of reconciles", self.seconds.clone());
+        all.register(
+            "practice_operator_reconcile_step_duration_seconds",
+            "Duration of a reconcile's steps",
+            self.steps.clone(),
+        );
+        all.register(
+            "practice_operator_object_writes",
+            "Kubernetes objects created, changed or removed",
+            self.writes.clone(),
+        );
+        all.register(
+            "practice_operator_kubernetes_requests",
+            "Requests to the API server, by HTTP status; error: it did not answer, none: it was not waited for",
+            self.requests.clone(),
+        );
+        all.register(
+            "practice_operator_kubernetes_request_duration_seconds",
+            "Time until the API server began to answer",
+            self.request_seconds.clone(),
+        );
+        all.register(
+            "practice_operator_kafka_calls",
+            "Calls to Kafka, each of one or several requests, by result",
+            self.calls.clone(),
+        );
+        all.register(
+            "practice_operator_kafka_call_duration_seconds",
+            "Duration of calls to Kafka",
+            self.call_seconds.clone(),
+        );
+        all.register_collector(Box::new(Census(self.practices.clone())));
+        all.register_collector(Box::new(self.groups.clone()));
+        all
+    }
+
+    /// From now on these are the practices that there are.
+    pub fn count(&self, practices: Practices) {
+        let _ = self.practices.set(practices); // there is one store of them
+    }
+
+    /// Does a step of a reconcile and notes how long it took.
+    pub async fn step<T>(&self, step: &'static str, work: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let done = work.await;
+        self.steps.get_or_create(&Step { step }).observe(begun.elapsed().as_secs_f64());
+        done
+    }
+
     /// A reconcile is done; `failed` names the step that failed.
     pub fn reconciled(&self, took: Duration, failed: Option<&'static str>) {
         self.reconciles.inc();
@@ -60,43 +169,175 @@ impl Metrics {
         }
     }
 
-    /// So many objects were written.
-    pub fn wrote(&self, objects: usize) {
-        self.writes.inc_by(objects as u64);
+    /// What a reconcile has found out of a practice, after so many writes.
+    pub fn show(&self, practice: &Key, writes: usize, status: &PracticeStatus, noted: &Noted) {
+        self.writes.inc_by(writes as u64);
+        self.groups.show(practice, status, &noted.told, &noted.measured);
     }
 
-    /// So many practices are known.
-    pub fn practices(&self, count: usize) {
-        self.practices.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// A request to Kubernetes is over.
+    pub(crate) fn requested(&self, method: &'static str, code: String, took: Duration) {
+        self.requests.get_or_create(&Request { method, code }).inc();
+        self.request_seconds.get_or_create(&Method { method }).observe(took.as_secs_f64());
     }
 
-    /// All of it as text.
+    /// Hears of each call to Kafka.
+    pub(crate) fn listener(&self) -> Listener {
+        let (calls, seconds) = (self.calls.clone(), self.call_seconds.clone());
+        Listener::new(move |Call { name, result, took }| {
+            calls.get_or_create(&Answered { call: name, result }).inc();
+            seconds.get_or_create(&Called { call: name }).observe(took.as_secs_f64());
+        })
+    }
+
+    /// All of it as text; of groups, those of practices that are there.
     pub fn text(&self) -> String {
+        if let Some(practices) = self.practices.get() {
+            let there: BTreeSet<Key> = practices
+                .state()
+                .iter()
+                .map(|there| (there.namespace().unwrap_or_default(), there.name_any()))
+                .collect();
+            self.groups.keep(&there); // the end of one that owned nothing makes nobody reconcile it
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a string should not fail");
         text
     }
 }
 
+/// Counts practices when somebody asks.
+struct Census(Arc<OnceLock<Practices>>);
+
+impl fmt::Debug for Census {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Census")
+    }
+}
+
+impl Collector for Census {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let Some(practices) = self.0.get() else { return Ok(()) };
+        let practices = practices.state();
+        let behind = practices.iter().filter(|practice| is_behind(practice)).count();
+        for (name, help, count) in [
+            ("practice_operator_practices", "Practices known", practices.len()),
+            (
+                "practice_operator_practices_behind",
+                "Practices whose status does not answer their manifest as it is now",
+                behind,
+            ),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None::<&Unit>, MetricType::Gauge)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the operator has not yet acted on a manifest as it is now (Kubernetes' rule for `observedGeneration`), or cannot.
+fn is_behind(practice: &DeserializeGuard<ConsumerGroupPractice>) -> bool {
+    practice.0.as_ref().map_or(true, |practice| {
+        let observed = practice.status.as_ref().and_then(|status| status.observed_generation);
+        observed != practice.metadata.generation
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
 
-    use super::*;
-    use crate::group_metrics::reference;
+    use kube::runtime::{reflector::store::Writer, watcher::Event};
+    use practice_testbed::openmetrics::{Exposition, documented};
+    use serde_json::json;
 
-    /// docs/metrics.md has a row for each series of groups, as it stands in the code; and names the operator's own.
+    use super::*;
+    use crate::group_metrics;
+
+    /// Metrics with a store of these practices.
+    fn metrics(practices: &[serde_json::Value]) -> Metrics {
+        let mut writer = Writer::default();
+        for practice in practices {
+            writer.apply_watcher_event(&Event::Apply(serde_json::from_value(practice.clone()).expect("an object")));
+        }
+        let metrics = Metrics::default();
+        metrics.count(writer.as_reader());
+        metrics
+    }
+
+    fn practice(name: &str, generation: i64, observed: Option<i64>) -> serde_json::Value {
+        json!({
+            "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
+            "metadata": {"name": name, "namespace": "n", "generation": generation},
+            "spec": {"topics": [], "groups": []},
+            "status": observed.map(|observed| json!({"observedGeneration": observed})),
+        })
+    }
+
+    fn read(metrics: &Metrics) -> Exposition {
+        let text = metrics.text();
+        Exposition::read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    #[test]
+    fn practices_are_behind_until_status_answers_their_manifest() {
+        let mut undecodable = practice("broken", 1, Some(1));
+        undecodable["spec"] = json!("nonsense");
+        let all =
+            [practice("done", 2, Some(2)), practice("new", 1, None), practice("changed", 3, Some(2)), undecodable];
+        let said = read(&metrics(&all));
+        let count = |name| said.samples(name).map(|sample| sample.value).sum::<f64>();
+        assert!((count("practice_operator_practices") - 4.0).abs() < 0.1);
+        assert!((count("practice_operator_practices_behind") - 3.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn series_of_groups_go_with_their_practice_whoever_notices() {
+        let [there, gone] = [metrics(&[practice("p", 1, Some(1))]), metrics(&[practice("other", 1, Some(1))])];
+        for (metrics, expected) in [(there, 1), (gone, 0)] {
+            group_metrics::tests::fill(&metrics.groups);
+            assert_eq!(read(&metrics).samples("practice_operator_consumer_group_lag").count(), expected);
+        }
+    }
+
+    #[test]
+    fn errors_begin_at_0_for_each_step_and_steps_are_timed() {
+        let metrics = metrics(&[]);
+        metrics.reconciled(Duration::from_millis(3), Some("apply"));
+        let errors: Vec<(String, String)> = read(&metrics)
+            .samples("practice_operator_reconcile_errors_total")
+            .map(|sample| (sample.label("step").to_owned(), sample.value.to_string()))
+            .collect();
+        assert_eq!(errors.len(), error::STEPS.len());
+        for (step, count) in errors {
+            assert_eq!(count, if step == "apply" { "1" } else { "0" }, "{step}");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        assert_eq!(runtime.block_on(metrics.step("live", async { 7 })), 7);
+        let said = read(&metrics);
+        let timed = said.samples("practice_operator_reconcile_step_duration_seconds_count");
+        assert_eq!(timed.map(|sample| sample.label("step")).collect::<Vec<_>>(), ["live"]);
+    }
+
+    /// docs/metrics.md has a row for each series as it stands here, and no other.
     #[test]
     fn the_reference_is_the_codes() {
+        let metrics = metrics(&[practice("p", 1, Some(1))]);
+        metrics.reconciled(Duration::ZERO, None);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(metrics.step("live", async {}));
+        metrics.requested("GET", "200".to_owned(), Duration::ZERO);
+        metrics.listener().hear(Call { name: "observe", result: "ok", took: Duration::ZERO });
+        group_metrics::tests::fill(&metrics.groups);
+
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
         let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let rows = reference(PREFIX);
-        assert!(page.contains(&rows), "put these rows into docs/metrics.md:\n{rows}");
-        let text = Metrics::default().text();
-        let own = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter_map(|line| line.split_once(' '));
-        for (name, kind) in own {
-            let ending = if kind == "counter" { "_total" } else { "" };
-            assert!(page.contains(&format!("| `{name}{ending}` | {kind} |")), "docs/metrics.md does not name {name}");
+        let said = read(&metrics);
+        let of_groups = said.rows("practice_operator_consumer_group_");
+        let all = said.rows("");
+        let of_itself: String = all.split_inclusive('\n').filter(|row| !of_groups.contains(*row)).collect();
+        for (heading, rows) in [("## The operator, of groups", of_groups), ("## The operator, of itself", of_itself)] {
+            assert_eq!(documented(&page, heading), rows, "{heading} of docs/metrics.md is to have these rows:\n{rows}");
         }
     }
 }

@@ -116,10 +116,14 @@ pub async fn prepare(
     }
     remember_created(&key, before, &mut prepared, memories);
     memories.keep_claims(plan);
+    let mut takes_consumer_protocol = None;
     for group in &plan.groups {
         let seen = look.as_ref().ok().and_then(|snapshot| snapshot.groups.get(&group.id));
-        if let Some(why) = unsupported(reader.kafka(), group, seen).await {
-            prepared.unclaimed.insert(group.id.clone(), Unclaimed::Unsupported(why));
+        if takes_consumer_protocol.is_none() && needs_consumer_protocol(group, seen) {
+            takes_consumer_protocol = Some(reader.kafka().has_consumer_protocol().await.unwrap_or(true));
+        }
+        if takes_consumer_protocol == Some(false) && needs_consumer_protocol(group, seen) {
+            prepared.unclaimed.insert(group.id.clone(), Unclaimed::Unsupported(unsupported(group)));
             continue;
         }
         if before.is_some_and(|before| before.groups.iter().any(|status| status.name == group.id && status.claimed)) {
@@ -293,19 +297,17 @@ fn refusal(topic: &Topic, error: &KafkaError) -> String {
     }
 }
 
-/// Why this Kafka cannot run a group of the new protocol; asked only while none runs there.
-async fn unsupported(kafka: &Kafka, group: &GroupPlan, seen: Option<&GroupSeen>) -> Option<String> {
+/// Whether it matters if this Kafka runs groups of the new protocol: one that runs there is proof enough.
+fn needs_consumer_protocol(group: &GroupPlan, seen: Option<&GroupSeen>) -> bool {
     let runs = seen.is_none_or(|seen| seen.protocol == Some(practice_groups::Protocol::Consumer));
-    if group.protocol != practice_contract::Protocol::Consumer || runs {
-        return None;
-    }
-    let supported = kafka.has_consumer_protocol().await.unwrap_or(true);
-    (!supported).then(|| {
-        format!(
-            "group {} wants protocol Consumer, which this Kafka does not have (its feature group.version is 0): use Classic, or upgrade to Kafka 4.0 and raise group.version to 1",
-            group.id
-        )
-    })
+    group.protocol == practice_contract::Protocol::Consumer && !runs
+}
+
+fn unsupported(group: &GroupPlan) -> String {
+    format!(
+        "group {} wants protocol Consumer, which this Kafka does not have (its feature group.version is 0): use Classic, or upgrade to Kafka 4.0 and raise group.version to 1",
+        group.id
+    )
 }
 
 /// Whether a group's consumers may start: nobody has used the group id, or only this practice.

@@ -83,7 +83,10 @@ fn subject(practice: &ConsumerGroupPractice, sentence: &Sentence) -> ObjectRefer
 pub async fn tell(recorder: &Recorder, practice: &ConsumerGroupPractice, sentences: &[Sentence]) {
     let reference = practice.object_ref(&());
     for sentence in sentences {
-        tracing::info!(reason = sentence.reason, "{}", sentence.text);
+        match sentence.tone {
+            Tone::Normal => tracing::info!(reason = sentence.reason, "{}", sentence.text),
+            Tone::Warning => tracing::warn!(reason = sentence.reason, "{}", sentence.text),
+        }
         let event = Event {
             type_: match sentence.tone {
                 Tone::Normal => EventType::Normal,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{ForeignSeen, Foreigners, Judged, Kafka, KafkaError, Pace, Paces, Snapshot, Verdicts};
+use practice_groups::{ForeignSeen, Foreigners, Judged, Kafka, KafkaError, Listener, Pace, Paces, Snapshot, Verdicts};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -56,6 +56,7 @@ pub struct Readers {
     /// What the looks at each Kafka have told so far; also of one that is looked at without a reader.
     histories: Mutex<HashMap<String, Arc<History>>>,
     nudge: mpsc::UnboundedSender<Key>,
+    listener: Listener,
 }
 
 /// What takes several looks at one Kafka to know.
@@ -79,9 +80,9 @@ impl History {
 }
 
 impl Readers {
-    /// None yet. `nudge` is told which practice's part of Kafka changed.
-    pub fn new(nudge: mpsc::UnboundedSender<Key>) -> Self {
-        Self { by_kafka: Mutex::default(), histories: Mutex::default(), nudge }
+    /// None yet. `nudge` is told which practice's part of Kafka changed, `listener` of each call to a Kafka.
+    pub fn new(nudge: mpsc::UnboundedSender<Key>, listener: Listener) -> Self {
+        Self { by_kafka: Mutex::default(), histories: Mutex::default(), nudge, listener }
     }
 
     fn history(&self, bootstrap: &str) -> Arc<History> {
@@ -120,7 +121,8 @@ impl Readers {
     /// The reader of a Kafka, started when it is first asked for.
     pub fn reader(&self, bootstrap: &str) -> Arc<Reader> {
         let mut readers = lock(&self.by_kafka);
-        let start = || Arc::new(Reader::start(bootstrap, self.history(bootstrap), self.nudge.clone()));
+        let kafka = || Kafka::connect_heard(bootstrap, &self.listener);
+        let start = || Arc::new(Reader::start(kafka(), self.history(bootstrap), self.nudge.clone()));
         readers.entry(bootstrap.to_owned()).or_insert_with(start).clone()
     }
 
@@ -184,8 +186,7 @@ struct Numbered {
 }
 
 impl Reader {
-    fn start(bootstrap: &str, history: Arc<History>, nudge: mpsc::UnboundedSender<Key>) -> Self {
-        let kafka = Kafka::connect(bootstrap);
+    fn start(kafka: Kafka, history: Arc<History>, nudge: mpsc::UnboundedSender<Key>) -> Self {
         let shared = Arc::new(Shared::default());
         let (sender, looks) = watch::channel(Numbered { begun: 0, done: 0, look: None });
         let token = CancellationToken::new();
@@ -252,12 +253,15 @@ async fn run(
         let (topics, groups) = union(&interests);
         let others = lock(&shared.foreigners).noted();
         let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
+        let asked = Instant::now();
         let look = kafka.observe(&names(&topics), &names(&groups)).await.map(|mut snapshot| {
             history.note(&mut snapshot);
             snapshot.foreign = lock(&shared.foreigners).told(others, &snapshot, &groups);
             Arc::new(snapshot)
         });
         let look: Look = look.map_err(Arc::new);
+        let took_ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(topics = topics.len(), groups = groups.len(), took_ms, "looked at Kafka");
         let mut before = None;
         looks.send_modify(|numbered| {
             before = numbered.look.replace(look.clone());
@@ -432,7 +436,7 @@ mod tests {
         }
         broker.send(&topic, 0, "a message").await;
         let (nudge, mut nudged) = mpsc::unbounded_channel();
-        let readers = Readers::new(nudge);
+        let readers = Readers::new(nudge, Listener::default());
         let reader = readers.reader(broker.bootstrap());
         let practice = |name: &str| ("namespace".to_owned(), name.to_owned());
         let interest = |topic: &String, groups: &[&String]| Interest {

@@ -35,43 +35,43 @@ const LATE: Duration = Duration::from_mins(5);
 /// # Errors
 /// Kubernetes refused or did not answer. A bad spec and a Kafka that is down are no errors: status says so.
 pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Context>) -> Result<Action, Error> {
-    if let Some(end) = finalize(&practice, &context).await? {
+    let metrics = &context.metrics;
+    if let Some(end) = metrics.step("finalize", finalize(&practice, &context)).await? {
         return Ok(end);
     }
-    let (before, since) = context.memories.before(&practice);
+    let (before, since) = context.memories.before(&practice, context.now());
     let before = before.as_ref();
     let plan = plan(&practice, &context.defaults).and_then(|plan| context.allowed(&practice, plan));
     let (mut prepared, mut running, mut seen, mut consumers) = (Prepared::default(), Running::default(), None, vec![]);
     let mut noted = Noted::default();
     if let Ok(plan) = &plan {
         journal::take_up(&context.client, plan, &context.memories).await?;
-        let live = live(&context.client, plan).await?;
+        let live = metrics.step("live", live(&context.client, plan)).await?;
         let holder = |group: &GroupPlan| context.holder(plan, group);
-        prepared = prepare(plan, &live, &holder, &context.memories, before).await;
+        prepared = metrics.step("prepare", prepare(plan, &live, &holder, &context.memories, before)).await;
         consumers = view::consumers(plan, &live);
         let objects = objects(plan, &prepared.holds, &live.rows(plan));
-        running = apply(&context.client, plan, &objects, live).await?;
+        running = metrics.step("apply", apply(&context.client, plan, &objects, live)).await?;
         journal::wants(plan, &prepared, &running, &context.memories);
-        let look = observe(plan, &prepared, before, &context.memories).await;
+        let look = metrics.step("observe", observe(plan, &prepared, before, &context.memories)).await;
         noted = journal::note(plan, &prepared, &look.look, &context.memories, context.now());
-        journal::measure(plan, &mut noted, &context.http, &context.memories).await;
+        metrics.step("journal", journal::measure(plan, &mut noted, &context.http, &context.memories)).await;
         tell(&context.recorder, &practice, &rebalances(&noted.told)).await;
         seen = Some(look);
     }
     let generation = practice.metadata.generation;
     let mut after = status(plan.as_ref(), &prepared, &running, seen.as_ref(), before, generation, context.now());
     if let Ok(plan) = &plan {
-        after.rebalances = noted.latest;
+        after.rebalances = std::mem::take(&mut noted.latest);
         journal::keep(&context.client, plan, &context.memories).await?;
     }
     view::show(&context, &practice, plan.as_ref().ok(), consumers, seen.as_ref(), &after);
-    let published = publish(&context.client, &practice, before, &after, since).await?;
+    metrics.show(&key(&practice), running.changes.len(), &after, &noted);
+    let published = metrics.step("publish", publish(&context.client, &practice, before, &after, since)).await?;
     tell(&context.recorder, &practice, &story(&prepared, &running, before, &after)).await;
-    context.metrics.wrote(running.changes.len());
-    context.metrics.groups.show(&key(&practice), &after, &noted.told, &noted.measured);
     let action = again(&published, [seen.and_then(|seen| seen.again), noted.again], &after);
     if published == Published::Written {
-        context.memories.written(&practice, after);
+        context.memories.written(&practice, after, context.now());
     }
     Ok(action)
 }

@@ -31,22 +31,35 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Nothing counted yet, except by the stream.
     pub(crate) fn new(load: &Arc<Counts>) -> Self {
-        let mut registry = Registry::with_prefix("practice_producer");
+        let mut all = Registry::default();
         let answers = Family::<Status, Counter>::default();
+        answers.get_or_create(&Status { status: StatusCode::OK.as_u16() }).inc_by(0); // a rate needs a 0 to begin with
         let seconds =
             Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
         let (in_flight, reachable) = (Gauge::default(), Gauge::default());
-        registry.register("answers", "Answers to POST /send-message, by status", answers.clone());
-        registry.register("answer_duration_seconds", "From a request's head to its answer", seconds.clone());
-        registry.register("messages_in_flight", "Messages that Kafka has not acknowledged yet", in_flight.clone());
-        registry.register("kafka_reachable", "1 while Kafka can be reached", reachable.clone());
-        registry.register(
-            "load_messages_acknowledged",
+        all.register("practice_producer_answers", "Answers to POST /send-message, by status", answers.clone());
+        all.register(
+            "practice_producer_answer_duration_seconds",
+            "From a request's head to its answer",
+            seconds.clone(),
+        );
+        all.register(
+            "practice_producer_messages_in_flight",
+            "Messages that Kafka has not acknowledged yet",
+            in_flight.clone(),
+        );
+        all.register("practice_producer_kafka_reachable", "1 while Kafka can be reached", reachable.clone());
+        all.register(
+            "practice_producer_load_messages_acknowledged",
             "Messages of the steady stream in their topics",
             load.acknowledged.clone(),
         );
-        registry.register("load_messages_failed", "Messages of the steady stream given up", load.failed.clone());
-        Self { registry, answers, seconds, in_flight, reachable }
+        all.register(
+            "practice_producer_load_messages_failed",
+            "Messages of the steady stream given up",
+            load.failed.clone(),
+        );
+        Self { registry: all, answers, seconds, in_flight, reachable }
     }
 
     pub(crate) fn answered(&self, status: StatusCode, took: Duration) {

@@ -130,14 +130,15 @@ struct Consumption<'c> {
     beat: Instant,
     told: Option<Instant>,
     look: Instant,
-    /// Milliseconds since the epoch.
-    began: i64,
+    /// How often former clients had lost their membership.
+    lost_before: u64,
 }
 
 impl<'c> Consumption<'c> {
     fn of(consumer: &'c BaseConsumer<Context>) -> Self {
         let context = Arc::clone(consumer.context());
         let settings = &context.shared.settings;
+        let lost_before = context.shared.member().counts.lost;
         Self {
             consumer,
             messages: Messages::of(consumer),
@@ -147,7 +148,7 @@ impl<'c> Consumption<'c> {
             beat: Instant::now(),
             told: None,
             look: Instant::now(),
-            began: now(),
+            lost_before,
             context,
         }
     }
@@ -177,7 +178,7 @@ impl<'c> Consumption<'c> {
     /// Whether the client has lost its membership for good, as far as can be told.
     fn is_lost(&self) -> bool {
         let shared = &self.context.shared;
-        let lost = shared.member().lost_for(self.began, now()).and_then(|millis| u64::try_from(millis).ok());
+        let lost = shared.member().lost_for(self.lost_before, now());
         let is_lost = lost.is_some_and(|millis| Duration::from_millis(millis) >= REJOIN);
         if is_lost {
             let (group, seconds) = (&shared.settings.group, REJOIN.as_secs());

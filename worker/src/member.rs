@@ -133,9 +133,11 @@ impl Member {
     }
 
     /// The client has moved past what no application sees (transaction markers). Taken only where it leads further, and
-    /// only from a partition that was ours for `settled` milliseconds: a position of an earlier possession may linger.
+    /// only from a partition that was ours for `settled` milliseconds: a position of an earlier possession may linger. (Of one
+    /// that was got at a time to come, for the clock was set back, nobody knows: it may have been ours for long.)
     pub(crate) fn moved_on(&mut self, topic: &str, partition: i32, position: i64, now: i64, settled: i64) {
-        let Some(owned) = self.find(topic, partition).filter(|owned| now - owned.since >= settled) else { return };
+        let is_settled = |owned: &&mut Owned| !(0..settled).contains(&(now - owned.since));
+        let Some(owned) = self.find(topic, partition).filter(is_settled) else { return };
         if owned.position.is_none_or(|before| before < position) {
             owned.position = Some(position);
         }
@@ -167,14 +169,15 @@ impl Member {
     /// Whether something handled is not committed while a rebalance may still be going on (`now` in milliseconds since
     /// the epoch). Without one the commit that comes with leaving the group is taken.
     pub(crate) fn owes_commits_amid_rebalance(&self, now: i64) -> bool {
-        let recent = self.rebalances.back().is_some_and(|last| now - last.at < REBALANCING_MS);
+        let recent = self.rebalances.back().is_some_and(|last| (0..REBALANCING_MS).contains(&(now - last.at)));
         recent && self.owned.iter().any(|owned| owned.position.is_some() && owned.position != owned.committed)
     }
 
-    /// For how many milliseconds membership has been lost without being got again, where that happened after `since`.
-    pub(crate) fn lost_for(&self, since: i64, now: i64) -> Option<i64> {
-        let last = self.rebalances.back().filter(|last| last.what == Ownership::Lost && last.at >= since)?;
-        (!self.joined).then_some(now - last.at)
+    /// For how many milliseconds membership has been lost without being got again, where it was lost more often than `former`
+    /// times. For how long nobody knows, when the clock was set back since, counts as long.
+    pub(crate) fn lost_for(&self, former: u64, now: i64) -> Option<u64> {
+        let last = self.rebalances.back().filter(|last| last.what == Ownership::Lost && self.counts.lost > former)?;
+        (!self.joined).then(|| u64::try_from(now - last.at).unwrap_or(u64::MAX))
     }
 
     /// Owned partitions that are (or are not) paused, marked as the other from now on.
@@ -302,6 +305,8 @@ mod tests {
         member.moved_on("t", 0, 8, 2_000, 2_000);
         assert_eq!(member.assignment()[0].position, Some(9));
         assert_eq!(member.counts.consumed, 0);
+        member.moved_on("t", 0, 12, -3_600_000, 2_000);
+        assert_eq!(member.assignment()[0].position, Some(12), "also after the clock was set back");
     }
 
     #[test]
@@ -312,6 +317,7 @@ mod tests {
         member.done("t", 0, tenure, 4);
         assert!(member.owes_commits_amid_rebalance(1));
         assert!(!member.owes_commits_amid_rebalance(10_000), "the rebalance is long over");
+        assert!(!member.owes_commits_amid_rebalance(-3_600_000), "nobody waits for an hour that was set back");
         member.committed("t", 0, 5, true);
         assert!(!member.owes_commits_amid_rebalance(1));
     }
@@ -321,8 +327,9 @@ mod tests {
         let mut member = owner_of(&[0]);
         assert_eq!(member.lost_for(0, 5), None);
         member.gone(Ownership::Lost, &partitions(&[0]), 10);
-        assert_eq!((member.lost_for(0, 25), member.lost_for(10, 25)), (Some(15), Some(15)));
-        assert_eq!(member.lost_for(11, 25), None, "a former client lost it");
+        assert_eq!(member.lost_for(0, 25), Some(15));
+        assert_eq!(member.lost_for(0, -3_600_000), Some(u64::MAX), "the clock was set back: it may be long ago");
+        assert_eq!(member.lost_for(1, 25), None, "a former client lost it");
         member.joined = true;
         assert_eq!(member.lost_for(0, 25), None);
         member.assigned(&partitions(&[0]), 30);

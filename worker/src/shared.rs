@@ -4,9 +4,9 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -30,8 +30,9 @@ pub(crate) struct Shared {
     member: Mutex<Member>,
     events: broadcast::Sender<WorkerEvent>,
     said: Mutex<Said>,
-    /// When the poll loop turned last, milliseconds since the epoch.
-    turned: AtomicI64,
+    began: Instant,
+    /// When the poll loop turned last, milliseconds since `began`: the time of day may be set while it is stuck.
+    turned: AtomicU64,
     stopping: AtomicBool,
 }
 
@@ -45,7 +46,8 @@ impl Shared {
             member: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
             said: Mutex::default(),
-            turned: AtomicI64::new(now()),
+            began: Instant::now(),
+            turned: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         }
     }
@@ -71,12 +73,18 @@ impl Shared {
     }
 
     pub(crate) fn turn(&self) {
-        self.turned.store(now(), Ordering::Relaxed);
+        self.turned.store(self.tick(), Ordering::Relaxed);
     }
 
     /// Whether the poll loop moves.
     pub(crate) fn is_live(&self) -> bool {
-        u128::try_from(now() - self.turned.load(Ordering::Relaxed)).unwrap_or(0) < STUCK.as_millis()
+        let still = self.tick().saturating_sub(self.turned.load(Ordering::Relaxed));
+        Duration::from_millis(still) < STUCK
+    }
+
+    /// Milliseconds since `began`.
+    fn tick(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn stop(&self) {

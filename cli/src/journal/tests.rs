@@ -43,6 +43,40 @@ fn told(entries: Vec<Entry>, shape: &Shape) -> Vec<String> {
 }
 
 #[test]
+fn a_clock_that_was_set_back_changes_no_order_in_a_group() {
+    let at =
+        |group: &str, number, minutes: i64| Entry::kept(group, &rebalance(number, NOON + minutes * 60_000, None, &[]));
+    let entries = vec![at("g", 3, -30), at("g", 2, 20), at("g", 1, 0), at("h", 2, 10), at("h", 1, 5)];
+    let shown: Vec<String> =
+        last(entries, 4).0.iter().map(|entry| format!("{}{}", entry.group, entry.number)).collect();
+    assert_eq!(shown, ["h1", "h2", "g2", "g3"], "the newest last, and the oldest left out");
+}
+
+#[test]
+fn documents_and_flat_text_say_what_is_known() {
+    let explained = why(Cause::PodCrashed, "p-g-a crashed with exit code 7.", Some("Look at its last lines."));
+    let kept = [rebalance(2, NOON + 1_500, None, &[None]), rebalance(1, NOON, Some(explained), &[Some(340)])];
+    let entries: Vec<Entry> = kept.iter().map(|rebalance| Entry::kept("g", rebalance)).collect();
+    let value = document(entries.clone(), 20);
+    let crashed = json!({
+        "group": "g", "number": 1, "time": "2026-11-25T12:00:00Z", "cause": "PodCrashed",
+        "message": "p-g-a crashed with exit code 7.", "advice": "Look at its last lines.",
+        "joined": 1, "left": 1, "moved": 1, "withoutOwnerMs": 340,
+    });
+    assert_eq!((&value["rebalances"][0], &value["earlier"]), (&crashed, &json!(0)));
+    let newest = &value["rebalances"][1];
+    assert_eq!((&newest["cause"], &newest["withoutOwnerMs"]), (&Value::Null, &Value::Null), "not known yet");
+    assert_eq!(document(entries.clone(), 1)["earlier"], json!(1));
+    let flat: Vec<String> = wide(entries, "p", 20).iter().map(Line::text).collect();
+    let expected = [
+        "TIME                     GROUP   NUMBER   CAUSE        JOINED   LEFT   MOVED   WITHOUT-OWNER   WHAT-HAPPENED",
+        "2026-11-25T12:00:00Z     g            1   PodCrashed        1      1       1           340ms   …a crashed with exit code 7.",
+        "2026-11-25T12:00:01.5Z   g            2   -                 1      1       1               -   1 joined, 1 left",
+    ];
+    assert_eq!(flat, expected);
+}
+
+#[test]
 fn the_newest_stands_below_with_what_to_do() {
     let kept = [
         rebalance(3, NOON, None, &[]),

@@ -7,8 +7,9 @@ use practice_api::ConsumerGroupPractice;
 use practice_groups::journal::read;
 
 use crate::{
-    args::Journal,
+    args::{Journal, Output},
     cluster::{Cluster, decoded},
+    document,
     error::Failure,
     journal::{self, Entry},
     screen::{Screen, mention},
@@ -30,12 +31,19 @@ pub async fn run(cluster: &Cluster, asked: &Journal, screen: &mut Screen) -> Res
     if let Some(note) = note {
         mention(&note);
     }
+    let last = usize::try_from(asked.last).unwrap_or(usize::MAX);
+    match asked.output {
+        Some(Output::Json) => return screen.raw(&document::json(&journal::document(entries, last))),
+        Some(Output::Yaml) => return screen.raw(&document::yaml(&journal::document(entries, last))),
+        Some(Output::Wide) => return screen.say(&journal::wide(entries, &asked.name, last)),
+        None => {}
+    }
     let groups = practice.spec.groups.len();
     let shape = journal::Shape {
         practice: asked.name.clone(),
         width: screen.width(),
         with_group: asked.group.is_none() && (groups > 1 || entries.iter().any(|one| one.group != entries[0].group)),
-        last: usize::try_from(asked.last).unwrap_or(usize::MAX),
+        last,
         now: Zoned::now(),
     };
     screen.say(&journal::journal(entries, &shape))

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use tokio::time::sleep_until;
 
 use crate::{
-    args::Send,
+    args::{Document, Send},
     cluster::{Cluster, decoded},
+    document,
     error::Failure,
     forward::{Answer, Http},
     operator::runs,
@@ -83,15 +84,19 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
             }
         };
         match answer.and_then(|answer| acknowledged(&answer)) {
-            Ok(sent) if asked.count <= EACH => screen.say([&line(&sent)])?,
-            Ok(sent) => tally.count(&sent),
+            Ok((_, said)) if asked.output == Some(Document::Json) => screen.raw(&document::json(&said))?,
+            Ok((_, said)) if asked.output == Some(Document::Yaml) => {
+                screen.raw(&format!("---\n{}", document::yaml(&said)))?;
+            }
+            Ok((sent, _)) if asked.count <= EACH => screen.say([&line(&sent)])?,
+            Ok((sent, _)) => tally.count(&sent),
             Err(failure) => {
                 ended = Err(failure);
                 break;
             }
         }
     }
-    if asked.count > EACH {
+    if asked.count > EACH && asked.output.is_none() {
         screen.say(&tally.lines(begun.elapsed()))?;
     }
     ended
@@ -105,10 +110,11 @@ fn not_running(asked: &Send, pods: &[Pod]) -> Failure {
     Failure::Refused(format!("{what}: kubectl cgp describe {} says why (ProducerAvailable)", asked.name))
 }
 
-/// Whether a message is in its topic; a refusal is shown as the producer gives it.
-fn acknowledged(answer: &Answer) -> Result<Sent, Failure> {
+/// Where a message is in its topic, and all that the producer said; a refusal is shown as the producer gives it.
+fn acknowledged(answer: &Answer) -> Result<(Sent, Value), Failure> {
     if answer.status.is_success() {
-        let sent = serde_json::from_slice(&answer.body);
+        let said = serde_json::from_slice::<Value>(&answer.body);
+        let sent = said.and_then(|said| Ok((Sent::deserialize(&said)?, said)));
         return sent.map_err(|error| Failure::Refused(format!("the producer's answer is not understood: {error}")));
     }
     let problem: Option<Value> = serde_json::from_slice(&answer.body).ok();

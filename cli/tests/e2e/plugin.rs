@@ -118,6 +118,10 @@ fn messages_arrive_and_are_heard(scene: &Scene, practice: &str, topic: &str, gro
     }
     ended(listening);
 
+    let said = good(scene, &["send", practice, "-t", topic, "--value", "x", "-o", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).expect("what the producer answered");
+    assert!(said["topic"] == *topic && said["offset"].is_i64(), "{said}");
+
     let many = good(scene, &["send", practice, "-t", topic, "--value", "x", "--count", "60", "--rate", "200"]);
     assert!(many.starts_with("60 messages sent in "), "{many}");
     let each = many.lines().skip(1).map(|line| line.split_whitespace().nth(1).and_then(|n| n.parse::<u32>().ok()));

@@ -77,6 +77,19 @@ async fn check_names_what_is_missing_and_what_to_do() {
         format!("plugin     0.1.0\noperator   0.1.0   example/practice-operator:1   {place}/cgp-operator\n")
     );
 
+    let json: Value = serde_json::from_str(&check("version -o json").await.good()).expect("JSON");
+    let operator =
+        json!({"namespace": place, "name": "cgp-operator", "version": "0.1.0", "image": "example/practice-operator:1"});
+    assert_eq!(json, json!({"plugin": "0.1.0", "operators": [operator], "notSeen": null}));
+    let documents = check("check -o json").await;
+    let json: Value = serde_json::from_str(&documents.failed_out(1)).expect("JSON");
+    let verdicts: Vec<&Value> = json["sections"][0]["checks"].as_array().expect("a list").iter().collect();
+    assert_eq!((&json["sections"][0]["title"], &verdicts[0]["verdict"]), (&json!("Kubernetes"), &json!("Good")));
+    let failed = json["sections"].as_array().expect("a list").iter().filter_map(|section| section["checks"].as_array());
+    let failed: Vec<&Value> = failed.flatten().filter(|check| check["verdict"] == "Failed").collect();
+    assert_eq!(json["failed"], json!(failed.len()));
+    assert!(failed.iter().all(|check| check["hint"].is_string()), "each says what to do: {failed:#?}");
+
     // nothing is missing
     cluster.apply_crd(&crd.replace("0.0.9", "0.1.0")).await;
     cluster.service_account(&place, "cgp-operator", Role::Existing("cluster-admin")).await;
@@ -98,6 +111,8 @@ async fn check_names_what_is_missing_and_what_to_do() {
         assert!(good.out.contains(&part), "{part} is missing:\n{}", good.out);
     }
     assert!(good.out.ends_with(" good\n"), "{}", good.out);
+    let yaml: Value = serde_yaml::from_str(&scene.cgp("check -o yaml").await.good()).expect("YAML");
+    assert_eq!((&yaml["failed"], &yaml["warnings"]), (&json!(0), &json!(0)), "{yaml:#}");
 
     // a Kafka that is down, elsewhere: only who looks everywhere sees it
     let mut down = status("q");

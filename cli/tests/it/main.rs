@@ -7,4 +7,5 @@ mod scene;
 mod checks;
 mod errors;
 mod operators;
+mod plans;
 mod shows;

@@ -75,10 +75,20 @@ async fn what_comes_from_outside_is_escaped() {
             ]}}),
         )
         .await;
-    for line in ["get p", "get p -o wide", "get p -o json", "get p -o yaml", "describe p", "journal p"] {
+    for line in [
+        "get p",
+        "get p -o wide",
+        "get p -o json",
+        "get p -o yaml",
+        "describe p",
+        "journal p",
+        "journal p -o wide",
+        "journal p -o json",
+        "journal p -o yaml",
+    ] {
         let said = scene.cgp(line).await.good();
         assert!(!said.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{line}: {said:?}");
-        assert!(said.contains("red ") || line.ends_with("wide"), "{line}: {said}");
+        assert!(said.contains("red ") || line == "get p -o wide", "{line}: {said}");
     }
 }
 
@@ -142,6 +152,17 @@ async fn the_journal_comes_from_its_configmap_or_from_status() {
     assert_eq!(words[2], "→ Look at it: kubectl describe pod a");
     assert!(words[3].ends_with("12:00:01 mail ScaledUp Scaled up: c was added. 0 -"), "{words:#?}");
     assert!(words[4].ends_with("12:00:03 billing being found out 1 joined, 1 left 1 10.2 s"), "{words:#?}");
+
+    let json: Value = serde_json::from_str(&scene.cgp("journal p -o json").await.good()).expect("JSON");
+    let causes: Vec<&Value> = json["rebalances"].as_array().expect("a list").iter().map(|one| &one["cause"]).collect();
+    assert_eq!(causes, [&json!("SessionTimedOut"), &json!("ScaledUp"), &Value::Null], "the newest last");
+    assert_eq!(json["rebalances"][0]["withoutOwnerMs"], json!(10_200));
+    let yaml: Value = serde_yaml::from_str(&scene.cgp("journal p -o yaml").await.good()).expect("YAML");
+    assert_eq!(yaml, json);
+    let wide = scene.cgp("journal p -o wide --group mail").await.good();
+    let cells: Vec<Vec<&str>> = wide.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(cells[0][..8].join(" "), "TIME GROUP NUMBER CAUSE JOINED LEFT MOVED WITHOUT-OWNER");
+    assert_eq!(cells[1][..8].join(" "), "2026-11-25T12:00:01Z mail 1 ScaledUp 1 0 0 -");
 
     let mail = scene.cgp("journal p --group mail").await.good();
     assert!(mail.starts_with("TIME ") && !mail.contains("GROUP") && mail.lines().count() == 2, "{mail}");

@@ -39,7 +39,7 @@ pub enum Cause {
     Evicted,
     /// A member did not answer within its session timeout, and its process runs.
     SessionTimedOut,
-    /// The manifest stopped or started the group, or its members had to stop to change protocol or assignor.
+    /// The manifest stopped or started the group, its members had to stop to change protocol or assignor, or may not use the group id.
     OperatorMade,
     /// The topics that the group reads changed.
     SubscriptionChanged,
@@ -58,6 +58,22 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every one.
+    pub const ALL: [Self; 12] = [
+        Self::OutOfMemory,
+        Self::PodCrashed,
+        Self::Evicted,
+        Self::SessionTimedOut,
+        Self::OperatorMade,
+        Self::SubscriptionChanged,
+        Self::Rollout,
+        Self::PodDeleted,
+        Self::ScaledDown,
+        Self::ScaledUp,
+        Self::PartitionsAdded,
+        Self::Unknown,
+    ];
+
     /// Its name.
     pub fn word(self) -> &'static str {
         match self {
@@ -354,6 +370,10 @@ impl Case<'_> {
                     pair("Protocol or assignor changed, and members that differ cannot share a group")
                 }
                 Some(Hold::Stopped) if joined.is_empty() => format!("The manifest stops the group: {old} went."),
+                Some(Hold::Unclaimed) if joined.is_empty() => {
+                    format!("Its consumers may not use the group id as the manifest says now: {old} went.")
+                }
+                Some(Hold::Unclaimed) => pair("Its consumers had to wait until they might use the group id"),
                 _ => pair("The manifest starts the group"),
             },
             Cause::PodCrashed => {

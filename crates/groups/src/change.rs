@@ -41,7 +41,7 @@ impl Kafka {
         config: &BTreeMap<String, String>,
     ) -> Result<Made, KafkaError> {
         let copies = i16::try_from(replication_factor).unwrap_or(i16::MAX);
-        within(&self.changes, async |admin| {
+        within(&self.changes, "create_topic", async |admin| {
             check(name)?;
             let mut topic = NewTopic::new(name, partitions, copies)?;
             for (key, value) in config {
@@ -61,7 +61,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn grow_topic(&self, name: &str, to: i32) -> Result<(), KafkaError> {
-        within(&self.changes, async |admin| {
+        within(&self.changes, "grow_topic", async |admin| {
             check(name)?;
             let grown = admin.create_partitions([(name, to)], CreatePartitionsOptions::default().timeout(CHANGE));
             match one(grown.await?) {
@@ -77,7 +77,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn configure_topic(&self, name: &str, config: &BTreeMap<String, String>) -> Result<(), KafkaError> {
-        within(&self.changes, async |admin| {
+        within(&self.changes, "configure_topic", async |admin| {
             check(name)?;
             let set = config.iter().map(|(key, value)| ConfigOp::set(key, value)).collect();
             let options = IncrementalAlterConfigsOptions::default().timeout(CHANGE);
@@ -91,7 +91,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
-        within(&self.changes, async |admin| {
+        within(&self.changes, "delete_topic", async |admin| {
             check(name)?;
             let described = admin.describe_topics([name], DescribeTopicsOptions::default()).await?;
             match one(described) {

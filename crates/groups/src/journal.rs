@@ -114,6 +114,9 @@ struct Memory {
     count: u64,
     /// Newest first.
     over: VecDeque<Rebalance>,
+    /// For each of the newest of them, which change of the whole journal it was: of what was taken up nothing is known.
+    #[serde(skip)]
+    noticed: VecDeque<u64>,
     /// When it was first seen that it is not settled (any more).
     #[serde(skip)]
     moving_since: Option<Moment>,
@@ -181,8 +184,8 @@ impl Journal {
         }
         let memory = Arc::make_mut(self.groups.entry(group.to_owned()).or_default());
         if memory.kafka != kafka {
-            let (count, over) = (memory.count, std::mem::take(&mut memory.over));
-            *memory = Memory { kafka: kafka.to_owned(), count, over, ..Memory::default() };
+            let (over, noticed) = (std::mem::take(&mut memory.over), std::mem::take(&mut memory.noticed));
+            *memory = Memory { kafka: kafka.to_owned(), count: memory.count, over, noticed, ..Memory::default() };
         }
         let is_first = memory.settled.is_none() && memory.moving_since.is_none();
         memory.meet(seen, now.tick, is_first);
@@ -228,6 +231,8 @@ impl Journal {
         });
         let fitting = fitting.count().max(1);
         memory.over.truncate(fitting);
+        memory.noticed.push_front(self.version);
+        memory.noticed.truncate(fitting);
         memory.unexplained.push(change);
         true
     }
@@ -300,17 +305,32 @@ impl Journal {
         self.groups.get(group).into_iter().flat_map(|memory| &memory.over)
     }
 
-    /// The newest rebalances of these groups together, newest first, at most so many.
+    /// The newest rebalances of these groups together, newest first, at most so many. What was noticed since the journal was
+    /// taken up has the order in which it was noticed, whatever the clock was set to meanwhile.
     pub fn newest<'a>(
         &'a self,
         groups: impl IntoIterator<Item = &'a str>,
         most: usize,
     ) -> Vec<(&'a str, &'a Rebalance)> {
-        let of = |group: &'a str| self.of(group).take(most).map(move |rebalance| (group, rebalance));
-        let mut all: Vec<_> = groups.into_iter().flat_map(of).collect();
-        all.sort_by_key(|(_, rebalance)| Reverse(rebalance.at)); // stable: of one time, each group newest first
+        let mut all: Vec<_> = groups.into_iter().flat_map(|group| self.dated(group)).collect();
+        all.sort_by_key(|(order, ..)| Reverse(*order)); // stable: of one time, each group newest first
         all.truncate(most);
-        all
+        all.into_iter().map(|(_, group, rebalance)| (group, rebalance)).collect()
+    }
+
+    /// A group's rebalances, newest first, each with what puts it in order with those of other groups: when it was noticed, and
+    /// a time that does not fall where the clock was set back.
+    fn dated<'a>(&'a self, group: &'a str) -> Vec<((u64, i64), &'a str, &'a Rebalance)> {
+        let Some(memory) = self.groups.get(group) else { return Vec::new() };
+        let mut latest = i64::MIN;
+        let dated = memory.over.iter().enumerate().rev().map(|(index, rebalance)| {
+            latest = latest.max(rebalance.at);
+            let noticed = memory.noticed.get(index).copied().unwrap_or(0);
+            ((noticed, latest), group, rebalance)
+        });
+        let mut dated: Vec<_> = dated.collect();
+        dated.reverse();
+        dated
     }
 
     /// Another number after every change of what is to be kept.
@@ -646,6 +666,43 @@ mod tests {
         assert!(part.len() <= 3_000 && whole.len() > 3_000, "{} {}", whole.len(), part.len());
         let (whole, part) = (read(&whole).expect("legal"), read(&part).expect("legal"));
         assert!(!part.is_empty() && whole.starts_with(&part), "the newest stay");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_puts_nothing_out_of_order_and_makes_nothing_longer() {
+        const HOUR: i64 = 3_600_000;
+        let mut journal = Journal::default();
+        let mut swap = |group_id: &str, owner: &str, at: i64, tick: i64| {
+            journal.look("k", group_id, &group(GroupState::Stable, &[owner]), Moment { at, tick });
+        };
+        for id in ["g", "h"] {
+            swap(id, "a:0", 10 * HOUR, 0);
+        }
+        swap("g", "b:0", 10 * HOUR + 20_000, 20_000);
+        swap("h", "b:0", 10 * HOUR + 40_000, 40_000);
+        swap("g", "a:0", 9 * HOUR + 60_000, 60_000); // set back
+        swap("h", "a:0", 9 * HOUR + 80_000, 80_000);
+        swap("g", "b:0", 11 * HOUR + 100_000, 100_000); // set forth
+        swap("h", "b:0", 10 * HOUR + 120_000, 120_000); // and right again
+        let order = |journal: &Journal| -> Vec<String> {
+            let newest = journal.newest(["g", "h"], 6);
+            newest.into_iter().map(|(group, rebalance)| format!("{group}{}", rebalance.number)).collect()
+        };
+        assert_eq!(order(&journal), ["h3", "g3", "h2", "g2", "h1", "g1"]);
+        // whoever takes it up knows the times alone, and the order in each group
+        let mut other = Journal::default();
+        for (id, text) in journal.written(1 << 20) {
+            other.restore(&id, &text).expect("as it was written");
+        }
+        assert_eq!(order(&other), ["g3", "h3", "h2", "h1", "g2", "g1"]);
+
+        // a rebalance takes as long as it takes
+        let mut at =
+            |state, members: &[&str], at, tick| journal.look("k", "g", &group(state, members), Moment { at, tick });
+        assert!(!at(GroupState::PreparingRebalance, &["a:"], 10 * HOUR, 140_000));
+        assert!(at(GroupState::Stable, &["a:0"], 9 * HOUR, 141_500));
+        let newest = journal.of("g").next().expect("there is one");
+        assert_eq!((newest.at, newest.took_ms), (10 * HOUR, Some(1_500)));
     }
 
     #[test]

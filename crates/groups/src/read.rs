@@ -1,11 +1,11 @@
 //! The one socket to Kafka. In: names. Out: facts. Every call ends within 10 s, no answer may be larger than 8 MiB, and a
-//! connection that failed is made anew. Deliberately absent: changes (`change`), and any file but these two that names the
-//! client library (it breaks its API with every minor version).
+//! connection that failed is made anew. Deliberately absent: changes (`change`), and any file but these two, and `refusal`,
+//! that names the client library (it breaks its API with every minor version).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex as Lock, PoisonError},
+    time::{Duration, Instant},
 };
 
 use krafka::{
@@ -19,9 +19,12 @@ use krafka::{
 };
 use tokio::sync::Mutex;
 
-use crate::model::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot,
-    TopicFacts, TopicSeen,
+use crate::{
+    model::{
+        Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot,
+        TopicFacts, TopicSeen,
+    },
+    told::{Call, Listener, word},
 };
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -35,6 +38,8 @@ const SET_ON_TOPIC: i8 = 1;
 #[derive(Clone)]
 pub struct Kafka {
     looks: Connection,
+    /// Groups that were not there at the last look.
+    absent: Arc<Lock<BTreeSet<String>>>,
     /// A broker answers a connection's requests one by one: a look must not wait behind the making of many topics.
     pub(crate) changes: Connection,
 }
@@ -44,6 +49,7 @@ pub struct Kafka {
 pub(crate) struct Connection {
     bootstrap: Arc<str>,
     admin: Arc<Mutex<Option<Arc<AdminClient>>>>,
+    listener: Listener,
 }
 
 impl std::fmt::Debug for Kafka {
@@ -55,8 +61,14 @@ impl std::fmt::Debug for Kafka {
 impl Kafka {
     /// `bootstrap` is `host:port[,host:port...]`.
     pub fn connect(bootstrap: &str) -> Self {
-        let connection = || Connection { bootstrap: bootstrap.into(), admin: Arc::default() };
-        Self { looks: connection(), changes: connection() }
+        Self::connect_heard(bootstrap, &Listener::default())
+    }
+
+    /// The same; `listener` is told of each call.
+    pub fn connect_heard(bootstrap: &str, listener: &Listener) -> Self {
+        let connection =
+            || Connection { bootstrap: bootstrap.into(), admin: Arc::default(), listener: listener.clone() };
+        Self { looks: connection(), absent: Arc::default(), changes: connection() }
     }
 
     /// Topics and groups in one look: topics, members and committed offsets first, the logs' bounds after them. What one
@@ -65,12 +77,13 @@ impl Kafka {
     /// # Errors
     /// The whole Kafka is out of reach.
     pub async fn observe(&self, topics: &[String], groups: &[String]) -> Result<Snapshot, KafkaError> {
-        within(&self.looks, async |admin| {
+        let absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let look = within(&self.looks, "observe", async |admin| {
             // one illegal name would fail the question about all of them
             let (legal, illegal): (Vec<_>, Vec<_>) = topics.iter().partition(|name| check(name).is_ok());
             let (described, groups) = futures::join!(
                 admin.describe_topics(legal, DescribeTopicsOptions::default()),
-                observe_groups(&admin, groups)
+                observe_groups(&admin, groups, &absent)
             );
             let (mut topics, groups) = (bounds(&admin, described?).await?, groups?);
             topics.extend(illegal.into_iter().filter_map(|name| {
@@ -84,7 +97,10 @@ impl Kafka {
                 _ => Ok(Snapshot { topics, groups, foreign: None }),
             }
         })
-        .await
+        .await?;
+        let absent = look.groups.iter().filter(|(_, group)| group.state == GroupState::Absent);
+        *self.absent.lock().unwrap_or_else(PoisonError::into_inner) = absent.map(|(id, _)| id.clone()).collect();
+        Ok(look)
     }
 
     /// The ids of all consumer groups, and whether these are all: a broker that does not answer tells none of its own.
@@ -92,7 +108,7 @@ impl Kafka {
     /// # Errors
     /// No broker answered.
     pub async fn group_ids(&self) -> Result<(BTreeSet<String>, bool), KafkaError> {
-        let (ids, all, strangers) = within(&self.changes, async |admin| {
+        let (ids, all, strangers) = within(&self.changes, "group_ids", async |admin| {
             let (mut ids, mut failed, mut answers) = (BTreeSet::new(), None, 0);
             let (listings, cluster) = futures::join!(
                 admin.list_consumer_groups(ListConsumerGroupsOptions::default()),
@@ -129,7 +145,7 @@ impl Kafka {
     /// # Errors
     /// Kafka is out of reach.
     pub async fn groups(&self, ids: &[String]) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
-        within(&self.changes, async |admin| observe_groups(&admin, ids).await).await
+        within(&self.changes, "groups", async |admin| observe_groups(&admin, ids, &BTreeSet::new()).await).await
     }
 
     /// Whether this Kafka takes members of KIP-848 groups: its feature `group.version` is at 1 or above.
@@ -137,7 +153,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn has_consumer_protocol(&self) -> Result<bool, KafkaError> {
-        within(&self.changes, async |admin| {
+        within(&self.changes, "has_consumer_protocol", async |admin| {
             let features = admin.describe_features(DescribeFeaturesOptions::default()).await?;
             Ok(features
                 .finalized
@@ -152,7 +168,7 @@ impl Kafka {
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
     pub async fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>, KafkaError> {
-        within(&self.changes, async |admin| {
+        within(&self.changes, "topic_config", async |admin| {
             let resource = ConfigResource::topic(name);
             let entries = one(admin.describe_configs([resource], DescribeConfigsOptions::default()).await?)?;
             let set = entries.into_iter().filter(|entry| entry.config_source == SET_ON_TOPIC);
@@ -163,9 +179,10 @@ impl Kafka {
 }
 
 /// Runs one call on a connection, made if need be. One that failed is made anew from the bootstrap servers: brokers may have
-/// moved, and whoever cannot be connected to says best why.
+/// moved, and whoever cannot be connected to says best why. `name` is the call's for whoever listens.
 pub(crate) async fn within<T>(
     connection: &Connection,
+    name: &'static str,
     call: impl AsyncFnOnce(Arc<AdminClient>) -> Result<T, KafkaError>,
 ) -> Result<T, KafkaError> {
     let run = async {
@@ -176,7 +193,9 @@ pub(crate) async fn within<T>(
         }
         result
     };
+    let begun = Instant::now();
     let result = tokio::time::timeout(DEADLINE, run).await.unwrap_or(Err(KafkaError::TimedOut));
+    connection.listener.hear(Call { name, result: word(&result), took: begun.elapsed() });
     if result.as_ref().is_err_and(KafkaError::is_outage) {
         connection.admin.lock().await.take();
     }
@@ -218,36 +237,58 @@ pub(crate) fn one<K, T>(answers: HashMap<K, Result<T, KrafkaError>>) -> Result<T
     answers.into_values().next().unwrap_or_else(|| Err(KrafkaError::timeout("the broker left out what was asked for")))
 }
 
-async fn observe_groups(admin: &AdminClient, groups: &[String]) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
-    let committed = futures::future::join_all(groups.iter().map(async |group| {
+/// Members and commits. A group that is not there has committed nothing, and each question costs two requests: those that were
+/// `absent` a moment ago are asked for commits only if they are there by now.
+async fn observe_groups(
+    admin: &AdminClient,
+    groups: &[String],
+    absent: &BTreeSet<String>,
+) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
+    let (unlikely, likely): (Vec<&String>, Vec<&String>) = groups.iter().partition(|group| absent.contains(*group));
+    let options = DescribeConsumerGroupsOptions::default();
+    let (described, mut committed) =
+        futures::join!(admin.describe_consumer_groups(groups, options), all_commits(admin, likely));
+    let mut seen: BTreeMap<String, GroupSeen> = BTreeMap::new();
+    let mut described = described?;
+    for group in groups {
+        let described = match described.remove(group) {
+            Some(Ok(description)) => group_seen(description),
+            Some(Err(KrafkaError::Broker { code: ErrorCode::GroupIdNotFound, .. })) => {
+                GroupSeen { state: GroupState::Absent, ..GroupSeen::default() }
+            }
+            Some(Err(error)) => GroupSeen { trouble: Some(error.into()), ..GroupSeen::default() },
+            None => GroupSeen::default(),
+        };
+        seen.insert(group.clone(), described);
+    }
+    let there = |group: &&String| !matches!(seen[*group].state, GroupState::Absent | GroupState::Unknown);
+    let come: Vec<&String> = unlikely.into_iter().filter(there).collect();
+    committed.extend(all_commits(admin, come).await);
+    for (group, seen) in &mut seen {
+        match committed.remove(group) {
+            Some(Ok(committed)) => seen.committed = Some(committed),
+            Some(Err(KafkaError::Answered { code, .. })) if code == "GroupIdNotFound" => {
+                seen.committed = Some(BTreeMap::new());
+            }
+            Some(Err(error)) => seen.trouble = seen.trouble.take().or(Some(error)),
+            None if seen.state == GroupState::Absent => seen.committed = Some(BTreeMap::new()),
+            None => {} // it could not be described: its trouble says why
+        }
+    }
+    Ok(seen)
+}
+
+/// What each of these groups has committed.
+async fn all_commits(
+    admin: &AdminClient,
+    groups: Vec<&String>,
+) -> BTreeMap<String, Result<BTreeMap<Partition, Committed>, KafkaError>> {
+    let each = groups.into_iter().map(async |group| {
         let options = ListConsumerGroupOffsetsOptions::default();
         let answer = admin.list_consumer_group_offsets(group.clone(), options).await;
         (group.clone(), answer.and_then(commits).map_err(KafkaError::from))
-    }));
-    let options = DescribeConsumerGroupsOptions::default();
-    let (described, committed) = futures::join!(admin.describe_consumer_groups(groups, options), committed);
-    let mut described = described?;
-    Ok(committed
-        .into_iter()
-        .map(|(group, committed)| {
-            let mut seen = match described.remove(&group) {
-                Some(Ok(description)) => group_seen(description),
-                Some(Err(KrafkaError::Broker { code: ErrorCode::GroupIdNotFound, .. })) => {
-                    GroupSeen { state: GroupState::Absent, ..GroupSeen::default() }
-                }
-                Some(Err(error)) => GroupSeen { trouble: Some(error.into()), ..GroupSeen::default() },
-                None => GroupSeen::default(),
-            };
-            match committed {
-                Ok(committed) => seen.committed = Some(committed),
-                Err(KafkaError::Answered { code, .. }) if code == "GroupIdNotFound" => {
-                    seen.committed = Some(BTreeMap::new());
-                }
-                Err(error) => seen.trouble = seen.trouble.or(Some(error)),
-            }
-            (group, seen)
-        })
-        .collect())
+    });
+    futures::future::join_all(each).await.into_iter().collect()
 }
 
 /// Of Kafka Connect, Streams and share groups the offsets mean something else. Without members a group's protocol type may be empty.
@@ -376,48 +417,6 @@ fn copies(partition: PartitionDescription) -> Copies {
     let mut in_sync = partition.isr;
     in_sync.sort_unstable(); // Kafka's order changes with every broker that comes back
     Copies { leader: partition.leader, replicas: partition.replicas, in_sync }
-}
-
-impl From<KrafkaError> for KafkaError {
-    fn from(error: KrafkaError) -> Self {
-        tracing::debug!(%error, "Kafka"); // in full here, coarsely everywhere else
-        match error {
-            KrafkaError::Timeout { .. } => Self::TimedOut,
-            KrafkaError::Auth { .. } => Self::Authentication,
-            KrafkaError::Broker { code, message } => {
-                Self::Answered { code: format!("{code:?}"), message: line(&message) }
-            }
-            KrafkaError::Config { message } => {
-                Self::Answered { code: "InvalidRequest".into(), message: line(&message) }
-            }
-            KrafkaError::Protocol { message, .. } => Self::Protocol(line(&message)),
-            error => innermost(&error),
-        }
-    }
-}
-
-/// What an error goes back to: the client wraps the refusal of a connection several times.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> KafkaError {
-    use std::io::{Error, ErrorKind};
-    let mut reason = KafkaError::Unreachable;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let io = error.downcast_ref::<Error>().or_else(|| error.downcast_ref::<Arc<Error>>().map(AsRef::as_ref));
-        match (io.map(Error::kind), error.downcast_ref::<KrafkaError>()) {
-            (Some(ErrorKind::ConnectionRefused), _) => reason = KafkaError::Refused,
-            (Some(ErrorKind::TimedOut), _) | (_, Some(KrafkaError::Timeout { .. })) => reason = KafkaError::TimedOut,
-            (_, Some(KrafkaError::Protocol { message, .. })) => reason = KafkaError::Protocol(line(message)),
-            (_, Some(KrafkaError::Auth { .. })) => reason = KafkaError::Authentication,
-            _ => {}
-        }
-        next = error.source();
-    }
-    reason
-}
-
-/// What somebody else has said, in one line that is not too long.
-fn line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }
 
 pub(crate) fn hex(id: [u8; 16]) -> String {

@@ -28,6 +28,8 @@ pub enum Hold {
     Stopped,
     /// Its members have to stop before others of another protocol or assignor start.
     Switching,
+    /// They may not use the group id: nobody knows yet whether it is free, or this Kafka does not have its protocol.
+    Unclaimed,
 }
 
 /// How a process ended that nobody had asked to.

@@ -22,6 +22,11 @@ pub fn helm() -> PathBuf {
     filled("bin/helm", "charts")
 }
 
+/// The Prometheus server.
+pub fn prometheus() -> PathBuf {
+    filled("bin/prometheus", "prometheus")
+}
+
 /// etcd, and what has to be its `LD_LIBRARY_PATH`: it is unpacked, not installed.
 pub(crate) fn etcd() -> (PathBuf, String) {
     let program = filled("sysroot/usr/bin/etcd", "debs");

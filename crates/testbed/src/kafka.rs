@@ -3,6 +3,7 @@
 //! the initial delay, which is none.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     process::Stdio,
     sync::{Mutex, PoisonError},
@@ -10,10 +11,14 @@ use std::{
 };
 
 use krafka::{
-    admin::{AdminClient, CreateTopicsOptions, DescribeClusterOptions, DescribeTopicsOptions, NewTopic},
+    admin::{
+        AdminClient, CreateTopicsOptions, DeleteRecordsOptions, DescribeClusterOptions, DescribeTopicsOptions,
+        NewTopic, TopicPartition,
+    },
     error::KrafkaError,
     producer::Record,
 };
+use tokio::time::sleep;
 
 use crate::{
     cache, poll,
@@ -46,6 +51,13 @@ impl Kafka {
     /// upgrade from a Kafka older than 4.0 that was never finalized.
     pub async fn start_with_classic_groups_only() -> Self {
         Self::formatted(&["--feature", "group.version=0"], "").await
+    }
+
+    /// Starts one of its own whose KIP-848 members ask every second what they should own, the least that it takes here; the
+    /// default is 5 s. For tests that see many rebalances.
+    pub async fn start_with_quick_heartbeats() -> Self {
+        let names = ["group.consumer.min.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms"];
+        Self::formatted(&[], &names.map(|name| format!("{name}=1000\n")).concat()).await
     }
 
     async fn formatted(options: &[&str], properties: &str) -> Self {
@@ -130,6 +142,17 @@ impl Kafka {
         sent.unwrap_or_else(|error| panic!("a message to partition {partition} of {topic}: {error}"));
     }
 
+    /// Deletes the messages of partition 0 before an offset, as retention does.
+    pub async fn delete_records(&self, topic: &str, before: i64) {
+        let deleted: Result<Vec<i64>, KrafkaError> = async {
+            let records = [(TopicPartition::new(topic, 0), before)];
+            let answers = self.admin().await?.delete_records(records, DeleteRecordsOptions::default()).await?;
+            answers.into_values().collect()
+        }
+        .await;
+        deleted.unwrap_or_else(|error| panic!("messages of {topic}/0 before {before}: {error}"));
+    }
+
     /// Runs a tool of Kafka's own, e.g. `org.apache.kafka.tools.consumer.group.ConsumerGroupCommand`, and returns what it
     /// prints on stdout. `args` say which Kafka, as `--bootstrap-server`. Panics with all it said when it fails.
     pub async fn tool(&self, class: &str, args: &[&str]) -> String {
@@ -140,6 +163,29 @@ impl Kafka {
     pub fn log(&self) -> String {
         let path = self.keeper.dir().join("kafka.Kafka.log");
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// How many connections a client uses meanwhile, and how many requests it sends, by their names: as the broker itself notes
+    /// them. It goes on noting them afterwards, which costs time.
+    pub async fn requests(&self, client_id: &str, meanwhile: impl AsyncFnOnce()) -> (usize, BTreeMap<String, usize>) {
+        let set = "kafka.request.logger=DEBUG";
+        let alter = ["--alter", "--entity-type", "broker-loggers", "--entity-name", "1", "--add-config", set];
+        let args = [&["--bootstrap-server", self.bootstrap()][..], &alter[..]].concat();
+        self.tool("kafka.admin.ConfigCommand", &args).await;
+        let before = self.log().len();
+        meanwhile().await;
+        sleep(Duration::from_millis(500)).await; // the log is written behind
+        let log = self.log();
+        let cell = |line: &str, key: &str| {
+            let (_, rest) = line.split_once(&format!("\"{key}\":\""))?;
+            rest.split_once('"').map(|(value, _)| value.to_owned())
+        };
+        let (mut connections, mut requests) = (BTreeSet::new(), BTreeMap::new());
+        for line in log[before..].lines().filter(|line| cell(line, "clientId").as_deref() == Some(client_id)) {
+            connections.extend(cell(line, "connection"));
+            *requests.entry(cell(line, "requestApiKeyName").unwrap_or_default()).or_default() += 1;
+        }
+        (connections.len(), requests)
     }
 
     async fn answers(&self) {

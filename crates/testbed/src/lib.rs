@@ -2,18 +2,25 @@
 //! for a test process, started by the first test that asks, on loopback ports of their own; `start` makes further ones.
 //! They end with the test process, however that ends. What they need comes from the cache of `deploy/node/setup.sh`,
 //! which is run when something is missing. A server that does not start fails the test that asked: nothing is skipped.
+//! [`described`] reads what Kafka's own tool says of groups; with the feature `clients` there are consumers and producers as
+//! applications have them.
 //!
 //! Deliberately absent: nodes. Pods are never run here; `deploy/node` does that.
 
 mod brokers;
 mod cluster;
 mod kafka;
+pub mod openmetrics;
 
 mod cache;
 mod process;
 
+#[cfg(feature = "clients")]
+pub mod clients;
+pub mod described;
+
 pub use brokers::Brokers;
-pub use cache::{helm, kafka_class_path};
+pub use cache::{helm, kafka_class_path, prometheus};
 pub use cluster::{Cluster, Role};
 pub use kafka::Kafka;
 

@@ -1,6 +1,6 @@
 // What happened: a strip of fifteen minutes and a list, newest on top. In: rebalances, and what was done on this page. Out: the dock's left half.
 import { add, byId, cls, el, keyed, set, sv, text, whole } from './dom.js';
-import { clock, inLeft, rebalanceSentence, rebalanceTook, silentSentence } from './words.js';
+import { clock, inLeft, newestFirst, rebalanceSentence, rebalanceTook, silentSentence } from './words.js';
 
 const QUARTER = 900_000;
 /** What was done on this page, or (`group`) what goes on. @typedef {{id: string, time: number, said: string, line: string, bad: boolean, group?: string, took?: string}} Told */
@@ -112,7 +112,7 @@ export function makeJournal() {
       const open = waits(s);
       if (s.groups.length) drawStrip(s, [...s.journal, ...open]);
       const hues = new Map(s.groups.map(g => [g.name, g.hue]));
-      const all = [...open, ...[...s.journal.slice(0, 50), ...done].sort((a, b) => b.time - a.time)];
+      const all = [...open, ...newestFirst(s.journal.slice(0, 50), done)];
       none.hidden = all.length > 0;
       list.hidden = !all.length;
       keyed(

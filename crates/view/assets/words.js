@@ -209,6 +209,19 @@ export function partSentence(p) {
   return `Partition ${p.partition} of ${p.topic}, end ${p.end == null ? 'unknown' : p.end}${p.rate == null ? '' : `, ${rate(p.rate).replace('/s', '')} messages a second`}${copies}`;
 }
 
+/**
+ * What happened and what was done, newest first. What happened keeps its order: its times may fall, where a clock was set back.
+ * @template {{time: number}} T @param {T[]} happened newest first @param {T[]} done newest first @returns {T[]}
+ */
+export function newestFirst(happened, done) {
+  const all = [];
+  let at = 0;
+  for (const one of happened) {
+    while (at < done.length && done[at].time > one.time) all.push(done[at++]);
+    all.push(one);
+  }
+  return [...all, ...done.slice(at)];
+}
 /** What happened, as a sentence. @param {any} r one entry of `rebalances` @param {boolean} multi */
 export function rebalanceSentence(r, multi) {
   if (!r.group) return r.note ?? '';

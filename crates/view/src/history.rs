@@ -30,6 +30,11 @@ impl Lines {
         added
     }
 
+    /// The clock was set back by so many milliseconds: what was so long ago is so long ago.
+    pub(crate) fn set_back(&mut self, by: i64) {
+        self.0.values_mut().flatten().for_each(|point| point.0 -= by);
+    }
+
     /// All points, oldest first.
     pub(crate) fn points(&self) -> BTreeMap<String, Vec<Point>> {
         self.0.iter().map(|(group, line)| (group.clone(), line.iter().copied().collect())).collect()
@@ -84,6 +89,16 @@ mod tests {
         let calm: Vec<_> = (0..200).map(|n| (n * STEP, Some(7))).collect();
         assert_eq!(line(&calm), [(199 * STEP - SPAN, Some(7)), (199 * STEP, Some(7))]);
         assert_eq!(line(&[(0, Some(1)), (SPAN + 1, Some(2))]), [(SPAN + 1, Some(2))], "nothing was seen in between");
+    }
+
+    #[test]
+    fn a_line_goes_on_when_the_clock_is_set_back() {
+        let mut lines = Lines::default();
+        lines.add([("g", Some(1))], 3_600_000);
+        lines.add([("g", Some(2))], 3_600_000 + STEP);
+        lines.set_back(3_600_000);
+        lines.add([("g", Some(3))], 2 * STEP);
+        assert_eq!(lines.points()["g"], [(0, Some(1)), (STEP, Some(2)), (2 * STEP, Some(3))]);
     }
 
     #[test]

@@ -23,6 +23,8 @@ use crate::{
 const REBALANCES: usize = 100;
 /// Milliseconds between two batches of messages: at most ten a second.
 const BATCH: i64 = 100;
+/// Whoever is told what time it is a moment later than others is not behind by more than that, in milliseconds.
+const LATE: i64 = 1_000;
 
 #[derive(Debug)]
 pub(crate) struct Practice {
@@ -63,8 +65,29 @@ impl Practice {
     /// Other facts: draws them and tells the pages what changed.
     pub(crate) fn publish(&mut self, facts: Facts) {
         ends(&mut self.flow, &facts);
+        let is_set = self.set_back(facts.now);
         self.facts = facts;
         self.redraw();
+        if is_set {
+            self.tell_anew();
+        }
+    }
+
+    /// Whether the clock was set back since the last picture. What it shows as so long ago stays so long ago.
+    fn set_back(&mut self, now: i64) -> bool {
+        let by = self.picture.now - now;
+        if by <= LATE {
+            return false;
+        }
+        self.lines.set_back(by);
+        set_back(&mut self.picture, by);
+        true
+    }
+
+    /// Pages begin anew: they were told times that are still to come.
+    fn tell_anew(&mut self) {
+        let whole = Whole { picture: &self.picture, history: self.lines.points() };
+        self.pages.tell("snapshot", &whole);
     }
 
     fn redraw(&mut self) {
@@ -81,6 +104,7 @@ impl Practice {
 
     /// A point in time: lag as it is, and what turns with time alone.
     pub(crate) fn point(&mut self, now: i64) {
+        let is_set = self.set_back(now);
         let lags = self.picture.groups.iter().map(|group| (group.name.as_str(), group.lag));
         let added = self.lines.add(lags, now);
         if self.picture.ripens {
@@ -89,6 +113,9 @@ impl Practice {
         }
         self.picture.now = now;
         self.pages.tell("patch", &json!({"now": now, "history": added}));
+        if is_set {
+            self.tell_anew();
+        }
     }
 
     /// One more page.
@@ -170,6 +197,17 @@ impl Practice {
     }
 }
 
+/// What a picture carries on from the ones before it, by a clock that was set back by so many milliseconds.
+fn set_back(picture: &mut Picture, by: i64) {
+    picture.kafka.brokers.iter_mut().for_each(|broker| broker.since -= by);
+    for member in picture.groups.iter_mut().flat_map(|group| &mut group.members) {
+        member.since -= by;
+        member.first_seen -= by;
+        let unknown = member.partitions.iter_mut().filter_map(|share| share.unknown_since.as_mut());
+        member.missing_since.as_mut().into_iter().chain(unknown).for_each(|since| *since -= by);
+    }
+}
+
 fn ends(flow: &mut Flow, facts: &Facts) {
     let Some(look) = &facts.look else { return };
     for topic in &facts.status.topics {
@@ -211,5 +249,40 @@ fn drawn(group: &str, rebalance: &Rebalance) -> RebalancePicture {
         why: why.map(|why| why.sentence.clone()),
         advice: why.and_then(|why| why.advice.clone()),
         note: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::ConsumerState, picture::tests::World};
+
+    #[test]
+    fn a_clock_that_is_set_back_changes_no_age() {
+        let mut world = World::calm();
+        world.now = 3_700_000;
+        let mut practice = Practice::new(world.facts(), Actions { enabled: false, how: None });
+        practice.point(3_702_000);
+        world.consumers.retain(|consumer| consumer.name != "g-0");
+        world.now = 3_703_000;
+        practice.publish(world.facts());
+        let state = |practice: &Practice| {
+            let member = &practice.picture.groups[0].members[0];
+            (member.name.clone(), member.state, practice.picture.now - member.first_seen)
+        };
+        assert_eq!(state(&practice), ("g-0".to_owned(), ConsumerState::Running, 3_000));
+        let mut page = practice.open(1);
+        practice.point(104_000); // an hour earlier
+        let told: Vec<String> = std::iter::from_fn(|| page.try_recv().ok())
+            .map(|frame| String::from_utf8_lossy(&frame).lines().nth(1).unwrap_or_default().to_owned())
+            .collect();
+        assert!(told.last().is_some_and(|last| last.contains("snapshot")), "pages begin anew: {told:?}");
+        assert_eq!(state(&practice).1, ConsumerState::Running, "its process may still be seen");
+        practice.point(107_000);
+        assert_eq!(state(&practice).1, ConsumerState::Killed, "not in an hour");
+        assert!(state(&practice).2 < 10_000, "it has been there for some seconds: {:?}", state(&practice));
+        for line in practice.lines.points().values() {
+            assert!(line.is_sorted() && line.iter().all(|point| point.0 <= 107_000), "{line:?}");
+        }
     }
 }

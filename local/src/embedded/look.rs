@@ -7,7 +7,7 @@ use std::{
     fmt::Write,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use practice_contract::status::WorkerStatus;
 use practice_groups::{
     Bounds, Committed, Copies, GroupSeen, GroupState, MemberSeen, Partition, Protocol, Snapshot, TopicFacts, TopicSeen,
@@ -31,12 +31,14 @@ pub struct Members {
 struct Known {
     client_id: String,
     partitions: Vec<Partition>,
-    seen: Timestamp,
+    /// A tick.
+    seen: SignedDuration,
 }
 
 impl Members {
-    /// Takes in what consumers say of themselves, and drops whose session has ended.
-    pub fn note<'a>(&mut self, reports: impl IntoIterator<Item = &'a WorkerStatus>, now: Timestamp) {
+    /// Takes in what consumers say of themselves, and drops whose session has ended. `now` is a time that only grows: one of the
+    /// day may be set back, and a session would not end.
+    pub fn note<'a>(&mut self, reports: impl IntoIterator<Item = &'a WorkerStatus>, now: SignedDuration) {
         for report in reports {
             let Some(id) = report.member_id.as_ref().filter(|_| report.joined) else { continue };
             let partitions = report.assignment.iter().map(|owned| (owned.topic.clone(), owned.partition));
@@ -46,7 +48,7 @@ impl Members {
             self.known.insert((report.group.clone(), id.clone()), known);
         }
         let session = SignedDuration::from_secs(SESSION_TIMEOUT_SECONDS.into());
-        self.known.retain(|_, known| now.duration_since(known.seen) < session);
+        self.known.retain(|_, known| now - known.seen < session);
         let current: BTreeSet<(String, Partition)> = self
             .known
             .iter()
@@ -60,7 +62,7 @@ impl Members {
             }
             // others have all it had: the broker has given it up
             let gave_all = had_some && known.partitions.is_empty();
-            !(gave_all && now.duration_since(known.seen) > BUSY)
+            !(gave_all && now - known.seen > BUSY)
         });
     }
 
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_killed_member_stays_until_its_session_ends_and_one_that_left_does_not() {
-        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        let at = SignedDuration::from_secs;
         let mut members = Members::default();
         assert_eq!(look(&members).state, GroupState::Absent);
         members.note(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(0));

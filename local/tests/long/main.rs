@@ -16,7 +16,7 @@ use std::{
 };
 
 use figures::{Bound, hold, median};
-use kit::{Local, PROGRAM};
+use kit::{Dir, Local, PROGRAM, program};
 use rustix::process::Signal;
 
 /// How much longer a busy machine may take.
@@ -35,7 +35,8 @@ fn release() {
         cargo.current_dir(&root).args(["build", "--release", "--locked", "--package", "practice-local"]).status();
     assert!(built.is_ok_and(|status| status.success()), "the release build failed");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    PROGRAM.set(target.join("release/practice-local")).expect("set once");
+    let program = target.join("release/practice-local");
+    assert_eq!(PROGRAM.get_or_init(|| program.clone()), &program, "the release build is measured");
 }
 
 /// Kilobytes of a process that it shares with nobody, and its part of what it shares.
@@ -82,4 +83,34 @@ fn practice_3_in_memory() {
         "practice-3 in memory, from the start of the process until the picture has all six with their partitions; median of {assigned:.2?}"
     );
     hold("local mode, start -> six consumers assigned", median(assigned), "s", Bound::AtMost(5.0), BUSY, &how);
+}
+
+/// As many groups as a manifest may have, each on all of as many topics as fit the rules.
+fn large() -> String {
+    let topics: Vec<String> = (0..32).map(|n| format!("    - {{name: topic-{n}, partitions: 12}}\n")).collect();
+    let groups: Vec<String> = (0..32).map(|n| format!("    - {{name: group-{n}, replicas: 6}}\n")).collect();
+    format!(
+        "apiVersion: kafka-practice.dev/v1alpha1\nkind: ConsumerGroupPractice\nmetadata: {{name: large}}\nspec:\n  topics:\n{}  groups:\n{}",
+        topics.concat(),
+        groups.concat()
+    )
+}
+
+#[test]
+fn a_plan_of_32_groups() {
+    release();
+    let dir = Dir::new();
+    fs::write(dir.path().join("large.yaml"), large()).expect("written");
+    let mut taken = Vec::new();
+    for _ in 0..10 {
+        let begun = Instant::now();
+        let ended = program().current_dir(dir.path()).args(["plan", "large.yaml"]).output().expect("the program runs");
+        taken.push(begun.elapsed().as_secs_f64() * 1000.0);
+        let said = String::from_utf8(ended.stdout).expect("UTF-8");
+        assert!(ended.status.success() && said.starts_with("large   new, 192 consumers start\n"), "{said}");
+    }
+    let how = format!(
+        "practice-local plan, 32 groups on 32 topics, from the start of the process to its end; median of {taken:.0?}"
+    );
+    hold("plan of 32 groups", median(taken), "ms", Bound::AtMost(100.0), BUSY, &how);
 }

@@ -68,7 +68,7 @@ impl Look<'_> {
             lag,
             unknown_since: match lag {
                 Some(_) => None,
-                None => before.and_then(|before| before.unknown_since.clone()).or_else(|| Some(time(self.now))),
+                None => Some(since(before.and_then(|before| before.unknown_since.as_deref()), self.now)),
             },
             oldest_since: pace.oldest.and_then(|age| self.now.checked_sub(age).ok()).map(time),
             done_at: pace.drain.and_then(|left| self.now.checked_add(left).ok()).map(time),
@@ -116,7 +116,7 @@ impl Shares<'_> {
     fn share(&self, partition: &Partition) -> OwnedPartition {
         let lag = self.snapshot.lag(self.seen, partition, reset(self.group));
         let committed = self.seen.committed.as_ref().and_then(|all| all.get(partition));
-        let since = self.unknown.get(&(partition.0.as_str(), partition.1)).copied().or(self.blind);
+        let unknown = self.unknown.get(&(partition.0.as_str(), partition.1)).copied().or(self.blind);
         OwnedPartition {
             topic: partition.0.clone(),
             partition: partition.1,
@@ -127,7 +127,7 @@ impl Shares<'_> {
             lost: lag.lost(),
             unknown_since: match lag.effective() {
                 Some(_) => None,
-                None => Some(since.map_or_else(|| time(self.now), str::to_owned)),
+                None => Some(since(unknown, self.now)),
             },
             verdict: self.words.get(partition).cloned(),
         }
@@ -193,6 +193,13 @@ pub(super) fn waits(partitions: usize, members: usize, idle: usize) -> String {
     let s = |n: usize| if n == 1 { "" } else { "s" };
     let verb = if idle == 1 { "waits" } else { "wait" };
     format!("{partitions} partition{}, {members} consumer{}: {idle} {verb}", s(partitions), s(members))
+}
+
+/// Since when something is so that was so before, or is so since now. A time that is still to come is none: the clock was set
+/// back, and it was before that.
+fn since(before: Option<&str>, now: Timestamp) -> String {
+    let past = before.filter(|before| before.parse::<Timestamp>().is_ok_and(|before| before <= now));
+    past.map_or_else(|| time(now), str::to_owned)
 }
 
 /// RFC 3339, to the second.

@@ -35,10 +35,20 @@ pub(crate) fn pss(pid: u32) -> f64 {
 
 /// User and system time so far, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+    seconds(pid, [11, 12])
+}
+
+/// The same of those children of this process that have ended and were waited for.
+pub(crate) fn cpu_seconds_of_children() -> f64 {
+    seconds(std::process::id(), [13, 14])
+}
+
+/// The sum of two fields, counted from the state, which comes after the name.
+fn seconds(pid: u32, fields: [usize; 2]) -> f64 {
     let stat = read(pid, "stat");
     let after_name = stat.rsplit_once(')').expect("proc(5)").1;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks: f64 = [11, 12].map(|field: usize| fields[field].parse::<f64>().expect("proc(5)")).iter().sum();
+    let all: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks: f64 = fields.map(|field| all[field].parse::<f64>().expect("proc(5)")).iter().sum();
     ticks / ticks_a_second()
 }
 

@@ -4,12 +4,15 @@
 mod operator;
 mod pods;
 mod scene;
+mod truth;
 
+mod agreement;
 mod basics;
 mod claims;
 mod many;
 mod outages;
 mod picture;
 mod policy;
+mod program;
 mod replicas;
 mod topics;

@@ -128,6 +128,17 @@ async fn a_kafka_that_knows_only_classic_groups_is_told_and_runs_those() {
 
     scene.apply("p", &spec("Classic")).await;
     scene.ready("p").await;
+
+    // one that runs and is to speak what this Kafka does not know
+    scene.apply("p", &spec("Consumer")).await;
+    scene.condition("p", "Ready=False/ProtocolUnsupported").await;
+    scene.has_replicas(&format!("p-{new}"), 0).await;
+    let told = |s: &practice_api::PracticeStatus| {
+        let newest = s.rebalances.iter().find(|rebalance| rebalance.group == new);
+        newest.filter(|newest| newest.left == 1).and_then(|newest| newest.cause.clone())
+    };
+    let status = scene.status("p", "it is told why its consumer went", |s| told(s).is_some()).await;
+    assert_eq!(told(&status).as_deref(), Some("OperatorMade"), "nobody has scaled it: {:?}", status.rebalances);
 }
 
 #[tokio::test]

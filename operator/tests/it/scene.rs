@@ -117,13 +117,17 @@ impl Scene {
     }
 
     /// Polls until `look` finds what it looks for.
-    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+    pub(crate) async fn until<T>(&self, what: &str, look: impl AsyncFnMut() -> Result<T, String>) -> T {
+        self.within(LONG, what, look).await
+    }
+
+    async fn within<T>(&self, limit: Duration, what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
         let begun = Instant::now();
         loop {
             match look().await {
                 Ok(found) => return found,
-                Err(seen) if begun.elapsed() < LONG => drop(seen),
-                Err(seen) => panic!("{what}: not within {LONG:?}; {seen}\nevents: {:#?}", self.events().await),
+                Err(seen) if begun.elapsed() < limit => drop(seen),
+                Err(seen) => panic!("{what}: not within {limit:?}; {seen}\nevents: {:#?}", self.events().await),
             }
             sleep(Duration::from_millis(100)).await;
         }
@@ -136,7 +140,18 @@ impl Scene {
         what: &str,
         holds: impl Fn(&PracticeStatus) -> bool,
     ) -> PracticeStatus {
-        self.until(what, async || {
+        self.status_within(LONG, name, what, holds).await
+    }
+
+    /// The same, of what may take longer.
+    pub(crate) async fn status_within(
+        &self,
+        limit: Duration,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&PracticeStatus) -> bool,
+    ) -> PracticeStatus {
+        self.within(limit, what, async || {
             let practice = self.practice(name).await?;
             match practice.status {
                 Some(status) if status.observed_generation == practice.metadata.generation && holds(&status) => {

@@ -1,5 +1,6 @@
 //! What takes long to show, and what the product costs: hand-overs, outages, operators that are killed, and the figures of
-//! `make e2e`. Needs a node that is up with the release `cgp` on it, and the programs in `target/release`; fails without.
+//! `make e2e`. Needs a node that is up with the release `cgp` on it (but for `scale`), and the programs in `target/release`; fails
+//! without.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -13,5 +14,8 @@ mod memory;
 mod outage;
 mod posting;
 mod program;
+mod prometheus;
 mod release;
 mod restarts;
+mod scale;
+mod scrape;

@@ -1,12 +1,13 @@
 //! Each answer, without a socket, with the Kafka client's own in-memory broker behind.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
     http::Request,
 };
 use futures::{StreamExt, stream};
+use practice_testbed::openmetrics::{Exposition, documented};
 use rdkafka::{
     mocking::MockCluster,
     producer::DefaultProducerContext,
@@ -235,8 +236,11 @@ async fn docs_and_metrics_are_served() {
     ] {
         assert!(metrics.text.lines().any(|found| found == line), "{line}: {}", metrics.text);
     }
-    let names: HashSet<_> = metrics.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-    assert!(names.iter().all(|name| name.starts_with("practice_producer_")), "{names:?}");
+    assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let said = Exposition::read(&metrics.text).unwrap_or_else(|error| panic!("{error}\n{}", metrics.text));
+    let rows = said.rows("");
+    let page = include_str!("../../../docs/metrics.md");
+    assert_eq!(documented(page, "## A producer"), rows, "docs/metrics.md is to have these rows:\n{rows}");
     let openapi: Value = direct.get("/openapi.json").await.json();
     assert_eq!(openapi["components"]["schemas"]["Message"]["properties"]["topic"]["enum"], json!(["a"]));
     for (path, kind) in [("/docs", "text/html"), ("/docs/page.js", "text/javascript"), ("/docs/page.css", "text/css")] {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use practice_contract::{Assignor, Protocol, events::WorkerEvent, status::Ownership};
+use practice_testbed::openmetrics::{Exposition, documented};
 
 use crate::{
     kafka::{create_topic, fill},
@@ -39,13 +40,18 @@ fn status_says_what_the_member_is_and_has() {
         assert!(status.joined && status.member_id.is_some_and(|id| !id.is_empty()));
         assert_eq!(status.rebalances[0].what, Ownership::Assigned);
         assert_eq!(worker.get("/livez").0, 200);
-        let (code, metrics) = worker.get("/metrics");
-        assert_eq!(code, 200);
+        let (head, metrics) = worker.answer("/metrics");
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert!(head.contains("application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
         for line in
             ["practice_worker_messages_consumed_total 10", "practice_worker_joined 1", "practice_worker_partitions 2"]
         {
             assert!(metrics.lines().any(|has| has == line), "{line} in {metrics}");
         }
+        let said = Exposition::read(&metrics).unwrap_or_else(|error| panic!("{error}\n{metrics}"));
+        let page = include_str!("../../../docs/metrics.md");
+        let rows = said.rows("");
+        assert_eq!(documented(page, "## A worker"), rows, "docs/metrics.md is to have these rows:\n{rows}");
         assert_eq!(worker.get("/nothing").0, 404);
     }
 }

@@ -141,14 +141,19 @@ impl Worker {
 
     /// Status code and body of a GET.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        let (head, body) = self.answer(path);
+        (head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code"), body)
+    }
+
+    /// Head and body of the answer to a GET.
+    pub(crate) fn answer(&self, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(self.address()).expect("the worker should listen");
         stream.set_read_timeout(Some(SOON)).expect("a timeout");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n").expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
-        (code, body.to_owned())
+        (head.to_owned(), body.to_owned())
     }
 
     /// `/status` as the contract has it.

@@ -173,7 +173,7 @@ fn a_process_that_stands_still_is_called_so_only_when_its_end_would_have_been_to
 
 #[test]
 fn a_group_that_the_manifest_stops_starts_or_switches() {
-    for hold in [Hold::Stopped, Hold::Switching] {
+    for hold in [Hold::Stopped, Hold::Switching, Hold::Unclaimed] {
         let scene = Scene::with(&["a"]).at(1_000).wants(0, Some(hold)).goes("a", Removal::Asked);
         assert_eq!(scene.cause(&["a"], &[], 0), Some(Cause::OperatorMade));
         let scene = scene.at(100_000).wants(1, None).at(101_000).comes("b", "1");
@@ -183,6 +183,17 @@ fn a_group_that_the_manifest_stops_starts_or_switches() {
         let scene = scene.at(110_000).wants(2, None).comes("c", "1");
         assert_eq!(scene.cause(&[], &["c"], 0), Some(Cause::ScaledUp), "that is over");
     }
+}
+
+#[test]
+fn a_group_that_runs_and_may_not_any_more_is_not_called_scaled_down() {
+    let scene = Scene::with(&["a"]).at(1_000).wants(0, Some(Hold::Unclaimed)).goes("a", Removal::Asked);
+    let why = scene.says(&["a"], &[], 0).expect("known");
+    assert_eq!(why.cause, Cause::OperatorMade);
+    assert_eq!(why.sentence, "Its consumers may not use the group id as the manifest says now: a went.");
+    let scene = scene.at(100_000).wants(1, None).at(101_000).comes("b", "1");
+    let why = scene.says(&[], &["b"], 0).expect("known");
+    assert_eq!(why.sentence, "Its consumers had to wait until they might use the group id: b came.");
 }
 
 #[test]

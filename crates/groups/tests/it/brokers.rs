@@ -6,13 +6,12 @@ use std::{
 };
 
 use practice_groups::{GroupState, Kafka, Lag, OffsetReset, Protocol, total};
-use practice_testbed::Brokers;
-
-use crate::{
-    consumers::{Worker, commit_all, send},
-    present, topic,
-    truth::agreed,
+use practice_testbed::{
+    Brokers,
+    clients::{commit_all, send},
 };
+
+use crate::{consumers::Worker, present, topic, truth::agreed};
 
 #[tokio::test]
 async fn what_only_one_broker_knew_is_unknown_while_it_is_down() {

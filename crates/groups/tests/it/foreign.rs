@@ -6,10 +6,13 @@ use std::{
 };
 
 use practice_groups::{Foreigners, GroupState, Kafka, Protocol};
-use practice_testbed::{kafka, unique};
+use practice_testbed::{
+    clients::{commit, commit_for_each, send},
+    kafka, unique,
+};
 
 use crate::{
-    consumers::{Member, commit, commit_for_each, send},
+    consumers::{OURS, join},
     until,
 };
 
@@ -23,11 +26,11 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
     }
     send(bootstrap, &topic, 10);
     let [ours, commits, both, other] = ["ours", "commits", "member", "other"].map(unique);
-    commit(bootstrap, &ours, &topic, 0, 1, "kafka-practice:namespace/practice");
+    commit(bootstrap, &ours, &topic, 0, 1, OURS);
     commit(bootstrap, &commits, &topic, 0, 4, "");
     commit(bootstrap, &commits, &elsewhere, 0, 0, "");
     commit(bootstrap, &other, &elsewhere, 0, 0, "");
-    let member = Member::join(bootstrap, &both, &topic, "client", Protocol::Consumer);
+    let member = join(bootstrap, &both, &topic, "client", Protocol::Consumer);
     until(&kafka, &both, "stable", |group| {
         let owned = group.members.first().and_then(|member| member.partitions.as_ref()).map(Vec::len);
         group.state == GroupState::Stable && owned == Some(2)
@@ -64,7 +67,7 @@ async fn asking_about_groups_of_others_is_cheap_and_bounded() {
     let topic = unique("cheap");
     kafka.create_topic(&topic, 1, 1, &BTreeMap::new()).await.expect("it may be made");
     let groups: Vec<(String, String)> = (0..150).map(|_| (topic.clone(), unique("cheap"))).collect();
-    commit_for_each(bootstrap, &groups, 0..=0);
+    commit_for_each(bootstrap, &groups, 0..=0, OURS);
     let ours = BTreeSet::new();
     let (mut foreigners, mut asked) = (Foreigners::default(), 0);
     for round in 1..=3 {

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use practice_groups::{GroupSeen, GroupState, Kafka, KafkaError, Lag, MemberSeen, OffsetReset, Partition, Protocol};
-use practice_testbed::{Kafka as Broker, kafka, unique};
+use practice_testbed::{
+    Kafka as Broker,
+    clients::{Member, commit},
+    kafka, unique,
+};
 
 use crate::{
-    consumers::{Member, commit},
+    consumers::{OURS, join as join_as},
     group, partitions, until,
 };
 
@@ -26,7 +30,7 @@ async fn lives(protocol: Protocol, assignor: &str) {
     let all = partitions(&topic, 3);
 
     let clients: Vec<String> = (1..=4).map(|n| format!("{id}-client-{n}")).collect();
-    let join = |client: &String| Member::join(bootstrap, &id, &topic, client, protocol);
+    let join = |client: &String| join_as(bootstrap, &id, &topic, client, protocol);
     let mut members: Vec<Member> = clients[..2].iter().map(join).collect();
     let two = until(&kafka, &id, "stable with 2 members", |group| {
         group.state == GroupState::Stable && group.members.len() == 2 && owned(group) == all
@@ -91,16 +95,15 @@ async fn commits_tell_who_made_them() {
     let kafka = Kafka::connect(bootstrap);
     let (ids, topic) = ([unique("ours"), unique("theirs")], unique("topic"));
     kafka.create_topic(&topic, 2, 1, &BTreeMap::new()).await.expect("it may be made");
-    commit(bootstrap, &ids[0], &topic, 0, 7, "kafka-practice:namespace/practice");
-    commit(bootstrap, &ids[0], &topic, 1, 8, "kafka-practice:namespace/practice");
+    commit(bootstrap, &ids[0], &topic, 0, 7, OURS);
+    commit(bootstrap, &ids[0], &topic, 1, 8, OURS);
     commit(bootstrap, &ids[1], &topic, 1, 9, "");
     let seen = kafka.observe(&[], &ids).await.expect("Kafka answers").groups;
     let commits = |id: &String| -> Vec<(i32, i64, &str)> {
         let commits = seen[id].committed.as_ref().expect("can be read");
         commits.iter().map(|((_, partition), c)| (*partition, c.offset, c.metadata.as_str())).collect()
     };
-    let ours = "kafka-practice:namespace/practice";
-    assert_eq!(commits(&ids[0]), [(0, 7, ours), (1, 8, ours)]);
+    assert_eq!(commits(&ids[0]), [(0, 7, OURS), (1, 8, OURS)]);
     assert_eq!(commits(&ids[1]), [(1, 9, "")]);
     assert_eq!(seen[&ids[0]].state, GroupState::Empty);
 }

@@ -3,31 +3,18 @@
 use std::collections::BTreeMap;
 
 use practice_groups::{Bounds, Kafka, Lag, OffsetReset, lag::lag};
-use practice_testbed::{Kafka as Broker, kafka, unique};
-
-use crate::{
-    consumers::{commit, send},
-    look, present,
+use practice_testbed::{
+    clients::{commit, send},
+    kafka, unique,
 };
+
+use crate::{look, present};
 
 async fn lag_of(kafka: &Kafka, topic: &str, group: &str, reset: OffsetReset) -> Lag {
     let mut snapshot = look(kafka, topic, group).await;
     let bounds = present(snapshot.topics.remove(topic).expect("was asked for")).partitions[0];
     let committed = snapshot.groups[group].committed.as_ref().expect("can be read");
     lag(committed.get(&(topic.to_owned(), 0)), bounds, reset)
-}
-
-/// Deletes the messages of partition 0 before an offset. What Kafka's tool said.
-pub(crate) async fn delete_records(server: &Broker, topic: &str, before: i64) -> String {
-    let class = "org.apache.kafka.tools.DeleteRecordsCommand";
-    let records =
-        format!(r#"{{"partitions": [{{"topic": "{topic}", "partition": 0, "offset": {before}}}], "version": 1}}"#);
-    let path = std::env::temp_dir().join(format!("practice-groups-{}-{topic}.json", std::process::id()));
-    std::fs::write(&path, records).expect("can be written");
-    let file = path.display().to_string();
-    let said = server.tool(class, &["--bootstrap-server", server.bootstrap(), "--offset-json-file", &file]).await;
-    std::fs::remove_file(&path).expect("is there");
-    said
 }
 
 #[tokio::test]
@@ -44,10 +31,10 @@ async fn lag_is_what_is_left_to_read() {
     assert_eq!(lag_of(&kafka, &topic, &group, OffsetReset::Latest).await, Lag::Behind(6));
 
     // what a short retention does, at once
-    let said = delete_records(server, &topic, 7).await;
+    server.delete_records(&topic, 7).await;
     let bounds =
         present(look(&kafka, &topic, &group).await.topics.remove(&topic).expect("was asked for")).partitions[0];
-    assert_eq!(bounds, Some(Bounds { start: 7, end: 10 }), "{said}");
+    assert_eq!(bounds, Some(Bounds { start: 7, end: 10 }));
     assert_eq!(lag_of(&kafka, &topic, &group, OffsetReset::Earliest).await, Lag::Expired { lost: 3, left: 3 });
 
     let id = present(crate::topic(&kafka, &topic).await).id;

@@ -1,14 +1,17 @@
 //! What one look costs with many practices on one Kafka: seven with 32 groups each, more than 200 groups of 50 partitions.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
 use practice_groups::{Kafka, OffsetReset, Paces, Protocol, total};
-use practice_testbed::Kafka as Broker;
+use practice_testbed::{
+    Kafka as Broker,
+    clients::{Member, commit_for_each},
+};
 
-use crate::consumers::{Member, commit_for_each};
+use crate::consumers::{OURS, join};
 
 const PRACTICES: usize = 7;
 const GROUPS: usize = 32;
@@ -31,9 +34,9 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
     }
     let (committing, servers) = (groups.clone(), bootstrap.clone());
     let members: Vec<Member> = tokio::task::spawn_blocking(move || {
-        commit_for_each(&servers, &committing, 0..=PARTITIONS - 1);
+        commit_for_each(&servers, &committing, 0..=PARTITIONS - 1, OURS);
         let joining = committing.chunks(GROUPS).flat_map(|practice| &practice[..WITH_A_MEMBER]);
-        joining.map(|(topic, group)| Member::join(&servers, group, topic, group, Protocol::Consumer)).collect()
+        joining.map(|(topic, group)| join(&servers, group, topic, group, Protocol::Consumer)).collect()
     })
     .await
     .expect("it does not panic");
@@ -69,10 +72,8 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
     let slowest = looks.iter().max().copied().unwrap_or_default();
     println!("{} groups of {PARTITIONS} partitions: looks took {looks:?}, lags and paces of all {sums:?}", ids.len());
 
-    let (connections, requests) = cost(&broker, async || {
-        kafka.observe(&topics, &ids).await.expect("Kafka answers");
-    })
-    .await;
+    let look = async || drop(kafka.observe(&topics, &ids).await.expect("Kafka answers"));
+    let (connections, requests) = broker.requests("kafka-practice", look).await;
     let sum: usize = requests.values().sum();
     println!("one look: {connections} connections, {sum} requests: {requests:?}");
     assert!(slowest <= Duration::from_secs(2), "a look takes at most 2 s, these took {looks:?}");
@@ -80,27 +81,4 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
     assert!(sum <= 3 * ids.len() + 20, "three for each group and a few more, were {requests:?}");
     assert_eq!(connections, 1);
     tokio::task::spawn_blocking(|| drop(members)).await.expect("they leave");
-}
-
-/// How many connections our client uses and how many requests it sends, by what the broker itself notes of them.
-async fn cost(broker: &Broker, look: impl AsyncFn()) -> (usize, BTreeMap<String, usize>) {
-    let set = "kafka.request.logger=DEBUG";
-    let alter = ["--alter", "--entity-type", "broker-loggers", "--entity-name", "1", "--add-config", set];
-    let args = [&["--bootstrap-server", broker.bootstrap()][..], &alter[..]].concat();
-    broker.tool("kafka.admin.ConfigCommand", &args).await;
-    let before = broker.log().len();
-    look().await;
-    tokio::time::sleep(Duration::from_millis(500)).await; // the log is written behind
-    let log = broker.log();
-    let cell = |line: &str, key: &str| {
-        let (_, rest) = line.split_once(&format!("\"{key}\":\""))?;
-        rest.split_once('"').map(|(value, _)| value.to_owned())
-    };
-    let ours = log[before..].lines().filter(|line| cell(line, "clientId").as_deref() == Some("kafka-practice"));
-    let (mut connections, mut requests) = (BTreeSet::new(), BTreeMap::new());
-    for line in ours {
-        connections.extend(cell(line, "connection"));
-        *requests.entry(cell(line, "requestApiKeyName").unwrap_or_default()).or_default() += 1;
-    }
-    (connections.len(), requests)
 }

@@ -7,12 +7,16 @@ use std::{
 };
 
 use practice_groups::{GroupSeen, GroupState, Kafka, Lag, OffsetReset, Paces, Protocol, Snapshot};
-use practice_testbed::{Kafka as Broker, kafka, unique};
+use practice_testbed::{
+    Kafka as Broker,
+    clients::{Member, Transaction, commit, first_offset, send, send_keyed},
+    described, kafka, unique,
+};
 
 use crate::{
-    consumers::{FOREVER, Member, Transaction, Worker, commit, first_offset, send, send_keyed},
+    consumers::{FOREVER, Worker, join as join_as},
     partitions, present,
-    truth::{agreed, described},
+    truth::agreed,
     until,
 };
 
@@ -212,7 +216,7 @@ async fn a_group_that_has_never_committed_is_behind_by_its_policy() {
     scene.send(5).await;
     // members that commit nothing
     let join = |(group, protocol): (&String, Protocol)| {
-        Member::join(scene.bootstrap(), group, &scene.topic, &format!("{group}-0"), protocol)
+        join_as(scene.bootstrap(), group, &scene.topic, &format!("{group}-0"), protocol)
     };
     let members: Vec<Member> = scene.both().map(join).collect();
     scene.until_all_owned(1, 2).await;
@@ -235,7 +239,7 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
     let workers = scene.workers(1, FOREVER).await;
     scene.until_all_owned(1, 1).await;
     scene.until_lag("six are left", Lag::Behind(6)).await;
-    crate::lags::delete_records(scene.broker, &scene.topic, 7).await;
+    scene.broker.delete_records(&scene.topic, 7).await;
     let look = scene.agreed("records deleted past the commit", &[]).await;
     assert_eq!(scene.lags(&look, OffsetReset::Earliest), [Lag::Expired { lost: 3, left: 3 }; 2]);
     stopped(workers).await;
@@ -262,7 +266,7 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
     }
     assert_eq!(feed(2).await, [Lag::Recreated(9); 2]);
     let tool = async |class: &str, args: &[&str]| scene.broker.tool(class, args).await;
-    let theirs = described(tool, bootstrap, &scene.groups).await;
+    let theirs = described::offsets(tool, bootstrap, &scene.groups).await;
     assert!(theirs.iter().all(|row| row.lag == Some(5)), "Kafka's own tool takes it for one of this topic: {theirs:?}");
     let workers = scene.workers(1, Duration::ZERO).await;
     scene.until_lag("all is read", Lag::Behind(0)).await;

@@ -6,64 +6,10 @@ use std::{
 };
 
 use practice_groups::{GroupSeen, GroupState, Kafka, Lag, OffsetReset, Partition, Snapshot};
-
-const CLASS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
-
-/// One line of it; `None` where it prints `-`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Row {
-    pub(crate) group: String,
-    pub(crate) partition: Partition,
-    pub(crate) committed: Option<i64>,
-    pub(crate) end: Option<i64>,
-    pub(crate) lag: Option<i64>,
-    /// Member id and client id.
-    pub(crate) owner: Option<(String, String)>,
-}
-
-/// What it prints of groups; each of them is there. `tool` runs a class with arguments.
-pub(crate) async fn described(
-    tool: impl AsyncFn(&str, &[&str]) -> String,
-    bootstrap: &str,
-    groups: &[String],
-) -> Vec<Row> {
-    let named = groups.iter().flat_map(|group| ["--group", group.as_str()]);
-    let args: Vec<&str> = ["--bootstrap-server", bootstrap, "--describe"].into_iter().chain(named).collect();
-    let said = tool(CLASS, &args).await;
-    let (mut heads, mut rows): (Vec<&str>, Vec<Row>) = (Vec::new(), Vec::new());
-    for line in said.lines() {
-        let cells: Vec<&str> = line.split_whitespace().collect();
-        match cells.first() {
-            Some(&"GROUP") => heads = cells,
-            Some(group) if groups.iter().any(|named| named == group) => {
-                let cell = |head: &str| {
-                    let at = heads.iter().position(|name| *name == head);
-                    at.and_then(|at| cells.get(at)).copied().unwrap_or_else(|| panic!("no {head} in:\n{said}"))
-                };
-                let number = |head| cell(head).parse().ok();
-                let owner = (cell("CONSUMER-ID").to_owned(), cell("CLIENT-ID").to_owned());
-                // a member without partitions has a line of its own
-                if cell("TOPIC") == "-" {
-                    continue;
-                }
-                rows.push(Row {
-                    group: (*group).to_owned(),
-                    partition: (cell("TOPIC").to_owned(), cell("PARTITION").parse().expect("a number")),
-                    committed: number("CURRENT-OFFSET"),
-                    end: number("LOG-END-OFFSET"),
-                    lag: number("LAG"),
-                    owner: Some(owner).filter(|(member, _)| member != "-"),
-                });
-            }
-            _ => {}
-        }
-    }
-    rows.sort();
-    rows
-}
+use practice_testbed::described::{self, Offsets};
 
 /// The same of a look, with the lag that it knows.
-fn seen(snapshot: &Snapshot) -> Vec<(Row, Lag)> {
+fn seen(snapshot: &Snapshot) -> Vec<(Offsets, Lag)> {
     let mut rows = Vec::new();
     for (id, group) in &snapshot.groups {
         let committed = group.committed.as_ref().expect("can be read");
@@ -73,7 +19,7 @@ fn seen(snapshot: &Snapshot) -> Vec<(Row, Lag)> {
             let member = group.members.iter().find(|member| member.partitions.as_ref().is_some_and(owns));
             let lag = snapshot.lag(group, partition, OffsetReset::Earliest);
             rows.push((
-                Row {
+                Offsets {
                     group: id.clone(),
                     partition: partition.clone(),
                     committed: committed.get(partition).map(|committed| committed.offset),
@@ -90,9 +36,9 @@ fn seen(snapshot: &Snapshot) -> Vec<(Row, Lag)> {
 }
 
 /// Compares every cell where both claim to know. How many they were.
-fn compare(snapshot: &Snapshot, theirs: &[Row]) -> usize {
+fn compare(snapshot: &Snapshot, theirs: &[Offsets]) -> usize {
     let ours = seen(snapshot);
-    let keys = |row: &Row| (row.group.clone(), row.partition.clone());
+    let keys = |row: &Offsets| (row.group.clone(), row.partition.clone());
     let (our_keys, their_keys): (Vec<_>, Vec<_>) =
         (ours.iter().map(|(row, _)| keys(row)).collect(), theirs.iter().map(keys).collect());
     assert_eq!(our_keys, their_keys, "the same lines");
@@ -133,7 +79,7 @@ pub(crate) async fn agreed(
     let (kafka, begun) = (Kafka::connect(bootstrap), Instant::now());
     loop {
         let before = kafka.observe(topics, groups).await.expect("Kafka answers");
-        let theirs = described(&tool, bootstrap, groups).await;
+        let theirs = described::offsets(&tool, bootstrap, groups).await;
         let after = kafka.observe(topics, groups).await.expect("Kafka answers");
         let settled =
             |group: &GroupSeen| matches!(group.state, GroupState::Stable | GroupState::Empty | GroupState::Absent);

@@ -10,10 +10,14 @@ use std::{
 };
 
 use practice_groups::{Finding, Kafka, OffsetReset, Protocol, Verdict, Verdicts};
-use practice_testbed::{Kafka as Broker, kafka, unique};
+use practice_testbed::{
+    Kafka as Broker,
+    clients::{commit, send},
+    kafka, unique,
+};
 
 use crate::{
-    consumers::{FOREVER, Worker, commit, send},
+    consumers::{FOREVER, Worker},
     look, present,
 };
 

@@ -35,6 +35,20 @@ test('what a line must not end within', () => {
     assert.equal(w.units(text).join(''), text, 'nothing is added or lost');
 });
 
+test('a clock that was set back puts nothing out of order', () => {
+  const order = (happened, done) =>
+    w
+      .newestFirst(
+        happened.map(time => ({ time })),
+        done.map(time => ({ time, done }))
+      )
+      .map(one => one.time);
+  assert.deepEqual(order([9, 5, 1], [10, 6, 0]), [10, 9, 6, 5, 1, 0]);
+  assert.deepEqual(order([3, 9, 8], [4]), [4, 3, 9, 8], 'what came last has the smallest time');
+  assert.deepEqual(order([], [2, 1]), [2, 1]);
+  assert.deepEqual(order([2, 1], []), [2, 1]);
+});
+
 test('names shorten in the middle, the end stays whole', () => {
   assert.equal(w.tail('practice-3-my-consumer-group-1-7c9d8b6f5-x2k4q'), 'x2k4q');
   assert.equal(w.tail('my-consumer-group-1-0'), '1-0', 'a single digit tells nothing');

@@ -39,7 +39,7 @@ test('a group of two is made four: one waits, and says why; then two again', asy
   for (let i = 0; i < 2; i++) await foot(page, ONE).locator('[data-act=more]').click();
   const said = page.locator('#side .panel:visible');
   await until('it is said what will happen', async () => (await said.textContent()).includes('2 → 4 consumers'));
-  assert.match(await said.textContent(), /1 of 4 consumers: 3 partitions, 4 consumers: 1 waits/);
+  assert.match(await said.textContent(), /1 of 4 consumers: 3 partitions, each has one owner in a group/);
   assert.equal((await local.group(ONE)).replicas, 2, 'nothing is done yet');
   await page.locator('[data-act=confirm]').click();
   const idle = page.locator(`[data-box][data-in="${ONE}"][data-state=idle]`);

@@ -66,6 +66,36 @@ fn since_when_it_is_unknown_is_kept_until_it_is_known() {
 }
 
 #[test]
+fn a_clock_that_is_set_changes_no_age_and_nothing_is_unknown_since_a_time_to_come() {
+    let hour = jiff::SignedDuration::from_hours(1);
+    let mut world = two_groups();
+    world.group("a", |group| {
+        group.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 4;
+    });
+    let pace = Pace { oldest: Some(Duration::from_secs(140)), drain: Some(Duration::from_secs(98)) };
+    world.observed.paces.insert("a".into(), pace);
+    for set in [hour, -hour, -hour, hour] {
+        world.now += set;
+        let now = world.now;
+        let group = &world.status().groups[0];
+        let seconds = |time: &Option<String>| {
+            let time: Timestamp = time.as_ref().expect("known").parse().expect("a time");
+            time.duration_since(now).as_secs()
+        };
+        assert_eq!((seconds(&group.oldest_since), seconds(&group.done_at)), (-140, 98), "at {now}");
+    }
+    world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = None);
+    let first = since(&world.status()).map(str::to_owned);
+    world.now += hour;
+    let later = world.status();
+    assert_eq!((since(&later), &later.groups[0].unknown_since), (first.as_deref(), &first), "nobody knows better");
+    world.now -= hour + hour;
+    let now = time(world.now);
+    let back = world.status();
+    assert_eq!((since(&back), back.groups[0].unknown_since.as_ref()), (Some(now.as_str()), Some(&now)));
+}
+
+#[test]
 fn another_kafka_has_been_unknown_for_no_time() {
     let mut world = two_groups();
     world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = None);

@@ -1,0 +1,198 @@
+//! `check`, about rights: those of whoever runs the plugin, and those of the operator. Writes nothing: reviews are answered, not
+//! stored.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    authorization::v1::{
+        ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+        SubjectAccessReviewSpec,
+    },
+};
+use kube::{Api, ResourceExt, api::PostParams};
+use practice_api::API_GROUP;
+
+use super::watches;
+use crate::{cluster::Cluster, report::Report};
+
+/// What this plugin does in the name of whoever runs it: its verbs, API group, resource, subresource, Kubernetes' verb.
+pub(super) type Right = (&'static str, &'static str, &'static str, &'static str, &'static str);
+/// Where practices are.
+pub(super) const OURSELVES: [Right; 9] = [
+    ("all of it", API_GROUP, "consumergrouppractices", "", "get"),
+    ("get", API_GROUP, "consumergrouppractices", "", "list"),
+    ("get -w", API_GROUP, "consumergrouppractices", "", "watch"),
+    ("journal", "", "configmaps", "", "get"),
+    ("logs", "", "pods", "log", "get"),
+    ("logs, send", "", "pods", "", "list"),
+    ("logs -f", "", "pods", "", "watch"),
+    // a WebSocket is opened by a GET; from Kubernetes 1.35 on whoever opens one must be allowed to create, too
+    ("send", "", "pods", "portforward", "get"),
+    ("send", "", "pods", "portforward", "create"),
+];
+/// Where the operator is.
+pub(super) const PICTURE: [Right; 3] = [
+    ("view", "", "pods", "", "list"),
+    ("view", "", "pods", "portforward", "get"),
+    ("view", "", "pods", "portforward", "create"),
+];
+/// Questions at once.
+const TOGETHER: usize = 8;
+
+/// Whether whoever runs this may do what its verbs do; `may` is that in words.
+pub(super) async fn yourself(cluster: &Cluster, place: &str, rights: &[Right], may: &str, report: &mut Report) {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
+    let mut missing = Vec::new();
+    for (verbs, group, resource, subresource, verb) in rights.iter().copied() {
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(attributes(Some(place), group, resource, subresource, verb)),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        match cluster.answered(reviews.create(&PostParams::default(), &review)).await {
+            Ok(Ok(answer)) if answer.status.as_ref().is_some_and(|status| status.allowed) => {}
+            Ok(Ok(_)) => missing.push(format!("{verb} {} (for {verbs})", full(resource, subresource))),
+            Ok(Err(_)) | Err(_) => {
+                return report.skipped(format!("your own rights in {place}: they cannot be asked for"));
+            }
+        }
+    }
+    if missing.is_empty() {
+        report.good(format!("you may {may} in {place}"));
+    } else {
+        let text = format!("you may not {} in {place}", missing.join(", "));
+        report.warning(text, "ask whoever runs the cluster for a Role with these");
+    }
+}
+
+/// What the operator has to be allowed: the chart's own rules, without those that only some of its values add. API group,
+/// resource, verb.
+fn needs() -> Vec<(&'static str, &'static str, &'static str)> {
+    const RULES: &str = include_str!("../../../../charts/consumer-group-practice/templates/rbac.yaml");
+    let rules = RULES.split_once("\nrules:\n").map_or("", |(_, after)| after);
+    let rules = rules.split_once("\n---").map_or(rules, |(rules, _)| rules);
+    let words = |list: &'static str| {
+        let inner = list.trim().trim_start_matches('[').trim_end_matches(']');
+        inner.split(',').map(|word| word.trim().trim_matches('"'))
+    };
+    let (mut depth, mut groups, mut resources, mut needs) = (0, "", "", Vec::new());
+    for line in rules.lines().map(str::trim_start) {
+        if let Some(list) = line.strip_prefix("- apiGroups:") {
+            groups = list;
+        } else if let Some(list) = line.strip_prefix("resources:") {
+            resources = list;
+        } else if let Some(list) = line.strip_prefix("verbs:").filter(|_| depth == 0) {
+            let each = words(groups).flat_map(|group| words(resources).map(move |resource| (group, resource)));
+            needs.extend(each.flat_map(|(group, resource)| words(list).map(move |verb| (group, resource, verb))));
+        } else if line.starts_with("{{- if ") {
+            depth += 1;
+        } else if line.starts_with("{{- end") {
+            depth -= 1;
+        }
+    }
+    needs
+}
+
+/// Whether the operator may do its work where practices are.
+pub(super) async fn rights(cluster: &Cluster, operator: &Deployment, all: bool, report: &mut Report) {
+    let place = operator.namespace().unwrap_or_default();
+    let target = if all { watches(operator) } else { Some(cluster.namespace.as_str()) };
+    let account = operator.spec.template.spec.as_ref().and_then(|pod| pod.service_account_name.clone());
+    let user = format!("system:serviceaccount:{place}:{}", account.as_deref().unwrap_or("default"));
+    let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{place}"), "system:authenticated"]
+        .map(str::to_owned);
+    let questions = needs().into_iter().map(|(group, resource, verb)| {
+        let (bare, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        (attributes(target, group, bare, subresource, verb), resource.to_owned())
+    });
+    let reviews: Api<SubjectAccessReview> = Api::all(cluster.client.clone());
+    let asked = questions.map(|(attributes, resource)| {
+        let verb = attributes.verb.clone().unwrap_or_default();
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                resource_attributes: Some(attributes),
+                user: Some(user.clone()),
+                groups: Some(groups.to_vec()),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let reviews = &reviews;
+        async move {
+            let answer = cluster.answered(reviews.create(&PostParams::default(), &review)).await;
+            let allowed = match answer {
+                Ok(Ok(answer)) => Ok(answer.status.is_some_and(|status| status.allowed)),
+                Ok(Err(error)) => Err(cluster.failure("review its rights", &error).to_string()),
+                Err(failure) => Err(failure.to_string()),
+            };
+            (verb, resource, allowed)
+        }
+    });
+    let answers: Vec<_> = stream::iter(asked).buffered(TOGETHER).collect().await;
+    let where_to = target.map_or_else(|| "all namespaces".to_owned(), |place| format!("namespace {place}"));
+    if let Some(why) = answers.iter().find_map(|(.., allowed)| allowed.as_ref().err()) {
+        return report.skipped(format!("rights of the operator: {}", why.lines().next().unwrap_or_default()));
+    }
+    let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (verb, resource, _) in answers.iter().filter(|(.., allowed)| allowed == &Ok(false)) {
+        missing.entry(resource).or_default().push(verb);
+    }
+    if missing.is_empty() {
+        return report.good(format!("it may do its work in {where_to}: {} rights", answers.len()));
+    }
+    let missing: Vec<String> =
+        missing.iter().map(|(resource, verbs)| format!("{} {resource}", verbs.join(", "))).collect();
+    report.failed(
+        format!("{user} may not, in {where_to}: {}", missing.join("; ")),
+        "the chart's ClusterRole or its binding was changed or is older: helm upgrade puts it back",
+    );
+}
+
+fn attributes(
+    namespace: Option<&str>,
+    group: &str,
+    resource: &str,
+    subresource: &str,
+    verb: &str,
+) -> ResourceAttributes {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    ResourceAttributes {
+        namespace: namespace.map(str::to_owned),
+        group: Some(group.to_owned()),
+        resource: some(resource),
+        subresource: some(subresource),
+        verb: some(verb),
+        ..ResourceAttributes::default()
+    }
+}
+
+/// `pods/log`
+fn full(resource: &str, subresource: &str) -> String {
+    if subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{subresource}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_what_the_chart_gives() {
+        let needs = needs();
+        for needed in [
+            (API_GROUP, "consumergrouppractices", "patch"),
+            (API_GROUP, "consumergrouppractices/status", "patch"),
+            ("", "services", "delete"),
+            ("", "pods", "watch"),
+            ("policy", "poddisruptionbudgets", "create"),
+            ("events.k8s.io", "events", "patch"),
+        ] {
+            assert!(needs.contains(&needed), "{needed:?}: {needs:?}");
+        }
+        assert!(!needs.contains(&("", "pods", "delete")), "the picture's actions alone need it");
+        assert!(!needs.iter().any(|(_, resource, _)| *resource == "pods/log"), "the picture alone needs it");
+    }
+}

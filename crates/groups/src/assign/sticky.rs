@@ -1,0 +1,125 @@
+//! Cooperative-sticky of Classic groups. In: what each member owns. Out: what it should own. Members keep what they have as far
+//! as that leaves the group in balance (KIP-54, KIP-429). Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Assignment, Topics};
+use crate::Partition;
+
+/// Divides partitions anew. `owned` is what each member owns, by its id. How many each gets is certain; so is who gets what, but
+/// for partitions that nobody owned, of which the client's map decides which goes first.
+///
+/// Whoever has most gives, whoever has least takes; of equals the one with the smaller id takes first. A partition that is
+/// given away has no owner until its former one has let it go, in a second rebalance (KIP-429).
+pub fn cooperative_sticky(owned: &Assignment, topics: &Topics) -> Assignment {
+    if owned.is_empty() {
+        return Assignment::new();
+    }
+    let exists =
+        |partition: &Partition| topics.get(&partition.0).is_some_and(|count| (0..*count).contains(&partition.1));
+    let mut claimed = BTreeSet::new();
+    let mut shares: Assignment = BTreeMap::new();
+    for (member, partitions) in owned {
+        let mut kept: Vec<Partition> = partitions
+            .iter()
+            .filter(|partition| exists(partition) && claimed.insert((*partition).clone()))
+            .cloned()
+            .collect();
+        kept.sort_unstable();
+        shares.insert(member.clone(), kept);
+    }
+    let candidates = candidates(&shares);
+    let all = topics.iter().flat_map(|(topic, count)| (0..*count).map(|number| (topic.clone(), number)));
+    for partition in all.filter(|partition| !claimed.contains(partition)) {
+        let least = least(&shares).to_owned();
+        shares.entry(least).or_default().push(partition);
+    }
+    loop {
+        let mut moved = false;
+        for partition in &candidates {
+            if is_even(&shares) {
+                break;
+            }
+            let giver = shares.iter().find(|(_, share)| share.contains(partition)).map(|(giver, _)| giver.clone());
+            let (Some(giver), taker) = (giver, least(&shares).to_owned()) else { continue };
+            if shares[&giver].len() > shares[&taker].len() + 1 {
+                shares.entry(giver).or_default().retain(|kept| kept != partition);
+                shares.entry(taker).or_default().push(partition.clone());
+                moved = true;
+            }
+        }
+        if !moved {
+            break;
+        }
+    }
+    for share in shares.values_mut() {
+        share.sort_unstable();
+    }
+    shares
+}
+
+/// Partitions in the order in which they are offered: always the first one that is left of whoever has most left, of equals
+/// the one with the greatest id.
+fn candidates(shares: &Assignment) -> Vec<Partition> {
+    let mut left: BTreeSet<(usize, &String)> =
+        shares.iter().filter(|(_, share)| !share.is_empty()).map(|(member, share)| (share.len(), member)).collect();
+    let mut candidates = Vec::new();
+    while let Some((count, member)) = left.pop_last() {
+        let share = &shares[member];
+        candidates.push(share[share.len() - count].clone());
+        if count > 1 {
+            left.insert((count - 1, member));
+        }
+    }
+    candidates
+}
+
+/// Whoever has least; of equals the one with the smallest id.
+fn least(shares: &Assignment) -> &str {
+    shares.iter().min_by_key(|(member, share)| (share.len(), *member)).map_or("", |(member, _)| member)
+}
+
+fn is_even(shares: &Assignment) -> bool {
+    let counts = || shares.values().map(Vec::len);
+    counts().max().unwrap_or(0) <= counts().min().unwrap_or(0) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(all: &[(&str, &[i32])]) -> Assignment {
+        let share = |numbers: &[i32]| numbers.iter().map(|number| ("t".to_owned(), *number)).collect();
+        all.iter().map(|(member, numbers)| ((*member).to_owned(), share(numbers))).collect()
+    }
+
+    #[test]
+    fn members_keep_what_leaves_the_group_in_balance() {
+        let rows: [(&[(&str, &[i32])], i32, &[(&str, &[i32])]); 8] = [
+            // nobody owns anything: one after the other
+            (&[("a", &[]), ("b", &[])], 3, &[("a", &[0, 2]), ("b", &[1])]),
+            // one joins: whoever has most gives, the first of its partitions
+            (&[("a", &[0, 2]), ("b", &[1]), ("c", &[])], 3, &[("a", &[2]), ("b", &[1]), ("c", &[0])]),
+            // a fourth gets nothing
+            (
+                &[("a", &[2]), ("b", &[1]), ("c", &[0]), ("d", &[])],
+                3,
+                &[("a", &[2]), ("b", &[1]), ("c", &[0]), ("d", &[])],
+            ),
+            // of equals the greatest id gives first
+            (&[("a", &[0, 1]), ("b", &[2, 3]), ("c", &[])], 4, &[("a", &[0, 1]), ("b", &[3]), ("c", &[2])]),
+            // what one has left goes to whoever has least
+            (&[("a", &[0, 1]), ("b", &[2])], 5, &[("a", &[0, 1, 4]), ("b", &[2, 3])]),
+            // partitions that are gone are nobody's
+            (&[("a", &[0, 7]), ("b", &[1])], 2, &[("a", &[0]), ("b", &[1])]),
+            // two that claim the same: one has it
+            (&[("a", &[0]), ("b", &[0])], 2, &[("a", &[0]), ("b", &[1])]),
+            (&[("a", &[0, 1, 2, 3, 4]), ("b", &[]), ("c", &[])], 5, &[("a", &[3, 4]), ("b", &[0, 2]), ("c", &[1])]),
+        ];
+        for (before, count, after) in rows {
+            let topics = Topics::from([("t".to_owned(), count)]);
+            assert_eq!(cooperative_sticky(&owned(before), &topics), owned(after), "{before:?}");
+        }
+        assert!(cooperative_sticky(&Assignment::new(), &Topics::new()).is_empty());
+    }
+}

@@ -1,0 +1,50 @@
+//! Why the client library gave up, coarsely: in full it is logged, and nothing that somebody else has said gets further than a
+//! line. In: its errors. Out: ours.
+
+use std::sync::Arc;
+
+use krafka::error::KrafkaError;
+
+use crate::model::KafkaError;
+
+impl From<KrafkaError> for KafkaError {
+    fn from(error: KrafkaError) -> Self {
+        tracing::debug!(%error, "Kafka"); // in full here, coarsely everywhere else
+        match error {
+            KrafkaError::Timeout { .. } => Self::TimedOut,
+            KrafkaError::Auth { .. } => Self::Authentication,
+            KrafkaError::Broker { code, message } => {
+                Self::Answered { code: format!("{code:?}"), message: line(&message) }
+            }
+            KrafkaError::Config { message } => {
+                Self::Answered { code: "InvalidRequest".into(), message: line(&message) }
+            }
+            KrafkaError::Protocol { message, .. } => Self::Protocol(line(&message)),
+            error => innermost(&error),
+        }
+    }
+}
+
+/// What an error goes back to: the client wraps the refusal of a connection several times.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> KafkaError {
+    use std::io::{Error, ErrorKind};
+    let mut reason = KafkaError::Unreachable;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<Error>().or_else(|| error.downcast_ref::<Arc<Error>>().map(AsRef::as_ref));
+        match (io.map(Error::kind), error.downcast_ref::<KrafkaError>()) {
+            (Some(ErrorKind::ConnectionRefused), _) => reason = KafkaError::Refused,
+            (Some(ErrorKind::TimedOut), _) | (_, Some(KrafkaError::Timeout { .. })) => reason = KafkaError::TimedOut,
+            (_, Some(KrafkaError::Protocol { message, .. })) => reason = KafkaError::Protocol(line(message)),
+            (_, Some(KrafkaError::Auth { .. })) => reason = KafkaError::Authentication,
+            _ => {}
+        }
+        next = error.source();
+    }
+    reason
+}
+
+/// What somebody else has said, in one line that is not too long.
+fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}

@@ -1,0 +1,24 @@
+//! Numbers that are random and come again from the same seed (`SplitMix64`).
+
+/// A sequence of numbers.
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// One of `least..=most`.
+    pub(crate) fn between(&mut self, least: usize, most: usize) -> usize {
+        let span = u64::try_from(most - least + 1).expect("small");
+        least + usize::try_from(self.next() % span).expect("small")
+    }
+}

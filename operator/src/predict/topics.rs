@@ -1,0 +1,105 @@
+//! What becomes of each topic. In: the plan, the plan before, what status says of topics. Out: made, grown, configured, refused
+//! or left as it is; what the step `prepare` will decide, as far as status knows Kafka. Pure.
+
+use std::collections::BTreeMap;
+
+use practice_api::{PracticeStatus, Topic, status::TopicStatus};
+use practice_groups::{TopicFacts, TopicSeen};
+
+use super::{TopicChange, TopicPrediction, counted};
+use crate::{
+    plan::Plan,
+    prepare::{TopicStep, topic_step},
+};
+
+/// Topics of the plan, then those that it names no longer.
+pub(super) fn predicted(after: &Plan, before: Option<&Plan>, status: Option<&PracticeStatus>) -> Vec<TopicPrediction> {
+    let former = |name: &str| before.and_then(|before| before.topics.iter().find(|topic| topic.name == name));
+    let seen = |name: &str| status.and_then(|status| status.topics.iter().find(|topic| topic.name == name));
+    let named = after.topics.iter().map(|topic| of_topic(topic, former(&topic.name), seen(&topic.name)));
+    let released = before.into_iter().flat_map(|before| &before.topics);
+    let released = released.filter(|topic| !after.topics.iter().any(|named| named.name == topic.name)).map(|topic| {
+        TopicPrediction {
+            name: topic.name.clone(),
+            change: TopicChange::Released,
+            partitions: seen(&topic.name).and_then(|seen| seen.partitions),
+            why: "the manifest names it no longer: it stays in Kafka with its messages".to_owned(),
+        }
+    });
+    named.chain(released).collect()
+}
+
+/// How many partitions each topic will have; `None`: not known.
+pub(super) fn counts(topics: &[TopicPrediction]) -> BTreeMap<&str, Option<i32>> {
+    topics.iter().map(|topic| (topic.name.as_str(), topic.partitions)).collect()
+}
+
+fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -> TopicPrediction {
+    let there = seen.and_then(|seen| seen.partitions);
+    let predicted =
+        |change, partitions, why: String| TopicPrediction { name: topic.name.clone(), change, partitions, why };
+    let Some(facts) = seen.and_then(facts) else {
+        if !topic.managed {
+            return predicted(
+                TopicChange::Stays,
+                there,
+                "managed is false: it has to exist, and is never changed".into(),
+            );
+        }
+        if former.is_some_and(|former| former.partitions == topic.partitions) {
+            let why = "nothing is different; whether Kafka has it is not known";
+            return predicted(TopicChange::Stays, Some(topic.partitions), why.into());
+        }
+        let (what, copies) = (counted(number(topic.partitions), "partition"), topic.replication_factor);
+        let why = format!(
+            "{what}, replicationFactor {copies}; one that Kafka has already is used, and grows if it is smaller"
+        );
+        return predicted(TopicChange::Created, Some(topic.partitions), why);
+    };
+    match topic_step(topic, Some(&facts)) {
+        TopicStep::Conflict(why) => predicted(TopicChange::Refused, there, why),
+        TopicStep::Grow(from) => {
+            let why = format!("{from} → {}; partitions cannot be taken away again", topic.partitions);
+            predicted(TopicChange::Grown, Some(topic.partitions), why)
+        }
+        TopicStep::Create | TopicStep::Ready | TopicStep::Unknown(_) => {
+            let differs = former.is_some_and(|former| former.config != topic.config) && topic.managed;
+            if differs && seen.is_some_and(is_ours) {
+                let set = |(key, value): (&String, &String)| format!("{key}={value}");
+                let is_new = |(key, value): &(&String, &String)| {
+                    former.is_none_or(|former| former.config.get(*key) != Some(*value))
+                };
+                let set: Vec<String> = topic.config.iter().filter(is_new).map(set).collect();
+                if !set.is_empty() {
+                    return predicted(TopicChange::Configured, there, set.join(", "));
+                }
+            } else if differs && !topic.config.is_empty() {
+                let why = "its config is another: not made by this practice, so it has to be set in Kafka by hand";
+                return predicted(TopicChange::Refused, there, why.into());
+            }
+            let more = there.is_some_and(|there| there > topic.partitions && topic.managed);
+            let why = if more {
+                format!("it has more than the {} of the manifest, and keeps them", topic.partitions)
+            } else {
+                String::new()
+            };
+            predicted(TopicChange::Stays, there, why)
+        }
+    }
+}
+
+/// The topic as status has it; `None`: status does not know it.
+fn facts(seen: &TopicStatus) -> Option<TopicSeen> {
+    let partitions = vec![None; number(seen.partitions?)];
+    let replication_factor = seen.replication_factor?;
+    Some(TopicSeen::Present(TopicFacts { replication_factor, partitions, ..TopicFacts::default() }))
+}
+
+/// Whether it is the very one that this practice made.
+fn is_ours(seen: &TopicStatus) -> bool {
+    seen.created_topic_id.is_some() && seen.created_topic_id == seen.topic_id
+}
+
+fn number(count: i32) -> usize {
+    usize::try_from(count).unwrap_or(0)
+}

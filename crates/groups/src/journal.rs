@@ -114,9 +114,6 @@ struct Memory {
     count: u64,
     /// Newest first.
     over: VecDeque<Rebalance>,
-    /// For each of the newest of them, which change of the whole journal it was: of what was taken up nothing is known.
-    #[serde(skip)]
-    noticed: VecDeque<u64>,
     /// When it was first seen that it is not settled (any more).
     #[serde(skip)]
     moving_since: Option<Moment>,
@@ -184,8 +181,8 @@ impl Journal {
         }
         let memory = Arc::make_mut(self.groups.entry(group.to_owned()).or_default());
         if memory.kafka != kafka {
-            let (over, noticed) = (std::mem::take(&mut memory.over), std::mem::take(&mut memory.noticed));
-            *memory = Memory { kafka: kafka.to_owned(), count: memory.count, over, noticed, ..Memory::default() };
+            let (count, over) = (memory.count, std::mem::take(&mut memory.over));
+            *memory = Memory { kafka: kafka.to_owned(), count, over, ..Memory::default() };
         }
         let is_first = memory.settled.is_none() && memory.moving_since.is_none();
         memory.meet(seen, now.tick, is_first);
@@ -231,8 +228,6 @@ impl Journal {
         });
         let fitting = fitting.count().max(1);
         memory.over.truncate(fitting);
-        memory.noticed.push_front(self.version);
-        memory.noticed.truncate(fitting);
         memory.unexplained.push(change);
         true
     }
@@ -305,8 +300,8 @@ impl Journal {
         self.groups.get(group).into_iter().flat_map(|memory| &memory.over)
     }
 
-    /// The newest rebalances of these groups together, newest first, at most so many. What was noticed since the journal was
-    /// taken up has the order in which it was noticed, whatever the clock was set to meanwhile.
+    /// The newest rebalances of these groups together, newest first, at most so many. The order is made of what is written alone,
+    /// so whoever takes the journal up has the same; those of one group keep theirs, whatever the clock was set to meanwhile.
     pub fn newest<'a>(
         &'a self,
         groups: impl IntoIterator<Item = &'a str>,
@@ -318,15 +313,14 @@ impl Journal {
         all.into_iter().map(|(_, group, rebalance)| (group, rebalance)).collect()
     }
 
-    /// A group's rebalances, newest first, each with what puts it in order with those of other groups: when it was noticed, and
-    /// a time that does not fall where the clock was set back.
-    fn dated<'a>(&'a self, group: &'a str) -> Vec<((u64, i64), &'a str, &'a Rebalance)> {
+    /// A group's rebalances, newest first, each with what puts it in order with those of other groups: its time, which does not
+    /// fall where the clock was set back.
+    fn dated<'a>(&'a self, group: &'a str) -> Vec<(i64, &'a str, &'a Rebalance)> {
         let Some(memory) = self.groups.get(group) else { return Vec::new() };
         let mut latest = i64::MIN;
-        let dated = memory.over.iter().enumerate().rev().map(|(index, rebalance)| {
+        let dated = memory.over.iter().rev().map(|rebalance| {
             latest = latest.max(rebalance.at);
-            let noticed = memory.noticed.get(index).copied().unwrap_or(0);
-            ((noticed, latest), group, rebalance)
+            (latest, group, rebalance)
         });
         let mut dated: Vec<_> = dated.collect();
         dated.reverse();
@@ -688,8 +682,8 @@ mod tests {
             let newest = journal.newest(["g", "h"], 6);
             newest.into_iter().map(|(group, rebalance)| format!("{group}{}", rebalance.number)).collect()
         };
-        assert_eq!(order(&journal), ["h3", "g3", "h2", "g2", "h1", "g1"]);
-        // whoever takes it up knows the times alone, and the order in each group
+        // each group's are in their order, and whoever takes it up has the same
+        assert_eq!(order(&journal), ["g3", "h3", "h2", "h1", "g2", "g1"]);
         let mut other = Journal::default();
         for (id, text) in journal.written(1 << 20) {
             other.restore(&id, &text).expect("as it was written");

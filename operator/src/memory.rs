@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use crate::{
     context::key,
     journal::Kept,
-    plan::Plan,
+    plan::{Plan, SpecFault},
     reader::{Key, Readers},
 };
 
@@ -42,6 +42,7 @@ pub struct Memories {
 #[derive(Default)]
 pub(crate) struct Memory {
     written: Option<Written>,
+    planned: Option<Planned>,
     /// Since which tick a member has had no partition, by group and member id.
     pub(crate) idle_since: BTreeMap<(String, String), SignedDuration>,
     /// Topics that it has created and whose id is not in status yet: not every broker knows of them at once.
@@ -57,6 +58,13 @@ pub(crate) struct Memory {
     pub(crate) urls: BTreeMap<String, String>,
     /// What is kept of its journal, and under which practice's uid; `None`: nobody has asked yet.
     pub(crate) kept: Option<Kept>,
+}
+
+/// What was planned, and of which spec: Kubernetes counts `generation` with each change of it.
+struct Planned {
+    uid: Option<String>,
+    generation: i64,
+    plan: Result<Plan, SpecFault>,
 }
 
 /// The status that was written last. A watch may still show the one before it: judged by that, what was told once would
@@ -117,6 +125,29 @@ impl Memories {
     pub fn written(&self, practice: &ConsumerGroupPractice, status: PracticeStatus, now: Timestamp) {
         let written = Written { uid: practice.metadata.uid.clone(), at: Instant::now(), time: now, status };
         self.all().entry(key(practice)).or_default().written = Some(written);
+    }
+
+    /// The plan of a practice, made anew only when its spec is another one: to check a spec of many groups costs more than all
+    /// else in a reconcile.
+    ///
+    /// # Errors
+    /// As it is `made`.
+    pub fn planned(
+        &self,
+        practice: &ConsumerGroupPractice,
+        made: impl FnOnce() -> Result<Plan, SpecFault>,
+    ) -> Result<Plan, SpecFault> {
+        let Some(generation) = practice.metadata.generation else { return made() };
+        let (key, uid) = (key(practice), &practice.metadata.uid);
+        let is_it = |planned: &&Planned| planned.uid == *uid && planned.generation == generation;
+        let known =
+            self.all().get(&key).and_then(|memory| memory.planned.as_ref()).filter(is_it).map(|it| it.plan.clone());
+        known.unwrap_or_else(|| {
+            let plan = made();
+            let planned = Planned { uid: uid.clone(), generation, plan: plan.clone() };
+            self.all().entry(key).or_default().planned = Some(planned);
+            plan
+        })
     }
 
     /// How long to wait after a failure: from 0.5 s, doubled each time, jittered, at most 30 s.
@@ -206,6 +237,32 @@ mod tests {
     use practice_api::status::GroupStatus;
 
     use super::*;
+
+    #[test]
+    fn a_spec_is_planned_once() {
+        let (nudge, _) = mpsc::unbounded_channel();
+        let memories = Memories::new(nudge, Home::Cluster);
+        let practice = |uid: &str, generation: Option<i64>| {
+            let mut practice = ConsumerGroupPractice::new("p", practice_api::PracticeSpec::default());
+            (practice.metadata.uid, practice.metadata.generation) = (Some(uid.to_owned()), generation);
+            practice
+        };
+        let fault = |text: &str| Err(SpecFault::Policy(text.to_owned()));
+        for (uid, generation, made, found) in [
+            ("a", Some(1), "first", "first"),
+            ("a", Some(1), "not asked", "first"),
+            ("a", Some(2), "changed", "changed"),
+            ("b", Some(2), "made anew", "made anew"),
+            ("b", Some(2), "not asked", "made anew"),
+            ("b", None, "not counted", "not counted"),
+        ] {
+            assert_eq!(
+                memories.planned(&practice(uid, generation), || fault(made)),
+                fault(found),
+                "{uid} {generation:?}"
+            );
+        }
+    }
 
     #[test]
     fn since_when_is_another_instant_by_a_clock_that_was_set() {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::Action;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 
@@ -22,10 +23,10 @@ use crate::{
     view,
 };
 
-/// How soon to look again while something is on its way that no watch reports.
+/// How soon to look again while something is on its way that no watch reports, at first.
 const SOON: Duration = Duration::from_secs(1);
-/// How soon to ask again for a topic that is not as it should be: its configuration, or how many brokers there are, is in
-/// no look.
+/// How soon to look again at what has been on its way for long, such as a group with a member that is none of its pods. And how
+/// soon to ask again for a topic that is not as it should be: its configuration, or how many brokers there are, is in no look.
 const LATER: Duration = Duration::from_secs(10);
 /// How long to be content with watches when nothing is on its way.
 const LATE: Duration = Duration::from_mins(5);
@@ -41,7 +42,8 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     }
     let (before, since) = context.memories.before(&practice, context.now());
     let before = before.as_ref();
-    let plan = plan(&practice, &context.defaults).and_then(|plan| context.allowed(&practice, plan));
+    let plan = context.memories.planned(&practice, || plan(&practice, &context.defaults));
+    let plan = plan.and_then(|plan| context.allowed(&practice, plan));
     let (mut prepared, mut running, mut seen, mut consumers) = (Prepared::default(), Running::default(), None, vec![]);
     let mut noted = Noted::default();
     if let Ok(plan) = &plan {
@@ -69,7 +71,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     metrics.show(&key(&practice), running.changes.len(), &after, &noted);
     let published = metrics.step("publish", publish(&context.client, &practice, before, &after, since)).await?;
     tell(&context.recorder, &practice, &story(&prepared, &running, before, &after)).await;
-    let action = again(&published, [seen.and_then(|seen| seen.again), noted.again], &after);
+    let action = again(&published, [seen.and_then(|seen| seen.again), noted.again], &after, context.now());
     if published == Published::Written {
         context.memories.written(&practice, after, context.now());
     }
@@ -77,13 +79,31 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
 }
 
 /// When to look again without being asked to.
-fn again(published: &Published, soon: [Option<Duration>; 2], status: &PracticeStatus) -> Action {
-    let moving = find(status, "Reconciling").is_some_and(|moving| moving.status == "True");
+fn again(published: &Published, soon: [Option<Duration>; 2], status: &PracticeStatus, now: Timestamp) -> Action {
+    let moving = find(status, "Reconciling").filter(|moving| moving.status == "True");
+    let moving = moving.map(|moving| while_moving(now.duration_since(moving.last_transition_time.0)));
     let numbers = match published {
         Published::Later(pause) => Some(*pause),
         Published::Unchanged | Published::Written => None,
     };
     let waiting = status.topics.iter().any(|topic| !topic.ready).then_some(LATER);
-    let soonest = soon.into_iter().chain([moving.then_some(SOON), numbers, waiting]).flatten().min();
+    let soonest = soon.into_iter().chain([moving, numbers, waiting]).flatten().min();
     Action::requeue(soonest.unwrap_or(LATE))
+}
+
+/// The pause while something has been on its way for so long: a tenth of it, so that nothing is noticed much later than it could be.
+fn while_moving(since: SignedDuration) -> Duration {
+    (since / 10).try_into().unwrap_or(SOON).clamp(SOON, LATER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_long_is_looked_at_more_seldom() {
+        for (since, pause) in [(-3_600, 1), (0, 1), (9, 1), (30, 3), (100, 10), (86_400, 10)] {
+            assert_eq!(while_moving(SignedDuration::from_secs(since)), Duration::from_secs(pause), "after {since} s");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use practice_api::{
     ConsumerGroupPractice, PracticeStatus,
     status::{ForeignStatus, GroupStatus, OwnedPartition},
 };
+use practice_groups::Verdict;
 
 use crate::{
     journal::{self, Entry, time},
@@ -211,7 +212,7 @@ fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition], count: i32)
             (committed, _) => number(committed),
         };
         let partition = Line::plain(&format!("{}/{}", owned.topic, owned.partition));
-        let verdict = owned.verdict.clone().filter(|verdict| verdict != "Ok");
+        let verdict = owned.verdict.clone().filter(|verdict| verdict != Verdict::Ok.word());
         let remarks: Vec<String> = verdict.into_iter().chain(lag_remark(owned)).collect();
         let remark = Line::of(Tone::Warn, &remarks.join(", "));
         let (name, id) = (first(name, place), first(id, place));

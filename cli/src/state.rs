@@ -8,6 +8,7 @@ use practice_api::{
     spec::Group,
     status::{ForeignStatus, GroupStatus, OwnedPartition},
 };
+use practice_groups::Verdict;
 
 use crate::text::{Line, Tone, counted};
 
@@ -220,8 +221,10 @@ pub fn age(group: &GroupStatus, now: Timestamp) -> Option<String> {
 
 /// What is the matter with how a group gets on, for how long, and what to do about it; nothing when it gets on.
 pub fn verdict(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
-    let Some(verdict) = group.verdict.as_ref().filter(|verdict| verdict.verdict != "Ok") else { return Vec::new() };
-    let tone = if matches!(verdict.verdict.as_str(), "Stall" | "Stop") { Tone::Bad } else { Tone::Warn };
+    let Some(verdict) = group.verdict.as_ref().filter(|verdict| verdict.verdict != Verdict::Ok.word()) else {
+        return Vec::new();
+    };
+    let tone = if Verdict::of(&verdict.verdict).is_some_and(Verdict::is_standstill) { Tone::Bad } else { Tone::Warn };
     let since = verdict.since.as_ref().and_then(|since| since.parse::<Timestamp>().ok());
     let long =
         since.map_or_else(String::new, |since| format!(" for {}", span(now.duration_since(since).as_secs().max(0))));

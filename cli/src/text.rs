@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use practice_contract::lines::escape;
+pub use practice_operator::predict::counted;
 use unicode_width::UnicodeWidthStr;
 
 /// How a word is meant. A colour never says anything that the words beside it do not.
@@ -224,11 +225,6 @@ pub fn wrapped(text: &str, columns: Option<usize>) -> Vec<String> {
         }
     }
     lines
-}
-
-/// `1 partition`, `3 partitions`.
-pub fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -73,6 +73,8 @@ pub fn forecast(prediction: &Prediction, action: &Action) -> Result<Forecast, Re
             _ => format!("Scale to {}", group.to),
         },
         rows: rows.chain(notes).collect(),
+        starts: group.to.saturating_sub(group.from),
+        idle: group.idle.as_ref().filter(|idle| idle.number > 0).map(|idle| idle.why.clone()).unwrap_or_default(),
     })
 }
 
@@ -108,6 +110,7 @@ mod tests {
         let rows: Vec<_> = told.rows.iter().map(|r| (&*r.label, &*r.number, &*r.why, r.warns)).collect();
         let idle = ("idle", "1 of 4 consumers", "3 partitions, 4 consumers: 1 waits", true);
         assert_eq!(rows, [("starts", "2 consumers", "", false), idle, ("note", "", "be careful", true)]);
+        assert_eq!((told.starts, told.idle.as_str()), (2, "3 partitions, 4 consumers: 1 waits"));
         assert_eq!(forecast(&prediction, &scale("c")).expect_err("is not there").status, StatusCode::NOT_FOUND);
         let refused = Prediction { refused: vec!["too many".into()], ..Prediction::default() };
         assert_eq!(forecast(&refused, &scale("a")).expect_err("refused").message, "too many");

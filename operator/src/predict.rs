@@ -293,7 +293,7 @@ fn producer(before: Option<&ProducerPlan>, after: Option<&ProducerPlan>) -> Vec<
 }
 
 /// `1 partition`, `3 partitions`.
-fn counted(count: usize, what: &str) -> String {
+pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

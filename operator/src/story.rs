@@ -3,7 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::{PracticeStatus, status::GroupStatus};
-use practice_groups::Rebalance;
+use practice_groups::{Rebalance, Verdict};
 
 use crate::{
     apply::{Change, Running},
@@ -57,13 +57,13 @@ fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sent
         let former = before.and_then(|status| status.groups.iter().find(|former| former.name == group.name));
         let former = former.and_then(word);
         let verdict = group.verdict.as_ref().filter(|verdict| former.as_ref() != Some(&verdict.verdict))?;
-        let (tone, reason) = match verdict.verdict.as_str() {
-            "Warn" => (Tone::Warning, "GroupFallsBehind"),
-            "Rewind" => (Tone::Warning, "GroupSetBack"),
-            "Stall" => (Tone::Warning, "GroupStalls"),
-            "Stop" => (Tone::Warning, "GroupNotRead"),
-            _ if former.is_some() => (Tone::Normal, "GroupGetsOn"),
-            _ => return None,
+        let (tone, reason) = match Verdict::of(&verdict.verdict)? {
+            Verdict::Warn => (Tone::Warning, "GroupFallsBehind"),
+            Verdict::Rewind => (Tone::Warning, "GroupSetBack"),
+            Verdict::Stall => (Tone::Warning, "GroupStalls"),
+            Verdict::Stop => (Tone::Warning, "GroupNotRead"),
+            Verdict::Ok if former.is_some() => (Tone::Normal, "GroupGetsOn"),
+            Verdict::Ok => return None,
         };
         let advice = verdict.advice.as_ref().map_or_else(String::new, |advice| format!(". To do: {advice}"));
         Some(Sentence {

@@ -43,6 +43,12 @@ impl Verdict {
     /// All of them, from best to worst.
     pub const ALL: [Self; 5] = [Self::Ok, Self::Warn, Self::Rewind, Self::Stall, Self::Stop];
 
+    /// The verdict of a word, as it stands in status; `None`: no word of this version.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.word() == word)
+    }
+
     /// Burrow's word, as it stands in status.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -53,6 +59,12 @@ impl Verdict {
             Self::Stall => "Stall",
             Self::Stop => "Stop",
         }
+    }
+
+    /// Whether nobody reads what waits; otherwise it is read, be it too slowly or again.
+    #[must_use]
+    pub fn is_standstill(self) -> bool {
+        matches!(self, Self::Stall | Self::Stop)
     }
 }
 
@@ -182,12 +194,16 @@ impl Verdicts {
             concerned.extend(owners.iter().flat_map(BTreeMap::keys).copied());
             // a topic that is gone for a while may come back as another one
             courses.retain(|(topic, _), _| snapshot.topics.contains_key(topic));
-            let known: Vec<Partition> = courses.keys().cloned().collect();
-            concerned.extend(&known);
-            for partition in concerned {
-                let Some(TopicSeen::Present(facts)) = snapshot.topics.get(&partition.0) else { continue };
-                let now = self.now;
-                let course = courses.entry(partition.clone()).or_insert_with(|| Course::begin(&facts.id, now));
+            concerned.retain(|partition| !courses.contains_key(*partition));
+            let present = |partition: &Partition| match snapshot.topics.get(&partition.0) {
+                Some(TopicSeen::Present(facts)) => Some(facts),
+                _ => None,
+            };
+            let now = self.now;
+            let come = concerned.into_iter().filter_map(|partition| Some((partition, present(partition)?)));
+            courses.extend(come.map(|(partition, facts)| (partition.clone(), Course::begin(&facts.id, now))));
+            for (partition, course) in courses.iter_mut() {
+                let Some(facts) = present(partition) else { continue };
                 if course.topic_id != facts.id {
                     course.topic_id.clone_from(&facts.id);
                     course.made_anew = true;

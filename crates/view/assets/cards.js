@@ -13,8 +13,10 @@ export const CARD = 114,
 const PILL = 20,
   SLOT = 58;
 
+/** Whether it is a consumer that runs or ran. @param {import('./scene.js').Member} m */
+const real = m => m.kind !== 'nobody' && m.kind !== 'ghost';
 /** Text of a pill, after its label. @param {import('./scene.js').Arrow} a @param {boolean} room for words that have a number too */
-const pillText = (a, room) => ` ${lagWord(a, num, room)}${!a.read ? '' : a.growing ? ' ▲' : a.shrinking ? ' ▼' : ''}`;
+const pillText = (a, room) => ` ${lagWord(a, num, room)}${a.mark ? ' ' + a.mark : ''}`;
 
 /** @typedef {{f: number, lean: boolean, width: (m: import('./scene.js').Member, f: number) => number, group: (g: import('./scene.js').Group, f: number) => number, total: number, label: (a: any) => string,
  *   pill: (a: import('./scene.js').Arrow, words: boolean) => number}} Widths */
@@ -49,7 +51,7 @@ export function tryCards(s, room, measure, memory) {
   // Room for what a card would inherit if a sister left, so that a rebalance moves no box; the first thing to go where it gets narrow.
   const reserved = new Map(
     s.groups.map(g => {
-      const seats = g.members.filter(m => m.kind !== 'nobody').length,
+      const seats = g.members.filter(real).length,
         all = g.members.reduce((a, m) => a + m.arrows.length, 0);
       return [g.name, Math.min(all, Math.ceil(all / Math.max(1, seats - 1)))];
     })
@@ -60,7 +62,7 @@ export function tryCards(s, room, measure, memory) {
   const width = (/** @type {any} */ m, /** @type {number} */ f) => {
     const g = owner.get(m) ?? '',
       [slot, nums] = (held.get(g + '\n' + m.id) ?? []).slice(lean ? 2 : 0);
-    return Math.max(f, nums, Math.max(m.arrows.length, reserve && m.kind !== 'nobody' ? (reserved.get(g) ?? 0) : 0) * slot + 4);
+    return Math.max(f, nums, Math.max(m.arrows.length, reserve && real(m) ? (reserved.get(g) ?? 0) : 0) * slot + 4);
   };
   const least = (/** @type {any} */ g) =>
     Math.max(232, Math.min(320, measure(g.name, 13, 650) + measure(`${g.word.glyph} ${g.word.brief}`, 12, 650) + 58));

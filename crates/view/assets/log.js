@@ -104,8 +104,8 @@ export function makeLog(host, does) {
           `${a.topic}/${a.partition}`,
           a.committed == null
             ? 'no commit'
-            : `committed ${num(a.committed)} of ${num(a.end)}, lag ${lagWord(a, kilo)}${a.growing ? ' ▲' : ''}`,
-          a.growing || !a.read
+            : `committed ${num(a.committed)} of ${num(a.end)}, lag ${lagWord(a, kilo)}${a.warns ? ` ${a.mark} ${a.said}` : ''}`.trim(),
+          a.warns || !a.read
         ]);
       if (m && m.arrows.length > 6) said.push(['and', `${m.arrows.length - 6} more partitions`, false]);
       if (m && !m.arrows.length) said.push(['', m.why || 'no partition', false]);

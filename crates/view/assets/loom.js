@@ -125,7 +125,7 @@ function wire(L, measure) {
         if (below) w.x0 = p.x + p.w + 5 + (i - (own.length - 1) / 2) * step;
         w.y0 = L.bottom - 8;
       });
-    const worst = own.filter(w => w.arrow.growing || !w.arrow.read).sort((a, b) => (b.arrow.lag ?? 0) - (a.arrow.lag ?? 0))[0];
+    const worst = own.filter(w => w.arrow.warns || !w.arrow.read).sort((a, b) => (b.arrow.lag ?? 0) - (a.arrow.lag ?? 0))[0];
     if (!worst || !L.dense || !p.last) continue;
     const a = worst.arrow,
       text = kilo(a.lag) + (a.read ? ' ▲' : ' ✕'),

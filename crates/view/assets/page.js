@@ -6,7 +6,7 @@ import { makeJournal } from './journal.js';
 import { makeLog } from './log.js';
 import { makePicture } from './picture.js';
 import { makePlan } from './plan.js';
-import { flow, newModel, patch, sceneOf, snapshot } from './scene.js';
+import { flow, ghosts, newModel, patch, sceneOf, snapshot } from './scene.js';
 import { makeSend } from './send.js';
 import { stream } from './stream.js';
 import { onTheme } from './theme.js';
@@ -93,7 +93,7 @@ export function openPractice(ns, name) {
     },
     close: () => closeSide()
   });
-  const plan = makePlan(planPanel, { act: action => run(action), close: () => closeSide() });
+  const plan = makePlan(planPanel, { act: action => run(action), close: () => closeSide(), told: () => draw() });
   const closeHelp = el('button', 'btn quiet', '✕ Close');
   closeHelp.onclick = () => closeSide();
   add(
@@ -118,6 +118,7 @@ export function openPractice(ns, name) {
       const g = scene?.groups.find(x => x.name === group);
       if (!g || off()) return;
       const by = kind === 'more' ? 1 : kind === 'less' ? -1 : 0;
+      if (wanted.group !== group) plan.end();
       // clicks add up until one of them takes back the others
       wanted = { group, by: by && wanted.group === group ? wanted.by + by : by };
       if (by && !wanted.by) return closeSide();
@@ -171,7 +172,7 @@ export function openPractice(ns, name) {
     clearTimeout(timer);
     timer = 0;
     lastDraw = performance.now();
-    if (scene && model.snap) scene = sceneOf(model, now());
+    if (scene && model.snap) scene = ghosts(sceneOf(model, now()), wanted.group, plan.foreseen());
     header();
     if (!scene || !model.snap) return;
     const why = off(),

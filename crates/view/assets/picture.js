@@ -54,7 +54,7 @@ export function makePicture(does) {
       does.resized();
       return;
     }
-    if (n.dataset.member && n.dataset.member !== 'nobody') does.open(n.dataset.member, n.dataset.in);
+    if (n.dataset.member && !/nobody|ghost/.test(n.dataset.state)) does.open(n.dataset.member, n.dataset.in);
   };
   stage.addEventListener('click', (/** @type {any} */ e) => {
     const b = e.target.closest('button');

@@ -2,7 +2,7 @@
 // Deliberately absent: any prediction. Kafka and Kubernetes choose; the server knows what can be known.
 import { add, command, el, text } from './dom.js';
 
-/** @param {any} host @param {{act: (action: import('./actions.js').Action) => void, close: () => void}} does */
+/** @param {any} host @param {{act: (action: import('./actions.js').Action) => void, close: () => void, told: () => void}} does */
 export function makePlan(host, does) {
   const title = el('span'),
     cancel = el('button', 'btn', 'Cancel'),
@@ -11,7 +11,8 @@ export function makePlan(host, does) {
     line = command();
   add(host, add(el('div', 'head2'), add(el('h2'), title), cancel, go), rows, line.box);
   /** @type {import('./actions.js').Action | null} */ let action = null;
-  let turn = 0;
+  let turn = 0,
+    /** @type {{starts?: number, idle?: string}} */ foreseen = {};
   cancel.onclick = does.close;
   go.onclick = () => {
     if (!action || go.getAttribute('aria-disabled')) return;
@@ -19,9 +20,11 @@ export function makePlan(host, does) {
     does.close();
   };
   return {
+    foreseen: () => foreseen,
     end() {
       action = null;
       turn++;
+      foreseen = {};
     },
     /** Asks what it would do; it can be done at once, whatever the answer. @param {string} at @param {import('./actions.js').Action} wanted */
     async ask(at, wanted) {
@@ -43,6 +46,8 @@ export function makePlan(host, does) {
           add(el('dd', r.warns ? 'w' : ''), ...[r.number && el('b', '', r.number), r.number && r.why && ': ', r.why].filter(Boolean))
         ])
       );
+      foreseen = answer;
+      does.told();
     }
   };
 }

@@ -1,12 +1,13 @@
 // What the server said, made into what is drawn. In: the JSON of the contract (snapshot, patch, flow) and a time. Out: a Scene.
 // Deliberately absent: a clock, elements, any request. The same words in any order of patches make the same scene as one snapshot.
 import { perSecond, push, trend } from './series.js';
-import { groupWord, tail } from './words.js';
+import { VERDICTS, groupWord, tail } from './words.js';
 
 /** @typedef {{key: string, topic: string, partition: number, start: number | null, end: number | null, rate: number | null, leader: number | null, replicas: number[], isr: number[]}} Part */
 /** @typedef {{id: string, key: string, topic: string, partition: number, group: string, hue: number, owner: string, seat: string, read: boolean, lag: number | null,
- *   because: string | null, end: number | null, committed: number | null, rate: number | null, trend: number | null, growing: boolean, shrinking: boolean, rest: boolean}} Arrow */
-/** @typedef {{id: string, name: string, tail: string, pod: string, kind: 'run' | 'slow' | 'idle' | 'wait' | 'killed' | 'paused' | 'left' | 'nobody', arrows: Arrow[], rate: number | null,
+ *   because: string | null, end: number | null, committed: number | null, rate: number | null, trend: number | null, growing: boolean, shrinking: boolean, mark: string, said: string,
+ *   warns: boolean, rest: boolean}} Arrow */
+/** @typedef {{id: string, name: string, tail: string, pod: string, kind: 'run' | 'slow' | 'idle' | 'wait' | 'killed' | 'paused' | 'left' | 'nobody' | 'ghost', arrows: Arrow[], rate: number | null,
  *   delayMs: number | null, lag: number | null, why: string, since: number | null, age: number, giveUpIn: number | null, timeoutMs: number | null, variant: string}} Member */
 /** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][], oldest: number | null, drain: number | null,
  *   consumers: number, replicas: number | null, idle: number, stopped: boolean, scalable: boolean, how: string, only: string}} Group */
@@ -214,7 +215,10 @@ function groupOf(m, g, now) {
     const id = `${g.name}|${keyOf(p)}`,
       slope = trend(m.series.get('lag ' + id), now),
       speed = perSecond(m.series.get(id), now),
-      lag = lagOf(m, g.name, p);
+      lag = lagOf(m, g.name, p),
+      growing = falls(lag, slope, speed),
+      shrinking = !!lag && (slope ?? 0) <= -0.5,
+      verdict = g.stopped ? null : VERDICTS[p.verdict];
     const read = !!owner && owner.state !== 'killed' && owner.state !== 'paused' && owner.state !== 'left',
       last = m.owners.get(id) ?? '';
     return {
@@ -233,8 +237,11 @@ function groupOf(m, g, now) {
       committed: p.committed ?? null,
       trend: slope,
       rate: speed,
-      growing: falls(lag, slope, speed),
-      shrinking: !!lag && (slope ?? 0) <= -0.5,
+      growing,
+      shrinking,
+      mark: verdict?.[0] ?? (!read ? '' : growing ? '▲' : shrinking ? '▼' : ''),
+      said: verdict?.[1].toLowerCase() ?? '',
+      warns: growing || !!verdict,
       rest: !owner && !!g.stopped
     };
   };
@@ -316,6 +323,13 @@ function groupOf(m, g, now) {
     how: [g.protocol, g.assignor].filter(Boolean).join(', '),
     only: topics.length && topics.length < all ? `${topics.join(', ')} only` : ''
   };
+}
+
+/** Draws the consumers that a plan would start. @param {Scene} s @param {string} group @param {{starts?: number, idle?: string}} plan */
+export function ghosts(s, group, { starts = 0, idle = '' }) {
+  const members = s.groups.find(g => g.name === group)?.members ?? [];
+  for (let i = 0; i < starts; i++) members.push({ ...NONE, id: `ghost ${i}`, name: 'new', tail: 'new', kind: 'ghost', why: i ? '' : idle });
+  return s;
 }
 
 /** The scene at a time. @param {Model} m @param {number} [now] @returns {Scene} */

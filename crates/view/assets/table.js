@@ -68,12 +68,12 @@ export function makeTable(host, insist) {
           ].forEach((v, i) => text(c[i], v));
           calm(c[4], a ? num(a.end) : '');
           calm(c[5], a ? (a.committed == null ? 'none' : num(a.committed)) : '');
-          calm(c[6], a ? lagWord(a) + (a.growing ? ' ▲' : '') : '');
+          calm(c[6], a ? `${lagWord(a)} ${a.warns ? a.mark : ''}`.trim() : '');
           calm(c[7], a && m.rate != null ? rate(m.rate) : '');
           text(c[8], m?.delayMs ? delay(m.delayMs) : '');
-          cls(c[6], `n${a?.growing ? ' w' : a && !a.read ? ' b' : ''}`);
+          cls(c[6], `n${a?.warns ? ' w' : a && !a.read ? ' b' : ''}`);
           cls(c[3], a && !a.read ? 'b' : '');
-          set(c[6], { title: becauseSentence(a?.because ?? null) || null });
+          set(c[6], { title: becauseSentence(a?.because ?? null) || a?.said || null });
         }
       );
     }

@@ -112,8 +112,8 @@ const WHY = {
 export const becauseSentence = because => (because ? (WHY[because] ?? because) : '');
 
 /** @typedef {{glyph: string, word: string, brief: string, tone: 'ok' | 'warn' | 'calm', why: string}} Word */
-/** What a verdict is called, and whether the group is at fault. @type {Record<string, [string, string, string]>} */
-const VERDICTS = {
+/** A verdict's glyph, and what it is called. @type {Record<string, [string, string, string]>} */
+export const VERDICTS = {
   Warn: ['▲', 'Falls behind', 'Behind'],
   Rewind: ['↺', 'Set back', 'Set back'],
   Stall: ['✕', 'Stalls', 'Stalls'],
@@ -169,6 +169,8 @@ export function memberWord(m, multi) {
       };
     case 'idle':
       return { line: '○ idle', tone: 'calm', more: m.why };
+    case 'ghost':
+      return { line: '+ would start', tone: 'calm', more: m.why };
     case 'wait':
       return { line: '⟳ joining', tone: 'warn', more: m.why || 'It has no partition yet.' };
     case 'nobody':
@@ -181,6 +183,7 @@ export function memberWord(m, multi) {
 export function memberSentence(m, group, multi) {
   const w = memberWord(m, multi),
     what = w.line.replace(/^[^a-z]+ /, '');
+  if (m.kind === 'ghost') return `A consumer of ${group} that would start. ${m.why}`;
   if (m.kind === 'nobody') return `Nobody in ${group} reads ${list(m.arrows, multi)}. ${m.why}`;
   const facts = w.more
     ? ''
@@ -197,7 +200,8 @@ export function arrowSentence(a) {
   const lag =
     a.because && a.because !== 'Unknown' ? `${lagWord(a)}, lag ${a.lag ?? 'unknown'}` : a.lag == null ? 'lag unknown' : `lag ${a.lag}`;
   const course = a.growing ? `, growing by ${(a.trend ?? 0).toFixed(1)} a second` : a.shrinking ? ', shrinking' : '';
-  return `Partition ${a.partition} of ${a.topic}: ${a.read ? `read by ${a.owner} in ${a.group}` : `nobody reads it in ${a.group}`}, ${lag}${course}`;
+  const verdict = a.said ? ', ' + a.said : '';
+  return `Partition ${a.partition} of ${a.topic}: ${a.read ? `read by ${a.owner} in ${a.group}` : `nobody reads it in ${a.group}`}, ${lag}${course}${verdict}`;
 }
 /** @param {import('./scene.js').Part} p */
 export function partSentence(p) {

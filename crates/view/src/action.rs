@@ -110,6 +110,10 @@ pub struct Forecast {
     pub verb: String,
     /// What happens, in the order in which it is read.
     pub rows: Vec<ForecastRow>,
+    /// Consumers that it would start, beyond those that are there.
+    pub starts: usize,
+    /// Why some would wait without a partition; empty: none would, or it is not known.
+    pub idle: String,
 }
 
 /// One thing that will happen.

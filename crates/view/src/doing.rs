@@ -110,6 +110,12 @@ pub(crate) async fn plan(
     let Query(asked) = asked.map_err(|rejection| illegal(rejection.body_text()))?;
     let Asked { replicas, by, state } = asked;
     let action = match state.as_deref() {
+        Some(_) if replicas.is_some() || by.is_some() => {
+            return Err(illegal("`state` and how many consumers are both there: write one of them".to_owned()));
+        }
+        None if replicas.is_none() && by.is_none() => {
+            return Err(illegal("what to do is missing: write `?replicas=3`, `?by=1` or `?state=Stopped`".to_owned()));
+        }
         None => Action::Scale { group, to: scale(Replicas { replicas, by })? },
         Some("Stopped") => Action::Stop { group },
         Some("Running") => Action::Start { group },

@@ -281,6 +281,9 @@ pub struct Share {
     pub lost: Option<i64>,
     /// `Unknown`: since when, as far as was seen.
     pub unknown_since: Option<i64>,
+    /// `Warn`, `Rewind`, `Stall` or `Stop`; absent where nothing is the matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
 }
 
 /// A rebalance that is over.

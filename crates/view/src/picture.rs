@@ -8,7 +8,8 @@ use std::{
 
 use practice_api::status::{GroupStatus, Member, OwnedPartition, VerdictStatus};
 use practice_groups::{
-    Bounds, Copies, GroupSeen, GroupState, Lag, MemberSeen, OffsetReset, Partition, TopicFacts, TopicSeen, total,
+    Bounds, Copies, GroupSeen, GroupState, Lag, MemberSeen, OffsetReset, Partition, TopicFacts, TopicSeen, Verdict,
+    total,
 };
 
 use crate::{
@@ -158,6 +159,8 @@ struct Drawing<'a> {
     before: Option<&'a GroupPicture>,
     /// Partitions of unknown lag, since when.
     unknown: BTreeMap<(&'a str, i32), i64>,
+    /// What is the matter with partitions.
+    verdicts: BTreeMap<(&'a str, i32), &'a str>,
     /// Partitions that may be drawn of its members, and of those that nobody owns.
     room: usize,
 }
@@ -171,6 +174,7 @@ impl<'a> Drawing<'a> {
             named,
             status,
             unknown: status.map(unknown_of).unwrap_or_default(),
+            verdicts: status.map(verdicts_of).unwrap_or_default(),
             seen: seen.filter(|seen| seen.state != GroupState::Unknown),
             before: before.and_then(|before| before.groups.iter().find(|group| group.name == named.name)),
             room,
@@ -316,6 +320,7 @@ impl<'a> Drawing<'a> {
             lag: None,
             because: Some(unknown()),
             lost: None,
+            verdict: None,
             unknown_since: share.unknown_since.or_else(|| self.blind()).or(Some(self.facts.now)),
             ..share.clone()
         };
@@ -345,6 +350,7 @@ impl<'a> Drawing<'a> {
             because: Some(unknown()),
             lost: None,
             unknown_since: owned.unknown_since.as_deref().and_then(since).or_else(|| self.blind()),
+            verdict: None,
         };
         let consumer = self.consumers().find(|consumer| consumer.name == member.client_id);
         MemberPicture {
@@ -411,6 +417,7 @@ impl<'a> Drawing<'a> {
             because: lag.because().map(str::to_owned),
             lost: lag.lost(),
             unknown_since: (lag == Lag::Unknown).then(unknown_since),
+            verdict: self.verdicts.get(&(partition.0.as_str(), partition.1)).map(|verdict| (*verdict).to_owned()),
         }
     }
 
@@ -443,8 +450,20 @@ fn verdict(status: &VerdictStatus) -> VerdictPicture {
 
 /// The partitions of which status does not know the lag, since when.
 fn unknown_of(status: &GroupStatus) -> BTreeMap<(&str, i32), i64> {
-    let shares = status.members.iter().flat_map(|member| &member.partitions).chain(&status.unowned);
-    shares.filter_map(|s| Some(((s.topic.as_str(), s.partition), since(s.unknown_since.as_deref()?)?))).collect()
+    shares_of(status)
+        .filter_map(|s| Some(((s.topic.as_str(), s.partition), since(s.unknown_since.as_deref()?)?)))
+        .collect()
+}
+
+/// The partitions with which something is the matter, and what.
+fn verdicts_of(status: &GroupStatus) -> BTreeMap<(&str, i32), &str> {
+    let verdict = |share: &'_ OwnedPartition| share.verdict.as_deref().filter(|verdict| *verdict != Verdict::Ok.word());
+    shares_of(status).filter_map(|s| Some(((s.topic.as_str(), s.partition), verdict(s)?))).collect()
+}
+
+/// Every partition of a group, owned or not.
+fn shares_of(status: &GroupStatus) -> impl Iterator<Item = &OwnedPartition> {
+    status.members.iter().flat_map(|member| &member.partitions).chain(&status.unowned)
 }
 
 fn unknown() -> String {

@@ -30,20 +30,24 @@ pub(super) struct Case<'a> {
 impl Case<'_> {
     /// The word for each of these partitions, as far as there is one.
     pub(super) fn words(&self, partitions: &[Partition]) -> BTreeMap<Partition, String> {
+        let before = self.shares_before();
         let found = |partition: &Partition| {
             let finding = self.judged?.partitions.get(partition);
-            finding.map(|finding| finding.verdict().word().to_owned()).or_else(|| self.as_before(partition))
+            finding.map(|finding| finding.verdict().word().to_owned()).or_else(|| {
+                let share = before.get(&(partition.0.as_str(), partition.1))?;
+                let committed = self.seen.committed.as_ref()?.get(partition).map(|committed| committed.offset);
+                share.verdict.clone().filter(|_| share.committed == committed) // what was said holds while its commit is the same
+            })
         };
         partitions.iter().filter_map(|partition| Some((partition.clone(), found(partition)?))).collect()
     }
 
-    /// What was said before, if the commit is still the same.
-    fn as_before(&self, partition: &Partition) -> Option<String> {
-        let before = self.before?;
-        let mut all = before.members.iter().flat_map(|member| &member.partitions).chain(&before.unowned);
-        let is_it = |share: &&OwnedPartition| share.topic == partition.0 && share.partition == partition.1;
-        let committed = self.seen.committed.as_ref()?.get(partition).map(|committed| committed.offset);
-        all.find(is_it).filter(|share| share.committed == committed)?.verdict.clone()
+    /// What status said of partitions.
+    fn shares_before(&self) -> BTreeMap<(&str, i32), &OwnedPartition> {
+        let before = self.before.into_iter();
+        let all = before
+            .flat_map(|before| before.members.iter().flat_map(|member| &member.partitions).chain(&before.unowned));
+        all.map(|share| ((share.topic.as_str(), share.partition), share)).collect()
     }
 
     /// The group's. `words`: those of all of its partitions, `count` in number.

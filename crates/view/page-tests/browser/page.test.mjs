@@ -292,9 +292,19 @@ test('what an action will do is said before it is done, clicks add up, and it ca
   assert.match(await side.locator('.panel:visible').textContent(), /1\.\.2 of 3 partitions: Kafka chooses which/);
   assert.equal(await page.locator('[data-act=confirm]').textContent(), 'Do ?by=2');
   assert.match(await side.locator('.curl:visible code').textContent(), /scale my-consumer-group-1 4/);
+  const drawn = page.locator(`[data-in="${group}"][data-state=ghost]`);
+  assert.deepEqual(
+    await drawn.allTextContents(),
+    ['3 partitions, 4 consumers: 1 waitsnew+ would start3 partitions, 4 consumers: 1 waits', 'new+ would start'].map(
+      t => `A consumer of ${group} that would start. ${t}`
+    )
+  );
+  await drawn.first().click();
+  assert.equal(await page.locator('[data-act=confirm]').isVisible(), true, 'there is nothing to open yet');
   assert.deepEqual(await violations(page), []);
   await page.keyboard.press('Escape');
   assert.ok(await page.locator('.form').isVisible());
+  assert.equal(await drawn.count(), 0);
   assert.equal(await page.evaluate(() => document.activeElement.dataset.act), 'more', 'the focus is where it was');
   await control('less').click();
   await says(`${group}: ?by=-1`);

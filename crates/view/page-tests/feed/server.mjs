@@ -21,6 +21,8 @@ export async function serve(practices, port = 0, packed = true) {
       {
         title: `${group}: ${asked}`,
         verb: `Do ${asked}`,
+        starts: Math.max(0, Number(new URLSearchParams(asked).get('by'))),
+        idle: '3 partitions, 4 consumers: 1 waits',
         rows: [
           { label: 'moves', number: '1..2 of 3 partitions', why: 'Kafka chooses which', warns: false },
           { label: 'idle', number: '1 of 4 consumers', why: '3 partitions, 4 consumers: 1 waits', warns: true }

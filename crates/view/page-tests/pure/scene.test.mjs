@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { flow, newModel, patch, sceneOf, snapshot } from '../../assets/scene.js';
 import { perSecond, push, trend } from '../../assets/series.js';
+import * as w from '../../assets/words.js';
 import { NOW, scenes } from '../feed/scenes.mjs';
 
 const open = json => snapshot(newModel(), structuredClone(json));
@@ -130,6 +131,28 @@ test('a sum is never smaller because a topic is not known', () => {
   for (const m of g.members) m.partitions = m.partitions.filter(p => p.topic !== 'payments');
   g.lag = null;
   assert.equal(sceneOf(open(s)).groups[0].lag, null, 'the server does not know it');
+});
+
+test('what is the matter with a partition stands at its arrow, but not by order', () => {
+  const s = scenes['practice-3'](),
+    g = s.groups[0];
+  const [first] = g.members[0].partitions;
+  const seen = verdict => {
+    first.verdict = verdict;
+    const [a] = sceneOf(open(s)).groups[0].members[0].arrows;
+    return [a.mark, a.said, a.warns];
+  };
+  assert.deepEqual([undefined, 'Warn', 'Rewind', 'Stall', 'Stop', 'of tomorrow'].map(seen), [
+    ['', '', false],
+    ['▲', 'falls behind', true],
+    ['↺', 'set back', true],
+    ['✕', 'stalls', true],
+    ['✕', 'not read', true],
+    ['', '', false]
+  ]);
+  assert.match(w.arrowSentence(sceneOf(open({ ...s, groups: [{ ...g, stopped: true }] })).arrows[0]), /lag \d+$/);
+  first.verdict = 'Stall';
+  assert.match(w.arrowSentence(sceneOf(open(s)).arrows[0]), /lag \d+, stalls$/);
 });
 
 test('the age of a lag grows and its end comes nearer while nothing is said', () => {

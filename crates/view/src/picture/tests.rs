@@ -233,6 +233,24 @@ fn members_that_do_not_tell_what_they_own_are_drawn_with_what_they_had() {
 }
 
 #[test]
+fn a_partition_with_which_something_is_the_matter_says_what() {
+    let mut facts = World::calm().facts();
+    let share = |partition, verdict: &str| OwnedPartition {
+        topic: "t".to_owned(),
+        partition,
+        verdict: Some(verdict.to_owned()),
+        ..OwnedPartition::default()
+    };
+    facts.status.groups[0].unowned = vec![share(0, "Ok"), share(1, "Stall")];
+    let actions = Actions { enabled: false, how: None };
+    let g = picture(&facts, None, &actions, Vec::new()).groups.swap_remove(0);
+    let said: Vec<_> = g.members[0].partitions.iter().map(|share| share.verdict.as_deref()).collect();
+    assert_eq!(said, [None, Some("Stall")]);
+    let json = serde_json::to_value(&g.members[0].partitions[0]).expect("is JSON");
+    assert_eq!(json.get("verdict"), None, "nothing is said of the many that are well");
+}
+
+#[test]
 fn what_is_unknown_says_since_when_and_ages_are_those_of_status() {
     let mut world = World::calm();
     world.topic().partitions[1] = None;

@@ -57,14 +57,18 @@ async fn what_would_be_done_is_told_and_nothing_is_done() {
             let answer = served.client.get(&format!("{P}/groups/g/plan{asked}"), &[]).await;
             assert_eq!(answer.status, 200, "{asked}: {}", answer.text);
             let row = json!({"label": "moves", "number": "1", "why": "", "warns": false});
-            assert_eq!(answer.json(), json!({"title": action, "verb": "do it", "rows": [row]}));
+            assert_eq!(
+                answer.json(),
+                json!({"title": action, "verb": "do it", "rows": [row], "starts": 0, "idle": ""})
+            );
         }
         for (path, status, says) in [
-            ("g/plan", 422, "`replicas` is missing"),
             ("g/plan?replicas=101", 422, "`replicas` is 101: write a number from 0 to 100"),
             ("g/plan?replicas=many", 422, "invalid digit"),
             ("g/plan?replica=1", 422, "unknown field `replica`"),
             ("g/plan?state=Off", 422, "`state` is Off: write Stopped or Running"),
+            ("g/plan?state=Stopped&replicas=3", 422, "`state` and how many consumers are both there"),
+            ("g/plan", 422, "write `?replicas=3`, `?by=1` or `?state=Stopped`"),
             ("h/plan?by=1", 409, "its manifest has no replicas"),
             ("x/plan?by=1", 404, "no group `x`; it has g, h"),
         ] {

@@ -40,7 +40,7 @@ pub(crate) fn means() -> Means {
         foresee: Arc::new(|_, action| {
             let moves = ForecastRow { label: "moves".to_owned(), number: "1".to_owned(), ..ForecastRow::default() };
             let (title, verb) = (format!("{action:?}"), "do it".to_owned());
-            Box::pin(async { Ok(Forecast { title, verb, rows: vec![moves] }) })
+            Box::pin(async { Ok(Forecast { title, verb, rows: vec![moves], ..Forecast::default() }) })
         }),
         logs: Arc::new(|_, consumer, tail| {
             Box::pin(async move {

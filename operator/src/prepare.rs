@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use practice_api::{PracticeStatus, Topic};
+use practice_api::{PracticeStatus, Topic, status::TopicStatus};
 use practice_contract::commit_metadata;
 use practice_groups::{GroupSeen, GroupState, Kafka, KafkaError, Made, TopicSeen};
 
@@ -76,7 +76,7 @@ pub enum Deed {
     Configured {
         /// Its name.
         topic: String,
-        /// `key=value` of each key that was set.
+        /// What was set, key by key.
         set: Vec<String>,
     },
     /// A group id was found to be free, or this practice's.
@@ -111,8 +111,8 @@ pub async fn prepare(
     let before = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
     for topic in &plan.topics {
         let seen = look.as_ref().ok().and_then(|snapshot| snapshot.topics.get(&topic.name));
-        let known = Known { settled: is_settled(before, plan, topic), ours: is_ours(before, topic, seen) };
-        prepare_topic(reader.kafka(), topic, seen, known, &mut prepared).await;
+        let known = known(before, plan, topic, seen);
+        prepare_topic(reader.kafka(), topic, seen, &known, &mut prepared).await;
     }
     remember_created(&key, before, &mut prepared, memories);
     memories.keep_claims(plan);
@@ -213,13 +213,31 @@ fn is_ours(before: Option<&PracticeStatus>, topic: &Topic, seen: Option<&TopicSe
 }
 
 /// What is known of a topic from before.
-#[derive(Clone, Copy)]
 struct Known {
     settled: bool,
     ours: bool,
+    /// Keys that were set on our own topic and that the manifest names no longer.
+    released: Vec<String>,
 }
 
-async fn prepare_topic(kafka: &Kafka, topic: &Topic, seen: Option<&TopicSeen>, known: Known, prepared: &mut Prepared) {
+fn known(before: Option<&PracticeStatus>, plan: &Plan, topic: &Topic, seen: Option<&TopicSeen>) -> Known {
+    let ours = is_ours(before, topic, seen);
+    let former = before.and_then(|before| before.topics.iter().find(|status| status.name == topic.name));
+    let released = former.filter(|_| ours).map(|former| released(topic, former).cloned().collect());
+    Known { settled: is_settled(before, plan, topic), ours, released: released.unwrap_or_default() }
+}
+
+/// Keys that a practice has set on its own topic, and that the manifest names no longer.
+pub(crate) fn released<'a>(topic: &'a Topic, status: &'a TopicStatus) -> impl Iterator<Item = &'a String> {
+    status.configured.iter().filter(|key| topic.managed && !topic.config.contains_key(*key))
+}
+
+/// `retention.ms=60000`; without a value `retention.ms back to its default`.
+pub(crate) fn setting(key: &str, value: Option<&String>) -> String {
+    value.map_or_else(|| format!("{key} back to its default"), |value| format!("{key}={value}"))
+}
+
+async fn prepare_topic(kafka: &Kafka, topic: &Topic, seen: Option<&TopicSeen>, known: &Known, prepared: &mut Prepared) {
     let name = &topic.name;
     let done = match topic_step(topic, seen) {
         TopicStep::Create => {
@@ -246,11 +264,12 @@ async fn adapt(
     kafka: &Kafka,
     topic: &Topic,
     step: &TopicStep,
-    known: Known,
+    known: &Known,
     prepared: &mut Prepared,
 ) -> Result<(), KafkaError> {
     let name = &topic.name;
-    let differing = if known.settled { BTreeMap::new() } else { differing_config(kafka, topic).await? };
+    let differing =
+        if known.settled { BTreeMap::new() } else { differing_config(kafka, topic, &known.released).await? };
     match differing.first_key_value() {
         Some((key, there)) if !known.ours => {
             let (there, wanted) = (there.as_deref().unwrap_or("its default"), &topic.config[key]);
@@ -261,10 +280,10 @@ async fn adapt(
             return Ok(());
         }
         Some(_) => {
-            let set: BTreeMap<_, _> =
-                differing.into_keys().map(|key| (key.clone(), topic.config[&key].clone())).collect();
+            let wanted = |key: String| (key.clone(), topic.config.get(&key).cloned());
+            let set: BTreeMap<_, _> = differing.into_keys().map(wanted).collect();
             kafka.configure_topic(name, &set).await?;
-            let set = set.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let set = set.iter().map(|(key, value)| setting(key, value.as_ref())).collect();
             prepared.deeds.push(Deed::Configured { topic: name.clone(), set });
         }
         None => {}
@@ -276,13 +295,20 @@ async fn adapt(
     Ok(())
 }
 
-/// Each key of a topic's configuration that is not as the manifest says, with what is set there; `None`: its default.
-async fn differing_config(kafka: &Kafka, topic: &Topic) -> Result<BTreeMap<String, Option<String>>, KafkaError> {
-    if !topic.managed || topic.config.is_empty() {
+/// Each key of a topic's configuration that is not as the manifest says, with what is set there; `None`: its default. `released`:
+/// keys that should be at their default again.
+async fn differing_config(
+    kafka: &Kafka,
+    topic: &Topic,
+    released: &[String],
+) -> Result<BTreeMap<String, Option<String>>, KafkaError> {
+    if !topic.managed || (topic.config.is_empty() && released.is_empty()) {
         return Ok(BTreeMap::new());
     }
     let set = kafka.topic_config(&topic.name).await?;
-    let differs = topic.config.iter().filter(|(key, wanted)| set.get(*key) != Some(*wanted));
+    let wanted = topic.config.iter().map(|(key, value)| (key, Some(value)));
+    let wanted = wanted.chain(released.iter().map(|key| (key, None)));
+    let differs = wanted.filter(|(key, value)| set.get(*key) != *value);
     Ok(differs.map(|(key, _)| (key.clone(), set.get(key).cloned())).collect())
 }
 

@@ -139,6 +139,12 @@ fn topics(
             status.replication_factor = former.replication_factor;
             status.topic_id.clone_from(&former.topic_id);
         }
+        let ours = status.created_topic_id.is_some() && status.created_topic_id == status.topic_id;
+        status.configured = match former {
+            _ if ours && snapshot.is_some() && status.ready && topic.managed => topic.config.keys().cloned().collect(),
+            Some(former) if ours => former.configured.clone(),
+            _ => Vec::new(),
+        };
         status
     };
     plan.topics.iter().map(each).collect()

@@ -83,7 +83,7 @@ fn deed(deed: &Deed) -> Sentence {
             ("TopicCreated", ("Topic", topic.clone()), format!("topic {topic} created with {partitions} partitions"))
         }
         Deed::Configured { topic, set } => {
-            ("TopicConfigured", ("Topic", topic.clone()), format!("topic {topic}: {} set", set.join(", ")))
+            ("TopicConfigured", ("Topic", topic.clone()), format!("topic {topic} configured: {}", set.join(", ")))
         }
         Deed::Grown { topic, from, to } => {
             ("TopicGrown", ("Topic", topic.clone()), format!("topic {topic} grown from {from} to {to} partitions"))

@@ -101,7 +101,8 @@ pub struct Topic {
     )]
     pub replication_factor: i32,
 
-    /// Topic configuration, such as `retention.ms: "60000"`; set when the topic is created.
+    /// Topic configuration, such as `retention.ms: "60000"`; set when the topic is made, and kept so on a topic that this practice made.
+    /// A key that is taken out goes back to Kafka's default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 64))]
     pub config: BTreeMap<String, String>,

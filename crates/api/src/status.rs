@@ -92,6 +92,10 @@ pub struct TopicStatus {
     /// Kafka's id of the topic that this practice created; `deletionPolicy: Delete` removes no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_topic_id: Option<String>,
+    /// Keys of its configuration that this practice has set on its own topic: one that the manifest names no longer goes back to
+    /// Kafka's default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub configured: Vec<String>,
     /// What keeps it from being ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

@@ -72,14 +72,22 @@ impl Kafka {
         .await
     }
 
-    /// Sets these keys of a topic's configuration; others stay as they are (KIP-339).
+    /// Sets these keys of a topic's configuration, those without a value back to their default; others stay as they are (KIP-339).
     ///
     /// # Errors
     /// Kafka refused (its own words), or is out of reach.
-    pub async fn configure_topic(&self, name: &str, config: &BTreeMap<String, String>) -> Result<(), KafkaError> {
+    pub async fn configure_topic(
+        &self,
+        name: &str,
+        config: &BTreeMap<String, Option<String>>,
+    ) -> Result<(), KafkaError> {
         within(&self.changes, "configure_topic", async |admin| {
             check(name)?;
-            let set = config.iter().map(|(key, value)| ConfigOp::set(key, value)).collect();
+            let change = |(key, value): (&String, &Option<String>)| match value {
+                Some(value) => ConfigOp::set(key, value),
+                None => ConfigOp::delete(key),
+            };
+            let set = config.iter().map(change).collect();
             let options = IncrementalAlterConfigsOptions::default().timeout(CHANGE);
             Ok(one(admin.incremental_alter_configs([(ConfigResource::topic(name), set)], options).await?)?)
         })

@@ -228,6 +228,9 @@ fn a_topic_that_is_not_as_described_is_refused_and_what_is_larger_stays() {
     there.status.topics[0].replication_factor = Some(1);
     let ours = there.to(&configured);
     assert_eq!((ours.topics[0].change, ours.topics[0].why.as_str()), (TopicChange::Configured, "retention.ms=60000"));
+    there.status.topics[0].configured = vec!["cleanup.policy".to_owned(), "retention.ms".to_owned()];
+    let back = there.to(&configured);
+    assert_eq!(back.topics[0].why, "retention.ms=60000, cleanup.policy back to its default");
     there.status.topics[0].created_topic_id = None;
     assert_eq!(there.to(&configured).topics[0].change, TopicChange::Refused);
 }

@@ -9,7 +9,7 @@ use practice_groups::{TopicFacts, TopicSeen};
 use super::{TopicChange, TopicPrediction, counted};
 use crate::{
     plan::Plan,
-    prepare::{TopicStep, topic_step},
+    prepare::{TopicStep, released, setting, topic_step},
 };
 
 /// Topics of the plan, then those that it names no longer.
@@ -65,11 +65,12 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
         TopicStep::Create | TopicStep::Ready | TopicStep::Unknown(_) => {
             let differs = former.is_some_and(|former| former.config != topic.config) && topic.managed;
             if differs && seen.is_some_and(is_ours) {
-                let set = |(key, value): (&String, &String)| format!("{key}={value}");
+                let set = |(key, value): (&String, &String)| setting(key, Some(value));
                 let is_new = |(key, value): &(&String, &String)| {
                     former.is_none_or(|former| former.config.get(*key) != Some(*value))
                 };
-                let set: Vec<String> = topic.config.iter().filter(is_new).map(set).collect();
+                let default = seen.into_iter().flat_map(|seen| released(topic, seen)).map(|key| setting(key, None));
+                let set: Vec<String> = topic.config.iter().filter(is_new).map(set).chain(default).collect();
                 if !set.is_empty() {
                     return predicted(TopicChange::Configured, there, set.join(", "));
                 }

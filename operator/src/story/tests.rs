@@ -53,7 +53,7 @@ fn one_sentence_for_each_thing_done() {
     let expected: [(Tone, &str, &str, &str); 8] = [
         (Tone::Normal, "TopicCreated", "Topic t", "topic t created with 3 partitions"),
         (Tone::Normal, "TopicGrown", "Topic t", "topic t grown from 3 to 6 partitions"),
-        (Tone::Normal, "TopicConfigured", "Topic t", "topic t: a=1, b=2 set"),
+        (Tone::Normal, "TopicConfigured", "Topic t", "topic t configured: a=1, b=2"),
         (
             Tone::Normal,
             "GroupClaimed",

@@ -151,7 +151,7 @@ async fn the_configuration_of_our_own_topic_follows_the_manifest() {
     let status = scene.status("p", "it is known as ours", |s| s.topics[0].created_topic_id.is_some()).await;
     assert!(status.topics[0].ready);
     scene.apply("p", &spec("7000")).await;
-    scene.event("TopicConfigured", &format!("topic {topic}: retention.ms=7000 set")).await;
+    scene.event("TopicConfigured", &format!("topic {topic} configured: retention.ms=7000")).await;
     scene.ready("p").await;
     let set = kafka.topic_config(&topic).await.expect("can be read");
     assert_eq!((set["retention.ms"].as_str(), set["max.message.bytes"].as_str()), ("7000", "2000"));
@@ -162,6 +162,17 @@ async fn the_configuration_of_our_own_topic_follows_the_manifest() {
     assert_eq!(kafka.topic_config(&topic).await.expect("can be read")["retention.ms"], "7000");
     scene.apply("p", &spec("8000")).await;
     scene.ready("p").await;
+    // what the manifest names no longer goes back to Kafka's default; what somebody else has set stays
+    let theirs = BTreeMap::from([("segment.ms".to_owned(), Some("9000".to_owned()))]);
+    kafka.configure_topic(&topic, &theirs).await.expect("can be set");
+    scene.apply("p", &json!({"topics": [{"name": topic}], "producer": {"enabled": false}})).await;
+    let says =
+        format!("topic {topic} configured: max.message.bytes back to its default, retention.ms back to its default");
+    scene.event("TopicConfigured", &says).await;
+    let status = scene.status("p", "nothing is set any more", |s| s.topics[0].configured.is_empty()).await;
+    assert!(status.topics[0].ready);
+    let set = kafka.topic_config(&topic).await.expect("can be read");
+    assert_eq!(set, BTreeMap::from([("segment.ms".to_owned(), "9000".to_owned())]));
     scene.quiet().await;
 }
 

@@ -209,6 +209,18 @@ fn producer(plan: &Plan, running: &Running) -> Said {
     }
 }
 
+/// Who is in a group without being a pod of its practice: another application, or a consumer that was killed and whose session
+/// has not timed out yet.
+fn strangers(group: &GroupStatus) -> String {
+    let strangers: Vec<&str> =
+        group.members.iter().filter(|member| member.pod.is_none()).map(|member| member.client_id.as_str()).collect();
+    match strangers.as_slice() {
+        [] => String::new(),
+        [one] => format!(", {one} is none of its pods"),
+        [one, rest @ ..] => format!(", {one} and {} more are none of its pods", rest.len()),
+    }
+}
+
 /// What is still on its way: objects, claims, consumers that have not joined or not left.
 fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &PracticeStatus) -> Said {
     let mut moving: Vec<String> =
@@ -222,7 +234,7 @@ fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &Pra
             moving
                 .push(format!("group {name} changes its protocol or assignor: its former consumers have to go first"));
         } else if !prepared.unclaimed.contains_key(name) && !group.truncated && members != group.replicas {
-            moving.push(format!("group {name} has {members} of {} consumers", group.replicas));
+            moving.push(format!("group {name} has {members} of {} consumers{}", group.replicas, strangers(group)));
         } else if group.replicas > 0 && group.state != "Stable" && group.idle.is_some() {
             moving.push(format!("group {name} is {}", group.state));
         } else if !tells_owners(group) {

@@ -271,6 +271,19 @@ fn a_group_that_does_not_tell_who_owns_what_is_not_said_to_own_nothing() {
 }
 
 #[test]
+fn who_is_in_a_group_and_is_none_of_its_pods_is_named() {
+    for (members, says) in [
+        (3, "group a has 3 of 2 consumers, x is none of its pods"),
+        (4, "group a has 4 of 2 consumers, x and 1 more are none of its pods"),
+    ] {
+        let mut world = world();
+        group_has(&mut world, "a", members);
+        let status = assert_said(&mut world, "a stranger", &[("Reconciling", "True", "Moving")]);
+        assert_eq!(find(&status, "Reconciling").expect("is there").message, says);
+    }
+}
+
+#[test]
 fn a_group_without_consumers_is_fine_where_none_are_wanted() {
     for group in [json!({"name": "a", "replicas": 0}), json!({"name": "a", "replicas": 2, "state": "Stopped"})] {
         let mut world = World::settled(json!({"topics": [{"name": "t"}], "groups": [group]}));

@@ -143,7 +143,7 @@ pub struct Journal {
     /// How many of the last ones
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub last: u32,
-    /// `json` and `yaml` are a list, the newest last; `wide` has a line for each, never wrapped, with its number and full time
+    /// `json` and `yaml` are `{rebalances, earlier}`, the newest last; `wide` has a line for each, never wrapped, with its number and full time
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Output>,
 }

@@ -219,11 +219,11 @@ pub fn age(group: &GroupStatus, now: Timestamp) -> Option<String> {
     Some(format!("oldest {}{done}", span(oldest)))
 }
 
-/// What is the matter with how a group gets on, for how long, and what to do about it; nothing when it gets on.
+/// What is the matter with how a group gets on, for how long, and what to do about it; nothing when it gets on, or is not known.
 pub fn verdict(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
-    let Some(verdict) = group.verdict.as_ref().filter(|verdict| verdict.verdict != Verdict::Ok.word()) else {
-        return Vec::new();
-    };
+    let known = group.state != "Unknown";
+    let verdict = group.verdict.as_ref().filter(|verdict| known && verdict.verdict != Verdict::Ok.word());
+    let Some(verdict) = verdict else { return Vec::new() };
     let tone = if Verdict::of(&verdict.verdict).is_some_and(Verdict::is_standstill) { Tone::Bad } else { Tone::Warn };
     let since = verdict.since.as_ref().and_then(|since| since.parse::<Timestamp>().ok());
     let long =

@@ -194,7 +194,7 @@ impl Collector for GroupMetrics {
         numbers(&LAG, &|group| group.lag)?;
         numbers(&LAG_SECONDS, &|group| age(group, now))?;
         family(&VERDICT, &|seen, series| {
-            let Some(found) = &seen.status.verdict else { return Ok(()) };
+            let Some(found) = seen.status.verdict.as_ref().filter(|_| known(seen.status)) else { return Ok(()) };
             let words = Verdict::ALL.map(Verdict::word).into_iter();
             words
                 .map(|word| (word, i64::from(found.verdict == word)))

@@ -45,6 +45,8 @@ pub(crate) struct Memory {
     planned: Option<Planned>,
     /// Since which tick a member has had no partition, by group and member id.
     pub(crate) idle_since: BTreeMap<(String, String), SignedDuration>,
+    /// Topics whose configuration was compared, with the spec's generation and the topic's id then.
+    settled: BTreeMap<String, (Option<i64>, String)>,
     /// Topics that it has created and whose id is not in status yet: not every broker knows of them at once.
     pub(crate) created: BTreeSet<String>,
     /// Group ids that it has, with their Kafka, also those that are not in status yet.
@@ -64,6 +66,7 @@ pub(crate) struct Memory {
 struct Planned {
     uid: Option<String>,
     generation: i64,
+    at: Instant,
     plan: Result<Plan, SpecFault>,
 }
 
@@ -144,10 +147,32 @@ impl Memories {
             self.all().get(&key).and_then(|memory| memory.planned.as_ref()).filter(is_it).map(|it| it.plan.clone());
         known.unwrap_or_else(|| {
             let plan = made();
-            let planned = Planned { uid: uid.clone(), generation, plan: plan.clone() };
+            let planned = Planned { uid: uid.clone(), generation, at: Instant::now(), plan: plan.clone() };
             self.all().entry(key).or_default().planned = Some(planned);
             plan
         })
+    }
+
+    /// For how long the spec of a practice has been as it is, as far as this process knows.
+    pub fn as_it_is(&self, practice: &Key) -> Duration {
+        self.all()
+            .get(practice)
+            .and_then(|memory| memory.planned.as_ref())
+            .map(|it| it.at.elapsed())
+            .unwrap_or_default()
+    }
+
+    /// Whether a topic of this id was found to be configured as this generation of the spec says. Not read from status, which
+    /// tells the generation also of a manifest for which Kafka could not be asked.
+    pub(crate) fn is_settled(&self, practice: &Key, topic: &str, generation: Option<i64>, id: &str) -> bool {
+        let memories = self.all();
+        let settled = memories.get(practice).and_then(|memory| memory.settled.get(topic));
+        settled.is_some_and(|(of, then)| *of == generation && then == id)
+    }
+
+    /// It was found to be so.
+    pub(crate) fn settled(&self, practice: &Key, topic: &str, generation: Option<i64>, id: String) {
+        self.all().entry(practice.clone()).or_default().settled.insert(topic.to_owned(), (generation, id));
     }
 
     /// How long to wait after a failure: from 0.5 s, doubled each time, jittered, at most 30 s.
@@ -186,11 +211,12 @@ impl Memories {
         Ok(())
     }
 
-    /// Gives up the group ids that a practice does not name any more.
-    pub fn keep_claims(&self, plan: &Plan) {
+    /// Gives up the group ids and forgets the topics that a practice does not name any more.
+    pub fn keep_named(&self, plan: &Plan) {
         if let Some(memory) = self.all().get_mut(&(plan.namespace.clone(), plan.name.clone())) {
             let named = |group: &str| plan.groups.iter().any(|named| named.id == group);
             memory.claims.retain(|(bootstrap, group)| *bootstrap == plan.bootstrap && named(group));
+            memory.settled.retain(|topic, _| plan.topics.iter().any(|named| named.name == *topic));
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Prepared {
     pub refused: BTreeMap<String, Refusal>,
     /// Topics created by this practice whose ids are not in status yet.
     pub created: BTreeSet<String>,
+    /// Of topics that were made or configured, or found to be configured as the manifest says: the keys that it sets.
+    pub configured: BTreeMap<String, Vec<String>>,
     /// Groups whose consumers may not start, and why.
     pub unclaimed: BTreeMap<String, Unclaimed>,
     /// Groups held at 0 consumers, and why.
@@ -87,6 +89,11 @@ pub enum Deed {
 }
 
 impl Prepared {
+    /// Whether a topic's configuration was found to be, or made, as the manifest says, and nothing was refused.
+    fn is_as_described(&self, topic: &Topic) -> bool {
+        self.configured.contains_key(&topic.name) && !self.refused.contains_key(&topic.name)
+    }
+
     /// Whether Kafka was changed, so that the look is no longer true.
     pub fn changed(&self) -> bool {
         self.deeds.iter().any(|deed| !matches!(deed, Deed::Claimed { .. }))
@@ -111,11 +118,14 @@ pub async fn prepare(
     let before = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
     for topic in &plan.topics {
         let seen = look.as_ref().ok().and_then(|snapshot| snapshot.topics.get(&topic.name));
-        let known = known(before, plan, topic, seen);
+        let known = known(&key, before, plan, topic, seen, memories);
         prepare_topic(reader.kafka(), topic, seen, &known, &mut prepared).await;
+        if let (Some(id), true) = (known.id, prepared.is_as_described(topic)) {
+            memories.settled(&key, &topic.name, plan.generation, id);
+        }
     }
     remember_created(&key, before, &mut prepared, memories);
-    memories.keep_claims(plan);
+    memories.keep_named(plan);
     let mut takes_consumer_protocol = None;
     for group in &plan.groups {
         let seen = look.as_ref().ok().and_then(|snapshot| snapshot.groups.get(&group.id));
@@ -197,14 +207,6 @@ pub fn topic_step(topic: &Topic, seen: Option<&TopicSeen>) -> TopicStep {
     }
 }
 
-/// Whether this very manifest was found right before: then a topic's configuration is not asked for again.
-fn is_settled(before: Option<&PracticeStatus>, plan: &Plan, topic: &Topic) -> bool {
-    before.is_some_and(|before| {
-        before.observed_generation == plan.generation
-            && before.topics.iter().any(|status| status.name == topic.name && status.ready)
-    })
-}
-
 /// Whether a topic is the very one that this practice made.
 fn is_ours(before: Option<&PracticeStatus>, topic: &Topic, seen: Option<&TopicSeen>) -> bool {
     let Some(TopicSeen::Present(facts)) = seen else { return false };
@@ -214,17 +216,32 @@ fn is_ours(before: Option<&PracticeStatus>, topic: &Topic, seen: Option<&TopicSe
 
 /// What is known of a topic from before.
 struct Known {
+    /// Its id, if it is there.
+    id: Option<String>,
+    /// Its configuration was compared with this very manifest's: it is not asked for again.
     settled: bool,
     ours: bool,
     /// Keys that were set on our own topic and that the manifest names no longer.
     released: Vec<String>,
 }
 
-fn known(before: Option<&PracticeStatus>, plan: &Plan, topic: &Topic, seen: Option<&TopicSeen>) -> Known {
+fn known(
+    key: &Key,
+    before: Option<&PracticeStatus>,
+    plan: &Plan,
+    topic: &Topic,
+    seen: Option<&TopicSeen>,
+    memories: &Memories,
+) -> Known {
+    let id = match seen {
+        Some(TopicSeen::Present(facts)) => Some(facts.id.clone()),
+        _ => None,
+    };
+    let settled = id.as_ref().is_some_and(|id| memories.is_settled(key, &topic.name, plan.generation, id));
     let ours = is_ours(before, topic, seen);
     let former = before.and_then(|before| before.topics.iter().find(|status| status.name == topic.name));
     let released = former.filter(|_| ours).map(|former| released(topic, former).cloned().collect());
-    Known { settled: is_settled(before, plan, topic), ours, released: released.unwrap_or_default() }
+    Known { id, settled, ours, released: released.unwrap_or_default() }
 }
 
 /// Keys that a practice has set on its own topic, and that the manifest names no longer.
@@ -245,6 +262,7 @@ async fn prepare_topic(kafka: &Kafka, topic: &Topic, seen: Option<&TopicSeen>, k
             made.map(|made| match made {
                 Made::Created => {
                     prepared.created.insert(name.clone());
+                    prepared.configured.insert(name.clone(), topic.config.keys().cloned().collect());
                     prepared.deeds.push(Deed::Created { topic: name.clone(), partitions: topic.partitions });
                 }
                 Made::AlreadyThere => {} // the next look shows what it is
@@ -287,6 +305,9 @@ async fn adapt(
             prepared.deeds.push(Deed::Configured { topic: name.clone(), set });
         }
         None => {}
+    }
+    if topic.managed {
+        prepared.configured.insert(name.clone(), topic.config.keys().cloned().collect());
     }
     if let TopicStep::Grow(from) = *step {
         kafka.grow_topic(name, topic.partitions).await?;

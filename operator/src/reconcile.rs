@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 
@@ -25,8 +25,9 @@ use crate::{
 
 /// How soon to look again while something is on its way that no watch reports, at first.
 const SOON: Duration = Duration::from_secs(1);
-/// How soon to look again at what has been on its way for long, such as a group with a member that is none of its pods. And how
-/// soon to ask again for a topic that is not as it should be: its configuration, or how many brokers there are, is in no look.
+/// How soon to look again at what has been on its way for long, such as a group with a member that is none of its pods, or waits for
+/// somebody: for a topic that is not as it should be (its configuration, or how many brokers there are, is in no look), or for
+/// what other practices use of a policy.
 const LATER: Duration = Duration::from_secs(10);
 /// How long to be content with watches when nothing is on its way.
 const LATE: Duration = Duration::from_mins(5);
@@ -71,7 +72,9 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
     metrics.show(&key(&practice), running.changes.len(), &after, &noted);
     let published = metrics.step("publish", publish(&context.client, &practice, before, &after, since)).await?;
     tell(&context.recorder, &practice, &story(&prepared, &running, before, &after)).await;
-    let action = again(&published, [seen.and_then(|seen| seen.again), noted.again], &after, context.now());
+    let (as_it_is, soon) =
+        (context.memories.as_it_is(&key(&practice)), [seen.and_then(|seen| seen.again), noted.again]);
+    let action = again(&published, soon, &after, as_it_is, context.now());
     if published == Published::Written {
         context.memories.written(&practice, after, context.now());
     }
@@ -79,21 +82,28 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
 }
 
 /// When to look again without being asked to.
-fn again(published: &Published, soon: [Option<Duration>; 2], status: &PracticeStatus, now: Timestamp) -> Action {
-    let moving = find(status, "Reconciling").filter(|moving| moving.status == "True");
-    let moving = moving.map(|moving| while_moving(now.duration_since(moving.last_transition_time.0)));
+fn again(
+    published: &Published,
+    soon: [Option<Duration>; 2],
+    status: &PracticeStatus,
+    as_it_is: Duration,
+    now: Timestamp,
+) -> Action {
+    let so = |kind: &str| find(status, kind).filter(|condition| condition.status == "True");
+    let since = |since: Timestamp| Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    let moving = so("Reconciling").map(|moving| while_moving(since(moving.last_transition_time.0).min(as_it_is)));
     let numbers = match published {
         Published::Later(pause) => Some(*pause),
         Published::Unchanged | Published::Written => None,
     };
-    let waiting = status.topics.iter().any(|topic| !topic.ready).then_some(LATER);
+    let waiting = (so("Stalled").is_some() || status.topics.iter().any(|topic| !topic.ready)).then_some(LATER);
     let soonest = soon.into_iter().chain([moving, numbers, waiting]).flatten().min();
     Action::requeue(soonest.unwrap_or(LATE))
 }
 
 /// The pause while something has been on its way for so long: a tenth of it, so that nothing is noticed much later than it could be.
-fn while_moving(since: SignedDuration) -> Duration {
-    (since / 10).try_into().unwrap_or(SOON).clamp(SOON, LATER)
+fn while_moving(since: Duration) -> Duration {
+    (since / 10).clamp(SOON, LATER)
 }
 
 #[cfg(test)]
@@ -102,8 +112,8 @@ mod tests {
 
     #[test]
     fn what_takes_long_is_looked_at_more_seldom() {
-        for (since, pause) in [(-3_600, 1), (0, 1), (9, 1), (30, 3), (100, 10), (86_400, 10)] {
-            assert_eq!(while_moving(SignedDuration::from_secs(since)), Duration::from_secs(pause), "after {since} s");
+        for (since, pause) in [(0, 1), (9, 1), (30, 3), (100, 10), (86_400, 10)] {
+            assert_eq!(while_moving(Duration::from_secs(since)), Duration::from_secs(pause), "after {since} s");
         }
     }
 }

@@ -139,12 +139,9 @@ fn topics(
             status.replication_factor = former.replication_factor;
             status.topic_id.clone_from(&former.topic_id);
         }
-        let ours = status.created_topic_id.is_some() && status.created_topic_id == status.topic_id;
-        status.configured = match former {
-            _ if ours && snapshot.is_some() && status.ready && topic.managed => topic.config.keys().cloned().collect(),
-            Some(former) if ours => former.configured.clone(),
-            _ => Vec::new(),
-        };
+        let theirs = status.topic_id.is_some() && status.topic_id != status.created_topic_id;
+        let known = prepared.configured.get(&topic.name).or(former.map(|former| &former.configured));
+        status.configured = known.filter(|_| !theirs).cloned().unwrap_or_default();
         status
     };
     plan.topics.iter().map(each).collect()

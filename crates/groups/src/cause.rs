@@ -437,9 +437,13 @@ fn advice(cause: Cause, who: &str, home: Home) -> Option<String> {
     };
     match cause {
         Cause::PodCrashed => Some(format!("Its last lines may say why: {last_lines}")),
-        Cause::OutOfMemory => {
-            Some("Give workers more memory (chart value workers.resources.limits.memory).".to_owned())
-        }
+        Cause::OutOfMemory => Some(match home {
+            Home::Cluster => {
+                "Give workers more memory: chart value worker.resources, which replaces the default as a whole"
+                    .to_owned()
+            }
+            Home::Local => "Something on this machine ended it for its memory".to_owned(),
+        }),
         Cause::SessionTimedOut => {
             let what = "Look whether the process stands still or the network is broken";
             Some(match home {

@@ -21,6 +21,8 @@ pub const WINDOW: Duration = Duration::from_mins(1);
 const PATIENCE: u32 = 3;
 /// Points of a lag's history in a window, each at a commit, as Burrow's ring has them.
 const POINTS: u32 = 10;
+/// Looks that lie further apart, in parts of a window, were not made: time in which nobody looked does not count.
+const BLIND: u32 = 6;
 /// Fewer commits are no trend.
 const TREND: usize = 4;
 
@@ -156,6 +158,8 @@ struct Course {
     /// Its topic has another id than when it was last committed to.
     made_anew: bool,
     begun: Duration,
+    /// When it was last looked at.
+    seen: Duration,
     committed: Option<i64>,
     moved: Duration,
     /// Since when messages wait, without a break.
@@ -204,6 +208,7 @@ impl Verdicts {
             courses.extend(come.map(|(partition, facts)| (partition.clone(), Course::begin(&facts.id, now))));
             for (partition, course) in courses.iter_mut() {
                 let Some(facts) = present(partition) else { continue };
+                course.resume(now, self.window / BLIND);
                 if course.topic_id != facts.id {
                     course.topic_id.clone_from(&facts.id);
                     course.made_anew = true;
@@ -230,6 +235,7 @@ impl Verdicts {
         let courses = self.groups.entry(group.to_owned()).or_default();
         let owners = owners(seen);
         let (now, window) = (self.now.max(tick), self.window.max(slowest * PATIENCE));
+        let busy = busy(courses.values());
         for topic in topics {
             let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else { continue };
             for number in (0..).take(facts.partitions.len()) {
@@ -242,7 +248,7 @@ impl Verdicts {
                     course.see(owners.as_ref().map(|owners| (owners, &partition)), lag, now, self.window);
                     course
                 });
-                let (finding, again) = course.judge(behind, now, window);
+                let (finding, again) = course.judge(behind, now, (window, self.window), &busy);
                 judged.again = judged.again.into_iter().chain(again).min();
                 if let Some(finding) = finding {
                     judged.partitions.insert(partition, finding);
@@ -251,6 +257,19 @@ impl Verdicts {
         }
         judged
     }
+}
+
+/// When the owner of any of these partitions last committed something new, by its member id.
+fn busy<'a>(courses: impl Iterator<Item = &'a Course>) -> BTreeMap<String, Duration> {
+    let mut busy: BTreeMap<String, Duration> = BTreeMap::new();
+    for course in courses {
+        let Some((Some(owner), _)) = &course.owner else { continue };
+        match busy.get_mut(owner) {
+            Some(newest) => *newest = course.moved.max(*newest),
+            None => drop(busy.insert(owner.clone(), course.moved)),
+        }
+    }
+    busy
 }
 
 /// Member ids, by what they own.
@@ -274,12 +293,25 @@ impl Course {
             topic_id: topic_id.to_owned(),
             made_anew: false,
             begun: now,
+            seen: now,
             committed: None,
             moved: now,
             behind: None,
             owner: None,
             back: None,
             points: Vec::new(),
+        }
+    }
+
+    /// It is looked at again. What lay more than `longest` behind was seen by nobody, and may as well not have been.
+    fn resume(&mut self, now: Duration, longest: Duration) {
+        let gap = now.saturating_sub(self.seen);
+        self.seen = now;
+        if gap > longest {
+            let times = [&mut self.begun, &mut self.moved].into_iter().chain(self.behind.as_mut());
+            let times = times.chain(self.owner.as_mut().map(|(_, since)| since));
+            let times = times.chain(self.back.as_mut().map(|back| &mut back.at));
+            times.chain(self.points.iter_mut().map(|(at, _)| at)).for_each(|at| *at += gap);
         }
     }
 
@@ -330,20 +362,29 @@ impl Course {
         }
     }
 
-    /// And when it may be another one although nothing moves.
-    fn judge(&self, behind: i64, now: Duration, window: Duration) -> (Option<Finding>, Option<Duration>) {
+    /// And when it may be another one although nothing moves. `window`: for so long nothing may happen; `trend`: for so long lag has
+    /// to grow. `busy`: when owners last committed; one that works off another partition does not hang.
+    fn judge(
+        &self,
+        behind: i64,
+        now: Duration,
+        (window, trend): (Duration, Duration),
+        busy: &BTreeMap<String, Duration>,
+    ) -> (Option<Finding>, Option<Duration>) {
         let age = |since: Duration| now.saturating_sub(since);
         if let Some(Back { at, from, to, made_anew }) = self.back.filter(|back| age(back.at) < window) {
             return (Some(Finding::Rewind { from, to, made_anew, age: age(at) }), Some(window.saturating_sub(age(at))));
         }
         let Some(since) = self.behind.filter(|_| behind > 0) else { return (Some(Finding::Ok), None) };
         let owned = self.owner.as_ref().map_or(Duration::ZERO, |(_, since)| *since);
-        let still = age(since.max(self.moved).max(owned));
+        let elsewhere =
+            self.owner.as_ref().and_then(|(owner, _)| busy.get(owner.as_ref()?)).copied().unwrap_or_default();
+        let still = age(since.max(self.moved).max(owned).max(elsewhere));
         let finding = match (still >= window, &self.owner) {
             (true, None) => None,
             (true, Some((Some(_), _))) => Some(Finding::Stall { age: still }),
             (true, Some((None, _))) => Some(Finding::Stop { age: still }),
-            (false, _) => match self.grows(window) {
+            (false, _) => match self.grows(window, trend) {
                 Some(since) => Some(Finding::Warn { within: age(since) }),
                 None => (age(self.begun) >= window).then_some(Finding::Ok),
             },
@@ -353,13 +394,13 @@ impl Course {
     }
 
     /// Since when its lag has never been smaller at a commit than at the one before, and is larger now.
-    fn grows(&self, window: Duration) -> Option<Duration> {
+    fn grows(&self, window: Duration, trend: Duration) -> Option<Duration> {
         // a pause between two commits ends a trend
         let is_pause = |two: &[(Duration, i64)]| two[1].0.saturating_sub(two[0].0) > window;
         let from = self.points.windows(2).rposition(is_pause).map_or(0, |pause| pause + 1);
         let points = &self.points[from..];
         let (&(begin, before), &(end, after)) = (points.first()?, points.last()?);
-        let long = points.len() >= TREND && end.saturating_sub(begin) + window / POINTS >= window;
+        let long = points.len() >= TREND && end.saturating_sub(begin) + trend / POINTS >= trend;
         (long && after > before && points.is_sorted_by_key(|(_, lag)| *lag)).then_some(begin)
     }
 }

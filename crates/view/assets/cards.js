@@ -14,7 +14,7 @@ const PILL = 20,
   SLOT = 58;
 
 /** Whether it is a consumer that runs or ran. @param {import('./scene.js').Member} m */
-const real = m => m.kind !== 'nobody' && m.kind !== 'ghost';
+const real = m => !/nobody|ghost/.test(m.kind);
 /** Text of a pill, after its label. @param {import('./scene.js').Arrow} a @param {boolean} room for words that have a number too */
 const pillText = (a, room) => ` ${lagWord(a, num, room)}${a.mark ? ' ' + a.mark : ''}`;
 

@@ -147,6 +147,7 @@ function greet(m, g) {
       if (m.owners.get(id) !== idOf(member)) m.positions.delete(id);
       m.owners.set(id, idOf(member));
     }
+  for (const p of g.open ?? []) m.positions.delete(`${g.name}|${keyOf(p)}`);
 }
 
 /** A member that left while nobody has its partitions yet keeps its seat: its arrows turn to dots where they are, and no box moves before they have a new owner.

@@ -183,7 +183,7 @@ export function memberWord(m, multi) {
 export function memberSentence(m, group, multi) {
   const w = memberWord(m, multi),
     what = w.line.replace(/^[^a-z]+ /, '');
-  if (m.kind === 'ghost') return `A consumer of ${group} that would start. ${m.why}`;
+  if (m.kind === 'ghost') return `Would start in ${group}. ${m.why}`;
   if (m.kind === 'nobody') return `Nobody in ${group} reads ${list(m.arrows, multi)}. ${m.why}`;
   const facts = w.more
     ? ''
@@ -200,7 +200,7 @@ export function arrowSentence(a) {
   const lag =
     a.because && a.because !== 'Unknown' ? `${lagWord(a)}, lag ${a.lag ?? 'unknown'}` : a.lag == null ? 'lag unknown' : `lag ${a.lag}`;
   const course = a.growing ? `, growing by ${(a.trend ?? 0).toFixed(1)} a second` : a.shrinking ? ', shrinking' : '';
-  const verdict = a.said ? ', ' + a.said : '';
+  const verdict = a.said ? `, ${a.said}` : '';
   return `Partition ${a.partition} of ${a.topic}: ${a.read ? `read by ${a.owner} in ${a.group}` : `nobody reads it in ${a.group}`}, ${lag}${course}${verdict}`;
 }
 /** @param {import('./scene.js').Part} p */

@@ -60,7 +60,10 @@ pub(super) fn rows(
     let stay = after.into_iter().flat_map(|group| &group.rows).map(|row| {
         let former = of(before, &row.variant);
         let from = former.as_ref().map_or(0, from);
-        let to = if after.is_some_and(|group| group.stopped) { 0 } else { wanted(row, from) };
+        // what somebody else scales to 0 stays there; one that begins to be scaled by somebody else starts at 1
+        let runs = before.is_some_and(|group| !group.stopped) && status.is_none_or(|status| status.claimed);
+        let goes_on = runs && former.as_ref().is_some_and(|former| former.replicas.is_none());
+        let to = if after.is_some_and(|group| group.stopped) { 0 } else { wanted(row, from, goes_on) };
         let told = former.as_ref().map(|former| told(former, row)).unwrap_or_default();
         Row { deployment: row.deployment.clone(), variant: row.variant.clone(), from, to, told, switched }
     });
@@ -76,9 +79,10 @@ pub(super) fn rows(
     stay.chain(go).collect()
 }
 
-/// How many consumers a row will have; what somebody else scales stays as it is, or starts at 1.
-fn wanted(row: &RowPlan, from: usize) -> usize {
-    row.replicas.map_or(from.max(1), |replicas| usize::try_from(replicas).unwrap_or(0))
+/// How many consumers a row will have; what somebody else scales stays as it is if it `goes_on`, otherwise there is one at least.
+fn wanted(row: &RowPlan, from: usize, goes_on: bool) -> usize {
+    let theirs = if goes_on { from } else { from.max(1) };
+    row.replicas.map_or(theirs, |replicas| usize::try_from(replicas).unwrap_or(0))
 }
 
 /// How many consumers a row has now.

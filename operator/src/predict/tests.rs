@@ -231,8 +231,26 @@ fn a_topic_that_is_not_as_described_is_refused_and_what_is_larger_stays() {
     there.status.topics[0].configured = vec!["cleanup.policy".to_owned(), "retention.ms".to_owned()];
     let back = there.to(&configured);
     assert_eq!(back.topics[0].why, "retention.ms=60000, cleanup.policy back to its default");
+    let mut grown = configured.clone();
+    grown["topics"][0]["partitions"] = json!(6);
+    assert_eq!(
+        there.to(&grown).topics[0].why,
+        "4 → 6; partitions cannot be taken away again; retention.ms=60000, cleanup.policy back to its default"
+    );
     there.status.topics[0].created_topic_id = None;
-    assert_eq!(there.to(&configured).topics[0].change, TopicChange::Refused);
+    for other in [configured, grown] {
+        let topic = &there.to(&other).topics[0];
+        assert_eq!((topic.change, topic.partitions), (TopicChange::Refused, Some(4)), "{other}");
+    }
+}
+
+#[test]
+fn what_somebody_else_scaled_to_0_stays_there() {
+    let theirs = spec(3, json!({"name": "g", "replicas": null}));
+    let there = live(&theirs, &[("g", &[])]).to(&theirs);
+    assert_eq!((there.groups[0].change, there.groups[0].to), (GroupChange::Stays, 0));
+    let ours = live(&spec(3, json!({"name": "g", "replicas": 0})), &[("g", &[])]);
+    assert_eq!(ours.to(&theirs).groups[0].to, 1, "whoever takes it over finds one consumer");
 }
 
 #[test]

@@ -56,28 +56,24 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
         );
         return predicted(TopicChange::Created, Some(topic.partitions), why);
     };
+    let differs = topic.managed && former.is_some_and(|former| former.config != topic.config);
+    let ours = seen.is_some_and(is_ours);
+    let set = if differs && ours { settings(topic, former, seen) } else { String::new() };
     match topic_step(topic, Some(&facts)) {
         TopicStep::Conflict(why) => predicted(TopicChange::Refused, there, why),
+        _ if differs && !ours && !topic.config.is_empty() => {
+            let why = "its config is another: not made by this practice, so it has to be set in Kafka by hand, if it is not so already";
+            predicted(TopicChange::Refused, there, why.into())
+        }
         TopicStep::Grow(from) => {
-            let why = format!("{from} → {}; partitions cannot be taken away again", topic.partitions);
+            let set = if set.is_empty() { set } else { format!("; {set}") };
+            let why = format!("{from} → {}; partitions cannot be taken away again{set}", topic.partitions);
             predicted(TopicChange::Grown, Some(topic.partitions), why)
         }
+        TopicStep::Create | TopicStep::Ready | TopicStep::Unknown(_) if !set.is_empty() => {
+            predicted(TopicChange::Configured, there, set)
+        }
         TopicStep::Create | TopicStep::Ready | TopicStep::Unknown(_) => {
-            let differs = former.is_some_and(|former| former.config != topic.config) && topic.managed;
-            if differs && seen.is_some_and(is_ours) {
-                let set = |(key, value): (&String, &String)| setting(key, Some(value));
-                let is_new = |(key, value): &(&String, &String)| {
-                    former.is_none_or(|former| former.config.get(*key) != Some(*value))
-                };
-                let default = seen.into_iter().flat_map(|seen| released(topic, seen)).map(|key| setting(key, None));
-                let set: Vec<String> = topic.config.iter().filter(is_new).map(set).chain(default).collect();
-                if !set.is_empty() {
-                    return predicted(TopicChange::Configured, there, set.join(", "));
-                }
-            } else if differs && !topic.config.is_empty() {
-                let why = "its config is another: not made by this practice, so it has to be set in Kafka by hand";
-                return predicted(TopicChange::Refused, there, why.into());
-            }
             let more = there.is_some_and(|there| there > topic.partitions && topic.managed);
             let why = if more {
                 format!("it has more than the {} of the manifest, and keeps them", topic.partitions)
@@ -87,6 +83,15 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
             predicted(TopicChange::Stays, there, why)
         }
     }
+}
+
+/// What is set on a topic of our own: `retention.ms=60000, segment.ms back to its default`.
+fn settings(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -> String {
+    let is_new =
+        |(key, value): &(&String, &String)| former.is_none_or(|former| former.config.get(*key) != Some(*value));
+    let set = topic.config.iter().filter(is_new).map(|(key, value)| setting(key, Some(value)));
+    let back = seen.into_iter().flat_map(|seen| released(topic, seen)).map(|key| setting(key, None));
+    set.chain(back).collect::<Vec<_>>().join(", ")
 }
 
 /// The topic as status has it; `None`: status does not know it.

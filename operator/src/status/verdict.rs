@@ -52,10 +52,12 @@ impl Case<'_> {
 
     /// The group's. `words`: those of all of its partitions, `count` in number.
     pub(super) fn verdict(&self, words: &BTreeMap<Partition, String>, count: usize) -> Option<VerdictStatus> {
-        let judged = self.judged?;
+        let former = self.before.and_then(|before| before.verdict.as_ref());
+        let Some(judged) = self.judged.filter(|_| self.seen.committed.is_some()) else {
+            return former.cloned(); // nothing new is known; that it is so long ago, the group says itself
+        };
         let worst = judged.partitions.values().map(|finding| finding.verdict()).max();
         let worst = worst.filter(|worst| *worst > Verdict::Ok);
-        let former = self.before.and_then(|before| before.verdict.as_ref());
         let Some(worst) = worst else {
             if words.values().any(|word| word != Verdict::Ok.word()) {
                 return former.cloned();

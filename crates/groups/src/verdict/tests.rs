@@ -124,6 +124,55 @@ fn a_message_that_takes_long_is_no_stall() {
 }
 
 #[test]
+fn fast_members_of_a_group_with_a_slow_one_fall_behind_like_others() {
+    let how = (OffsetReset::Earliest, Duration::from_secs(30));
+    assert_eq!(word(after(120, how, |s| seen(s * 5, 10 + s * 9))), Some("Warn"));
+}
+
+#[test]
+fn time_in_which_nobody_looked_does_not_count() {
+    let mut verdicts = Verdicts::default();
+    let mut looks = |from: u64, until: u64, history: &dyn Fn(i64) -> Seen| {
+        let mut found = None;
+        for second in (from..=until).step_by(2) {
+            let (snapshot, tick) = (look(history(i64::try_from(second).expect("small"))), Duration::from_secs(second));
+            verdicts.feed(&snapshot, tick);
+            found = judge(&mut verdicts, &snapshot, EARLIEST, tick);
+        }
+        word(found)
+    };
+    assert_eq!(looks(0, 60, &|s| seen(s, 200)), Some("Ok"));
+    // Kafka is away for a minute and a half, and so is who reads
+    assert_eq!(looks(150, 150, &|_| seen(60, 200)), Some("Ok"));
+    assert_eq!(looks(152, 206, &|_| seen(60, 200)), Some("Ok"));
+    assert_eq!(looks(208, 212, &|_| seen(60, 200)), Some("Stall"), "a minute of looks without a commit");
+    // and what was found before is found after it
+    assert_eq!(looks(300, 300, &|_| seen(60, 200)), Some("Stall"));
+}
+
+#[test]
+fn an_owner_that_works_off_another_partition_does_not_hang() {
+    let mut verdicts = Verdicts::default();
+    let other: Partition = ("t".to_owned(), 1);
+    let mut at = |s: u64| {
+        let moves = i64::try_from(s.min(120)).expect("small");
+        let mut snapshot = look(seen(moves, 500));
+        let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else { panic!("is present") };
+        facts.partitions.push(Some(Bounds { start: 0, end: 9 }));
+        let group = snapshot.groups.get_mut("g").expect("is there");
+        group.members[0].partitions.iter_mut().for_each(|owned| owned.push(other.clone()));
+        let commit = Committed { offset: 5, metadata: String::new() };
+        group.committed.iter_mut().for_each(|all| drop(all.insert(other.clone(), commit.clone())));
+        let tick = Duration::from_secs(s);
+        verdicts.feed(&snapshot, tick);
+        let judged = verdicts.judge(&snapshot, "g", &["t".to_owned()], EARLIEST, tick);
+        judged.partitions.values().map(|finding| finding.verdict().word()).collect::<Vec<_>>()
+    };
+    let found: BTreeMap<u64, Vec<&str>> = (0..=180).step_by(2).map(|s| (s, at(s))).collect();
+    assert_eq!((&*found[&120], &*found[&178], &*found[&180]), (&["Ok"; 2][..], &["Ok"; 2][..], &["Stall"; 2][..]));
+}
+
+#[test]
 fn a_group_that_never_committed_is_judged_by_its_policy() {
     let never = |_| Seen { committed: None, owner: None, ..seen(0, 9) };
     assert_eq!(word(after(60, EARLIEST, never)), Some("Stop"));
@@ -172,8 +221,14 @@ fn what_is_unknown_is_not_judged_and_what_was_known_is_kept() {
         group.state = GroupState::PreparingRebalance;
         group.members.iter_mut().for_each(|member| member.partitions = None);
     }
-    verdicts.feed(&silent, at(60));
-    assert_eq!(word(judge(&mut verdicts, &silent, EARLIEST, at(60))), Some("Stall"));
+    for second in (32..=60).step_by(2) {
+        verdicts.feed(&silent, at(second));
+    }
+    assert_eq!(word(judge(&mut verdicts, &silent, EARLIEST, at(60))), None, "half of it was seen by nobody");
+    for second in (62..=90).step_by(2) {
+        verdicts.feed(&silent, at(second));
+    }
+    assert_eq!(word(judge(&mut verdicts, &silent, EARLIEST, at(90))), Some("Stall"));
     let mut unheard = Verdicts::default();
     for second in (0..=120).step_by(2) {
         unheard.feed(&silent, at(second));

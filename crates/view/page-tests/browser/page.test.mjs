@@ -296,7 +296,7 @@ test('what an action will do is said before it is done, clicks add up, and it ca
   assert.deepEqual(
     await drawn.allTextContents(),
     ['3 partitions, 4 consumers: 1 waitsnew+ would start3 partitions, 4 consumers: 1 waits', 'new+ would start'].map(
-      t => `A consumer of ${group} that would start. ${t}`
+      t => `Would start in ${group}. ${t}`
     )
   );
   await drawn.first().click();

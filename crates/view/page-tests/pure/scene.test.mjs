@@ -90,6 +90,19 @@ test('flow moves ends, lag and rates between two looks; the next look wins', () 
   assert.equal(lag(), 0);
 });
 
+test('of a partition that nobody owns Kafka alone tells the lag', () => {
+  const s = scenes['practice-3'](),
+    model = open(s),
+    lag = () => sceneOf(model).arrows.find(a => a.group === 'my-consumer-group-1' && a.partition === 2).lag;
+  flow(model, { now: s.now + 100, produced: [['my-topic', 2, 5010]], consumed: [['my-consumer-group-1', 'my-topic', 2, 'x', 7, 5007]] });
+  assert.equal(lag(), 3);
+  const g = structuredClone(s.groups[0]),
+    [p] = g.members[1].partitions.splice(0, 1);
+  g.open = [{ ...p, end: 5010, lag: 10 }]; // it was read, and not committed
+  patch(model, { now: s.now + 2000, groups: [g], partitions: s.partitions.map(p => ({ ...p, end: p.partition === 2 ? 5010 : p.end })) });
+  assert.equal(lag(), 10);
+});
+
 test('a look that is older than what flow told does not turn the end back', () => {
   const s = scenes['practice-3'](),
     model = open(s);

@@ -4,6 +4,7 @@
 use practice_operator::{
     plan::{GroupPlan, Plan, RowPlan},
     predict::{self, told},
+    prepare::settings,
 };
 
 /// Everything that is different, in the manifest's order; empty: nothing.
@@ -12,13 +13,21 @@ pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
     for topic in &after.topics {
         match before.topics.iter().find(|former| former.name == topic.name) {
             None => said.push(format!("topic {}: new, {}", topic.name, partitions(topic.partitions))),
-            Some(former) if former.partitions != topic.partitions => said.push(format!(
-                "topic {}: {} → {}; groups that read it rebalance within 10 s",
-                topic.name,
-                former.partitions,
-                partitions(topic.partitions)
-            )),
-            Some(_) => {}
+            Some(former) => {
+                if former.partitions != topic.partitions {
+                    said.push(format!(
+                        "topic {}: {} → {}; groups that read it rebalance within 10 s",
+                        topic.name,
+                        former.partitions,
+                        partitions(topic.partitions)
+                    ));
+                }
+                let back = former.config.keys().filter(|key| !topic.config.contains_key(*key));
+                let set = settings(topic, Some(former), back);
+                if !set.is_empty() {
+                    said.push(format!("topic {}: {}", topic.name, set.join(", ")));
+                }
+            }
         }
     }
     for topic in before.topics.iter().filter(|former| !after.topics.iter().any(|topic| topic.name == former.name)) {
@@ -184,6 +193,10 @@ mod tests {
             let after = planned(json!({"topics": topic, "groups": groups}));
             assert_eq!(changes(&before, &after), says);
         }
+        let configured = |config: Value| planned(json!({"topics": [{"name": "t", "config": config}]}));
+        let before_it = configured(json!({"retention.ms": "1", "segment.ms": "2"}));
+        let said = changes(&before_it, &configured(json!({"retention.ms": "3"})));
+        assert_eq!(said, ["topic t: retention.ms=3, segment.ms back to its default"]);
         let two = json!([{"name": "t", "partitions": 3}, {"name": "u", "partitions": 2}]);
         for (assignor, expected) in
             [("Range", (3, "topic by topic, the largest has 3")), ("RoundRobin", (5, "5 partitions"))]

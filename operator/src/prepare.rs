@@ -249,8 +249,16 @@ pub(crate) fn released<'a>(topic: &'a Topic, status: &'a TopicStatus) -> impl It
     status.configured.iter().filter(|key| topic.managed && !topic.config.contains_key(*key))
 }
 
+/// What a manifest sets otherwise than the one before it, key by key, and the keys that go `back`.
+pub fn settings<'a>(topic: &Topic, former: Option<&Topic>, back: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let is_new =
+        |(key, value): &(&String, &String)| former.is_none_or(|former| former.config.get(*key) != Some(*value));
+    let set = topic.config.iter().filter(is_new).map(|(key, value)| setting(key, Some(value)));
+    set.chain(back.map(|key| setting(key, None))).collect()
+}
+
 /// `retention.ms=60000`; without a value `retention.ms back to its default`.
-pub(crate) fn setting(key: &str, value: Option<&String>) -> String {
+fn setting(key: &str, value: Option<&String>) -> String {
     value.map_or_else(|| format!("{key} back to its default"), |value| format!("{key}={value}"))
 }
 

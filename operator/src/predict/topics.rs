@@ -9,7 +9,7 @@ use practice_groups::{TopicFacts, TopicSeen};
 use super::{TopicChange, TopicPrediction, counted};
 use crate::{
     plan::Plan,
-    prepare::{TopicStep, released, setting, topic_step},
+    prepare::{TopicStep, released, settings, topic_step},
 };
 
 /// Topics of the plan, then those that it names no longer.
@@ -58,7 +58,8 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
     };
     let differs = topic.managed && former.is_some_and(|former| former.config != topic.config);
     let ours = seen.is_some_and(is_ours);
-    let set = if differs && ours { settings(topic, former, seen) } else { String::new() };
+    let back = seen.filter(|_| ours).into_iter().flat_map(|seen| released(topic, seen));
+    let set = if differs && ours { settings(topic, former, back).join(", ") } else { String::new() };
     match topic_step(topic, Some(&facts)) {
         TopicStep::Conflict(why) => predicted(TopicChange::Refused, there, why),
         _ if differs && !ours && !topic.config.is_empty() => {
@@ -83,15 +84,6 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
             predicted(TopicChange::Stays, there, why)
         }
     }
-}
-
-/// What is set on a topic of our own: `retention.ms=60000, segment.ms back to its default`.
-fn settings(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -> String {
-    let is_new =
-        |(key, value): &(&String, &String)| former.is_none_or(|former| former.config.get(*key) != Some(*value));
-    let set = topic.config.iter().filter(is_new).map(|(key, value)| setting(key, Some(value)));
-    let back = seen.into_iter().flat_map(|seen| released(topic, seen)).map(|key| setting(key, None));
-    set.chain(back).collect::<Vec<_>>().join(", ")
 }
 
 /// The topic as status has it; `None`: status does not know it.

@@ -457,8 +457,9 @@ fn unknown_of(status: &GroupStatus) -> BTreeMap<(&str, i32), i64> {
 
 /// The partitions with which something is the matter, and what.
 fn verdicts_of(status: &GroupStatus) -> BTreeMap<(&str, i32), &str> {
-    let verdict = |share: &'_ OwnedPartition| share.verdict.as_deref().filter(|verdict| *verdict != Verdict::Ok.word());
-    shares_of(status).filter_map(|s| Some(((s.topic.as_str(), s.partition), verdict(s)?))).collect()
+    let found = shares_of(status).filter_map(|share| Some((share, share.verdict.as_deref()?)));
+    let bad = found.filter(|(_, verdict)| *verdict != Verdict::Ok.word());
+    bad.map(|(share, verdict)| ((share.topic.as_str(), share.partition), verdict)).collect()
 }
 
 /// Every partition of a group, owned or not.

@@ -225,10 +225,10 @@ fn what_is_unknown_is_not_judged_and_what_was_known_is_kept() {
         verdicts.feed(&silent, at(second));
     }
     assert_eq!(word(judge(&mut verdicts, &silent, EARLIEST, at(60))), None, "half of it was seen by nobody");
-    for second in (62..=90).step_by(2) {
+    for second in (62..=92).step_by(2) {
         verdicts.feed(&silent, at(second));
     }
-    assert_eq!(word(judge(&mut verdicts, &silent, EARLIEST, at(90))), Some("Stall"));
+    assert_eq!(word(judge(&mut verdicts, &silent, EARLIEST, at(92))), Some("Stall"));
     let mut unheard = Verdicts::default();
     for second in (0..=120).step_by(2) {
         unheard.feed(&silent, at(second));

@@ -199,7 +199,7 @@ fn manager() -> PatchParams {
 }
 
 /// Kubernetes' own answer, as far as it is about what was asked.
-fn refused(error: Request) -> Refusal {
+pub(crate) fn refused(error: Request) -> Refusal {
     let status = match code(&error) {
         Some(code @ (400 | 403 | 404 | 409 | 422)) => StatusCode::from_u16(code).unwrap_or_default(),
         Some(_) => StatusCode::BAD_GATEWAY,

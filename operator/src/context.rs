@@ -57,21 +57,11 @@ impl Context {
     /// [`SpecFault::Policy`] names the rule.
     pub fn allowed(&self, practice: &ConsumerGroupPractice, plan: Plan) -> Result<Plan, SpecFault> {
         let elders = self.elders(&plan.uid);
-        let elders = elders.iter().filter_map(|elder| elder.0.as_ref().ok());
-        let elders = elders.filter(|elder| elder.namespace().as_ref() == Some(&plan.namespace));
-        let (own, elders) = (Usage::of(&practice.spec), elders.map(|elder| Usage::of(&elder.spec)).sum());
-        let bounds = self.defaults.config.policy.bounds(&plan.namespace);
-        match broken_rule(&plan, bounds, self.defaults.bootstrap_servers.as_deref(), own, elders) {
-            Some(rule) => Err(SpecFault::Policy(rule)),
-            None => Ok(plan),
-        }
+        allowed(&self.defaults, practice, plan, elders.iter().filter_map(|elder| elder.0.as_ref().ok()))
     }
 
     /// Every practice that is older, by creation and then by uid.
     pub fn elders(&self, than: &str) -> Vec<Arc<DeserializeGuard<ConsumerGroupPractice>>> {
-        let age = |practice: &ConsumerGroupPractice| {
-            (practice.metadata.creation_timestamp.clone().map(|time| time.0), practice.metadata.uid.clone())
-        };
         let mut all = self.practices.state();
         let read = |practice: &Arc<DeserializeGuard<ConsumerGroupPractice>>| practice.0.as_ref().ok().map(age);
         let ours = all.iter().filter_map(read).find(|(_, uid)| uid.as_deref() == Some(than));
@@ -105,6 +95,30 @@ impl Context {
             (other.bootstrap == plan.bootstrap).then(|| format!("{}/{}", other.namespace, other.name))
         })
     }
+}
+
+/// The plan, unless it breaks a rule of the policy, beside the practices that are older.
+///
+/// # Errors
+/// [`SpecFault::Policy`] names the rule.
+pub(crate) fn allowed<'a>(
+    defaults: &Defaults,
+    practice: &ConsumerGroupPractice,
+    plan: Plan,
+    elders: impl Iterator<Item = &'a ConsumerGroupPractice>,
+) -> Result<Plan, SpecFault> {
+    let elders = elders.filter(|elder| elder.namespace().as_ref() == Some(&plan.namespace));
+    let (own, elders) = (Usage::of(&practice.spec), elders.map(|elder| Usage::of(&elder.spec)).sum());
+    let bounds = defaults.config.policy.bounds(&plan.namespace);
+    match broken_rule(&plan, bounds, defaults.bootstrap_servers.as_deref(), own, elders) {
+        Some(rule) => Err(SpecFault::Policy(rule)),
+        None => Ok(plan),
+    }
+}
+
+/// What practices are ordered by: creation, then uid.
+pub(crate) fn age(practice: &ConsumerGroupPractice) -> (Option<Timestamp>, Option<String>) {
+    (practice.metadata.creation_timestamp.clone().map(|time| time.0), practice.metadata.uid.clone())
 }
 
 /// Namespace and name.

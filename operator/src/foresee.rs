@@ -2,14 +2,20 @@
 //! forecast, in the words of `predict`. Reads the practice; changes nothing.
 
 use axum::http::StatusCode;
-use kube::{Client, core::DynamicObject};
+use kube::{
+    Api, Client,
+    api::ListParams,
+    core::{DeserializeGuard, DynamicObject},
+};
 use practice_api::ConsumerGroupPractice;
 use practice_view::{Action, Forecast, ForecastRow, Key, Refusal};
 use serde_json::json;
 
 use crate::{
-    actions::{edit, practice, scaled},
-    plan::{Defaults, plan},
+    actions::{edit, practice, refused, scaled},
+    context::{age, allowed},
+    error::within,
+    plan::{Defaults, SpecFault, plan},
     predict::{Broker, Now, Prediction, predict, rows_of_pods, words},
 };
 
@@ -24,8 +30,13 @@ pub(crate) async fn foresee(client: Client, defaults: Defaults, key: Key, action
         _ => return Err(Refusal::unknown("of that nothing is said before it is done")),
     };
     let (before, after) = (read(before)?, read(after)?);
-    let planned = |practice| plan(practice, &defaults).map_err(|fault| conflict(fault.to_string()));
-    let (now, then) = (planned(&before)?, planned(&after)?);
+    let all = Api::<DeserializeGuard<ConsumerGroupPractice>>::namespaced(client, &key.0);
+    let all = within("list the practices", all.list(&ListParams::default())).await.map_err(refused)?;
+    let others = all.iter().filter_map(|other| other.0.as_ref().ok());
+    let elders = others.filter(|other| age(other) < age(&before));
+    let refuses = |fault: SpecFault| conflict(fault.to_string());
+    let now = plan(&before, &defaults).map_err(refuses)?;
+    let then = plan(&after, &defaults).and_then(|then| allowed(&defaults, &after, then, elders)).map_err(refuses)?;
     let rows = before.status.as_ref().map(|status| rows_of_pods(&now, status)).unwrap_or_default();
     let now = Now { plan: &now, status: before.status.as_ref(), rows: &rows };
     forecast(&predict(&then, Some(&now), Broker::default()), &action)

@@ -85,11 +85,18 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
     assert_eq!((status.summary.lag, status.groups[0].lag, status.groups[0].claimed), (None, None, true));
     assert!(status.topics[0].ready, "out of sight is not gone");
     assert_eq!(scene.replicas(&name).await, 2, "what was claimed goes on running");
-    // a change that needs no Kafka is made all the same
-    scene.apply("p", &on(&scene, kafka.bootstrap(), 3)).await;
+    // a change that needs no Kafka is made all the same, and one that does when Kafka is back
+    let mut changed = on(&scene, kafka.bootstrap(), 3);
+    changed["topics"][0]["config"] = json!({"retention.ms": "60000"});
+    scene.apply("p", &changed).await;
     scene.has_replicas(&name, 3).await;
+    let seen = |s: &practice_api::PracticeStatus| s.topics[0].ready;
+    scene.status("p", "it is seen, and Kafka is not", seen).await;
     kafka.resume();
     scene.condition("p", "KafkaReachable=True").await;
+    scene.event("TopicConfigured", "retention.ms=60000").await;
+    let set = practice_groups::Kafka::connect(kafka.bootstrap()).topic_config(&scene.name("t")).await;
+    assert_eq!(set.expect("can be read").get("retention.ms").map(String::as_str), Some("60000"));
     scene.status("p", "3 members", |s| s.summary.consumers == Some(3) && s.summary.lag == Some(0)).await;
     scene.ready("p").await;
 

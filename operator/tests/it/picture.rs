@@ -27,7 +27,12 @@ fn http() -> Client<HttpConnector, Full<Bytes>> {
 }
 
 async fn get(url: &str) -> Result<Value, String> {
-    ask(Request::get(url).body(Full::default()).expect("legal")).await.map(|(_, said)| said)
+    ask_for(url).await.map(|(_, said)| said)
+}
+
+/// Status and answer.
+pub(crate) async fn ask_for(url: &str) -> Result<(u16, Value), String> {
+    ask(Request::get(url).body(Full::default()).expect("legal")).await
 }
 
 async fn post(url: &str, body: Value) -> (u16, Value) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{operator, scene::Scene};
+use crate::{operator, picture, scene::Scene};
 
 #[tokio::test]
 async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
@@ -70,6 +70,16 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
     scene.apply("late", &spec(&scene.name("t2"), 1, &scene.name("g2"), 0)).await;
     let message = scene.condition("late", "Ready=False/PolicyViolation").await;
     assert!(message.contains("older ones have 5"), "{message}");
+    // the picture says so before it is done
+    let url = format!("http://{}/api/practices/{}/fine/groups/{group}/plan?by=1", account.picture, scene.namespace);
+    let foreseen = async || match picture::ask_for(&url).await? {
+        (409, said) if said["message"].as_str().is_some_and(|why| why.contains("maxReplicas")) => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    scene.until("one more is refused", foreseen).await;
+    // and what the older one leaves may be used
+    scene.delete("fine").await;
+    scene.condition("late", "TopicsReady=True").await;
     free.apply("free", &elsewhere).await;
     timeout(Duration::from_secs(30), forbidden.accept()).await.expect("it may").expect("a connection");
     stop.cancel();

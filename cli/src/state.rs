@@ -156,7 +156,7 @@ fn unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
     if group.state == "Unknown" {
         return "Kafka has not described the group".to_owned();
     }
-    let owned = group.members.iter().flat_map(|member| &member.partitions).chain(&group.unowned);
+    let owned = group.shares();
     let unknown: Vec<String> =
         owned.filter(|owned| owned.lag.is_none()).map(|owned| format!("{}/{}", owned.topic, owned.partition)).collect();
     match unknown.as_slice() {

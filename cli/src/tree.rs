@@ -348,9 +348,7 @@ impl Columns {
                 group.members.iter().map(move |member| (names.clone(), group, member))
             })
         };
-        let owned = || {
-            groups().flat_map(|group| group.members.iter().flat_map(|member| &member.partitions).chain(&group.unowned))
-        };
+        let owned = || groups().flat_map(GroupStatus::shares);
         let unowned = status.groups.iter().any(|group| group.unowned_count > 0).then_some(NOBODY.len());
         Self {
             group: widest(&mut groups().map(|group| Line::plain(&group.name).width())),

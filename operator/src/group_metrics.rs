@@ -156,8 +156,7 @@ impl Seen<'_> {
 
     /// Adds what a partition has of something, for each that has it.
     fn partitions(&self, series: &mut MetricEncoder<'_>, of: impl Fn(&OwnedPartition) -> Option<i64>) -> fmt::Result {
-        let owned = self.status.members.iter().flat_map(|member| &member.partitions);
-        owned.chain(&self.status.unowned).try_for_each(|partition| {
+        self.status.shares().try_for_each(|partition| {
             let Some(number) = of(partition) else { return Ok(()) };
             let index = partition.partition.to_string();
             let more = [("topic", partition.topic.as_str()), ("partition", &index)];

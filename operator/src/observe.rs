@@ -91,7 +91,7 @@ fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc
     let mut found: Vec<(&str, Partition)> = Vec::new();
     for group in &before.groups {
         let Some(seen) = snapshot.groups.get(&group.name) else { continue };
-        let shares = group.members.iter().flat_map(|member| &member.partitions).chain(&group.unowned);
+        let shares = group.shares();
         let suspect =
             |share: &&OwnedPartition| share.because.as_deref() == Some("Recreated") || is_another(&share.topic);
         for share in shares.filter(suspect) {

@@ -208,9 +208,8 @@ pub fn topic_step(topic: &Topic, seen: Option<&TopicSeen>) -> TopicStep {
 }
 
 /// Whether a topic is the very one that this practice made.
-fn is_ours(before: Option<&PracticeStatus>, topic: &Topic, seen: Option<&TopicSeen>) -> bool {
+fn is_ours(former: Option<&TopicStatus>, seen: Option<&TopicSeen>) -> bool {
     let Some(TopicSeen::Present(facts)) = seen else { return false };
-    let former = before.and_then(|before| before.topics.iter().find(|status| status.name == topic.name));
     former.is_some_and(|former| former.created_topic_id.as_ref() == Some(&facts.id))
 }
 
@@ -238,8 +237,8 @@ fn known(
         _ => None,
     };
     let settled = id.as_ref().is_some_and(|id| memories.is_settled(key, &topic.name, plan.generation, id));
-    let ours = is_ours(before, topic, seen);
     let former = before.and_then(|before| before.topics.iter().find(|status| status.name == topic.name));
+    let ours = is_ours(former, seen);
     let released = former.filter(|_| ours).map(|former| released(topic, former).cloned().collect());
     Known { id, settled, ours, released: released.unwrap_or_default() }
 }
@@ -390,7 +389,7 @@ fn claim(plan: &Plan, group: &GroupPlan, seen: Option<&GroupSeen>, live: &Live) 
 fn remember_created(key: &Key, before: Option<&PracticeStatus>, prepared: &mut Prepared, memories: &Memories) {
     let is_written = |topic: &String| {
         let status = before.and_then(|before| before.topics.iter().find(|status| status.name == *topic));
-        status.is_some_and(|status| status.created_topic_id.is_some() && status.created_topic_id == status.topic_id)
+        status.is_some_and(TopicStatus::is_own)
     };
     let mut memories = memories.all();
     let created = &mut memories.entry(key.clone()).or_default().created;

@@ -101,6 +101,13 @@ pub struct TopicStatus {
     pub message: Option<String>,
 }
 
+impl TopicStatus {
+    /// Whether it is the very topic that this practice made.
+    pub fn is_own(&self) -> bool {
+        self.topic_id.is_some() && self.topic_id == self.created_topic_id
+    }
+}
+
 /// One group as Kafka has it.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
@@ -153,6 +160,13 @@ pub struct GroupStatus {
     /// Whether members or partitions were left out to keep status small.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+}
+
+impl GroupStatus {
+    /// Every partition that is listed, owned or not.
+    pub fn shares(&self) -> impl Iterator<Item = &OwnedPartition> {
+        self.members.iter().flat_map(|member| &member.partitions).chain(&self.unowned)
+    }
 }
 
 /// How a group gets on, which is how its worst partition does.

@@ -450,21 +450,17 @@ fn verdict(status: &VerdictStatus) -> VerdictPicture {
 
 /// The partitions of which status does not know the lag, since when.
 fn unknown_of(status: &GroupStatus) -> BTreeMap<(&str, i32), i64> {
-    shares_of(status)
+    status
+        .shares()
         .filter_map(|s| Some(((s.topic.as_str(), s.partition), since(s.unknown_since.as_deref()?)?)))
         .collect()
 }
 
 /// The partitions with which something is the matter, and what.
 fn verdicts_of(status: &GroupStatus) -> BTreeMap<(&str, i32), &str> {
-    let found = shares_of(status).filter_map(|share| Some((share, share.verdict.as_deref()?)));
+    let found = status.shares().filter_map(|share| Some((share, share.verdict.as_deref()?)));
     let bad = found.filter(|(_, verdict)| *verdict != Verdict::Ok.word());
     bad.map(|(share, verdict)| ((share.topic.as_str(), share.partition), verdict)).collect()
-}
-
-/// Every partition of a group, owned or not.
-fn shares_of(status: &GroupStatus) -> impl Iterator<Item = &OwnedPartition> {
-    status.members.iter().flat_map(|member| &member.partitions).chain(&status.unowned)
 }
 
 fn unknown() -> String {

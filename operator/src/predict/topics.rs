@@ -57,7 +57,7 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
         return predicted(TopicChange::Created, Some(topic.partitions), why);
     };
     let differs = topic.managed && former.is_some_and(|former| former.config != topic.config);
-    let ours = seen.is_some_and(is_ours);
+    let ours = seen.is_some_and(TopicStatus::is_own);
     let back = seen.filter(|_| ours).into_iter().flat_map(|seen| released(topic, seen));
     let set = if differs && ours { settings(topic, former, back).join(", ") } else { String::new() };
     match topic_step(topic, Some(&facts)) {
@@ -91,11 +91,6 @@ fn facts(seen: &TopicStatus) -> Option<TopicSeen> {
     let partitions = vec![None; number(seen.partitions?)];
     let replication_factor = seen.replication_factor?;
     Some(TopicSeen::Present(TopicFacts { replication_factor, partitions, ..TopicFacts::default() }))
-}
-
-/// Whether it is the very one that this practice made.
-fn is_ours(seen: &TopicStatus) -> bool {
-    seen.created_topic_id.is_some() && seen.created_topic_id == seen.topic_id
 }
 
 fn number(count: i32) -> usize {

@@ -135,8 +135,7 @@ impl Shares<'_> {
 }
 
 fn unknown(before: Option<&GroupStatus>) -> BTreeMap<(&str, i32), &str> {
-    let owned = before.iter().flat_map(|before| &before.members).flat_map(|member| &member.partitions);
-    let all = owned.chain(before.iter().flat_map(|before| &before.unowned));
+    let all = before.into_iter().flat_map(GroupStatus::shares);
     all.filter_map(|share| Some(((share.topic.as_str(), share.partition), share.unknown_since.as_deref()?))).collect()
 }
 

@@ -44,9 +44,7 @@ impl Case<'_> {
 
     /// What status said of partitions.
     fn shares_before(&self) -> BTreeMap<(&str, i32), &OwnedPartition> {
-        let before = self.before.into_iter();
-        let all = before
-            .flat_map(|before| before.members.iter().flat_map(|member| &member.partitions).chain(&before.unowned));
+        let all = self.before.into_iter().flat_map(GroupStatus::shares);
         all.map(|share| ((share.topic.as_str(), share.partition), share)).collect()
     }
 
@@ -132,7 +130,7 @@ impl Case<'_> {
     /// Whether a topic, as it is now, was made by this practice.
     fn is_ours(&self, topic: &str) -> bool {
         let status = self.topics.iter().find(|status| status.name == topic);
-        status.is_some_and(|status| status.topic_id.is_some() && status.topic_id == status.created_topic_id)
+        status.is_some_and(TopicStatus::is_own)
     }
 
     /// `x `, for up to two owners.

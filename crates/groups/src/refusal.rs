@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use krafka::error::KrafkaError;
+use krafka::error::{ErrorCode, KrafkaError};
 
 use crate::model::KafkaError;
 
@@ -11,7 +11,8 @@ impl From<KrafkaError> for KafkaError {
     fn from(error: KrafkaError) -> Self {
         tracing::debug!(%error, "Kafka"); // in full here, coarsely everywhere else
         match error {
-            KrafkaError::Timeout { .. } => Self::TimedOut,
+            // no broker says it is somebody else: until the call's time was over, none was known that takes changes
+            KrafkaError::Timeout { .. } | KrafkaError::Broker { code: ErrorCode::NotController, .. } => Self::TimedOut,
             KrafkaError::Auth { .. } => Self::Authentication,
             KrafkaError::Broker { code, message } => {
                 Self::Answered { code: format!("{code:?}"), message: line(&message) }
@@ -47,4 +48,19 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> KafkaError {
 /// What somebody else has said, in one line that is not too long.
 fn line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_who_takes_changes_is_an_outage_and_a_refusal_is_none() {
+        let answered = |code| KafkaError::from(KrafkaError::broker(code, "in\nKafka's words"));
+        assert_eq!(answered(ErrorCode::NotController), KafkaError::TimedOut);
+        assert_eq!(
+            answered(ErrorCode::PolicyViolation),
+            KafkaError::Answered { code: "PolicyViolation".into(), message: "in Kafka's words".into() }
+        );
+    }
 }

@@ -1,0 +1,88 @@
+//! Whose a group id is. In: a group of a plan, what was seen of it. Out: whether its consumers may start. Deliberately absent:
+//! which practice was first, that `memory` knows.
+
+use practice_contract::commit_metadata;
+use practice_groups::{GroupSeen, GroupState};
+
+use super::Unclaimed;
+use crate::{
+    live::Live,
+    plan::{GroupPlan, Plan},
+};
+
+/// Whether it matters if this Kafka runs groups of the new protocol: one that runs there is proof enough.
+pub(super) fn needs_consumer_protocol(group: &GroupPlan, seen: Option<&GroupSeen>) -> bool {
+    let runs = seen.is_none_or(|seen| seen.protocol == Some(practice_groups::Protocol::Consumer));
+    group.protocol == practice_contract::Protocol::Consumer && !runs
+}
+
+/// Why a group cannot run on a Kafka without the new protocol.
+pub(super) fn unsupported(group: &GroupPlan) -> String {
+    format!(
+        "group {} wants protocol Consumer, which this Kafka does not have (its feature group.version is 0): use Classic, or upgrade to Kafka 4.0 and raise group.version to 1",
+        group.id
+    )
+}
+
+/// Whether a group's consumers may start: nobody has used the group id, or only this practice.
+pub(super) fn claim(plan: &Plan, group: &GroupPlan, seen: Option<&GroupSeen>, live: &Live) -> Result<(), Unclaimed> {
+    let Some(seen) = seen else { return Err(Unclaimed::Unknown) };
+    let Some(committed) = &seen.committed else { return Err(Unclaimed::Unknown) };
+    if seen.state == GroupState::Unknown {
+        return Err(Unclaimed::Unknown);
+    }
+    let conflict = |why: String| {
+        let fix = "choose another name, or stop the other application and delete the group's offsets";
+        Err(Unclaimed::Conflict(format!("group id {} is in use: {why}; {fix}", group.id)))
+    };
+    if let Some(stranger) = seen.members.iter().find(|member| !live.is_pod(&member.client_id)) {
+        return conflict(format!("its member {} on {} is not of this practice", stranger.client_id, stranger.host));
+    }
+    let ours = commit_metadata(&format!("{}/{}", plan.namespace, plan.name));
+    if let Some(((topic, partition), _)) = committed.iter().find(|(_, committed)| committed.metadata != ours) {
+        return conflict(format!("its committed offset of {topic}/{partition} is not this practice's"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use practice_groups::{Committed, MemberSeen};
+
+    use super::*;
+    use crate::{live::LivePod, status::tests::plan_of};
+
+    #[test]
+    fn a_group_id_is_claimed_only_where_nobody_else_uses_it() {
+        let plan = plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
+        let group = &plan.groups[0];
+        let pods = vec![LivePod { name: "p-g-1".into(), group: Some("g".into()), ..LivePod::default() }];
+        let live = Live { pods, ..Live::default() };
+        let member = |client_id: &str| MemberSeen {
+            member_id: "m".into(),
+            client_id: client_id.into(),
+            host: "/1.2.3.4".into(),
+            partitions: None,
+        };
+        let commit = |metadata: &str| {
+            Some(BTreeMap::from([(("t".to_owned(), 0), Committed { offset: 1, metadata: metadata.into() })]))
+        };
+        let seen = |state, members, committed| GroupSeen { state, members, committed, ..GroupSeen::default() };
+        let ours = "kafka-practice:n/p";
+        let claims = |seen: &GroupSeen| claim(&plan, group, Some(seen), &live);
+        assert_eq!(claims(&seen(GroupState::Absent, vec![], Some(BTreeMap::new()))), Ok(()));
+        assert_eq!(claims(&seen(GroupState::Empty, vec![], commit(ours))), Ok(()));
+        assert_eq!(claims(&seen(GroupState::Stable, vec![member("p-g-1")], commit(ours))), Ok(()));
+        assert_eq!(claims(&seen(GroupState::Empty, vec![], None)), Err(Unclaimed::Unknown));
+        assert_eq!(claims(&GroupSeen::default()), Err(Unclaimed::Unknown));
+        for foreign in [
+            seen(GroupState::Stable, vec![member("other")], commit(ours)),
+            seen(GroupState::Empty, vec![], commit("")),
+            seen(GroupState::Empty, vec![], commit("kafka-practice:n/p2")),
+        ] {
+            assert!(matches!(claims(&foreign), Err(Unclaimed::Conflict(_))), "{foreign:?}");
+        }
+    }
+}

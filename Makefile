@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 UP ?= deploy/samples/practice-3.yaml
-.PHONY: help local test e2e pictures images node node-down kind kind-down crd
+.PHONY: help local test e2e pictures images node node-down kind kind-down crd docs
 
 help: ## Prints this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
@@ -40,3 +40,6 @@ kind-down: ## Ends the kind cluster
 
 crd: ## Writes the chart's CRD from the code
 	@cargo run --quiet --package practice-operator -- crd >charts/consumer-group-practice/files/crd.yaml
+
+docs: ## Writes the tables of docs/metrics.md from the code
+	@UPDATE_DOCS=1 cargo test --quiet --workspace --locked --lib --test it -- --test-threads=1 docs_have_each_series

@@ -2,7 +2,7 @@
 //! where it breaks a rule. In: the text of `/metrics`. Out: its families with their samples, and their rows of a reference.
 //! Deliberately absent: exemplars, timestamps, units and the types that nothing here exposes.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, env, fs, ops::Range, path::Path};
 
 /// All that was exposed.
 #[derive(Debug, Clone, PartialEq)]
@@ -223,11 +223,32 @@ fn is_name(name: &str) -> bool {
         && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The rows of a table of series under a heading of a page, up to the next heading.
-pub fn documented(page: &str, heading: &str) -> String {
-    let under = page.split_once(&format!("\n{heading}\n")).map_or("", |(_, under)| under);
-    let section = under.split_inclusive('\n').take_while(|line| !line.starts_with('#'));
-    section.filter(|line| line.starts_with("| `")).collect()
+/// Holds the table of series under a heading of `docs/metrics.md` to `rows`, those of [`Exposition::rows`]. With `UPDATE_DOCS` in
+/// the environment it writes them there instead (`make docs`).
+///
+/// # Panics
+/// The table is another one, or there is none.
+pub fn reference(heading: &str, rows: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+    let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let there = table(&page, heading);
+    if env::var_os("UPDATE_DOCS").is_some() {
+        let written = [&page[..there.start], rows, &page[there.end..]].concat();
+        fs::write(&path, written).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    } else {
+        assert_eq!(&page[there], rows, "{heading} of docs/metrics.md is not what the code says: `make docs` writes it");
+    }
+}
+
+/// Where in a page the rows are of the first table under a heading.
+fn table(page: &str, heading: &str) -> Range<usize> {
+    const HEAD: &str = "\n| series | type | labels | |\n|---|---|---|---|\n";
+    let under = page.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading}"));
+    let section = page[under + 1..].split("\n#").next().unwrap_or_default();
+    let head = section.find(HEAD).unwrap_or_else(|| panic!("no table of series under {heading}"));
+    let start = under + 1 + head + HEAD.len();
+    let rows = page[start..].split_inclusive('\n').take_while(|line| line.starts_with('|'));
+    start..start + rows.map(str::len).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -259,9 +280,19 @@ t_seconds_bucket{le=\"+Inf\"} 2
         let rows = "| `a_b_total` | counter | x, y | Of a to b |\n";
         assert_eq!(read.rows("a_"), rows);
         assert_eq!(read.rows("t_"), "| `t_seconds` | histogram |  | Time |\n");
-        let page = format!("# P\n\n## Other\n| `z` |\n\n## A\n\ntext\n\n| s |\n|---|\n{rows}\n## B\n| `y` |\n");
-        assert_eq!(documented(&page, "## A"), rows);
-        assert_eq!(documented(&page, "## None"), "");
+    }
+
+    #[test]
+    fn the_table_under_a_heading_is_found_and_no_other() {
+        let head = "| series | type | labels | |\n|---|---|---|---|\n";
+        let page = format!(
+            "# P\n\n## Other\n\n{head}| z |\n\n## A\n\ntext\n\n{head}| a |\n| b |\n\n| c |\n\n## None\n\n## B\n\n{head}"
+        );
+        assert_eq!(&page[table(&page, "## A")], "| a |\n| b |\n");
+        assert_eq!(&page[table(&page, "## B")], "", "it ends with the page");
+        for heading in ["## None", "## C"] {
+            assert!(std::panic::catch_unwind(|| table(&page, heading)).is_err(), "{heading}");
+        }
     }
 
     #[test]

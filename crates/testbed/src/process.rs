@@ -24,6 +24,8 @@ trap 'kill -KILL $(jobs -pr); wait; rm -rf "$dir"' EXIT
 trap 'exit 143' TERM HUP INT
 echo "$dir"
 "#;
+/// With an empty word at the end, as the kernel shows it.
+const SHELL: [&str; 5] = ["bash", "--noprofile", "--norc", "-s", ""];
 const END_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A directory and the processes that live with it.
@@ -52,8 +54,8 @@ pub(crate) struct Process {
 
 impl Keeper {
     pub(crate) fn new() -> Self {
-        let mut child = Command::new("bash")
-            .args(["--noprofile", "--norc", "-s"])
+        let mut child = Command::new(SHELL[0])
+            .args(&SHELL[1..4])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -82,7 +84,9 @@ impl Keeper {
         let log_word = quoted(&log.display().to_string());
         let pid = self.ask(&format!("{environment}{words} </dev/null >>{log_word} 2>&1 & echo $!\n"));
         let pid = pid.parse().unwrap_or_else(|_| panic!("{name} was not started, its pid is `{pid}`"));
-        Process { pid, started: start_time(pid).unwrap_or_default(), log }
+        let process = Process { pid, started: start_time(pid).unwrap_or_default(), log };
+        process.becomes_itself();
+        process
     }
 
     /// Sends a signal (`TERM`, `STOP`, ...) to a process that still runs.
@@ -137,6 +141,18 @@ impl Drop for Shell {
 impl Process {
     pub(crate) fn runs(&self) -> bool {
         start_time(self.pid).is_some_and(|started| started == self.started)
+    }
+
+    /// Waits until it is no copy of the shell any more: that one would catch a signal, and forget it when it becomes the program.
+    fn becomes_itself(&self) {
+        let begun = Instant::now();
+        let command = || fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let is_zombie = || field(Path::new(&format!("/proc/{}/stat", self.pid)), 3).is_some_and(|state| state == "Z");
+        let is_shell = |command: &[u8]| command.is_empty() || command == SHELL.join("\0").as_bytes();
+        while self.runs() && !is_zombie() && is_shell(&command()) {
+            assert!(begun.elapsed() < END_TIMEOUT, "process {} does not start its program", self.pid);
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn stands_still(&self) -> bool {

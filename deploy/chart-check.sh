@@ -192,11 +192,11 @@ check_monitoring() {
   named "${on[@]}" --show-only templates/dashboard.yaml | conform - || bad "kubeconform: the dashboard"
   grep -q 'grafana_dashboard: "1"' "$work/monitoring.yaml" || bad "the dashboard lacks the label that Grafana's sidecar looks for"
   grep -q 'any: true' "$work/monitoring.yaml" || bad "pods of other namespaces are not monitored"
-  named "${on[@]}" "${more[@]}" --set watch.allNamespaces=false >"$work/more.yaml" || bad "does not render with every value of monitoring set"
-  ! grep -q 'any: true' "$work/more.yaml" || bad "watch.allNamespaces=false monitors other namespaces"
-  (($(grep -c 'team: lab' "$work/more.yaml") == 4)) || bad "labels of monitoring are not on its four objects"
-  (($(grep -c 'interval: 7s' "$work/more.yaml") == 2)) || bad "monitoring.monitors.interval is not used"
-  grep -q 'grafana_folder: Kafka' "$work/more.yaml" || bad "annotations of the dashboard are not used"
+  named "${on[@]}" "${more[@]}" --set watch.allNamespaces=false >"$work/every.yaml" || bad "does not render with every value of monitoring set"
+  ! grep -q 'any: true' "$work/every.yaml" || bad "watch.allNamespaces=false monitors other namespaces"
+  (($(grep -c 'team: lab' "$work/every.yaml") == 4)) || bad "labels of monitoring are not on its four objects"
+  (($(grep -c 'interval: 7s' "$work/every.yaml") == 2)) || bad "monitoring.monitors.interval is not used"
+  grep -q 'grafana_folder: Kafka' "$work/every.yaml" || bad "annotations of the dashboard are not used"
   for text in ServiceMonitor:monitors PodMonitor:monitors PrometheusRule:rules grafana_dashboard:dashboard; do
     named --set "monitoring.${text#*:}.enabled=true" >"$work/more.yaml"
     grep -q "${text%:*}" "$work/more.yaml" || bad "monitoring.${text#*:}.enabled alone renders no ${text%:*}"
@@ -233,6 +233,29 @@ check_server() {
   done
   for file in "$here"/samples/*.yaml; do
     kubectl apply -f "$file" --validate=strict --warnings-as-errors >/dev/null || bad "the server refuses $file"
+  done
+}
+
+# a server with the CRDs of Prometheus' operator takes what is for it, and none of its fields by another name
+check_monitors() {
+  local file right wrong said
+  kubectl apply --server-side -f "$CGP_CACHE/monitor-crds" >/dev/null
+  kubectl wait --for=condition=Established crd/{servicemonitors,podmonitors,prometheusrules}.monitoring.coreos.com --timeout=60s >/dev/null || bad "the CRDs of Prometheus' operator are not established"
+  for file in "$work"/{monitoring,every}.yaml; do
+    said=$(offer "$file" 2>&1) || bad "a server with Prometheus' operator refuses $(basename "$file"): $said"
+  done
+  for right in podMetricsEndpoints: targetLabel: honorLabels: 'interval: 7s' alert: expr:; do
+    wrong=${right/e/3}
+    sed "s/$right/$wrong/" "$work/every.yaml" >"$work/wrong.yaml"
+    ! said=$(offer "$work/wrong.yaml" 2>&1) || bad "Prometheus' operator takes $wrong"
+  done
+}
+# a new CRD takes a moment to be served
+offer() {
+  local deadline=$((SECONDS + 60)) said
+  until said=$(kubectl apply -f "$1" --server-side --dry-run=server --force-conflicts --validate=strict --warnings-as-errors 2>&1); do
+    [[ $said == *"no matches for kind"* ]] && ((SECONDS < deadline)) || { echo "$said" && return 1; }
+    sleep 0.2
   done
 }
 
@@ -348,6 +371,7 @@ check_renders
 check_values
 check_monitoring
 check_server
+check_monitors
 check_release
 check_refusals
 ((failures == 0)) || die "$failures of the chart's checks failed"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fills the cache with all a node needs: Debian packages unpacked (not installed), Kubernetes, CoreDNS, helm, kubeconform and promtool built from Go modules, Kafka's jars.
+# Fills the cache with all a node needs: Debian packages unpacked (not installed), Kubernetes, CoreDNS, helm, kubeconform and promtool built from Go modules, the CRDs of Prometheus' operator, Kafka's jars.
 # Verbs: all | debs | kube | coredns | tools | charts | kafka, and prometheus, which only the long tests need. Each may be run again: what is complete in its version is left alone. Installs missing host tools when it is root on Debian.
 # Leaves ${CGP_CACHE:-~/.cache/consumer-group-practice}: bin/ sysroot/ kafka/, log/ with the output of each step, complete/ with the versions (about 1 GB, ten minutes cold), and Go's and Maven's own caches.
 # shellcheck source-path=SCRIPTDIR
@@ -10,6 +10,8 @@ source "$here/lib/common.sh"
 
 HELM=v3.21.4
 KUBECONFORM=v0.8.0
+PROMETHEUS_OPERATOR=v0.85.0
+PROMETHEUS_OPERATOR_SUM=h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=
 GO_MINIMUM=1.24
 
 # once NAME VERSION FILE COMMAND...: runs it, logged, unless this version of it is complete and its file there
@@ -106,6 +108,19 @@ charts() {
   once helm $HELM "$bin/helm" go_install "helm.sh/helm/v3/cmd/helm@$HELM" "-X helm.sh/helm/v3/internal/version.version=$HELM"
   of_prometheus promtool
   once kubeconform $KUBECONFORM "$bin/kubeconform" go_install "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM" "-X main.version=$KUBECONFORM"
+  once monitor-crds $PROMETHEUS_OPERATOR "$CGP_CACHE/monitor-crds" monitor_crds
+}
+# the CRDs of Prometheus' operator that the chart has objects of, from its Go module
+monitor_crds() {
+  go_env
+  require jq:jq
+  local module
+  module=$(go mod download -C "$CGP_CACHE" -json "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR")
+  [[ $(jq -r .Sum <<<"$module") == "$PROMETHEUS_OPERATOR_SUM" ]] || die "the module of Prometheus' operator has another sum than $PROMETHEUS_OPERATOR_SUM: $module"
+  rm -rf "$CGP_CACHE/monitor-crds"
+  mkdir "$CGP_CACHE/monitor-crds.new"
+  cp "$(jq -r .Dir <<<"$module")"/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,podmonitors,prometheusrules}.yaml "$CGP_CACHE/monitor-crds.new"
+  mv "$CGP_CACHE/monitor-crds.new" "$CGP_CACHE/monitor-crds"
 }
 # NAME: a program of Prometheus, with no service discovery but of files and Kubernetes: all of them take four times as long to build
 of_prometheus() {

@@ -80,13 +80,11 @@ pub(crate) fn conditions(
         }
     };
     let mut conditions: Vec<Condition> = said.into_iter().map(dated).collect();
-    // of a spec that cannot be planned nothing new is known: the others stay as they were
+    // nobody looks at what cannot be planned
     for kind in KINDS {
         if !conditions.iter().any(|condition| condition.type_ == kind) {
-            let former = before.and_then(|before| find(before, kind)).cloned();
-            let unknown =
-                || dated((kind, ("Unknown", "NotChecked", "the manifest has to be corrected first".to_owned())));
-            conditions.push(former.unwrap_or_else(unknown));
+            conditions
+                .push(dated((kind, ("Unknown", "NotChecked", "the manifest has to be corrected first".to_owned()))));
         }
     }
     conditions

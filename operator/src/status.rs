@@ -50,10 +50,13 @@ pub fn status(
             (status.foreign, status.foreign_count) = foreign(plan, snapshot, same_kafka);
             status.summary = summary(&status);
         }
-        // what runs goes on running, and what is known of it stays
+        // what runs goes on running and stays this practice's; nobody looks how it is
         Err(_) => {
             if let Some(before) = before {
                 status = PracticeStatus { observed_generation: generation, ..before.clone() };
+                status.groups.iter_mut().for_each(|group| *group = group::unseen(group, now));
+                out_of_sight(&mut status.foreign);
+                status.summary = summary(&status);
             }
         }
     }
@@ -72,10 +75,7 @@ fn foreign(
         // nobody has asked yet, or nobody answers: out of sight is not gone
         let mut former = before.map(|before| before.foreign.clone()).unwrap_or_default();
         if snapshot.is_none() {
-            for group in &mut former {
-                (group.state, group.members) = (GroupState::Unknown.to_string(), None);
-                (group.lag, group.at_most) = (None, true);
-            }
+            out_of_sight(&mut former);
         }
         return (former, before.and_then(|before| before.foreign_count));
     };
@@ -97,6 +97,14 @@ fn foreign(
     let number = count(all.len());
     all.truncate(MOST_FOREIGN);
     (all, Some(number))
+}
+
+/// Leaves of groups of other applications that they were there.
+fn out_of_sight(foreign: &mut [ForeignStatus]) {
+    for group in foreign {
+        (group.state, group.members) = (GroupState::Unknown.to_string(), None);
+        (group.lag, group.at_most) = (None, true);
+    }
 }
 
 fn named<'a>(status: &'a PracticeStatus, group: &GroupPlan) -> Option<&'a GroupStatus> {

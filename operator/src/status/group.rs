@@ -98,6 +98,21 @@ impl Look<'_> {
     }
 }
 
+/// What is left of a group that nobody looks at: whose it is, and what was wanted of it last.
+pub(super) fn unseen(before: &GroupStatus, now: Timestamp) -> GroupStatus {
+    GroupStatus {
+        name: before.name.clone(),
+        claimed: before.claimed,
+        state: GroupState::Unknown.to_string(),
+        protocol: before.protocol.clone(),
+        replicas: before.replicas,
+        ready_replicas: before.ready_replicas,
+        unknown_since: Some(since(before.unknown_since.as_deref(), now)),
+        message: Some("nobody looks at it until the manifest is corrected".to_owned()),
+        ..GroupStatus::default()
+    }
+}
+
 /// A group's partitions, as it sees them.
 struct Shares<'a> {
     group: &'a GroupPlan,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::SignedDuration;
 use practice_groups::{Bounds, Committed, GroupSeen, KafkaError, MemberSeen, Partition, TopicFacts};
 use serde_json::{Value, json};
 
@@ -307,14 +308,36 @@ fn a_member_is_a_pod_only_if_there_is_one() {
 }
 
 #[test]
-fn a_spec_that_is_refused_changes_nothing_else() {
+fn of_a_spec_that_is_refused_nothing_is_known_but_whose_it_is() {
     let mut world = two_groups();
     let before = world.status();
     let fault = SpecFault::Illegal("why".into());
     let prepared = Prepared::default();
     let after = status(Err(&fault), &prepared, &Running::default(), None, Some(&before), Some(2), world.now);
     assert_eq!(after.observed_generation, Some(2));
-    assert_eq!((&after.groups, &after.topics, &after.summary), (&before.groups, &before.topics, &before.summary));
+    assert_eq!((&after.topics, &after.bootstrap_servers), (&before.topics, &before.bootstrap_servers));
+    for (group, former) in after.groups.iter().zip(&before.groups) {
+        assert!(former.lag.is_some() && former.unknown_since.is_none() && former.claimed, "{former:?}");
+        let kept = (&group.name, group.claimed, &group.protocol, group.replicas, group.ready_replicas);
+        let was = (&former.name, former.claimed, &former.protocol, former.replicas, former.ready_replicas);
+        assert_eq!(kept, was);
+        assert_eq!((group.state.as_str(), group.lag, group.idle, &group.members), ("Unknown", None, None, &vec![]));
+        assert_eq!(group.unknown_since.as_deref(), Some(group::time(world.now).as_str()));
+        assert!(group.message.as_ref().is_some_and(|why| why.contains("manifest")), "{:?}", group.message);
+    }
+    assert_eq!((after.summary.consumers, after.summary.idle, after.summary.lag), (None, None, None));
+    let kafka = after.conditions.iter().find(|condition| condition.type_ == "KafkaReachable").expect("it is there");
+    assert_eq!((kafka.status.as_str(), kafka.reason.as_str()), ("Unknown", "NotChecked"));
+    let again = status(
+        Err(&fault),
+        &prepared,
+        &Running::default(),
+        None,
+        Some(&after),
+        Some(2),
+        world.now + SignedDuration::from_secs(5),
+    );
+    assert_eq!(again, after, "nothing to write while nobody looks");
     let never = status(Err(&fault), &prepared, &Running::default(), None, None, Some(2), world.now);
     assert_eq!(never.groups, Vec::new());
     assert_eq!(never.conditions.len(), 8, "every condition from the first visit");

@@ -11,13 +11,17 @@ pub mod words;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::PracticeStatus;
 use serde::{Deserialize, Serialize};
 
 pub use groups::room;
 pub use rows::{rows_of_pods, told};
 
-use crate::plan::{Plan, ProducerPlan};
+use crate::{
+    plan::{Plan, ProducerPlan},
+    story::find,
+};
 use groups::Scene;
 
 /// What runs now.
@@ -246,8 +250,15 @@ pub fn predict(after: &Plan, now: Option<&Now<'_>>, broker: Broker) -> Predictio
         }
         _ => {}
     }
+    let refusal = status.and_then(refusal);
+    if let Some(refusal) = refusal {
+        notes.push(format!(
+            "the manifest that is applied is refused ({}): what runs is of an earlier one, how many consumers of each kind is not known",
+            refusal.reason
+        ));
+    }
     let topics = topics::predicted(after, before.filter(|_| !moved_away), status);
-    let scene = Scene { after, now, status, topics: &topics, broker };
+    let scene = Scene { after, now, status, topics: &topics, broker, refused: refusal.is_some() };
     let groups = scene.groups();
     let producer = producer(before.and_then(|before| before.producer.as_ref()), after.producer.as_ref());
     Prediction {
@@ -260,6 +271,14 @@ pub fn predict(after: &Plan, now: Option<&Now<'_>>, broker: Broker) -> Predictio
         producer,
         notes,
     }
+}
+
+/// The condition that says that a manifest was refused as a whole.
+fn refusal(status: &PracticeStatus) -> Option<&Condition> {
+    let refused = |stalled: &&Condition| {
+        stalled.status == "True" && matches!(stalled.reason.as_str(), "PolicyViolation" | "InvalidSpec" | "NoKafka")
+    };
+    find(status, "Stalled").filter(refused)
 }
 
 /// What becomes of the producer.

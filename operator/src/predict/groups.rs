@@ -14,7 +14,10 @@ use super::{
     rows::{Row, rows},
     topics::counts,
 };
-use crate::plan::{GroupPlan, Plan};
+use crate::{
+    plan::{GroupPlan, Plan},
+    story::find,
+};
 
 /// More partitions than this are not named one by one.
 const NAMED: usize = 6;
@@ -27,6 +30,8 @@ pub(super) struct Scene<'a> {
     pub(super) status: Option<&'a PracticeStatus>,
     pub(super) topics: &'a [TopicPrediction],
     pub(super) broker: Broker,
+    /// Whether the manifest that is applied was refused.
+    pub(super) refused: bool,
 }
 
 impl Scene<'_> {
@@ -47,14 +52,18 @@ impl Scene<'_> {
         let any = after.or(before);
         let name = any.map(|group| group.id.clone()).unwrap_or_default();
         let status = self.status.and_then(|status| status.groups.iter().find(|group| group.name == name));
-        let rows = rows(after, before, status, self.now.map(|now| now.rows));
+        let rows = rows(after, before, status, self.now.map(|now| now.rows), self.refused);
         let grown = self.grown(after);
         let change = change(after, before, &rows, !grown.is_empty());
         let sum = |of: fn(&Row) -> usize| rows.iter().map(of).sum::<usize>();
         let (from, to) = (sum(|row| row.from), sum(|row| row.to));
         let (starts, stops) = (sum(Row::starts), sum(Row::stops));
         let reads = any.and_then(|group| self.reads(group));
-        let (idle, advice) = after.map_or((Some(Count::default()), None), |group| self.idle(group, to));
+        let (idle, advice) = match after {
+            Some(group) if change == GroupChange::Started && is_scaled_elsewhere(group) => (None, None),
+            Some(group) => self.idle(group, to),
+            None => (Some(Count::default()), None),
+        };
         let seen = seen(status, &rows, self.now, self.broker.order);
         let (moves, unknown) = match (&seen, &reads, any) {
             (Ok(members), Some(reads), Some(group)) => {
@@ -71,7 +80,10 @@ impl Scene<'_> {
         let mut because = because(change, after, before, &rows);
         because.extend(grown);
         if let Some(status) = status.filter(|status| !status.claimed && to > 0) {
-            let why = status.message.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            let stalled =
+                self.status.and_then(|status| find(status, "Stalled")).filter(|stalled| stalled.status == "True");
+            let why = stalled.map(|stalled| &stalled.message).or(status.message.as_ref());
+            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
             because.push(format!("its group id is not claimed{why}: until it is, no consumer starts"));
         }
         GroupPrediction {
@@ -184,12 +196,20 @@ fn because(change: GroupChange, after: Option<&GroupPlan>, before: Option<&Group
     because
 }
 
+/// Whether somebody else says how many consumers it has, in part at least.
+fn is_scaled_elsewhere(group: &GroupPlan) -> bool {
+    group.rows.iter().any(|row| row.replicas.is_none())
+}
+
 fn start(change: GroupChange, after: Option<&GroupPlan>) -> String {
-    let elsewhere = after.is_some_and(|group| group.rows.iter().any(|row| row.replicas.is_none()));
+    let elsewhere = after.is_some_and(is_scaled_elsewhere);
     match change {
         GroupChange::New if elsewhere => "replicas are somebody else's to say, they begin at 1".to_owned(),
         GroupChange::Rollout => "new ones in the place of those that stop, some at a time".to_owned(),
         GroupChange::Switched => "when all have stopped".to_owned(),
+        GroupChange::Started if elsewhere => {
+            "1 at least: as many as before it was stopped, which status does not say".to_owned()
+        }
         GroupChange::Started => "as many as before, from the committed offsets".to_owned(),
         _ => String::new(),
     }

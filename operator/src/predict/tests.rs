@@ -287,3 +287,30 @@ fn what_is_not_known_is_not_said() {
     let text = serde_json::to_string(&refused).expect("JSON");
     assert_eq!(serde_json::from_str::<Prediction>(&text).expect("the same"), refused);
 }
+
+#[test]
+fn a_manifest_that_was_refused_never_ran() {
+    let wanted = |replicas: u32| spec(3, json!({"name": "g", "replicas": replicas}));
+    let mut there = live(&wanted(60), &[("g", &[("g-0", "p-g", &[("t", 0)]), ("g-1", "p-g", &[("t", 1), ("t", 2)])])]);
+    assert!(said(&there.to(&wanted(2)).groups[0]).starts_with("g Scaled 60>2 "), "as if it ran");
+    let why = "maxReplicas is 50, this practice asks for 60";
+    there.status.conditions = serde_json::from_value(json!([{"type": "Stalled", "status": "True",
+        "reason": "PolicyViolation", "message": why, "lastTransitionTime": "2026-01-01T00:00:00Z"}]))
+    .expect("conditions");
+    let all = there.to(&wanted(2));
+    assert!(said(&all.groups[0]).starts_with("g Stays 2>2 +0 -0 "), "{all:?}");
+    assert!(all.notes.iter().any(|note| note.contains("is refused (PolicyViolation)")), "{all:?}");
+    there.status.groups[0].claimed = false;
+    let all = there.to(&wanted(3));
+    assert!(all.groups[0].because.iter().any(|because| because.contains(why)), "{all:?}");
+}
+
+#[test]
+fn how_many_start_again_is_not_known_where_somebody_else_says_it() {
+    let group = |state: &str| spec(3, json!({"name": "g", "state": state}));
+    let mut there = live(&group("Stopped"), &[("g", &[])]);
+    there.status.groups[0].state = "Empty".to_owned();
+    let all = there.to(&group("Running"));
+    assert_eq!(said(&all.groups[0]), "g Started 0>1 +1 -0 idle ?, moves 0..0 of 0, pause -");
+    assert!(all.groups[0].starts.why.starts_with("1 at least"), "{all:?}");
+}

@@ -186,7 +186,10 @@ impl Collector for GroupMetrics {
             })
         };
         let known = |group: &GroupStatus| group.state != "Unknown";
-        numbers(&MEMBERS, &|group| known(group).then(|| i64::try_from(group.members.len()).unwrap_or(i64::MAX)))?;
+        // a list that was cut is no number of members
+        numbers(&MEMBERS, &|group| {
+            (known(group) && !group.truncated).then(|| i64::try_from(group.members.len()).unwrap_or(i64::MAX))
+        })?;
         numbers(&EMPTY_MEMBERS, &|group| group.idle.map(i64::from))?;
         numbers(&REPLICAS, &|group| Some(group.replicas.into()))?;
         numbers(&READY_REPLICAS, &|group| Some(group.ready_replicas.into()))?;

@@ -1,7 +1,7 @@
 //! The cluster. In: which kubeconfig, context and namespace. Out: practices and pods, or a sentence why not. Every request has
 //! a deadline, and nothing is ever written but what `check` asks about rights (reviews, which are not stored).
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, io::ErrorKind, path::PathBuf, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -124,15 +124,17 @@ impl Cluster {
 
     /// What a watch ends with; `None`: it is tried again, and may get better by itself.
     pub fn watch_ends(&self, what: &str, error: &watcher::Error) -> Option<Failure> {
-        use watcher::Error;
-        let (Error::InitialListFailed(kube::Error::Api(status))
-        | Error::WatchStartFailed(kube::Error::Api(status))
-        | Error::WatchFailed(kube::Error::Api(status))
-        | Error::WatchError(status)) = error
-        else {
-            return None;
-        };
-        matches!(status.code, 401 | 403 | 404).then(|| self.failure(what, &kube::Error::Api(status.clone())))
+        let status = refusal(error)?;
+        matches!(status.code, 401 | 403 | 404).then(|| self.failure(what, &kube::Error::Api(Box::new(status.clone()))))
+    }
+
+    /// Why a watch that goes on shows nothing new for a while; `None`: it has only grown too old, and begins anew.
+    pub fn watch_pauses(error: &watcher::Error) -> Option<String> {
+        match refusal(error) {
+            Some(status) if status.code == 410 => None,
+            Some(status) => Some(format!("the cluster refuses, what is shown may be old: {}", status.message)),
+            None => Some(format!("the cluster does not answer, what is shown may be old: {}", causes(error))),
+        }
     }
 
     /// An API of the namespace that is meant.
@@ -283,6 +285,18 @@ pub fn decoded_all(practices: &[DynamicObject]) -> (Vec<ConsumerGroupPractice>, 
     (all, notes)
 }
 
+/// What the cluster said to a watch, if it did.
+fn refusal(error: &watcher::Error) -> Option<&kube::core::Status> {
+    use watcher::Error;
+    match error {
+        Error::InitialListFailed(kube::Error::Api(status))
+        | Error::WatchStartFailed(kube::Error::Api(status))
+        | Error::WatchFailed(kube::Error::Api(status))
+        | Error::WatchError(status) => Some(status),
+        _ => None,
+    }
+}
+
 /// The code that a refusal came with.
 pub fn code(error: &kube::Error) -> Option<u16> {
     match error {
@@ -299,14 +313,12 @@ fn is_not_served(status: &kube::core::Status) -> bool {
 async fn config(common: &Common) -> Result<Config, Failure> {
     let (file, from) = match &common.kubeconfig {
         Some(path) => (Kubeconfig::read_from(path), format!("--kubeconfig {}", path.display())),
-        None => (Kubeconfig::read(), "the kubeconfig".to_owned()),
+        None => (standard(), "the kubeconfig".to_owned()),
     };
     let file = match file {
         Ok(file) if !file.contexts.is_empty() || !file.clusters.is_empty() => file,
         Ok(_) if common.kubeconfig.is_none() && common.context.is_none() => return in_cluster(),
-        Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath)
-            if common.kubeconfig.is_none() && common.context.is_none() =>
-        {
+        Err(KubeconfigError::FindPath) if common.kubeconfig.is_none() && common.context.is_none() => {
             return in_cluster();
         }
         Ok(_) => return Err(Failure::Usage(format!("{from} names no cluster: write another file"))),
@@ -323,6 +335,29 @@ async fn config(common: &Common) -> Result<Config, Failure> {
     Config::from_custom_kubeconfig(file, &options)
         .await
         .map_err(|error| Failure::Usage(format!("{from} cannot be used: {}; its contexts are: {none}", causes(&error))))
+}
+
+/// Those files of `$KUBECONFIG`, or else `~/.kube/config`, that are there, as one; the first to name something decides what it
+/// is. Of those that are not there nothing is said, as kubectl does.
+fn standard() -> Result<Kubeconfig, KubeconfigError> {
+    let listed = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty());
+    let files: Vec<PathBuf> = match listed {
+        Some(listed) => std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None => vec![std::env::home_dir().ok_or(KubeconfigError::FindPath)?.join(".kube/config")],
+    };
+    merged(&files)
+}
+
+fn merged(files: &[PathBuf]) -> Result<Kubeconfig, KubeconfigError> {
+    let mut all = Kubeconfig::default();
+    for file in files {
+        match Kubeconfig::read_from(file) {
+            Ok(next) => all = all.merge(next)?,
+            Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
 }
 
 /// In a pod there is no kubeconfig, but a service account.
@@ -386,5 +421,35 @@ mod tests {
         ] {
             assert!(cluster.watch_ends("watch it", &error).is_none(), "{error:?}");
         }
+        assert_eq!(Cluster::watch_pauses(&watcher::Error::WatchError(status(410))), None);
+        let busy = watcher::Error::InitialListFailed(kube::Error::Api(status(429)));
+        assert_eq!(
+            Cluster::watch_pauses(&busy).as_deref(),
+            Some("the cluster refuses, what is shown may be old: because")
+        );
+        let silent = Cluster::watch_pauses(&watcher::Error::NoResourceVersion);
+        assert!(silent.is_some_and(|said| said.starts_with("the cluster does not answer")));
+    }
+
+    #[test]
+    fn of_several_kubeconfigs_those_are_read_that_are_there() {
+        let folder = std::env::temp_dir().join(format!("kubectl-cgp-kubeconfigs-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a directory");
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).expect("it can be written");
+            path
+        };
+        let context = |name: &str| format!("contexts: [{{name: {name}, context: {{cluster: c, user: u}}}}]\n");
+        let (a, b) = (write("a", &context("a")), write("b", &context("b")));
+        let names = |files: &[PathBuf]| {
+            let all = merged(files).map(|all| all.contexts.into_iter().map(|context| context.name).collect::<Vec<_>>());
+            all.map_err(|error| error.to_string())
+        };
+        assert_eq!(names(&[folder.join("none"), b.clone(), a]), Ok(vec!["b".to_owned(), "a".to_owned()]));
+        assert_eq!(names(&[folder.join("none")]), Ok(vec![]));
+        assert!(names(&[write("broken", "{"), b.clone()]).is_err(), "what is there has to be one");
+        assert!(names(&[folder.clone(), b]).is_err(), "a directory cannot be read");
+        std::fs::remove_dir_all(folder).expect("it is ours");
     }
 }

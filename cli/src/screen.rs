@@ -43,7 +43,7 @@ impl Screen {
     /// Lines that stay.
     ///
     /// # Errors
-    /// [`Failure::Closed`] when nobody reads any more.
+    /// [`Failure::Closed`] when nobody reads any more, [`Failure::Refused`] when it cannot be written.
     pub fn say<'a>(&mut self, lines: impl IntoIterator<Item = &'a Line>) -> Result<(), Failure> {
         let mut out = String::new();
         for line in lines {
@@ -56,16 +56,20 @@ impl Screen {
     /// Text that is a document of its own, and safe already.
     ///
     /// # Errors
-    /// [`Failure::Closed`] when nobody reads any more.
+    /// [`Failure::Closed`] when nobody reads any more, [`Failure::Refused`] when it cannot be written.
     pub fn raw(&mut self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|_| Failure::Closed)
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::Closed,
+            _ => Failure::Refused(format!("standard output: {error}")),
+        })
     }
 
     /// Lines in the place of those that were drawn before, unless they say the same; below them where that cannot be.
     ///
     /// # Errors
-    /// [`Failure::Closed`] when nobody reads any more.
+    /// [`Failure::Closed`] when nobody reads any more, [`Failure::Refused`] when it cannot be written.
     pub fn draw(&mut self, lines: &[Line]) -> Result<(), Failure> {
         if self.drawn > 0 && self.last == lines {
             return Ok(());
@@ -90,7 +94,8 @@ impl Screen {
         }
         self.drawn = shown;
         if shown < lines.len() {
-            let _ = writeln!(out, "… {} more lines: make the window higher", lines.len() - shown);
+            let more = format!("… {} more lines: make the window higher", lines.len() - shown);
+            let _ = writeln!(out, "{}", self.printed(&Line::plain(&more).cut(columns)));
             self.drawn += 1;
         }
         self.raw(&out)
@@ -99,7 +104,7 @@ impl Screen {
     /// A word on the side while something is drawn: it goes above that.
     ///
     /// # Errors
-    /// [`Failure::Closed`] when nobody reads any more.
+    /// [`Failure::Closed`] when nobody reads any more, [`Failure::Refused`] when it cannot be written.
     pub fn aside(&mut self, text: &str) -> Result<(), Failure> {
         let is_between = self.is_live() && self.drawn > 0 && io::stderr().is_terminal();
         if !is_between {

@@ -12,8 +12,8 @@ use practice_groups::Verdict;
 use crate::{
     journal::{self, Entry, time},
     state::{
-        age, consumers, lag_remark, lag_unknown_because, marked, of_group, of_others, of_practice, remarks, unlisted,
-        verdict,
+        age, consumers, foreigners, foreigners_unlisted, lag_remark, lag_unknown_because, marked, of_group, of_others,
+        of_practice, remarks, unlisted, verdict,
     },
     text::{Column, Line, Tone, table},
     tree,
@@ -32,7 +32,7 @@ pub fn sheet(practice: &ConsumerGroupPractice, events: &[Event], now: &Zoned, wi
             lines.push(Line::new());
             lines.extend(of_one_group(practice, status, group, place, now));
         }
-        if !status.foreign.is_empty() {
+        if foreigners(status) > 0 {
             section(&mut lines, "Groups of other applications on these topics", of_others_groups(status));
         }
         let rebalances: Vec<Entry> = status.rebalances.iter().map(Entry::told).collect();
@@ -77,6 +77,7 @@ fn head(practice: &ConsumerGroupPractice, now: &Zoned) -> Vec<Line> {
     let seen = practice.status.as_ref().and_then(|status| status.observed_generation);
     if let Some(generation) = practice.metadata.generation {
         let seen = match seen {
+            _ if practice.metadata.deletion_timestamp.is_some() => Line::plain(&generation.to_string()),
             Some(seen) if seen == generation => Line::plain(&format!("{generation}, as the operator has seen it")),
             Some(seen) => Line::of(Tone::Warn, &format!("{generation}, but the operator has seen {seen} only")),
             None => Line::of(Tone::Warn, &format!("{generation}, and the operator has not seen any")),
@@ -230,7 +231,9 @@ fn of_others_groups(status: &PracticeStatus) -> Vec<Line> {
         let name = std::iter::once(Line::plain(&group.name));
         name.chain(of_others(group)).collect()
     };
-    table(status.foreign.iter().map(row).collect(), &[Column::Left; 6])
+    let mut lines = table(status.foreign.iter().map(row).collect(), &[Column::Left; 6]);
+    lines.extend(foreigners_unlisted(status).map(|more| Line::of(Tone::Dim, &more)));
+    lines
 }
 
 fn of_events(events: &[Event], now: &Zoned) -> Vec<Line> {

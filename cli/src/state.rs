@@ -47,6 +47,9 @@ pub fn condition<'a>(status: &'a PracticeStatus, kind: &str) -> Option<&'a Condi
 
 /// A practice as a whole.
 pub fn of_practice(practice: &ConsumerGroupPractice) -> Mark {
+    if practice.metadata.deletion_timestamp.is_some() {
+        return Mark::new(Tone::Warn, "Deleting");
+    }
     let Some(status) = &practice.status else { return Mark::new(Tone::Warn, "not looked at yet") };
     match condition(status, "Ready").map(|ready| ready.status.as_str()) {
         Some("True") => Mark::new(Tone::Good, "Ready"),
@@ -79,7 +82,7 @@ pub fn remarks(practice: &ConsumerGroupPractice) -> Vec<Line> {
         let what = "the operator has not looked at it: is one there? kubectl cgp check";
         return vec![Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, what)];
     };
-    let mut lines = Vec::new();
+    let mut lines: Vec<Line> = deleting(practice).into_iter().collect();
     let mut said: Vec<&str> = Vec::new();
     let spoken = |condition: &&Condition| condition.type_ != "IdleConsumers"; // the consumers themselves say it
     let mut conditions: Vec<&Condition> = status.conditions.iter().filter(spoken).collect();
@@ -97,11 +100,25 @@ pub fn remarks(practice: &ConsumerGroupPractice) -> Vec<Line> {
             Line::of(mark.tone, &what).and(Tone::Plain, &format!("  {}: {}", condition.reason, condition.message)),
         );
     }
-    if practice.metadata.generation.is_some() && status.observed_generation != practice.metadata.generation {
+    // whoever deletes it changes its generation, too
+    let is_deleted = practice.metadata.deletion_timestamp.is_some();
+    if !is_deleted
+        && practice.metadata.generation.is_some()
+        && status.observed_generation != practice.metadata.generation
+    {
         let what = "the manifest has changed and the operator has not looked at it since: this is how it was before";
         lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, what));
     }
     lines
+}
+
+/// That a practice is being deleted, and what it waits for.
+fn deleting(practice: &ConsumerGroupPractice) -> Option<Line> {
+    let since = practice.metadata.deletion_timestamp.as_ref()?.0;
+    let waits = practice.metadata.finalizers.iter().flatten().cloned().collect::<Vec<_>>().join(", ");
+    let waits = if waits.is_empty() { String::new() } else { format!("; waits for {waits}, its Events say why") };
+    let what = format!("being deleted since {since}: what is below is how it was then{waits}");
+    Some(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, &what))
 }
 
 /// Members come and go, and Kafka is handing out partitions anew.
@@ -241,6 +258,21 @@ fn span(seconds: i64) -> String {
         120..7_200 => format!("{} min", seconds / 60),
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// Groups of other applications, also those that are not listed.
+pub fn foreigners(status: &PracticeStatus) -> usize {
+    let listed = status.foreign.len();
+    status.foreign_count.and_then(|all| usize::try_from(all).ok()).unwrap_or(listed).max(listed)
+}
+
+/// How many of them are not listed: `… and 25 more`.
+pub fn foreigners_unlisted(status: &PracticeStatus) -> Option<String> {
+    match (foreigners(status) - status.foreign.len(), status.foreign.len()) {
+        (0, _) => None,
+        (_, 0) => Some("… not listed: status does not hold all".to_owned()),
+        (more, _) => Some(format!("… and {more} more")),
     }
 }
 

@@ -11,8 +11,8 @@ use practice_api::{
 
 use crate::{
     state::{
-        age, consumers, is_rebalancing, lag_remark, lag_unknown_because, members, of_group, of_others, of_practice,
-        remarks, unlisted, verdict,
+        age, condition, consumers, foreigners, foreigners_unlisted, is_rebalancing, lag_remark, lag_unknown_because,
+        members, of_group, of_others, of_practice, remarks, unlisted, verdict,
     },
     text::{Column, Line, Tone, counted, table},
 };
@@ -46,13 +46,13 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
     }
     let columns = Columns::of(practice, status);
     for (place, group) in status.groups.iter().enumerate() {
-        let last = place + 1 == status.groups.len() && status.foreign.is_empty();
+        let last = place + 1 == status.groups.len() && foreigners(status) == 0;
         let (branch, guide) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let wanted = practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
         let mut line = Line::of(Tone::Dim, branch);
         line.append(group_line(status, group, wanted, place, &columns, now));
         lines.push(line);
-        lines.extend(below(guide, guide, group_remarks(group)));
+        lines.extend(below(guide, guide, group_remarks(status, group)));
         lines.extend(below(guide, guide, verdict(group, now)));
         lines.extend(consumer_lines(practice, group, wanted, guide, &columns, shape.width));
     }
@@ -62,11 +62,10 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
 
 /// Groups that read the practice's topics and are none of its own.
 fn of_other_applications(status: &PracticeStatus) -> Vec<Line> {
-    if status.foreign.is_empty() {
+    let (listed, all) = (status.foreign.len(), foreigners(status));
+    if all == 0 {
         return Vec::new();
     }
-    let listed = status.foreign.len();
-    let all = status.foreign_count.and_then(|all| usize::try_from(all).ok()).unwrap_or(listed).max(listed);
     let title = format!("{} of other applications on these topics", counted(all, "group"));
     let mut lines = vec![Line::of(Tone::Dim, "└─ ").and(Tone::Dim, &title)];
     let rows = status.foreign.iter().map(|group| {
@@ -80,8 +79,8 @@ fn of_other_applications(status: &PracticeStatus) -> Vec<Line> {
         line.append(row);
         lines.push(line);
     }
-    if all > listed {
-        lines.push(Line::of(Tone::Dim, "   └─ ").and(Tone::Dim, &format!("… and {} more", all - listed)));
+    if let Some(more) = foreigners_unlisted(status) {
+        lines.push(Line::of(Tone::Dim, "   └─ ").and(Tone::Dim, &more));
     }
     lines
 }
@@ -185,11 +184,15 @@ fn protocol(group: &GroupStatus, wanted: Option<&Group>) -> String {
 }
 
 /// What of a group has to be read.
-fn group_remarks(group: &GroupStatus) -> Vec<Line> {
+fn group_remarks(status: &PracticeStatus, group: &GroupStatus) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut warn = |text: &str| lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, text));
     if !group.claimed {
-        warn("its consumers wait until it is known that nobody else uses the group id");
+        let stalled = condition(status, "Stalled").filter(|stalled| stalled.status == "True");
+        warn(&stalled.map_or_else(
+            || "its consumers wait until it is known that nobody else uses the group id".to_owned(),
+            |stalled| format!("its consumers do not start: {}", stalled.reason),
+        ));
     } else if let Some(members) = members(group)
         && let Some(missing) = usize::try_from(group.replicas).ok().and_then(|wanted| wanted.checked_sub(members))
         && missing > 0
@@ -397,7 +400,7 @@ impl Names {
         let variant =
             wanted.variants.iter().filter(|variant| is_of(&variant.name)).max_by_key(|variant| variant.name.len());
         let delay = match variant {
-            Some(variant) => variant.processing_delay.as_ref(),
+            Some(variant) => variant.processing_delay.as_ref().or(wanted.processing_delay.as_ref()),
             None => wanted.processing_delay.as_ref(),
         };
         delay.map_or_else(String::new, ToString::to_string)

@@ -66,6 +66,8 @@ pub fn notes(practices: &[ConsumerGroupPractice]) -> Vec<String> {
             let missing = match of_members + cut(&group.unowned, group.unowned_count) {
                 0 if group.truncated => "members".to_owned(),
                 0 => continue,
+                // partitions of members that are not listed are not counted either
+                more if group.truncated => format!("at least {}", counted(more, "partition")),
                 more => counted(more, "partition"),
             };
             let name = practice.metadata.name.as_deref().unwrap_or_default();

@@ -318,3 +318,53 @@ fn a_group_that_does_not_get_on_says_why_and_what_to_do() {
     assert_eq!(drawn[at..at + 2], ["│  ✘ Stall for 3 min  t/0: messages wait", "│    → look at its log"]);
     assert!(!drawn.iter().any(|line| line.contains("every partition")), "{drawn:#?}");
 }
+
+#[test]
+fn a_practice_that_is_being_deleted_says_so_and_not_that_its_manifest_has_changed() {
+    let mut practice = practice(json!([group("fast", "Empty", 0, Some(0), json!([]))]));
+    practice.metadata.deletion_timestamp =
+        Some(serde_json::from_value(json!("2026-11-25T14:04:00Z")).expect("it is a time"));
+    practice.metadata.finalizers = Some(vec!["kafka-practice.dev/topics".to_owned()]);
+    practice.metadata.generation = Some(2);
+    let lines = drawn(&practice, None);
+    assert!(lines[0].starts_with("p   ⚠ Deleting   "), "{lines:#?}");
+    let says = "│  ⚠ being deleted since 2026-11-25T14:04:00Z: what is below is how it was then; waits for kafka-practice.dev/topics, its Events say why";
+    assert_eq!(lines[1], says);
+    assert!(!lines.iter().any(|line| line.contains("manifest has changed")), "{lines:#?}");
+}
+
+#[test]
+fn groups_of_others_are_counted_where_none_is_listed() {
+    let mut practice = practice(json!([group("fast", "Empty", 0, Some(0), json!([]))]));
+    practice.status.as_mut().expect("it has one").foreign_count = Some(45);
+    let lines = drawn(&practice, None);
+    let tail = &lines[lines.len() - 2..];
+    let says = ["└─ 45 groups of other applications on these topics", "   └─ … not listed: status does not hold all"];
+    assert_eq!(tail, says, "{lines:#?}");
+    assert!(lines[1].starts_with("├─ fast "), "{lines:#?}");
+}
+
+#[test]
+fn a_group_that_may_not_start_says_why() {
+    let mut unclaimed = group("fast", "Absent", 2, Some(0), json!([]));
+    unclaimed["claimed"] = json!(false);
+    let mut practice = practice(json!([unclaimed]));
+    let says = |practice: &ConsumerGroupPractice, why: &str| {
+        let lines = drawn(practice, None);
+        assert!(lines.iter().any(|line| line.ends_with(why)), "{why}: {lines:#?}");
+    };
+    says(&practice, "⚠ its consumers wait until it is known that nobody else uses the group id");
+    let status = practice.status.as_mut().expect("it has one");
+    let stalled = condition("Stalled", "True", "ProtocolUnsupported", "group fast wants protocol Consumer");
+    status.conditions.push(serde_json::from_value(stalled).expect("a condition"));
+    says(&practice, "⚠ its consumers do not start: ProtocolUnsupported");
+}
+
+#[test]
+fn consumers_of_a_variant_take_the_groups_time_where_it_has_none() {
+    let there = json!([member("p-slow-snail-6d9f-a", json!([])), member("p-slow-7c8f-b", json!([]))]);
+    let mut practice = practice(json!([group("slow", "Stable", 2, Some(0), there)]));
+    practice.spec.groups[1].variants[0].processing_delay = None;
+    let lines = drawn(&practice, None);
+    assert_eq!(lines.iter().filter(|line| line.contains(" 2s ")).count(), 2, "{lines:#?}");
+}

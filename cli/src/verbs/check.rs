@@ -49,7 +49,7 @@ async fn report_on(cluster: &Cluster, asked: &Check, report: &mut Report) -> Res
     api_server(cluster, report).await?;
     let crd = crd(cluster, report).await;
     let may = "read practices, logs and journals, and forward ports";
-    yourself(cluster, &cluster.namespace, &OURSELVES, may, report).await;
+    yourself(cluster, (!all).then_some(cluster.namespace.as_str()), &OURSELVES, may, report).await;
 
     report.section("Operator");
     let operators = operators(cluster, all, asked.operator_namespace.as_deref(), report).await;
@@ -59,7 +59,7 @@ async fn report_on(cluster: &Cluster, asked: &Check, report: &mut Report) -> Res
     }
     let places: BTreeSet<String> = operators.iter().flatten().filter_map(ResourceExt::namespace).collect();
     for place in places {
-        yourself(cluster, &place, &PICTURE, "look at the picture: forward ports", report).await;
+        yourself(cluster, Some(&place), &PICTURE, "look at the picture: forward ports", report).await;
     }
 
     report.section("Kafka");

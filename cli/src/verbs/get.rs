@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     args::{Get, Output},
-    cluster::{Cluster, causes, decoded, decoded_all},
+    cluster::{Cluster, decoded, decoded_all},
     document,
     error::Failure,
     screen::{Screen, mention},
@@ -150,8 +150,9 @@ async fn watch(cluster: &Cluster, get: &Get, screen: &mut Screen) -> Result<(), 
                 if let Some(failure) = cluster.watch_ends(&what, &error) {
                     return Err(failure);
                 }
-                let why = causes(&error);
-                screen.aside(&format!("the cluster does not answer, what is shown may be old: {why}"))?;
+                if let Some(why) = Cluster::watch_pauses(&error) {
+                    screen.aside(&why)?;
+                }
                 continue;
             }
         };

@@ -2,7 +2,7 @@
 //! status.
 
 use jiff::Zoned;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use practice_api::ConsumerGroupPractice;
 use practice_groups::journal::read;
 
@@ -70,14 +70,22 @@ async fn entries(
         }
         Err(error) => return Err(cluster.failure(&format!("read ConfigMap {kept}"), &error)),
     };
-    let mut entries = Vec::new();
+    let is_its = |owner: &OwnerReference| Some(&owner.uid) == practice.metadata.uid.as_ref();
+    if !found.metadata.owner_references.iter().flatten().any(is_its) {
+        return last(&format!("ConfigMap {kept} is not this practice's, so no journal is kept"));
+    }
+    let (mut entries, mut unread) = (Vec::new(), 0);
     for (group, text) in found.data.unwrap_or_default() {
         match read(&text) {
             Ok(rebalances) => entries.extend(rebalances.iter().map(|rebalance| Entry::kept(&group, rebalance))),
             Err(error) => {
+                unread += 1;
                 mention(&format!("warning: ConfigMap {kept}, {group}: not a journal of this version: {error}"));
             }
         }
+    }
+    if entries.is_empty() && unread > 0 {
+        return last(&format!("nothing of ConfigMap {kept} can be read"));
     }
     Ok((entries, None))
 }

@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     args::Logs,
-    cluster::{COMPONENT, Cluster, GROUP, PRACTICE, causes, code, decoded},
+    cluster::{COMPONENT, Cluster, GROUP, PRACTICE, code, decoded},
     error::Failure,
     screen::{Screen, mention},
     text::{Line, Tone},
@@ -62,10 +62,7 @@ pub async fn run(cluster: &Cluster, asked: &Logs, screen: &mut Screen) -> Result
     for pod in &pods {
         labels.make_room(&pod.name_any());
     }
-    if asked.follow {
-        return follow(cluster, asked, labels, screen).await;
-    }
-    if pods.is_empty() {
+    if pods.is_empty() && !asked.follow {
         let whose = asked.group.as_ref().map_or_else(|| asked.name.clone(), |group| format!("group {group}"));
         mention(&format!("{whose} has no consumers now: kubectl cgp get {} -n {}", asked.name, cluster.namespace));
         return Ok(());
@@ -73,7 +70,12 @@ pub async fn run(cluster: &Cluster, asked: &Logs, screen: &mut Screen) -> Result
     let mut said = last_lines(cluster, asked, &pods).await?;
     said.sort_by_key(|said| said.at);
     let lines: Vec<Line> = said.iter().map(|said| labels.line(said)).collect();
-    screen.say(&lines)
+    screen.say(&lines)?;
+    if asked.follow {
+        let last = said.into_iter().filter_map(|said| Some((said.pod, said.at?))).collect();
+        follow(cluster, asked, last, labels, screen).await?;
+    }
+    Ok(())
 }
 
 fn group_of(pod: &Pod) -> String {
@@ -180,8 +182,14 @@ impl Labels {
     }
 }
 
-/// Goes on until it is ended.
-async fn follow(cluster: &Cluster, asked: &Logs, mut labels: Labels, screen: &mut Screen) -> Result<(), Failure> {
+/// Goes on until it is ended. `last`: when each pod said what is shown already.
+async fn follow(
+    cluster: &Cluster,
+    asked: &Logs,
+    mut last: BTreeMap<String, Timestamp>,
+    mut labels: Labels,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let selector = format!("{PRACTICE}={},{COMPONENT}=worker", asked.name);
     let changes = watcher(cluster.api::<Pod>(), watcher::Config::default().labels(&selector)).default_backoff();
     pin_mut!(changes);
@@ -210,7 +218,8 @@ async fn follow(cluster: &Cluster, asked: &Logs, mut labels: Labels, screen: &mu
                 Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => {
                     if is_asked_for(&pod, asked) && known.insert(pod.uid()) {
                         labels.make_room(&pod.name_any());
-                        listeners.spawn(listen(cluster.clone(), pod, tail, tell.clone()));
+                        let last = last.remove(&pod.name_any());
+                        listeners.spawn(listen(cluster.clone(), pod, last, tail, tell.clone()));
                     }
                 }
                 // of those that come later everything is new
@@ -218,7 +227,7 @@ async fn follow(cluster: &Cluster, asked: &Logs, mut labels: Labels, screen: &mu
                 Some(Ok(_)) => {}
                 Some(Err(error)) => match cluster.watch_ends(&what, &error) {
                     Some(failure) => return Err(failure),
-                    None => mention(&format!("the cluster does not answer: {}", causes(&error))),
+                    None => Cluster::watch_pauses(&error).iter().for_each(|why| mention(why)),
                 },
                 None => return Ok(()),
             },
@@ -226,10 +235,16 @@ async fn follow(cluster: &Cluster, asked: &Logs, mut labels: Labels, screen: &mu
     }
 }
 
-/// One pod's log until the pod is gone, also when its container starts anew. Out: why it may not be read.
-async fn listen(cluster: Cluster, pod: Pod, tail: i64, tell: mpsc::Sender<Said>) -> Option<Failure> {
+/// One pod's log from after `last`, or its last `tail` lines, until the pod is gone, also when its container starts anew. Out:
+/// why it may not be read.
+async fn listen(
+    cluster: Cluster,
+    pod: Pod,
+    mut last: Option<Timestamp>,
+    tail: i64,
+    tell: mpsc::Sender<Said>,
+) -> Option<Failure> {
     let (api, name) = (cluster.api::<Pod>(), pod.name_any());
-    let mut last: Option<Timestamp> = None;
     loop {
         let params = LogParams {
             follow: true,

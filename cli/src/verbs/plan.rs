@@ -177,15 +177,19 @@ fn difference(manifest: &Value, namespace: &str, live: Option<&ConsumerGroupPrac
         Ok(after) => after,
         Err(fault) => return refused(vec![fault.to_string()]),
     };
-    let before: Option<Plan> = match live.map(|live| plan(live, &defaults)).transpose() {
-        Ok(before) => before,
-        Err(fault) => {
-            return refused(vec![format!("what is applied now cannot be planned, so nothing is said of it: {fault}")]);
-        }
+    let (before, fault): (Option<Plan>, _) = match live.map(|live| plan(live, &defaults)).transpose() {
+        Ok(before) => (before, None),
+        Err(fault) => (None, Some(fault)),
     };
     let rows = before.as_ref().zip(status).map(|(before, status)| rows_of_pods(before, status)).unwrap_or_default();
     let now = before.as_ref().map(|plan| Now { plan, status, rows: &rows });
     let mut prediction = predict(&after, now.as_ref(), Broker::default());
+    prediction.exists = Some(live.is_some());
+    if let Some(fault) = fault {
+        prediction.notes.push(format!(
+            "what is applied now is refused ({fault}): what runs is of an earlier manifest, so this is said as if nothing ran"
+        ));
+    }
     if live.is_none() && new.spec.kafka.is_none() {
         prediction
             .notes

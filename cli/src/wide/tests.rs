@@ -79,9 +79,9 @@ fn what_status_does_not_list_is_not_called_idle() {
     let expected = [["g", "0", "some"], ["g", "-", "idle"], ["of-many", "0", "whole"], ["u", "-", "-"]];
     assert_eq!(who, expected, "\n{}", lines.join("\n"));
     let expected = [
-        "warning: practice p, group g: 4 partitions without a row, status does not list all",
+        "warning: practice p, group g: at least 4 partitions without a row, status does not list all",
         "warning: practice p, group of-many: members without a row, status does not list all",
-        "warning: practice p, group u: 7 partitions without a row, status does not list all",
+        "warning: practice p, group u: at least 7 partitions without a row, status does not list all",
     ];
     assert_eq!(notes(&[practice]), expected);
 }

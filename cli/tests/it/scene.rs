@@ -135,10 +135,18 @@ impl Scene {
 
     /// The journal that an operator keeps of a practice.
     pub(crate) async fn journal(&self, practice: &str, groups: Value) {
-        let name = format!("{practice}-journal");
         let data: Value =
             groups.as_object().expect("an object").iter().map(|(k, v)| (k.clone(), json!(v.to_string()))).collect();
-        let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data});
+        let api: Api<ConsumerGroupPractice> = Api::namespaced(self.client.clone(), &self.namespace);
+        let uid = api.get(practice).await.expect("it is there").metadata.uid;
+        let owner = json!({"apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
+                           "name": practice, "uid": uid});
+        self.config_map(json!({"name": format!("{practice}-journal"), "ownerReferences": [owner]}), data).await;
+    }
+
+    pub(crate) async fn config_map(&self, metadata: Value, data: Value) {
+        let name = metadata["name"].clone();
+        let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let map = serde_json::from_value(body).expect("it is a ConfigMap");
         let written = api.create(&PostParams::default(), &map).await;

@@ -129,6 +129,15 @@ async fn the_journal_comes_from_its_configmap_or_from_status() {
     );
     assert!(last.good().contains("ScaledUp   Scaled up: one was added.       1           0.3 s"));
 
+    // somebody else's: the operator keeps none then
+    scene.practice("q", status("q")).await;
+    scene.config_map(json!({"name": "q-journal"}), json!({"billing": "b"})).await;
+    let last = scene.cgp("journal q").await;
+    let says =
+        "ConfigMap q-journal is not this practice's, so no journal is kept: these are the last ones, from status\n";
+    assert_eq!(last.err, says);
+    assert!(last.good().contains("Scaled up: one was added."));
+
     let moved = json!([{"topic": "orders", "partition": 1, "from": "a", "to": "b", "unownedMs": 10_200}]);
     scene
         .journal("p", json!({

@@ -43,6 +43,7 @@ pub(super) async fn kafka(cluster: &Cluster, all: bool, operators: Option<&[Depl
             None => said.nothing.push((namespace, name)),
             Some(_) if !runs => said.old.push(name),
             Some(reachable) if reachable.status == "True" => said.good.push(name),
+            Some(reachable) if reachable.reason == "NotChecked" => said.unasked.push(name),
             Some(reachable) => said.bad.push(format!("{name} says: {}: {}", reachable.reason, reachable.message)),
         }
     }
@@ -57,6 +58,10 @@ pub(super) async fn kafka(cluster: &Cluster, all: bool, operators: Option<&[Depl
         if !said.old.is_empty() {
             let names = some_of(&said.old);
             report.skipped(format!("{kafka}: no operator runs for {names}, and what is said there of Kafka is old"));
+        }
+        if !said.unasked.is_empty() {
+            let names = some_of(&said.unasked);
+            report.skipped(format!("{kafka}: nobody asks it for {names} until the manifest is corrected"));
         }
         for (namespace, name) in said.nothing {
             let whose = operators.map(|all| all.iter().find(|one| covers(one, &namespace)));
@@ -82,6 +87,8 @@ struct Said {
     bad: Vec<String>,
     /// Whatever it was when an operator ran.
     old: Vec<String>,
+    /// That it was not asked.
+    unasked: Vec<String>,
     /// Nothing; with the namespace.
     nothing: Vec<(String, String)>,
 }

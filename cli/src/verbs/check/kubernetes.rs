@@ -61,7 +61,10 @@ pub(super) async fn crd(cluster: &Cluster, report: &mut Report) -> Option<Custom
             match cluster.all_practices(false).await {
                 Err(failure @ Failure::NotFound(_)) => report.failed(failure.to_string(), INSTALL),
                 Err(failure @ Failure::Unreachable(_)) => report.failed("ConsumerGroupPractice", &failure.to_string()),
-                _ => report.good(format!("ConsumerGroupPractice {version} is served")),
+                Err(failure) => {
+                    report.skipped(format!("whether ConsumerGroupPractice is served cannot be asked: {failure}"));
+                }
+                Ok(_) => report.good(format!("ConsumerGroupPractice {version} is served")),
             }
             None
         }

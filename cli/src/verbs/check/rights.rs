@@ -41,14 +41,21 @@ pub(super) const PICTURE: [Right; 3] = [
 /// Questions at once.
 const TOGETHER: usize = 8;
 
-/// Whether whoever runs this may do what its verbs do; `may` is that in words.
-pub(super) async fn yourself(cluster: &Cluster, place: &str, rights: &[Right], may: &str, report: &mut Report) {
+/// Whether whoever runs this may do what its verbs do, in all namespaces if none is named; `may` is that in words.
+pub(super) async fn yourself(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    rights: &[Right],
+    may: &str,
+    report: &mut Report,
+) {
+    let place = namespace.unwrap_or("all namespaces");
     let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
     let mut missing = Vec::new();
     for (verbs, group, resource, subresource, verb) in rights.iter().copied() {
         let review = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(attributes(Some(place), group, resource, subresource, verb)),
+                resource_attributes: Some(attributes(namespace, group, resource, subresource, verb)),
                 ..SelfSubjectAccessReviewSpec::default()
             },
             ..SelfSubjectAccessReview::default()

@@ -1,10 +1,10 @@
 //! Commands to a practice that runs. In: a command. Out: what it says, on standard output; why it did not, as an error.
 
-use std::{io::Write, path::Path};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use futures::StreamExt;
-use practice_cli::{args::Format, document, plan::Shape};
+use practice_cli::{args::Format, document, plan::Shape, text::escaped};
 use practice_operator::{ask::Http, predict::Prediction};
 use serde_json::{Value, json};
 
@@ -12,7 +12,9 @@ use crate::{
     args::{Kind, Send},
     control::{self, DIR, ask},
     log::{self, Reading},
-    manifest, practice,
+    manifest,
+    output::{print, shown},
+    practice,
     process::log_path,
     request::{Answer, Look, Request},
     screen,
@@ -23,14 +25,21 @@ use crate::{
 /// # Errors
 /// No practice runs, or it refuses.
 pub async fn request(request: Request) -> Result<()> {
-    match ask(&request).await? {
-        Answer::Message(said) => println!("{said}"),
-        Answer::Lines(lines) => lines.iter().for_each(|line| println!("{line}")),
-        Answer::Producer { address, .. } => println!("{address}"),
-        Answer::Plan(prediction) => say(&prediction, None)?,
+    let said = match ask(&request).await? {
+        Answer::Message(said) => text(&[escaped(&said)]),
+        // they come with colours for this terminal, and all else in them was escaped where they were made
+        Answer::Lines(lines) => text(&lines),
+        Answer::Producer { address, .. } => text(&[address.to_string()]),
+        Answer::Plan(prediction) => return say(&prediction, None),
         Answer::Refused(why) => bail!(why),
-    }
+    };
+    print(&said)?;
     Ok(())
+}
+
+/// Lines as they are written.
+fn text(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 /// Prints what a manifest will do: to the practice that runs here; when none runs, from nothing.
@@ -58,17 +67,17 @@ pub async fn plan(manifest: &Path, kafka: Kind, format: Option<Format>) -> Resul
 }
 
 fn say(prediction: &Prediction, format: Option<Format>) -> Result<()> {
-    let text = match format {
+    let said = match format {
         Some(Format::Json) => document::json(&serde_json::to_value(prediction)?),
         Some(Format::Yaml) => document::yaml(&serde_json::to_value(prediction)?),
         None => {
             let look = Look::here();
             let shape = Shape { width: look.width, with_namespace: false };
-            let lines = screen::printed(practice_cli::plan::plan(prediction, shape), look);
-            lines.join("\n") + "\n"
+            text(&screen::printed(practice_cli::plan::plan(prediction, shape), look))
         }
     };
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    print(&said)?;
+    Ok(())
 }
 
 /// Prints a log, from its file: also that of a practice that has ended.
@@ -92,18 +101,17 @@ pub async fn logs(name: &str, tail: usize, follow: bool) -> Result<()> {
         }
         bail!("there is no log of `{name}`: there are {}", names.join(", "));
     }
-    let mut out = std::io::stdout().lock();
     if !follow {
         let (lines, _) = Reading::begin(&path, tail)?;
-        for line in lines {
-            writeln!(out, "{line}")?;
-        }
+        let lines: Vec<String> = lines.iter().map(|line| shown(line)).collect();
+        print(&text(&lines))?;
         return Ok(());
     }
     let mut lines = std::pin::pin!(log::follow(&path, tail)?);
     while let Some(line) = lines.next().await {
-        writeln!(out, "{line}")?;
-        out.flush()?;
+        if !print(&text(&[shown(&line)]))? {
+            break;
+        }
     }
     Ok(())
 }
@@ -141,9 +149,10 @@ pub async fn send(message: Send) -> Result<()> {
         last = answer;
     }
     let (partition, offset) = (&last["partition"], &last["offset"]);
-    match message.count {
-        1 => println!("sent to {topic}, partition {partition}, offset {offset}"),
-        n => println!("{n} sent to {topic}, the last to partition {partition}, offset {offset}"),
-    }
+    let said = match message.count {
+        1 => format!("sent to {topic}, partition {partition}, offset {offset}"),
+        n => format!("{n} sent to {topic}, the last to partition {partition}, offset {offset}"),
+    };
+    print(&text(&[escaped(&said)]))?;
     Ok(())
 }

@@ -29,6 +29,7 @@ use crate::{
     },
     fleet::Ways,
     jars,
+    output::mention,
     process::{Ended, log_file},
 };
 
@@ -80,7 +81,7 @@ impl Kafka {
                 let class_path = jars::class_path(&jars::cache(), progress()).await?;
                 let count = up.brokers.unwrap_or(1);
                 let of = if count == 1 { String::new() } else { format!(", {count} brokers") };
-                println!("starting Apache Kafka{of}: about 10 s");
+                mention(&format!("starting Apache Kafka{of}: about 10 s\n"));
                 let dir = dir.join("kafka");
                 Ok(Self::Apache(Apache::start(ways.program.clone(), class_path, &dir, &ways.logs, count).await?))
             }
@@ -269,15 +270,11 @@ fn progress() -> impl Fn(u64, u64) {
         }
         let (done_mib, total_mib) = (done >> 20, total >> 20);
         if live {
-            use std::io::Write;
             let bar = "#".repeat(usize::try_from(part / 4).unwrap_or_default());
-            print!("\rApache Kafka from Maven Central  [{bar:<25}] {done_mib} of {total_mib} MiB");
-            if done == total {
-                println!();
-            }
-            let _ = std::io::stdout().flush(); // only how it looks
+            let end = if done == total { "\n" } else { "" };
+            mention(&format!("\rApache Kafka from Maven Central  [{bar:<25}] {done_mib} of {total_mib} MiB{end}"));
         } else {
-            println!("Apache Kafka from Maven Central: {done_mib} of {total_mib} MiB");
+            mention(&format!("Apache Kafka from Maven Central: {done_mib} of {total_mib} MiB\n"));
         }
     }
 }

@@ -33,6 +33,7 @@ pub mod picture;
 
 pub mod client;
 pub mod control;
+pub mod output;
 pub mod screen;
 pub mod terminal;
 
@@ -59,7 +60,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("practice-local: {error:#}");
+            output::complain(&error);
             ExitCode::FAILURE
         }
     }

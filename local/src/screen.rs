@@ -1,5 +1,6 @@
 //! What is shown: a table of who reads what, and what to try next. In: a practice. Out: lines. Pure but for the clock of
-//! "4 s ago". Unknown is `?`, nobody is `-`, and a word stands beside every number.
+//! "4 s ago". Unknown is `?`, nobody is `-`, and a word stands beside every number. In a report nothing but colours of our own
+//! drives a terminal: whoever prints it cannot tell those from others. The table is the terminal's to escape.
 
 use std::{collections::BTreeMap, fmt::Write, time::Instant};
 
@@ -10,7 +11,7 @@ use practice_api::{
 use practice_cli::{
     journal::{self, Entry},
     state::is_rebalancing,
-    text::Line,
+    text::{Line, escaped},
     tree::{Shape, tree, waits},
 };
 use practice_contract::duration;
@@ -38,7 +39,7 @@ pub fn report(practice: &Practice, look: Look) -> Vec<String> {
         lines.push(String::new());
         lines.extend(done);
     }
-    let notes: Vec<String> = practice.notes.iter().map(|note| format!("  note  {note}")).collect();
+    let notes: Vec<String> = practice.notes.iter().map(|note| format!("  note  {}", escaped(note))).collect();
     if !notes.is_empty() {
         lines.push(String::new());
         lines.extend(notes);
@@ -75,7 +76,7 @@ pub fn headline(practice: &Practice) -> String {
         (true, Some(after)) => format!("ready in {:.1} s", after.as_secs_f64()),
         _ => format!("not ready: {}", why_not(practice)),
     };
-    format!("{} on {}{note}   {state}", practice.plan.name, practice.kafka.title())
+    escaped(&format!("{} on {}{note}   {state}", practice.plan.name, practice.kafka.title()))
 }
 
 fn why_not(practice: &Practice) -> String {
@@ -269,9 +270,10 @@ impl Short {
         Self(common)
     }
 
-    /// `my-consumer-group-1-a` to `1-a`.
+    /// `my-consumer-group-1-a` to `1-a`. Escaped here, because columns are made as wide as that: other applications
+    /// choose their names.
     pub fn name(&self, name: &str) -> String {
-        name.strip_prefix(&self.0).unwrap_or(name).to_owned()
+        escaped(name.strip_prefix(&self.0).unwrap_or(name))
     }
 }
 
@@ -307,7 +309,55 @@ pub fn to_try(practice: &Practice, manifest: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+    use practice_groups::witness::Home;
+    use practice_operator::memory::Memories;
+    use serde_json::json;
+    use tokio::sync::mpsc;
+
     use super::*;
+    use crate::{
+        fleet::{Fleet, Ways},
+        kafka::Kafka,
+        process::Program,
+    };
+
+    /// One that is not ready, and why.
+    fn hindered(why: &str) -> Practice {
+        let file = json!({"apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
+            "metadata": {"name": "p"},
+            "spec": {"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "g", "replicas": 2}]}});
+        let ways = Ways {
+            program: Program::this().expect("it runs"),
+            logs: PathBuf::new(),
+            restart_delay: Duration::ZERO,
+            apart: Duration::ZERO,
+        };
+        let fleet = Fleet::new(ways, mpsc::unbounded_channel().0);
+        let memories = Memories::new(mpsc::unbounded_channel().0, Home::Local);
+        let (kafka, producer) = (Kafka::Given("k:9092".to_owned()), SocketAddr::from(([127, 0, 0, 1], 0)));
+        let mut practice =
+            Practice::new(file, kafka, fleet, producer, memories, Instant::now()).expect("a legal practice");
+        let ready = json!({"type": "Ready", "status": "False", "reason": "GroupConflict", "message": why,
+            "lastTransitionTime": "2026-11-25T14:02:11Z"});
+        let status = json!({"conditions": [ready], "topics": [], "groups": []});
+        practice.status = Some(serde_json::from_value(status).expect("a status"));
+        practice
+    }
+
+    #[test]
+    fn what_another_application_calls_itself_drives_no_terminal() {
+        let practice = hindered("its member a\u{1b}[2J\nb\u{9b}31m is not of this practice");
+        let said = "p on k:9092   not ready: its member a\\u{1b}[2J\\nb\\u{9b}31m is not of this practice";
+        assert_eq!(headline(&practice), said);
+        for colours in [false, true] {
+            let report = report(&practice, Look { colours, width: None });
+            assert_eq!(report[0], said);
+            let drives = |line: &&String| line.contains("\x1b[2J") || line.contains(['\n', '\u{9b}']);
+            assert_eq!(report.iter().find(drives), None);
+        }
+    }
 
     #[test]
     fn nobody_is_not_the_same_as_whoever_does_not_tell() {
@@ -334,6 +384,8 @@ mod tests {
         ] {
             assert_eq!([0, 1].map(|number| owner(&group, ("t", number), &short)), expected, "{}", group.state);
         }
+        let stranger = group("Stable", vec![member("g-a\u{1b}[2J\n", &[0])], &[]);
+        assert_eq!(owner(&stranger, ("t", 0), &short), "a\\u{1b}[2J\\n");
     }
 
     #[test]

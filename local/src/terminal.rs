@@ -1,11 +1,14 @@
 //! Where lines go. On a terminal: what happened scrolls by above a table that stays, and changes in place. Elsewhere, or
 //! with `NO_COLOR` set to anything: plain lines, the table again whenever it has changed, no colour, no cursor movement.
+//! Everything is escaped on its way in: names and sentences may be of other applications, and only what is written here may
+//! drive the terminal. Whether anybody looks makes no difference.
 
 use std::{
     io::{self, IsTerminal, Write},
     time::{Duration, Instant},
 };
 
+use practice_cli::text::escaped;
 use practice_operator::story::Tone;
 
 /// The table is written again this often at most where it cannot change in place.
@@ -34,29 +37,26 @@ impl Terminal {
 
     /// Lines that stay.
     pub fn say<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) {
-        let mut out = self.above();
-        for line in lines {
-            out.push_str(line);
-            out.push('\n');
-        }
+        let out = self.above() + &plain(lines);
         self.write(out);
     }
 
     /// Something that happened.
     pub fn tell(&mut self, tone: Tone, text: &str) {
+        self.tell_all(tone, &[text.to_owned()]);
+    }
+
+    /// Something that happened, in several lines, which appear together.
+    pub fn tell_all(&mut self, tone: Tone, lines: &[String]) {
         let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
-        let mut out = self.above();
-        let line = match (tone, self.live) {
-            (Tone::Normal, true) => format!("\x1b[2m{time}\x1b[0m  {text}\n"),
-            (Tone::Warning, true) => format!("\x1b[2m{time}\x1b[0m  \x1b[33m{text}\x1b[0m\n"),
-            (_, false) => format!("{time}  {text}\n"),
-        };
-        out.push_str(&line);
+        let lines: String = lines.iter().map(|line| stamped(&time, tone, line, self.live)).collect();
+        let out = self.above() + &lines;
         self.write(out);
     }
 
     /// The table as it is now. Where it cannot change in place it is written again only if it means something else.
-    pub fn show(&mut self, table: Vec<String>, changed: bool) {
+    pub fn show(&mut self, table: &[String], changed: bool) {
+        let table: Vec<String> = table.iter().map(|line| escaped(line)).collect();
         if self.live {
             if table != self.table {
                 let out = self.above();
@@ -112,10 +112,41 @@ impl Default for Terminal {
     }
 }
 
+/// Lines without colour.
+fn plain<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
+    lines.into_iter().map(|line| escaped(line) + "\n").collect()
+}
+
+/// A line with its time.
+fn stamped(time: &str, tone: Tone, text: &str, coloured: bool) -> String {
+    let text = escaped(text);
+    match (tone, coloured) {
+        (Tone::Normal, true) => format!("\x1b[2m{time}\x1b[0m  {text}\n"),
+        (Tone::Warning, true) => format!("\x1b[2m{time}\x1b[0m  \x1b[33m{text}\x1b[0m\n"),
+        (_, false) => format!("{time}  {text}\n"),
+    }
+}
+
 /// Rows and columns of the terminal.
 fn size() -> (usize, usize) {
     rustix::termios::tcgetwinsize(io::stdout())
         .ok()
         .filter(|size| size.ws_row > 0 && size.ws_col > 0)
         .map_or((24, 80), |size| (size.ws_row.into(), size.ws_col.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_neither_drives_the_terminal_nor_forges_a_line() {
+        let nasty = "a\u{1b}[2J\nb\u{9b}31m";
+        let safe = "a\\u{1b}[2J\\nb\\u{9b}31m";
+        assert_eq!(plain(["", "  one", nasty]), format!("\n  one\n{safe}\n"));
+        let stamped = |tone, coloured| stamped("12:00:00", tone, nasty, coloured);
+        assert_eq!(stamped(Tone::Warning, false), format!("12:00:00  {safe}\n"));
+        assert_eq!(stamped(Tone::Normal, true), format!("\x1b[2m12:00:00\x1b[0m  {safe}\n"));
+        assert_eq!(stamped(Tone::Warning, true), format!("\x1b[2m12:00:00\x1b[0m  \x1b[33m{safe}\x1b[0m\n"));
+    }
 }

@@ -262,17 +262,12 @@ impl Run {
                 self.terminal.tell(Tone::Normal, &format!("{path} is applied: nothing changes"));
             }
             Ok(said) => {
-                self.terminal.tell(Tone::Normal, &format!("{path} is applied:"));
-                for line in said {
-                    self.terminal.tell(Tone::Normal, &format!("  {line}"));
-                }
+                self.terminal.tell_all(Tone::Normal, &below(format!("{path} is applied:"), &said));
             }
             Err(faults) => {
                 self.manifest.refused = Some(saved);
-                self.terminal.tell(Tone::Warning, &format!("{path} is not applied, what ran goes on:"));
-                for line in faults {
-                    self.terminal.tell(Tone::Warning, &format!("  {line}"));
-                }
+                let head = format!("{path} is not applied, what ran goes on:");
+                self.terminal.tell_all(Tone::Warning, &below(head, &faults));
             }
         }
         true
@@ -296,8 +291,8 @@ impl Run {
         }
         let table = table(&self.practice);
         let changed = shape(&table) != shape(&self.shown);
-        self.shown.clone_from(&table);
-        self.terminal.show(table, changed);
+        self.terminal.show(&table, changed);
+        self.shown = table;
     }
 
     /// The first screen, when everything has arrived.
@@ -319,7 +314,8 @@ impl Run {
 
     /// Ends every child; a second signal ends them at once.
     async fn end(mut self, ended: &mut mpsc::UnboundedReceiver<Exit>, signals: &mut Signals) {
-        println!("ending: consumers leave their groups");
+        // by the terminal, which goes on without anybody who looks: consumers leave in order also then
+        self.terminal.say(["ending: consumers leave their groups"]);
         let fleet = &mut self.practice.fleet;
         fleet.end();
         let gone = async {
@@ -339,7 +335,7 @@ impl Run {
         let brokers = async {
             match self.practice.kafka {
                 Kafka::Apache(apache) => {
-                    println!("ending: brokers");
+                    self.terminal.say(["ending: brokers"]);
                     apache.end().await;
                 }
                 Kafka::Embedded { broker, ended, .. } => {
@@ -352,6 +348,11 @@ impl Run {
         let _ = timeout(BROKERS, brokers).await; // they go on to end without us
         let _ = std::fs::remove_file(Path::new(DIR).join("control.sock")); // a stale one is replaced
     }
+}
+
+/// Lines under another one.
+fn below(head: String, lines: &[String]) -> Vec<String> {
+    std::iter::once(head).chain(lines.iter().map(|line| format!("  {line}"))).collect()
 }
 
 /// A table without its lags: those change all the time.

@@ -95,11 +95,11 @@ fn more_consumers_than_partitions_wait_and_say_why() {
 
 #[test]
 fn a_killed_consumer_comes_back_and_its_group_notices_late() {
-    let local = Local::ready(THREE_GROUPS, &["--restart-delay", "2s"]);
+    let local = Local::ready(THREE_GROUPS, &["--restart-delay", "6s"]);
     local.settled("group-1", 2);
     let before = local.member("group-1", "group-1-a").expect("a member")["memberId"].clone();
     let said = local.dir.told(&["kill", "group-1-a"]);
-    assert!(said.contains("comes back after 2s") && said.contains("notices after 30s"), "{said}");
+    assert!(said.contains("comes back after 6s") && said.contains("notices after 30s"), "{said}");
     let begun = Instant::now();
     local.until("it is down", || (local.member("group-1", "group-1-a")?["state"] == "killed").then_some(()));
     assert!(local.dir.told(&["status"]).contains("1-a killed, back in"));

@@ -44,6 +44,13 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// A standard output whose reader is gone before anything is written, as after `head`.
+pub(crate) fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
 /// A directory that goes with its test.
 pub(crate) struct Dir(PathBuf);
 
@@ -63,6 +70,11 @@ impl Dir {
     /// Runs a command in it, to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         program().current_dir(&self.0).args(args).output().expect("the program runs")
+    }
+
+    /// The same with another standard output.
+    pub(crate) fn printing(&self, args: &[&str], stdout: Stdio) -> Output {
+        program().current_dir(&self.0).args(args).stdout(stdout).output().expect("the program runs")
     }
 
     /// What a command prints; it has to succeed.
@@ -98,6 +110,15 @@ pub(crate) struct Local {
 impl Local {
     /// Starts a manifest with further arguments; nothing is waited for.
     pub(crate) fn start(manifest: &str, args: &[&str]) -> Self {
+        Self::begin(manifest, args, None)
+    }
+
+    /// The same, and nobody reads its standard output: what it has said is what it complains of.
+    pub(crate) fn unheard(manifest: &str, args: &[&str]) -> Self {
+        Self::begin(manifest, args, Some(closed()))
+    }
+
+    fn begin(manifest: &str, args: &[&str], stdout: Option<Stdio>) -> Self {
         let (dir, port) = (Dir::new(), ports());
         fs::write(dir.path().join("practice.yaml"), manifest).expect("written");
         let said = File::create(dir.path().join("said")).expect("a file");
@@ -105,7 +126,7 @@ impl Local {
             .current_dir(dir.path())
             .args(["up", "practice.yaml", "--port-base", &port.to_string()])
             .args(args)
-            .stdout(said.try_clone().expect("a file"))
+            .stdout(stdout.unwrap_or_else(|| said.try_clone().expect("a file").into()))
             .stderr(said)
             .spawn()
             .expect("the program starts");
@@ -116,7 +137,9 @@ impl Local {
     /// Starts a manifest and waits until everything has arrived.
     pub(crate) fn ready(manifest: &str, args: &[&str]) -> Self {
         let local = Self::start(manifest, args);
-        local.until("it is ready", || local.said().contains("ready in ").then_some(()));
+        // Java takes its time where several start at once
+        let within = if args.contains(&"apache") { 3 * SOON } else { SOON };
+        local.until_within(within, "it is ready", || local.said().contains("ready in ").then_some(()));
         local
     }
 
@@ -126,13 +149,17 @@ impl Local {
     }
 
     /// Waits until `look` finds something.
-    pub(crate) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-        let deadline = Instant::now() + SOON;
+    pub(crate) fn until<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
+        self.until_within(SOON, what, look)
+    }
+
+    fn until_within<T>(&self, within: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + within;
         loop {
             if let Some(found) = look() {
                 return found;
             }
-            assert!(Instant::now() < deadline, "not within {} s: {what}\n{}", SOON.as_secs(), self.story());
+            assert!(Instant::now() < deadline, "not within {} s: {what}\n{}", within.as_secs(), self.story());
             thread::sleep(Duration::from_millis(50));
         }
     }

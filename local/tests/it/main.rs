@@ -5,6 +5,7 @@ mod kit;
 mod embedded;
 mod lifecycle;
 mod manifest;
+mod outputs;
 mod plans;
 mod refusals;
 mod sources;

@@ -1,7 +1,10 @@
 //! What a practice may change in Kafka: topics, over the same socket as `read`. In: names and what they are to be. Out: what
 //! became of it. Deliberately absent: whether it should be done.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use krafka::{
     admin::{
@@ -18,6 +21,9 @@ use crate::{
 
 /// It must not be given up early, for then nobody knows whether it was made.
 const CHANGE: Duration = Duration::from_secs(9);
+
+/// How long brokers have to say that a topic is not there until that is believed.
+const SURE: Duration = Duration::from_secs(1);
 
 /// What became of a topic that was to be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,11 +107,23 @@ impl Kafka {
     pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
         within(&self.changes, "delete_topic", async |admin| {
             check(name)?;
-            let described = admin.describe_topics([name], DescribeTopicsOptions::default()).await?;
-            match one(described) {
-                Ok(topic) if hex(topic.topic_id) == id => {}
-                Ok(_) | Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => return Ok(()),
-                Err(error) => return Err(error.into()),
+            let begun = Instant::now();
+            let topic = loop {
+                let described = admin.describe_topics([name], DescribeTopicsOptions::default()).await?;
+                match one(described) {
+                    Ok(topic) => break topic,
+                    // the broker that was asked may not have heard of it yet
+                    Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. })
+                        if begun.elapsed() < SURE =>
+                    {
+                        tokio::time::sleep(SURE / 4).await;
+                    }
+                    Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => return Ok(()),
+                    Err(error) => return Err(error.into()),
+                }
+            };
+            if hex(topic.topic_id) != id {
+                return Ok(());
             }
             match one(admin.delete_topics([name], DeleteTopicsOptions::default().timeout(STEP)).await?) {
                 Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),

@@ -12,8 +12,9 @@ use std::{
 use k8s_openapi::{
     api::{
         authentication::v1::TokenRequest,
+        authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
         core::v1::{Namespace, ServiceAccount},
-        rbac::v1::{ClusterRole, ClusterRoleBinding},
+        rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -169,7 +170,32 @@ impl Cluster {
         let config = kubeconfig(self.port, &token);
         fs::write(self.service_account_kubeconfig(namespace, name), config.to_string())
             .unwrap_or_else(|error| panic!("cannot write the kubeconfig of {bound}: {error}"));
+        let role =
+            Api::<ClusterRole>::all(self.client()).get(role).await.unwrap_or_else(|error| panic!("{role}: {error}"));
+        if let Some(right) = role.rules.iter().flatten().find_map(any_right) {
+            // who decides hears of a binding a little later
+            let what = format!("{bound} may what its role says");
+            poll(&what, TIMEOUT, || self.may(&bound, &right)).await;
+        }
         self.client_with(&token)
+    }
+
+    /// Whether a service account, `namespace:name`, may do something.
+    async fn may(&self, account: &str, right: &ResourceAttributes) -> Result<(), String> {
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(format!("system:serviceaccount:{account}")),
+                resource_attributes: Some(right.clone()),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let reviews: Api<SubjectAccessReview> = Api::all(self.client());
+        let answer = reviews.create(&PostParams::default(), &review).await.map_err(|error| error.to_string())?;
+        match answer.status {
+            Some(status) if status.allowed => Ok(()),
+            status => Err(format!("{status:?}")),
+        }
     }
 
     /// The kubeconfig of a `ServiceAccount` that [`service_account`](Self::service_account) made, for a process to be started.
@@ -361,4 +387,21 @@ fn path(dir: &Path, name: &str) -> String {
 
 fn flags(flags: impl IntoIterator<Item = (&'static str, String)>) -> Vec<String> {
     flags.into_iter().map(|(name, value)| format!("--{name}={value}")).collect()
+}
+
+/// One thing that a rule allows.
+fn any_right(rule: &PolicyRule) -> Option<ResourceAttributes> {
+    let first = |words: &Option<Vec<String>>| words.as_ref()?.first().filter(|word| *word != "*").cloned();
+    let resource = first(&rule.resources).filter(|_| rule.resource_names.is_none())?;
+    let (resource, subresource) = match resource.split_once('/') {
+        Some((resource, subresource)) => (resource.to_owned(), Some(subresource.to_owned())),
+        None => (resource, None),
+    };
+    Some(ResourceAttributes {
+        group: first(&rule.api_groups),
+        resource: Some(resource),
+        subresource,
+        verb: rule.verbs.first().cloned(),
+        ..ResourceAttributes::default()
+    })
 }

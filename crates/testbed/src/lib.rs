@@ -23,6 +23,7 @@ pub use brokers::Brokers;
 pub use cache::{helm, kafka_class_path, prometheus};
 pub use cluster::{Cluster, Role};
 pub use kafka::Kafka;
+pub use process::free_port;
 
 use std::{
     fmt::Display,

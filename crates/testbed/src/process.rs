@@ -201,7 +201,7 @@ fn quoted(word: &str) -> String {
 
 /// A port of 127.0.0.1 that nothing listens on. It lies below Linux's ephemeral range, so that no outgoing connection takes
 /// it while its server is down.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);

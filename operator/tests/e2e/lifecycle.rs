@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::common::{
-    kafka,
+    alone, kafka,
     sample::Sample,
     scene::{Scene, condition, group},
     together, until,
@@ -14,7 +14,7 @@ use crate::common::{
 
 #[test]
 fn a_practice_scales_loses_a_group_and_goes() {
-    let _turn = together();
+    let turn = together();
     let scene = Scene::new("lifecycle");
     let sample = Sample::load("practice-3").renamed(&scene.prefix).hundred_times_faster();
     let (practice, groups) = (sample.practice(), sample.groups());
@@ -64,6 +64,8 @@ fn a_practice_scales_loses_a_group_and_goes() {
 
     let committed = commit_something(&scene, &sample);
     assert!(!scene.objects(practice).is_empty());
+    drop(turn);
+    let _turn = alone();
     let deleted = Instant::now();
     scene.kubectl(&["delete", "cgp", practice]);
     let left = Duration::from_secs(10).saturating_sub(deleted.elapsed());

@@ -32,7 +32,7 @@ fn on(scene: &Scene, bootstrap: &str, replicas: i32) -> Value {
 #[tokio::test]
 async fn a_kafka_that_is_not_there_is_told_and_holds_up_nobody() {
     let scene = Scene::new("unreachable").await;
-    let refused = format!("127.0.0.1:{}", closed_port());
+    let refused = "127.0.0.1:1".to_owned();
     scene.apply("refused", &on(&scene, &refused, 1)).await;
     scene.apply("unknown", &on(&scene, "no-such-host.invalid:9092", 1)).await;
     let both = async {
@@ -59,11 +59,6 @@ async fn a_kafka_that_is_not_there_is_told_and_holds_up_nobody() {
     scene.apply("refused", &on(&scene, scene.kafka.bootstrap(), 1)).await;
     scene.condition("refused", "KafkaReachable=True").await;
     scene.has_replicas(&format!("refused-{}", scene.name("g")), 1).await;
-}
-
-fn closed_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it has one").port()
 }
 
 #[tokio::test]

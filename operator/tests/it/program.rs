@@ -32,8 +32,7 @@ struct Program {
 
 impl Program {
     fn start(command: &mut Command, kubeconfig: &Path, kafka: &str, log: Option<&str>) -> Self {
-        let port =
-            std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let port = practice_testbed::free_port();
         command.env_clear().env("PATH", "/usr/bin:/bin").env("KUBECONFIG", kubeconfig).env("BOOTSTRAP_SERVERS", kafka);
         command.env("LISTEN", format!("127.0.0.1:{port}")).envs(log.map(|log| ("RUST_LOG", log)));
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,6 +1,9 @@
 //! Who says how many: the manifest, somebody else, or a hold. And members that cannot share a group.
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::{
+    api::{apps::v1::Deployment, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
+};
 use kube::{
     ResourceExt,
     api::{ListParams, Patch, PatchParams},
@@ -53,15 +56,17 @@ async fn replicas_left_out_are_somebody_elses() {
     scene.has_replicas(&name, 3).await;
     scene.apply("p", &spec(&scene, json!({}))).await;
     scene.quiet().await;
-    let deployment = scene.deployment(&name).await;
+    let says_replicas = |entry: &&ManagedFieldsEntry| {
+        entry.fields_v1.as_ref().is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null())
+    };
+    let released = async || {
+        let deployment = scene.deployment(&name).await;
+        let owners = deployment.managed_fields().iter().filter(says_replicas);
+        let owners: Vec<_> = owners.filter_map(|entry| entry.manager.as_deref()).collect();
+        if owners.contains(&"practice-operator") { Err(format!("{owners:?}")) } else { Ok(deployment) }
+    };
+    let deployment = scene.until("the number is released", released).await;
     assert_eq!(deployment.spec.replicas, Some(3), "the live number is kept");
-    let owners: Vec<_> = deployment
-        .managed_fields()
-        .iter()
-        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null()))
-        .filter_map(|entry| entry.manager.as_deref())
-        .collect();
-    assert!(!owners.contains(&"practice-operator"), "{owners:?}");
     scale(&scene, &name, 6).await;
     nudge(&scene).await;
     assert_eq!(scene.replicas(&name).await, 6);

@@ -1,13 +1,10 @@
 //! Groups of other applications: found, told with what they may be behind, and what it costs to ask.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use practice_groups::{Foreigners, GroupState, Kafka, Protocol};
 use practice_testbed::{
-    clients::{commit, commit_for_each, send},
+    clients::{commit, send},
     kafka, unique,
 };
 
@@ -58,37 +55,4 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
     assert_eq!((seen.state, seen.protocol, seen.members), (GroupState::Stable, Some(Protocol::Consumer), Some(1)));
     assert_eq!((told[&commits].state, told[&commits].members), (GroupState::Empty, Some(0)));
     drop(member);
-}
-
-#[tokio::test]
-async fn asking_about_groups_of_others_is_cheap_and_bounded() {
-    let bootstrap = kafka().await.bootstrap();
-    let kafka = Kafka::connect(bootstrap);
-    let topic = unique("cheap");
-    kafka.create_topic(&topic, 1, 1, &BTreeMap::new()).await.expect("it may be made");
-    let groups: Vec<(String, String)> = (0..150).map(|_| (topic.clone(), unique("cheap"))).collect();
-    commit_for_each(bootstrap, &groups, 0..=0, OURS);
-    let ours = BTreeSet::new();
-    let (mut foreigners, mut asked) = (Foreigners::default(), 0);
-    for round in 1..=3 {
-        let begun = Instant::now();
-        let (there, all) = kafka.group_ids().await.expect("Kafka answers");
-        let listed = begun.elapsed();
-        let next = foreigners.round(&there, all, &ours);
-        assert!(next.len() <= 100, "{} in one round", next.len());
-        asked += next.len();
-        foreigners.note(kafka.groups(&next).await.expect("Kafka answers"));
-        println!(
-            "round {round}: {} groups listed in {listed:?} (1 request for each broker), {} asked about in {:?} (1 or 2 requests for each \
-             coordinator and {} for commits)",
-            there.len(),
-            next.len(),
-            begun.elapsed().saturating_sub(listed),
-            next.len()
-        );
-        assert!(begun.elapsed().as_secs() < 5, "it took {:?}", begun.elapsed());
-    }
-    let look = kafka.observe(std::slice::from_ref(&topic), &[]).await.expect("Kafka answers");
-    let told = foreigners.told(foreigners.noted(), &look, &ours);
-    assert!(asked >= 150 && told.is_some_and(|told| told.len() == 150), "every one of them is told after two rounds");
 }

@@ -8,7 +8,6 @@ mod foreign;
 mod groups;
 mod lags;
 mod outage;
-mod scale;
 mod scenes;
 mod topics;
 mod verdicts;
@@ -37,6 +36,24 @@ fn present(seen: TopicSeen) -> TopicFacts {
         TopicSeen::Present(facts) => facts,
         other => panic!("the topic must be there, was {other:?}"),
     }
+}
+
+/// Looks at a topic until it is as wanted: the broker that is asked may hear a little later of what its controller has done.
+async fn topic_when(kafka: &Kafka, name: &str, what: &str, wanted: impl Fn(&TopicSeen) -> bool) -> TopicSeen {
+    let begun = Instant::now();
+    loop {
+        let seen = topic(kafka, name).await;
+        if wanted(&seen) {
+            return seen;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "topic {name} must be {what}, is {seen:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A topic that has been made, once it is seen.
+async fn there(kafka: &Kafka, name: &str) -> TopicFacts {
+    present(topic_when(kafka, name, "there", |seen| matches!(seen, TopicSeen::Present(_))).await)
 }
 
 fn partitions(topic: &str, count: i32) -> Vec<Partition> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use practice_groups::{Bounds, Copies, Kafka, KafkaError, Made, TopicSeen};
 use practice_testbed::{kafka, unique};
 
-use crate::{present, topic};
+use crate::{present, there, topic, topic_when};
 
 fn config(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -25,7 +25,7 @@ async fn a_topic_is_made_once_and_grows() {
     assert_eq!(topic(&kafka, &name).await, TopicSeen::Missing);
     assert_eq!(kafka.create_topic(&name, 3, 1, &BTreeMap::new()).await, Ok(Made::Created));
     assert_eq!(kafka.create_topic(&name, 4, 1, &BTreeMap::new()).await, Ok(Made::AlreadyThere));
-    let facts = present(topic(&kafka, &name).await);
+    let facts = there(&kafka, &name).await;
     assert_eq!(facts.partitions, vec![Some(Bounds { start: 0, end: 0 }); 3]);
     assert_eq!(facts.replication_factor, 1);
     let broker = facts.copies[0].leader.expect("it has a leader");
@@ -35,7 +35,8 @@ async fn a_topic_is_made_once_and_grows() {
 
     kafka.grow_topic(&name, 5).await.expect("it may grow");
     kafka.grow_topic(&name, 5).await.expect("somebody else may have been faster");
-    let grown = present(topic(&kafka, &name).await);
+    let is_grown = |seen: &TopicSeen| matches!(seen, TopicSeen::Present(facts) if facts.partitions.len() != 3);
+    let grown = present(topic_when(&kafka, &name, "grown", is_grown).await);
     assert_eq!(grown.partitions, vec![Some(Bounds { start: 0, end: 0 }); 5]);
     assert_eq!(grown.id, facts.id);
 }
@@ -47,6 +48,9 @@ async fn what_is_set_on_a_topic_is_told_apart_from_defaults() {
     let wanted = config(&[("cleanup.policy", "compact"), ("retention.ms", "1000")]);
     kafka.create_topic(&plain, 1, 1, &BTreeMap::new()).await.expect("it may be made");
     kafka.create_topic(&set, 1, 1, &wanted).await.expect("it may be made");
+    for name in [&plain, &set] {
+        there(&kafka, name).await;
+    }
     assert_eq!(kafka.topic_config(&plain).await, Ok(BTreeMap::new()));
     assert_eq!(kafka.topic_config(&set).await, Ok(wanted));
     let missing = kafka.topic_config(&unique("missing")).await.expect_err("it is not there");
@@ -73,15 +77,15 @@ async fn only_the_very_topic_is_removed() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let name = unique("removed");
     kafka.create_topic(&name, 1, 1, &BTreeMap::new()).await.expect("it may be made");
-    let id = present(topic(&kafka, &name).await).id;
+    let id = there(&kafka, &name).await.id;
     kafka.delete_topic(&name, "00000000000000000000000000000001").await.expect("another topic is left alone");
     assert_eq!(present(topic(&kafka, &name).await).id, id);
     kafka.delete_topic(&name, &id).await.expect("it may be removed");
-    assert_eq!(topic(&kafka, &name).await, TopicSeen::Missing);
+    topic_when(&kafka, &name, "gone", |seen| *seen == TopicSeen::Missing).await;
     kafka.delete_topic(&name, &id).await.expect("it is gone already");
 
     kafka.create_topic(&name, 1, 1, &BTreeMap::new()).await.expect("it may be made again");
-    assert_ne!(present(topic(&kafka, &name).await).id, id);
+    assert_ne!(there(&kafka, &name).await.id, id);
     kafka.delete_topic(&name, &id).await.expect("another topic is left alone");
     present(topic(&kafka, &name).await);
 }
@@ -91,6 +95,7 @@ async fn an_illegal_name_spoils_nothing_else() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let name = unique("legal");
     kafka.create_topic(&name, 1, 1, &BTreeMap::new()).await.expect("it may be made");
+    there(&kafka, &name).await;
     let long = "a".repeat(250);
     for illegal in ["a/b", "", ".", "..", long.as_str()] {
         let refused = kafka.create_topic(illegal, 1, 1, &BTreeMap::new()).await.expect_err("an illegal name");

@@ -11,7 +11,10 @@ use practice_testbed::{
     clients::{Member, commit_for_each},
 };
 
-use crate::consumers::{OURS, join};
+use crate::{
+    consumers::{OURS, join},
+    turn,
+};
 
 const PRACTICES: usize = 7;
 const GROUPS: usize = 32;
@@ -21,6 +24,7 @@ const WITH_A_MEMBER: usize = 2;
 
 #[tokio::test]
 async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
+    let _turn = turn().await;
     let broker = Broker::start().await;
     let bootstrap = broker.bootstrap().to_owned();
     let kafka = Kafka::connect(&bootstrap);

@@ -254,7 +254,10 @@ check_monitors() {
 offer() {
   local deadline=$((SECONDS + 60)) said
   until said=$(kubectl apply -f "$1" --server-side --dry-run=server --force-conflicts --validate=strict --warnings-as-errors 2>&1); do
-    [[ $said == *"no matches for kind"* ]] && ((SECONDS < deadline)) || { echo "$said" && return 1; }
+    if [[ $said != *"no matches for kind"* ]] || ((SECONDS >= deadline)); then
+      echo "$said"
+      return 1
+    fi
     sleep 0.2
   done
 }

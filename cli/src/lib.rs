@@ -28,6 +28,7 @@ pub mod screen;
 
 pub mod cluster;
 pub mod forward;
+mod kubeconfig;
 pub mod operator;
 pub mod verbs;
 

@@ -12,8 +12,8 @@ use practice_groups::Verdict;
 use crate::{
     journal::{self, Entry, time},
     state::{
-        age, consumers, foreigners, foreigners_unlisted, lag_remark, lag_unknown_because, marked, of_group, of_others,
-        of_practice, remarks, unlisted, verdict,
+        age, condition, consumers, foreigners, foreigners_unlisted, lag_remark, lag_unknown_because, marked, of_group,
+        of_others, of_practice, remarks, unlisted, verdict,
     },
     text::{Column, Line, Tone, table},
     tree,
@@ -132,8 +132,10 @@ fn topics(status: &PracticeStatus) -> Vec<Line> {
     let head = ["NAME", "PARTITIONS", "REPLICAS", "STATE", "ID"];
     let number = |number: Option<i32>| Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()));
     let mut rows = vec![head.map(|head| Line::of(Tone::Strong, head)).to_vec()];
+    let is_known = condition(status, "TopicsReady").is_none_or(|ready| ready.status != "Unknown");
     for topic in &status.topics {
         let state = match (&topic.message, topic.ready) {
+            _ if !is_known => Line::of(Tone::Warn, "? not looked at"),
             (Some(message), _) => Line::of(Tone::Warn, &format!("⚠ {message}")),
             (None, true) => Line::of(Tone::Good, "✔ as the manifest says"),
             (None, false) => Line::of(Tone::Warn, "⚠ not ready"),
@@ -191,7 +193,8 @@ fn of_one_group(
     let nobody = Line::of(Tone::Warn, "no consumer");
     rows.extend(owned_rows(&nobody, &Line::plain("-"), &group.unowned, group.unowned_count));
     if rows.len() == 1 {
-        lines.push(Line::of(Tone::Dim, "  no members"));
+        let none = if group.state == "Unknown" { "  its members are not known" } else { "  no members" };
+        lines.push(Line::of(Tone::Dim, none));
     } else {
         let columns =
             [Column::Left, Column::Left, Column::Left, Column::Right, Column::Right, Column::Right, Column::Left];

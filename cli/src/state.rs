@@ -78,11 +78,12 @@ pub fn marked(condition: &Condition) -> Mark {
 
 /// What of a practice has to be read: conditions that are not as they should be, each sentence once, the gravest first.
 pub fn remarks(practice: &ConsumerGroupPractice) -> Vec<Line> {
+    let mut lines: Vec<Line> = deleting(practice).into_iter().collect();
     let Some(status) = &practice.status else {
         let what = "the operator has not looked at it: is one there? kubectl cgp check";
-        return vec![Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, what)];
+        lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, what));
+        return lines;
     };
-    let mut lines: Vec<Line> = deleting(practice).into_iter().collect();
     let mut said: Vec<&str> = Vec::new();
     let spoken = |condition: &&Condition| condition.type_ != "IdleConsumers"; // the consumers themselves say it
     let mut conditions: Vec<&Condition> = status.conditions.iter().filter(spoken).collect();
@@ -164,7 +165,7 @@ pub fn lag_unknown_because(status: &PracticeStatus, group: &GroupStatus) -> Stri
 }
 
 fn unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
-    if let Some(kafka) = condition(status, "KafkaReachable").filter(|kafka| kafka.status != "True") {
+    if let Some(kafka) = condition(status, "KafkaReachable").filter(|kafka| kafka.status == "False") {
         return format!("Kafka: {}", kafka.reason);
     }
     if let Some(message) = &group.message {

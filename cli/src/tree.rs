@@ -9,10 +9,12 @@ use practice_api::{
     status::{GroupStatus, Member, OwnedPartition},
 };
 
+use practice_operator::conditions::held_back;
+
 use crate::{
     state::{
-        age, condition, consumers, foreigners, foreigners_unlisted, is_rebalancing, lag_remark, lag_unknown_because,
-        members, of_group, of_others, of_practice, remarks, unlisted, verdict,
+        age, consumers, foreigners, foreigners_unlisted, is_rebalancing, lag_remark, lag_unknown_because, members,
+        of_group, of_others, of_practice, remarks, unlisted, verdict,
     },
     text::{Column, Line, Tone, counted, table},
 };
@@ -188,11 +190,9 @@ fn group_remarks(status: &PracticeStatus, group: &GroupStatus) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut warn = |text: &str| lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, text));
     if !group.claimed {
-        let stalled = condition(status, "Stalled").filter(|stalled| stalled.status == "True");
-        warn(&stalled.map_or_else(
-            || "its consumers wait until it is known that nobody else uses the group id".to_owned(),
-            |stalled| format!("its consumers do not start: {}", stalled.reason),
-        ));
+        let held = held_back(status, &group.name).map(|held| format!("its consumers do not start: {}", held.reason));
+        let waits = "its consumers wait until it is known that nobody else uses the group id";
+        warn(held.as_deref().unwrap_or(waits));
     } else if let Some(members) = members(group)
         && let Some(missing) = usize::try_from(group.replicas).ok().and_then(|wanted| wanted.checked_sub(members))
         && missing > 0

@@ -117,7 +117,7 @@ monitor_crds() {
   local module
   module=$(go mod download -C "$CGP_CACHE" -json "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR")
   [[ $(jq -r .Sum <<<"$module") == "$PROMETHEUS_OPERATOR_SUM" ]] || die "the module of Prometheus' operator has another sum than $PROMETHEUS_OPERATOR_SUM: $module"
-  rm -rf "$CGP_CACHE/monitor-crds"
+  rm -rf "$CGP_CACHE"/monitor-crds{,.new}
   mkdir "$CGP_CACHE/monitor-crds.new"
   cp "$(jq -r .Dir <<<"$module")"/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,podmonitors,prometheusrules}.yaml "$CGP_CACHE/monitor-crds.new"
   mv "$CGP_CACHE/monitor-crds.new" "$CGP_CACHE/monitor-crds"

@@ -25,7 +25,7 @@ const WATCHDOG: Duration = Duration::from_secs(8);
 /// An orphan has nobody to report to: it ends sooner.
 const ORPHANED: Duration = Duration::from_secs(4);
 /// What a kept program gets to end by itself: less than `up` waits for it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Exit code for an environment that a child cannot start with.
 pub const UNUSABLE: u8 = 2;
 

@@ -91,17 +91,22 @@ pub(crate) fn conditions(
 }
 
 fn refused(fault: &SpecFault) -> Vec<(&'static str, Said)> {
-    let reason = match fault {
-        SpecFault::NoKafka => "NoKafka",
-        SpecFault::Illegal(_) => "InvalidSpec",
-        SpecFault::Policy(_) => "PolicyViolation",
-    };
+    let reason = fault.reason();
     let why = fault.to_string();
     vec![
         ("Ready", ("False", reason, why.clone())),
         ("Reconciling", ("False", "Stalled", "waiting for the manifest to be corrected".to_owned())),
         ("Stalled", ("True", reason, why)),
     ]
+}
+
+/// Why a group's consumers may not start, if that needs somebody's help: the sentence of `Stalled` begins with the group.
+pub fn held_back<'a>(status: &'a PracticeStatus, group: &str) -> Option<&'a Condition> {
+    let is_about = |stalled: &&Condition| {
+        let about = stalled.message.strip_prefix("group id ").or(stalled.message.strip_prefix("group "));
+        about.and_then(|about| about.strip_prefix(group)).is_some_and(|rest| rest.starts_with(' '))
+    };
+    find(status, "Stalled").filter(|stalled| stalled.status == "True").filter(is_about)
 }
 
 /// What cannot go on without somebody's help.

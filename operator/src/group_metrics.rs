@@ -22,7 +22,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use crate::reader::Key;
+use crate::{plan::SpecFault, reader::Key};
 
 /// Bounds of the histogram of times without an owner, in seconds: a clean hand-over, a heartbeat, session timeouts.
 const WITHOUT_OWNER: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
@@ -146,6 +146,8 @@ struct Seen<'a> {
     of: [(&'static str, &'a str); 3],
     status: &'a GroupStatus,
     counts: Option<&'a Counts>,
+    /// Whether its manifest is refused: then nobody looks at its pods.
+    refused: bool,
 }
 
 impl Seen<'_> {
@@ -179,24 +181,22 @@ impl Collector for GroupMetrics {
             seen.put(series, &said, &ConstGauge::new(1_i64))
         };
         family(&INFO, &info)?;
-        let mut numbers = |named: &Family, of: &dyn Fn(&GroupStatus) -> Option<i64>| {
-            family(named, &|seen, series| match of(seen.status) {
+        let mut numbers = |named: &Family, of: &dyn Fn(&Seen<'_>) -> Option<i64>| {
+            family(named, &|seen, series| match of(seen) {
                 Some(number) => seen.put(series, &[], &ConstGauge::new(number)),
                 None => Ok(()),
             })
         };
-        let known = |group: &GroupStatus| group.state != "Unknown";
-        // a list that was cut is no number of members
-        numbers(&MEMBERS, &|group| {
-            (known(group) && !group.truncated).then(|| i64::try_from(group.members.len()).unwrap_or(i64::MAX))
-        })?;
-        numbers(&EMPTY_MEMBERS, &|group| group.idle.map(i64::from))?;
-        numbers(&REPLICAS, &|group| Some(group.replicas.into()))?;
-        numbers(&READY_REPLICAS, &|group| Some(group.ready_replicas.into()))?;
-        numbers(&LAG, &|group| group.lag)?;
-        numbers(&LAG_SECONDS, &|group| age(group, now))?;
+        numbers(&MEMBERS, &|seen| members(seen.status))?;
+        numbers(&EMPTY_MEMBERS, &|seen| seen.status.idle.map(i64::from))?;
+        numbers(&REPLICAS, &|seen| Some(seen.status.replicas.into()))?;
+        numbers(&READY_REPLICAS, &|seen| (!seen.refused).then(|| seen.status.ready_replicas.into()))?;
+        numbers(&LAG, &|seen| seen.status.lag)?;
+        numbers(&LAG_SECONDS, &|seen| age(seen.status, now))?;
         family(&VERDICT, &|seen, series| {
-            let Some(found) = seen.status.verdict.as_ref().filter(|_| known(seen.status)) else { return Ok(()) };
+            let Some(found) = seen.status.verdict.as_ref().filter(|_| seen.status.state != "Unknown") else {
+                return Ok(());
+            };
             let words = Verdict::ALL.map(Verdict::word).into_iter();
             words
                 .map(|word| (word, i64::from(found.verdict == word)))
@@ -216,12 +216,23 @@ impl Collector for GroupMetrics {
 
 /// The groups of a practice.
 fn groups<'a>((namespace, name): &'a Key, practice: &'a Practice) -> Vec<Seen<'a>> {
+    let refused = SpecFault::told_in(&practice.status).is_some();
     let seen = |status: &'a GroupStatus| Seen {
         of: [("namespace", namespace.as_str()), ("practice", name), ("group", &status.name)],
         status,
         counts: practice.counts.get(&status.name),
+        refused,
     };
     practice.status.groups.iter().map(seen).collect()
+}
+
+/// Members that Kafka tells of. A list that was cut is no number of them, but of a group without members there is none.
+fn members(group: &GroupStatus) -> Option<i64> {
+    match group.state.as_str() {
+        "Unknown" => None,
+        "Empty" | "Absent" => Some(0),
+        _ => (!group.truncated).then(|| i64::try_from(group.members.len()).unwrap_or(i64::MAX)),
+    }
 }
 
 /// How old the oldest message is that a group has not consumed, in seconds; 0 where there is none.
@@ -239,6 +250,7 @@ pub(crate) mod tests {
     use practice_groups::Explained;
     use practice_testbed::openmetrics::Exposition;
     use prometheus_client::{encoding::text::encode, registry::Registry};
+    use serde_json::json;
 
     use super::*;
 
@@ -347,6 +359,20 @@ pub(crate) mod tests {
         assert!(said.contains(r#"cause="ScaledUp"} 2"#), "a counter goes on: {said}");
         metrics.show(&key("p"), &PracticeStatus::default(), &[], &[]);
         assert!(!text(&metrics).contains("group=\"g\""), "series go with their group");
+
+        let mut cut = status(Some(7));
+        cut.groups[0].truncated = true;
+        metrics.show(&key("p"), &cut, &[], &[]);
+        assert!(!text(&metrics).contains("group_members{"), "a list that was cut is no number");
+        cut.groups[0].state = "Empty".into();
+        metrics.show(&key("p"), &cut, &[], &[]);
+        assert!(text(&metrics).contains(&format!("practice_operator_consumer_group_members{{{of}}} 0")));
+        assert!(text(&metrics).contains("ready_replicas{"));
+        let stalled = json!([{"type": "Stalled", "status": "True", "reason": "InvalidSpec", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+        cut.conditions = serde_json::from_value(stalled).expect("a condition");
+        metrics.show(&key("p"), &cut, &[], &[]);
+        assert!(!text(&metrics).contains("ready_replicas{"), "nobody looks at its pods");
         fill(&metrics);
         let said = text(&metrics);
         for (word, is) in [("Ok", 0), ("Warn", 0), ("Rewind", 0), ("Stall", 1), ("Stop", 0)] {

@@ -25,7 +25,7 @@ pub mod view;
 
 mod actions;
 pub mod ask;
-mod conditions;
+pub mod conditions;
 mod context;
 mod controller;
 pub mod error;

@@ -4,9 +4,11 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 use practice_api::{
-    ConsumerGroupPractice, DeletionPolicy, Group, GroupState, Keys, PracticeSpec, Topic, validate::cel_faults,
+    ConsumerGroupPractice, DeletionPolicy, Group, GroupState, Keys, PracticeSpec, PracticeStatus, Topic,
+    validate::cel_faults,
 };
 use practice_contract::{
     Assignor, OffsetReset, PRODUCER_PORT, ProducerSettings, Protocol, WORKER_PORT, WorkerSettings, duration,
@@ -17,6 +19,7 @@ use thiserror::Error;
 use crate::{
     config::{Config, Pods},
     names,
+    story::find,
 };
 
 /// What the operator was started with.
@@ -134,6 +137,27 @@ pub enum SpecFault {
     /// A rule of the operator's policy that it breaks.
     #[error("{0}")]
     Policy(String),
+}
+
+impl SpecFault {
+    const REASONS: [&str; 3] = ["NoKafka", "InvalidSpec", "PolicyViolation"];
+
+    /// The reason of the conditions that say so.
+    pub fn reason(&self) -> &'static str {
+        let [no_kafka, illegal, policy] = Self::REASONS;
+        match self {
+            Self::NoKafka => no_kafka,
+            Self::Illegal(_) => illegal,
+            Self::Policy(_) => policy,
+        }
+    }
+
+    /// The condition that says of a practice that its manifest is refused as a whole.
+    pub fn told_in(status: &PracticeStatus) -> Option<&Condition> {
+        let refused =
+            |stalled: &&Condition| stalled.status == "True" && Self::REASONS.contains(&stalled.reason.as_str());
+        find(status, "Stalled").filter(refused)
+    }
 }
 
 /// Plans a practice.

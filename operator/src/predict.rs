@@ -12,16 +12,13 @@ pub mod words;
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use practice_api::PracticeStatus;
+use practice_api::{PracticeStatus, status::GroupStatus};
 use serde::{Deserialize, Serialize};
 
 pub use groups::room;
 pub use rows::{rows_of_pods, told};
 
-use crate::{
-    plan::{Plan, ProducerPlan},
-    story::find,
-};
+use crate::plan::{Plan, ProducerPlan, SpecFault};
 use groups::Scene;
 
 /// What runs now.
@@ -230,6 +227,12 @@ impl Prediction {
 /// What a manifest will do. Without `now` everything is made from nothing.
 pub fn predict(after: &Plan, now: Option<&Now<'_>>, broker: Broker) -> Prediction {
     let mut notes = Vec::new();
+    let exists = Some(now.is_some());
+    let refused = now.and_then(|now| Some((now.status?, refusal(now)?)));
+    if let Some((status, refusal)) = refused {
+        notes.push(never_ran(status, refusal));
+    }
+    let now = now.filter(|_| refused.is_none());
     let before = now.map(|now| now.plan);
     let moved_away = before.is_some_and(|before| before.bootstrap != after.bootstrap);
     if let (true, Some(before)) = (moved_away, before) {
@@ -250,21 +253,14 @@ pub fn predict(after: &Plan, now: Option<&Now<'_>>, broker: Broker) -> Predictio
         }
         _ => {}
     }
-    let refusal = status.and_then(refusal);
-    if let Some(refusal) = refusal {
-        notes.push(format!(
-            "the manifest that is applied is refused ({}): what runs is of an earlier one, how many consumers of each kind is not known",
-            refusal.reason
-        ));
-    }
     let topics = topics::predicted(after, before.filter(|_| !moved_away), status);
-    let scene = Scene { after, now, status, topics: &topics, broker, refused: refusal.is_some() };
+    let scene = Scene { after, now, status, topics: &topics, broker };
     let groups = scene.groups();
     let producer = producer(before.and_then(|before| before.producer.as_ref()), after.producer.as_ref());
     Prediction {
         namespace: after.namespace.clone(),
         practice: after.name.clone(),
-        exists: Some(now.is_some()),
+        exists,
         refused: Vec::new(),
         topics,
         groups,
@@ -273,12 +269,25 @@ pub fn predict(after: &Plan, now: Option<&Now<'_>>, broker: Broker) -> Predictio
     }
 }
 
-/// The condition that says that a manifest was refused as a whole.
-fn refusal(status: &PracticeStatus) -> Option<&Condition> {
-    let refused = |stalled: &&Condition| {
-        stalled.status == "True" && matches!(stalled.reason.as_str(), "PolicyViolation" | "InvalidSpec" | "NoKafka")
+/// The condition that says that the manifest that is applied was refused as a whole.
+fn refusal<'a>(now: &Now<'a>) -> Option<&'a Condition> {
+    let of_this = |stalled: &&Condition| stalled.observed_generation == now.plan.generation;
+    SpecFault::told_in(now.status?).filter(of_this)
+}
+
+/// That what is applied never ran, and what did when it was refused.
+fn never_ran(status: &PracticeStatus, refusal: &Condition) -> String {
+    let of_group = |group: &GroupStatus| {
+        let count = usize::try_from(group.replicas).ok().filter(|count| *count > 0)?;
+        Some(format!("{} of {}", counted(count, "consumer"), group.name))
     };
-    find(status, "Stalled").filter(refused)
+    let ran: Vec<String> = status.groups.iter().filter_map(of_group).collect();
+    let ran = if ran.is_empty() {
+        "nothing ran before it".to_owned()
+    } else {
+        format!("of the one before it {} run on, and are replaced only if they are told otherwise", ran.join(", "))
+    };
+    format!("the manifest that is applied is refused ({}), so this is said as from nothing: {ran}", refusal.reason)
 }
 
 /// What becomes of the producer.

@@ -61,6 +61,8 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
         metrics.step("journal", journal::measure(plan, &mut noted, &context.http, &context.memories)).await;
         tell(&context.recorder, &practice, &rebalances(&noted.told)).await;
         seen = Some(look);
+    } else {
+        context.memories.blind(&key(&practice));
     }
     let generation = practice.metadata.generation;
     let mut after = status(plan.as_ref(), &prepared, &running, seen.as_ref(), before, generation, context.now());

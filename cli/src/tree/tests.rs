@@ -355,8 +355,14 @@ fn a_group_that_may_not_start_says_why() {
     };
     says(&practice, "⚠ its consumers wait until it is known that nobody else uses the group id");
     let status = practice.status.as_mut().expect("it has one");
-    let stalled = condition("Stalled", "True", "ProtocolUnsupported", "group fast wants protocol Consumer");
-    status.conditions.push(serde_json::from_value(stalled).expect("a condition"));
+    for message in ["group id faster is in use", "topic fast exists", "group fast wants protocol Consumer"] {
+        let stalled = condition("Stalled", "True", "ProtocolUnsupported", message);
+        status.conditions.insert(0, serde_json::from_value(stalled).expect("a condition"));
+        if message != "group fast wants protocol Consumer" {
+            let waits = group_remarks(status, &status.groups[0]);
+            assert!(waits[0].text().contains("its consumers wait"), "{message}: {waits:?}");
+        }
+    }
     says(&practice, "⚠ its consumers do not start: ProtocolUnsupported");
 }
 

@@ -67,7 +67,12 @@ pub async fn run(cluster: &Cluster, asked: &Logs, screen: &mut Screen) -> Result
         mention(&format!("{whose} has no consumers now: kubectl cgp get {} -n {}", asked.name, cluster.namespace));
         return Ok(());
     }
-    let mut said = last_lines(cluster, asked, &pods).await?;
+    let mut said = match last_lines(cluster, asked, &pods).await {
+        Ok(said) => said,
+        // whoever goes on listens until there is something, and hears what is refused
+        Err(_) if asked.follow => Vec::new(),
+        Err(failure) => return Err(failure),
+    };
     said.sort_by_key(|said| said.at);
     let lines: Vec<Line> = said.iter().map(|said| labels.line(said)).collect();
     screen.say(&lines)?;

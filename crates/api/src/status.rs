@@ -145,7 +145,7 @@ pub struct GroupStatus {
     /// Whether it gets on; absent while that is not known yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<VerdictStatus>,
-    /// Why something of the group is unknown, in Kafka's words.
+    /// Why something of the group is unknown: Kafka's words, or that nobody looks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The group's members.

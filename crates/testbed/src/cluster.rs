@@ -391,7 +391,7 @@ fn flags(flags: impl IntoIterator<Item = (&'static str, String)>) -> Vec<String>
 
 /// One thing that a rule allows.
 fn any_right(rule: &PolicyRule) -> Option<ResourceAttributes> {
-    let first = |words: &Option<Vec<String>>| words.as_ref()?.first().filter(|word| *word != "*").cloned();
+    let first = |words: &Option<Vec<String>>| words.as_ref()?.first().cloned();
     let resource = first(&rule.resources).filter(|_| rule.resource_names.is_none())?;
     let (resource, subresource) = match resource.split_once('/') {
         Some((resource, subresource)) => (resource.to_owned(), Some(subresource.to_owned())),

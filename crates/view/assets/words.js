@@ -106,7 +106,7 @@ const WHY = {
   Expired: 'The committed offset is older than the log: those messages are gone.',
   Stale: 'The committed offset is beyond the end: the topic was made anew.',
   Recreated: 'The topic was made anew: the committed offset is of the former one.',
-  Unknown: 'Kafka could not be asked.'
+  Unknown: 'Nothing is known of it now.'
 };
 /** @param {string | null} because */
 export const becauseSentence = because => (because ? (WHY[because] ?? because) : '');
@@ -148,7 +148,7 @@ export function groupWord(g) {
     case 'Reconciling':
       return say('⟳', 'Rebalancing', 'warn', 'Kafka is giving the partitions out again.');
     default:
-      return say('?', 'Unknown', 'warn', 'Kafka could not be asked.');
+      return say('?', 'Unknown', 'warn', 'Nothing is known of it now.');
   }
 }
 

@@ -15,8 +15,8 @@ use super::{
     topics::counts,
 };
 use crate::{
+    conditions::held_back,
     plan::{GroupPlan, Plan},
-    story::find,
 };
 
 /// More partitions than this are not named one by one.
@@ -30,8 +30,6 @@ pub(super) struct Scene<'a> {
     pub(super) status: Option<&'a PracticeStatus>,
     pub(super) topics: &'a [TopicPrediction],
     pub(super) broker: Broker,
-    /// Whether the manifest that is applied was refused.
-    pub(super) refused: bool,
 }
 
 impl Scene<'_> {
@@ -52,7 +50,7 @@ impl Scene<'_> {
         let any = after.or(before);
         let name = any.map(|group| group.id.clone()).unwrap_or_default();
         let status = self.status.and_then(|status| status.groups.iter().find(|group| group.name == name));
-        let rows = rows(after, before, status, self.now.map(|now| now.rows), self.refused);
+        let rows = rows(after, before, status, self.now.map(|now| now.rows));
         let grown = self.grown(after);
         let change = change(after, before, &rows, !grown.is_empty());
         let sum = |of: fn(&Row) -> usize| rows.iter().map(of).sum::<usize>();
@@ -80,10 +78,8 @@ impl Scene<'_> {
         let mut because = because(change, after, before, &rows);
         because.extend(grown);
         if let Some(status) = status.filter(|status| !status.claimed && to > 0) {
-            let stalled =
-                self.status.and_then(|status| find(status, "Stalled")).filter(|stalled| stalled.status == "True");
-            let why = stalled.map(|stalled| &stalled.message).or(status.message.as_ref());
-            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            let held = self.status.and_then(|status| held_back(status, &name)).map(|held| &held.message);
+            let why = held.or(status.message.as_ref()).map_or_else(String::new, |why| format!(" ({why})"));
             because.push(format!("its group id is not claimed{why}: until it is, no consumer starts"));
         }
         GroupPrediction {
@@ -208,7 +204,7 @@ fn start(change: GroupChange, after: Option<&GroupPlan>) -> String {
         GroupChange::Rollout => "new ones in the place of those that stop, some at a time".to_owned(),
         GroupChange::Switched => "when all have stopped".to_owned(),
         GroupChange::Started if elsewhere => {
-            "1 at least: as many as before it was stopped, which status does not say".to_owned()
+            "at least: as many as before it was stopped, which status does not say".to_owned()
         }
         GroupChange::Started => "as many as before, from the committed offsets".to_owned(),
         _ => String::new(),

@@ -45,19 +45,18 @@ impl Row {
     }
 }
 
-/// The rows of a group, in the manifest's order, then those that go. `refused`: the manifest before was, and never ran.
+/// The rows of a group, in the manifest's order, then those that go.
 pub(super) fn rows(
     after: Option<&GroupPlan>,
     before: Option<&GroupPlan>,
     status: Option<&GroupStatus>,
     rows: Option<&BTreeMap<String, String>>,
-    refused: bool,
 ) -> Vec<Row> {
     let switched = matches!((before, after), (Some(before), Some(after)) if before.speaks() != after.speaks());
     let of = |group: Option<&GroupPlan>, variant: &str| {
         group.and_then(|group| group.rows.iter().find(|row| row.variant == variant)).cloned()
     };
-    let from = |former: &RowPlan| before.map_or(0, |group| running(group, former, status, rows, refused));
+    let from = |former: &RowPlan| before.map_or(0, |group| running(group, former, status, rows));
     let stay = after.into_iter().flat_map(|group| &group.rows).map(|row| {
         let former = of(before, &row.variant);
         let from = former.as_ref().map_or(0, from);
@@ -92,11 +91,7 @@ fn running(
     row: &RowPlan,
     status: Option<&GroupStatus>,
     rows: Option<&BTreeMap<String, String>>,
-    refused: bool,
 ) -> usize {
-    if let (true, Some(status), [_]) = (refused, status, group.rows.as_slice()) {
-        return usize::try_from(status.replicas).unwrap_or(0);
-    }
     if group.stopped || status.is_some_and(|status| !status.claimed) {
         return 0;
     }

@@ -293,16 +293,25 @@ fn a_manifest_that_was_refused_never_ran() {
     let wanted = |replicas: u32| spec(3, json!({"name": "g", "replicas": replicas}));
     let mut there = live(&wanted(60), &[("g", &[("g-0", "p-g", &[("t", 0)]), ("g-1", "p-g", &[("t", 1), ("t", 2)])])]);
     assert!(said(&there.to(&wanted(2)).groups[0]).starts_with("g Scaled 60>2 "), "as if it ran");
-    let why = "maxReplicas is 50, this practice asks for 60";
-    there.status.conditions = serde_json::from_value(json!([{"type": "Stalled", "status": "True",
-        "reason": "PolicyViolation", "message": why, "lastTransitionTime": "2026-01-01T00:00:00Z"}]))
-    .expect("conditions");
+    let refused = |generation: i64| {
+        let stalled = json!([{"type": "Stalled", "status": "True", "reason": "PolicyViolation", "message": "why",
+            "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+        serde_json::from_value(stalled).expect("conditions")
+    };
+    there.status.conditions = refused(1);
     let all = there.to(&wanted(2));
-    assert!(said(&all.groups[0]).starts_with("g Stays 2>2 +0 -0 "), "{all:?}");
-    assert!(all.notes.iter().any(|note| note.contains("is refused (PolicyViolation)")), "{all:?}");
-    there.status.groups[0].claimed = false;
-    let all = there.to(&wanted(3));
-    assert!(all.groups[0].because.iter().any(|because| because.contains(why)), "{all:?}");
+    assert_eq!(said(&all.groups[0]), "g New 0>2 +2 -0 idle 0, moves 0..0 of 0, pause -");
+    assert_eq!(
+        (all.topics[0].change, &*all.producer, all.exists),
+        (TopicChange::Created, &["starts".to_owned()][..], Some(true))
+    );
+    let says = "the manifest that is applied is refused (PolicyViolation), so this is said as from nothing: of the one before it 2 consumers of g run on";
+    assert!(all.notes.len() == 1 && all.notes[0].starts_with(says), "{:?}", all.notes);
+    there.status.groups.clear();
+    let all = there.to(&wanted(2));
+    assert!(all.notes.len() == 1 && all.notes[0].ends_with("nothing ran before it"), "{:?}", all.notes);
+    there.status.conditions = refused(0);
+    assert_eq!(there.to(&wanted(2)).notes, Vec::<String>::new(), "a manifest before this one was");
 }
 
 #[test]
@@ -312,5 +321,7 @@ fn how_many_start_again_is_not_known_where_somebody_else_says_it() {
     there.status.groups[0].state = "Empty".to_owned();
     let all = there.to(&group("Running"));
     assert_eq!(said(&all.groups[0]), "g Started 0>1 +1 -0 idle ?, moves 0..0 of 0, pause -");
-    assert!(all.groups[0].starts.why.starts_with("1 at least"), "{all:?}");
+    let idle = words::group(&all.groups[0]).into_iter().find(|said| said.label == "idle").expect("it is said");
+    assert_eq!(idle.why, "how many consumers start is not known");
+    assert!(all.groups[0].starts.why.starts_with("at least"), "{all:?}");
 }

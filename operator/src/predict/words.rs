@@ -59,7 +59,10 @@ pub fn group(group: &GroupPrediction) -> Vec<Said> {
             say("idle", format!("{} of {}", idle.number, counted(group.to, "consumer")), &idle.why, Manner::Warning);
         }
         None if group.to > 0 => {
-            let why = "how many partitions its topics have is not known";
+            let why = match group.change {
+                GroupChange::Started => "how many consumers start is not known",
+                _ => "how many partitions its topics have is not known",
+            };
             say("idle", "?".to_owned(), why, Manner::Warning);
         }
         Some(_) | None => {}

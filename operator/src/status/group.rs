@@ -98,7 +98,7 @@ impl Look<'_> {
     }
 }
 
-/// What is left of a group that nobody looks at: whose it is, and what was wanted of it last.
+/// What is left of a group that nobody looks at: whose it is, what was wanted of it and how it got on when somebody did last.
 pub(super) fn unseen(before: &GroupStatus, now: Timestamp) -> GroupStatus {
     GroupStatus {
         name: before.name.clone(),
@@ -108,6 +108,7 @@ pub(super) fn unseen(before: &GroupStatus, now: Timestamp) -> GroupStatus {
         replicas: before.replicas,
         ready_replicas: before.ready_replicas,
         unknown_since: Some(since(before.unknown_since.as_deref(), now)),
+        verdict: before.verdict.clone(),
         message: Some("nobody looks at it until the manifest is corrected".to_owned()),
         ..GroupStatus::default()
     }

@@ -65,6 +65,16 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
     scene.apply("fine", &spec(&topic, 5, &group, 4)).await;
     scene.condition("fine", "TopicsReady=True").await;
     scene.has_replicas(&format!("fine-{group}"), 4).await;
+    // one that runs and breaks a rule goes on, and that nobody looks how it is is said
+    scene.apply("fine", &spec(&topic, 5, &group, 5)).await;
+    scene.condition("fine", "Ready=False/PolicyViolation").await;
+    scene.condition("fine", "KafkaReachable=Unknown/NotChecked").await;
+    let unseen = scene.status("fine", "unknown", |status| status.groups[0].state == "Unknown").await;
+    assert_eq!((unseen.groups[0].lag, unseen.groups[0].claimed), (None, true));
+    assert_eq!(scene.replicas(&format!("fine-{group}")).await, 4, "what ran goes on");
+    scene.apply("fine", &spec(&topic, 5, &group, 4)).await;
+    scene.condition("fine", "KafkaReachable=True").await;
+    scene.status("fine", "looked at again", |status| status.groups[0].lag == Some(0)).await;
     // ... and leaves nothing for a younger one (creation times are whole seconds)
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     scene.apply("late", &spec(&scene.name("t2"), 1, &scene.name("g2"), 0)).await;

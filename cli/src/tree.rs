@@ -8,7 +8,6 @@ use practice_api::{
     spec::Group,
     status::{GroupStatus, Member, OwnedPartition},
 };
-
 use practice_operator::conditions::held_back;
 
 use crate::{
@@ -399,11 +398,8 @@ impl Names {
         let is_of = |variant: &str| rest.strip_prefix(variant).is_some_and(|rest| rest.starts_with('-'));
         let variant =
             wanted.variants.iter().filter(|variant| is_of(&variant.name)).max_by_key(|variant| variant.name.len());
-        let delay = match variant {
-            Some(variant) => variant.processing_delay.as_ref().or(wanted.processing_delay.as_ref()),
-            None => wanted.processing_delay.as_ref(),
-        };
-        delay.map_or_else(String::new, ToString::to_string)
+        let own = variant.and_then(|variant| variant.processing_delay.as_ref());
+        own.or(wanted.processing_delay.as_ref()).map_or_else(String::new, ToString::to_string)
     }
 }
 

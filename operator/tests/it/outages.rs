@@ -32,8 +32,8 @@ fn on(scene: &Scene, bootstrap: &str, replicas: i32) -> Value {
 #[tokio::test]
 async fn a_kafka_that_is_not_there_is_told_and_holds_up_nobody() {
     let scene = Scene::new("unreachable").await;
-    let refused = "127.0.0.1:1".to_owned();
-    scene.apply("refused", &on(&scene, &refused, 1)).await;
+    let refused = "127.0.0.1:1";
+    scene.apply("refused", &on(&scene, refused, 1)).await;
     scene.apply("unknown", &on(&scene, "no-such-host.invalid:9092", 1)).await;
     let both = async {
         scene.condition("refused", "KafkaReachable=False/ConnectionRefused").await;

@@ -1,4 +1,4 @@
-//! Groups of other applications: found, told with what they may be behind, and what it costs to ask.
+//! Groups of other applications: found, and told with what they may be behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -12,8 +12,8 @@ use practice_groups::Verdict;
 use crate::{
     journal::{self, Entry, time},
     state::{
-        age, condition, consumers, foreigners, foreigners_unlisted, lag_remark, lag_unknown_because, marked, of_group,
-        of_others, of_practice, remarks, unlisted, verdict,
+        age, consumers, foreigners, foreigners_unlisted, lag_remark, lag_unknown_because, marked, of_group, of_others,
+        of_practice, remarks, unlisted, verdict,
     },
     text::{Column, Line, Tone, table},
     tree,
@@ -132,7 +132,7 @@ fn topics(status: &PracticeStatus) -> Vec<Line> {
     let head = ["NAME", "PARTITIONS", "REPLICAS", "STATE", "ID"];
     let number = |number: Option<i32>| Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()));
     let mut rows = vec![head.map(|head| Line::of(Tone::Strong, head)).to_vec()];
-    let is_known = condition(status, "TopicsReady").is_none_or(|ready| ready.status != "Unknown");
+    let is_known = status.condition("TopicsReady").is_none_or(|ready| ready.status != "Unknown");
     for topic in &status.topics {
         let state = match (&topic.message, topic.ready) {
             _ if !is_known => Line::of(Tone::Warn, "? not looked at"),

@@ -40,18 +40,13 @@ impl Mark {
     }
 }
 
-/// A condition of a status.
-pub fn condition<'a>(status: &'a PracticeStatus, kind: &str) -> Option<&'a Condition> {
-    status.conditions.iter().find(|condition| condition.type_ == kind)
-}
-
 /// A practice as a whole.
 pub fn of_practice(practice: &ConsumerGroupPractice) -> Mark {
     if practice.metadata.deletion_timestamp.is_some() {
         return Mark::new(Tone::Warn, "Deleting");
     }
     let Some(status) = &practice.status else { return Mark::new(Tone::Warn, "not looked at yet") };
-    match condition(status, "Ready").map(|ready| ready.status.as_str()) {
+    match status.condition("Ready").map(|ready| ready.status.as_str()) {
         Some("True") => Mark::new(Tone::Good, "Ready"),
         Some("False") => Mark::new(Tone::Bad, "NotReady"),
         _ => Mark::new(Tone::Warn, "Unknown"),
@@ -165,7 +160,7 @@ pub fn lag_unknown_because(status: &PracticeStatus, group: &GroupStatus) -> Stri
 }
 
 fn unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
-    if let Some(kafka) = condition(status, "KafkaReachable").filter(|kafka| kafka.status == "False") {
+    if let Some(kafka) = status.condition("KafkaReachable").filter(|kafka| kafka.status == "False") {
         return format!("Kafka: {}", kafka.reason);
     }
     if let Some(message) = &group.message {

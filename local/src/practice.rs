@@ -319,5 +319,5 @@ fn rebalanced((group, rebalance): &(String, Rebalance)) -> Option<(Tone, String)
 }
 
 fn is_ready(status: &PracticeStatus) -> bool {
-    status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    status.condition("Ready").is_some_and(|ready| ready.status == "True")
 }

@@ -80,8 +80,7 @@ pub fn headline(practice: &Practice) -> String {
 }
 
 fn why_not(practice: &Practice) -> String {
-    let conditions = practice.status.iter().flat_map(|status| &status.conditions);
-    let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+    let ready = practice.status.as_ref().and_then(|status| status.condition("Ready"));
     ready.map_or_else(|| "starting".to_owned(), |ready| ready.message.clone())
 }
 

@@ -11,7 +11,6 @@ use crate::{
     observe::Observed,
     plan::{Plan, SpecFault},
     prepare::{Prepared, Refusal, TopicStep, Unclaimed, topic_step},
-    story::find,
 };
 
 /// Every condition that a practice has, from its first visit on.
@@ -50,7 +49,8 @@ pub(crate) fn conditions(
             let consumers = consumers(plan, running, status);
             let producer = producer(plan, running);
             let reconciling = reconciling(plan, prepared, running, status);
-            let was_ready = before.and_then(|before| find(before, "Ready")).is_some_and(|ready| ready.status == "True");
+            let was_ready =
+                before.and_then(|before| before.condition("Ready")).is_some_and(|ready| ready.status == "True");
             let ready = ready(refusal.as_ref(), &[&kafka, &topics, &consumers], &producer, &reconciling, was_ready);
             let stalled = refusal
                 .map_or(("False", "Progressing", "nothing is in the way".to_owned()), |(reason, why)| {
@@ -69,7 +69,7 @@ pub(crate) fn conditions(
         }
     };
     let dated = |(kind, (value, reason, message)): (&str, Said)| {
-        let former = before.and_then(|before| find(before, kind)).filter(|former| former.status == value);
+        let former = before.and_then(|before| before.condition(kind)).filter(|former| former.status == value);
         Condition {
             type_: kind.to_owned(),
             status: value.to_owned(),
@@ -106,7 +106,7 @@ pub fn held_back<'a>(status: &'a PracticeStatus, group: &str) -> Option<&'a Cond
         let about = stalled.message.strip_prefix("group id ").or(stalled.message.strip_prefix("group "));
         about.and_then(|about| about.strip_prefix(group)).is_some_and(|rest| rest.starts_with(' '))
     };
-    find(status, "Stalled").filter(|stalled| stalled.status == "True").filter(is_about)
+    status.condition("Stalled").filter(|stalled| stalled.status == "True").filter(is_about)
 }
 
 /// What cannot go on without somebody's help.

@@ -19,7 +19,6 @@ use thiserror::Error;
 use crate::{
     config::{Config, Pods},
     names,
-    story::find,
 };
 
 /// What the operator was started with.
@@ -156,7 +155,7 @@ impl SpecFault {
     pub fn told_in(status: &PracticeStatus) -> Option<&Condition> {
         let refused =
             |stalled: &&Condition| stalled.status == "True" && Self::REASONS.contains(&stalled.reason.as_str());
-        find(status, "Stalled").filter(refused)
+        status.condition("Stalled").filter(refused)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     prepare::{Prepared, prepare},
     publish::{Published, publish, tell},
     status::status,
-    story::{find, rebalances, story},
+    story::{rebalances, story},
     view,
 };
 
@@ -91,7 +91,7 @@ fn again(
     as_it_is: Duration,
     now: Timestamp,
 ) -> Action {
-    let so = |kind: &str| find(status, kind).filter(|condition| condition.status == "True");
+    let so = |kind: &str| status.condition(kind).filter(|condition| condition.status == "True");
     let since = |since: Timestamp| Duration::try_from(now.duration_since(since)).unwrap_or_default();
     let moving = so("Reconciling").map(|moving| while_moving(since(moving.last_transition_time.0).min(as_it_is)));
     let numbers = match published {

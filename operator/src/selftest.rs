@@ -13,7 +13,7 @@ use practice_api::ConsumerGroupPractice;
 use practice_contract::PRODUCER_PORT;
 use serde_json::{Value, json};
 
-use crate::{error::within, story::find};
+use crate::error::within;
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -87,7 +87,7 @@ async fn wait(
 
 fn condition(practice: &ConsumerGroupPractice, kind: &str) -> bool {
     let status = practice.status.as_ref();
-    status.and_then(|status| find(status, kind)).is_some_and(|condition| condition.status == "True")
+    status.and_then(|status| status.condition(kind)).is_some_and(|condition| condition.status == "True")
 }
 
 /// Whether every group has committed beyond `offset`.

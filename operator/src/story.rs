@@ -1,7 +1,6 @@
 //! In: what was decided and done in one reconcile, status before and after. Out: one sentence per decision, as people read
 //! them in `kubectl describe` and `kubectl get events`. Pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::{PracticeStatus, status::GroupStatus};
 use practice_groups::{Rebalance, Verdict};
 
@@ -164,7 +163,7 @@ fn rebalanced(group: &str, rebalance: &Rebalance) -> Option<Sentence> {
 
 /// Conditions that turned.
 fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentence> {
-    let was = |kind: &str| before.and_then(|status| find(status, kind));
+    let was = |kind: &str| before.and_then(|status| status.condition(kind));
     let mut turns = Vec::new();
     for condition in &after.conditions {
         let former = was(&condition.type_);
@@ -193,10 +192,6 @@ fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentenc
         });
     }
     turns
-}
-
-pub(crate) fn find<'a>(status: &'a PracticeStatus, kind: &str) -> Option<&'a Condition> {
-    status.conditions.iter().find(|condition| condition.type_ == kind)
 }
 
 #[cfg(test)]

@@ -50,6 +50,13 @@ pub struct PracticeStatus {
     pub rebalances: Vec<RebalanceStatus>,
 }
 
+impl PracticeStatus {
+    /// The condition of this type.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.type_ == kind)
+    }
+}
+
 /// Totals over a practice.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]

@@ -36,7 +36,7 @@ pub(crate) fn picture(
     journal: Vec<RebalancePicture>,
 ) -> Picture {
     let status = &facts.status;
-    let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    let ready = status.condition("Ready");
     let named = named(facts);
     let room = MOST_SHARES / named.len().max(1);
     let groups: Vec<GroupPicture> = named.iter().map(|named| Drawing::of(facts, before, named, room).group()).collect();

@@ -13,14 +13,14 @@ fn world() -> World {
 
 /// Status and reason of a condition.
 fn said(status: &PracticeStatus, kind: &str) -> (String, String) {
-    let condition = find(status, kind).unwrap_or_else(|| panic!("{kind} is missing"));
+    let condition = status.condition(kind).unwrap_or_else(|| panic!("{kind} is missing"));
     (condition.status.clone(), condition.reason.clone())
 }
 
 fn assert_said(world: &mut World, what: &str, expected: &[(&str, &str, &str)]) -> PracticeStatus {
     let status = world.status();
     for (kind, value, reason) in expected {
-        let message = &find(&status, kind).expect("is there").message;
+        let message = &status.condition(kind).expect("is there").message;
         assert_eq!(said(&status, kind), ((*value).to_owned(), (*reason).to_owned()), "{what}: {kind}: {message}");
     }
     status
@@ -113,7 +113,8 @@ fn scaling_and_a_lost_producer_leave_it_ready() {
         let before = world.status();
         change(&mut world);
         let after = assert_said(&mut world, what, &[("Ready", "True", "Ready"), other]);
-        let [was, is] = [&before, &after].map(|status| &find(status, "Ready").expect("is there").last_transition_time);
+        let [was, is] =
+            [&before, &after].map(|status| &status.condition("Ready").expect("is there").last_transition_time);
         assert_eq!(was, is, "{what}: it did not turn");
     }
 }
@@ -185,7 +186,11 @@ fn what_was_ready_is_not_when_something_is_gone() {
         let unchanged = world.now;
         change(&mut world);
         let after = assert_said(&mut world, what, &[("Ready", "False", reason), (kind, value, because)]);
-        assert_eq!(find(&after, "Ready").expect("is there").last_transition_time.0, unchanged, "{what}: it turned now");
+        assert_eq!(
+            after.condition("Ready").expect("is there").last_transition_time.0,
+            unchanged,
+            "{what}: it turned now"
+        );
     }
 }
 
@@ -237,7 +242,7 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
             change(&mut world);
             let status = assert_said(&mut world, what, &[("Ready", "False", reason), ("Stalled", "True", reason)]);
             for kind in ["Ready", "Stalled"] {
-                let said = &find(&status, kind).expect("is there").message;
+                let said = &status.condition(kind).expect("is there").message;
                 assert!(said.contains(message), "{what}: {kind} says {said}");
             }
         }
@@ -251,7 +256,7 @@ fn what_kafka_has_not_said_is_no_conflict() {
     let moving =
         [("Reconciling", "True", "Moving"), ("Stalled", "False", "Progressing"), ("Ready", "False", "Starting")];
     let status = assert_said(&mut world, "not claimed yet", &moving);
-    let message = &find(&status, "Reconciling").expect("is there").message;
+    let message = &status.condition("Reconciling").expect("is there").message;
     assert!(message.contains("group a waits until Kafka says whether its id is free"), "{message}");
 }
 
@@ -266,7 +271,7 @@ fn a_group_that_does_not_tell_who_owns_what_is_not_said_to_own_nothing() {
         group.members[0].partitions = None;
     });
     let status = assert_said(&mut world, "others' members rebalance", &[("Reconciling", "True", "Moving")]);
-    let message = &find(&status, "Reconciling").expect("is there").message;
+    let message = &status.condition("Reconciling").expect("is there").message;
     assert_eq!(message, "group b does not tell yet who has which partitions");
 }
 
@@ -279,7 +284,7 @@ fn who_is_in_a_group_and_is_none_of_its_pods_is_named() {
         let mut world = world();
         group_has(&mut world, "a", members);
         let status = assert_said(&mut world, "a stranger", &[("Reconciling", "True", "Moving")]);
-        assert_eq!(find(&status, "Reconciling").expect("is there").message, says);
+        assert_eq!(status.condition("Reconciling").expect("is there").message, says);
     }
 }
 
@@ -303,7 +308,7 @@ fn kubernetes_own_reason_is_told() {
     ready_consumers(&mut world, "p-b", 0);
     world.running.refusals.push("exceeded quota: pods".into());
     let status = world.status();
-    let message = &find(&status, "ConsumersAvailable").expect("is there").message;
+    let message = &status.condition("ConsumersAvailable").expect("is there").message;
     assert_eq!(message, "no consumer is ready in b: exceeded quota: pods");
 }
 
@@ -318,7 +323,7 @@ fn idle_consumers_are_information() {
         ("Stalled", "False", "Progressing"),
     ];
     let status = assert_said(&mut world, "one idle", &expected);
-    let message = &find(&status, "IdleConsumers").expect("is there").message;
+    let message = &status.condition("IdleConsumers").expect("is there").message;
     assert_eq!(message, "p-a-3 of a: 3 partitions, 4 consumers: 1 waits");
 }
 
@@ -332,7 +337,7 @@ fn a_time_is_kept_until_the_status_turns() {
     let down = world.status();
     world.outage(KafkaError::TimedOut);
     let silent = world.status();
-    let time = |status: &PracticeStatus, kind: &str| find(status, kind).expect("is there").last_transition_time.0;
+    let time = |status: &PracticeStatus, kind: &str| status.condition(kind).expect("is there").last_transition_time.0;
     assert!(time(&down, "KafkaReachable") > time(&first, "KafkaReachable"));
     assert_eq!(time(&down, "KafkaReachable"), time(&silent, "KafkaReachable"), "another reason is no turn");
     assert_eq!(time(&down, "ProducerAvailable"), time(&first, "ProducerAvailable"));
@@ -362,7 +367,7 @@ fn of_a_spec_that_is_refused_nothing_else_is_known() {
         for kind in ["KafkaReachable", "TopicsReady", "ConsumersAvailable", "ProducerAvailable", "IdleConsumers"] {
             assert_eq!(said(&status, kind), ("Unknown".into(), "NotChecked".into()), "{kind}");
         }
-        assert_eq!(find(&status, "Ready").expect("is there").message, fault.to_string());
+        assert_eq!(status.condition("Ready").expect("is there").message, fault.to_string());
     }
 }
 

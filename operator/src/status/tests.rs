@@ -326,7 +326,7 @@ fn of_a_spec_that_is_refused_nothing_is_known_but_whose_it_is() {
         assert!(group.message.as_ref().is_some_and(|why| why.contains("manifest")), "{:?}", group.message);
     }
     assert_eq!((after.summary.consumers, after.summary.idle, after.summary.lag), (None, None, None));
-    let kafka = after.conditions.iter().find(|condition| condition.type_ == "KafkaReachable").expect("it is there");
+    let kafka = after.condition("KafkaReachable").expect("it is there");
     assert_eq!((kafka.status.as_str(), kafka.reason.as_str()), ("Unknown", "NotChecked"));
     let again = status(
         Err(&fault),
@@ -394,7 +394,7 @@ fn a_status_stays_small_and_its_counts_true() {
         assert!(group.members.iter().all(|member| member.partition_count == 10), "counts are true");
         assert_eq!((group.replicas, group.lag), (100, Some(0)));
     }
-    assert_eq!(crate::story::find(&status, "Ready").expect("is there").status, "True", "judged before it was cut");
+    assert_eq!(status.condition("Ready").expect("is there").status, "True", "judged before it was cut");
     let small = two_groups().status();
     assert!(small.groups.iter().all(|group| !group.truncated));
 }

@@ -1,7 +1,7 @@
 //! One sentence for each decision, and none for what did not happen.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::*;
 use crate::apply::RunningRow;

@@ -10,7 +10,6 @@ use crate::{
     cluster::{Cluster, decoded_all},
     report::Report,
     screen::mention,
-    state::condition,
 };
 
 /// What practices say of their Kafka. What nobody looks after any more is old.
@@ -39,7 +38,7 @@ pub(super) async fn kafka(cluster: &Cluster, all: bool, operators: Option<&[Depl
         let said = servers.entry(kafka).or_default();
         // of operators that may not be looked for the best is thought
         let runs = operators.is_none_or(|all| all.iter().any(|one| ready(one) > 0 && covers(one, &namespace)));
-        match status.and_then(|status| condition(status, "KafkaReachable")) {
+        match status.and_then(|status| status.condition("KafkaReachable")) {
             None => said.nothing.push((namespace, name)),
             Some(_) if !runs => said.old.push(name),
             Some(reachable) if reachable.status == "True" => said.good.push(name),

@@ -9,6 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/lib/common.sh"
 
 HELM=v3.21.4
+HELM_KUBERNETES=1.36 # the Kubernetes of the client-go in helm's go.mod, which `helm template` assumes when it asks no cluster
 KUBECONFORM=v0.8.0
 PROMETHEUS_OPERATOR=v0.85.0
 PROMETHEUS_OPERATOR_SUM=h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=
@@ -105,10 +106,25 @@ pack() {
 }
 
 charts() {
-  once helm $HELM "$bin/helm" go_install "helm.sh/helm/v3/cmd/helm@$HELM" "-X helm.sh/helm/v3/internal/version.version=$HELM"
+  once helm "$HELM for Kubernetes $HELM_KUBERNETES" "$bin/helm" build_helm
   of_prometheus promtool
   once kubeconform $KUBECONFORM "$bin/kubeconform" go_install "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM" "-X main.version=$KUBECONFORM"
   once monitor-crds $PROMETHEUS_OPERATOR "$CGP_CACHE/monitor-crds" monitor_crds
+}
+# helm's own Makefile links the Kubernetes version in; without it helm reports v1.20 and refuses charts that need a newer one
+build_helm() {
+  go_env
+  require jq:jq
+  local module=helm.sh/helm/v3 go_mod minor package flags
+  go_mod=$(go mod download -C "$CGP_CACHE" -json "$module@$HELM" | jq -r .GoMod)
+  minor=$(sed -n 's|.*k8s.io/client-go v0\.\([0-9]*\)\..*|\1|p' "$go_mod")
+  [[ $HELM_KUBERNETES == "1.$minor" ]] ||
+    die "HELM_KUBERNETES=$HELM_KUBERNETES does not match k8s.io/client-go v0.$minor in the go.mod of helm $HELM: set it to 1.$minor in $here/setup.sh"
+  flags="-X $module/internal/version.version=$HELM"
+  for package in chartutil lint/rules; do
+    flags+=" -X $module/pkg/$package.k8sVersionMajor=1 -X $module/pkg/$package.k8sVersionMinor=$minor"
+  done
+  go_install "$module/cmd/helm@$HELM" "$flags"
 }
 # the CRDs of Prometheus' operator that the chart has objects of, from its Go module
 monitor_crds() {

@@ -30,37 +30,61 @@ require() {
   ((${#packages[@]})) || return 0
   if ((EUID == 0)) && command -v apt-get >/dev/null; then
     say "installing from Debian: ${packages[*]}"
-    apt_lists
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2 || say "apt-get could not install all of them"
+    apt_lists "${packages[@]}"
+    apt_retry env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2 || say "apt-get could not install all of them"
   fi
   for pair; do command -v "${pair%%:*}" >/dev/null || missing+=("${pair%%:*} (Debian package ${pair#*:})"); done
   ((${#missing[@]} == 0)) || die "missing on this machine: $(printf '%s, ' "${missing[@]}" | sed 's/, $//'). Install them and run this again"
 }
 
-# apt knows of packages: fetches its lists when there are none
-apt_lists() {
-  [[ -n $(apt-cache search --names-only '^libc6$' 2>/dev/null) ]] || apt-get update -qq >&2
+# apt_choose PACKAGE[|PACKAGE...]: prints the first that apt's lists offer (libraries change their names between releases).
+# An installed package alone does not count: a slim image has a dpkg status and no lists, and apt can download nothing there.
+apt_choose() {
+  local package
+  for package in ${1//|/ }; do
+    if [[ $(apt-cache madison "$package" 2>/dev/null) == *" Packages"* ]]; then
+      echo "$package"
+      return
+    fi
+  done
+  return 1
 }
 
-# apt_unpack DIRECTORY PACKAGE...: downloads Debian packages and unpacks them there, installing nothing.
-# A package may be written `a|b`: the first that this release has (libraries change their names between releases).
+# apt_update: fetches apt's lists; a second call in the same run fails, because it would change nothing
+apt_update() {
+  [[ -z ${apt_updated:-} ]] || return 1
+  apt_updated=yes
+  apt-get update -qq >&2 || { say "apt-get update failed" && return 1; }
+}
+
+# apt_lists PACKAGE...: fetches apt's lists if they lack one of these, each written as for apt_choose
+apt_lists() {
+  local package
+  for package; do
+    apt_choose "$package" >/dev/null && continue
+    apt_update || true # the caller reports the packages that are still missing
+    return 0
+  done
+}
+
+# apt_retry COMMAND...: stale lists name versions that the mirror has deleted, so a command that fails runs once more with fresh lists
+apt_retry() { "$@" || { apt_update && "$@"; }; }
+
+# apt_unpack DIRECTORY PACKAGE...: downloads Debian packages, each written as for apt_choose, and unpacks them there, installing nothing
 apt_unpack() {
-  local into=$1 name choice names=()
+  local into=$1 program package choice choices=() deb
   shift
-  command -v apt-get dpkg-deb >/dev/null || die "apt-get and dpkg-deb are needed to take packages from Debian: run this on Debian or Ubuntu"
-  apt_lists
-  for name; do
-    choice=
-    for choice in ${name//|/ } ""; do [[ -z $choice || -n $(apt-cache show --no-all-versions "$choice" 2>/dev/null) ]] && break; done
-    [[ -n $choice ]] || die "no package $name in apt's lists: run 'apt-get update', or enable the main (Ubuntu: universe) section"
-    names+=("$choice")
+  for program in apt-get apt-cache dpkg-deb; do
+    command -v "$program" >/dev/null || die "$program is missing, which takes packages from Debian: run this on Debian or Ubuntu"
+  done
+  apt_lists "$@"
+  for package; do
+    choice=$(apt_choose "$package") || die "apt's lists have no package $package: run 'apt-get update', and enable the section main (Ubuntu: universe) in /etc/apt"
+    choices+=("$choice")
   done
   rm -rf "$into" "$into.debs"
   mkdir -p "$into" "$into.debs"
-  # stale lists name versions that are no longer there: refresh them once
-  (cd "$into.debs" && { apt-get -o APT::Sandbox::User=root download -qq "${names[@]}" || { apt-get update -qq && apt-get -o APT::Sandbox::User=root download -qq "${names[@]}"; }; }) >&2 ||
-    die "cannot download from Debian: ${names[*]}"
-  local deb
+  (cd "$into.debs" && apt_retry apt-get -o APT::Sandbox::User=root download -qq "${choices[@]}") >&2 || die "cannot download from Debian: ${choices[*]}"
   for deb in "$into.debs"/*.deb; do dpkg-deb -x "$deb" "$into"; done
   rm -rf "$into.debs"
 }

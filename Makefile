@@ -5,10 +5,15 @@ SHELL := bash
 UP ?= deploy/samples/practice-3.yaml
 .PHONY: help local test e2e pictures images node node-down kind kind-down crd docs
 
+# needs.sh names bash when it is missing, so the shell of its targets is not bash.
+local pictures: SHELL := /bin/sh
+local pictures: .SHELLFLAGS := -eu -c
+
 help: ## Prints this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
 
 local: ## Runs practice 3 on this machine, without a cluster: the picture is on http://127.0.0.1:8080; another one with UP="deploy/samples/practice-5.yaml --kafka apache --brokers 3"
+	@local/needs.sh $(UP)
 	@cargo build --release --package practice-local
 	@target/release/practice-local up $(UP)
 
@@ -19,8 +24,9 @@ e2e: ## The tests, then the long scenarios on the node, and the table of figures
 	@.ci/test long
 
 pictures: ## Takes the pictures in docs/pictures anew, of practices 1 to 3 as they run on this machine; needs Node and Debian's Chromium
+	@local/needs.sh
 	@cargo build --package practice-local
-	@cd crates/view/page-tests && { [[ -d node_modules ]] || npm ci; } && npm run --silent product-pictures
+	@cd crates/view/page-tests && { [ -d node_modules ] || npm ci; } && npm run --silent product-pictures
 
 images: ## Builds the images of operator, worker and producer, and loads them into the node (or kind) that is up
 	@deploy/images/build.sh

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Brings up all of it in Docker: a kind cluster `cgp`, Strimzi with a Kafka of one node, the images, the chart, practice 3; ends when that is Ready. May be run again: it goes on with what is there.
-# Needs a Docker engine, kind, kubectl, helm, jq and the internet (Docker's registry, quay.io).
+# Needs a Docker engine with its plugin buildx, kind, kubectl, helm, jq and the internet (Docker's registry, quay.io).
 # Leaves the cluster, until down.sh, with kind-cgp as kubectl's current context, and the images' archives in the cache.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../node/lib/common.sh"
+source "$here/../images/lib/docker.sh"
 source "$here/versions.sh"
 PATH=$PATH:$bin # what the machine lacks may be in the cache
 
@@ -14,7 +15,7 @@ must_have() {
   local tool missing=()
   for tool in docker kind kubectl helm jq; do command -v "$tool" >/dev/null || missing+=("$tool"); done
   ((${#missing[@]} == 0)) || die "missing on this machine: ${missing[*]}. Install them (kind $KIND: https://kind.sigs.k8s.io, kubectl: https://kubernetes.io/docs/tasks/tools, helm: https://helm.sh) and run this again"
-  docker info >/dev/null 2>&1 || die "no Docker engine answers ('docker info' says why): start it, or use 'make node', which needs none"
+  require_docker "use 'make node', which needs no Docker"
 }
 
 cluster() {

@@ -66,8 +66,9 @@ policy:
   namespaces: {trusted: {}, small: {maxReplicas: 5}}
 view: {enabled: false, actions: true}
 logLevel: debug
+image: {registry: "localhost:5000/mirror"}
 operator: &pods
-  image: {registry: "localhost:5000/mirror", repository: some/program, tag: ignored, digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}
+  image: {repository: some/program, tag: ignored, digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}
   imagePullSecrets: [{name: mirror}]
   resources: {requests: {cpu: 1, memory: 64Mi}, limits: {cpu: 1.5, memory: 1Gi, ephemeral-storage: 1G}}
   nodeSelector: {kubernetes.io/os: linux}
@@ -76,7 +77,7 @@ operator: &pods
   priorityClassName: low
   labels: {team: lab, example.com/cost: "42"}
 worker: {<<: *pods, affinity: {}}
-producer: {image: {repository: some/producer, registry: ""}, labels: {team: lab}}
+producer: {image: {repository: some/producer}, labels: {team: lab}}
 VALUES
 cat >"$work/config.yaml" <<'CONFIG'
 policy:
@@ -126,6 +127,14 @@ config() { "$@" --show-only templates/configmap.yaml | sed -n '/^  config.yaml:/
 granted() { named --show-only templates/rbac.yaml "$@" | sed -n 's/^ *\(resources\|verbs\): //p' | paste -d' ' - - | sort; }
 followed() { named --show-only templates/deployment.yaml "$@" | grep ' kafka-practice.dev/config:'; }
 
+# uses FILE IMAGES WHAT: the rendered file has just these images, each with the number of its places; the operator's is also that of helm test
+uses() {
+  local found
+  found=$(sed -nE 's/^ *(- )?(image|value): (.*(operator|worker|producer)[:@].*)$/\3/p' "$work/$1" | LC_ALL=C sort | uniq -c | awk '{print $1, $2}' | paste -sd' ')
+  [[ $found == "$2" ]] || bad "$3: the images are $found, not $2"
+}
+default=localhost/consumer-group-practice # no registry: a name that only this machine can serve
+
 check_renders() {
   helm lint --strict --quiet --kube-version "$kube_version" --set kafka.bootstrapServers=kafka:9092 "$chart" || bad "helm lint"
   # without a cluster and without --kube-version helm assumes the version that deploy/node/setup.sh linked into it
@@ -134,22 +143,20 @@ check_renders() {
 
   named >"$work/string.yaml" || bad "does not render with a string"
   render --set 'kafka.bootstrapServers={kafka-0:9092,kafka-1:9092}' >"$work/list.yaml" || bad "does not render with a list"
-  named --set operator.image.registry=localhost:5000/mirror --set worker.image.tag=0.2.0-rc.1 --set operator.resources.limits.cpu=1 \
-    --set global.parent=1 --set producer.image.registry= >"$work/other.yaml" || bad "does not render with some values set"
+  named --set image.registry=localhost:5000/mirror --set worker.image.tag=0.2.0-rc.1 --set operator.resources.limits.cpu=1 \
+    --set global.parent=1 >"$work/other.yaml" || bad "does not render with some values set"
   render -f "$work/values.yaml" >"$work/all.yaml" || bad "does not render with every value set"
   conform "$work"/{string,list,other,all}.yaml "$here"/samples/*.yaml || bad "kubeconform"
 
-  local name
-  for name in operator worker producer; do
-    grep -qE "(image|value): kafka-practice.dev/$name:$version\$" "$work/string.yaml" || bad "the default image of $name is not kafka-practice.dev/$name:$version"
-  done
+  uses string.yaml "2 $default/operator:$version 1 $default/producer:$version 1 $default/worker:$version" "the defaults"
+  uses other.yaml "2 localhost:5000/mirror/operator:$version 1 localhost:5000/mirror/producer:$version 1 localhost:5000/mirror/worker:0.2.0-rc.1" "image.registry and worker.image.tag"
+  named --set image.registry= --set operator.image.repository=a.example.com/operator --set worker.image.repository=localhost:5000/b/worker \
+    --set producer.image.repository=localhost/producer >"$work/each.yaml" || bad "does not render with a registry in each repository"
+  uses each.yaml "2 a.example.com/operator:$version 1 localhost/producer:$version 1 localhost:5000/b/worker:$version" "a registry in each repository"
   grep -q 'value: "kafka-0:9092,kafka-1:9092"' "$work/list.yaml" || bad "a list of servers is not joined by commas"
   grep -q 'helm.sh/resource-policy: keep' "$work/string.yaml" || bad "the CRD has no helm.sh/resource-policy: keep"
   ! named --set crds.install=false | grep -q CustomResourceDefinition || bad "crds.install=false renders a CRD"
   ! named --show-only templates/rbac.yaml | grep -E '"\*"|secrets' >&2 || bad "the ClusterRole has a wildcard or reads secrets"
-  grep -qE "image: localhost:5000/mirror/operator:$version\$" "$work/other.yaml" || bad "operator.image.registry is not used"
-  grep -qE 'value: kafka-practice.dev/worker:0.2.0-rc.1$' "$work/other.yaml" || bad "worker.image.tag is not used"
-  grep -qE "value: producer:$version\$" "$work/other.yaml" || bad "an empty producer.image.registry is not left out"
 }
 
 # what the values make of the operator's pod, its rights and its configuration file
@@ -322,8 +329,12 @@ check_refusals() {
   refused "additional properties 'keep' not allowed" "${ok[@]}" --set crds.keep=true
   refused "at '/worker/image/repository'" "${ok[@]}" --set worker.image.repository=Kafka/Worker
   refused "at '/worker/image/repository'" "${ok[@]}" --set worker.image.repository=
-  refused "at '/producer/image/repository'" "${ok[@]}" --set producer.image.repository=kafka-practice.dev/producer:0.1.0
-  refused "at '/producer/image/registry'" "${ok[@]}" --set producer.image.registry=https://registry.example.com
+  refused "at '/producer/image/repository'" "${ok[@]}" --set producer.image.repository=registry.example.com/producer:0.1.0
+  refused "at '/image/registry'" "${ok[@]}" --set image.registry=https://registry.example.com
+  refused "at '/image': additional properties 'repository' not allowed" "${ok[@]}" --set image.repository=a
+  refused "at '/producer/image': additional properties 'registry' not allowed" "${ok[@]}" --set producer.image.registry=registry.example.com
+  refused 'image.registry is empty, and the repository "operator" names no registry' "${ok[@]}" --set image.registry=
+  refused 'image.registry: the repository "a:5000/worker" has a registry of its own' "${ok[@]}" --set worker.image.repository=a:5000/worker
   refused "at '/operator/image/tag'" "${ok[@]}" --set operator.image.tag=a:b
   refused "additional properties 'resources' not allowed" "${ok[@]}" --set resources.limits.memory=1Gi
   refused "at '/operator/resources/limits/memory'" "${ok[@]}" --set operator.resources.limits.memory=plenty

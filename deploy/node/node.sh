@@ -259,9 +259,9 @@ status() {
 
 load() { within ctr -n k8s.io images import "$1" >/dev/null; }
 
-images() { # NAME ID of each image of ours; the id is the one in a pod's status.containerStatuses[].imageID
+images() { # NAME ID of each image that was loaded; the id is the one in a pod's status.containerStatuses[].imageID
   local name digest
-  within ctr -n k8s.io images ls | awk '$1 ~ /^kafka-practice\.dev\// {print $1, $3}' | while read -r name digest; do
+  within ctr -n k8s.io images ls | awk 'NR > 1 && $1 !~ /^sha256:/ {print $1, $3}' | while read -r name digest; do
     echo "$name $(within ctr -n k8s.io content get "$digest" </dev/null | jq -r .config.digest)"
   done
 }

@@ -12,6 +12,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// The default image of a program. The registry is `image.registry` of the chart, which a release sets in both places.
+macro_rules! image {
+    ($program:literal) => {
+        concat!("localhost/consumer-group-practice/", $program, ":", env!("CARGO_PKG_VERSION"))
+    };
+}
+
 #[derive(Parser)]
 #[command(version, about = "Kafka consumer groups as Kubernetes objects")]
 struct Arguments {
@@ -27,10 +34,10 @@ enum Command {
         #[arg(long, env = "BOOTSTRAP_SERVERS", value_parser = practice_contract::parse_servers)]
         bootstrap_servers: Option<String>,
         /// Image of the workers.
-        #[arg(long, env = "WORKER_IMAGE", default_value = concat!("kafka-practice.dev/worker:", env!("CARGO_PKG_VERSION")))]
+        #[arg(long, env = "WORKER_IMAGE", default_value = image!("worker"))]
         worker_image: String,
         /// Image of the producers.
-        #[arg(long, env = "PRODUCER_IMAGE", default_value = concat!("kafka-practice.dev/producer:", env!("CARGO_PKG_VERSION")))]
+        #[arg(long, env = "PRODUCER_IMAGE", default_value = image!("producer"))]
         producer_image: String,
         /// Where /livez, /readyz and /metrics are served.
         #[arg(long, env = "LISTEN", default_value = "0.0.0.0:9090")]
@@ -155,4 +162,26 @@ fn log() {
 async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener> {
     let legal = || format!("{name} is `{address}`: choose an address and a port that are free");
     TcpListener::bind(address).await.with_context(legal)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use serde_yaml::Value;
+
+    use super::Arguments;
+
+    #[test]
+    fn default_images_are_those_of_the_chart() {
+        let values: Value = serde_yaml::from_str(include_str!("../../charts/consumer-group-practice/values.yaml")).expect("should be YAML");
+        let text = |path: &[&str]| path.iter().fold(&values, |value, key| &value[*key]).as_str().expect("should be a string").to_owned();
+        let arguments = Arguments::command();
+        let run = arguments.find_subcommand("run").expect("should have run");
+        for program in ["worker", "producer"] {
+            let flag = run.get_arguments().find(|flag| flag.get_id() == &format!("{program}_image")).expect("should have a flag");
+            let repository = text(&[program, "image", "repository"]);
+            let image = format!("{}/{repository}:{}", text(&["image", "registry"]), env!("CARGO_PKG_VERSION"));
+            assert_eq!(flag.get_default_values(), [image.as_str()], "--{program}-image");
+        }
+    }
 }

@@ -47,7 +47,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* An image reference. In: list of the root and one program's values. */}}
 {{- define "cgp.image" -}}
 {{- $root := index . 0 }}{{ $image := (index . 1).image -}}
-{{ with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
+{{- $registry := $root.Values.image.registry }}
+{{- if $registry }}
+{{- if contains ":" $image.repository }}
+{{- fail (printf "image.registry: the repository %q has a registry of its own: set image.registry to \"\" and write the registry into each image.repository, or take it out of this one" $image.repository) }}
+{{- end }}
+{{- $registry }}/
+{{- else if not (regexMatch "^([^/]+[.:][^/]*|localhost)/" $image.repository) }}
+{{- fail (printf "image.registry is empty, and the repository %q names no registry: set image.registry, or write a registry into each image.repository" $image.repository) }}
+{{- end }}
+{{- $image.repository }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end }}
 {{- end }}
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds kafka-practice.dev/{operator,worker,producer}:<version>, loads them into the node (and kind clusters) that are up, and restarts there the pods that run an older image of that tag.
-# Compiles with cargo and assembles with buildah from the node's cache, needing no registry but Debian's; or all of it in Docker when an engine answers. CGP_IMAGE_BUILDER=buildah|docker decides otherwise.
+# Builds the images of operator, worker and producer, loads them into the node and the kind clusters that are up, and restarts there the pods that run an older image of the same name.
+# Compiles with cargo and assembles with buildah from the node's cache, as root, needing no registry but Debian's; or all of it in Docker when an engine answers. CGP_IMAGE_BUILDER=buildah|docker decides otherwise; CGP_IMAGE_REGISTRY is put into the names.
 # Leaves the archives in ${CGP_CACHE:-~/.cache/consumer-group-practice}/images and the programs in target/release; what did not change is not built again.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
@@ -8,26 +8,30 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$here/../.." && pwd)
 source "$here/../node/lib/common.sh"
+source "$here/lib/names.sh"
+source "$here/lib/docker.sh"
+source "$here/lib/clusters.sh"
 
-images=$CGP_CACHE/images
-version=$(sed -n '/^\[workspace.package\]/,/^\[[^w]/s/^version = "\(.*\)"/\1/p' "$repo/Cargo.toml")
-programs=(operator worker producer)
-archive() { echo "$images/$1-$version.tar"; }
-reference() { echo "kafka-practice.dev/$1:$version"; }
 hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
 
 # unchanged PROGRAM KEY: its archive was made from just this
-unchanged() { [[ -e $(archive "$1") && $(cat "$images/$1.key" 2>/dev/null) == "$version $2" ]]; }
-keep_key() { echo "$version $2" >"$images/$1.key"; }
+unchanged() { [[ -e $(archive "$1") && $(cat "$images/$1.key" 2>/dev/null) == "$(reference "$1") $2" ]]; }
+keep_key() { echo "$(reference "$1") $2" >"$images/$1.key"; }
 
 # --- with Docker: everything happens in its builder, which keeps its own cache ---
 
 build_with_docker() {
   local program
+  require_docker "use CGP_IMAGE_BUILDER=buildah, which needs root on Debian and no Docker"
+  # one manifest an image: an attestation has the time of the build in it and would change the digest of what did not change
+  export BUILDX_NO_DEFAULT_ATTESTATIONS=1
   for program in "${programs[@]}"; do
-    say "docker build --target $program"
-    docker build -f "$here/Containerfile" --target "$program" -t "$(reference "$program")" "$repo" >&2
-    docker save -o "$(archive "$program")" "$(reference "$program")"
+    say "docker buildx build --target $program"
+    # named buildx, since 'docker build' may be the legacy builder; --load, since not every builder stores its result in the engine
+    docker buildx build --load -f "$here/Containerfile" --target "$program" -t "$(reference "$program")" "$repo" >&2
+    rm -f "$images/$program.key" # the archive is no longer what buildah made
+    docker save -o "$(archive "$program").new" "$(reference "$program")"
+    mv "$(archive "$program").new" "$(archive "$program")"
   done
 }
 
@@ -104,64 +108,24 @@ assemble() {
   rm -rf "$work"
 }
 
-# --- into the clusters that are up ---
-
-# image_id PROGRAM: what a pod's status calls its image
-image_id() { tar -xOf "$(archive "$1")" manifest.json | jq -r '.[0].Config' | sed 's|.*/||; s|\.json$||; s|^|sha256:|'; }
-
-load_into_node() {
-  local program loaded
-  loaded=$("$here/../node/node.sh" images)
-  for program in "${programs[@]}"; do
-    grep -qxF "$(reference "$program") $(image_id "$program")" <<<"$loaded" && continue
-    say "loading $(reference "$program") into the node"
-    "$here/../node/node.sh" load "$(archive "$program")"
-  done
-}
-
-load_into_kind() { # CLUSTER
-  local program
-  for program in "${programs[@]}"; do
-    say "loading $(reference "$program") into kind cluster $1"
-    kind load image-archive "$(archive "$program")" --name "$1" >&2
-  done
-}
-
-# restart_outdated KUBECTL...: deletes the pods of this tag that run another image, or none because it was missing; their Deployments make new ones.
-# Nothing of an object is changed, so the operator has nothing to repair.
-restart_outdated() {
-  local program wanted namespace pods
-  wanted=$(for program in "${programs[@]}"; do echo "$(reference "$program") $(image_id "$program")"; done)
-  "$@" get pods -A -o json |
-    jq -r --arg wanted "$wanted" '
-      ($wanted | split("\n") | map(split(" ") | {(.[0]): .[1]}) | add) as $ids
-      | .items[]
-      | select(.metadata.deletionTimestamp == null and ((.metadata.ownerReferences // []) | any(.controller)))
-      | (.spec.containers | map({(.name): $ids[.image]}) | add) as $wanted
-      | select(.status.containerStatuses // [] | any($wanted[.name] as $id | $id != null and
-          if .imageID == "" then .state.waiting.reason | IN("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull") else .imageID | endswith($id) | not end))
-      | "\(.metadata.namespace) \(.metadata.name)"' |
-    sort | awk '{pods[$1] = pods[$1] " " $2} END {for (n in pods) print n pods[n]}' |
-    while read -r namespace pods; do
-      say "restarting in $namespace: $pods"
-      # shellcheck disable=SC2086 # one word for each pod
-      "$@" -n "$namespace" delete pods --ignore-not-found $pods </dev/null >&2
-    done
-}
+# --- all of it ---
 
 require jq:jq
+[[ -n $registry ]] || die "image.registry in charts/consumer-group-practice/values.yaml is empty: set CGP_IMAGE_REGISTRY to the registry of the images"
 mkdir -p "$images"
 builder=${CGP_IMAGE_BUILDER:-$(if docker info >/dev/null 2>&1; then echo docker; else echo buildah; fi)}
-case $builder in docker | buildah) "build_with_$builder" ;; *) die "CGP_IMAGE_BUILDER=$builder: say buildah or docker" ;; esac
+case $builder in docker | buildah) "build_with_$builder" ;; *) die "CGP_IMAGE_BUILDER=$builder is not known: set it to buildah or docker" ;; esac
 for program in "${programs[@]}"; do say "$(reference "$program") $(image_id "$program" | cut -c1-19) in $(archive "$program")"; done
 
 if "$here/../node/node.sh" status >/dev/null 2>&1; then
   load_into_node
-  restart_outdated env KUBECONFIG="$CGP_HOME/kubeconfig" KUBECACHEDIR="$CGP_HOME/kube-cache" "$bin/kubectl"
+  restart_outdated "" env KUBECONFIG="$CGP_HOME/kubeconfig" KUBECACHEDIR="$CGP_HOME/kube-cache" "$bin/kubectl"
 fi
 if command -v kind >/dev/null && command -v kubectl >/dev/null; then
   for cluster in $(kind get clusters 2>/dev/null); do
     load_into_kind "$cluster"
-    restart_outdated kubectl --context "kind-$cluster"
+    nodes=$(kind_nodes "$cluster")
+    listed=$(kind_images "$nodes")
+    restart_outdated "$listed" kubectl --context "kind-$cluster"
   done
 fi

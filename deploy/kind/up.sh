@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings up all of it in Docker: a kind cluster `cgp`, Strimzi with a Kafka of one node, the images, the chart, practice 3; ends when that is Ready. May be run again: it goes on with what is there.
+# Brings up all of it in Docker: a kind cluster `cgp`, Strimzi with a Kafka of one broker or three (KAFKA_BROKERS=3), the images, the chart, practice 3; ends when that is Ready. May be run again: it keeps what exists.
 # Needs a Docker engine with its plugin buildx, kind, kubectl, helm, jq and the internet (Docker's registry, quay.io).
 # Leaves the cluster, until down.sh, with kind-cgp as kubectl's current context, and the images' archives in the cache.
 # shellcheck source-path=SCRIPTDIR
@@ -9,6 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../node/lib/common.sh"
 source "$here/../images/lib/docker.sh"
 source "$here/versions.sh"
+source "$here/brokers.sh"
 PATH=$PATH:$bin # what the machine lacks may be in the cache
 
 must_have() {
@@ -20,7 +21,7 @@ must_have() {
 
 cluster() {
   if kind get clusters 2>/dev/null | grep -qx cgp; then
-    say "going on with the kind cluster cgp that is there"
+    say "using the existing kind cluster cgp"
     kind export kubeconfig --name cgp
   else
     kind create cluster --config "$here/cluster.yaml" --wait 3m
@@ -30,21 +31,23 @@ cluster() {
 strimzi() {
   say "Strimzi $STRIMZI"
   helm upgrade --install strimzi oci://quay.io/strimzi-helm/strimzi-kafka-operator --version "$STRIMZI" -n kafka --create-namespace --wait --timeout 10m >/dev/null
-  kubectl apply -f "$here/../strimzi/kafka.yaml"
+  kubectl apply -k "$(kafka_directory "$brokers")"
 }
 
+check_wanted_brokers
 must_have
 cluster
-CGP_IMAGE_BUILDER=docker "$here/../images/build.sh" # and loads them: kind load image-archive
-
-# from here on this cluster, whatever becomes of the current context meanwhile
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 kind get kubeconfig --name cgp >"$work/kubeconfig"
+KUBECONFIG=$work/kubeconfig choose_brokers # before anything is built
+CGP_IMAGE_BUILDER=docker "$here/../images/build.sh" # and loads them: kind load image-archive
+
+# from here on this cluster, whatever becomes of the current context meanwhile
 export KUBECONFIG=$work/kubeconfig
 
 strimzi
-say "waiting for Kafka"
+say "waiting for Kafka, $brokers broker(s)"
 kubectl wait --for=condition=Ready kafka/my-cluster -n kafka --timeout=10m
 "$here/install.sh" my-cluster-kafka-bootstrap.kafka:9092
-say "practice 3 runs in the kind cluster cgp; go on with docs/practices/3.md"
+say "practice 3 runs in the kind cluster cgp; docs/practices/3.md continues from here, and docs/kind.md lists what else runs in it"

@@ -122,6 +122,22 @@ kubectl apply -k "$one" >/dev/null
 expect_brokers "" 1
 expect_brokers 1 1
 refused "three brokers where one is" "delete the cluster first with 'make kind-down', or use KAFKA_BROKERS=1" chosen 3
+
+# up.sh itself refuses that before it builds or installs anything: docker, kind and helm record what they are asked for, kubectl is real
+mkdir "$work/recorders"
+for tool in docker helm kind; do printf '#!/bin/sh\necho %s "$@" >>%q\n' "$tool" "$work/calls" >"$work/recorders/$tool"; done
+# shellcheck disable=SC2016 # for the recorder's shell
+echo 'case "$*" in "get clusters") echo cgp ;; "get kubeconfig "*) cat "$KUBECONFIG" ;; esac' >>"$work/recorders/kind"
+chmod +x "$work"/recorders/*
+refused "up.sh with three brokers where one is" "or use KAFKA_BROKERS=1" env PATH="$work/recorders:$PATH" KAFKA_BROKERS=3 "$here/up.sh"
+diff - "$work/calls" >&2 <<'CALLS' || die "up.sh called something else before it refused (expected <, called >)"
+docker info
+docker buildx version
+kind get clusters
+kind export kubeconfig --name cgp
+kind get kubeconfig --name cgp
+CALLS
+
 kubectl apply -k "$three" >/dev/null
 expect_brokers "" 3
 expect_brokers 3 3

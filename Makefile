@@ -38,7 +38,7 @@ node: ## Brings up a Kubernetes node and Kafka without Docker; use it as eval "$
 node-down: ## Ends the node and leaves nothing behind
 	@deploy/node/node.sh down
 
-kind: ## Brings up a kind cluster with Strimzi, Kafka, the chart and practice 3; needs Docker, kind, kubectl, helm
+kind: ## Brings up a kind cluster with Strimzi, Kafka, the chart and practice 3; needs Docker with buildx, kind, kubectl, helm, jq; KAFKA_BROKERS=3 for three brokers
 	@deploy/kind/up.sh
 
 kind-down: ## Ends the kind cluster

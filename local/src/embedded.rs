@@ -119,7 +119,9 @@ impl Embedded {
     pub(crate) async fn offsets(&self, groups: BTreeMap<String, Vec<String>>) -> Result<Offsets, Arc<KafkaError>> {
         match self.ask(&Question::Offsets { groups }).await {
             Ok(Answer::Offsets(offsets)) => Ok(offsets),
-            Ok(Answer::Failed(message)) => Err(Arc::new(KafkaError::Answered { code: "Embedded".into(), message })),
+            Ok(Answer::Failed(message)) => {
+                Err(Arc::new(KafkaError::Answered { code: "Embedded".into(), message, retriable: true }))
+            }
             Ok(Answer::Created) | Err(_) => Err(Arc::new(KafkaError::Unreachable)),
         }
     }

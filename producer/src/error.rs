@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use practice_contract::denied;
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
 use thiserror::Error;
@@ -102,6 +103,12 @@ impl Problem {
         Self::Wrong(vec![WrongField { field: field.to_owned(), detail }])
     }
 
+    /// 503: Kafka's access control denies an operation on `topic`. A producer needs Write, which includes Describe.
+    pub fn denied(operation: &str, topic: &str) -> Self {
+        let denied = denied(operation, &format!("topic {topic}"));
+        Self::NotPersisted(format!("topic `{topic}`: {denied}; a producer needs Write, which includes Describe"))
+    }
+
     /// What an error code of the Kafka client means for a message to `topic`.
     pub fn from_code(code: RDKafkaErrorCode, topic: &str) -> Self {
         use RDKafkaErrorCode as Code;
@@ -118,8 +125,10 @@ impl Problem {
             Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
                 Self::NotPersisted(format!("topic `{topic}` or this partition of it does not exist in Kafka now"))
             }
-            Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-                Self::NotPersisted(format!("Kafka does not allow this producer to write to topic `{topic}`"))
+            Code::TopicAuthorizationFailed => Self::denied("Write", topic),
+            Code::ClusterAuthorizationFailed => {
+                let denied = denied("IdempotentWrite", "the cluster, or Write on the topic");
+                Self::NotPersisted(format!("topic `{topic}`: {denied}"))
             }
             Code::Fatal => Self::NotPersisted("the Kafka client has failed and is being restarted".to_owned()),
             Code::MessageTimedOut => Self::Unknown("Kafka has not acknowledged the message in time".to_owned()),

@@ -24,14 +24,15 @@ const CALM: Duration = Duration::from_secs(5);
 /// Pause between looks while Kafka cannot be reached or a topic is missing.
 const EAGER: Duration = Duration::from_millis(250);
 
-type Known = BTreeMap<String, i32>;
+/// Partition counts; `None`: Kafka's access control hides the topic from this producer.
+type Known = BTreeMap<String, Option<i32>>;
 
 /// What is known of the topics.
 #[derive(Debug)]
 pub(crate) struct Topics {
     /// Empty: any topic that exists.
     wanted: Vec<String>,
-    /// Partition counts; `None` before Kafka was reached the first time.
+    /// `None` before Kafka was reached the first time.
     known: RwLock<Option<Arc<Known>>>,
 }
 
@@ -67,7 +68,8 @@ impl Topics {
             return Err(Problem::NotPersisted("Kafka has not been reached yet".to_owned()));
         };
         match known.get(topic) {
-            Some(partitions) => Ok(*partitions),
+            Some(Some(partitions)) => Ok(*partitions),
+            Some(None) => Err(Problem::denied("Describe", topic)),
             None if self.wanted.is_empty() => {
                 Err(Problem::UnknownTopic { topic: topic.to_owned(), topics: known.keys().cloned().collect() })
             }
@@ -92,7 +94,7 @@ impl Topics {
     pub(crate) fn look(&self, kafka: &Kafka) -> bool {
         match self.fetch(kafka) {
             Ok(found) => {
-                let complete = self.wanted.iter().all(|topic| found.contains_key(topic));
+                let complete = self.wanted.iter().all(|topic| found.get(topic).is_some_and(Option::is_some));
                 let first = !self.seen();
                 if first {
                     tracing::info!(topics = ?found, "Kafka is reached");
@@ -127,13 +129,16 @@ impl Topics {
     }
 }
 
-/// A topic that exists; partitions that have no leader for the moment count.
-fn counted(topic: &MetadataTopic) -> Option<(String, i32)> {
-    let missing = topic.error().map(RDKafkaRespErr::into).is_some_and(|code: RDKafkaErrorCode| {
-        matches!(code, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
-    });
+/// A topic that exists, or that Kafka denies this producer; partitions without a leader count.
+fn counted(topic: &MetadataTopic) -> Option<(String, Option<i32>)> {
+    use RDKafkaErrorCode as Code;
     let partitions = i32::try_from(topic.partitions().len()).ok()?;
-    (!missing && partitions > 0).then(|| (topic.name().to_owned(), partitions))
+    let found = match topic.error().map(RDKafkaRespErr::into) {
+        Some(Code::TopicAuthorizationFailed) => None,
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => return None,
+        _ => Some(partitions).filter(|partitions| *partitions > 0).map(Some)?,
+    };
+    Some((topic.name().to_owned(), found))
 }
 
 #[cfg(test)]
@@ -142,8 +147,8 @@ mod tests {
 
     fn topics(wanted: &[&str], known: Option<&[(&str, i32)]>) -> Topics {
         let topics = Topics::new(wanted.iter().map(ToString::to_string).collect());
-        *topics.known.write().expect("not poisoned") =
-            known.map(|known| Arc::new(known.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()));
+        let counted = |(name, count): &(&str, i32)| ((*name).to_owned(), Some(*count).filter(|count| *count > 0));
+        *topics.known.write().expect("not poisoned") = known.map(|known| Arc::new(known.iter().map(counted).collect()));
         topics
     }
 
@@ -158,6 +163,18 @@ mod tests {
         assert_eq!(status(&practice, "b"), 503);
         assert_eq!(status(&practice, "c"), 404);
         assert!(practice.partitions("c").expect_err("unknown").to_string().contains("`a` or `b`"));
+    }
+
+    #[test]
+    fn a_denied_topic_is_not_called_missing() {
+        let practice = topics(&["a"], Some(&[("a", 0)]));
+        let problem = practice.partitions("a").expect_err("denied");
+        assert_eq!(problem.status().as_u16(), 503);
+        let text = problem.to_string();
+        assert!(
+            text.starts_with("topic `a`: Kafka denied Describe to this client") && text.contains("Write"),
+            "{text}"
+        );
     }
 
     #[test]

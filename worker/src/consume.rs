@@ -26,14 +26,14 @@ use crate::{
     output::Output,
     rebalance::Context,
     shared::{Shared, now},
-    topics::{Awaited, subscribe},
+    topics::{PendingTopics, subscribe},
 };
 
 /// Longest wait for the client while there is nothing to do: how soon a stop is noticed.
 const TURN: Duration = Duration::from_millis(50);
 /// How often events go out, at most, and how often lines do and offsets are stored under load.
 const BEAT: Duration = Duration::from_millis(100);
-/// How often awaited topics and the client's position are looked at.
+/// How often pending topics and the client's position are checked.
 const LOOK: Duration = Duration::from_secs(1);
 /// Messages between two looks at the clock.
 const CLOCK: u32 = 16;
@@ -124,7 +124,7 @@ struct Consumption<'c> {
     consumer: &'c BaseConsumer<Context>,
     context: Arc<Context>,
     messages: Messages<'c>,
-    awaited: Awaited,
+    pending: PendingTopics,
     delay: Duration,
     log_messages: bool,
     beat: Instant,
@@ -142,7 +142,7 @@ impl<'c> Consumption<'c> {
         Self {
             consumer,
             messages: Messages::of(consumer),
-            awaited: Awaited::all(&settings.topics),
+            pending: PendingTopics::all(&settings.topics),
             delay: settings.delay,
             log_messages: settings.log_messages,
             beat: Instant::now(),
@@ -272,7 +272,7 @@ impl<'c> Consumption<'c> {
             if idle && self.messages.is_empty() {
                 note_positions(self.consumer, &self.context.shared);
             }
-            self.awaited.look(self.consumer)?;
+            self.pending.check(self.consumer)?;
         }
         self.context.output().age(clock)?;
         Ok(())

@@ -1,81 +1,110 @@
-//! Topics that do not exist yet: waited for, found within about a second, named once. In: what the cluster says of each
-//! topic. Out: a client that has looked again. (On its own a client looks every `topic.metadata.refresh.interval.ms`.)
+//! Subscribed topics that the worker cannot read yet: checked about once a second, reported once for each reason. In: the
+//! cluster's metadata of each topic. Out: a client with fresh metadata once a topic can be read. (On its own a client refreshes
+//! every `topic.metadata.refresh.interval.ms`.)
 
 use std::time::Duration;
 
-use practice_contract::Protocol;
+use practice_contract::{Protocol, denied};
 use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::KafkaResult,
+    types::RDKafkaErrorCode,
 };
 use tracing::{debug, info, warn};
 
 use crate::rebalance::Context;
 
-/// A look at a topic blocks the poll loop, and only while a topic is awaited.
-const LONGEST_LOOK: Duration = Duration::from_millis(500);
+/// A metadata request blocks the poll loop; the worker sends one only while it waits for a topic.
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Subscribed topics that were not seen yet.
-#[derive(Debug)]
-pub(crate) struct Awaited {
-    /// Each with whether its absence was told.
-    topics: Vec<(String, bool)>,
+/// Why a topic cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absence {
+    /// Kafka knows no such topic.
+    Missing,
+    /// Kafka's access control hides it, whether it exists or not.
+    Denied,
 }
 
-impl Awaited {
+/// Subscribed topics that were not readable at the last check.
+#[derive(Debug)]
+pub(crate) struct PendingTopics {
+    /// Each with the reason that was reported; `None`: nothing reported yet.
+    topics: Vec<(String, Option<Absence>)>,
+}
+
+impl PendingTopics {
     /// All of them, at the start.
     pub(crate) fn all(topics: &[String]) -> Self {
-        Self { topics: topics.iter().map(|topic| (topic.clone(), false)).collect() }
+        Self { topics: topics.iter().map(|topic| (topic.clone(), None)).collect() }
     }
 
-    /// Looks at each awaited topic; to be called about once a second.
-    pub(crate) fn look(&mut self, consumer: &BaseConsumer<Context>) -> KafkaResult<()> {
+    /// Checks each pending topic; to be called about once a second.
+    pub(crate) fn check(&mut self, consumer: &BaseConsumer<Context>) -> KafkaResult<()> {
         let context = consumer.context();
         if context.take_topic_missing() && self.topics.is_empty() {
             *self = Self::all(&context.shared.settings.topics);
         }
         let mut appeared = false;
-        let mut awaited = Vec::new();
+        let mut pending = Vec::new();
         let mut topics = std::mem::take(&mut self.topics).into_iter();
-        for (topic, told) in topics.by_ref() {
-            match exists(consumer, &topic) {
-                Ok(true) if told => {
-                    info!("topic {topic} is there now");
+        for (topic, reported) in topics.by_ref() {
+            match absence(consumer, &topic) {
+                Ok(None) if reported.is_some() => {
+                    info!("topic {topic} is available");
                     appeared = true;
                 }
-                Ok(true) => {}
-                Ok(false) => {
-                    if !told {
-                        warn!("topic {topic} does not exist: waiting for it");
+                Ok(None) => {}
+                Ok(Some(absence)) => {
+                    if reported != Some(absence) {
+                        warn!("{}", warning(absence, &topic));
                     }
-                    awaited.push((topic, true));
+                    pending.push((topic, Some(absence)));
                 }
                 Err(error) => {
                     debug!("topic {topic}: {error}");
-                    awaited.push((topic, told));
-                    break; // one look without an answer is enough: each holds up the poll loop
+                    pending.push((topic, reported));
+                    break; // one request without an answer is enough: each holds up the poll loop
                 }
             }
         }
-        awaited.extend(topics);
-        self.topics = awaited;
-        if appeared { look_again(consumer) } else { Ok(()) }
+        pending.extend(topics);
+        self.topics = pending;
+        if appeared { refresh(consumer) } else { Ok(()) }
     }
 }
 
-fn exists(consumer: &BaseConsumer<Context>, topic: &str) -> KafkaResult<bool> {
-    let metadata = consumer.fetch_metadata(Some(topic), LONGEST_LOOK)?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    Ok(found.is_some_and(|found| found.error().is_none() && !found.partitions().is_empty()))
+fn warning(absence: Absence, topic: &str) -> String {
+    match absence {
+        Absence::Missing => format!("topic {topic} does not exist: waiting for it"),
+        // with Describe alone the consumer would meet the next denial
+        Absence::Denied => {
+            let denied = denied("Describe", &format!("topic {topic}"));
+            format!("topic {topic}: {denied}; a consumer needs Read, which includes Describe")
+        }
+    }
+}
+
+/// Why a topic cannot be read; `None`: it can.
+fn absence(consumer: &BaseConsumer<Context>, topic: &str) -> KafkaResult<Option<Absence>> {
+    let metadata = consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        return Ok(Some(Absence::Missing));
+    };
+    Ok(match found.error().map(RDKafkaErrorCode::from) {
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Some(Absence::Denied),
+        None if !found.partitions().is_empty() => None,
+        _ => Some(Absence::Missing),
+    })
 }
 
 /// Makes the client compare its subscription with the cluster now.
-fn look_again(consumer: &BaseConsumer<Context>) -> KafkaResult<()> {
+fn refresh(consumer: &BaseConsumer<Context>) -> KafkaResult<()> {
     let settings = &consumer.context().shared.settings;
     match settings.protocol {
         // only a list of all topics counts for a Classic member: a partial one would make the others look missing
         Protocol::Classic => {
-            if let Err(error) = consumer.fetch_metadata(None, LONGEST_LOOK) {
+            if let Err(error) = consumer.fetch_metadata(None, REQUEST_TIMEOUT) {
                 debug!("the next refresh will find it: {error}");
             }
             Ok(())

@@ -16,7 +16,8 @@ use krafka::{
 
 use crate::{
     model::KafkaError,
-    read::{Kafka, STEP, check, hex, one, within},
+    read::{Kafka, STEP, Topic, check, hex, one, within},
+    refusal::refused,
 };
 
 /// It must not be given up early, for then nobody knows whether it was made.
@@ -56,7 +57,7 @@ impl Kafka {
             match one(admin.create_topics([topic], CreateTopicsOptions::default().timeout(CHANGE)).await?) {
                 Ok(()) => Ok(Made::Created),
                 Err(KrafkaError::Broker { code: ErrorCode::TopicAlreadyExists, .. }) => Ok(Made::AlreadyThere),
-                Err(error) => Err(error.into()),
+                Err(error) => Err(refused(error, "Create", Topic(name))),
             }
         })
         .await
@@ -72,7 +73,7 @@ impl Kafka {
             let grown = admin.create_partitions([(name, to)], CreatePartitionsOptions::default().timeout(CHANGE));
             match one(grown.await?) {
                 Err(KrafkaError::Broker { code: ErrorCode::InvalidPartitions, .. }) => Ok(()),
-                other => Ok(other?),
+                other => other.map_err(|error| refused(error, "Alter", Topic(name))),
             }
         })
         .await
@@ -95,7 +96,8 @@ impl Kafka {
             };
             let set = config.iter().map(change).collect();
             let options = IncrementalAlterConfigsOptions::default().timeout(CHANGE);
-            Ok(one(admin.incremental_alter_configs([(ConfigResource::topic(name), set)], options).await?)?)
+            let changed = admin.incremental_alter_configs([(ConfigResource::topic(name), set)], options).await?;
+            one(changed).map_err(|error| refused(error, "AlterConfigs", Topic(name)))
         })
         .await
     }
@@ -119,7 +121,7 @@ impl Kafka {
                         tokio::time::sleep(SURE / 4).await;
                     }
                     Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => return Ok(()),
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(refused(error, "Describe", Topic(name))),
                 }
             };
             if hex(topic.topic_id) != id {
@@ -127,7 +129,7 @@ impl Kafka {
             }
             match one(admin.delete_topics([name], DeleteTopicsOptions::default().timeout(STEP)).await?) {
                 Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),
-                other => Ok(other?),
+                other => other.map_err(|error| refused(error, "Delete", Topic(name))),
             }
         })
         .await

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use practice_contract::denied;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -225,13 +226,23 @@ pub enum KafkaError {
     /// It did not let us in, or the certificates do not fit.
     #[error("Kafka refused the credentials, or the TLS handshake failed")]
     Authentication,
+    /// Its access control lists (KIP-11) deny this client an operation.
+    #[error("{}", denied(.operation, .resource))]
+    Denied {
+        /// The operation, in the words of Kafka's access control: `Describe`, `Create`, ...
+        operation: &'static str,
+        /// What it is on: `topic t`, `group g`, `the cluster`.
+        resource: String,
+    },
     /// It answered with an error; Kafka's own name of it.
-    #[error("Kafka answered {code}: {message}")]
+    #[error("Kafka answered {code}{}", explanation(.code, .message))]
     Answered {
         /// Kafka's name of the error.
         code: String,
-        /// Its explanation.
+        /// Its explanation; the name again, or nothing, where Kafka gives none.
         message: String,
+        /// Kafka's protocol calls the error retriable: the same request may succeed later without anybody's help.
+        retriable: bool,
     },
     /// What came back was not Kafka's protocol, or of a version that is not spoken here. What exactly is for logs: it may
     /// hold what some other service said.
@@ -242,8 +253,18 @@ pub enum KafkaError {
 impl KafkaError {
     /// Whether the Kafka as a whole is out of reach, not just one thing in it.
     pub fn is_outage(&self) -> bool {
-        !matches!(self, Self::Answered { .. })
+        !matches!(self, Self::Answered { .. } | Self::Denied { .. })
     }
+
+    /// Whether Kafka refuses, and goes on refusing until a person changes the manifest or Kafka.
+    pub fn needs_help(&self) -> bool {
+        matches!(self, Self::Denied { .. } | Self::Answered { retriable: false, .. })
+    }
+}
+
+/// `: MESSAGE`, or nothing where the message only repeats the error's name.
+fn explanation(code: &str, message: &str) -> String {
+    if message.is_empty() || message == code { String::new() } else { format!(": {message}") }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
     sync::{Arc, Mutex as Lock, PoisonError},
     time::{Duration, Instant},
 };
@@ -24,6 +25,7 @@ use crate::{
         Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot,
         TopicFacts, TopicSeen,
     },
+    refusal::refused,
     told::{Call, Listener, word},
 };
 
@@ -52,8 +54,8 @@ pub(crate) struct Connection {
     listener: Listener,
 }
 
-impl std::fmt::Debug for Kafka {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Kafka").field(&self.looks.bootstrap).finish()
     }
 }
@@ -170,7 +172,8 @@ impl Kafka {
     pub async fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>, KafkaError> {
         within(&self.changes, "topic_config", async |admin| {
             let resource = ConfigResource::topic(name);
-            let entries = one(admin.describe_configs([resource], DescribeConfigsOptions::default()).await?)?;
+            let described = one(admin.describe_configs([resource], DescribeConfigsOptions::default()).await?);
+            let entries = described.map_err(|error| refused(error, "DescribeConfigs", Topic(name)))?;
             let set = entries.into_iter().filter(|entry| entry.config_source == SET_ON_TOPIC);
             Ok(set.map(|entry| (entry.name, entry.value.unwrap_or_default())).collect())
         })
@@ -229,7 +232,16 @@ pub(crate) fn check(name: &str) -> Result<(), KafkaError> {
         return Ok(());
     }
     let message = "a topic's name has 1 to 249 of a-z, A-Z, 0-9, '.', '_', '-' and is not '.' or '..'".into();
-    Err(KafkaError::Answered { code: "InvalidTopic".into(), message })
+    Err(KafkaError::Answered { code: "InvalidTopic".into(), message, retriable: false })
+}
+
+/// `topic NAME`.
+pub(crate) struct Topic<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Topic<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "topic {}", self.0)
+    }
 }
 
 /// The only answer to a question about one thing.
@@ -256,7 +268,7 @@ async fn observe_groups(
             Some(Err(KrafkaError::Broker { code: ErrorCode::GroupIdNotFound, .. })) => {
                 GroupSeen { state: GroupState::Absent, ..GroupSeen::default() }
             }
-            Some(Err(error)) => GroupSeen { trouble: Some(error.into()), ..GroupSeen::default() },
+            Some(Err(error)) => GroupSeen { trouble: Some(undescribed(error, group)), ..GroupSeen::default() },
             None => GroupSeen::default(),
         };
         seen.insert(group.clone(), described);
@@ -286,9 +298,21 @@ async fn all_commits(
     let each = groups.into_iter().map(async |group| {
         let options = ListConsumerGroupOffsetsOptions::default();
         let answer = admin.list_consumer_group_offsets(group.clone(), options).await;
-        (group.clone(), answer.and_then(commits).map_err(KafkaError::from))
+        let answer = answer.map_err(|error| refused(error, "Describe", format_args!("group {group}")));
+        (group.clone(), answer.and_then(commits))
     });
     futures::future::join_all(each).await.into_iter().collect()
+}
+
+/// Why a group could not be described. Kafka denies a KIP-848 group as a whole for one topic of its members, and does not say
+/// which one (KAFKA-18813).
+fn undescribed(error: KrafkaError, group: &str) -> KafkaError {
+    match error {
+        KrafkaError::Broker { code: ErrorCode::TopicAuthorizationFailed, .. } => {
+            refused(error, "Describe", format_args!("every topic that members of group {group} subscribe to"))
+        }
+        error => refused(error, "Describe", format_args!("group {group}")),
+    }
 }
 
 /// Of Kafka Connect, Streams and share groups the offsets mean something else. Without members a group's protocol type may be empty.
@@ -300,10 +324,10 @@ fn is_of_consumers(group: &ConsumerGroupListing) -> bool {
 /// All or nothing: a partition whose offset could not be read would look like one without a commit.
 fn commits(
     offsets: HashMap<TopicPartition, Result<GroupOffset, KrafkaError>>,
-) -> Result<BTreeMap<Partition, Committed>, KrafkaError> {
+) -> Result<BTreeMap<Partition, Committed>, KafkaError> {
     let mut commits = BTreeMap::new();
     for (partition, offset) in offsets {
-        let offset = offset?;
+        let offset = offset.map_err(|error| refused(error, "Describe", Topic(&partition.topic)))?;
         if let Some(committed) = offset.offset {
             let metadata = offset.metadata.unwrap_or_default();
             commits.insert((partition.topic, partition.partition), Committed { offset: committed, metadata });
@@ -401,7 +425,7 @@ async fn bounds(
             }),
             Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => TopicSeen::Missing,
             Err(error) => {
-                let error = KafkaError::from(error);
+                let error = refused(error, "Describe", Topic(&name));
                 if error.is_outage() {
                     return Err(error);
                 }

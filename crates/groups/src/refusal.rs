@@ -1,7 +1,7 @@
-//! Why the client library gave up, coarsely: in full it is logged, and nothing that somebody else has said gets further than a
-//! line. In: its errors. Out: ours.
+//! The client library's errors as ours, coarsely: the full text goes to the log, and text from a server is cut to one line.
+//! In: an error of the library. Out: a [`KafkaError`].
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use krafka::error::{ErrorCode, KrafkaError};
 
@@ -15,15 +15,28 @@ impl From<KrafkaError> for KafkaError {
             KrafkaError::Timeout { .. } | KrafkaError::Broker { code: ErrorCode::NotController, .. } => Self::TimedOut,
             KrafkaError::Auth { .. } => Self::Authentication,
             KrafkaError::Broker { code, message } => {
-                Self::Answered { code: format!("{code:?}"), message: line(&message) }
+                Self::Answered { code: format!("{code:?}"), message: line(&message), retriable: code.is_retriable() }
             }
             KrafkaError::Config { message } => {
-                Self::Answered { code: "InvalidRequest".into(), message: line(&message) }
+                Self::Answered { code: "InvalidRequest".into(), message: line(&message), retriable: false }
             }
             KrafkaError::Protocol { message, .. } => Self::Protocol(line(&message)),
             error => innermost(&error),
         }
     }
+}
+
+/// The same, for a call whose rights are known: where Kafka denies it, the operation and the resource to grant it on. Kafka's
+/// answer names neither.
+pub(crate) fn refused(error: KrafkaError, operation: &'static str, resource: impl fmt::Display) -> KafkaError {
+    let resource = match error {
+        KrafkaError::Broker { code: ErrorCode::ClusterAuthorizationFailed, .. } => "the cluster".to_owned(),
+        KrafkaError::Broker {
+            code: ErrorCode::TopicAuthorizationFailed | ErrorCode::GroupAuthorizationFailed, ..
+        } => resource.to_string(),
+        error => return error.into(),
+    };
+    KafkaError::Denied { operation, resource }
 }
 
 /// What an error goes back to: the client wraps the refusal of a connection several times.
@@ -60,7 +73,27 @@ mod tests {
         assert_eq!(answered(ErrorCode::NotController), KafkaError::TimedOut);
         assert_eq!(
             answered(ErrorCode::PolicyViolation),
-            KafkaError::Answered { code: "PolicyViolation".into(), message: "in Kafka's words".into() }
+            KafkaError::Answered {
+                code: "PolicyViolation".into(),
+                message: "in Kafka's words".into(),
+                retriable: false
+            }
         );
+    }
+
+    #[test]
+    fn what_is_denied_names_the_operation_and_the_resource_and_no_error_repeats_its_name() {
+        let refused = |code| refused(KrafkaError::broker(code, format!("{code:?}")), "Create", "topic t");
+        assert_eq!(
+            refused(ErrorCode::TopicAuthorizationFailed).to_string(),
+            "Kafka denied Create to this client, which connects without authentication: grant it on topic t"
+        );
+        let cluster = refused(ErrorCode::ClusterAuthorizationFailed);
+        assert_eq!(cluster, KafkaError::Denied { operation: "Create", resource: "the cluster".into() });
+        assert!(cluster.needs_help() && !cluster.is_outage());
+        let full = refused(ErrorCode::LeaderNotAvailable);
+        assert_eq!(full.to_string(), "Kafka answered LeaderNotAvailable");
+        assert!(!full.needs_help(), "retriable");
+        assert!(refused(ErrorCode::InvalidReplicationFactor).needs_help());
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn word<T>(result: &Result<T, KafkaError>) -> &'static str {
         Err(KafkaError::Refused) => "refused",
         Err(KafkaError::TimedOut) => "timed_out",
         Err(KafkaError::Authentication) => "authentication",
-        Err(KafkaError::Answered { .. }) => "answered_no",
+        Err(KafkaError::Answered { .. } | KafkaError::Denied { .. }) => "answered_no",
         Err(KafkaError::Protocol(_)) => "protocol",
     }
 }

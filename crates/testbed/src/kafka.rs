@@ -159,6 +159,26 @@ impl Kafka {
         tool(&self.keeper, class, args).await
     }
 
+    /// Denies every client an operation on a resource, by access control lists, and allows the others; `resource` as the tool takes
+    /// it: `--topic t`, `--group g`. Brokers apply it a little later. For a Kafka
+    /// [with access control](Self::start_with_access_control).
+    pub async fn deny(&self, operation: &str, resource: [&str; 2]) {
+        // where a list is about a resource, what no list allows is denied
+        self.change_access(["--add", "--allow-principal"], "All", resource).await;
+        self.change_access(["--add", "--deny-principal"], operation, resource).await;
+    }
+
+    /// Ends a [`deny`](Self::deny).
+    pub async fn allow(&self, operation: &str, resource: [&str; 2]) {
+        self.change_access(["--remove", "--deny-principal"], operation, resource).await;
+    }
+
+    async fn change_access(&self, [verb, principal]: [&str; 2], operation: &str, resource: [&str; 2]) {
+        let change = [verb, principal, "User:ANONYMOUS", "--operation", operation, "--force"];
+        let args = [&["--bootstrap-server", self.bootstrap()][..], &change[..], &resource[..]].concat();
+        self.tool("org.apache.kafka.tools.AclCommand", &args).await;
+    }
+
     /// What the broker has printed: warnings, and what its loggers were told to say.
     pub fn log(&self) -> String {
         let path = self.keeper.dir().join("kafka.Kafka.log");

@@ -117,6 +117,23 @@ async fn topics_that_come_and_grow_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_kafka_denies_is_not_called_missing() {
+    let kafka = Kafka::start_with_access_control().await;
+    kafka.create_topic("t", 1).await;
+    kafka.deny("Describe", ["--topic", "t"]).await;
+    let running = Running::ready(settings(kafka.bootstrap(), &["t"])).await;
+    let send = async || running.client.message(&json!({"topic": "t", "value": "v"})).await.expect("an answer");
+    let denied = |right: &str| format!("Kafka denied {right} to this client, which connects without authentication");
+    send().await.is_problem(503, &["topic `t`", &denied("Describe"), "grant it on topic t"]);
+    kafka.allow("Describe", ["--topic", "t"]).await;
+    until("sent", async || send().await.status == 200).await;
+    kafka.deny("Write", ["--topic", "t"]).await;
+    until("denied", async || send().await.status == 503).await;
+    send().await.is_problem(503, &["topic `t`", &denied("Write"), "grant it on topic t"]);
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_kafka_is_away_nothing_is_claimed_and_afterwards_all_is_well() {
     let kafka = Kafka::start().await;
     kafka.create_topic("t", 1).await;

@@ -3,10 +3,11 @@
 use std::net::TcpListener;
 
 use practice_contract::Protocol;
+use practice_testbed::Kafka;
 
 use crate::{
     kafka::{create_topic, fill},
-    kit::{Worker, settings, unique, until},
+    kit::{Worker, settings, unique, until, wait_for},
     servers,
 };
 
@@ -40,6 +41,25 @@ fn a_port_that_is_taken_is_named_with_its_variable() {
     let (name, _) = env.iter().find(|(_, value)| *value == settings.listen.to_string()).expect("the variable");
     let said = refused(&env.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>());
     assert!(said.contains(name) && said.contains(&settings.listen.to_string()) && said.contains("free port"), "{said}");
+}
+
+#[test]
+fn a_topic_that_kafka_denies_is_not_called_missing() {
+    let kafka = wait_for(Kafka::start_with_access_control());
+    let servers = kafka.bootstrap().to_owned();
+    create_topic(&servers, "t", 1);
+    fill(&servers, "t", 1, 10);
+    wait_for(kafka.deny("Describe", ["--topic", "t"]));
+    let mut worker = Worker::start(&settings(&servers, "t", "g", Protocol::Classic));
+    let expected =
+        "topic t: Kafka denied Describe to this client, which connects without authentication: grant it on topic t";
+    until("it is named", || worker.complaints().contains(expected).then_some(()));
+    assert!(!worker.has_ended());
+    wait_for(kafka.allow("Describe", ["--topic", "t"]));
+    until("all messages", || (worker.done() == 10).then_some(()));
+    let said = worker.complaints();
+    assert_eq!((said.matches(expected).count(), said.matches("does not exist").count()), (1, 0), "{said}");
+    worker.stop();
 }
 
 #[test]

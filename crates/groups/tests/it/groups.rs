@@ -1,8 +1,10 @@
 //! Groups as Kafka has them, with real members, under both protocols.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use practice_groups::{GroupSeen, GroupState, Kafka, KafkaError, Lag, MemberSeen, OffsetReset, Partition, Protocol};
+use practice_groups::{
+    GroupSeen, GroupState, Kafka, KafkaError, Lag, MemberSeen, OffsetReset, Partition, Protocol, TopicSeen,
+};
 use practice_testbed::{
     Kafka as Broker,
     clients::{Member, commit},
@@ -11,7 +13,7 @@ use practice_testbed::{
 
 use crate::{
     consumers::{OURS, join as join_as},
-    group, partitions, until,
+    group, partitions, topic_when, until,
 };
 
 /// Every partition owned by exactly one member.
@@ -109,7 +111,7 @@ async fn commits_tell_who_made_them() {
 }
 
 #[tokio::test]
-async fn a_group_that_is_denied_is_unknown_with_the_reason_and_nothing_else_is() {
+async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothing_else_is() {
     let broker = Broker::start_with_access_control().await;
     let bootstrap = broker.bootstrap();
     let kafka = Kafka::connect(bootstrap);
@@ -118,18 +120,23 @@ async fn a_group_that_is_denied_is_unknown_with_the_reason_and_nothing_else_is()
     for group in &groups {
         commit(bootstrap, group, &topic, 0, 0, "");
     }
-    let deny = ["--add", "--deny-principal", "User:ANONYMOUS", "--operation", "All", "--group", "denied", "--force"];
-    let args = [&["--bootstrap-server", bootstrap][..], &deny[..]].concat();
-    broker.tool("org.apache.kafka.tools.AclCommand", &args).await;
+    broker.deny("All", ["--group", "denied"]).await;
     let denied = until(&kafka, "denied", "denied", |group| group.trouble.is_some()).await;
     let look = kafka.observe(std::slice::from_ref(&topic), &groups).await.expect("Kafka answers");
-    match &denied.trouble {
-        Some(KafkaError::Answered { code, .. }) => assert_eq!(code, "GroupAuthorizationFailed"),
-        other => panic!("Kafka's own words are expected, were {other:?}"),
-    }
+    let expected = KafkaError::Denied { operation: "Describe", resource: "group denied".into() };
+    assert_eq!(denied.trouble, Some(expected));
     let lag = |group: &str| look.lag(&look.groups[group], &(topic.clone(), 0), OffsetReset::Earliest);
     assert_eq!((denied.state, lag("denied")), (GroupState::Unknown, Lag::Unknown));
     assert_eq!((look.groups["allowed"].state, lag("allowed")), (GroupState::Empty, Lag::Behind(0)));
+    broker.deny("Describe", ["--topic", &topic]).await;
+    broker.deny("AlterConfigs", ["--topic", &topic]).await;
+    let expected =
+        TopicSeen::Unknown(Arc::new(KafkaError::Denied { operation: "Describe", resource: "topic t".into() }));
+    topic_when(&kafka, &topic, "denied", |seen| *seen == expected).await;
+    let looked = kafka.observe(std::slice::from_ref(&topic), &groups).await.expect("Kafka answers");
+    assert_eq!(looked.topics[&topic], expected, "denied, and not missing");
+    let set = kafka.configure_topic(&topic, &BTreeMap::from([("retention.ms".into(), Some("1000".into()))])).await;
+    assert_eq!(set, Err(KafkaError::Denied { operation: "AlterConfigs", resource: "topic t".into() }));
     let (there, all) = kafka.group_ids().await.expect("Kafka answers");
     println!("of a group that is denied ListGroups tells: {}", there.contains("denied"));
     assert!(all && there.contains("allowed"));

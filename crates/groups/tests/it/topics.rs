@@ -13,7 +13,7 @@ fn config(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 fn answered(error: KafkaError, expected: &str) -> String {
     match error {
-        KafkaError::Answered { code, message } if code == expected => message,
+        KafkaError::Answered { code, message, .. } if code == expected => message,
         other => panic!("Kafka must answer {expected}, was {other:?}"),
     }
 }

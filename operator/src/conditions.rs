@@ -4,13 +4,14 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use practice_api::{PracticeStatus, status::GroupStatus};
+use practice_groups::KafkaError;
 
 use crate::{
     apply::Running,
     objects::Hold,
     observe::Observed,
     plan::{Plan, SpecFault},
-    prepare::{Prepared, Refusal, TopicStep, Unclaimed, topic_step},
+    prepare::{DENIED, Prepared, Refusal, TopicStep, Unclaimed, topic_step},
 };
 
 /// Every condition that a practice has, from its first visit on.
@@ -104,7 +105,7 @@ fn refused(fault: &SpecFault) -> Vec<(&'static str, Said)> {
 pub fn held_back<'a>(status: &'a PracticeStatus, group: &str) -> Option<&'a Condition> {
     let is_about = |stalled: &&Condition| {
         let about = stalled.message.strip_prefix("group id ").or(stalled.message.strip_prefix("group "));
-        about.and_then(|about| about.strip_prefix(group)).is_some_and(|rest| rest.starts_with(' '))
+        about.and_then(|about| about.strip_prefix(group)).is_some_and(|rest| rest.starts_with([' ', ':']))
     };
     status.condition("Stalled").filter(|stalled| stalled.status == "True").filter(is_about)
 }
@@ -128,24 +129,34 @@ fn refusal(
     let group = prepared.unclaimed.values().find_map(|why| match why {
         Unclaimed::Conflict(why) => Some(("GroupConflict", why.clone())),
         Unclaimed::Unsupported(why) => Some(("ProtocolUnsupported", why.clone())),
+        Unclaimed::Denied(why) => Some((DENIED, why.clone())),
         Unclaimed::Unknown => None,
     });
-    if group.is_some() {
-        return group;
-    }
     let snapshot = seen.and_then(Observed::snapshot);
-    plan.topics.iter().find_map(|topic| match prepared.refused.get(&topic.name) {
-        Some(Refusal::Conflict(why)) => Some(("TopicConflict", why.clone())),
-        Some(Refusal::Refused(_)) => None,
-        None => match topic_step(topic, snapshot?.topics.get(&topic.name)) {
-            TopicStep::Conflict(why) => Some(("TopicConflict", why)),
+    let topic = || {
+        plan.topics.iter().find_map(|topic| {
+            let refusal = match prepared.refused.get(&topic.name) {
+                Some(refusal) => refusal.clone(),
+                None => match topic_step(topic, snapshot?.topics.get(&topic.name)) {
+                    TopicStep::Conflict(why) => Refusal::Conflict(why),
+                    TopicStep::Unknown(refusal) => refusal,
+                    _ => return None,
+                },
+            };
+            Some((refusal.stalled()?, refusal.message().to_owned()))
+        })
+    };
+    // of a group that runs already, too: what it does is not known without
+    let denied = || {
+        plan.groups.iter().find_map(|group| match &snapshot?.groups.get(&group.id)?.trouble {
+            Some(error @ KafkaError::Denied { .. }) => Some((DENIED, format!("group {}: {error}", group.id))),
             _ => None,
-        },
-    })
+        })
+    };
+    group.or_else(topic).or_else(denied)
 }
 
 fn kafka(seen: Option<&Observed>) -> Said {
-    use practice_groups::KafkaError;
     match seen.and_then(Observed::outage) {
         None => ("True", "Reachable", "Kafka answers".to_owned()),
         Some(error) => {
@@ -154,7 +165,7 @@ fn kafka(seen: Option<&Observed>) -> Said {
                 KafkaError::TimedOut => "TimedOut",
                 KafkaError::Authentication => "AuthenticationFailed",
                 KafkaError::Protocol(_) => "NotKafka",
-                KafkaError::Unreachable | KafkaError::Answered { .. } => "Unreachable",
+                KafkaError::Unreachable | KafkaError::Answered { .. } | KafkaError::Denied { .. } => "Unreachable",
             };
             ("False", reason, error.to_string())
         }
@@ -228,6 +239,12 @@ fn strangers(group: &GroupStatus) -> String {
 fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &PracticeStatus) -> Said {
     let mut moving: Vec<String> =
         running.leaving.iter().map(|object| format!("{object} of a former practice is going")).collect();
+    if let Some(former) = &prepared.former_bootstrap {
+        let new = &plan.bootstrap;
+        moving.push(format!(
+            "consumers and producer keep running on Kafka {former}: the operator has not reached Kafka {new} yet"
+        ));
+    }
     for group in &status.groups {
         let name = &group.name;
         let members = i32::try_from(group.members.len()).unwrap_or(i32::MAX);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::{Client, ResourceExt, core::DeserializeGuard, runtime::events::Recorder};
-use practice_api::ConsumerGroupPractice;
+use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_view::Hub;
 
 use crate::{
@@ -83,16 +83,20 @@ impl Context {
         let is_elder = |other: &ConsumerGroupPractice| {
             elders.iter().any(|elder| elder.0.as_ref().is_ok_and(|elder| elder.metadata.uid == other.metadata.uid))
         };
+        // a claim holds for the Kafka that status names, which the manifest may have left behind
         let has_it = |other: &ConsumerGroupPractice| {
-            let status = other.status.iter().flat_map(|status| &status.groups);
-            status.into_iter().any(|status| status.name == group.id && status.claimed)
+            let on_this_kafka = |status: &&PracticeStatus| status.bootstrap_servers.as_ref() == Some(&plan.bootstrap);
+            other.status.as_ref().filter(on_this_kafka).is_some_and(|status| status.claims(&group.id))
+        };
+        let wants_it = |other: &ConsumerGroupPractice| {
+            let planned = is_elder(other).then(|| crate::plan::plan(other, &self.defaults).ok()).flatten();
+            planned.is_some_and(|other| other.bootstrap == plan.bootstrap)
         };
         let others = self.others(&plan.uid);
         others.iter().filter_map(|other| other.0.as_ref().ok()).find_map(|other| {
             let names_it = other.spec.groups.iter().any(|named| named.name == group.id);
-            let holds = names_it && (has_it(other) || is_elder(other));
-            let other = holds.then(|| crate::plan::plan(other, &self.defaults).ok()).flatten()?;
-            (other.bootstrap == plan.bootstrap).then(|| format!("{}/{}", other.namespace, other.name))
+            let holds = names_it && (has_it(other) || wants_it(other));
+            holds.then(|| format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any()))
         })
     }
 }

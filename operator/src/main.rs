@@ -173,12 +173,18 @@ mod tests {
 
     #[test]
     fn default_images_are_those_of_the_chart() {
-        let values: Value = serde_yaml::from_str(include_str!("../../charts/consumer-group-practice/values.yaml")).expect("should be YAML");
-        let text = |path: &[&str]| path.iter().fold(&values, |value, key| &value[*key]).as_str().expect("should be a string").to_owned();
+        let values: Value = serde_yaml::from_str(include_str!("../../charts/consumer-group-practice/values.yaml"))
+            .expect("should be YAML");
+        let text = |path: &[&str]| {
+            path.iter().fold(&values, |value, key| &value[*key]).as_str().expect("should be a string").to_owned()
+        };
         let arguments = Arguments::command();
         let run = arguments.find_subcommand("run").expect("should have run");
         for program in ["worker", "producer"] {
-            let flag = run.get_arguments().find(|flag| flag.get_id() == &format!("{program}_image")).expect("should have a flag");
+            let flag = run
+                .get_arguments()
+                .find(|flag| flag.get_id() == &format!("{program}_image"))
+                .expect("should have a flag");
             let repository = text(&[program, "image", "repository"]);
             let image = format!("{}/{repository}:{}", text(&["image", "registry"]), env!("CARGO_PKG_VERSION"));
             assert_eq!(flag.get_default_values(), [image.as_str()], "--{program}-image");

@@ -211,11 +211,12 @@ impl Memories {
         Ok(())
     }
 
-    /// Gives up the group ids and forgets the topics that a practice does not name any more.
-    pub fn keep_named(&self, plan: &Plan) {
+    /// Gives up the group ids and forgets the topics that a practice does not name any more, and those of another Kafka than the
+    /// one in use.
+    pub fn keep_named(&self, plan: &Plan, in_use: &str) {
         if let Some(memory) = self.all().get_mut(&(plan.namespace.clone(), plan.name.clone())) {
             let named = |group: &str| plan.groups.iter().any(|named| named.id == group);
-            memory.claims.retain(|(bootstrap, group)| *bootstrap == plan.bootstrap && named(group));
+            memory.claims.retain(|(bootstrap, group)| bootstrap == in_use && named(group));
             memory.settled.retain(|topic, _| plan.topics.iter().any(|named| named.name == *topic));
         }
     }

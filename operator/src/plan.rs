@@ -80,6 +80,20 @@ pub struct GroupPlan {
     pub rows: Vec<RowPlan>,
 }
 
+impl Plan {
+    /// The same on another Kafka, `host:port[,host:port...]`.
+    pub(crate) fn on(&self, bootstrap: &str) -> Self {
+        let mut plan = Self { bootstrap: bootstrap.to_owned(), ..self.clone() };
+        for row in plan.groups.iter_mut().flat_map(|group| &mut group.rows) {
+            bootstrap.clone_into(&mut row.settings.servers);
+        }
+        if let Some(producer) = &mut plan.producer {
+            bootstrap.clone_into(&mut producer.settings.servers);
+        }
+        plan
+    }
+}
+
 impl GroupPlan {
     /// What members must have in common to share a group: `classic/range`. A change of it cannot roll.
     pub fn speaks(&self) -> String {

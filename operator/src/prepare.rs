@@ -5,7 +5,10 @@
 mod groups;
 mod topics;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use practice_api::{PracticeStatus, Topic, status::TopicStatus};
 
@@ -20,7 +23,7 @@ use crate::{
     memory::Memories,
     objects::{Hold, holds},
     plan::{GroupPlan, Plan},
-    reader::{Interest, Key, Look},
+    reader::{Interest, Key, Look, Reader},
 };
 
 /// What stands on the Kafka side.
@@ -40,16 +43,45 @@ pub struct Prepared {
     pub holds: BTreeMap<String, Hold>,
     /// What was done.
     pub deeds: Vec<Deed>,
+    /// The Kafka of the former manifest, `host:port[,host:port...]`, on which everything keeps running: the operator has not found
+    /// out yet whether the group ids are free on the new one.
+    pub former_bootstrap: Option<String>,
 }
 
-/// Why a topic is not as it should be.
+/// Why a topic is not as the manifest describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// It exists and is not what the manifest describes.
+    /// The topic exists with another replication factor or configuration.
     Conflict(String),
-    /// Kafka would not make it.
+    /// Kafka's access control denies what the operator needs.
+    Denied(String),
+    /// Kafka refuses, until the manifest or Kafka is changed.
     Refused(String),
+    /// Kafka did not do it this time; a later attempt may succeed.
+    Failed(String),
 }
+
+impl Refusal {
+    /// The sentence.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Conflict(why) | Self::Denied(why) | Self::Refused(why) | Self::Failed(why) => why,
+        }
+    }
+
+    /// The reason of `Stalled`; `None`: nobody has to help.
+    pub(crate) fn stalled(&self) -> Option<&'static str> {
+        match self {
+            Self::Conflict(_) => Some("TopicConflict"),
+            Self::Denied(_) => Some(DENIED),
+            Self::Refused(_) => Some("TopicRefused"),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+/// Reason of conditions where Kafka's access control denies the operator something.
+pub(crate) const DENIED: &str = "AuthorizationFailed";
 
 /// Why a group's consumers may not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +90,8 @@ pub enum Unclaimed {
     Conflict(String),
     /// This Kafka does not know the group's protocol.
     Unsupported(String),
+    /// Kafka's access control denies the operator to see the group.
+    Denied(String),
     /// Kafka could not be asked.
     Unknown,
 }
@@ -101,6 +135,14 @@ impl Prepared {
         self.configured.contains_key(&topic.name) && !self.refused.contains_key(&topic.name)
     }
 
+    /// The plan with the bootstrap servers that consumers and producer use now.
+    pub fn placed<'a>(&self, plan: &'a Plan) -> Cow<'a, Plan> {
+        match &self.former_bootstrap {
+            Some(former) => Cow::Owned(plan.on(former)),
+            None => Cow::Borrowed(plan),
+        }
+    }
+
     /// Whether Kafka was changed, so that the look is no longer true.
     pub fn changed(&self) -> bool {
         self.deeds.iter().any(|deed| !matches!(deed, Deed::Claimed { .. }))
@@ -122,7 +164,17 @@ pub async fn prepare(
     let look = reader.look(&key, &interest(plan)).await;
     let mut prepared = Prepared { look: Some(look.clone()), ..Prepared::default() };
     // a claim holds for the Kafka it was made on
-    let before = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
+    let (before, former) = match before {
+        Some(before) if before.bootstrap_servers.as_ref() == Some(&plan.bootstrap) => (Some(before), None),
+        former => (None, former),
+    };
+    claim_groups(plan, live, holder, memories, &reader, before, &mut prepared).await;
+    if let Some(former) = former.filter(|former| is_undecided(plan, former, &prepared)) {
+        stay(plan, former, &key, memories, &mut prepared);
+        prepared.holds = holds(plan, &prepared.unclaimed, live);
+        return prepared;
+    }
+    memories.keep_named(plan, &plan.bootstrap);
     for topic in &plan.topics {
         let seen = look.as_ref().ok().and_then(|snapshot| snapshot.topics.get(&topic.name));
         let known = known(&key, before, plan, topic, seen, memories);
@@ -132,10 +184,25 @@ pub async fn prepare(
         }
     }
     remember_created(&key, before, &mut prepared, memories);
-    memories.keep_named(plan);
+    prepared.holds = holds(plan, &prepared.unclaimed, live);
+    prepared
+}
+
+/// Claims the group ids of a plan. `before`: status as it was, on the same Kafka.
+async fn claim_groups(
+    plan: &Plan,
+    live: &Live,
+    holder: &(dyn Fn(&GroupPlan) -> Option<String> + Sync),
+    memories: &Memories,
+    reader: &Reader,
+    before: Option<&PracticeStatus>,
+    prepared: &mut Prepared,
+) {
+    let key = (plan.namespace.clone(), plan.name.clone());
+    let look = prepared.look.clone().and_then(Result::ok);
     let mut takes_consumer_protocol = None;
     for group in &plan.groups {
-        let seen = look.as_ref().ok().and_then(|snapshot| snapshot.groups.get(&group.id));
+        let seen = look.as_ref().and_then(|snapshot| snapshot.groups.get(&group.id));
         if takes_consumer_protocol.is_none() && needs_consumer_protocol(group, seen) {
             takes_consumer_protocol = Some(reader.kafka().has_consumer_protocol().await.unwrap_or(true));
         }
@@ -143,7 +210,7 @@ pub async fn prepare(
             prepared.unclaimed.insert(group.id.clone(), Unclaimed::Unsupported(unsupported(group)));
             continue;
         }
-        if before.is_some_and(|before| before.groups.iter().any(|status| status.name == group.id && status.claimed)) {
+        if before.is_some_and(|before| before.claims(&group.id)) {
             let _ = memories.claim(&key, &plan.bootstrap, &group.id); // status says whose it is
             continue;
         }
@@ -163,8 +230,31 @@ pub async fn prepare(
             Err(why) => drop(prepared.unclaimed.insert(group.id.clone(), why)),
         }
     }
-    prepared.holds = holds(plan, &prepared.unclaimed, live);
-    prepared
+}
+
+/// Whether the id of a group that a practice owns on its former Kafka could not be claimed on the new one yet, nor refused: an
+/// address that does not answer, or answers as something else, must not stop a consumer that works.
+fn is_undecided(plan: &Plan, former: &PracticeStatus, prepared: &Prepared) -> bool {
+    plan.groups.iter().any(|group| {
+        let waits = matches!(prepared.unclaimed.get(&group.id), Some(Unclaimed::Unknown | Unclaimed::Denied(_)));
+        waits && former.claims(&group.id)
+    })
+}
+
+/// Leaves everything on the former Kafka: groups that are owned there run, others do not start.
+fn stay(plan: &Plan, former: &PracticeStatus, key: &Key, memories: &Memories, prepared: &mut Prepared) {
+    let Some(bootstrap) = &former.bootstrap_servers else { return };
+    prepared.deeds.clear(); // claims on the new Kafka are made, and reported, when it is used
+    for group in &plan.groups {
+        if former.claims(&group.id) {
+            prepared.unclaimed.remove(&group.id);
+            let _ = memories.claim(key, bootstrap, &group.id); // the former status says whose it is
+        } else {
+            prepared.unclaimed.entry(group.id.clone()).or_insert(Unclaimed::Unknown);
+        }
+    }
+    memories.keep_named(plan, bootstrap);
+    prepared.former_bootstrap = Some(bootstrap.clone());
 }
 
 /// What a practice wants to see of its Kafka.

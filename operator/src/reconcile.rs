@@ -53,7 +53,7 @@ pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Contex
         let holder = |group: &GroupPlan| context.holder(plan, group);
         prepared = metrics.step("prepare", prepare(plan, &live, &holder, &context.memories, before)).await;
         consumers = view::consumers(plan, &live);
-        let objects = objects(plan, &prepared.holds, &live.rows(plan));
+        let objects = objects(&prepared.placed(plan), &prepared.holds, &live.rows(plan));
         running = metrics.step("apply", apply(&context.client, plan, &objects, live)).await?;
         journal::wants(plan, &prepared, &running, &context.memories);
         let look = metrics.step("observe", observe(plan, &prepared, before, &context.memories)).await;

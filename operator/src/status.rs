@@ -13,7 +13,7 @@ use crate::{
     conditions::conditions,
     observe::Observed,
     plan::{GroupPlan, Plan, SpecFault},
-    prepare::{Prepared, Refusal, TopicStep, topic_step},
+    prepare::{Prepared, TopicStep, topic_step},
 };
 
 mod group;
@@ -41,8 +41,9 @@ pub fn status(
     match plan {
         Ok(plan) => {
             let snapshot = seen.and_then(Observed::snapshot);
-            let same_kafka = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
-            status.bootstrap_servers = Some(plan.bootstrap.clone());
+            let bootstrap = prepared.former_bootstrap.as_ref().unwrap_or(&plan.bootstrap);
+            let same_kafka = before.filter(|before| before.bootstrap_servers.as_ref() == Some(bootstrap));
+            status.bootstrap_servers = Some(bootstrap.clone());
             status.topics = topics(plan, prepared, snapshot, same_kafka);
             let look = group::Look { prepared, running, seen, topics: &status.topics, now };
             let each = |group| look.status(group, same_kafka.and_then(|before| named(before, group)));
@@ -129,9 +130,10 @@ fn topics(
         let created = prepared.created.contains(&topic.name).then(|| status.topic_id.clone()).flatten();
         status.created_topic_id = created.or_else(|| former.and_then(|former| former.created_topic_id.clone()));
         status.message = match (prepared.refused.get(&topic.name), topic_step(topic, seen)) {
-            (Some(Refusal::Conflict(why) | Refusal::Refused(why)), _) => Some(why.clone()),
+            (Some(refusal), _) => Some(refusal.message().to_owned()),
             (None, TopicStep::Unknown(_)) if snapshot.is_none() => former.and_then(|former| former.message.clone()),
-            (None, TopicStep::Conflict(why) | TopicStep::Unknown(why)) => Some(why),
+            (None, TopicStep::Unknown(refusal)) => Some(refusal.message().to_owned()),
+            (None, TopicStep::Conflict(why)) => Some(why),
             (None, TopicStep::Create | TopicStep::Grow(_)) => Some(format!("topic {} is on its way", topic.name)),
             (None, TopicStep::Ready) => None,
         };

@@ -55,6 +55,11 @@ impl PracticeStatus {
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == kind)
     }
+
+    /// Whether a group id was found to be this practice's, on the Kafka of this status.
+    pub fn claims(&self, group: &str) -> bool {
+        self.groups.iter().any(|status| status.name == group && status.claimed)
+    }
 }
 
 /// Totals over a practice.

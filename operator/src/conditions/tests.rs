@@ -122,7 +122,7 @@ fn scaling_and_a_lost_producer_leave_it_ready() {
 #[test]
 fn what_was_ready_is_not_when_something_is_gone() {
     type Change = fn(&mut World);
-    let cases: [(&str, Change, &str, &str, (&str, &str)); 8] = [
+    let cases: [(&str, Change, &str, &str, (&str, &str)); 10] = [
         (
             "no pod of a group is ready",
             |w| ready_consumers(w, "p-b", 0),
@@ -173,8 +173,22 @@ fn what_was_ready_is_not_when_something_is_gone() {
             ("False", "TopicsNotReady"),
         ),
         (
-            "a topic is refused",
+            "a topic is refused for good",
             |w| drop(w.prepared.refused.insert("t".into(), Refusal::Refused("too many copies".into()))),
+            "TopicRefused",
+            "TopicsReady",
+            ("False", "TopicsNotReady"),
+        ),
+        (
+            "a topic is denied",
+            |w| drop(w.prepared.refused.insert("t".into(), Refusal::Denied("Create".into()))),
+            "AuthorizationFailed",
+            "Stalled",
+            ("True", "AuthorizationFailed"),
+        ),
+        (
+            "a topic is not ready this time",
+            |w| drop(w.prepared.refused.insert("t".into(), Refusal::Failed("no leader yet".into()))),
             "TopicsNotReady",
             "TopicsReady",
             ("False", "TopicsNotReady"),

@@ -2,7 +2,7 @@
 //! which practice was first, that `memory` knows.
 
 use practice_contract::commit_metadata;
-use practice_groups::{GroupSeen, GroupState};
+use practice_groups::{GroupSeen, GroupState, KafkaError};
 
 use super::Unclaimed;
 use crate::{
@@ -27,6 +27,9 @@ pub(super) fn unsupported(group: &GroupPlan) -> String {
 /// Whether a group's consumers may start: nobody has used the group id, or only this practice.
 pub(super) fn claim(plan: &Plan, group: &GroupPlan, seen: Option<&GroupSeen>, live: &Live) -> Result<(), Unclaimed> {
     let Some(seen) = seen else { return Err(Unclaimed::Unknown) };
+    if let Some(denied @ KafkaError::Denied { .. }) = &seen.trouble {
+        return Err(Unclaimed::Denied(format!("group {}: {denied}", group.id)));
+    }
     let Some(committed) = &seen.committed else { return Err(Unclaimed::Unknown) };
     if seen.state == GroupState::Unknown {
         return Err(Unclaimed::Unknown);
@@ -77,6 +80,9 @@ mod tests {
         assert_eq!(claims(&seen(GroupState::Stable, vec![member("p-g-1")], commit(ours))), Ok(()));
         assert_eq!(claims(&seen(GroupState::Empty, vec![], None)), Err(Unclaimed::Unknown));
         assert_eq!(claims(&GroupSeen::default()), Err(Unclaimed::Unknown));
+        let denied = KafkaError::Denied { operation: "Describe", resource: "group g".into() };
+        let denied = GroupSeen { trouble: Some(denied), ..GroupSeen::default() };
+        assert!(matches!(claims(&denied), Err(Unclaimed::Denied(why)) if why.starts_with("group g: Kafka denied")));
         for foreign in [
             seen(GroupState::Stable, vec![member("other")], commit(ours)),
             seen(GroupState::Empty, vec![], commit("")),

@@ -21,16 +21,16 @@ pub enum TopicStep {
     Grow(i32),
     /// It is not ours to make or not what the manifest describes.
     Conflict(String),
-    /// Nothing is known of it.
-    Unknown(String),
+    /// Kafka did not describe it; why.
+    Unknown(Refusal),
 }
 
 /// Decides about a topic. A topic that is there is used with as many partitions as it has, never with fewer copies or more.
 pub fn topic_step(topic: &Topic, seen: Option<&TopicSeen>) -> TopicStep {
     let name = &topic.name;
     match seen {
-        None => TopicStep::Unknown(format!("topic {name} has not been looked at yet")),
-        Some(TopicSeen::Unknown(error)) => TopicStep::Unknown(format!("topic {name}: {error}")),
+        None => TopicStep::Unknown(Refusal::Failed(format!("topic {name} has not been described yet"))),
+        Some(TopicSeen::Unknown(error)) => TopicStep::Unknown(refusal(topic, error)),
         Some(TopicSeen::Missing) if topic.managed => TopicStep::Create,
         Some(TopicSeen::Missing) => TopicStep::Conflict(format!(
             "topic {name} does not exist and managed is false: create it, or set managed to true"
@@ -128,7 +128,7 @@ pub(super) async fn prepare_topic(
         TopicStep::Conflict(_) | TopicStep::Unknown(_) => Ok(()),
     };
     if let Err(error) = done {
-        prepared.refused.insert(name.clone(), Refusal::Refused(refusal(topic, &error)));
+        prepared.refused.insert(name.clone(), refusal(topic, &error));
     }
 }
 
@@ -189,14 +189,17 @@ async fn differing_config(
     Ok(differs.map(|(key, _)| (key.clone(), set.get(key).cloned())).collect())
 }
 
-fn refusal(topic: &Topic, error: &KafkaError) -> String {
+pub(crate) fn refusal(topic: &Topic, error: &KafkaError) -> Refusal {
     let name = &topic.name;
     match error {
-        KafkaError::Answered { code, message } if code == "InvalidReplicationFactor" => format!(
+        // brokers come and go without anybody's help
+        KafkaError::Answered { code, message, .. } if code == "InvalidReplicationFactor" => Refusal::Failed(format!(
             "topic {name}: replicationFactor is {}, more than there are brokers ({message}): add brokers, or use a topic with a smaller one",
             topic.replication_factor
-        ),
-        error => format!("topic {name}: {error}"),
+        )),
+        KafkaError::Denied { .. } => Refusal::Denied(format!("topic {name}: {error}")),
+        error if error.needs_help() => Refusal::Refused(format!("topic {name}: {error}")),
+        error => Refusal::Failed(format!("topic {name}: {error}")),
     }
 }
 

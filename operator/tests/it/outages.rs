@@ -106,6 +106,114 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
 }
 
 #[tokio::test]
+async fn consumers_keep_running_until_the_kafka_of_a_changed_address_is_reached() {
+    let scene = Scene::new("moved").await;
+    let (former, next) = tokio::join!(Kafka::start(), Kafka::start());
+    let _pods = scene.run_pods();
+    scene.apply("p", &on(&scene, former.bootstrap(), 2)).await;
+    scene.ready("p").await;
+    let (group_id, workers, producer) = (scene.name("g"), format!("p-{}", scene.name("g")), "p-producer");
+    let before = [scene.deployment(&workers).await, scene.deployment(producer).await];
+    // accepts connections, and answers as no Kafka does
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let not_kafka = listener.local_addr().expect("it is bound").to_string();
+    let _answers = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok();
+        }
+    })
+    .abort_handle();
+    for (bootstrap, expected) in [
+        ("127.0.0.1:1", "ConnectionRefused"),
+        ("no-such-host.invalid:9092", "Unreachable"),
+        (not_kafka.as_str(), "NotKafka"),
+    ] {
+        let mut spec = on(&scene, bootstrap, 2);
+        let new = json!({"name": scene.name("new"), "replicas": 1});
+        spec["groups"].as_array_mut().expect("a list").push(new);
+        scene.apply("p", &spec).await;
+        timeout(TOLD, scene.condition("p", &format!("KafkaReachable=False/{expected}"))).await.expect("in time");
+        let message = scene.condition("p", "Reconciling=True").await;
+        assert!(message.contains(former.bootstrap()) && message.contains(bootstrap), "{message}");
+        let status = scene.status("p", "the new group is there", |s| s.groups.len() == 2).await;
+        assert_eq!(status.bootstrap_servers.as_deref(), Some(former.bootstrap()), "where they run");
+        assert!(status.claims(&group_id) && !status.claims(&scene.name("new")));
+        scene.has_replicas(&format!("p-{}", scene.name("new")), 0).await;
+        for deployment in &before {
+            let now = scene.deployment(deployment.metadata.name.as_deref().expect("it has a name")).await;
+            assert_eq!(now.spec, deployment.spec, "neither stopped nor moved to {bootstrap}");
+        }
+    }
+
+    scene.apply("p", &on(&scene, next.bootstrap(), 2)).await;
+    scene.status("p", "it runs there", |s| s.bootstrap_servers.as_deref() == Some(next.bootstrap())).await;
+    scene.ready("p").await;
+    for name in [workers.as_str(), producer] {
+        scene
+            .until(&format!("{name} is moved"), async || {
+                let spec = json!(scene.deployment(name).await.spec);
+                let servers = spec["template"]["spec"]["containers"][0]["env"][0]["value"].clone();
+                if servers == next.bootstrap() { Ok(()) } else { Err(servers.to_string()) }
+            })
+            .await;
+    }
+    scene.has_replicas(&workers, 2).await;
+    scene.quiet().await;
+}
+
+#[tokio::test]
+async fn what_kafka_denies_is_named_with_the_right_to_grant() {
+    let scene = Scene::new("denied").await;
+    let kafka = Kafka::start_with_access_control().await;
+    let _pods = scene.run_pods();
+    let (topic, id) = (scene.name("t"), scene.name("g"));
+    kafka.deny("Describe", ["--topic", &topic]).await;
+    scene.apply("p", &on(&scene, kafka.bootstrap(), 1)).await;
+    let denied = |resource: &str, right: &str| {
+        format!(
+            "{resource}: Kafka denied {right} to this client, which connects without authentication: grant it on {resource}"
+        )
+    };
+    let message = scene.condition("p", "TopicsReady=False").await;
+    assert_eq!(message, denied(&format!("topic {topic}"), "Describe"));
+    let message = scene.condition("p", "Stalled=True/AuthorizationFailed").await;
+    assert_eq!(message, denied(&format!("topic {topic}"), "Describe"));
+    scene.condition("p", "Ready=False/AuthorizationFailed").await;
+    scene.event("Stalled", "AuthorizationFailed").await;
+    kafka.allow("Describe", ["--topic", &topic]).await;
+    scene.ready("p").await;
+    assert_eq!(scene.condition("p", "Stalled=False").await, "nothing is in the way");
+
+    // a right that only a change needs
+    kafka.deny("AlterConfigs", ["--topic", &topic]).await;
+    let mut spec = on(&scene, kafka.bootstrap(), 1);
+    spec["topics"][0]["config"] = json!({"retention.ms": "60000"});
+    scene.apply("p", &spec).await;
+    let message = scene.condition("p", "Stalled=True/AuthorizationFailed").await;
+    assert_eq!(message, denied(&format!("topic {topic}"), "AlterConfigs"));
+    scene.apply("p", &on(&scene, kafka.bootstrap(), 1)).await;
+    scene.ready("p").await;
+
+    // a group that is owned keeps running; one that is new does not start
+    kafka.deny("Describe", ["--group", &id]).await;
+    let new = scene.name("new");
+    kafka.deny("Describe", ["--group", &new]).await;
+    let mut spec = on(&scene, kafka.bootstrap(), 1);
+    spec["groups"].as_array_mut().expect("a list").push(json!({"name": new, "replicas": 1}));
+    scene.apply("p", &spec).await;
+    let message = scene.condition("p", "Stalled=True/AuthorizationFailed").await;
+    assert_eq!(message, denied(&format!("group {new}"), "Describe"));
+    let status = scene.status("p", "both are unknown", |s| s.groups.iter().all(|group| group.state == "Unknown")).await;
+    assert_eq!((status.claims(&id), status.claims(&new)), (true, false));
+    scene.has_replicas(&format!("p-{id}"), 1).await;
+    scene.has_replicas(&format!("p-{new}"), 0).await;
+    kafka.allow("Describe", ["--group", &id]).await;
+    kafka.allow("Describe", ["--group", &new]).await;
+    scene.ready("p").await;
+    scene.has_replicas(&format!("p-{new}"), 1).await;
+}
+
+#[tokio::test]
 async fn a_kafka_that_knows_only_classic_groups_is_told_and_runs_those() {
     let scene = Scene::new("classic").await;
     let kafka = Kafka::start_with_classic_groups_only().await;

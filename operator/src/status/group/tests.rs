@@ -127,12 +127,15 @@ fn what_nobody_owns_is_listed_with_its_lag() {
 #[test]
 fn a_group_that_is_denied_says_why_and_nothing_else_is_unknown() {
     let mut world = two_groups();
-    let denied = KafkaError::Answered { code: "GroupAuthorizationFailed".into(), message: "not yours".into() };
+    let denied = KafkaError::Denied { operation: "Describe", resource: "group a".into() };
     world.group("a", |group| *group = GroupSeen { trouble: Some(denied), ..GroupSeen::default() });
     let status = world.status();
     let (a, b) = (&status.groups[0], &status.groups[1]);
     assert_eq!((a.state.as_str(), a.lag, a.idle), ("Unknown", None, None));
-    assert_eq!(a.message.as_deref(), Some("Kafka answered GroupAuthorizationFailed: not yours"));
+    assert_eq!(
+        a.message.as_deref(),
+        Some("Kafka denied Describe to this client, which connects without authentication: grant it on group a")
+    );
     assert_eq!((b.lag, &b.message, status.summary.lag), (Some(0), &None, None));
     world.group("a", |group| (group.state, group.trouble) = (GroupState::Stable, None));
     assert_eq!(world.status().groups[0].message, None);
@@ -142,7 +145,7 @@ fn a_group_that_is_denied_says_why_and_nothing_else_is_unknown() {
 fn a_topic_of_which_kafka_says_nothing_makes_the_lag_unknown() {
     let mut world = World::settled(json!({"topics": [{"name": "t"}, {"name": "u"}],
         "groups": [{"name": "both", "replicas": 1}, {"name": "one", "topics": ["t"], "replicas": 1}]}));
-    let denied = KafkaError::Answered { code: "TopicAuthorizationFailed".into(), message: "no".into() };
+    let denied = KafkaError::Denied { operation: "Describe", resource: "topic u".into() };
     world.kafka(|snapshot| {
         snapshot.topics.insert("u".into(), TopicSeen::Unknown(std::sync::Arc::new(denied)));
     });
@@ -150,7 +153,12 @@ fn a_topic_of_which_kafka_says_nothing_makes_the_lag_unknown() {
     let lags: Vec<_> = status.groups.iter().map(|group| group.lag).collect();
     assert_eq!(lags, [None, Some(0)], "not 0 for both");
     let why = status.groups[0].message.as_deref();
-    assert_eq!(why, Some("topic u: Kafka answered TopicAuthorizationFailed: no"));
+    assert_eq!(
+        why,
+        Some(
+            "topic u: Kafka denied Describe to this client, which connects without authentication: grant it on topic u"
+        )
+    );
 }
 
 #[test]

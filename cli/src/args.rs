@@ -16,8 +16,7 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
-const AFTER: &str =
-    "Exit codes: 0 done, 1 refused or a check that failed, 2 wrong usage, 3 not found, 4 the cluster does not answer.";
+const AFTER: &str = "Exit codes: 0 done, 1 refused or a check that failed, 2 wrong usage, 3 not found, 4 the cluster does not answer.";
 
 /// For every verb, before or after it.
 #[derive(Debug, Clone, Default, Args)]
@@ -224,7 +223,12 @@ pub struct View {
     #[arg(value_parser = kubernetes_name)]
     pub name: String,
     /// The port on this machine. Default: a free one
-    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
     pub port: u16,
     /// Prints the address and opens nothing
     #[arg(long)]
@@ -258,7 +262,11 @@ pub fn kubernetes_name(text: &str) -> Result<String, String> {
         && text.chars().all(is_inner)
         && is_edge(text.chars().next())
         && is_edge(text.chars().next_back());
-    if legal { Ok(text.to_owned()) } else { Err("names in Kubernetes are made of a-z, 0-9, - and .".to_owned()) }
+    if legal {
+        Ok(text.to_owned())
+    } else {
+        Err("names in Kubernetes are made of a-z, 0-9, - and .".to_owned())
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -281,32 +289,70 @@ mod tests {
 
     #[test]
     fn the_namespace_stands_before_or_after_the_verb() {
-        for line in ["cgp -n a get p", "cgp get -n a p", "cgp get p --namespace a", "cgp --namespace=a get p"] {
+        for line in [
+            "cgp -n a get p",
+            "cgp get -n a p",
+            "cgp get p --namespace a",
+            "cgp --namespace=a get p",
+        ] {
             let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
             assert_eq!(arguments.common.namespace.as_deref(), Some("a"), "{line}");
-            assert!(matches!(arguments.verb, Verb::Get(Get { name: Some(name), .. }) if name == "p"), "{line}");
+            assert!(
+                matches!(arguments.verb, Verb::Get(Get { name: Some(name), .. }) if name == "p"),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn all_namespaces_win_over_one() {
-        for line in ["cgp get -A -n a", "cgp -n a get -A", "cgp get -n a -A", "cgp --namespace a get --all-namespaces"]
-        {
+        for line in [
+            "cgp get -A -n a",
+            "cgp -n a get -A",
+            "cgp get -n a -A",
+            "cgp --namespace a get --all-namespaces",
+        ] {
             let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
-            assert!(matches!(arguments.verb, Verb::Get(Get { all_namespaces: true, .. })), "{line}");
+            assert!(
+                matches!(
+                    arguments.verb,
+                    Verb::Get(Get {
+                        all_namespaces: true,
+                        ..
+                    })
+                ),
+                "{line}"
+            );
         }
         for line in ["cgp check -A -n a", "cgp -n a check -A"] {
             let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
-            assert!(matches!(arguments.verb, Verb::Check(Check { all_namespaces: true, .. })), "{line}");
+            assert!(
+                matches!(
+                    arguments.verb,
+                    Verb::Check(Check {
+                        all_namespaces: true,
+                        ..
+                    })
+                ),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn a_format_is_asked_for_in_the_same_way_everywhere() {
-        for verb in ["get", "journal p", "check", "version", "send p --topic t --value v"] {
-            for line in
-                [format!("cgp {verb} -o json"), format!("cgp {verb} --output=yaml"), format!("cgp {verb} -oyaml")]
-            {
+        for verb in [
+            "get",
+            "journal p",
+            "check",
+            "version",
+            "send p --topic t --value v",
+        ] {
+            for line in [
+                format!("cgp {verb} -o json"),
+                format!("cgp {verb} --output=yaml"),
+                format!("cgp {verb} -oyaml"),
+            ] {
                 assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
             }
         }
@@ -334,7 +380,10 @@ mod tests {
             "cgp describe p -A",
             "cgp completion tcsh",
         ] {
-            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+            assert!(
+                Arguments::try_parse_from(line.split(' ')).is_err(),
+                "{line}"
+            );
         }
     }
 }

@@ -58,10 +58,21 @@ impl Cluster {
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT);
         let url = config.cluster_url.to_string();
-        let namespace = common.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config)
-            .map_err(|error| Failure::Usage(format!("the kubeconfig cannot be used for {url}: {}", causes(&error))))?;
-        Ok(Self { client, url, namespace })
+        let namespace = common
+            .namespace
+            .clone()
+            .unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config).map_err(|error| {
+            Failure::Usage(format!(
+                "the kubeconfig cannot be used for {url}: {}",
+                causes(&error)
+            ))
+        })?;
+        Ok(Self {
+            client,
+            url,
+            namespace,
+        })
     }
 
     /// Waits for an answer.
@@ -116,7 +127,11 @@ impl Cluster {
                 self.url,
                 causes(error)
             )),
-            kube::Error::Auth(error) => Failure::Refused(format!("no credentials for {}: {}", self.url, causes(error))),
+            kube::Error::Auth(error) => Failure::Refused(format!(
+                "no credentials for {}: {}",
+                self.url,
+                causes(error)
+            )),
             error => Failure::Refused(format!("{what}: {}", causes(error))),
         }
     }
@@ -124,15 +139,22 @@ impl Cluster {
     /// What a watch ends with; `None`: it is tried again, and may get better by itself.
     pub fn watch_ends(&self, what: &str, error: &watcher::Error) -> Option<Failure> {
         let status = refusal(error)?;
-        matches!(status.code, 401 | 403 | 404).then(|| self.failure(what, &kube::Error::Api(Box::new(status.clone()))))
+        matches!(status.code, 401 | 403 | 404)
+            .then(|| self.failure(what, &kube::Error::Api(Box::new(status.clone()))))
     }
 
     /// Why a watch that goes on shows nothing new for a while; `None`: it has only grown too old, and begins anew.
     pub fn watch_pauses(error: &watcher::Error) -> Option<String> {
         match refusal(error) {
             Some(status) if status.code == 410 => None,
-            Some(status) => Some(format!("the cluster refuses, what is shown may be old: {}", status.message)),
-            None => Some(format!("the cluster does not answer, what is shown may be old: {}", causes(error))),
+            Some(status) => Some(format!(
+                "the cluster refuses, what is shown may be old: {}",
+                status.message
+            )),
+            None => Some(format!(
+                "the cluster does not answer, what is shown may be old: {}",
+                causes(error)
+            )),
         }
     }
 
@@ -173,7 +195,9 @@ impl Cluster {
         let what = format!("read practice {name} in namespace {}", self.namespace);
         match self.answered(self.practices(false).get(name)).await? {
             Ok(practice) => Ok(Some(practice)),
-            Err(kube::Error::Api(status)) if status.code == 404 && !is_not_served(&status) => Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 404 && !is_not_served(&status) => {
+                Ok(None)
+            }
             Err(error) => Err(self.failure(&what, &error)),
         }
     }
@@ -183,15 +207,29 @@ impl Cluster {
     /// # Errors
     /// They cannot be listed.
     pub async fn all_practices(&self, all: bool) -> Result<Vec<DynamicObject>, Failure> {
-        let place = if all { "all namespaces".to_owned() } else { format!("namespace {}", self.namespace) };
-        self.list(&format!("list practices in {place}"), &self.practices(all), &ListParams::default()).await
+        let place = if all {
+            "all namespaces".to_owned()
+        } else {
+            format!("namespace {}", self.namespace)
+        };
+        self.list(
+            &format!("list practices in {place}"),
+            &self.practices(all),
+            &ListParams::default(),
+        )
+        .await
     }
 
     /// Everything of a list, page after page.
     ///
     /// # Errors
     /// It cannot be listed.
-    pub async fn list<K>(&self, what: &str, api: &Api<K>, params: &ListParams) -> Result<Vec<K>, Failure>
+    pub async fn list<K>(
+        &self,
+        what: &str,
+        api: &Api<K>,
+        params: &ListParams,
+    ) -> Result<Vec<K>, Failure>
     where
         K: Clone + DeserializeOwned + std::fmt::Debug,
     {
@@ -214,27 +252,54 @@ impl Cluster {
             names.sort();
             names
         };
-        let here = self.all_practices(false).await.map(names).unwrap_or_default();
+        let here = self
+            .all_practices(false)
+            .await
+            .map(names)
+            .unwrap_or_default();
         let there = match here.as_slice() {
             [] => "there is none".to_owned(),
             [one] => format!("there is {one}"),
             some => format!("there are {}", some.join(", ")),
         };
-        let mut said = format!("no practice `{name}` in namespace `{}`: {there}", self.namespace);
+        let mut said = format!(
+            "no practice `{name}` in namespace `{}`: {there}",
+            self.namespace
+        );
         let params = ListParams::default().fields(&format!("metadata.name={name}"));
         // whoever may not look everywhere is not told where it is
-        if let Ok(elsewhere) = self.list("look everywhere", &self.practices(true), &params).await {
-            let places: Vec<String> = elsewhere.iter().filter_map(ResourceExt::namespace).collect();
+        if let Ok(elsewhere) = self
+            .list("look everywhere", &self.practices(true), &params)
+            .await
+        {
+            let places: Vec<String> = elsewhere
+                .iter()
+                .filter_map(ResourceExt::namespace)
+                .collect();
             if let Some(first) = places.first() {
-                said = format!("{said}\n`{name}` is in namespace {}: add -n {first}", places.join(", "));
+                said = format!(
+                    "{said}\n`{name}` is in namespace {}: add -n {first}",
+                    places.join(", ")
+                );
             } else if here.is_empty()
-                && let Ok(all) =
-                    self.list("look everywhere", &self.practices(true), &ListParams::default().limit(50)).await
+                && let Ok(all) = self
+                    .list(
+                        "look everywhere",
+                        &self.practices(true),
+                        &ListParams::default().limit(50),
+                    )
+                    .await
                 && !all.is_empty()
             {
                 let mut all: Vec<String> = all
                     .iter()
-                    .map(|practice| format!("{} -n {}", practice.name_any(), practice.namespace().unwrap_or_default()))
+                    .map(|practice| {
+                        format!(
+                            "{} -n {}",
+                            practice.name_any(),
+                            practice.namespace().unwrap_or_default()
+                        )
+                    })
                     .collect();
                 all.sort();
                 all.truncate(10);
@@ -249,8 +314,12 @@ impl Cluster {
     /// # Errors
     /// They cannot be listed.
     pub async fn pods(&self, practice: &str, component: &str) -> Result<Vec<Pod>, Failure> {
-        let params = ListParams::default().labels(&format!("{PRACTICE}={practice},{COMPONENT}={component}"));
-        let what = format!("list the pods of {practice} in namespace {}", self.namespace);
+        let params =
+            ListParams::default().labels(&format!("{PRACTICE}={practice},{COMPONENT}={component}"));
+        let what = format!(
+            "list the pods of {practice} in namespace {}",
+            self.namespace
+        );
         self.list(&what, &self.api::<Pod>(), &params).await
     }
 }
@@ -261,7 +330,8 @@ impl Cluster {
 /// It is of a shape that this plugin does not know.
 pub fn decoded(practice: &DynamicObject) -> Result<ConsumerGroupPractice, Failure> {
     let name = practice.name_any();
-    let value = serde_json::to_value(practice).map_err(|error| Failure::Refused(format!("{name}: {error}")))?;
+    let value = serde_json::to_value(practice)
+        .map_err(|error| Failure::Refused(format!("{name}: {error}")))?;
     serde_json::from_value(value).map_err(|error| {
         Failure::Refused(format!(
             "practice {name} is of a shape that this plugin does not know ({error}): -o yaml shows it as it is; \
@@ -279,7 +349,12 @@ pub fn decoded_all(practices: &[DynamicObject]) -> (Vec<ConsumerGroupPractice>, 
             Err(failure) => notes.push(format!("warning: {failure}")),
         }
     }
-    let key = |practice: &ConsumerGroupPractice| (practice.metadata.namespace.clone(), practice.metadata.name.clone());
+    let key = |practice: &ConsumerGroupPractice| {
+        (
+            practice.metadata.namespace.clone(),
+            practice.metadata.name.clone(),
+        )
+    };
     all.sort_by_key(key);
     (all, notes)
 }
@@ -306,7 +381,10 @@ pub fn code(error: &kube::Error) -> Option<u16> {
 
 /// A 404 that is about the kind, not about one object of it.
 fn is_not_served(status: &kube::core::Status) -> bool {
-    status.details.as_ref().is_none_or(|details| details.name.is_empty())
+    status
+        .details
+        .as_ref()
+        .is_none_or(|details| details.name.is_empty())
 }
 
 /// An error with what is behind it, each said once.
@@ -339,8 +417,16 @@ mod tests {
     async fn a_watch_ends_when_trying_again_is_of_no_use() {
         let config = Config::new("http://127.0.0.1:1".parse().expect("it is a URL"));
         let client = Client::try_from(config).expect("nothing is sent yet");
-        let cluster = Cluster { client, url: "http://here".to_owned(), namespace: "a".to_owned() };
-        let status = |code: u16| kube::core::Status::failure("because", "Reason").with_code(code).boxed();
+        let cluster = Cluster {
+            client,
+            url: "http://here".to_owned(),
+            namespace: "a".to_owned(),
+        };
+        let status = |code: u16| {
+            kube::core::Status::failure("because", "Reason")
+                .with_code(code)
+                .boxed()
+        };
         for code in [401, 403, 404] {
             let api = || kube::Error::Api(status(code));
             for error in [
@@ -349,9 +435,14 @@ mod tests {
                 watcher::Error::WatchFailed(api()),
                 watcher::Error::WatchError(status(code)),
             ] {
-                let said = cluster.watch_ends("watch it", &error).map(|failure| failure.to_string());
+                let said = cluster
+                    .watch_ends("watch it", &error)
+                    .map(|failure| failure.to_string());
                 let said = said.unwrap_or_else(|| panic!("{error:?} goes on"));
-                assert!(said.contains("because") || said.contains("does not serve"), "{error:?}: {said}");
+                assert!(
+                    said.contains("because") || said.contains("does not serve"),
+                    "{error:?}: {said}"
+                );
             }
         }
         for error in [
@@ -359,9 +450,15 @@ mod tests {
             watcher::Error::InitialListFailed(kube::Error::Api(status(500))),
             watcher::Error::NoResourceVersion,
         ] {
-            assert!(cluster.watch_ends("watch it", &error).is_none(), "{error:?}");
+            assert!(
+                cluster.watch_ends("watch it", &error).is_none(),
+                "{error:?}"
+            );
         }
-        assert_eq!(Cluster::watch_pauses(&watcher::Error::WatchError(status(410))), None);
+        assert_eq!(
+            Cluster::watch_pauses(&watcher::Error::WatchError(status(410))),
+            None
+        );
         let busy = watcher::Error::InitialListFailed(kube::Error::Api(status(429)));
         assert_eq!(
             Cluster::watch_pauses(&busy).as_deref(),

@@ -17,7 +17,9 @@ pub fn value(objects: &[DynamicObject], is_one: bool) -> Value {
     };
     match objects {
         [one] if is_one => object(one),
-        some => json!({"apiVersion": "v1", "kind": "List", "items": some.iter().map(object).collect::<Vec<_>>()}),
+        some => {
+            json!({"apiVersion": "v1", "kind": "List", "items": some.iter().map(object).collect::<Vec<_>>()})
+        }
     }
 }
 
@@ -35,7 +37,11 @@ pub fn json(value: &Value) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         // outside of strings there are none of these
-        if c == '\n' || !is_dangerous(c) { out.push(c) } else { out.push_str(&unicode(c)) }
+        if c == '\n' || !is_dangerous(c) {
+            out.push(c)
+        } else {
+            out.push_str(&unicode(c))
+        }
     }
     out.push('\n');
     out
@@ -49,7 +55,11 @@ pub fn yaml(value: &Value) -> String {
     hide(&mut value, &mark, &mut quoted);
     let mut text = serde_yaml::to_string(&value).unwrap_or_default();
     for (number, string) in quoted.iter().enumerate() {
-        text = text.replacen(&format!("{mark}{number}x"), json(&json!(string)).trim_end(), 1);
+        text = text.replacen(
+            &format!("{mark}{number}x"),
+            json(&json!(string)).trim_end(),
+            1,
+        );
     }
     text
 }
@@ -70,16 +80,24 @@ fn hide(value: &mut Value, mark: &str, hidden: &mut Vec<String>) {
         format!("{mark}{}x", hidden.len() - 1)
     };
     match value {
-        Value::String(text) if text.chars().any(|c| c != '\n' && is_dangerous(c)) => *text = marked(text),
+        Value::String(text) if text.chars().any(|c| c != '\n' && is_dangerous(c)) => {
+            *text = marked(text)
+        }
         Value::Array(items) => items.iter_mut().for_each(|item| hide(item, mark, hidden)),
         Value::Object(fields) => {
-            let dangerous: Vec<String> = fields.keys().filter(|key| key.chars().any(is_dangerous)).cloned().collect();
+            let dangerous: Vec<String> = fields
+                .keys()
+                .filter(|key| key.chars().any(is_dangerous))
+                .cloned()
+                .collect();
             for key in dangerous {
                 if let Some(value) = fields.remove(&key) {
                     fields.insert(marked(&key), value);
                 }
             }
-            fields.values_mut().for_each(|value| hide(value, mark, hidden));
+            fields
+                .values_mut()
+                .for_each(|value| hide(value, mark, hidden));
         }
         _ => {}
     }
@@ -102,13 +120,21 @@ mod tests {
     #[test]
     fn documents_say_the_same_and_drive_no_terminal() {
         let nasty = "a\u{1b}[31m\u{9b}2J\u{202e}b\nc";
-        let value =
-            json!({"plain": "x", "nasty": nasty, "list": [nasty, "two\nlines", 1], "k\u{202e}": {"deep": "\u{200b}"}});
+        let value = json!({"plain": "x", "nasty": nasty, "list": [nasty, "two\nlines", 1], "k\u{202e}": {"deep": "\u{200b}"}});
         let (json, yaml) = (json(&value), yaml(&value));
         for text in [&json, &yaml] {
-            assert!(!text.chars().any(|c| c != '\n' && is_dangerous(c)), "{text}");
+            assert!(
+                !text.chars().any(|c| c != '\n' && is_dangerous(c)),
+                "{text}"
+            );
         }
-        assert_eq!(serde_json::from_str::<Value>(&json).expect("it is JSON"), value);
-        assert_eq!(serde_yaml::from_str::<Value>(&yaml).expect("it is YAML"), value);
+        assert_eq!(
+            serde_json::from_str::<Value>(&json).expect("it is JSON"),
+            value
+        );
+        assert_eq!(
+            serde_yaml::from_str::<Value>(&yaml).expect("it is YAML"),
+            value
+        );
     }
 }

@@ -40,14 +40,19 @@ pub async fn connect(
     pod: &str,
     port: u16,
 ) -> Result<
-    (impl AsyncRead + AsyncWrite + Unpin + Send + use<>, impl Future<Output = Option<String>> + Send + use<>),
+    (
+        impl AsyncRead + AsyncWrite + Unpin + Send + use<>,
+        impl Future<Output = Option<String>> + Send + use<>,
+    ),
     Failure,
 > {
     let what = format!("forward port {port} of pod {pod}");
     let mut forwarder = cluster.ask(&what, pods.portforward(pod, &[port])).await?;
     let stream = forwarder.take_stream(port);
     let error = forwarder.take_error(port);
-    stream.zip(error).ok_or_else(|| Failure::Refused(format!("{what}: nothing came of it")))
+    stream
+        .zip(error)
+        .ok_or_else(|| Failure::Refused(format!("{what}: nothing came of it")))
 }
 
 /// HTTP to a port of a pod; a connection that has ended is made anew before the next request.
@@ -74,7 +79,15 @@ pub struct Answer {
 impl<'a> Http<'a> {
     /// Nothing is open yet.
     pub fn to(cluster: &'a Cluster, pods: Api<Pod>, pod: &str, port: u16) -> Self {
-        Self { cluster, pods, pod: pod.to_owned(), port, patience: PATIENCE, open: None, running: None }
+        Self {
+            cluster,
+            pods,
+            pod: pod.to_owned(),
+            port,
+            patience: PATIENCE,
+            open: None,
+            running: None,
+        }
     }
 
     /// Opens a connection.
@@ -86,13 +99,22 @@ impl<'a> Http<'a> {
         }
         let (stream, refused) = connect(self.cluster, &self.pods, &self.pod, self.port).await?;
         let why = |error: &dyn std::error::Error| {
-            Failure::Refused(format!("port {} of pod {}: {}", self.port, self.pod, causes(error)))
+            Failure::Refused(format!(
+                "port {} of pod {}: {}",
+                self.port,
+                self.pod,
+                causes(error)
+            ))
         };
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| why(&error))?;
+        let (sender, connection) = handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| why(&error))?;
         let (pod, port) = (self.pod.clone(), self.port);
         let running = tokio::spawn(async move {
             let refused = std::pin::pin!(refused);
-            if let Either::Left((Some(error), _)) = select(refused, std::pin::pin!(connection)).await {
+            if let Either::Left((Some(error), _)) =
+                select(refused, std::pin::pin!(connection)).await
+            {
                 crate::screen::mention(&format!("port {port} of pod {pod}: {error}"));
             }
         });
@@ -104,8 +126,17 @@ impl<'a> Http<'a> {
     ///
     /// # Errors
     /// There is no answer, or none in time.
-    pub async fn ask(&mut self, method: &str, path: &str, json: Option<Bytes>) -> Result<Answer, Failure> {
-        let unknown = if json.is_some() { "; whether it arrived is not known" } else { "" };
+    pub async fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        json: Option<Bytes>,
+    ) -> Result<Answer, Failure> {
+        let unknown = if json.is_some() {
+            "; whether it arrived is not known"
+        } else {
+            ""
+        };
         let answer = timeout(self.patience, self.exchange(method, path, json)).await;
         answer.unwrap_or_else(|_| {
             // an answer that comes yet must not be taken for that of another request
@@ -115,15 +146,26 @@ impl<'a> Http<'a> {
             }
             let seconds = self.patience.as_secs();
             let what = format!("{method} {path} on port {} of pod {}", self.port, self.pod);
-            Err(Failure::Refused(format!("{what} has not answered within {seconds} s{unknown}")))
+            Err(Failure::Refused(format!(
+                "{what} has not answered within {seconds} s{unknown}"
+            )))
         })
     }
 
     /// Without a deadline.
-    async fn exchange(&mut self, method: &str, path: &str, json: Option<Bytes>) -> Result<Answer, Failure> {
+    async fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        json: Option<Bytes>,
+    ) -> Result<Answer, Failure> {
         let mut sender = self.open().await?;
         let broken = |error: &dyn std::error::Error| {
-            let sent = if json.is_some() { "; whether it arrived is not known" } else { "" };
+            let sent = if json.is_some() {
+                "; whether it arrived is not known"
+            } else {
+                ""
+            };
             Failure::Refused(format!(
                 "{method} {path} on port {} of pod {}: {}{sent}",
                 self.port,
@@ -131,14 +173,24 @@ impl<'a> Http<'a> {
                 causes(error)
             ))
         };
-        let mut request = Request::builder().method(method).uri(path).header(HOST, format!("127.0.0.1:{}", self.port));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, format!("127.0.0.1:{}", self.port));
         if json.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let request = request.body(Full::new(json.clone().unwrap_or_default())).map_err(|error| broken(&error))?;
-        let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
+        let request = request
+            .body(Full::new(json.clone().unwrap_or_default()))
+            .map_err(|error| broken(&error))?;
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(|error| broken(&error))?;
         let status = answer.status();
-        let body = http_body_util::Limited::new(answer.into_body(), LARGEST).collect().await;
+        let body = http_body_util::Limited::new(answer.into_body(), LARGEST)
+            .collect()
+            .await;
         let body = body.map_err(|error| broken(&*error))?.to_bytes();
         self.open = Some(sender);
         Ok(Answer { status, body })
@@ -155,21 +207,42 @@ mod tests {
     async fn a_request_that_nobody_answers_ends_with_its_connection() {
         let config = kube::Config::new("http://127.0.0.1:1".parse().expect("it is a URL"));
         let client = kube::Client::try_from(config).expect("nothing is sent yet");
-        let cluster = Cluster { client, url: "http://127.0.0.1:1".to_owned(), namespace: "a".to_owned() };
-        for (body, unknown) in [(Some("{}"), "; whether it arrived is not known"), (None, "")] {
+        let cluster = Cluster {
+            client,
+            url: "http://127.0.0.1:1".to_owned(),
+            namespace: "a".to_owned(),
+        };
+        for (body, unknown) in [
+            (Some("{}"), "; whether it arrived is not known"),
+            (None, ""),
+        ] {
             let (near, mut far) = tokio::io::duplex(4096);
-            let (sender, connection) = handshake(TokioIo::new(near)).await.expect("there is nothing to agree on");
+            let (sender, connection) = handshake(TokioIo::new(near))
+                .await
+                .expect("there is nothing to agree on");
             let running = Some(tokio::spawn(connection).abort_handle());
             let http = Http::to(&cluster, cluster.api(), "p-producer-1", 8080);
-            let mut http = Http { patience: Duration::from_millis(50), open: Some(sender), running, ..http };
-            let answer = http.ask("POST", "/send-message", body.map(Bytes::from)).await;
+            let mut http = Http {
+                patience: Duration::from_millis(50),
+                open: Some(sender),
+                running,
+                ..http
+            };
+            let answer = http
+                .ask("POST", "/send-message", body.map(Bytes::from))
+                .await;
             let said = answer.expect_err("nobody answers").to_string();
-            let what = "POST /send-message on port 8080 of pod p-producer-1 has not answered within 0 s";
+            let what =
+                "POST /send-message on port 8080 of pod p-producer-1 has not answered within 0 s";
             assert_eq!(said, format!("{what}{unknown}"));
             let mut heard = Vec::new();
             let all = timeout(Duration::from_secs(10), far.read_to_end(&mut heard)).await;
-            all.expect("the connection is closed").expect("it can be read");
-            assert!(heard.starts_with(b"POST /send-message HTTP/1.1\r\n"), "{heard:?}");
+            all.expect("the connection is closed")
+                .expect("it can be read");
+            assert!(
+                heard.starts_with(b"POST /send-message HTTP/1.1\r\n"),
+                "{heard:?}"
+            );
         }
     }
 }

@@ -64,13 +64,19 @@ impl Entry {
             number: rebalance.number,
             at: rebalance.time.parse().ok(),
             cause: rebalance.cause.clone(),
-            is_trouble: rebalance.cause.as_deref().and_then(Cause::named).is_some_and(Cause::is_trouble),
+            is_trouble: rebalance
+                .cause
+                .as_deref()
+                .and_then(Cause::named)
+                .is_some_and(Cause::is_trouble),
             sentence: rebalance.message.clone(),
             advice: None,
             joined: number(rebalance.joined),
             left: number(rebalance.left),
             moved: number(rebalance.moved),
-            unowned_ms: rebalance.without_owner_ms.and_then(|ms| u64::try_from(ms).ok()),
+            unowned_ms: rebalance
+                .without_owner_ms
+                .and_then(|ms| u64::try_from(ms).ok()),
         }
     }
 
@@ -85,7 +91,11 @@ impl Entry {
 
     /// What happened, at least who came and went; without what the names of all consumers of the group begin with.
     fn happened(&self, practice: &str) -> String {
-        if let Some(sentence) = self.sentence.as_ref().filter(|sentence| !sentence.is_empty()) {
+        if let Some(sentence) = self
+            .sentence
+            .as_ref()
+            .filter(|sentence| !sentence.is_empty())
+        {
             let prefix = format!("{practice}-{}-", self.group);
             let short = |word: &str| {
                 let rest = word.strip_prefix(prefix.as_str());
@@ -94,9 +104,16 @@ impl Entry {
             return sentence.split(' ').map(short).collect::<Vec<_>>().join(" ");
         }
         let counts = [(self.joined, "joined"), (self.left, "left")];
-        let said: Vec<String> =
-            counts.iter().filter(|(count, _)| *count > 0).map(|(count, verb)| format!("{count} {verb}")).collect();
-        if said.is_empty() { "nobody joined and nobody left".to_owned() } else { said.join(", ") }
+        let said: Vec<String> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, verb)| format!("{count} {verb}"))
+            .collect();
+        if said.is_empty() {
+            "nobody joined and nobody left".to_owned()
+        } else {
+            said.join(", ")
+        }
     }
 }
 
@@ -121,11 +138,23 @@ const NARROW: usize = 24;
 /// The table of these rebalances, the newest below.
 pub fn journal(entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
     if entries.is_empty() {
-        return vec![Line::of(Tone::Dim, "no rebalance yet: who reads what has not changed since somebody looks")];
+        return vec![Line::of(
+            Tone::Dim,
+            "no rebalance yet: who reads what has not changed since somebody looks",
+        )];
     }
     let (entries, earlier) = last(entries, shape.last);
-    let words = ["TIME", "GROUP", "CAUSE", "WHAT HAPPENED", "MOVED", "WITHOUT OWNER"];
-    let heads = words.into_iter().filter(|head| shape.with_group || *head != "GROUP");
+    let words = [
+        "TIME",
+        "GROUP",
+        "CAUSE",
+        "WHAT HAPPENED",
+        "MOVED",
+        "WITHOUT OWNER",
+    ];
+    let heads = words
+        .into_iter()
+        .filter(|head| shape.with_group || *head != "GROUP");
     let mut rows: Vec<Vec<Line>> = vec![heads.map(|head| Line::of(Tone::Strong, head)).collect()];
     let room = room(&entries, shape);
     for entry in &entries {
@@ -134,9 +163,14 @@ pub fn journal(entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
         rows.push(row(entry, shape, Line::plain(&first)));
         let advice = entry.advice.iter().flat_map(|advice| {
             let lines = wrapped(advice, room.map(|room| room.saturating_sub(2)));
-            lines.into_iter().enumerate().map(|(n, line)| format!("{} {line}", if n == 0 { "→" } else { " " }))
+            lines
+                .into_iter()
+                .enumerate()
+                .map(|(n, line)| format!("{} {line}", if n == 0 { "→" } else { " " }))
         });
-        let more = what.map(|line| Line::plain(&line)).chain(advice.map(|line| Line::of(Tone::Strong, &line)));
+        let more = what
+            .map(|line| Line::plain(&line))
+            .chain(advice.map(|line| Line::of(Tone::Strong, &line)));
         for line in more {
             let before = if shape.with_group { 3 } else { 2 };
             let mut cells = vec![Line::new(); before];
@@ -149,7 +183,10 @@ pub fn journal(entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
     let mut lines = table(rows, &columns);
     if earlier > 0 {
         let all = entries.len() + earlier;
-        let note = format!("{} before these: --last {all} shows all", counted(earlier, "rebalance"));
+        let note = format!(
+            "{} before these: --last {all} shows all",
+            counted(earlier, "rebalance")
+        );
         lines.insert(0, Line::of(Tone::Dim, &note));
     }
     lines
@@ -183,7 +220,12 @@ pub fn wide(entries: Vec<Entry>, practice: &str, most: usize) -> Vec<Line> {
         ("WITHOUT-OWNER", Column::Right),
         ("WHAT-HAPPENED", Column::Left),
     ];
-    let mut rows = vec![HEADS.iter().map(|(head, _)| Line::of(Tone::Strong, head)).collect::<Vec<_>>()];
+    let mut rows = vec![
+        HEADS
+            .iter()
+            .map(|(head, _)| Line::of(Tone::Strong, head))
+            .collect::<Vec<_>>(),
+    ];
     for entry in last(entries, most).0 {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let cells = [
@@ -222,7 +264,9 @@ fn newest_first(mut entries: Vec<Entry>) -> Vec<Entry> {
 }
 
 fn row(entry: &Entry, shape: &Shape, what: Line) -> Vec<Line> {
-    let time = entry.at.map_or_else(|| "?".to_owned(), |at| time(at, &shape.now));
+    let time = entry
+        .at
+        .map_or_else(|| "?".to_owned(), |at| time(at, &shape.now));
     let cause = match &entry.cause {
         Some(cause) if entry.is_trouble => Line::of(Tone::Bad, cause),
         Some(cause) if cause == "Unknown" => Line::of(Tone::Warn, cause),
@@ -237,24 +281,53 @@ fn row(entry: &Entry, shape: &Shape, what: Line) -> Vec<Line> {
     let group = shape.with_group.then(|| Line::plain(&entry.group));
     let mut cells = vec![Line::of(Tone::Dim, &time)];
     cells.extend(group);
-    cells.extend([cause, what, Line::plain(&entry.moved.to_string()), Line::plain(&without)]);
+    cells.extend([
+        cause,
+        what,
+        Line::plain(&entry.moved.to_string()),
+        Line::plain(&without),
+    ]);
     cells
 }
 
 /// Columns that are left for what happened.
 fn room(entries: &[Entry], shape: &Shape) -> Option<usize> {
-    let widest = |of: &dyn Fn(&Entry) -> usize, head: usize| entries.iter().map(of).max().unwrap_or(0).max(head);
-    let time = widest(&|entry| entry.at.map_or(1, |at| time(at, &shape.now).len()), 4);
-    let cause = widest(&|entry| entry.cause.as_ref().map_or("being found out".len(), String::len), 5);
-    let group = if shape.with_group { widest(&|entry| entry.group.chars().count(), 5) + 3 } else { 0 };
+    let widest = |of: &dyn Fn(&Entry) -> usize, head: usize| {
+        entries.iter().map(of).max().unwrap_or(0).max(head)
+    };
+    let time = widest(
+        &|entry| entry.at.map_or(1, |at| time(at, &shape.now).len()),
+        4,
+    );
+    let cause = widest(
+        &|entry| {
+            entry
+                .cause
+                .as_ref()
+                .map_or("being found out".len(), String::len)
+        },
+        5,
+    );
+    let group = if shape.with_group {
+        widest(&|entry| entry.group.chars().count(), 5) + 3
+    } else {
+        0
+    };
     let others = time + 3 + group + cause + 3 + 3 + "MOVED".len() + 3 + "WITHOUT OWNER".len();
-    shape.width.map(|width| width.saturating_sub(others).max(NARROW))
+    shape
+        .width
+        .map(|width| width.saturating_sub(others).max(NARROW))
 }
 
 /// `14:02:11`, on another day `Nov 24 14:02:11`.
 pub fn time(at: Timestamp, now: &Zoned) -> String {
     let at = at.to_zoned(now.time_zone().clone());
-    at.strftime(if at.date() == now.date() { "%H:%M:%S" } else { "%b %d %H:%M:%S" }).to_string()
+    at.strftime(if at.date() == now.date() {
+        "%H:%M:%S"
+    } else {
+        "%b %d %H:%M:%S"
+    })
+    .to_string()
 }
 
 /// `0.3 s`

@@ -62,8 +62,12 @@ async fn run(Arguments { common, verb }: Arguments) -> Result<(), Failure> {
     let cluster = || Cluster::of(&common);
     match verb {
         Verb::Get(get) => verbs::get::run(&cluster().await?, &get, &mut screen).await,
-        Verb::Describe { name } => verbs::describe::run(&cluster().await?, &name, &mut screen).await,
-        Verb::Journal(journal) => verbs::journal::run(&cluster().await?, &journal, &mut screen).await,
+        Verb::Describe { name } => {
+            verbs::describe::run(&cluster().await?, &name, &mut screen).await
+        }
+        Verb::Journal(journal) => {
+            verbs::journal::run(&cluster().await?, &journal, &mut screen).await
+        }
         Verb::Logs(logs) => verbs::logs::run(&cluster().await?, &logs, &mut screen).await,
         Verb::Plan(plan) => verbs::plan::run(&common, &plan, &mut screen).await,
         Verb::Send(send) => verbs::send::run(&cluster().await?, &send, &mut screen).await,

@@ -12,7 +12,8 @@ use kube::{Api, ResourceExt, api::ListParams};
 use crate::{cluster::Cluster, error::Failure};
 
 /// What selects the operator's Deployment and pods (the chart's labels).
-pub const SELECTOR: &str = "app.kubernetes.io/name=consumer-group-practice,app.kubernetes.io/component=operator";
+pub const SELECTOR: &str =
+    "app.kubernetes.io/name=consumer-group-practice,app.kubernetes.io/component=operator";
 /// Where the README installs it.
 const USUAL: &str = "kafka-practice";
 
@@ -20,7 +21,10 @@ const USUAL: &str = "kafka-practice";
 ///
 /// # Errors
 /// Nobody may look, or the cluster does not answer.
-pub async fn deployments(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Deployment>, Failure> {
+pub async fn deployments(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+) -> Result<Vec<Deployment>, Failure> {
     found(cluster, namespace).await
 }
 
@@ -30,13 +34,24 @@ pub async fn deployments(cluster: &Cluster, namespace: Option<&str>) -> Result<V
 /// There is none that runs.
 pub async fn pod(cluster: &Cluster, namespace: Option<&str>) -> Result<Pod, Failure> {
     let pods: Vec<Pod> = found(cluster, namespace).await?;
-    let place =
-        namespace.map_or_else(|| "in any namespace".to_owned(), |namespace| format!("in namespace {namespace}"));
+    let place = namespace.map_or_else(
+        || "in any namespace".to_owned(),
+        |namespace| format!("in namespace {namespace}"),
+    );
     let none = pods.is_empty();
-    pods.into_iter().filter(runs).min_by_key(|pod| rank(pod, &cluster.namespace)).ok_or_else(|| {
-        let what = if none { "there is no operator" } else { "no operator runs" };
-        Failure::NotFound(format!("{what} {place}: kubectl cgp check says what is missing"))
-    })
+    pods.into_iter()
+        .filter(runs)
+        .min_by_key(|pod| rank(pod, &cluster.namespace))
+        .ok_or_else(|| {
+            let what = if none {
+                "there is no operator"
+            } else {
+                "no operator runs"
+            };
+            Failure::NotFound(format!(
+                "{what} {place}: kubectl cgp check says what is missing"
+            ))
+        })
 }
 
 /// Who is asked first about a namespace: who watches it from within, or watches it alone; who watches all; others last.
@@ -51,15 +66,25 @@ fn rank(pod: &Pod, namespace: &str) -> u8 {
 
 /// The one namespace that an operator watches; `None`: all.
 pub fn watches(pod: Option<&PodSpec>) -> Option<&str> {
-    let env = pod?.containers.iter().flat_map(|container| container.env.iter().flatten());
-    env.filter(|variable| variable.name == "WATCH_NAMESPACE").find_map(|variable| variable.value.as_deref())
+    let env = pod?
+        .containers
+        .iter()
+        .flat_map(|container| container.env.iter().flatten());
+    env.filter(|variable| variable.name == "WATCH_NAMESPACE")
+        .find_map(|variable| variable.value.as_deref())
 }
 
 /// Whether a pod is up and stays.
 pub fn runs(pod: &Pod) -> bool {
     let ready = |pod: &Pod| {
-        let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-        conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        let conditions = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.conditions.as_ref());
+        conditions
+            .into_iter()
+            .flatten()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
     };
     pod.metadata.deletion_timestamp.is_none() && ready(pod)
 }
@@ -75,18 +100,35 @@ where
     let params = ListParams::default().labels(SELECTOR);
     let within = |place: &str| Api::<K>::namespaced(cluster.client.clone(), place);
     if let Some(place) = namespace {
-        return cluster.list(&format!("look for the operator in namespace {place}"), &within(place), &params).await;
+        return cluster
+            .list(
+                &format!("look for the operator in namespace {place}"),
+                &within(place),
+                &params,
+            )
+            .await;
     }
-    match cluster.list("look for the operator", &Api::<K>::all(cluster.client.clone()), &params).await {
+    match cluster
+        .list(
+            "look for the operator",
+            &Api::<K>::all(cluster.client.clone()),
+            &params,
+        )
+        .await
+    {
         Err(Failure::Refused(why)) => {
             let mut found = Vec::new();
             for place in BTreeSet::from([cluster.namespace.as_str(), USUAL]) {
                 // where nobody may look either there is nothing to be found
-                let there = cluster.list("look for the operator", &within(place), &params).await;
+                let there = cluster
+                    .list("look for the operator", &within(place), &params)
+                    .await;
                 found.extend(there.unwrap_or_default());
             }
             if found.is_empty() {
-                return Err(Failure::Refused(format!("{why}\n--operator-namespace says where it is")));
+                return Err(Failure::Refused(format!(
+                    "{why}\n--operator-namespace says where it is"
+                )));
             }
             Ok(found)
         }
@@ -96,7 +138,15 @@ where
 
 /// What a Deployment runs.
 pub fn image(deployment: &Deployment) -> Option<&str> {
-    deployment.spec.template.spec.as_ref()?.containers.first()?.image.as_deref()
+    deployment
+        .spec
+        .template
+        .spec
+        .as_ref()?
+        .containers
+        .first()?
+        .image
+        .as_deref()
 }
 
 /// A label, empty when there is none.
@@ -115,7 +165,8 @@ mod tests {
         let pod = |place: &str, only: Option<&str>| -> Pod {
             let env = only.map(|only| json!([{"name": "WATCH_NAMESPACE", "value": only}]));
             let container = json!({"name": "operator", "env": env});
-            let pod = json!({"metadata": {"namespace": place}, "spec": {"containers": [container]}});
+            let pod =
+                json!({"metadata": {"namespace": place}, "spec": {"containers": [container]}});
             serde_json::from_value(pod).expect("it is a pod")
         };
         let rows = [

@@ -48,28 +48,55 @@ pub fn plan(prediction: &Prediction, shape: Shape) -> Vec<Line> {
 
 /// `practice-3   1 of 3 groups changes, 3 consumers start`
 fn headline(prediction: &Prediction, shape: Shape) -> Line {
-    let Prediction { namespace, practice, .. } = prediction;
-    let name = if shape.with_namespace { format!("{namespace}/{practice}") } else { practice.clone() };
+    let Prediction {
+        namespace,
+        practice,
+        ..
+    } = prediction;
+    let name = if shape.with_namespace {
+        format!("{namespace}/{practice}")
+    } else {
+        practice.clone()
+    };
     let line = Line::of(Tone::Strong, &name).and(Tone::Plain, "   ");
     if !prediction.refused.is_empty() {
-        return line.and(Tone::Bad, "✘ would be refused").and(Tone::Plain, ": nothing happens");
+        return line
+            .and(Tone::Bad, "✘ would be refused")
+            .and(Tone::Plain, ": nothing happens");
     }
     if !prediction.changes_something() {
         return line.and(Tone::Good, "✔ nothing changes");
     }
-    let sum =
-        |of: fn(&GroupPrediction) -> &Count| prediction.groups.iter().map(|group| of(group).number).sum::<usize>();
+    let sum = |of: fn(&GroupPrediction) -> &Count| {
+        prediction
+            .groups
+            .iter()
+            .map(|group| of(group).number)
+            .sum::<usize>()
+    };
     let (starts, stops) = (sum(|group| &group.starts), sum(|group| &group.stops));
-    let changed = prediction.groups.iter().filter(|group| group.change != GroupChange::Stays).count();
+    let changed = prediction
+        .groups
+        .iter()
+        .filter(|group| group.change != GroupChange::Stays)
+        .count();
     let mut said = Vec::new();
     if prediction.exists != Some(true) {
         said.push("new".to_owned());
     } else if changed > 0 {
-        said.push(format!("{changed} of {} change{}", counted(prediction.groups.len(), "group"), third(changed)));
+        said.push(format!(
+            "{changed} of {} change{}",
+            counted(prediction.groups.len(), "group"),
+            third(changed)
+        ));
     }
     for (number, verb) in [(starts, "start"), (stops, "stop")] {
         if number > 0 {
-            said.push(format!("{} {verb}{}", counted(number, "consumer"), third(number)));
+            said.push(format!(
+                "{} {verb}{}",
+                counted(number, "consumer"),
+                third(number)
+            ));
         }
     }
     if said.is_empty() {
@@ -88,16 +115,23 @@ fn topics(topics: &[TopicPrediction]) -> Vec<Line> {
             TopicChange::Stays => (Tone::Dim, "stays as it is"),
             TopicChange::Released => (Tone::Dim, "is released"),
         };
-        let name = Line::plain("  ").and(Tone::Plain, "topic ").and(Tone::Strong, &topic.name);
+        let name = Line::plain("  ")
+            .and(Tone::Plain, "topic ")
+            .and(Tone::Strong, &topic.name);
         vec![name, Line::of(tone, word), Line::plain(&topic.why)]
     };
     table(topics.iter().map(row).collect(), &[Column::Left; 3])
 }
 
 fn of_group(group: &GroupPrediction, place: usize, shape: Shape) -> Vec<Line> {
-    let mut head = Line::plain("  ").and(Tone::Hue(place), &group.name).and(Tone::Plain, "   ");
+    let mut head = Line::plain("  ")
+        .and(Tone::Hue(place), &group.name)
+        .and(Tone::Plain, "   ");
     let stays = group.change == GroupChange::Stays;
-    head.push(if stays { Tone::Dim } else { Tone::Plain }, &words::consumers(group));
+    head.push(
+        if stays { Tone::Dim } else { Tone::Plain },
+        &words::consumers(group),
+    );
     let said = words::group(group).into_iter().flat_map(|said| {
         let tone = match said.manner {
             Manner::Plain => Tone::Plain,
@@ -111,7 +145,9 @@ fn of_group(group: &GroupPrediction, place: usize, shape: Shape) -> Vec<Line> {
 
 /// `    moves     1..2 of 3 partitions: why`, wrapped.
 fn labelled(label: &str, number: &str, tone: Tone, why: &str, shape: Shape) -> Vec<Line> {
-    let room = shape.width.map(|width| width.saturating_sub(INDENT + LABEL).max(NARROW));
+    let room = shape
+        .width
+        .map(|width| width.saturating_sub(INDENT + LABEL).max(NARROW));
     let text = match (number.is_empty(), why.is_empty()) {
         (true, _) => why.to_owned(),
         (false, true) => number.to_owned(),
@@ -127,7 +163,11 @@ fn labelled(label: &str, number: &str, tone: Tone, why: &str, shape: Shape) -> V
         line.push(tone, &text);
         line
     };
-    wrapped(&text, room).into_iter().enumerate().map(line).collect()
+    wrapped(&text, room)
+        .into_iter()
+        .enumerate()
+        .map(line)
+        .collect()
 }
 
 /// The ending of a verb in the third person.

@@ -57,7 +57,11 @@ impl Report {
         if self.sections.is_empty() {
             self.section("");
         }
-        let item = Item { verdict, text: text.into(), hint: hint.map(str::to_owned) };
+        let item = Item {
+            verdict,
+            text: text.into(),
+            hint: hint.map(str::to_owned),
+        };
         if let Some((_, items)) = self.sections.last_mut() {
             items.push(item);
         }
@@ -85,7 +89,11 @@ impl Report {
 
     /// So many answers of a kind.
     pub fn count(&self, verdict: Verdict) -> usize {
-        self.sections.iter().flat_map(|(_, items)| items).filter(|item| item.verdict == verdict).count()
+        self.sections
+            .iter()
+            .flat_map(|(_, items)| items)
+            .filter(|item| item.verdict == verdict)
+            .count()
     }
 
     /// The same as a document: `{sections: [{title, checks: [{verdict, text, hint}]}], good, warnings, failed, skipped}`.
@@ -117,8 +125,11 @@ impl Report {
                 }
             }
         }
-        let counts =
-            [(Verdict::Failed, "failed"), (Verdict::Warning, "to be looked at"), (Verdict::Skipped, "skipped")];
+        let counts = [
+            (Verdict::Failed, "failed"),
+            (Verdict::Warning, "to be looked at"),
+            (Verdict::Skipped, "skipped"),
+        ];
         let said: Vec<String> = counts
             .iter()
             .map(|(verdict, word)| (self.count(*verdict), word))
@@ -131,7 +142,10 @@ impl Report {
             _ => (Tone::Bad, "✘"),
         };
         let good = format!("{} good", self.count(Verdict::Good));
-        let all = std::iter::once(good).chain(said).collect::<Vec<_>>().join(", ");
+        let all = std::iter::once(good)
+            .chain(said)
+            .collect::<Vec<_>>()
+            .join(", ");
         lines.push(Line::new());
         lines.push(Line::of(tone, &format!("{glyph} {all}")));
         lines
@@ -165,9 +179,11 @@ mod tests {
         assert_eq!(lines, expected);
         assert_eq!(report.count(Verdict::Failed), 1);
         let value = report.value();
-        assert_eq!((&value["good"], &value["failed"], &value["skipped"]), (&json!(1), &json!(1), &json!(1)));
-        let missing =
-            json!({"verdict": "Failed", "text": "there is none", "hint": "helm install ...\nas in the README"});
+        assert_eq!(
+            (&value["good"], &value["failed"], &value["skipped"]),
+            (&json!(1), &json!(1), &json!(1))
+        );
+        let missing = json!({"verdict": "Failed", "text": "there is none", "hint": "helm install ...\nas in the README"});
         assert_eq!(value["sections"][1]["checks"][0], missing);
         assert_eq!(value["sections"][0]["checks"][0]["hint"], Value::Null);
     }

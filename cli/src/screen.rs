@@ -27,12 +27,20 @@ impl Screen {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let colours = io::stdout().is_terminal() && !no_color && !is_set("NO_COLOR") && !is_dumb;
-        Self { colours, drawn: 0, last: Vec::new() }
+        Self {
+            colours,
+            drawn: 0,
+            last: Vec::new(),
+        }
     }
 
     /// Columns; `None`: lines may be as long as they like.
     pub fn width(&self) -> Option<usize> {
-        if io::stdout().is_terminal() { Some(size().1) } else { None }
+        if io::stdout().is_terminal() {
+            Some(size().1)
+        } else {
+            None
+        }
     }
 
     /// Whether it can be drawn over.
@@ -59,7 +67,9 @@ impl Screen {
     /// [`Failure::Closed`] when nobody reads any more, [`Failure::Refused`] when it cannot be written.
     pub fn raw(&mut self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        let written = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
         written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::Closed,
             _ => Failure::Refused(format!("standard output: {error}")),
@@ -76,7 +86,11 @@ impl Screen {
         }
         self.last = lines.to_vec();
         if !self.is_live() {
-            let apart = if std::mem::replace(&mut self.drawn, 1) > 0 { "\n" } else { "" };
+            let apart = if std::mem::replace(&mut self.drawn, 1) > 0 {
+                "\n"
+            } else {
+                ""
+            };
             self.raw(apart)?;
             return self.say(lines);
         }
@@ -87,14 +101,21 @@ impl Screen {
         }
         // what is higher than the screen would leave pieces of itself behind
         let room = rows.saturating_sub(1).max(2);
-        let shown = if lines.len() <= room { lines.len() } else { room - 1 };
+        let shown = if lines.len() <= room {
+            lines.len()
+        } else {
+            room - 1
+        };
         for line in &lines[..shown] {
             out.push_str(&self.printed(&line.clone().cut(columns)));
             out.push('\n');
         }
         self.drawn = shown;
         if shown < lines.len() {
-            let more = format!("… {} more lines: make the window higher", lines.len() - shown);
+            let more = format!(
+                "… {} more lines: make the window higher",
+                lines.len() - shown
+            );
             let _ = writeln!(out, "{}", self.printed(&Line::plain(&more).cut(columns)));
             self.drawn += 1;
         }
@@ -119,7 +140,11 @@ impl Screen {
     }
 
     fn printed(&self, line: &Line) -> String {
-        if self.colours { line.coloured() } else { line.text() }
+        if self.colours {
+            line.coloured()
+        } else {
+            line.text()
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use practice_groups::Verdict;
 use crate::{
     journal::{self, Entry, time},
     state::{
-        age, consumers, foreigners, foreigners_unlisted, lag_remark, lag_unknown_because, marked, of_group, of_others,
-        of_practice, remarks, unlisted, verdict,
+        age, consumers, foreigners, foreigners_unlisted, lag_remark, lag_unknown_because, marked,
+        of_group, of_others, of_practice, remarks, unlisted, verdict,
     },
     text::{Column, Line, Tone, table},
     tree,
@@ -23,7 +23,12 @@ use crate::{
 const EVENTS: usize = 15;
 
 /// The whole sheet.
-pub fn sheet(practice: &ConsumerGroupPractice, events: &[Event], now: &Zoned, width: Option<usize>) -> Vec<Line> {
+pub fn sheet(
+    practice: &ConsumerGroupPractice,
+    events: &[Event],
+    now: &Zoned,
+    width: Option<usize>,
+) -> Vec<Line> {
     let mut lines = head(practice, now);
     if let Some(status) = &practice.status {
         section(&mut lines, "Conditions", conditions(status, now));
@@ -33,14 +38,28 @@ pub fn sheet(practice: &ConsumerGroupPractice, events: &[Event], now: &Zoned, wi
             lines.extend(of_one_group(practice, status, group, place, now));
         }
         if foreigners(status) > 0 {
-            section(&mut lines, "Groups of other applications on these topics", of_others_groups(status));
+            section(
+                &mut lines,
+                "Groups of other applications on these topics",
+                of_others_groups(status),
+            );
         }
         let rebalances: Vec<Entry> = status.rebalances.iter().map(Entry::told).collect();
         if !rebalances.is_empty() {
             let width = width.map(|width| width.saturating_sub(2));
             let practice = text(practice.metadata.name.as_ref());
-            let shape = journal::Shape { practice, width, with_group: true, last: usize::MAX, now: now.clone() };
-            section(&mut lines, "Rebalances", journal::journal(rebalances, &shape));
+            let shape = journal::Shape {
+                practice,
+                width,
+                with_group: true,
+                last: usize::MAX,
+                now: now.clone(),
+            };
+            section(
+                &mut lines,
+                "Rebalances",
+                journal::journal(rebalances, &shape),
+            );
         }
     } else {
         lines.extend(remarks(practice));
@@ -70,24 +89,48 @@ fn head(practice: &ConsumerGroupPractice, now: &Zoned) -> Vec<Line> {
     let mut first = Line::of(Tone::Strong, &text(practice.metadata.name.as_ref()));
     first.push(Tone::Plain, "   ");
     first.append(of_practice(practice).line());
-    let mut rows = vec![("Name", first), ("Namespace", Line::plain(&text(practice.metadata.namespace.as_ref())))];
+    let mut rows = vec![
+        ("Name", first),
+        (
+            "Namespace",
+            Line::plain(&text(practice.metadata.namespace.as_ref())),
+        ),
+    ];
     if let Some(created) = &practice.metadata.creation_timestamp {
         rows.push(("Created", Line::plain(&time(created.0, now))));
     }
-    let seen = practice.status.as_ref().and_then(|status| status.observed_generation);
+    let seen = practice
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
     if let Some(generation) = practice.metadata.generation {
         let seen = match seen {
-            _ if practice.metadata.deletion_timestamp.is_some() => Line::plain(&generation.to_string()),
-            Some(seen) if seen == generation => Line::plain(&format!("{generation}, as the operator has seen it")),
-            Some(seen) => Line::of(Tone::Warn, &format!("{generation}, but the operator has seen {seen} only")),
-            None => Line::of(Tone::Warn, &format!("{generation}, and the operator has not seen any")),
+            _ if practice.metadata.deletion_timestamp.is_some() => {
+                Line::plain(&generation.to_string())
+            }
+            Some(seen) if seen == generation => {
+                Line::plain(&format!("{generation}, as the operator has seen it"))
+            }
+            Some(seen) => Line::of(
+                Tone::Warn,
+                &format!("{generation}, but the operator has seen {seen} only"),
+            ),
+            None => Line::of(
+                Tone::Warn,
+                &format!("{generation}, and the operator has not seen any"),
+            ),
         };
         rows.push(("Generation", seen));
     }
     if let Some(status) = &practice.status {
         let summary = &status.summary;
-        let number = |number: Option<i32>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
-        rows.push(("Kafka", Line::plain(status.bootstrap_servers.as_deref().unwrap_or("?"))));
+        let number = |number: Option<i32>| {
+            number.map_or_else(|| "?".to_owned(), |number| number.to_string())
+        };
+        rows.push((
+            "Kafka",
+            Line::plain(status.bootstrap_servers.as_deref().unwrap_or("?")),
+        ));
         let mut totals = Line::plain(&format!(
             "topics {}, partitions {}, groups {}, consumers {}, idle {}, ",
             summary.topics,
@@ -100,7 +143,11 @@ fn head(practice: &ConsumerGroupPractice, now: &Zoned) -> Vec<Line> {
         rows.push(("Summary", totals));
     }
     let producer = if practice.spec.producer.enabled {
-        format!("{}-producer, port {}", text(practice.metadata.name.as_ref()), practice_contract::PRODUCER_PORT)
+        format!(
+            "{}-producer, port {}",
+            text(practice.metadata.name.as_ref()),
+            practice_contract::PRODUCER_PORT
+        )
     } else {
         "none: spec.producer.enabled is false".to_owned()
     };
@@ -120,19 +167,29 @@ fn conditions(status: &PracticeStatus, now: &Zoned) -> Vec<Line> {
         vec![
             marked(condition).line(),
             Line::plain(&condition.status),
-            Line::of(Tone::Dim, &format!("since {}", time(condition.last_transition_time.0, now))),
+            Line::of(
+                Tone::Dim,
+                &format!("since {}", time(condition.last_transition_time.0, now)),
+            ),
             Line::plain(&condition.reason),
             Line::plain(&condition.message),
         ]
     };
-    table(status.conditions.iter().map(row).collect(), &[Column::Left; 5])
+    table(
+        status.conditions.iter().map(row).collect(),
+        &[Column::Left; 5],
+    )
 }
 
 fn topics(status: &PracticeStatus) -> Vec<Line> {
     let head = ["NAME", "PARTITIONS", "REPLICAS", "STATE", "ID"];
-    let number = |number: Option<i32>| Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()));
+    let number = |number: Option<i32>| {
+        Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()))
+    };
     let mut rows = vec![head.map(|head| Line::of(Tone::Strong, head)).to_vec()];
-    let is_known = status.condition("TopicsReady").is_none_or(|ready| ready.status != "Unknown");
+    let is_known = status
+        .condition("TopicsReady")
+        .is_none_or(|ready| ready.status != "Unknown");
     for topic in &status.topics {
         let state = match (&topic.message, topic.ready) {
             _ if !is_known => Line::of(Tone::Warn, "? not looked at"),
@@ -148,7 +205,13 @@ fn topics(status: &PracticeStatus) -> Vec<Line> {
             Line::of(Tone::Dim, topic.topic_id.as_deref().unwrap_or("?")),
         ]);
     }
-    let columns = [Column::Left, Column::Right, Column::Right, Column::Left, Column::Left];
+    let columns = [
+        Column::Left,
+        Column::Right,
+        Column::Right,
+        Column::Left,
+        Column::Left,
+    ];
     table(rows, &columns)
 }
 
@@ -159,72 +222,154 @@ fn of_one_group(
     place: usize,
     now: &Zoned,
 ) -> Vec<Line> {
-    let wanted = practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
-    let mut title = Line::of(Tone::Strong, "Group ").and(Tone::Hue(place), &group.name).and(Tone::Plain, "   ");
+    let wanted = practice
+        .spec
+        .groups
+        .iter()
+        .find(|wanted| wanted.name == group.name);
+    let mut title = Line::of(Tone::Strong, "Group ")
+        .and(Tone::Hue(place), &group.name)
+        .and(Tone::Plain, "   ");
     title.append(of_group(group, wanted).line());
-    let epoch = group.epoch.map_or_else(String::new, |epoch| format!(", epoch {epoch}"));
-    title.push(Tone::Plain, &format!("   {}{epoch}   {}   ", group.protocol, consumers(group)));
+    let epoch = group
+        .epoch
+        .map_or_else(String::new, |epoch| format!(", epoch {epoch}"));
+    title.push(
+        Tone::Plain,
+        &format!("   {}{epoch}   {}   ", group.protocol, consumers(group)),
+    );
     title.append(tree::lag(group.lag));
     if group.lag.is_none() {
-        title.push(Tone::Warn, &format!(" ({})", lag_unknown_because(status, group)));
+        title.push(
+            Tone::Warn,
+            &format!(" ({})", lag_unknown_because(status, group)),
+        );
     }
     if let Some(age) = age(group, now.timestamp()) {
         title.push(Tone::Plain, &format!("   {age}"));
     }
     let mut lines = vec![title];
-    lines.extend(verdict(group, now.timestamp()).into_iter().map(|line| indented(2, line)));
-    let head = ["CONSUMER", "MEMBER", "PARTITION", "COMMITTED", "END", "LAG", ""];
+    lines.extend(
+        verdict(group, now.timestamp())
+            .into_iter()
+            .map(|line| indented(2, line)),
+    );
+    let head = [
+        "CONSUMER",
+        "MEMBER",
+        "PARTITION",
+        "COMMITTED",
+        "END",
+        "LAG",
+        "",
+    ];
     let mut rows = vec![head.map(|head| Line::of(Tone::Strong, head)).to_vec()];
     for member in &group.members {
         // Kafka makes most ids of the client id and a UUID
-        let rest = member.member_id.strip_prefix(&format!("{}-", member.client_id));
+        let rest = member
+            .member_id
+            .strip_prefix(&format!("{}-", member.client_id));
         let id = rest.map_or_else(|| member.member_id.clone(), |rest| format!("…{rest}"));
         let (name, id) = (Line::plain(&member.name), Line::of(Tone::Dim, &id));
         if member.partitions.is_empty() && member.partition_count == 0 {
-            let why = member.idle_because.as_ref().map(|why| Line::of(Tone::Warn, &format!("○ idle  {why}")));
+            let why = member
+                .idle_because
+                .as_ref()
+                .map(|why| Line::of(Tone::Warn, &format!("○ idle  {why}")));
             let mut row = vec![name, id];
             row.extend(std::iter::repeat_n(Line::plain("-"), 4));
             row.extend(why);
             rows.push(row);
         } else {
-            rows.extend(owned_rows(&name, &id, &member.partitions, member.partition_count));
+            rows.extend(owned_rows(
+                &name,
+                &id,
+                &member.partitions,
+                member.partition_count,
+            ));
         }
     }
     let nobody = Line::of(Tone::Warn, "no consumer");
-    rows.extend(owned_rows(&nobody, &Line::plain("-"), &group.unowned, group.unowned_count));
+    rows.extend(owned_rows(
+        &nobody,
+        &Line::plain("-"),
+        &group.unowned,
+        group.unowned_count,
+    ));
     if rows.len() == 1 {
-        let none = if group.state == "Unknown" { "  its members are not known" } else { "  no members" };
+        let none = if group.state == "Unknown" {
+            "  its members are not known"
+        } else {
+            "  no members"
+        };
         lines.push(Line::of(Tone::Dim, none));
     } else {
-        let columns =
-            [Column::Left, Column::Left, Column::Left, Column::Right, Column::Right, Column::Right, Column::Left];
-        lines.extend(table(rows, &columns).into_iter().map(|line| indented(2, line)));
+        let columns = [
+            Column::Left,
+            Column::Left,
+            Column::Left,
+            Column::Right,
+            Column::Right,
+            Column::Right,
+            Column::Left,
+        ];
+        lines.extend(
+            table(rows, &columns)
+                .into_iter()
+                .map(|line| indented(2, line)),
+        );
     }
     if group.truncated {
-        lines.push(Line::of(Tone::Dim, "  … and more: status does not hold all"));
+        lines.push(Line::of(
+            Tone::Dim,
+            "  … and more: status does not hold all",
+        ));
     }
     lines
 }
 
 /// A row for each partition, and one for those that are not listed; whose they are stands in the first.
 fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition], count: i32) -> Vec<Vec<Line>> {
-    let number = |number: Option<i64>| Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()));
-    let first = |line: &Line, place: usize| if place == 0 { line.clone() } else { Line::new() };
+    let number = |number: Option<i64>| {
+        Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()))
+    };
+    let first = |line: &Line, place: usize| {
+        if place == 0 {
+            line.clone()
+        } else {
+            Line::new()
+        }
+    };
     let row = |(place, owned): (usize, &OwnedPartition)| {
         let committed = match (owned.committed, owned.because.as_deref()) {
             (None, Some("NoCommit")) => Line::plain("-"),
             (committed, _) => number(committed),
         };
         let partition = Line::plain(&format!("{}/{}", owned.topic, owned.partition));
-        let verdict = owned.verdict.clone().filter(|verdict| verdict != Verdict::Ok.word());
+        let verdict = owned
+            .verdict
+            .clone()
+            .filter(|verdict| verdict != Verdict::Ok.word());
         let remarks: Vec<String> = verdict.into_iter().chain(lag_remark(owned)).collect();
         let remark = Line::of(Tone::Warn, &remarks.join(", "));
         let (name, id) = (first(name, place), first(id, place));
-        vec![name, id, partition, committed, number(owned.end), number(owned.lag), remark]
+        vec![
+            name,
+            id,
+            partition,
+            committed,
+            number(owned.end),
+            number(owned.lag),
+            remark,
+        ]
     };
     let more = unlisted(partitions, count).map(|more| {
         let place = partitions.len();
-        vec![first(name, place), first(id, place), Line::of(Tone::Dim, &more)]
+        vec![
+            first(name, place),
+            first(id, place),
+            Line::of(Tone::Dim, &more),
+        ]
     });
     partitions.iter().enumerate().map(row).chain(more).collect()
 }
@@ -241,17 +386,35 @@ fn of_others_groups(status: &PracticeStatus) -> Vec<Line> {
 
 fn of_events(events: &[Event], now: &Zoned) -> Vec<Line> {
     if events.is_empty() {
-        return vec![Line::of(Tone::Dim, "none: Kubernetes keeps them for an hour")];
+        return vec![Line::of(
+            Tone::Dim,
+            "none: Kubernetes keeps them for an hour",
+        )];
     }
-    let mut dated: Vec<(Option<Timestamp>, &Event)> = events.iter().map(|event| (last_seen(event), event)).collect();
+    let mut dated: Vec<(Option<Timestamp>, &Event)> = events
+        .iter()
+        .map(|event| (last_seen(event), event))
+        .collect();
     dated.sort_by_key(|(at, _)| *at);
     let from = dated.len().saturating_sub(EVENTS);
     let row = |(at, event): &(Option<Timestamp>, &Event)| {
-        let tone = if event.type_.as_deref() == Some("Warning") { Tone::Warn } else { Tone::Plain };
-        let count = event.series.as_ref().and_then(|series| series.count).or(event.count).filter(|count| *count > 1);
+        let tone = if event.type_.as_deref() == Some("Warning") {
+            Tone::Warn
+        } else {
+            Tone::Plain
+        };
+        let count = event
+            .series
+            .as_ref()
+            .and_then(|series| series.count)
+            .or(event.count)
+            .filter(|count| *count > 1);
         let often = count.map_or_else(String::new, |count| format!(" ({count} times)"));
         vec![
-            Line::of(Tone::Dim, &at.map_or_else(|| "?".to_owned(), |at| time(at, now))),
+            Line::of(
+                Tone::Dim,
+                &at.map_or_else(|| "?".to_owned(), |at| time(at, now)),
+            ),
             Line::of(tone, &text(event.type_.as_ref())),
             Line::of(tone, &text(event.reason.as_ref())),
             Line::plain(&format!("{}{often}", text(event.message.as_ref()))),
@@ -261,10 +424,18 @@ fn of_events(events: &[Event], now: &Zoned) -> Vec<Line> {
 }
 
 fn last_seen(event: &Event) -> Option<Timestamp> {
-    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
+    let series = event
+        .series
+        .as_ref()
+        .and_then(|series| series.last_observed_time.as_ref())
+        .map(|time| time.0);
     let once = event.event_time.as_ref().map(|time| time.0);
     let old = event.last_timestamp.as_ref().map(|time| time.0);
-    let made = event.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let made = event
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|time| time.0);
     series.or(old).or(once).or(made)
 }
 

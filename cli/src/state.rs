@@ -31,7 +31,11 @@ impl Mark {
             Tone::Bad => "✘",
             _ => "○",
         };
-        Self { tone, glyph, word: word.to_owned() }
+        Self {
+            tone,
+            glyph,
+            word: word.to_owned(),
+        }
     }
 
     /// `✔ Ready`
@@ -45,7 +49,9 @@ pub fn of_practice(practice: &ConsumerGroupPractice) -> Mark {
     if practice.metadata.deletion_timestamp.is_some() {
         return Mark::new(Tone::Warn, "Deleting");
     }
-    let Some(status) = &practice.status else { return Mark::new(Tone::Warn, "not looked at yet") };
+    let Some(status) = &practice.status else {
+        return Mark::new(Tone::Warn, "not looked at yet");
+    };
     match status.condition("Ready").map(|ready| ready.status.as_str()) {
         Some("True") => Mark::new(Tone::Good, "Ready"),
         Some("False") => Mark::new(Tone::Bad, "NotReady"),
@@ -90,11 +96,16 @@ pub fn remarks(practice: &ConsumerGroupPractice) -> Vec<Line> {
         }
         said.push(&condition.message);
         // the name of a condition that is false reads as if it were true
-        let no = if mark.tone == Tone::Bad && condition.status == "False" { "not " } else { "" };
+        let no = if mark.tone == Tone::Bad && condition.status == "False" {
+            "not "
+        } else {
+            ""
+        };
         let what = format!("{} {no}{}", mark.glyph, mark.word);
-        lines.push(
-            Line::of(mark.tone, &what).and(Tone::Plain, &format!("  {}: {}", condition.reason, condition.message)),
-        );
+        lines.push(Line::of(mark.tone, &what).and(
+            Tone::Plain,
+            &format!("  {}: {}", condition.reason, condition.message),
+        ));
     }
     // whoever deletes it changes its generation, too
     let is_deleted = practice.metadata.deletion_timestamp.is_some();
@@ -111,15 +122,29 @@ pub fn remarks(practice: &ConsumerGroupPractice) -> Vec<Line> {
 /// That a practice is being deleted, and what it waits for.
 fn deleting(practice: &ConsumerGroupPractice) -> Option<Line> {
     let since = practice.metadata.deletion_timestamp.as_ref()?.0;
-    let waits = practice.metadata.finalizers.iter().flatten().cloned().collect::<Vec<_>>().join(", ");
-    let waits = if waits.is_empty() { String::new() } else { format!("; waits for {waits}, its Events say why") };
+    let waits = practice
+        .metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let waits = if waits.is_empty() {
+        String::new()
+    } else {
+        format!("; waits for {waits}, its Events say why")
+    };
     let what = format!("being deleted since {since}: what is below is how it was then{waits}");
     Some(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, &what))
 }
 
 /// Members come and go, and Kafka is handing out partitions anew.
 pub fn is_rebalancing(group: &GroupStatus) -> bool {
-    matches!(group.state.as_str(), "PreparingRebalance" | "CompletingRebalance" | "Assigning" | "Reconciling")
+    matches!(
+        group.state.as_str(),
+        "PreparingRebalance" | "CompletingRebalance" | "Assigning" | "Reconciling"
+    )
 }
 
 /// A group. `wanted` is its manifest.
@@ -132,8 +157,16 @@ pub fn of_group(group: &GroupStatus, wanted: Option<&Group>) -> Mark {
         "Empty" | "Absent" if stopped => Mark::new(Tone::Dim, "Stopped"),
         "Empty" | "Absent" if group.replicas == 0 => Mark::new(Tone::Dim, &group.state),
         "Empty" | "Absent" => Mark::new(Tone::Bad, &group.state),
-        "Unknown" => Mark { tone: Tone::Warn, glyph: "?", word: "Unknown".to_owned() },
-        state if is_rebalancing(group) => Mark { tone: Tone::Warn, glyph: "↻", word: state.to_owned() },
+        "Unknown" => Mark {
+            tone: Tone::Warn,
+            glyph: "?",
+            word: "Unknown".to_owned(),
+        },
+        state if is_rebalancing(group) => Mark {
+            tone: Tone::Warn,
+            glyph: "↻",
+            word: state.to_owned(),
+        },
         state => Mark::new(Tone::Warn, state),
     }
 }
@@ -150,17 +183,27 @@ pub fn consumers(group: &GroupStatus) -> String {
         None if group.truncated => group.ready_replicas.to_string(),
         None => "?".to_owned(),
     };
-    format!("{there}/{} consumer{}", group.replicas, if group.replicas == 1 { "" } else { "s" })
+    format!(
+        "{there}/{} consumer{}",
+        group.replicas,
+        if group.replicas == 1 { "" } else { "s" }
+    )
 }
 
 /// Why a group's lag is not known, and since when.
 pub fn lag_unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
-    let since = group.unknown_since.as_ref().map_or_else(String::new, |since| format!(", since {since}"));
+    let since = group
+        .unknown_since
+        .as_ref()
+        .map_or_else(String::new, |since| format!(", since {since}"));
     format!("{}{since}", unknown_because(status, group))
 }
 
 fn unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
-    if let Some(kafka) = status.condition("KafkaReachable").filter(|kafka| kafka.status == "False") {
+    if let Some(kafka) = status
+        .condition("KafkaReachable")
+        .filter(|kafka| kafka.status == "False")
+    {
         return format!("Kafka: {}", kafka.reason);
     }
     if let Some(message) = &group.message {
@@ -170,8 +213,10 @@ fn unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
         return "Kafka has not described the group".to_owned();
     }
     let owned = group.shares();
-    let unknown: Vec<String> =
-        owned.filter(|owned| owned.lag.is_none()).map(|owned| format!("{}/{}", owned.topic, owned.partition)).collect();
+    let unknown: Vec<String> = owned
+        .filter(|owned| owned.lag.is_none())
+        .map(|owned| format!("{}/{}", owned.topic, owned.partition))
+        .collect();
     match unknown.as_slice() {
         [] => "a partition that no consumer has cannot be read".to_owned(),
         [one] => format!("{one} cannot be read"),
@@ -181,7 +226,10 @@ fn unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
 
 /// What stands behind a lag that is not simply end minus committed; nothing where nothing has to be said.
 pub fn lag_remark(owned: &OwnedPartition) -> Option<String> {
-    let because = owned.because.as_deref().or_else(|| owned.lag.is_none().then_some("Unknown"))?;
+    let because = owned
+        .because
+        .as_deref()
+        .or_else(|| owned.lag.is_none().then_some("Unknown"))?;
     Some(match because {
         // of an empty partition there is nothing to commit
         "NoCommit" if owned.end == Some(0) => return None,
@@ -208,7 +256,9 @@ pub fn lag_remark(owned: &OwnedPartition) -> Option<String> {
 
 /// How many partitions status counts and does not list.
 pub fn cut(listed: &[OwnedPartition], count: i32) -> usize {
-    usize::try_from(count).unwrap_or_default().saturating_sub(listed.len())
+    usize::try_from(count)
+        .unwrap_or_default()
+        .saturating_sub(listed.len())
 }
 
 /// What is said of them: `and 4 more`, or `4 partitions, not listed` where there is none before.
@@ -223,27 +273,56 @@ pub fn unlisted(listed: &[OwnedPartition], count: i32) -> Option<String> {
 /// How old the oldest message is that nobody has handled, and when all will be: `oldest 55 s, done in 2 min`. Status says
 /// since when and until when; what should be done by now and is not is no promise any more.
 pub fn age(group: &GroupStatus, now: Timestamp) -> Option<String> {
-    let ahead = |time: Option<&String>| Some(time?.parse::<Timestamp>().ok()?.duration_since(now).as_secs());
+    let ahead = |time: Option<&String>| {
+        Some(
+            time?
+                .parse::<Timestamp>()
+                .ok()?
+                .duration_since(now)
+                .as_secs(),
+        )
+    };
     let is_behind = group.lag.is_some_and(|lag| lag > 0);
     // clocks differ: nothing is younger than new
-    let oldest = ahead(group.oldest_since.as_ref()).filter(|_| is_behind)?.min(0).saturating_neg();
+    let oldest = ahead(group.oldest_since.as_ref())
+        .filter(|_| is_behind)?
+        .min(0)
+        .saturating_neg();
     let done = ahead(group.done_at.as_ref()).filter(|seconds| *seconds > 0);
-    let done = done.map_or_else(String::new, |seconds| format!(", done in {}", span(seconds)));
+    let done = done.map_or_else(String::new, |seconds| {
+        format!(", done in {}", span(seconds))
+    });
     Some(format!("oldest {}{done}", span(oldest)))
 }
 
 /// What is the matter with how a group gets on, for how long, and what to do about it; nothing when it gets on, or is not known.
 pub fn verdict(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
     let known = group.state != "Unknown";
-    let verdict = group.verdict.as_ref().filter(|verdict| known && verdict.verdict != Verdict::Ok.word());
-    let Some(verdict) = verdict else { return Vec::new() };
-    let tone = if Verdict::of(&verdict.verdict).is_some_and(Verdict::is_standstill) { Tone::Bad } else { Tone::Warn };
-    let since = verdict.since.as_ref().and_then(|since| since.parse::<Timestamp>().ok());
-    let long =
-        since.map_or_else(String::new, |since| format!(" for {}", span(now.duration_since(since).as_secs().max(0))));
+    let verdict = group
+        .verdict
+        .as_ref()
+        .filter(|verdict| known && verdict.verdict != Verdict::Ok.word());
+    let Some(verdict) = verdict else {
+        return Vec::new();
+    };
+    let tone = if Verdict::of(&verdict.verdict).is_some_and(Verdict::is_standstill) {
+        Tone::Bad
+    } else {
+        Tone::Warn
+    };
+    let since = verdict
+        .since
+        .as_ref()
+        .and_then(|since| since.parse::<Timestamp>().ok());
+    let long = since.map_or_else(String::new, |since| {
+        format!(" for {}", span(now.duration_since(since).as_secs().max(0)))
+    });
     let mut line = Mark::new(tone, &verdict.verdict).line();
     line.push(Tone::Plain, &format!("{long}  {}", verdict.message));
-    let advice = verdict.advice.iter().map(|advice| Line::of(Tone::Dim, &format!("  → {advice}")));
+    let advice = verdict
+        .advice
+        .iter()
+        .map(|advice| Line::of(Tone::Dim, &format!("  → {advice}")));
     std::iter::once(line).chain(advice).collect()
 }
 
@@ -260,12 +339,19 @@ fn span(seconds: i64) -> String {
 /// Groups of other applications, also those that are not listed.
 pub fn foreigners(status: &PracticeStatus) -> usize {
     let listed = status.foreign.len();
-    status.foreign_count.and_then(|all| usize::try_from(all).ok()).unwrap_or(listed).max(listed)
+    status
+        .foreign_count
+        .and_then(|all| usize::try_from(all).ok())
+        .unwrap_or(listed)
+        .max(listed)
 }
 
 /// How many of them are not listed: `… and 25 more`.
 pub fn foreigners_unlisted(status: &PracticeStatus) -> Option<String> {
-    match (foreigners(status) - status.foreign.len(), status.foreign.len()) {
+    match (
+        foreigners(status) - status.foreign.len(),
+        status.foreign.len(),
+    ) {
         (0, _) => None,
         (_, 0) => Some("… not listed: status does not hold all".to_owned()),
         (more, _) => Some(format!("… and {more} more")),
@@ -275,7 +361,10 @@ pub fn foreigners_unlisted(status: &PracticeStatus) -> Option<String> {
 /// A group of another application: `2 members   lag 12 at most   orders`.
 pub fn of_others(group: &ForeignStatus) -> [Line; 5] {
     let members = match group.members {
-        Some(members) => Line::plain(&counted(usize::try_from(members).unwrap_or_default(), "member")),
+        Some(members) => Line::plain(&counted(
+            usize::try_from(members).unwrap_or_default(),
+            "member",
+        )),
         None => Line::of(Tone::Warn, "? members"),
     };
     let lag = match group.lag {
@@ -306,20 +395,66 @@ mod tests {
         };
         let (noon, soon) = (Some("2026-11-25T12:00:00Z"), Some("2026-11-25T12:21:40Z"));
         let rows = [
-            ("2026-11-25T12:00:55Z", Some(6), noon, None, Some("oldest 55 s")),
-            ("2026-11-25T12:01:40Z", Some(6), noon, soon, Some("oldest 100 s, done in 20 min")),
-            ("2026-11-25T12:21:39Z", Some(6), noon, soon, Some("oldest 21 min, done in 1 s")),
-            ("2026-11-25T12:21:40Z", Some(6), noon, soon, Some("oldest 21 min")),
-            ("2026-11-27T12:00:00Z", Some(6), noon, soon, Some("oldest 2 d")),
-            ("2026-11-25T11:59:58Z", Some(6), noon, None, Some("oldest 0 s")),
+            (
+                "2026-11-25T12:00:55Z",
+                Some(6),
+                noon,
+                None,
+                Some("oldest 55 s"),
+            ),
+            (
+                "2026-11-25T12:01:40Z",
+                Some(6),
+                noon,
+                soon,
+                Some("oldest 100 s, done in 20 min"),
+            ),
+            (
+                "2026-11-25T12:21:39Z",
+                Some(6),
+                noon,
+                soon,
+                Some("oldest 21 min, done in 1 s"),
+            ),
+            (
+                "2026-11-25T12:21:40Z",
+                Some(6),
+                noon,
+                soon,
+                Some("oldest 21 min"),
+            ),
+            (
+                "2026-11-27T12:00:00Z",
+                Some(6),
+                noon,
+                soon,
+                Some("oldest 2 d"),
+            ),
+            (
+                "2026-11-25T11:59:58Z",
+                Some(6),
+                noon,
+                None,
+                Some("oldest 0 s"),
+            ),
             ("2026-11-25T12:00:55Z", Some(0), noon, soon, None),
             ("2026-11-25T12:00:55Z", None, noon, soon, None),
             ("2026-11-25T12:00:55Z", Some(6), None, soon, None),
-            ("2026-11-25T12:00:55Z", Some(6), Some("yesterday"), soon, None),
+            (
+                "2026-11-25T12:00:55Z",
+                Some(6),
+                Some("yesterday"),
+                soon,
+                None,
+            ),
         ];
         for (now, lag, since, done, expected) in rows {
             let now: Timestamp = now.parse().expect("it is a time");
-            assert_eq!(age(&group(lag, since, done), now).as_deref(), expected, "{now}, {lag:?}, {since:?}, {done:?}");
+            assert_eq!(
+                age(&group(lag, since, done), now).as_deref(),
+                expected,
+                "{now}, {lag:?}, {since:?}, {done:?}"
+            );
         }
     }
 }

@@ -187,7 +187,13 @@ pub enum Column {
 
 /// Rows whose cells stand below each other, three blanks apart.
 pub fn table(rows: Vec<Vec<Line>>, columns: &[Column]) -> Vec<Line> {
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(Line::width).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(Line::width)
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let row = |cells: Vec<Line>| {
         let mut line = Line::new();
@@ -211,7 +217,9 @@ pub fn table(rows: Vec<Vec<Line>>, columns: &[Column]) -> Vec<Line> {
 /// Words in lines of at most that many columns; a longer word stands alone.
 pub fn wrapped(text: &str, columns: Option<usize>) -> Vec<String> {
     let text = escaped(text);
-    let Some(columns) = columns else { return vec![text] };
+    let Some(columns) = columns else {
+        return vec![text];
+    };
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let last = lines.last_mut().expect("there is always one");
@@ -246,10 +254,19 @@ mod tests {
     #[test]
     fn cells_stand_below_each_other() {
         let row = |cells: [&str; 3]| cells.map(Line::plain).to_vec();
-        let rows = vec![row(["NAME", "LAG", "WHY"]), row(["a", "12", "slow"]), row(["漢字", "-", ""])];
-        let lines: Vec<String> =
-            table(rows, &[Column::Left, Column::Right, Column::Left]).iter().map(Line::text).collect();
-        assert_eq!(lines, ["NAME   LAG   WHY", "a       12   slow", "漢字     -"]);
+        let rows = vec![
+            row(["NAME", "LAG", "WHY"]),
+            row(["a", "12", "slow"]),
+            row(["漢字", "-", ""]),
+        ];
+        let lines: Vec<String> = table(rows, &[Column::Left, Column::Right, Column::Left])
+            .iter()
+            .map(Line::text)
+            .collect();
+        assert_eq!(
+            lines,
+            ["NAME   LAG   WHY", "a       12   slow", "漢字     -"]
+        );
     }
 
     #[test]

@@ -12,8 +12,8 @@ use practice_operator::conditions::held_back;
 
 use crate::{
     state::{
-        age, consumers, foreigners, foreigners_unlisted, is_rebalancing, lag_remark, lag_unknown_because, members,
-        of_group, of_others, of_practice, remarks, unlisted, verdict,
+        age, consumers, foreigners, foreigners_unlisted, is_rebalancing, lag_remark,
+        lag_unknown_because, members, of_group, of_others, of_practice, remarks, unlisted, verdict,
     },
     text::{Column, Line, Tone, counted, table},
 };
@@ -39,23 +39,46 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
         lines.extend(below("   ", "   ", remarks(practice)));
         return lines;
     };
-    let guide = if status.groups.is_empty() { "   " } else { "│  " };
+    let guide = if status.groups.is_empty() {
+        "   "
+    } else {
+        "│  "
+    };
     lines.extend(below(guide, guide, remarks(practice)));
     if status.groups.is_empty() {
-        let none = if practice.spec.groups.is_empty() { "no groups in the manifest" } else { "no group is there yet" };
+        let none = if practice.spec.groups.is_empty() {
+            "no groups in the manifest"
+        } else {
+            "no group is there yet"
+        };
         lines.push(Line::of(Tone::Dim, "└─ ").and(Tone::Dim, none));
     }
     let columns = Columns::of(practice, status);
     for (place, group) in status.groups.iter().enumerate() {
         let last = place + 1 == status.groups.len() && foreigners(status) == 0;
-        let (branch, guide) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        let wanted = practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
+        let (branch, guide) = if last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
+        let wanted = practice
+            .spec
+            .groups
+            .iter()
+            .find(|wanted| wanted.name == group.name);
         let mut line = Line::of(Tone::Dim, branch);
         line.append(group_line(status, group, wanted, place, &columns, now));
         lines.push(line);
         lines.extend(below(guide, guide, group_remarks(status, group)));
         lines.extend(below(guide, guide, verdict(group, now)));
-        lines.extend(consumer_lines(practice, group, wanted, guide, &columns, shape.width));
+        lines.extend(consumer_lines(
+            practice,
+            group,
+            wanted,
+            guide,
+            &columns,
+            shape.width,
+        ));
     }
     lines.extend(of_other_applications(status));
     lines
@@ -67,7 +90,10 @@ fn of_other_applications(status: &PracticeStatus) -> Vec<Line> {
     if all == 0 {
         return Vec::new();
     }
-    let title = format!("{} of other applications on these topics", counted(all, "group"));
+    let title = format!(
+        "{} of other applications on these topics",
+        counted(all, "group")
+    );
     let mut lines = vec![Line::of(Tone::Dim, "└─ ").and(Tone::Dim, &title)];
     let rows = status.foreign.iter().map(|group| {
         let name = std::iter::once(Line::plain(&group.name));
@@ -90,25 +116,37 @@ fn head(practice: &ConsumerGroupPractice, shape: Shape) -> Line {
     let name = practice.metadata.name.as_deref().unwrap_or_default();
     let mut line = Line::new();
     if shape.with_namespace {
-        line.push(Tone::Dim, &format!("{}/", practice.metadata.namespace.as_deref().unwrap_or_default()));
+        line.push(
+            Tone::Dim,
+            &format!(
+                "{}/",
+                practice.metadata.namespace.as_deref().unwrap_or_default()
+            ),
+        );
     }
     line.push(Tone::Strong, name);
     line.push(Tone::Plain, "   ");
     line.append(of_practice(practice).line());
-    let Some(status) = &practice.status else { return line };
+    let Some(status) = &practice.status else {
+        return line;
+    };
     for topic in status.topics.iter().take(3) {
         let partitions = topic.partitions.map_or_else(
             || "? partitions".to_owned(),
             |count| counted(usize::try_from(count).unwrap_or_default(), "partition"),
         );
-        let replicas =
-            topic.replication_factor.map(|count| counted(usize::try_from(count).unwrap_or_default(), "replica"));
+        let replicas = topic
+            .replication_factor
+            .map(|count| counted(usize::try_from(count).unwrap_or_default(), "replica"));
         let replicas = replicas.map_or_else(String::new, |replicas| format!(", {replicas}"));
         let tone = if topic.ready { Tone::Plain } else { Tone::Warn };
         line.push(tone, &format!("   {} {partitions}{replicas}", topic.name));
     }
     if status.topics.len() > 3 {
-        line.push(Tone::Dim, &format!("   and {} more", counted(status.topics.len() - 3, "topic")));
+        line.push(
+            Tone::Dim,
+            &format!("   and {} more", counted(status.topics.len() - 3, "topic")),
+        );
     }
     if let Some(servers) = &status.bootstrap_servers {
         line.push(Tone::Dim, &format!("   Kafka {servers}"));
@@ -139,7 +177,10 @@ fn group_line(
     let cells = [
         (Line::of(Tone::Hue(place), &group.name), columns.group),
         (of_group(group, wanted).line(), columns.state),
-        (Line::of(Tone::Dim, &protocol(group, wanted)), columns.protocol),
+        (
+            Line::of(Tone::Dim, &protocol(group, wanted)),
+            columns.protocol,
+        ),
         (Line::plain(&consumers(group)), columns.consumers),
         (lag(group.lag), columns.lag),
     ];
@@ -189,18 +230,28 @@ fn group_remarks(status: &PracticeStatus, group: &GroupStatus) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut warn = |text: &str| lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, text));
     if !group.claimed {
-        let held = held_back(status, &group.name).map(|held| format!("its consumers do not start: {}", held.reason));
+        let held = held_back(status, &group.name)
+            .map(|held| format!("its consumers do not start: {}", held.reason));
         let waits = "its consumers wait until it is known that nobody else uses the group id";
         warn(held.as_deref().unwrap_or(waits));
     } else if let Some(members) = members(group)
-        && let Some(missing) = usize::try_from(group.replicas).ok().and_then(|wanted| wanted.checked_sub(members))
+        && let Some(missing) = usize::try_from(group.replicas)
+            .ok()
+            .and_then(|wanted| wanted.checked_sub(members))
         && missing > 0
     {
         let ready = usize::try_from(group.ready_replicas).unwrap_or_default();
-        let why = if ready > members { "ready, but not in the group yet" } else { "not in the group" };
+        let why = if ready > members {
+            "ready, but not in the group yet"
+        } else {
+            "not in the group"
+        };
         warn(&format!(
             "{missing} of {} {why}",
-            counted(usize::try_from(group.replicas).unwrap_or_default(), "consumer")
+            counted(
+                usize::try_from(group.replicas).unwrap_or_default(),
+                "consumer"
+            )
         ));
     }
     lines
@@ -218,7 +269,11 @@ fn consumer_lines(
     let mut lines = Vec::new();
     for (place, member) in group.members.iter().enumerate() {
         let last = place + 1 == group.members.len() && !group.truncated && group.unowned_count == 0;
-        let (branch, inner) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let (branch, inner) = if last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
         let mut line = Line::of(Tone::Dim, &format!("{guide}{branch}"));
         line.push(Tone::Plain, &names.short(&member.name));
         let indent = 6 + columns.consumer + 3;
@@ -228,7 +283,11 @@ fn consumer_lines(
             line.push(Tone::Dim, &delay);
             line.gap(indent + columns.delay + 3);
         }
-        let indent = if columns.delay > 0 { indent + columns.delay + 3 } else { indent };
+        let indent = if columns.delay > 0 {
+            indent + columns.delay + 3
+        } else {
+            indent
+        };
         if member.partition_count == 0 && member.partitions.is_empty() {
             line.append(waits(group, member));
             lines.push(line);
@@ -238,7 +297,11 @@ fn consumer_lines(
         lines.extend(flow(line, &format!("{guide}{inner}"), indent, cells, width));
     }
     if group.unowned_count > 0 {
-        let (branch, inner) = if group.truncated { ("├─ ", "│  ") } else { ("└─ ", "   ") };
+        let (branch, inner) = if group.truncated {
+            ("├─ ", "│  ")
+        } else {
+            ("└─ ", "   ")
+        };
         let mut line = Line::of(Tone::Dim, &format!("{guide}{branch}")).and(Tone::Warn, NOBODY);
         let mut indent = 6 + columns.consumer + 3;
         line.gap(indent);
@@ -250,7 +313,10 @@ fn consumer_lines(
         lines.extend(flow(line, &format!("{guide}{inner}"), indent, cells, width));
     }
     if group.truncated {
-        lines.push(Line::of(Tone::Dim, &format!("{guide}└─ ")).and(Tone::Dim, "… and more: status does not hold all"));
+        lines.push(
+            Line::of(Tone::Dim, &format!("{guide}└─ "))
+                .and(Tone::Dim, "… and more: status does not hold all"),
+        );
     }
     lines
 }
@@ -258,11 +324,21 @@ fn consumer_lines(
 /// A cell for each partition, and how many are not listed.
 fn cells(partitions: &[OwnedPartition], count: i32, columns: &Columns) -> Vec<Line> {
     let more = unlisted(partitions, count).map(|more| Line::of(Tone::Dim, &more));
-    partitions.iter().map(|owned| partition(owned, columns)).chain(more).collect()
+    partitions
+        .iter()
+        .map(|owned| partition(owned, columns))
+        .chain(more)
+        .collect()
 }
 
 /// Cells side by side as long as there is room, then below.
-fn flow(first: Line, guide: &str, indent: usize, cells: Vec<Line>, width: Option<usize>) -> Vec<Line> {
+fn flow(
+    first: Line,
+    guide: &str,
+    indent: usize,
+    cells: Vec<Line>,
+    width: Option<usize>,
+) -> Vec<Line> {
     let mut lines = vec![first];
     let mut fresh = true;
     for cell in cells {
@@ -287,7 +363,9 @@ fn flow(first: Line, guide: &str, indent: usize, cells: Vec<Line>, width: Option
 pub fn waits(group: &GroupStatus, member: &Member) -> Line {
     match &member.idle_because {
         Some(why) => Line::of(Tone::Warn, "○ idle").and(Tone::Plain, &format!("  {why}")),
-        None if is_rebalancing(group) => Line::of(Tone::Warn, "↻ waits").and(Tone::Plain, "  for the rebalance to end"),
+        None if is_rebalancing(group) => {
+            Line::of(Tone::Warn, "↻ waits").and(Tone::Plain, "  for the rebalance to end")
+        }
         None => Line::of(Tone::Dim, "○ no partition yet"),
     }
 }
@@ -297,7 +375,10 @@ fn partition(owned: &OwnedPartition, columns: &Columns) -> Line {
     let mut line = Line::plain(&format!("{}/{}", owned.topic, owned.partition));
     line.pad(columns.partition);
     let offsets = offsets(owned);
-    line.push(Tone::Plain, &" ".repeat(2 + columns.offsets.saturating_sub(offsets.chars().count())));
+    line.push(
+        Tone::Plain,
+        &" ".repeat(2 + columns.offsets.saturating_sub(offsets.chars().count())),
+    );
     line.push(Tone::Dim, &offsets);
     line.push(Tone::Plain, "  ");
     let mut of = lag(owned.lag);
@@ -316,7 +397,12 @@ fn offsets(owned: &OwnedPartition) -> String {
         (None, Some("NoCommit")) => "-".to_owned(),
         (None, _) => "?".to_owned(),
     };
-    format!("{committed}/{}", owned.end.map_or_else(|| "?".to_owned(), |end| end.to_string()))
+    format!(
+        "{committed}/{}",
+        owned
+            .end
+            .map_or_else(|| "?".to_owned(), |end| end.to_string())
+    )
 }
 
 /// How wide things are, over a whole practice: what is compared stands below each other.
@@ -340,18 +426,32 @@ const LONGEST: usize = 40;
 
 impl Columns {
     fn of(practice: &ConsumerGroupPractice, status: &PracticeStatus) -> Self {
-        let wanted = |group: &GroupStatus| practice.spec.groups.iter().find(|wanted| wanted.name == group.name);
-        let widest =
-            |widths: &mut dyn Iterator<Item = usize>| widths.filter(|width| *width <= LONGEST).max().unwrap_or(0);
+        let wanted = |group: &GroupStatus| {
+            practice
+                .spec
+                .groups
+                .iter()
+                .find(|wanted| wanted.name == group.name)
+        };
+        let widest = |widths: &mut dyn Iterator<Item = usize>| {
+            widths.filter(|width| *width <= LONGEST).max().unwrap_or(0)
+        };
         let groups = || status.groups.iter();
         let members = || {
             groups().flat_map(|group| {
                 let names = Names::of(practice, group);
-                group.members.iter().map(move |member| (names.clone(), group, member))
+                group
+                    .members
+                    .iter()
+                    .map(move |member| (names.clone(), group, member))
             })
         };
         let owned = || groups().flat_map(GroupStatus::shares);
-        let unowned = status.groups.iter().any(|group| group.unowned_count > 0).then_some(NOBODY.len());
+        let unowned = status
+            .groups
+            .iter()
+            .any(|group| group.unowned_count > 0)
+            .then_some(NOBODY.len());
         Self {
             group: widest(&mut groups().map(|group| Line::plain(&group.name).width())),
             state: widest(&mut groups().map(|group| of_group(group, wanted(group)).line().width())),
@@ -359,10 +459,17 @@ impl Columns {
             consumers: widest(&mut groups().map(|group| consumers(group).len())),
             lag: widest(&mut groups().map(|group| lag(group.lag).width())),
             consumer: widest(
-                &mut members().map(|(names, _, member)| Line::plain(&names.short(&member.name)).width()).chain(unowned),
+                &mut members()
+                    .map(|(names, _, member)| Line::plain(&names.short(&member.name)).width())
+                    .chain(unowned),
             ),
-            delay: widest(&mut members().map(|(names, group, member)| names.delay(&member.name, wanted(group)).len())),
-            partition: widest(&mut owned().map(|owned| format!("{}/{}", owned.topic, owned.partition).len())),
+            delay: widest(
+                &mut members()
+                    .map(|(names, group, member)| names.delay(&member.name, wanted(group)).len()),
+            ),
+            partition: widest(
+                &mut owned().map(|owned| format!("{}/{}", owned.topic, owned.partition).len()),
+            ),
             offsets: widest(&mut owned().map(|owned| offsets(owned).len())),
             partition_lag: widest(&mut owned().map(|owned| lag(owned.lag).width())),
         }
@@ -378,28 +485,47 @@ struct Names {
 impl Names {
     fn of(practice: &ConsumerGroupPractice, group: &GroupStatus) -> Self {
         let practice = practice.metadata.name.as_deref().unwrap_or_default();
-        Self { prefixes: [format!("{practice}-{}-", group.name), format!("{}-", group.name)] }
+        Self {
+            prefixes: [
+                format!("{practice}-{}-", group.name),
+                format!("{}-", group.name),
+            ],
+        }
     }
 
     /// Without what all of them begin with.
     fn rest<'a>(&self, name: &'a str) -> Option<&'a str> {
-        self.prefixes.iter().find_map(|prefix| name.strip_prefix(prefix.as_str())).filter(|rest| !rest.is_empty())
+        self.prefixes
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix.as_str()))
+            .filter(|rest| !rest.is_empty())
     }
 
     /// `…6d9f-x2kvp`; processes keep their names, which are short and what one types
     fn short(&self, name: &str) -> String {
-        let rest = name.strip_prefix(self.prefixes[0].as_str()).filter(|rest| !rest.is_empty());
+        let rest = name
+            .strip_prefix(self.prefixes[0].as_str())
+            .filter(|rest| !rest.is_empty());
         rest.map_or_else(|| name.to_owned(), |rest| format!("…{rest}"))
     }
 
     /// What a message takes it, as the manifest says; empty: nothing, or it cannot be told from its name.
     fn delay(&self, name: &str, wanted: Option<&Group>) -> String {
-        let (Some(rest), Some(wanted)) = (self.rest(name), wanted) else { return String::new() };
-        let is_of = |variant: &str| rest.strip_prefix(variant).is_some_and(|rest| rest.starts_with('-'));
-        let variant =
-            wanted.variants.iter().filter(|variant| is_of(&variant.name)).max_by_key(|variant| variant.name.len());
+        let (Some(rest), Some(wanted)) = (self.rest(name), wanted) else {
+            return String::new();
+        };
+        let is_of = |variant: &str| {
+            rest.strip_prefix(variant)
+                .is_some_and(|rest| rest.starts_with('-'))
+        };
+        let variant = wanted
+            .variants
+            .iter()
+            .filter(|variant| is_of(&variant.name))
+            .max_by_key(|variant| variant.name.len());
         let own = variant.and_then(|variant| variant.processing_delay.as_ref());
-        own.or(wanted.processing_delay.as_ref()).map_or_else(String::new, ToString::to_string)
+        own.or(wanted.processing_delay.as_ref())
+            .map_or_else(String::new, ToString::to_string)
     }
 }
 

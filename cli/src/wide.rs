@@ -17,13 +17,25 @@ use crate::{
 const COLUMNS: [(&str, Column, fn(&Row<'_>) -> Option<String>); 10] = [
     ("GROUP", Column::Left, |row| Some(row.group.name.clone())),
     ("TOPIC", Column::Left, |row| Some(row.owned?.topic.clone())),
-    ("PARTITION", Column::Right, |row| Some(row.owned?.partition.to_string())),
-    ("CURRENT-OFFSET", Column::Right, |row| Some(row.owned?.committed?.to_string())),
-    ("LOG-END-OFFSET", Column::Right, |row| Some(row.owned?.end?.to_string())),
-    ("LAG", Column::Right, |row| Some(row.owned?.lag?.to_string())),
-    ("CONSUMER-ID", Column::Left, |row| Some(row.member?.member_id.clone())),
+    ("PARTITION", Column::Right, |row| {
+        Some(row.owned?.partition.to_string())
+    }),
+    ("CURRENT-OFFSET", Column::Right, |row| {
+        Some(row.owned?.committed?.to_string())
+    }),
+    ("LOG-END-OFFSET", Column::Right, |row| {
+        Some(row.owned?.end?.to_string())
+    }),
+    ("LAG", Column::Right, |row| {
+        Some(row.owned?.lag?.to_string())
+    }),
+    ("CONSUMER-ID", Column::Left, |row| {
+        Some(row.member?.member_id.clone())
+    }),
     ("HOST", Column::Left, |_| None),
-    ("CLIENT-ID", Column::Left, |row| Some(row.member?.client_id.clone())),
+    ("CLIENT-ID", Column::Left, |row| {
+        Some(row.member?.client_id.clone())
+    }),
     ("POD", Column::Left, |row| row.member?.pod.clone()),
 ];
 
@@ -36,7 +48,10 @@ struct Row<'a> {
 
 /// The table of these practices. `with_namespace` puts NAMESPACE before the other columns.
 pub fn wide(practices: &[ConsumerGroupPractice], with_namespace: bool) -> Vec<Line> {
-    let head = COLUMNS.iter().map(|(head, ..)| Line::of(Tone::Strong, head)).collect();
+    let head = COLUMNS
+        .iter()
+        .map(|(head, ..)| Line::of(Tone::Strong, head))
+        .collect();
     let mut rows: Vec<Vec<Line>> = vec![head];
     let mut columns: Vec<Column> = COLUMNS.iter().map(|(_, column, _)| *column).collect();
     if with_namespace {
@@ -44,8 +59,15 @@ pub fn wide(practices: &[ConsumerGroupPractice], with_namespace: bool) -> Vec<Li
         columns.insert(0, Column::Left);
     }
     for practice in practices {
-        for row in practice.status.iter().flat_map(|status| &status.groups).flat_map(rows_of) {
-            let value = |value: Option<String>| value.map_or_else(|| Line::plain("-"), |value| Line::plain(&value));
+        for row in practice
+            .status
+            .iter()
+            .flat_map(|status| &status.groups)
+            .flat_map(rows_of)
+        {
+            let value = |value: Option<String>| {
+                value.map_or_else(|| Line::plain("-"), |value| Line::plain(&value))
+            };
             let mut cells: Vec<Line> = COLUMNS.iter().map(|(.., show)| value(show(&row))).collect();
             if with_namespace {
                 cells.insert(0, value(practice.metadata.namespace.clone()));
@@ -61,8 +83,11 @@ pub fn notes(practices: &[ConsumerGroupPractice]) -> Vec<String> {
     let mut notes = Vec::new();
     for practice in practices {
         for group in practice.status.iter().flat_map(|status| &status.groups) {
-            let of_members: usize =
-                group.members.iter().map(|member| cut(&member.partitions, member.partition_count)).sum();
+            let of_members: usize = group
+                .members
+                .iter()
+                .map(|member| cut(&member.partitions, member.partition_count))
+                .sum();
             let missing = match of_members + cut(&group.unowned, group.unowned_count) {
                 0 if group.truncated => "members".to_owned(),
                 0 => continue,
@@ -83,10 +108,23 @@ pub fn notes(practices: &[ConsumerGroupPractice]) -> Vec<String> {
 /// A row for each partition, also those that no member has, for each member that has none, and for a group that has neither.
 fn rows_of(group: &GroupStatus) -> Vec<Row<'_>> {
     if group.members.is_empty() && group.unowned.is_empty() {
-        return vec![Row { group, member: None, owned: None }];
+        return vec![Row {
+            group,
+            member: None,
+            owned: None,
+        }];
     }
-    let unowned = group.unowned.iter().map(|owned| Row { group, member: None, owned: Some(owned) });
-    group.members.iter().flat_map(|member| of_member(group, member)).chain(unowned).collect()
+    let unowned = group.unowned.iter().map(|owned| Row {
+        group,
+        member: None,
+        owned: Some(owned),
+    });
+    group
+        .members
+        .iter()
+        .flat_map(|member| of_member(group, member))
+        .chain(unowned)
+        .collect()
 }
 
 fn of_member<'a>(group: &'a GroupStatus, member: &'a Member) -> impl Iterator<Item = Row<'a>> {
@@ -94,7 +132,11 @@ fn of_member<'a>(group: &'a GroupStatus, member: &'a Member) -> impl Iterator<It
     let has_none = member.partitions.is_empty() && member.partition_count == 0;
     let none = has_none.then_some(None);
     let owned = none.into_iter().chain(member.partitions.iter().map(Some));
-    owned.map(move |owned| Row { group, member: Some(member), owned })
+    owned.map(move |owned| Row {
+        group,
+        member: Some(member),
+        owned,
+    })
 }
 
 #[cfg(test)]

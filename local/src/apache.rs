@@ -72,7 +72,13 @@ impl Apache {
     ///
     /// # Errors
     /// There is no Java, or a broker does not start; its log is named.
-    pub async fn start(program: Program, class_path: String, dir: &Path, logs: &Path, count: u32) -> Result<Self> {
+    pub async fn start(
+        program: Program,
+        class_path: String,
+        dir: &Path,
+        logs: &Path,
+        count: u32,
+    ) -> Result<Self> {
         let java = java().map_err(|why| anyhow!(why))?;
         match fs::remove_dir_all(dir).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -83,10 +89,23 @@ impl Apache {
         let mut brokers = BTreeMap::new();
         for id in 1..=count {
             let (port, controller_port) = (free_port()?, free_port()?);
-            let broker = Broker { port, controller_port, process: None, ended: None, since: Timestamp::now() };
+            let broker = Broker {
+                port,
+                controller_port,
+                process: None,
+                ended: None,
+                since: Timestamp::now(),
+            };
             brokers.insert(id, broker);
         }
-        let mut apache = Self { program, java, class_path, dir: dir.to_path_buf(), logs: logs.to_path_buf(), brokers };
+        let mut apache = Self {
+            program,
+            java,
+            class_path,
+            dir: dir.to_path_buf(),
+            logs: logs.to_path_buf(),
+            brokers,
+        };
         let ids: Vec<u32> = apache.brokers.keys().copied().collect();
         let formats = ids.iter().map(|id| apache.format(*id));
         futures::future::try_join_all(formats).await?;
@@ -101,7 +120,11 @@ impl Apache {
 
     /// `host:port` of every broker.
     pub fn bootstrap(&self) -> String {
-        let all: Vec<String> = self.brokers.values().map(|broker| format!("127.0.0.1:{}", broker.port)).collect();
+        let all: Vec<String> = self
+            .brokers
+            .values()
+            .map(|broker| format!("127.0.0.1:{}", broker.port))
+            .collect();
         all.join(",")
     }
 
@@ -113,8 +136,11 @@ impl Apache {
         if self.broker(id)?.is_up() {
             return Err(format!("broker {id} runs already"));
         }
-        self.run(id).map_err(|error| format!("broker {id} cannot be started: {error}"))?;
-        Ok(format!("broker {id} starts: it catches up with the leaders of its partitions, then it is in sync again"))
+        self.run(id)
+            .map_err(|error| format!("broker {id} cannot be started: {error}"))?;
+        Ok(format!(
+            "broker {id} starts: it catches up with the leaders of its partitions, then it is in sync again"
+        ))
     }
 
     /// Stops a broker, as a machine that is shut down.
@@ -127,16 +153,23 @@ impl Apache {
             Some(process) => process.signal(Signal::TERM),
             None => return Err(format!("broker {id} does not run")),
         }
-        Ok(format!("broker {id} stops: partitions that it leads get another leader where they have a copy in sync"))
+        Ok(format!(
+            "broker {id} stops: partitions that it leads get another leader where they have a copy in sync"
+        ))
     }
 
     /// Takes note of brokers that have ended; a sentence for each.
     pub fn note(&mut self) -> Vec<String> {
         let mut said = Vec::new();
         for (id, broker) in &mut self.brokers {
-            if let Some(Ok(status)) = broker.ended.as_mut().map(tokio::sync::oneshot::Receiver::try_recv) {
+            if let Some(Ok(status)) = broker
+                .ended
+                .as_mut()
+                .map(tokio::sync::oneshot::Receiver::try_recv)
+            {
                 (broker.process, broker.ended, broker.since) = (None, None, Timestamp::now());
-                let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                let how =
+                    status.map_or_else(|error| error.to_string(), |status| status.to_string());
                 said.push(format!("broker {id} has stopped ({how})"));
             }
         }
@@ -148,14 +181,19 @@ impl Apache {
         for broker in self.brokers.values_mut() {
             drop(broker.process.take()); // its keeper notices
         }
-        let ends = self.brokers.values_mut().filter_map(|broker| broker.ended.take());
+        let ends = self
+            .brokers
+            .values_mut()
+            .filter_map(|broker| broker.ended.take());
         futures::future::join_all(ends).await;
         let _ = fs::remove_dir_all(&self.dir).await; // the next start removes what is left
     }
 
     fn broker(&self, id: u32) -> Result<&Broker, String> {
         let there = self.brokers.len();
-        self.brokers.get(&id).ok_or_else(|| format!("there is no broker {id}: they are numbered 1 to {there}"))
+        self.brokers
+            .get(&id)
+            .ok_or_else(|| format!("there is no broker {id}: they are numbered 1 to {there}"))
     }
 
     fn folder(&self, id: u32) -> PathBuf {
@@ -170,7 +208,10 @@ impl Apache {
             "-Xmx256m".to_owned(),
             "-XX:+UseSerialGC".to_owned(),
             "-XX:TieredStopAtLevel=1".to_owned(),
-            format!("-Dlog4j2.configurationFile={}", folder.join("log4j2.properties").display()),
+            format!(
+                "-Dlog4j2.configurationFile={}",
+                folder.join("log4j2.properties").display()
+            ),
             "-cp".to_owned(),
             self.class_path.clone(),
             class.to_owned(),
@@ -182,30 +223,48 @@ impl Apache {
 
     async fn format(&self, id: u32) -> Result<()> {
         let folder = self.folder(id);
-        fs::create_dir_all(&folder).await.with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .await
+            .with_context(|| format!("cannot make {}", folder.display()))?;
         fs::write(folder.join("log4j2.properties"), LOG4J).await?;
         fs::write(folder.join("server.properties"), self.properties(id)).await?;
-        let words = self.words("kafka.tools.StorageTool", &["format", "-t", CLUSTER_ID, "-c"], id);
+        let words = self.words(
+            "kafka.tools.StorageTool",
+            &["format", "-t", CLUSTER_ID, "-c"],
+            id,
+        );
         let log = log_file(&self.logs, &name(id))?;
         let (_process, ended) = Process::start(self.keeper(&words), &log)?;
-        let status = timeout(START, ended).await.context("Java does not end")???;
+        let status = timeout(START, ended)
+            .await
+            .context("Java does not end")???;
         if !status.success() {
-            bail!("broker {id} cannot be prepared ({status}): {} says why", log_path(&self.logs, &name(id)).display());
+            bail!(
+                "broker {id} cannot be prepared ({status}): {} says why",
+                log_path(&self.logs, &name(id)).display()
+            );
         }
         Ok(())
     }
 
     fn run(&mut self, id: u32) -> Result<()> {
         let log = log_file(&self.logs, &name(id))?;
-        let (process, ended) = Process::start(self.keeper(&self.words("kafka.Kafka", &[], id)), &log)?;
+        let (process, ended) =
+            Process::start(self.keeper(&self.words("kafka.Kafka", &[], id)), &log)?;
         if let Some(broker) = self.brokers.get_mut(&id) {
-            (broker.process, broker.ended, broker.since) = (Some(process), Some(ended), Timestamp::now());
+            (broker.process, broker.ended, broker.since) =
+                (Some(process), Some(ended), Timestamp::now());
         }
         Ok(())
     }
 
     fn keeper(&self, words: &[String]) -> tokio::process::Command {
-        self.program.child(["keeper", "--"].into_iter().map(str::to_owned).chain(words.iter().cloned()))
+        self.program.child(
+            ["keeper", "--"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(words.iter().cloned()),
+        )
     }
 
     async fn answers(&mut self, id: u32) -> Result<()> {
@@ -215,11 +274,19 @@ impl Apache {
                 break;
             }
             let log = log_path(&self.logs, &name(id));
-            if broker.ended.as_mut().is_some_and(|ended| ended.try_recv().is_ok()) {
+            if broker
+                .ended
+                .as_mut()
+                .is_some_and(|ended| ended.try_recv().is_ok())
+            {
                 bail!("broker {id} has ended at once: {} says why", log.display());
             }
             if Instant::now() >= deadline {
-                bail!("broker {id} does not answer within {} s: {} may say why", START.as_secs(), log.display());
+                bail!(
+                    "broker {id} does not answer within {} s: {} may say why",
+                    START.as_secs(),
+                    log.display()
+                );
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -227,15 +294,29 @@ impl Apache {
     }
 
     fn properties(&self, id: u32) -> String {
-        let Some(broker) = self.brokers.get(&id) else { return String::new() };
+        let Some(broker) = self.brokers.get(&id) else {
+            return String::new();
+        };
         let count = u32::try_from(self.brokers.len()).unwrap_or(1);
         let copies = count.min(3);
         let in_sync = copies.div_ceil(2);
-        let voters = self.brokers.iter().map(|(id, broker)| format!("{id}@127.0.0.1:{}", broker.controller_port));
+        let voters = self
+            .brokers
+            .iter()
+            .map(|(id, broker)| format!("{id}@127.0.0.1:{}", broker.controller_port));
         let voters: Vec<String> = voters.collect();
-        let Broker { port, controller_port, .. } = broker;
+        let Broker {
+            port,
+            controller_port,
+            ..
+        } = broker;
         // Java reads these as properties: a backslash would escape
-        let data = self.folder(id).join("data").display().to_string().replace('\\', "\\\\");
+        let data = self
+            .folder(id)
+            .join("data")
+            .display()
+            .to_string()
+            .replace('\\', "\\\\");
         format!(
             "process.roles=broker,controller
 node.id={id}

@@ -11,8 +11,16 @@ use practice_operator::{
 pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
     let mut said = Vec::new();
     for topic in &after.topics {
-        match before.topics.iter().find(|former| former.name == topic.name) {
-            None => said.push(format!("topic {}: new, {}", topic.name, partitions(topic.partitions))),
+        match before
+            .topics
+            .iter()
+            .find(|former| former.name == topic.name)
+        {
+            None => said.push(format!(
+                "topic {}: new, {}",
+                topic.name,
+                partitions(topic.partitions)
+            )),
             Some(former) => {
                 if former.partitions != topic.partitions {
                     said.push(format!(
@@ -22,7 +30,10 @@ pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
                         partitions(topic.partitions)
                     ));
                 }
-                let back = former.config.keys().filter(|key| !topic.config.contains_key(*key));
+                let back = former
+                    .config
+                    .keys()
+                    .filter(|key| !topic.config.contains_key(*key));
                 let set = settings(topic, Some(former), back);
                 if !set.is_empty() {
                     said.push(format!("topic {}: {}", topic.name, set.join(", ")));
@@ -30,8 +41,15 @@ pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
             }
         }
     }
-    for topic in before.topics.iter().filter(|former| !after.topics.iter().any(|topic| topic.name == former.name)) {
-        said.push(format!("topic {}: no longer named, it stays in Kafka", topic.name));
+    for topic in before
+        .topics
+        .iter()
+        .filter(|former| !after.topics.iter().any(|topic| topic.name == former.name))
+    {
+        said.push(format!(
+            "topic {}: no longer named, it stays in Kafka",
+            topic.name
+        ));
     }
     for group in &after.groups {
         match before.groups.iter().find(|former| former.id == group.id) {
@@ -39,9 +57,18 @@ pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
             Some(former) => said.extend(changed(former, group, after)),
         }
     }
-    for group in before.groups.iter().filter(|former| !after.groups.iter().any(|group| group.id == former.id)) {
+    for group in before
+        .groups
+        .iter()
+        .filter(|former| !after.groups.iter().any(|group| group.id == former.id))
+    {
         let gone = wanted(group);
-        said.push(format!("{}: gone, {} stop{}, its committed offsets stay", group.id, consumers(gone), third(gone)));
+        said.push(format!(
+            "{}: gone, {} stop{}, its committed offsets stay",
+            group.id,
+            consumers(gone),
+            third(gone)
+        ));
     }
     match (&before.producer, &after.producer) {
         (None, Some(_)) => said.push("the producer starts".to_owned()),
@@ -49,7 +76,12 @@ pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
         (Some(former), Some(producer)) if former.settings != producer.settings => {
             let load = producer.settings.load.map_or_else(
                 || "no steady stream".to_owned(),
-                |load| format!("{} messages a second of {} bytes", load.messages_per_second, load.value_bytes),
+                |load| {
+                    format!(
+                        "{} messages a second of {} bytes",
+                        load.messages_per_second, load.value_bytes
+                    )
+                },
             );
             said.push(format!("the producer restarts: {load}"));
         }
@@ -63,7 +95,10 @@ fn changed(before: &GroupPlan, after: &GroupPlan, plan: &Plan) -> Vec<String> {
     let mut said = Vec::new();
     match (before.stopped, after.stopped) {
         (false, true) => {
-            return vec![format!("{id}: stopped, {} end; its committed offsets stay", consumers(wanted(before)))];
+            return vec![format!(
+                "{id}: stopped, {} end; its committed offsets stay",
+                consumers(wanted(before))
+            )];
         }
         (true, false) => said.push(format!("{id}: started, {}", start(wanted(after)))),
         (true, true) => return said,
@@ -77,25 +112,57 @@ fn changed(before: &GroupPlan, after: &GroupPlan, plan: &Plan) -> Vec<String> {
         ));
     }
     for row in &after.rows {
-        let name = if row.variant.is_empty() { id.clone() } else { format!("{id} {}", row.variant) };
-        let Some(former) = before.rows.iter().find(|former| former.variant == row.variant) else {
+        let name = if row.variant.is_empty() {
+            id.clone()
+        } else {
+            format!("{id} {}", row.variant)
+        };
+        let Some(former) = before
+            .rows
+            .iter()
+            .find(|former| former.variant == row.variant)
+        else {
             said.push(format!("{name}: new, {}", start(replicas(row))));
             continue;
         };
         let (from, to) = (replicas(former), replicas(row));
         if from != to && !before.stopped {
-            let what = if to > from { start(to - from) } else { leave(from - to) };
-            said.push(format!("{name}: {from} → {to} consumers: {what}; {id} rebalances{}", waits(after, plan)));
+            let what = if to > from {
+                start(to - from)
+            } else {
+                leave(from - to)
+            };
+            said.push(format!(
+                "{name}: {from} → {to} consumers: {what}; {id} rebalances{}",
+                waits(after, plan)
+            ));
         }
         let told = told(former, row);
         if !told.is_empty() && before.speaks() == after.speaks() {
             let few = from.min(to);
-            let turns = if few == 1 { "" } else { ", one after the other" };
-            said.push(format!("{name}: {}; {} restart{}{turns}", told.join(", "), consumers(few), third(few)));
+            let turns = if few == 1 {
+                ""
+            } else {
+                ", one after the other"
+            };
+            said.push(format!(
+                "{name}: {}; {} restart{}{turns}",
+                told.join(", "),
+                consumers(few),
+                third(few)
+            ));
         }
     }
-    for row in before.rows.iter().filter(|former| !after.rows.iter().any(|row| row.variant == former.variant)) {
-        said.push(format!("{id} {}: gone, {}; {id} rebalances", row.variant, leave(replicas(row))));
+    for row in before
+        .rows
+        .iter()
+        .filter(|former| !after.rows.iter().any(|row| row.variant == former.variant))
+    {
+        said.push(format!(
+            "{id} {}: gone, {}; {id} rebalances",
+            row.variant,
+            leave(replicas(row))
+        ));
     }
     said
 }
@@ -114,7 +181,11 @@ fn waits(group: &GroupPlan, plan: &Plan) -> String {
 
 /// How many consumers of a group can own something, and why no more.
 pub fn room(group: &GroupPlan, plan: &Plan) -> (i32, String) {
-    let read = plan.topics.iter().filter(|topic| group.topics.contains(&topic.name)).map(|topic| topic.partitions);
+    let read = plan
+        .topics
+        .iter()
+        .filter(|topic| group.topics.contains(&topic.name))
+        .map(|topic| topic.partitions);
     let (room, because) = predict::room(group.assignor, read);
     (i32::try_from(room).unwrap_or(i32::MAX), because)
 }
@@ -161,7 +232,10 @@ mod tests {
             "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice", "metadata": {"name": "p"}, "spec": spec
         }))
         .expect("a practice");
-        let defaults = Defaults { bootstrap_servers: Some("k:1".into()), ..Defaults::default() };
+        let defaults = Defaults {
+            bootstrap_servers: Some("k:1".into()),
+            ..Defaults::default()
+        };
         plan(&practice, &defaults).expect("legal")
     }
 
@@ -173,9 +247,14 @@ mod tests {
             (json!([{"name": "g", "replicas": 2}]), vec![]),
             (
                 json!([{"name": "g", "replicas": 4}]),
-                vec!["g: 2 → 4 consumers: 2 consumers start; g rebalances, 1 of 4 waits: 3 partitions"],
+                vec![
+                    "g: 2 → 4 consumers: 2 consumers start; g rebalances, 1 of 4 waits: 3 partitions",
+                ],
             ),
-            (json!([{"name": "g", "replicas": 1}]), vec!["g: 2 → 1 consumers: 1 consumer leaves; g rebalances"]),
+            (
+                json!([{"name": "g", "replicas": 1}]),
+                vec!["g: 2 → 1 consumers: 1 consumer leaves; g rebalances"],
+            ),
             (
                 json!([{"name": "g", "replicas": 2, "processingDelay": "5s"}]),
                 vec!["g: processingDelay 0s → 5s; 2 consumers restart, one after the other"],
@@ -186,30 +265,50 @@ mod tests {
             ),
             (
                 json!([{"name": "g", "replicas": 2, "variants": [{"name": "slow", "replicas": 1}]}, {"name": "h"}]),
-                vec!["g slow: new, 1 consumer starts", "h: new, 1 consumer starts"],
+                vec![
+                    "g slow: new, 1 consumer starts",
+                    "h: new, 1 consumer starts",
+                ],
             ),
-            (json!([]), vec!["g: gone, 2 consumers stop, its committed offsets stay"]),
+            (
+                json!([]),
+                vec!["g: gone, 2 consumers stop, its committed offsets stay"],
+            ),
         ] {
             let after = planned(json!({"topics": topic, "groups": groups}));
             assert_eq!(changes(&before, &after), says);
         }
-        let configured = |config: Value| planned(json!({"topics": [{"name": "t", "config": config}]}));
+        let configured =
+            |config: Value| planned(json!({"topics": [{"name": "t", "config": config}]}));
         let before_it = configured(json!({"retention.ms": "1", "segment.ms": "2"}));
         let said = changes(&before_it, &configured(json!({"retention.ms": "3"})));
-        assert_eq!(said, ["topic t: retention.ms=3, segment.ms back to its default"]);
+        assert_eq!(
+            said,
+            ["topic t: retention.ms=3, segment.ms back to its default"]
+        );
         let two = json!([{"name": "t", "partitions": 3}, {"name": "u", "partitions": 2}]);
-        for (assignor, expected) in
-            [("Range", (3, "topic by topic, the largest has 3")), ("RoundRobin", (5, "5 partitions"))]
-        {
-            let plan = planned(json!({"topics": two, "groups": [{"name": "g", "assignor": assignor}]}));
+        for (assignor, expected) in [
+            ("Range", (3, "topic by topic, the largest has 3")),
+            ("RoundRobin", (5, "5 partitions")),
+        ] {
+            let plan =
+                planned(json!({"topics": two, "groups": [{"name": "g", "assignor": assignor}]}));
             let (room, because) = room(&plan.groups[0], &plan);
-            assert!(room == expected.0 && because.contains(expected.1), "{assignor}: {room}, {because}");
+            assert!(
+                room == expected.0 && because.contains(expected.1),
+                "{assignor}: {room}, {because}"
+            );
         }
-        let grown = planned(json!({"topics": [{"name": "t", "partitions": 6}, {"name": "u"}],
-            "groups": [{"name": "g", "replicas": 2, "topics": ["t"]}], "producer": {"load": {"messagesPerSecond": 3}}}));
+        let grown = planned(
+            json!({"topics": [{"name": "t", "partitions": 6}, {"name": "u"}],
+            "groups": [{"name": "g", "replicas": 2, "topics": ["t"]}], "producer": {"load": {"messagesPerSecond": 3}}}),
+        );
         let said = changes(&before, &grown).join("\n");
-        for says in ["t: 3 → 6 partitions", "topic u: new, 1 partition", "the producer restarts: 3 messages a second"]
-        {
+        for says in [
+            "t: 3 → 6 partitions",
+            "topic u: new, 1 partition",
+            "the producer restarts: 3 messages a second",
+        ] {
             assert!(said.contains(says), "{said}");
         }
     }

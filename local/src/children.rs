@@ -61,7 +61,9 @@ pub fn embedded(brokers: i32) -> ExitCode {
 /// A program that knows nothing of its parent's end.
 pub fn keeper(words: &[String]) -> ExitCode {
     run(async |shutdown| {
-        let Some((program, args)) = words.split_first() else { return Err(anyhow!("no program to keep")) };
+        let Some((program, args)) = words.split_first() else {
+            return Err(anyhow!("no program to keep"));
+        };
         let mut child = Command::new(program)
             .args(args)
             .stdin(std::process::Stdio::null())
@@ -75,7 +77,11 @@ pub fn keeper(words: &[String]) -> ExitCode {
             }
             () = shutdown.cancelled() => {}
         }
-        if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+        if let Some(pid) = child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(rustix::process::Pid::from_raw)
+        {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM); // it has just ended
         }
         if timeout(PATIENCE, child.wait()).await.is_err() {
@@ -99,10 +105,18 @@ impl std::error::Error for Unusable {}
 
 /// Runs a child until it ends, is told to by a signal, or its parent is gone.
 fn run(child: impl AsyncFnOnce(CancellationToken) -> Result<()>) -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=off"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=off"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
     // one thread serves HTTP; a Kafka client has its own
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
@@ -127,13 +141,18 @@ fn run(child: impl AsyncFnOnce(CancellationToken) -> Result<()>) -> ExitCode {
 
 /// Cancels `shutdown` on a signal or at the end of standard input; ready when the child takes too long to end.
 fn asked(shutdown: CancellationToken) -> Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let orphaned = CancellationToken::new();
     let pipe = orphaned.clone();
-    std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
-        until_closed();
-        pipe.cancel();
-    })?;
+    std::thread::Builder::new()
+        .name("parent".to_owned())
+        .spawn(move || {
+            until_closed();
+            pipe.cancel();
+        })?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM: ending"),
@@ -163,7 +182,10 @@ fn until_closed() {
 }
 
 fn refuse(wrong: &EnvError) -> ExitCode {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
     tracing::error!("{wrong}");
     ExitCode::from(UNUSABLE)
 }

@@ -39,7 +39,10 @@ pub async fn request(request: Request) -> Result<()> {
 
 /// Lines as they are written.
 fn text(lines: &[String]) -> String {
-    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+    lines
+        .iter()
+        .flat_map(|line| [line.as_str(), "\n"])
+        .collect()
 }
 
 /// Prints what a manifest will do: to the practice that runs here; when none runs, from nothing.
@@ -53,7 +56,9 @@ pub async fn plan(manifest: &Path, kafka: Kind, format: Option<Format>) -> Resul
             Answer::Plan(prediction) => *prediction,
             Answer::Refused(why) => bail!(why),
             Answer::Message(_) | Answer::Lines(_) | Answer::Producer { .. } => {
-                bail!("the practice answers something else: it is of another version than this command")
+                bail!(
+                    "the practice answers something else: it is of another version than this command"
+                )
             }
         }
     } else {
@@ -72,8 +77,14 @@ fn say(prediction: &Prediction, format: Option<Format>) -> Result<()> {
         Some(Format::Yaml) => document::yaml(&serde_json::to_value(prediction)?),
         None => {
             let look = Look::here();
-            let shape = Shape { width: look.width, with_namespace: false };
-            text(&screen::printed(practice_cli::plan::plan(prediction, shape), look))
+            let shape = Shape {
+                width: look.width,
+                with_namespace: false,
+            };
+            text(&screen::printed(
+                practice_cli::plan::plan(prediction, shape),
+                look,
+            ))
         }
     };
     print(&said)?;
@@ -89,7 +100,13 @@ pub async fn logs(name: &str, tail: usize, follow: bool) -> Result<()> {
     let path = log_path(&logs, name);
     if name.contains('/') || !path.is_file() {
         let names = std::fs::read_dir(&logs).into_iter().flatten().flatten();
-        let names = names.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".log").map(str::to_owned));
+        let names = names.filter_map(|entry| {
+            entry
+                .file_name()
+                .to_str()?
+                .strip_suffix(".log")
+                .map(str::to_owned)
+        });
         let mut names: Vec<String> = names.collect();
         names.sort_unstable();
         if names.is_empty() {
@@ -99,7 +116,10 @@ pub async fn logs(name: &str, tail: usize, follow: bool) -> Result<()> {
                 here.display()
             );
         }
-        bail!("there is no log of `{name}`: there are {}", names.join(", "));
+        bail!(
+            "there is no log of `{name}`: there are {}",
+            names.join(", ")
+        );
     }
     if !follow {
         let (lines, _) = Reading::begin(&path, tail)?;
@@ -124,12 +144,17 @@ pub async fn send(message: Send) -> Result<()> {
     let (address, topics) = match ask(&Request::Producer).await? {
         Answer::Producer { address, topics } => (address.to_string(), topics),
         Answer::Refused(why) => bail!(why),
-        Answer::Message(_) | Answer::Lines(_) | Answer::Plan(_) => bail!("the practice answers something else"),
+        Answer::Message(_) | Answer::Lines(_) | Answer::Plan(_) => {
+            bail!("the practice answers something else")
+        }
     };
     let topic = match (message.topic, topics.as_slice()) {
         (Some(topic), _) => topic,
         (None, [only]) => only.clone(),
-        (None, several) => bail!("which topic? write --topic with one of {}", several.join(", ")),
+        (None, several) => bail!(
+            "which topic? write --topic with one of {}",
+            several.join(", ")
+        ),
     };
     let mut body = json!({"topic": topic, "value": message.value});
     if let Some(key) = message.key {
@@ -141,9 +166,15 @@ pub async fn send(message: Send) -> Result<()> {
     let http = Http::default();
     let mut last = Value::Null;
     for sent in 0..message.count {
-        let (code, answer) = http.send(&address, &body).await.context("the producer does not answer")?;
+        let (code, answer) = http
+            .send(&address, &body)
+            .await
+            .context("the producer does not answer")?;
         if !code.is_success() {
-            let why = answer["message"].as_str().unwrap_or("no reason given").to_owned();
+            let why = answer["message"]
+                .as_str()
+                .unwrap_or("no reason given")
+                .to_owned();
             bail!("{sent} of {} sent, then {code}: {why}", message.count);
         }
         last = answer;

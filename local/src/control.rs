@@ -33,7 +33,10 @@ pub async fn listen() -> Result<UnixListener> {
     let socket = Path::new(SOCKET);
     if runs().await {
         let here = std::env::current_dir().unwrap_or_default();
-        bail!("a practice runs in {} already: end it, or start this one in another directory (-C DIR)", here.display());
+        bail!(
+            "a practice runs in {} already: end it, or start this one in another directory (-C DIR)",
+            here.display()
+        );
     }
     match std::fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -65,7 +68,9 @@ pub async fn serve(listener: UnixListener, practice: mpsc::Sender<Asked>) {
 async fn one(stream: UnixStream, practice: mpsc::Sender<Asked>) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(LONGEST)).read_line(&mut line).await?;
+    BufReader::new(read.take(LONGEST))
+        .read_line(&mut line)
+        .await?;
     let answer = match serde_json::from_str(&line) {
         Ok(request) => ask_practice(&practice, request).await,
         Err(error) => Answer::Refused(format!("this is no request: {error}")),
@@ -112,7 +117,9 @@ pub async fn ask(request: &Request) -> Result<Answer> {
         BufReader::new(read).read_line(&mut line).await?;
         Ok::<_, io::Error>(line)
     };
-    let line = timeout(PATIENCE, asked).await.context("the practice does not answer")??;
+    let line = timeout(PATIENCE, asked)
+        .await
+        .context("the practice does not answer")??;
     if line.is_empty() {
         return Err(nobody());
     }

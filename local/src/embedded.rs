@@ -34,9 +34,15 @@ pub(crate) struct Hello {
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Question {
     /// Make a topic.
-    Create { topic: String, partitions: i32, replication_factor: i32 },
+    Create {
+        topic: String,
+        partitions: i32,
+        replication_factor: i32,
+    },
     /// Say where logs end and what groups have committed; by group its topics.
-    Offsets { groups: BTreeMap<String, Vec<String>> },
+    Offsets {
+        groups: BTreeMap<String, Vec<String>>,
+    },
 }
 
 /// A line from the child.
@@ -91,37 +97,77 @@ impl Embedded {
     /// It does not start.
     pub async fn start(program: &Program, brokers: u32, log: &File) -> Result<(Self, Ended)> {
         let mut command = program.child(["embedded", &brokers.to_string()]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.try_clone()?).process_group(0);
-        let mut child = command.spawn().context("cannot start the broker in memory")?;
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log.try_clone()?)
+            .process_group(0);
+        let mut child = command
+            .spawn()
+            .context("cannot start the broker in memory")?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let (Some(questions), Some(stdout)) = (stdin, stdout) else { bail!("the broker in memory has no pipes") };
+        let (Some(questions), Some(stdout)) = (stdin, stdout) else {
+            bail!("the broker in memory has no pipes")
+        };
         let mut answers = BufReader::new(stdout).lines();
-        let hello = timeout(ANSWER, answers.next_line()).await.context("the broker in memory does not start")??;
-        let hello = hello.ok_or_else(|| anyhow!("the broker in memory has ended at once, its log says why"))?;
+        let hello = timeout(ANSWER, answers.next_line())
+            .await
+            .context("the broker in memory does not start")??;
+        let hello = hello
+            .ok_or_else(|| anyhow!("the broker in memory has ended at once, its log says why"))?;
         let hello: Hello = serde_json::from_str(&hello)?;
         let (process, ended) = Process::keep(child)?;
-        let line = Mutex::new(Wire { asked: 0, questions, answers });
-        Ok((Self { bootstrap: hello.bootstrap, brokers, line, _process: process }, ended))
+        let line = Mutex::new(Wire {
+            asked: 0,
+            questions,
+            answers,
+        });
+        Ok((
+            Self {
+                bootstrap: hello.bootstrap,
+                brokers,
+                line,
+                _process: process,
+            },
+            ended,
+        ))
     }
 
     /// Makes a topic.
     ///
     /// # Errors
     /// Its own words.
-    pub async fn create(&self, topic: &str, partitions: i32, replication_factor: i32) -> Result<()> {
-        match self.ask(&Question::Create { topic: topic.to_owned(), partitions, replication_factor }).await? {
+    pub async fn create(
+        &self,
+        topic: &str,
+        partitions: i32,
+        replication_factor: i32,
+    ) -> Result<()> {
+        match self
+            .ask(&Question::Create {
+                topic: topic.to_owned(),
+                partitions,
+                replication_factor,
+            })
+            .await?
+        {
             Answer::Created => Ok(()),
             Answer::Failed(why) => Err(anyhow!(why)),
             Answer::Offsets(_) => Err(anyhow!("the broker in memory answers something else")),
         }
     }
 
-    pub(crate) async fn offsets(&self, groups: BTreeMap<String, Vec<String>>) -> Result<Offsets, Arc<KafkaError>> {
+    pub(crate) async fn offsets(
+        &self,
+        groups: BTreeMap<String, Vec<String>>,
+    ) -> Result<Offsets, Arc<KafkaError>> {
         match self.ask(&Question::Offsets { groups }).await {
             Ok(Answer::Offsets(offsets)) => Ok(offsets),
-            Ok(Answer::Failed(message)) => {
-                Err(Arc::new(KafkaError::Answered { code: "Embedded".into(), message, retriable: true }))
-            }
+            Ok(Answer::Failed(message)) => Err(Arc::new(KafkaError::Answered {
+                code: "Embedded".into(),
+                message,
+                retriable: true,
+            })),
             Ok(Answer::Created) | Err(_) => Err(Arc::new(KafkaError::Unreachable)),
         }
     }
@@ -144,6 +190,8 @@ impl Embedded {
                 }
             }
         };
-        Ok(timeout(ANSWER, asked).await.context("the broker in memory does not answer")??)
+        Ok(timeout(ANSWER, asked)
+            .await
+            .context("the broker in memory does not answer")??)
     }
 }

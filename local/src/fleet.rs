@@ -134,12 +134,21 @@ pub struct Fleet {
 impl Fleet {
     /// None yet; ends of children are sent to `exits`.
     pub fn new(ways: Ways, exits: mpsc::UnboundedSender<Exit>) -> Self {
-        Self { ways, children: BTreeMap::new(), exits, said: VecDeque::new(), later: None }
+        Self {
+            ways,
+            children: BTreeMap::new(),
+            exits,
+            said: VecDeque::new(),
+            later: None,
+        }
     }
 
     /// The consumers as whoever explains rebalances sees them.
     pub fn sights(&self) -> BTreeMap<String, Sight> {
-        self.children.iter().filter_map(|(name, child)| Some((name.clone(), child.sight()?))).collect()
+        self.children
+            .iter()
+            .filter_map(|(name, child)| Some((name.clone(), child.sight()?)))
+            .collect()
     }
 
     /// What happened since the last call, a sentence each.
@@ -154,9 +163,14 @@ impl Fleet {
     pub fn restart(&mut self, name: &str) -> Result<String, String> {
         let child = self.alive(name)?;
         child.end(true);
-        let leaves =
-            if child.speaks.is_some() { "leaves its group at once, and" } else { "answers what it has taken, and" };
-        Ok(format!("{name} ends with SIGTERM: it {leaves} starts again"))
+        let leaves = if child.speaks.is_some() {
+            "leaves its group at once, and"
+        } else {
+            "answers what it has taken, and"
+        };
+        Ok(format!(
+            "{name} ends with SIGTERM: it {leaves} starts again"
+        ))
     }
 
     /// Kills a consumer.
@@ -168,7 +182,9 @@ impl Fleet {
         let child = self.alive(name)?;
         child.killed = true;
         child.signal(Signal::KILL);
-        Ok(format!("{name} is killed with SIGKILL; it comes back after {delay}"))
+        Ok(format!(
+            "{name} is killed with SIGKILL; it comes back after {delay}"
+        ))
     }
 
     /// Holds a consumer.
@@ -178,12 +194,16 @@ impl Fleet {
     pub fn pause(&mut self, name: &str) -> Result<String, String> {
         let child = self.alive(name)?;
         if child.phase == Phase::Paused {
-            return Err(format!("{name} is held already: `resume {name}` lets it go on"));
+            return Err(format!(
+                "{name} is held already: `resume {name}` lets it go on"
+            ));
         }
         child.signal(Signal::STOP);
         child.phase = Phase::Paused;
         child.since = Timestamp::now();
-        Ok(format!("{name} is held with SIGSTOP: it does nothing and says nothing, as a consumer that hangs"))
+        Ok(format!(
+            "{name} is held with SIGSTOP: it does nothing and says nothing, as a consumer that hangs"
+        ))
     }
 
     /// Lets a held consumer go on.
@@ -219,20 +239,30 @@ impl Fleet {
             Phase::Ending { .. } => return Err(format!("{name} is ending: wait until it has")),
             Phase::Down { until, .. } => {
                 let left = until.saturating_duration_since(Instant::now()).as_secs();
-                return Err(format!("{name} is down and starts again in {left} s: wait until it runs"));
+                return Err(format!(
+                    "{name} is down and starts again in {left} s: wait until it runs"
+                ));
             }
         }
         self.find_mut(name)
     }
 
     fn find_mut(&mut self, name: &str) -> Result<&mut Child, String> {
-        self.children.get_mut(name).ok_or_else(|| format!("there is no `{name}`"))
+        self.children
+            .get_mut(name)
+            .ok_or_else(|| format!("there is no `{name}`"))
     }
 
     /// Takes note of the end of a child. Whether it had left its group as it should.
     pub fn ended(&mut self, exit: &Exit) -> bool {
-        let Some(child) = self.children.get_mut(&exit.name) else { return false };
-        if child.process.as_ref().is_none_or(|process| process.pid() != exit.pid) {
+        let Some(child) = self.children.get_mut(&exit.name) else {
+            return false;
+        };
+        if child
+            .process
+            .as_ref()
+            .is_none_or(|process| process.pid() != exit.pid)
+        {
             return false; // one that had that name before
         }
         child.process = None;
@@ -241,8 +271,10 @@ impl Fleet {
         child.since = Timestamp::now();
         child.note_end(exit);
         let clean = exit.status.as_ref().is_ok_and(ExitStatus::success);
-        let unusable =
-            exit.status.as_ref().is_ok_and(|status| status.code() == Some(i32::from(crate::children::UNUSABLE)));
+        let unusable = exit
+            .status
+            .as_ref()
+            .is_ok_and(|status| status.code() == Some(i32::from(crate::children::UNUSABLE)));
         match child.phase {
             Phase::Ending { again: false, .. } => drop(self.children.remove(&exit.name)),
             Phase::Ending { again: true, .. } => child.down(Duration::ZERO, false),
@@ -253,10 +285,19 @@ impl Fleet {
                 let delay = self.ways.restart_delay;
                 child.down(delay, killed);
                 let name = &exit.name;
-                let how = exit.status.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+                let how = exit
+                    .status
+                    .as_ref()
+                    .map_or_else(ToString::to_string, ToString::to_string);
                 let delay = practice_contract::duration::print(delay);
-                let hint = if killed { String::new() } else { format!(" (its log says why: logs {name})") };
-                self.said.push_back(format!("{name} has ended, {how}{hint}: it starts again in {delay}"));
+                let hint = if killed {
+                    String::new()
+                } else {
+                    format!(" (its log says why: logs {name})")
+                };
+                self.said.push_back(format!(
+                    "{name} has ended, {how}{hint}: it starts again in {delay}"
+                ));
             }
         }
         clean
@@ -277,18 +318,24 @@ impl Fleet {
 
     /// Ends everybody who is still there, at once.
     pub fn end_now(&mut self) {
-        self.children.values().for_each(|child| child.signal(Signal::KILL));
+        self.children
+            .values()
+            .for_each(|child| child.signal(Signal::KILL));
     }
 
     fn start(&mut self, name: &str) {
         let ways = self.ways.clone();
-        let Some(child) = self.children.get_mut(name) else { return };
+        let Some(child) = self.children.get_mut(name) else {
+            return;
+        };
         match child.start(name, &ways, self.exits.clone()) {
             Ok(()) => {}
             Err(error) => {
                 child.down(ways.restart_delay, false);
                 let delay = practice_contract::duration::print(ways.restart_delay);
-                self.said.push_back(format!("{name} cannot be started ({error}): it is tried again in {delay}"));
+                self.said.push_back(format!(
+                    "{name} cannot be started ({error}): it is tried again in {delay}"
+                ));
             }
         }
     }
@@ -306,20 +353,28 @@ impl Child {
     }
 
     fn sight(&self) -> Option<Sight> {
-        let Role::Worker(settings) = &self.role else { return None };
+        let Role::Worker(settings) = &self.role else {
+            return None;
+        };
         Some(Sight {
             row: self.deployment.clone(),
             revision: format!("{settings:?}"),
             topics: settings.topics.join(","),
             speaks: self.speaks.clone().unwrap_or_default(),
             ends: self.ends.iter().cloned().collect(),
-            removal: matches!(self.phase, Phase::Ending { again: false, .. }).then_some(Removal::Asked),
+            removal: matches!(self.phase, Phase::Ending { again: false, .. })
+                .then_some(Removal::Asked),
         })
     }
 
     /// Remembers how a process ended, as somebody who explains rebalances asks for it.
     fn note_end(&mut self, exit: &Exit) {
-        let code = |status: &ExitStatus| status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or_default();
+        let code = |status: &ExitStatus| {
+            status
+                .code()
+                .or_else(|| Some(128 + status.signal()?))
+                .unwrap_or_default()
+        };
         let end = match self.phase {
             Phase::Ending { again: true, .. } => End::Restarted,
             _ => End::Exited(exit.status.as_ref().map(code).unwrap_or_default()),
@@ -341,14 +396,25 @@ impl Child {
         if self.phase == Phase::Paused {
             self.signal(Signal::CONT); // what is held does not hear
         }
-        self.phase = Phase::Ending { again, until: Instant::now() + PATIENCE };
+        self.phase = Phase::Ending {
+            again,
+            until: Instant::now() + PATIENCE,
+        };
     }
 
     fn down(&mut self, pause: Duration, killed: bool) {
-        self.phase = Phase::Down { until: Instant::now() + pause, killed };
+        self.phase = Phase::Down {
+            until: Instant::now() + pause,
+            killed,
+        };
     }
 
-    fn start(&mut self, name: &str, ways: &Ways, exits: mpsc::UnboundedSender<Exit>) -> std::io::Result<()> {
+    fn start(
+        &mut self,
+        name: &str,
+        ways: &Ways,
+        exits: mpsc::UnboundedSender<Exit>,
+    ) -> std::io::Result<()> {
         let log = log_file(&ways.logs, name)?;
         let (verb, environment) = match &mut self.role.clone() {
             Role::Worker(settings) => {
@@ -368,7 +434,9 @@ impl Child {
         let (process, ended) = Process::start(command, &log)?;
         let (name, pid) = (name.to_owned(), process.pid());
         tokio::spawn(async move {
-            let status = ended.await.unwrap_or_else(|_| Err(std::io::Error::other("nobody waited for it")));
+            let status = ended
+                .await
+                .unwrap_or_else(|_| Err(std::io::Error::other("nobody waited for it")));
             let _ = exits.send(Exit { name, pid, status }); // this program is ending
         });
         self.process = Some(process);

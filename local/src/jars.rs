@@ -39,23 +39,37 @@ struct Jar {
 
 impl Jar {
     fn name(self) -> &'static str {
-        self.path.rsplit_once('/').map_or(self.path, |(_, name)| name)
+        self.path
+            .rsplit_once('/')
+            .map_or(self.path, |(_, name)| name)
     }
 }
 
 fn list() -> Vec<Jar> {
-    let each = LIST.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-        let mut words = line.split(' ');
-        Some(Jar { sha256: words.next()?, bytes: words.next()?.parse().ok()?, path: words.next()? })
-    });
+    let each = LIST
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            Some(Jar {
+                sha256: words.next()?,
+                bytes: words.next()?.parse().ok()?,
+                path: words.next()?,
+            })
+        });
     each.collect()
 }
 
 /// Where downloads are kept: `CGP_CACHE`, or `consumer-group-practice` below `XDG_CACHE_HOME` or `~/.cache`.
 pub fn cache() -> PathBuf {
-    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     set("CGP_CACHE").unwrap_or_else(|| {
-        let caches = set("XDG_CACHE_HOME").unwrap_or_else(|| env::home_dir().unwrap_or_default().join(".cache"));
+        let caches = set("XDG_CACHE_HOME")
+            .unwrap_or_else(|| env::home_dir().unwrap_or_default().join(".cache"));
         caches.join("consumer-group-practice")
     })
 }
@@ -66,7 +80,9 @@ pub fn cache() -> PathBuf {
 /// Something could not be downloaded, was not what the list says, or cannot be written.
 pub async fn class_path(cache: &Path, say: impl Fn(u64, u64)) -> Result<String> {
     let folder = cache.join("kafka");
-    fs::create_dir_all(&folder).await.with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(&folder)
+        .await
+        .with_context(|| format!("cannot make {}", folder.display()))?;
     let (all, mut missing) = (list(), Vec::new());
     for jar in &all {
         let there = fs::metadata(folder.join(jar.name())).await;
@@ -77,7 +93,10 @@ pub async fn class_path(cache: &Path, say: impl Fn(u64, u64)) -> Result<String> 
     if !missing.is_empty() {
         fetch(&folder, missing, say).await?;
     }
-    let paths: Vec<String> = all.iter().map(|jar| folder.join(jar.name()).display().to_string()).collect();
+    let paths: Vec<String> = all
+        .iter()
+        .map(|jar| folder.join(jar.name()).display().to_string())
+        .collect();
     Ok(paths.join(":"))
 }
 
@@ -85,23 +104,43 @@ type Web = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
 async fn fetch(folder: &Path, missing: Vec<Jar>, say: impl Fn(u64, u64)) -> Result<()> {
     let roots = HttpsConnectorBuilder::new().with_native_roots();
-    let roots = roots.context("there are no root certificates: install the package ca-certificates")?;
-    let web: Web = Client::builder(TokioExecutor::new()).build(roots.https_only().enable_http1().build());
+    let roots =
+        roots.context("there are no root certificates: install the package ca-certificates")?;
+    let web: Web =
+        Client::builder(TokioExecutor::new()).build(roots.https_only().enable_http1().build());
     let (total, done) = (missing.iter().map(|jar| jar.bytes).sum(), AtomicU64::new(0));
     let tell = |bytes: u64| say(done.fetch_add(bytes, Ordering::Relaxed) + bytes, total);
     let downloads = missing.into_iter().map(|jar| {
         let (web, tell) = (web.clone(), &tell);
         async move {
             let url = format!("{CENTRAL}/{}", jar.path);
-            let fix = || format!("{url} cannot be downloaded; put it into {} by hand, or try again", folder.display());
-            download(&web, &url, jar, folder, tell).await.with_context(fix)
+            let fix = || {
+                format!(
+                    "{url} cannot be downloaded; put it into {} by hand, or try again",
+                    folder.display()
+                )
+            };
+            download(&web, &url, jar, folder, tell)
+                .await
+                .with_context(fix)
         }
     });
-    stream::iter(downloads).buffer_unordered(AT_ONCE).try_collect().await
+    stream::iter(downloads)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
 }
 
-async fn download(web: &Web, url: &str, jar: Jar, folder: &Path, tell: &impl Fn(u64)) -> Result<()> {
-    let response = timeout(SILENCE, web.get(url.parse()?)).await.context("no answer")??;
+async fn download(
+    web: &Web,
+    url: &str,
+    jar: Jar,
+    folder: &Path,
+    tell: &impl Fn(u64),
+) -> Result<()> {
+    let response = timeout(SILENCE, web.get(url.parse()?))
+        .await
+        .context("no answer")??;
     if !response.status().is_success() {
         bail!("the answer is {}", response.status());
     }
@@ -115,11 +154,23 @@ async fn download(web: &Web, url: &str, jar: Jar, folder: &Path, tell: &impl Fn(
     written
 }
 
-async fn write(mut body: hyper::body::Incoming, part: &Path, jar: Jar, tell: &impl Fn(u64)) -> Result<()> {
-    let mut file = fs::File::create(part).await.with_context(|| format!("cannot write {}", part.display()))?;
+async fn write(
+    mut body: hyper::body::Incoming,
+    part: &Path,
+    jar: Jar,
+    tell: &impl Fn(u64),
+) -> Result<()> {
+    let mut file = fs::File::create(part)
+        .await
+        .with_context(|| format!("cannot write {}", part.display()))?;
     let (mut hash, mut bytes) = (Sha256::new(), 0);
-    while let Some(frame) = timeout(SILENCE, body.frame()).await.context("the download stands still")? {
-        let Ok(data) = frame?.into_data() else { continue };
+    while let Some(frame) = timeout(SILENCE, body.frame())
+        .await
+        .context("the download stands still")?
+    {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
         let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
         bytes += length;
         if bytes > jar.bytes {
@@ -130,10 +181,13 @@ async fn write(mut body: hyper::body::Incoming, part: &Path, jar: Jar, tell: &im
         tell(length);
     }
     file.flush().await?;
-    let found = hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
+    let found = hash
+        .finalize()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
     if found != jar.sha256 {
         bail!("its SHA-256 is {found}, it should be {}", jar.sha256);
     }
@@ -151,13 +205,23 @@ mod tests {
         let list = list();
         let lines = LIST.lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(list.len(), lines);
-        assert!(
+        assert!(list.iter().all(|jar| jar.sha256.len() == 64
+            && jar.name().rsplit('.').next() == Some("jar")
+            && jar.bytes > 0));
+        assert_eq!(
             list.iter()
-                .all(|jar| jar.sha256.len() == 64 && jar.name().rsplit('.').next() == Some("jar") && jar.bytes > 0)
+                .map(|jar| jar.name())
+                .collect::<BTreeSet<_>>()
+                .len(),
+            lines,
+            "names are unique"
         );
-        assert_eq!(list.iter().map(|jar| jar.name()).collect::<BTreeSet<_>>().len(), lines, "names are unique");
         let pom = include_str!("../../deploy/node/kafka-pom.xml");
-        let version = pom.split("<kafka.version>").nth(1).and_then(|rest| rest.split('<').next()).expect("a version");
+        let version = pom
+            .split("<kafka.version>")
+            .nth(1)
+            .and_then(|rest| rest.split('<').next())
+            .expect("a version");
         let broker = format!("kafka_2.13-{version}.jar");
         assert!(
             list.iter().any(|jar| jar.name() == broker),

@@ -14,7 +14,10 @@ const OLDEST: u32 = 17;
 /// A sentence that says what is there instead and what to install.
 pub fn java() -> Result<PathBuf, String> {
     let home = std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
-    let candidates = home.map(|home| Path::new(&home).join("bin/java")).into_iter().chain([PathBuf::from("java")]);
+    let candidates = home
+        .map(|home| Path::new(&home).join("bin/java"))
+        .into_iter()
+        .chain([PathBuf::from("java")]);
     let mut found = Vec::new();
     for java in candidates {
         match version(&java) {
@@ -23,7 +26,11 @@ pub fn java() -> Result<PathBuf, String> {
             None => {}
         }
     }
-    let there = if found.is_empty() { "there is none".to_owned() } else { found.join(", ") };
+    let there = if found.is_empty() {
+        "there is none".to_owned()
+    } else {
+        found.join(", ")
+    };
     Err(format!(
         "--kafka apache needs Java {OLDEST} or later and {there}: {}, or set JAVA_HOME, or leave out --kafka apache",
         install()
@@ -35,7 +42,8 @@ fn install() -> &'static str {
         "`brew install openjdk` and set JAVA_HOME to \"$(brew --prefix openjdk)\""
     } else if Path::new("/etc/debian_version").exists() {
         "`sudo apt-get install default-jre-headless`"
-    } else if Path::new("/etc/fedora-release").exists() || Path::new("/etc/redhat-release").exists() {
+    } else if Path::new("/etc/fedora-release").exists() || Path::new("/etc/redhat-release").exists()
+    {
         "`sudo dnf install java-latest-openjdk-headless`"
     } else {
         "install a Java runtime, such as Temurin from https://adoptium.net"
@@ -44,8 +52,15 @@ fn install() -> &'static str {
 
 /// Its major version; `None`: it is not there, or says nothing that can be read. (macOS has a `java` that only complains.)
 fn version(java: &Path) -> Option<u32> {
-    let said = Command::new(java).arg("-version").stdin(Stdio::null()).output().ok()?;
-    said.status.success().then(|| major(&String::from_utf8_lossy(&said.stderr))).flatten()
+    let said = Command::new(java)
+        .arg("-version")
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    said.status
+        .success()
+        .then(|| major(&String::from_utf8_lossy(&said.stderr)))
+        .flatten()
 }
 
 /// `openjdk version "17.0.15" 2025-04-15` to 17, `java version "1.8.0_402"` to 8.

@@ -74,16 +74,27 @@ impl Kafka {
                 let log = log_file(&ways.logs, "broker").context("the broker's log")?;
                 let brokers = up.brokers.unwrap_or(copies);
                 let (broker, ended) = Embedded::start(&ways.program, brokers, &log).await?;
-                Ok(Self::Embedded { broker: Box::new(broker), members: Members::default(), ended })
+                Ok(Self::Embedded {
+                    broker: Box::new(broker),
+                    members: Members::default(),
+                    ended,
+                })
             }
             Kind::Apache => {
                 crate::java::java().map_err(anyhow::Error::msg)?; // before anything is downloaded
                 let class_path = jars::class_path(&jars::cache(), progress()).await?;
                 let count = up.brokers.unwrap_or(1);
-                let of = if count == 1 { String::new() } else { format!(", {count} brokers") };
+                let of = if count == 1 {
+                    String::new()
+                } else {
+                    format!(", {count} brokers")
+                };
                 mention(&format!("starting Apache Kafka{of}: about 10 s\n"));
                 let dir = dir.join("kafka");
-                Ok(Self::Apache(Apache::start(ways.program.clone(), class_path, &dir, &ways.logs, count).await?))
+                Ok(Self::Apache(
+                    Apache::start(ways.program.clone(), class_path, &dir, &ways.logs, count)
+                        .await?,
+                ))
             }
         }
     }
@@ -101,8 +112,14 @@ impl Kafka {
     pub fn note(&self) -> Option<String> {
         match self {
             Self::Embedded { broker, .. } => {
-                let simulated = if broker.brokers > 1 { ", brokers are simulated" } else { "" };
-                Some(format!("in memory, gone at exit; every group uses the Consumer protocol here{simulated}"))
+                let simulated = if broker.brokers > 1 {
+                    ", brokers are simulated"
+                } else {
+                    ""
+                };
+                Some(format!(
+                    "in memory, gone at exit; every group uses the Consumer protocol here{simulated}"
+                ))
             }
             Self::Apache(_) => Some("its data is gone at exit".to_owned()),
             Self::Given(_) => None,
@@ -159,7 +176,10 @@ impl Kafka {
             Protocol::Consumer => duration::print(self.broker().session),
             Protocol::Classic => {
                 let row = group.rows.first();
-                duration::print(row.map(|row| row.settings.session_timeout).unwrap_or_default())
+                duration::print(
+                    row.map(|row| row.settings.session_timeout)
+                        .unwrap_or_default(),
+                )
             }
         }
     }
@@ -175,8 +195,13 @@ impl Kafka {
         before: Option<&PracticeStatus>,
     ) -> Prepared {
         match self {
-            Self::Embedded { broker, members, .. } => {
-                members.note(reports.values(), SignedDuration::from_millis(memories.tick()));
+            Self::Embedded {
+                broker, members, ..
+            } => {
+                members.note(
+                    reports.values(),
+                    SignedDuration::from_millis(memories.tick()),
+                );
                 prepare_embedded(broker, members, plan, live).await
             }
             Self::Apache(_) | Self::Given(_) => {
@@ -198,10 +223,25 @@ impl Kafka {
         memories: &Memories,
     ) -> Observed {
         match (self, &prepared.look) {
-            (Self::Embedded { broker, members, .. }, Some(look)) => {
-                let look = if prepared.changed() { look_at(broker, members, plan).await } else { look.clone() };
+            (
+                Self::Embedded {
+                    broker, members, ..
+                },
+                Some(look),
+            ) => {
+                let look = if prepared.changed() {
+                    look_at(broker, members, plan).await
+                } else {
+                    look.clone()
+                };
                 let look = look.map(|look| memories.readers.note(&plan.bootstrap, look));
-                observed(plan, look, before, memories, SignedDuration::from_millis(memories.tick()))
+                observed(
+                    plan,
+                    look,
+                    before,
+                    memories,
+                    SignedDuration::from_millis(memories.tick()),
+                )
             }
             _ => observe(plan, prepared, before, memories).await,
         }
@@ -215,17 +255,36 @@ impl Kafka {
     }
 }
 
-async fn look_at(broker: &Embedded, members: &Members, plan: &Plan) -> practice_operator::reader::Look {
-    let groups = plan.groups.iter().map(|group| (group.id.clone(), group.topics.clone())).collect();
-    broker.offsets(groups).await.map(|offsets| Arc::new(snapshot(plan, offsets, members)))
+async fn look_at(
+    broker: &Embedded,
+    members: &Members,
+    plan: &Plan,
+) -> practice_operator::reader::Look {
+    let groups = plan
+        .groups
+        .iter()
+        .map(|group| (group.id.clone(), group.topics.clone()))
+        .collect();
+    broker
+        .offsets(groups)
+        .await
+        .map(|offsets| Arc::new(snapshot(plan, offsets, members)))
 }
 
 /// Topics are made as the operator's `topic_step` decides; every group id is free on a broker that is nobody else's.
-async fn prepare_embedded(broker: &Embedded, members: &Members, plan: &Plan, live: &Live) -> Prepared {
+async fn prepare_embedded(
+    broker: &Embedded,
+    members: &Members,
+    plan: &Plan,
+    live: &Live,
+) -> Prepared {
     let look = look_at(broker, members, plan).await;
     let mut prepared = Prepared::default();
     for topic in &plan.topics {
-        let seen = look.as_ref().ok().and_then(|snapshot| snapshot.topics.get(&topic.name));
+        let seen = look
+            .as_ref()
+            .ok()
+            .and_then(|snapshot| snapshot.topics.get(&topic.name));
         let name = topic.name.clone();
         match topic_step(topic, seen) {
             TopicStep::Create => {
@@ -236,19 +295,29 @@ async fn prepare_embedded(broker: &Embedded, members: &Members, plan: &Plan, liv
                         "topic {name}: replicationFactor is {copies}, more than the {there} simulated: start again with --brokers {copies}"
                     ))
                 } else {
-                    broker.create(&name, topic.partitions, topic.replication_factor).await
+                    broker
+                        .create(&name, topic.partitions, topic.replication_factor)
+                        .await
                 };
                 match made {
                     Ok(()) => {
                         prepared.created.insert(name.clone());
-                        prepared.deeds.push(Deed::Created { topic: name, partitions: topic.partitions });
+                        prepared.deeds.push(Deed::Created {
+                            topic: name,
+                            partitions: topic.partitions,
+                        });
                     }
-                    Err(error) => drop(prepared.refused.insert(name, Refusal::Refused(error.to_string()))),
+                    Err(error) => drop(
+                        prepared
+                            .refused
+                            .insert(name, Refusal::Refused(error.to_string())),
+                    ),
                 }
             }
             TopicStep::Grow(from) => {
-                let why =
-                    format!("topic {name} has {from} partitions and cannot grow in memory: this needs --kafka apache");
+                let why = format!(
+                    "topic {name} has {from} partitions and cannot grow in memory: this needs --kafka apache"
+                );
                 prepared.refused.insert(name, Refusal::Refused(why));
             }
             TopicStep::Ready | TopicStep::Conflict(_) | TopicStep::Unknown(_) => {}
@@ -264,7 +333,11 @@ fn progress() -> impl Fn(u64, u64) {
     let live = std::io::stdout().is_terminal();
     let told = std::sync::atomic::AtomicU64::new(u64::MAX);
     move |done, total| {
-        let part = if live { done * 100 / total.max(1) } else { done * 10 / total.max(1) };
+        let part = if live {
+            done * 100 / total.max(1)
+        } else {
+            done * 10 / total.max(1)
+        };
         if told.swap(part, std::sync::atomic::Ordering::Relaxed) == part {
             return;
         }
@@ -272,9 +345,13 @@ fn progress() -> impl Fn(u64, u64) {
         if live {
             let bar = "#".repeat(usize::try_from(part / 4).unwrap_or_default());
             let end = if done == total { "\n" } else { "" };
-            mention(&format!("\rApache Kafka from Maven Central  [{bar:<25}] {done_mib} of {total_mib} MiB{end}"));
+            mention(&format!(
+                "\rApache Kafka from Maven Central  [{bar:<25}] {done_mib} of {total_mib} MiB{end}"
+            ));
         } else {
-            mention(&format!("Apache Kafka from Maven Central: {done_mib} of {total_mib} MiB\n"));
+            mention(&format!(
+                "Apache Kafka from Maven Central: {done_mib} of {total_mib} MiB\n"
+            ));
         }
     }
 }

@@ -72,24 +72,60 @@ async fn run(command: Command) -> Result<()> {
     match command {
         Command::Up(up) => up::up(up).await,
         Command::Status => client::request(Request::Status(Look::here())).await,
-        Command::Journal { group, last } => client::request(Request::Journal { group, last, look: Look::here() }).await,
-        Command::Plan { manifest, kafka, output } => client::plan(&manifest, kafka, output).await,
-        Command::Logs { follow, tail, consumer } => client::logs(&consumer, tail, follow).await,
+        Command::Journal { group, last } => {
+            client::request(Request::Journal {
+                group,
+                last,
+                look: Look::here(),
+            })
+            .await
+        }
+        Command::Plan {
+            manifest,
+            kafka,
+            output,
+        } => client::plan(&manifest, kafka, output).await,
+        Command::Logs {
+            follow,
+            tail,
+            consumer,
+        } => client::logs(&consumer, tail, follow).await,
         Command::Scale { group, replicas } => {
-            let to = Number::To(i32::try_from(replicas).context("REPLICAS is too large: write 0 to 100")?);
+            let to = Number::To(
+                i32::try_from(replicas).context("REPLICAS is too large: write 0 to 100")?,
+            );
             client::request(Request::Scale { group, to }).await
         }
         Command::Restart { consumer: name } => consumer(name, Blow::Restart).await,
         Command::Kill { consumer: name } => consumer(name, Blow::Kill).await,
         Command::Pause { consumer: name } => consumer(name, Blow::Pause).await,
         Command::Resume { consumer: name } => consumer(name, Blow::Resume).await,
-        Command::Stop { group } => client::request(Request::State { group, stopped: true }).await,
-        Command::Start { group } => client::request(Request::State { group, stopped: false }).await,
+        Command::Stop { group } => {
+            client::request(Request::State {
+                group,
+                stopped: true,
+            })
+            .await
+        }
+        Command::Start { group } => {
+            client::request(Request::State {
+                group,
+                stopped: false,
+            })
+            .await
+        }
         Command::Send(send) => client::send(send).await,
         Command::Broker { action, id } => {
-            client::request(Request::Broker { id, start: action == BrokerAction::Start }).await
+            client::request(Request::Broker {
+                id,
+                start: action == BrokerAction::Start,
+            })
+            .await
         }
         // children, run above without a runtime of this kind
-        Command::Worker { .. } | Command::Producer { .. } | Command::Embedded { .. } | Command::Keeper { .. } => Ok(()),
+        Command::Worker { .. }
+        | Command::Producer { .. }
+        | Command::Embedded { .. }
+        | Command::Keeper { .. } => Ok(()),
     }
 }

@@ -21,9 +21,15 @@ const END: u64 = 1 << 20;
 /// Empties logs that have become too large. Their writers append, so they go on at the beginning.
 pub fn bound(logs: &Path) {
     for entry in std::fs::read_dir(logs).into_iter().flatten().flatten() {
-        if entry.metadata().is_ok_and(|file| file.is_file() && file.len() > LARGEST) {
+        if entry
+            .metadata()
+            .is_ok_and(|file| file.is_file() && file.len() > LARGEST)
+        {
             // it is tried again at the next look
-            let _ = OpenOptions::new().write(true).open(entry.path()).and_then(|file| file.set_len(0));
+            let _ = OpenOptions::new()
+                .write(true)
+                .open(entry.path())
+                .and_then(|file| file.set_len(0));
         }
     }
 }
@@ -49,7 +55,11 @@ impl Reading {
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
         file.take(length - from).read_to_end(&mut bytes)?;
-        let mut reading = Self { path: path.to_path_buf(), at: length, rest: Vec::new() };
+        let mut reading = Self {
+            path: path.to_path_buf(),
+            at: length,
+            rest: Vec::new(),
+        };
         let mut lines = reading.lines(&bytes);
         if from > 0 && !lines.is_empty() {
             lines.remove(0); // its beginning was not read
@@ -72,17 +82,23 @@ impl Reading {
         }
         file.seek(SeekFrom::Start(self.at))?;
         let mut bytes = Vec::new();
-        file.take((length - self.at).min(END)).read_to_end(&mut bytes)?;
+        file.take((length - self.at).min(END))
+            .read_to_end(&mut bytes)?;
         self.at += u64::try_from(bytes.len()).unwrap_or_default();
         Ok(self.lines(&bytes))
     }
 
     fn lines(&mut self, bytes: &[u8]) -> Vec<String> {
         self.rest.extend_from_slice(bytes);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
+        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
+            return Vec::new();
+        };
         let rest = self.rest.split_off(end + 1);
         let whole = std::mem::replace(&mut self.rest, rest);
-        whole[..end].split(|byte| *byte == b'\n').map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+        whole[..end]
+            .split(|byte| *byte == b'\n')
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect()
     }
 }
 
@@ -92,17 +108,20 @@ impl Reading {
 /// It cannot be read.
 pub fn follow(path: &Path, tail: usize) -> io::Result<impl Stream<Item = String> + Send + use<>> {
     let (lines, reading) = Reading::begin(path, tail)?;
-    Ok(stream::unfold((lines.into_iter(), reading), async |(mut lines, mut reading)| {
-        loop {
-            if let Some(line) = lines.next() {
-                return Some((line, (lines, reading)));
+    Ok(stream::unfold(
+        (lines.into_iter(), reading),
+        async |(mut lines, mut reading)| {
+            loop {
+                if let Some(line) = lines.next() {
+                    return Some((line, (lines, reading)));
+                }
+                lines = reading.more().unwrap_or_default().into_iter();
+                if lines.len() == 0 {
+                    sleep(PAUSE).await;
+                }
             }
-            lines = reading.more().unwrap_or_default().into_iter();
-            if lines.len() == 0 {
-                sleep(PAUSE).await;
-            }
-        }
-    }))
+        },
+    ))
 }
 
 #[cfg(test)]

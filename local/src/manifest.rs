@@ -32,7 +32,8 @@ pub fn read(path: &Path) -> Result<Value, String> {
         }
         _ => format!("cannot read {shown}: {error}"),
     })?;
-    serde_yaml::from_str(&text).map_err(|error| format!("{shown} is not one YAML document: {error}"))
+    serde_yaml::from_str(&text)
+        .map_err(|error| format!("{shown} is not one YAML document: {error}"))
 }
 
 /// The practice that a file and an overlay make, if an API server would take it in the place of `running`.
@@ -46,7 +47,10 @@ pub fn practice(
     generation: i64,
 ) -> Result<ConsumerGroupPractice, Vec<String>> {
     let kind = (file["apiVersion"].as_str(), file["kind"].as_str());
-    let (api_version, wanted) = (format!("{}/v1alpha1", practice_api::API_GROUP), "ConsumerGroupPractice");
+    let (api_version, wanted) = (
+        format!("{}/v1alpha1", practice_api::API_GROUP),
+        "ConsumerGroupPractice",
+    );
     if kind != (Some(&api_version), Some(wanted)) {
         return Err(vec![format!(
             "apiVersion and kind are {} and {}: only {api_version} and {wanted} run here",
@@ -62,10 +66,13 @@ pub fn practice(
     if !found.is_empty() {
         return Err(found.iter().map(Fault::to_string).collect());
     }
-    let practice: ConsumerGroupPractice = serde_json::from_value(value).map_err(|error| vec![error.to_string()])?;
+    let practice: ConsumerGroupPractice =
+        serde_json::from_value(value).map_err(|error| vec![error.to_string()])?;
     match running {
         Some(running) if running.metadata.name != practice.metadata.name => {
-            let name = |practice: &ConsumerGroupPractice| practice.metadata.name.clone().unwrap_or_default();
+            let name = |practice: &ConsumerGroupPractice| {
+                practice.metadata.name.clone().unwrap_or_default()
+            };
             let (before, now) = (name(running), name(&practice));
             Err(vec![format!(
                 "metadata.name: `{now}` is another practice than `{before}`, which runs: write `{before}`, or run `{now}` in another directory"
@@ -78,7 +85,8 @@ pub fn practice(
 impl Overlay {
     /// Another number of consumers.
     pub fn scale(&mut self, group: &str, variant: &str, replicas: i32) {
-        self.replicas.insert((group.to_owned(), variant.to_owned()), replicas);
+        self.replicas
+            .insert((group.to_owned(), variant.to_owned()), replicas);
     }
 
     /// No consumers, or as many as before.
@@ -88,7 +96,9 @@ impl Overlay {
 
     fn lay_over(&self, value: &mut Value) {
         // asking for what is not there by index would put a null there
-        let groups = value.pointer_mut("/spec/groups").and_then(Value::as_array_mut);
+        let groups = value
+            .pointer_mut("/spec/groups")
+            .and_then(Value::as_array_mut);
         for group in groups.into_iter().flatten() {
             let name = group["name"].as_str().unwrap_or_default().to_owned();
             if let Some(replicas) = self.replicas.get(&(name.clone(), String::new())) {
@@ -99,7 +109,10 @@ impl Overlay {
             }
             let variants = group.get_mut("variants").and_then(Value::as_array_mut);
             for variant in variants.into_iter().flatten() {
-                let key = (name.clone(), variant["name"].as_str().unwrap_or_default().to_owned());
+                let key = (
+                    name.clone(),
+                    variant["name"].as_str().unwrap_or_default().to_owned(),
+                );
                 if let Some(replicas) = self.replicas.get(&key) {
                     variant["replicas"] = json!(replicas);
                 }
@@ -141,13 +154,26 @@ mod tests {
         overlay.load = Some((5, None));
         let laid = practice(&overlay).expect("legal");
         let group = &laid.spec.groups[0];
-        assert_eq!((group.replicas, group.variants[0].replicas), (Some(4), Some(0)));
+        assert_eq!(
+            (group.replicas, group.variants[0].replicas),
+            (Some(4), Some(0))
+        );
         assert_eq!(group.state, practice_api::GroupState::Stopped);
-        assert_eq!(laid.spec.producer.load.expect("laid over").messages_per_second, 5);
+        assert_eq!(
+            laid.spec
+                .producer
+                .load
+                .expect("laid over")
+                .messages_per_second,
+            5
+        );
         assert_eq!(laid.metadata.namespace.as_deref(), Some("local"));
         overlay.replicas.insert(("g".into(), String::new()), 101);
         let faults = practice(&overlay).expect_err("too many").join("; ");
-        assert!(faults.contains("spec.groups[0].replicas") && faults.contains("100"), "{faults}");
+        assert!(
+            faults.contains("spec.groups[0].replicas") && faults.contains("100"),
+            "{faults}"
+        );
     }
 
     #[test]
@@ -160,9 +186,16 @@ mod tests {
         };
         assert!(replaced(&|_| ()).is_ok());
         for (change, says) in [
-            (&(|v: &mut Value| v["spec"]["topics"][0]["partitions"] = json!(2)) as &dyn Fn(&mut Value), "only grow"),
+            (
+                &(|v: &mut Value| v["spec"]["topics"][0]["partitions"] = json!(2))
+                    as &dyn Fn(&mut Value),
+                "only grow",
+            ),
             (&|v| v["metadata"]["name"] = json!("q"), "metadata.name"),
-            (&|v| v["kind"] = json!("Deployment"), "only kafka-practice.dev/v1alpha1"),
+            (
+                &|v| v["kind"] = json!("Deployment"),
+                "only kafka-practice.dev/v1alpha1",
+            ),
             (&|v| v["spec"]["groups"][0]["replica"] = json!(3), "replica"),
         ] {
             let said = replaced(change).expect_err(says).join("; ");

@@ -12,7 +12,11 @@ use practice_cli::text::escaped;
 /// It cannot be written, as on a disk that is full.
 pub fn print(text: &str) -> Result<bool> {
     let mut stdout = io::stdout().lock();
-    is_read(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+    is_read(
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush()),
+    )
 }
 
 /// Writes what nobody has to have seen: a practice goes on, and ends in order, without anybody who looks.
@@ -48,7 +52,10 @@ mod tests {
 
     #[test]
     fn a_line_drives_nothing_and_keeps_its_tabs() {
-        assert_eq!(shown("\tat a\u{1b}[2J\tb\rc\u{9b}31m\u{202e}"), "\tat a\\u{1b}[2J\tb\\rc\\u{9b}31m\\u{202e}");
+        assert_eq!(
+            shown("\tat a\u{1b}[2J\tb\rc\u{9b}31m\u{202e}"),
+            "\tat a\\u{1b}[2J\tb\\rc\\u{9b}31m\\u{202e}"
+        );
         assert_eq!(shown(""), "");
     }
 
@@ -57,6 +64,9 @@ mod tests {
         assert!(is_read(Ok(())).expect("it was written"));
         assert!(!is_read(Err(io::ErrorKind::BrokenPipe.into())).expect("no failure"));
         let full = is_read(Err(io::ErrorKind::StorageFull.into())).expect_err("a failure");
-        assert!(format!("{full:#}").starts_with("standard output: "), "{full:#}");
+        assert!(
+            format!("{full:#}").starts_with("standard output: "),
+            "{full:#}"
+        );
     }
 }

@@ -8,7 +8,8 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use practice_operator::foresee::forecast;
 use practice_view::{
-    Action, Consumer, ConsumerState, Doing, Facts, GroupFacts, KafkaFacts, KafkaKind, Key, Means, Refusal, Scale,
+    Action, Consumer, ConsumerState, Doing, Facts, GroupFacts, KafkaFacts, KafkaKind, Key, Means,
+    Refusal, Scale,
 };
 use tokio::sync::mpsc;
 
@@ -25,7 +26,11 @@ use crate::{
 
 /// What the hub is to know of a practice now.
 pub fn facts(practice: &Practice) -> Option<Facts> {
-    let producer = practice.plan.producer.as_ref().map(|_| format!("http://{}", practice.producer));
+    let producer = practice
+        .plan
+        .producer
+        .as_ref()
+        .map(|_| format!("http://{}", practice.producer));
     let since = |at: Timestamp| at.as_millisecond();
     Some(Facts {
         key: practice.key(),
@@ -44,15 +49,27 @@ pub fn facts(practice: &Practice) -> Option<Facts> {
                 Kafka::Apache(apache) => {
                     let each = apache.brokers.iter();
                     let id = |id: u32| i32::try_from(id).unwrap_or(i32::MAX);
-                    each.map(|(number, broker)| (id(*number), broker.is_up(), since(broker.since))).collect()
+                    each.map(|(number, broker)| (id(*number), broker.is_up(), since(broker.since)))
+                        .collect()
                 }
                 Kafka::Embedded { .. } | Kafka::Given(_) => Vec::new(),
             },
         },
         groups: groups(practice),
-        consumers: practice.fleet.children.iter().filter_map(|(name, child)| consumer(name, child)).collect(),
-        load: practice.plan.producer.as_ref().and_then(|producer| producer.settings.load),
-        send_url: producer.as_ref().map(|producer| format!("{producer}/send-message")),
+        consumers: practice
+            .fleet
+            .children
+            .iter()
+            .filter_map(|(name, child)| consumer(name, child))
+            .collect(),
+        load: practice
+            .plan
+            .producer
+            .as_ref()
+            .and_then(|producer| producer.settings.load),
+        send_url: producer
+            .as_ref()
+            .map(|producer| format!("{producer}/send-message")),
         send_how: None,
         producer,
     })
@@ -71,7 +88,9 @@ fn groups(practice: &Practice) -> Vec<GroupFacts> {
 }
 
 fn consumer(name: &str, child: &Child) -> Option<Consumer> {
-    let Role::Worker(settings) = &child.role else { return None };
+    let Role::Worker(settings) = &child.role else {
+        return None;
+    };
     let started = child.started.map(Timestamp::as_millisecond);
     Some(Consumer {
         name: name.to_owned(),
@@ -119,7 +138,9 @@ pub fn means(
             let path = log_path(&logs, &consumer);
             Box::pin(async move {
                 let followed = log::follow(&path, tail);
-                let none = |error| Refusal::unknown(format!("the log of {consumer} cannot be read: {error}"));
+                let none = |error| {
+                    Refusal::unknown(format!("the log of {consumer} cannot be read: {error}"))
+                };
                 followed.map(StreamExt::boxed).map_err(none)
             })
         }),
@@ -132,17 +153,44 @@ pub fn means(
 
 fn request(action: Action) -> Request {
     let consumer = |name, what| Request::Consumer { name, what };
-    let broker = |id: i32, start| Request::Broker { id: u32::try_from(id).unwrap_or_default(), start };
+    let broker = |id: i32, start| Request::Broker {
+        id: u32::try_from(id).unwrap_or_default(),
+        start,
+    };
     match action {
-        Action::Scale { group, to: Scale::To(number) } => Request::Scale { group, to: Number::To(number) },
-        Action::Scale { group, to: Scale::By(more) } => Request::Scale { group, to: Number::By(more) },
-        Action::Stop { group } => Request::State { group, stopped: true },
-        Action::Start { group } => Request::State { group, stopped: false },
+        Action::Scale {
+            group,
+            to: Scale::To(number),
+        } => Request::Scale {
+            group,
+            to: Number::To(number),
+        },
+        Action::Scale {
+            group,
+            to: Scale::By(more),
+        } => Request::Scale {
+            group,
+            to: Number::By(more),
+        },
+        Action::Stop { group } => Request::State {
+            group,
+            stopped: true,
+        },
+        Action::Start { group } => Request::State {
+            group,
+            stopped: false,
+        },
         Action::Restart { consumer: name } => consumer(name, Blow::Restart),
         Action::Kill { consumer: name } => consumer(name, Blow::Kill),
         Action::Pause { consumer: name } => consumer(name, Blow::Pause),
         Action::Resume { consumer: name } => consumer(name, Blow::Resume),
-        Action::Load { messages_per_second, value_bytes } => Request::Load { messages_per_second, value_bytes },
+        Action::Load {
+            messages_per_second,
+            value_bytes,
+        } => Request::Load {
+            messages_per_second,
+            value_bytes,
+        },
         Action::StopBroker { id } => broker(id, false),
         Action::StartBroker { id } => broker(id, true),
     }
@@ -157,5 +205,8 @@ fn said(answer: Answer) -> Result<String, Refusal> {
 }
 
 fn something_else() -> Refusal {
-    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the practice answers something else")
+    Refusal::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the practice answers something else",
+    )
 }

@@ -23,10 +23,16 @@ pub fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             let holder = holder(address.port()).unwrap_or_else(|| "another program".to_owned());
-            format!("port {} for {what} is taken by {holder}: end it, or {fix}", address.port())
+            format!(
+                "port {} for {what} is taken by {holder}: end it, or {fix}",
+                address.port()
+            )
         }
         io::ErrorKind::AddrNotAvailable => {
-            format!("--listen is `{}`: not an address of this machine ({error})", address.ip())
+            format!(
+                "--listen is `{}`: not an address of this machine ({error})",
+                address.ip()
+            )
         }
         _ => format!("cannot listen on {address} for {what}: {error}; {fix}"),
     })
@@ -44,18 +50,32 @@ fn holder(port: u16) -> Option<String> {
 
 /// Linux: the socket's inode among the open files of all processes that may be looked into.
 fn by_proc(port: u16) -> Option<String> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    let inode = tables.iter().flat_map(|table| table.lines()).find_map(|line| listening_inode(line, port))?;
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let inode = tables
+        .iter()
+        .flat_map(|table| table.lines())
+        .find_map(|line| listening_inode(line, port))?;
     let socket = format!("socket:[{inode}]");
-    let is_process = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+    let is_process = |name: &std::ffi::OsStr| {
+        name.to_str()
+            .is_some_and(|name| name.parse::<u32>().is_ok())
+    };
     let processes = std::fs::read_dir("/proc").ok()?.flatten();
     for process in processes.filter(|entry| is_process(&entry.file_name())) {
-        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
-        let has =
-            files.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == &*socket));
+        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else {
+            continue;
+        };
+        let has = files
+            .flatten()
+            .any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == &*socket));
         if has {
             let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("{} (pid {})", name.trim(), process.file_name().display()));
+            return Some(format!(
+                "{} (pid {})",
+                name.trim(),
+                process.file_name().display()
+            ));
         }
     }
     None
@@ -73,7 +93,9 @@ fn listening_inode(line: &str, port: u16) -> Option<&str> {
 /// Elsewhere: `lsof`, which macOS has.
 fn by_lsof(port: u16) -> Option<String> {
     let mut command = Command::new("lsof");
-    command.args(["-nP", "-Fpc", "-sTCP:LISTEN", &format!("-iTCP:{port}")]).stdin(Stdio::null());
+    command
+        .args(["-nP", "-Fpc", "-sTCP:LISTEN", &format!("-iTCP:{port}")])
+        .stdin(Stdio::null());
     said_by_lsof(&String::from_utf8_lossy(&command.output().ok()?.stdout))
 }
 
@@ -92,18 +114,27 @@ mod tests {
         let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = taken.local_addr().expect("its address");
         let said = bind(address, "the picture").expect_err("taken");
-        assert!(said.contains(&format!("(pid {})", std::process::id())) && said.contains("--port-base"), "{said}");
-        assert!(bind(SocketAddr::from(([192, 0, 2, 1], 0)), "the picture").expect_err("not ours").contains("--listen"));
+        assert!(
+            said.contains(&format!("(pid {})", std::process::id())) && said.contains("--port-base"),
+            "{said}"
+        );
+        assert!(
+            bind(SocketAddr::from(([192, 0, 2, 1], 0)), "the picture")
+                .expect_err("not ours")
+                .contains("--listen")
+        );
     }
 
     #[test]
     fn lines_of_tables_and_tools() {
-        let line =
-            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0000";
+        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0000";
         assert_eq!(listening_inode(line, 8080), Some("4242"));
         assert_eq!(listening_inode(line, 8081), None);
         assert_eq!(listening_inode(&line.replace(" 0A ", " 01 "), 8080), None);
-        assert_eq!(said_by_lsof("p77\ncnginx\nf5\n"), Some("nginx (pid 77)".to_owned()));
+        assert_eq!(
+            said_by_lsof("p77\ncnginx\nf5\n"),
+            Some("nginx (pid 77)".to_owned())
+        );
         assert_eq!(said_by_lsof(""), None);
     }
 }

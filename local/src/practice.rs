@@ -85,12 +85,18 @@ fn planned(
 ) -> Result<(Plan, Vec<String>), String> {
     let mut here = practice.clone();
     here.spec.kafka = None;
-    let defaults = Defaults { bootstrap_servers: Some(bootstrap), ..Defaults::default() };
+    let defaults = Defaults {
+        bootstrap_servers: Some(bootstrap),
+        ..Defaults::default()
+    };
     let mut plan = plan(&here, &defaults).map_err(|fault| fault.to_string())?;
     let mut notes = rewrite(&mut plan);
     if let Some(ignored) = &practice.spec.kafka {
         let servers = &ignored.bootstrap_servers;
-        notes.insert(0, format!("spec.kafka ({servers}) is ignored here: --bootstrap {servers} would use it"));
+        notes.insert(
+            0,
+            format!("spec.kafka ({servers}) is ignored here: --bootstrap {servers} would use it"),
+        );
     }
     Ok((plan, notes))
 }
@@ -110,8 +116,8 @@ impl Practice {
     ) -> Result<Self, Vec<String>> {
         let overlay = Overlay::default();
         let practice = manifest::practice(&file, &overlay, None, 1)?;
-        let (plan, notes) =
-            planned(&practice, kafka.bootstrap(), |plan| kafka.rewrite(plan)).map_err(|why| vec![why])?;
+        let (plan, notes) = planned(&practice, kafka.bootstrap(), |plan| kafka.rewrite(plan))
+            .map_err(|why| vec![why])?;
         Ok(Self {
             file,
             overlay,
@@ -143,7 +149,10 @@ impl Practice {
     ///
     /// # Errors
     /// What is wrong with it; then nothing has changed.
-    pub fn change(&mut self, change: impl FnOnce(&mut Overlay)) -> Result<Vec<String>, Vec<String>> {
+    pub fn change(
+        &mut self,
+        change: impl FnOnce(&mut Overlay),
+    ) -> Result<Vec<String>, Vec<String>> {
         let mut overlay = self.overlay.clone();
         change(&mut overlay);
         self.adopt(self.file.clone(), overlay)
@@ -152,8 +161,19 @@ impl Practice {
     fn adopt(&mut self, file: Value, overlay: Overlay) -> Result<Vec<String>, Vec<String>> {
         let (practice, plan, notes) = self.legal(&file, &overlay)?;
         let mut said = changes(&self.plan, &plan);
-        said.extend(notes.iter().filter(|note| !self.notes.contains(note)).cloned());
-        (self.file, self.overlay, self.practice, self.plan, self.notes) = (file, overlay, practice, plan, notes);
+        said.extend(
+            notes
+                .iter()
+                .filter(|note| !self.notes.contains(note))
+                .cloned(),
+        );
+        (
+            self.file,
+            self.overlay,
+            self.practice,
+            self.plan,
+            self.notes,
+        ) = (file, overlay, practice, plan, notes);
         Ok(said)
     }
 
@@ -165,10 +185,16 @@ impl Practice {
     ) -> Result<(ConsumerGroupPractice, Plan, Vec<String>), Vec<String>> {
         let generation = self.practice.metadata.generation.unwrap_or_default() + 1;
         let practice = manifest::practice(file, overlay, Some(&self.practice), generation)?;
-        let (plan, notes) =
-            planned(&practice, self.kafka.bootstrap(), |plan| self.kafka.rewrite(plan)).map_err(|why| vec![why])?;
+        let (plan, notes) = planned(&practice, self.kafka.bootstrap(), |plan| {
+            self.kafka.rewrite(plan)
+        })
+        .map_err(|why| vec![why])?;
         let refused = self.kafka.refuses(&self.plan, &plan);
-        if refused.is_empty() { Ok((practice, plan, notes)) } else { Err(refused) }
+        if refused.is_empty() {
+            Ok((practice, plan, notes))
+        } else {
+            Err(refused)
+        }
     }
 
     /// What another version of the file will do; what was asked for otherwise is over then.
@@ -187,11 +213,23 @@ impl Practice {
         match self.legal(file, overlay) {
             Err(faults) => Prediction::refused(NAMESPACE, &name(file), Some(true), faults),
             Ok((_, plan, notes)) => {
-                let rows = self.fleet.children.iter().filter(|(_, child)| matches!(child.role, Role::Worker(_)));
-                let rows = rows.map(|(name, child)| (name.clone(), child.deployment.clone())).collect();
-                let now = Now { plan: &self.plan, status: self.status.as_ref(), rows: &rows };
+                let rows = self
+                    .fleet
+                    .children
+                    .iter()
+                    .filter(|(_, child)| matches!(child.role, Role::Worker(_)));
+                let rows = rows
+                    .map(|(name, child)| (name.clone(), child.deployment.clone()))
+                    .collect();
+                let now = Now {
+                    plan: &self.plan,
+                    status: self.status.as_ref(),
+                    rows: &rows,
+                };
                 let mut prediction = predict(&plan, Some(&now), self.kafka.broker());
-                prediction.notes.extend(notes.into_iter().filter(|note| !self.notes.contains(note)));
+                prediction
+                    .notes
+                    .extend(notes.into_iter().filter(|note| !self.notes.contains(note)));
                 prediction
             }
         }
@@ -210,21 +248,55 @@ impl Practice {
         let moved = self.moved(&reports);
         let memories = &self.memories.0;
         let before = self.status.as_ref();
-        let prepared = self.kafka.prepare(&self.plan, &self.fleet.live(), &reports, moved, memories, before).await;
+        let prepared = self
+            .kafka
+            .prepare(
+                &self.plan,
+                &self.fleet.live(),
+                &reports,
+                moved,
+                memories,
+                before,
+            )
+            .await;
         let wanted = Wanted::all(&self.plan, &prepared.holds, self.producer);
         let running = self.fleet.apply(&self.plan, &wanted);
         journal::wants(&self.plan, &prepared, &running, memories);
         memories.saw(&self.key(), self.fleet.sights());
-        let seen = self.kafka.observe(&self.plan, &prepared, before, memories).await;
+        let seen = self
+            .kafka
+            .observe(&self.plan, &prepared, before, memories)
+            .await;
         let generation = self.practice.metadata.generation;
-        let mut after = status(Ok(&self.plan), &prepared, &running, Some(&seen), before, generation, Timestamp::now());
-        let mut noted = journal::note(&self.plan, &prepared, &seen.look, memories, Timestamp::now());
+        let mut after = status(
+            Ok(&self.plan),
+            &prepared,
+            &running,
+            Some(&seen),
+            before,
+            generation,
+            Timestamp::now(),
+        );
+        let mut noted = journal::note(
+            &self.plan,
+            &prepared,
+            &seen.look,
+            memories,
+            Timestamp::now(),
+        );
         journal::take_measures(&self.plan, &mut noted, &reports, memories, Timestamp::now());
         after.rebalances = noted.latest;
-        let mut said: Vec<(Tone, String)> =
-            story(&prepared, &running, before, &after).into_iter().map(|told| (told.tone, told.text)).collect();
+        let mut said: Vec<(Tone, String)> = story(&prepared, &running, before, &after)
+            .into_iter()
+            .map(|told| (told.tone, told.text))
+            .collect();
         said.extend(noted.told.iter().filter_map(rebalanced));
-        said.extend(self.fleet.said().into_iter().map(|text| (Tone::Warning, text)));
+        said.extend(
+            self.fleet
+                .said()
+                .into_iter()
+                .map(|text| (Tone::Warning, text)),
+        );
         self.look = seen.look.ok();
         if self.ready_after.is_none() && is_ready(&after) {
             self.ready_after = Some(self.begun.elapsed());
@@ -237,7 +309,8 @@ impl Practice {
     async fn listen(&mut self) -> BTreeMap<String, WorkerStatus> {
         let http = &self.http;
         let asked = self.fleet.children.iter_mut().map(async |(name, child)| {
-            let answers = matches!(child.phase, Phase::Running | Phase::Ending { .. }) && child.pid().is_some();
+            let answers = matches!(child.phase, Phase::Running | Phase::Ending { .. })
+                && child.pid().is_some();
             let address = child.address();
             match child.role {
                 _ if !answers => (child.report, child.ready) = (None, false),
@@ -255,9 +328,16 @@ impl Practice {
     /// Whether who owns what has changed, as far as consumers say.
     fn moved(&mut self, reports: &BTreeMap<String, WorkerStatus>) -> bool {
         let owned = |report: &WorkerStatus| {
-            report.assignment.iter().map(|owned| (owned.topic.clone(), owned.partition)).collect()
+            report
+                .assignment
+                .iter()
+                .map(|owned| (owned.topic.clone(), owned.partition))
+                .collect()
         };
-        let owned = reports.iter().map(|(name, report)| (name.clone(), owned(report))).collect();
+        let owned = reports
+            .iter()
+            .map(|(name, report)| (name.clone(), owned(report)))
+            .collect();
         let moved = self.owned != owned;
         self.owned = owned;
         moved
@@ -297,7 +377,11 @@ pub fn predict_from_nothing(file: &Value, kind: Kind) -> Prediction {
     };
     match planned(&practice, bootstrap.to_owned(), rewrite) {
         Ok((plan, notes)) => {
-            let broker = if kind == Kind::Embedded { IN_MEMORY } else { Broker::default() };
+            let broker = if kind == Kind::Embedded {
+                IN_MEMORY
+            } else {
+                Broker::default()
+            };
             let mut prediction = predict(&plan, None, broker);
             prediction.notes.extend(notes);
             prediction
@@ -307,17 +391,34 @@ pub fn predict_from_nothing(file: &Value, kind: Kind) -> Prediction {
 }
 
 fn name(file: &Value) -> String {
-    file["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+    file["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// A rebalance whose cause was found, in full.
 fn rebalanced((group, rebalance): &(String, Rebalance)) -> Option<(Tone, String)> {
     let why = rebalance.why.as_ref()?;
-    let tone = if why.cause.is_trouble() { Tone::Warning } else { Tone::Normal };
+    let tone = if why.cause.is_trouble() {
+        Tone::Warning
+    } else {
+        Tone::Normal
+    };
     let advice = why.advice.iter().map(|advice| format!(" {advice}"));
-    Some((tone, format!("{group} rebalanced ({}): {}{}", why.cause, why.sentence, advice.collect::<String>())))
+    Some((
+        tone,
+        format!(
+            "{group} rebalanced ({}): {}{}",
+            why.cause,
+            why.sentence,
+            advice.collect::<String>()
+        ),
+    ))
 }
 
 fn is_ready(status: &PracticeStatus) -> bool {
-    status.condition("Ready").is_some_and(|ready| ready.status == "True")
+    status
+        .condition("Ready")
+        .is_some_and(|ready| ready.status == "True")
 }

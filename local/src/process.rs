@@ -34,7 +34,16 @@ impl Program {
     pub fn child<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.0);
         command.args(args).env_clear();
-        for name in ["PATH", "HOME", "TMPDIR", "LANG", "RUST_LOG", "RUST_BACKTRACE", "LD_LIBRARY_PATH", "JAVA_HOME"] {
+        for name in [
+            "PATH",
+            "HOME",
+            "TMPDIR",
+            "LANG",
+            "RUST_LOG",
+            "RUST_BACKTRACE",
+            "LD_LIBRARY_PATH",
+            "JAVA_HOME",
+        ] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
         command
@@ -57,7 +66,11 @@ impl Process {
     /// # Errors
     /// The program cannot be started.
     pub fn start(mut command: Command, log: &File) -> io::Result<(Self, Ended)> {
-        command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log.try_clone()?).process_group(0);
+        command
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log.try_clone()?)
+            .process_group(0);
         Self::keep(command.spawn()?)
     }
 
@@ -66,7 +79,9 @@ impl Process {
     /// # Errors
     /// It has ended already.
     pub fn keep(mut child: tokio::process::Child) -> io::Result<(Self, Ended)> {
-        let pid = child.id().ok_or_else(|| io::Error::other("the child has ended at once"))?;
+        let pid = child
+            .id()
+            .ok_or_else(|| io::Error::other("the child has ended at once"))?;
         let (signals, mut asked) = mpsc::unbounded_channel();
         let (tell, ended) = oneshot::channel();
         tokio::spawn(async move {
@@ -107,7 +122,10 @@ impl Process {
 /// # Errors
 /// It cannot be written.
 pub fn log_file(logs: &Path, name: &str) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(log_path(logs, name))
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log_path(logs, name))
 }
 
 /// Where the log of a child is.

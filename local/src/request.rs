@@ -84,7 +84,10 @@ impl Look {
     /// Of standard output.
     pub fn here() -> Self {
         let screen = practice_cli::screen::Screen::new(false);
-        Self { colours: screen.is_live(), width: screen.width() }
+        Self {
+            colours: screen.is_live(),
+            width: screen.width(),
+        }
     }
 }
 
@@ -145,36 +148,58 @@ fn done(practice: &mut Practice, request: Request) -> Result<Answer, String> {
             if let Some(group) = &group {
                 find(practice, group)?;
             }
-            return Ok(Answer::Lines(crate::screen::journal(practice, group.as_deref(), last, look)));
+            return Ok(Answer::Lines(crate::screen::journal(
+                practice,
+                group.as_deref(),
+                last,
+                look,
+            )));
         }
         Request::Plan { file } => return Ok(Answer::Plan(Box::new(practice.predict(&file)))),
-        Request::Foresee(request) => return Ok(Answer::Plan(Box::new(foresee(practice, *request)?))),
+        Request::Foresee(request) => {
+            return Ok(Answer::Plan(Box::new(foresee(practice, *request)?)));
+        }
         Request::Producer => return producer(practice),
         Request::Scale { group, to } => scale(practice, &group, to)?,
         Request::State { group, stopped } => {
             let found = find(practice, &group)?;
             if found.stopped == stopped {
-                return Err(format!("{group} is {} already", if stopped { "stopped" } else { "started" }));
+                return Err(format!(
+                    "{group} is {} already",
+                    if stopped { "stopped" } else { "started" }
+                ));
             }
             changed(practice.change(|overlay| overlay.stop(&group, stopped)))?
         }
         Request::Consumer { name, what } => consumer(practice, &name, what)?,
-        Request::Load { messages_per_second, value_bytes } => {
+        Request::Load {
+            messages_per_second,
+            value_bytes,
+        } => {
             if practice.plan.producer.is_none() {
-                return Err("spec.producer.enabled is false: there is no producer to send a stream".to_owned());
+                return Err(
+                    "spec.producer.enabled is false: there is no producer to send a stream"
+                        .to_owned(),
+                );
             }
-            changed(practice.change(|overlay| overlay.load = Some((messages_per_second, value_bytes))))?
+            changed(
+                practice.change(|overlay| overlay.load = Some((messages_per_second, value_bytes))),
+            )?
         }
-        Request::Broker { id, start } => match &mut practice.kafka {
-            Kafka::Apache(apache) if start => apache.start_broker(id)?,
-            Kafka::Apache(apache) => apache.stop_broker(id)?,
-            Kafka::Embedded { .. } => {
-                return Err("brokers in memory cannot be stopped: this needs --kafka apache --brokers 3".to_owned());
+        Request::Broker { id, start } => {
+            match &mut practice.kafka {
+                Kafka::Apache(apache) if start => apache.start_broker(id)?,
+                Kafka::Apache(apache) => apache.stop_broker(id)?,
+                Kafka::Embedded { .. } => {
+                    return Err("brokers in memory cannot be stopped: this needs --kafka apache --brokers 3".to_owned());
+                }
+                Kafka::Given(bootstrap) => {
+                    return Err(format!(
+                        "{bootstrap} was not started from here: its brokers are left alone"
+                    ));
+                }
             }
-            Kafka::Given(bootstrap) => {
-                return Err(format!("{bootstrap} was not started from here: its brokers are left alone"));
-            }
-        },
+        }
     };
     Ok(Answer::Message(message))
 }
@@ -183,8 +208,16 @@ fn producer(practice: &Practice) -> Result<Answer, String> {
     if practice.plan.producer.is_none() {
         return Err("spec.producer.enabled is false: there is no producer to send with".to_owned());
     }
-    let topics = practice.plan.topics.iter().map(|topic| topic.name.clone()).collect();
-    Ok(Answer::Producer { address: practice.producer, topics })
+    let topics = practice
+        .plan
+        .topics
+        .iter()
+        .map(|topic| topic.name.clone())
+        .collect();
+    Ok(Answer::Producer {
+        address: practice.producer,
+        topics,
+    })
 }
 
 fn scale(practice: &mut Practice, group: &str, to: Number) -> Result<String, String> {
@@ -196,14 +229,28 @@ fn scale(practice: &mut Practice, group: &str, to: Number) -> Result<String, Str
 }
 
 /// Group and variant, how many consumers it has, and how many it shall have.
-fn wanted<'a>(practice: &Practice, group: &'a str, to: Number) -> Result<(&'a str, &'a str, i32, i32), String> {
+fn wanted<'a>(
+    practice: &Practice,
+    group: &'a str,
+    to: Number,
+) -> Result<(&'a str, &'a str, i32, i32), String> {
     let (name, variant) = group.split_once('/').unwrap_or((group, ""));
     let found = find(practice, name)?;
     let Some(row) = found.rows.iter().find(|row| row.variant == variant) else {
-        let variants: Vec<&str> =
-            found.rows.iter().map(|row| row.variant.as_str()).filter(|variant| !variant.is_empty()).collect();
-        let there = if variants.is_empty() { "none".to_owned() } else { variants.join(", ") };
-        return Err(format!("{name} has no variant `{variant}`: there is {there}"));
+        let variants: Vec<&str> = found
+            .rows
+            .iter()
+            .map(|row| row.variant.as_str())
+            .filter(|variant| !variant.is_empty())
+            .collect();
+        let there = if variants.is_empty() {
+            "none".to_owned()
+        } else {
+            variants.join(", ")
+        };
+        return Err(format!(
+            "{name} has no variant `{variant}`: there is {there}"
+        ));
     };
     let now = row.replicas.unwrap_or(1);
     let wanted = match to {
@@ -229,7 +276,11 @@ fn foresee(practice: &Practice, request: Request) -> Result<Prediction, String> 
 
 fn consumer(practice: &mut Practice, name: &str, what: Blow) -> Result<String, String> {
     let child = practice.fleet.find(name)?;
-    let group = practice.plan.groups.iter().find(|group| group.id == child.group);
+    let group = practice
+        .plan
+        .groups
+        .iter()
+        .find(|group| group.id == child.group);
     let notices = group.map(|group| practice.kafka.notices_after(group));
     let fleet = &mut practice.fleet;
     let said = match what {
@@ -239,17 +290,25 @@ fn consumer(practice: &mut Practice, name: &str, what: Blow) -> Result<String, S
         Blow::Pause => fleet.pause(name),
     }?;
     match (what, notices) {
-        (Blow::Kill | Blow::Pause, Some(after)) => Ok(format!("{said}; its group notices after {after}")),
+        (Blow::Kill | Blow::Pause, Some(after)) => {
+            Ok(format!("{said}; its group notices after {after}"))
+        }
         _ => Ok(said),
     }
 }
 
 fn find<'a>(practice: &'a Practice, group: &str) -> Result<&'a GroupPlan, String> {
     let groups = &practice.plan.groups;
-    groups.iter().find(|found| found.id == group).ok_or_else(|| {
-        let names: Vec<&str> = groups.iter().map(|group| group.id.as_str()).collect();
-        format!("there is no group `{group}`: there are {}", names.join(", "))
-    })
+    groups
+        .iter()
+        .find(|found| found.id == group)
+        .ok_or_else(|| {
+            let names: Vec<&str> = groups.iter().map(|group| group.id.as_str()).collect();
+            format!(
+                "there is no group `{group}`: there are {}",
+                names.join(", ")
+            )
+        })
 }
 
 fn changed(done: Result<Vec<String>, Vec<String>>) -> Result<String, String> {

@@ -32,7 +32,13 @@ impl Terminal {
     pub fn new() -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { live: io::stdout().is_terminal() && !plain, table: Vec::new(), drawn: 0, told: None, changed: false }
+        Self {
+            live: io::stdout().is_terminal() && !plain,
+            table: Vec::new(),
+            drawn: 0,
+            told: None,
+            changed: false,
+        }
     }
 
     /// Lines that stay.
@@ -49,7 +55,10 @@ impl Terminal {
     /// Something that happened, in several lines, which appear together.
     pub fn tell_all(&mut self, tone: Tone, lines: &[String]) {
         let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
-        let lines: String = lines.iter().map(|line| stamped(&time, tone, line, self.live)).collect();
+        let lines: String = lines
+            .iter()
+            .map(|line| stamped(&time, tone, line, self.live))
+            .collect();
         let out = self.above() + &lines;
         self.write(out);
     }
@@ -86,7 +95,11 @@ impl Terminal {
     /// Removes the table from the screen.
     fn above(&mut self) -> String {
         let up = std::mem::take(&mut self.drawn);
-        if self.live && up > 0 { format!("\x1b[{up}A\x1b[J") } else { String::new() }
+        if self.live && up > 0 {
+            format!("\x1b[{up}A\x1b[J")
+        } else {
+            String::new()
+        }
     }
 
     fn write(&mut self, mut out: String) {
@@ -102,7 +115,9 @@ impl Terminal {
             self.drawn = shown + 1;
         }
         let mut stdout = io::stdout().lock();
-        let _ = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()); // nobody looks any more
+        let _ = stdout
+            .write_all(out.as_bytes())
+            .and_then(|()| stdout.flush()); // nobody looks any more
     }
 }
 
@@ -146,7 +161,13 @@ mod tests {
         assert_eq!(plain(["", "  one", nasty]), format!("\n  one\n{safe}\n"));
         let stamped = |tone, coloured| stamped("12:00:00", tone, nasty, coloured);
         assert_eq!(stamped(Tone::Warning, false), format!("12:00:00  {safe}\n"));
-        assert_eq!(stamped(Tone::Normal, true), format!("\x1b[2m12:00:00\x1b[0m  {safe}\n"));
-        assert_eq!(stamped(Tone::Warning, true), format!("\x1b[2m12:00:00\x1b[0m  \x1b[33m{safe}\x1b[0m\n"));
+        assert_eq!(
+            stamped(Tone::Normal, true),
+            format!("\x1b[2m12:00:00\x1b[0m  {safe}\n")
+        );
+        assert_eq!(
+            stamped(Tone::Warning, true),
+            format!("\x1b[2m12:00:00\x1b[0m  \x1b[33m{safe}\x1b[0m\n")
+        );
     }
 }

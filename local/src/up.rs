@@ -59,11 +59,23 @@ pub async fn up(up: Up) -> Result<()> {
     let mut signals = Signals::new()?;
     let file = manifest::read(&up.manifest).map_err(|why| anyhow!(why))?;
     let legal = legal(&file)?;
-    let copies = legal.spec.topics.iter().map(|topic| topic.replication_factor).max().unwrap_or(1);
+    let copies = legal
+        .spec
+        .topics
+        .iter()
+        .map(|topic| topic.replication_factor)
+        .max()
+        .unwrap_or(1);
     if up.listen.is_unspecified() {
-        bail!("--listen is `{}`: write one address of this machine, such as 192.168.1.5", up.listen);
+        bail!(
+            "--listen is `{}`: write one address of this machine, such as 192.168.1.5",
+            up.listen
+        );
     }
-    let (address, producer) = (SocketAddr::new(up.listen, up.port_base), SocketAddr::new(up.listen, up.port_base + 1));
+    let (address, producer) = (
+        SocketAddr::new(up.listen, up.port_base),
+        SocketAddr::new(up.listen, up.port_base + 1),
+    );
     let picture = bind(address, "the picture").map_err(|why| anyhow!(why))?;
     picture.set_nonblocking(true)?;
     let picture = TcpListener::from_std(picture)?;
@@ -78,8 +90,17 @@ pub async fn up(up: Up) -> Result<()> {
     fresh(&logs)?;
     // in memory who joins first gets everything, and gives it up 3 s later at its next heartbeat: others whose heartbeats
     // come a little after that need no third one
-    let apart = if up.bootstrap.is_none() && up.kafka == Kind::Embedded { APART } else { Duration::ZERO };
-    let ways = Ways { program: Program::this()?, logs, restart_delay: up.restart_delay, apart };
+    let apart = if up.bootstrap.is_none() && up.kafka == Kind::Embedded {
+        APART
+    } else {
+        Duration::ZERO
+    };
+    let ways = Ways {
+        program: Program::this()?,
+        logs,
+        restart_delay: up.restart_delay,
+        apart,
+    };
     let kafka = tokio::select! {
         started = Kafka::start(&up, &ways, Path::new(DIR), u32::try_from(copies).unwrap_or(1)) => started?,
         () = signals.any() => return Ok(()),
@@ -87,23 +108,36 @@ pub async fn up(up: Up) -> Result<()> {
     let (exits, mut ended) = mpsc::unbounded_channel();
     let (nudge, nudged) = mpsc::unbounded_channel();
     let fleet = Fleet::new(ways, exits);
-    let practice = Practice::new(file.clone(), kafka, fleet, producer, Memories::new(nudge, Home::Local), begun);
+    let practice = Practice::new(
+        file.clone(),
+        kafka,
+        fleet,
+        producer,
+        Memories::new(nudge, Home::Local),
+        begun,
+    );
     let practice = practice.map_err(|faults| anyhow!(faults.join("\n")))?;
     let mut run = Run {
         practice,
         terminal: Terminal::new(),
-        manifest: Manifest { path: up.manifest.clone(), applied: file, seen: None, refused: None },
+        manifest: Manifest {
+            path: up.manifest.clone(),
+            applied: file,
+            seen: None,
+            refused: None,
+        },
         shown: Vec::new(),
         hub: None,
         picture: address,
         hosts: vec![up.listen.to_string()],
     };
     if !is_private(up.listen) {
-        let warning =
-            "everybody who reaches this machine at that address can use the picture and send messages (--listen)";
+        let warning = "everybody who reaches this machine at that address can use the picture and send messages (--listen)";
         run.terminal.tell(Tone::Warning, warning);
     }
-    let ending = run.until_told(socket, picture, &mut ended, nudged, &mut signals).await;
+    let ending = run
+        .until_told(socket, picture, &mut ended, nudged, &mut signals)
+        .await;
     run.terminal.leave();
     run.end(&mut ended, &mut signals).await;
     ending
@@ -118,8 +152,13 @@ fn legal(file: &Value) -> Result<ConsumerGroupPractice> {
 /// Removes the logs of a former run.
 fn fresh(logs: &Path) -> Result<()> {
     for entry in std::fs::read_dir(logs)?.flatten() {
-        if entry.path().extension().is_some_and(|extension| extension == "log") {
-            std::fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", entry.path().display()))?;
+        if entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "log")
+        {
+            std::fs::remove_file(entry.path())
+                .with_context(|| format!("cannot remove {}", entry.path().display()))?;
         }
     }
     Ok(())
@@ -130,7 +169,11 @@ struct Signals([Signal; 3]);
 
 impl Signals {
     fn new() -> Result<Self> {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
         let [a, b, c] = kinds.map(signal);
         Ok(Self([a?, b?, c?]))
     }
@@ -189,7 +232,12 @@ impl Run {
         let (ask, mut asked) = mpsc::channel::<Asked>(16);
         let (stir, mut stirred) = mpsc::unbounded_channel();
         let shutdown = CancellationToken::new();
-        let hub = Hub::new(means(ask.clone(), stir, Path::new(DIR).join("logs"), self.hosts.clone()));
+        let hub = Hub::new(means(
+            ask.clone(),
+            stir,
+            Path::new(DIR).join("logs"),
+            self.hosts.clone(),
+        ));
         self.hub = Some(hub.clone());
         let serving = tokio::spawn(practice_view::serve(picture, hub, shutdown.clone()));
         let answering = tokio::spawn(control::serve(socket, ask));
@@ -250,7 +298,9 @@ impl Run {
     /// Applies the manifest if it was saved; whether it was.
     fn edited(&mut self) -> bool {
         crate::log::bound(&Path::new(DIR).join("logs"));
-        let Some(saved) = self.manifest.saved() else { return false };
+        let Some(saved) = self.manifest.saved() else {
+            return false;
+        };
         let path = self.manifest.path.display().to_string();
         let applied = saved.clone().map_err(|why| vec![why]).and_then(|file| {
             let said = self.practice.edit(file.clone())?;
@@ -259,10 +309,12 @@ impl Run {
         });
         match applied {
             Ok(said) if said.is_empty() => {
-                self.terminal.tell(Tone::Normal, &format!("{path} is applied: nothing changes"));
+                self.terminal
+                    .tell(Tone::Normal, &format!("{path} is applied: nothing changes"));
             }
             Ok(said) => {
-                self.terminal.tell_all(Tone::Normal, &below(format!("{path} is applied:"), &said));
+                self.terminal
+                    .tell_all(Tone::Normal, &below(format!("{path} is applied:"), &said));
             }
             Err(faults) => {
                 self.manifest.refused = Some(saved);
@@ -300,13 +352,22 @@ impl Run {
         let (practice, manifest) = (&self.practice, self.manifest.path.display().to_string());
         let mut lines = vec![String::new(), headline(practice), String::new()];
         lines.push(format!("  picture    http://{}", self.picture));
-        lines.extend(practice.notes.iter().map(|note| format!("  note       {note}")));
+        lines.extend(
+            practice
+                .notes
+                .iter()
+                .map(|note| format!("  note       {note}")),
+        );
         if let (Some(_), Some(topic)) = (&practice.plan.producer, practice.plan.topics.first()) {
             let body = format!(r#"{{"topic":"{}","value":"hello"}}"#, topic.name);
             let url = format!("http://{}/send-message", practice.producer);
-            lines.push(format!("  send       curl -X POST {url} -H 'content-type: application/json' -d '{body}'"));
+            lines.push(format!(
+                "  send       curl -X POST {url} -H 'content-type: application/json' -d '{body}'"
+            ));
         }
-        lines.push(format!("  logs       {DIR}/logs/<consumer>.log, or practice-local logs -f <consumer>"));
+        lines.push(format!(
+            "  logs       {DIR}/logs/<consumer>.log, or practice-local logs -f <consumer>"
+        ));
         lines.push(String::new());
         lines.extend(to_try(practice, &manifest));
         self.terminal.say(lines.iter().map(String::as_str));
@@ -352,7 +413,9 @@ impl Run {
 
 /// Lines under another one.
 fn below(head: String, lines: &[String]) -> Vec<String> {
-    std::iter::once(head).chain(lines.iter().map(|line| format!("  {line}"))).collect()
+    std::iter::once(head)
+        .chain(lines.iter().map(|line| format!("  {line}")))
+        .collect()
 }
 
 /// A table without its lags: those change all the time.
@@ -372,7 +435,9 @@ fn shape(table: &[String]) -> Vec<String> {
 /// # Errors
 /// It is not there.
 pub fn enter(directory: Option<&Path>) -> Result<()> {
-    let Some(directory) = directory else { return Ok(()) };
+    let Some(directory) = directory else {
+        return Ok(());
+    };
     if let Err(error) = std::env::set_current_dir(directory) {
         bail!("-C is `{}`: {error}", directory.display());
     }

@@ -36,13 +36,21 @@ pub(crate) fn means(
     how: Option<String>,
     stirred: mpsc::UnboundedSender<Key>,
 ) -> Means {
-    let (acts, reads, foresees) = (client.clone(), client.clone(), (client.clone(), defaults.clone()));
+    let (acts, reads, foresees) = (
+        client.clone(),
+        client.clone(),
+        (client.clone(), defaults.clone()),
+    );
     Means {
         doing: match how {
             Some(how) => Doing::Off { how },
-            None => Doing::On(Arc::new(move |key, action| act(acts.clone(), key, action).boxed())),
+            None => Doing::On(Arc::new(move |key, action| {
+                act(acts.clone(), key, action).boxed()
+            })),
         },
-        foresee: Arc::new(move |key, action| foresee(foresees.0.clone(), foresees.1.clone(), key, action).boxed()),
+        foresee: Arc::new(move |key, action| {
+            foresee(foresees.0.clone(), foresees.1.clone(), key, action).boxed()
+        }),
         logs: Arc::new(move |key, consumer, tail| logs(reads.clone(), key, consumer, tail).boxed()),
         stir: Arc::new(move |key| {
             let _ = stirred.send(key.clone()); // nobody listens: the operator is on its way out
@@ -52,47 +60,74 @@ pub(crate) fn means(
 }
 
 async fn act(client: Client, key: Key, action: Action) -> Result<String, Refusal> {
-    tracing::info!(namespace = key.0, practice = key.1, ?action, "asked for by the picture");
+    tracing::info!(
+        namespace = key.0,
+        practice = key.1,
+        ?action,
+        "asked for by the picture"
+    );
     match action {
         Action::Scale { group, to } => scale(&client, &key, &group, to).await,
         Action::Stop { group } => {
             set(&client, &key, &group, "state", |_| json!("Stopped")).await?;
-            Ok(format!("{group} stops: its consumers leave, its offsets stay"))
+            Ok(format!(
+                "{group} stops: its consumers leave, its offsets stay"
+            ))
         }
         Action::Start { group } => {
             set(&client, &key, &group, "state", |_| json!("Running")).await?;
             Ok(format!("{group} starts: its consumers come back"))
         }
-        Action::Load { messages_per_second, value_bytes } => {
-            load(&client, &key, messages_per_second, value_bytes).await
-        }
+        Action::Load {
+            messages_per_second,
+            value_bytes,
+        } => load(&client, &key, messages_per_second, value_bytes).await,
         Action::Restart { consumer } => {
             delete(&client, &key, &consumer, &DeleteParams::default()).await?;
-            Ok(format!("pod {consumer} is deleted: its consumer leaves the group, and another one comes in its place"))
+            Ok(format!(
+                "pod {consumer} is deleted: its consumer leaves the group, and another one comes in its place"
+            ))
         }
         Action::Kill { consumer } => {
-            delete(&client, &key, &consumer, &DeleteParams::default().grace_period(0)).await?;
-            Ok(format!("pod {consumer} is deleted without grace, and another one comes in its place"))
+            delete(
+                &client,
+                &key,
+                &consumer,
+                &DeleteParams::default().grace_period(0),
+            )
+            .await?;
+            Ok(format!(
+                "pod {consumer} is deleted without grace, and another one comes in its place"
+            ))
         }
-        Action::Pause { .. } | Action::Resume { .. } => {
-            Err(Refusal::unknown("a consumer in a cluster cannot be paused: use practice-local"))
-        }
-        Action::StopBroker { .. } | Action::StartBroker { .. } => {
-            Err(Refusal::unknown("brokers of a cluster are not ours: use practice-local --kafka apache --brokers 3"))
-        }
+        Action::Pause { .. } | Action::Resume { .. } => Err(Refusal::unknown(
+            "a consumer in a cluster cannot be paused: use practice-local",
+        )),
+        Action::StopBroker { .. } | Action::StartBroker { .. } => Err(Refusal::unknown(
+            "brokers of a cluster are not ours: use practice-local --kafka apache --brokers 3",
+        )),
     }
 }
 
 async fn scale(client: &Client, key: &Key, group: &str, to: Scale) -> Result<String, Refusal> {
-    let replicas = set(client, key, group, "replicas", |before| json!(scaled(before, to)));
-    Ok(format!("{group} has {} consumers from now on, without its variants", replicas.await?))
+    let replicas = set(client, key, group, "replicas", |before| {
+        json!(scaled(before, to))
+    });
+    Ok(format!(
+        "{group} has {} consumers from now on, without its variants",
+        replicas.await?
+    ))
 }
 
 /// The number of replicas, `before` being the manifest's.
 pub(crate) fn scaled(before: &Value, to: Scale) -> i64 {
     match to {
         Scale::To(replicas) => i64::from(replicas),
-        Scale::By(by) => before.as_i64().unwrap_or(0).saturating_add(i64::from(by)).clamp(0, 100),
+        Scale::By(by) => before
+            .as_i64()
+            .unwrap_or(0)
+            .saturating_add(i64::from(by))
+            .clamp(0, 100),
     }
 }
 
@@ -103,10 +138,19 @@ pub(crate) fn edit(
     field: &str,
     to: impl Fn(&Value) -> Value,
 ) -> Result<Value, Refusal> {
-    let groups = practice.data.pointer_mut("/spec/groups").and_then(Value::as_array_mut);
-    let Some(entry) = groups.into_iter().flatten().find(|entry| entry["name"] == group) else {
+    let groups = practice
+        .data
+        .pointer_mut("/spec/groups")
+        .and_then(Value::as_array_mut);
+    let Some(entry) = groups
+        .into_iter()
+        .flatten()
+        .find(|entry| entry["name"] == group)
+    else {
         let name = practice.name_any();
-        return Err(Refusal::unknown(format!("the manifest of {name} has no group {group} any more")));
+        return Err(Refusal::unknown(format!(
+            "the manifest of {name} has no group {group} any more"
+        )));
     };
     let value = to(&entry[field]);
     entry[field] = value.clone();
@@ -114,8 +158,13 @@ pub(crate) fn edit(
 }
 
 /// A practice as it is now.
-pub(crate) async fn practice(client: &Client, (namespace, name): &Key) -> Result<DynamicObject, Refusal> {
-    within("read the practice", practices(client, namespace).get(name)).await.map_err(refused)
+pub(crate) async fn practice(
+    client: &Client,
+    (namespace, name): &Key,
+) -> Result<DynamicObject, Refusal> {
+    within("read the practice", practices(client, namespace).get(name))
+        .await
+        .map_err(refused)
 }
 
 /// Sets one field of a group in the manifest. The whole list is written, as one that nobody has changed meanwhile: a merge
@@ -135,7 +184,12 @@ async fn set(
         let version = practice.resource_version();
         let groups = &practice.data["spec"]["groups"];
         let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"groups": groups}});
-        match within("change the practice", practices.patch(name, &manager(), &Patch::Merge(&patch))).await {
+        match within(
+            "change the practice",
+            practices.patch(name, &manager(), &Patch::Merge(&patch)),
+        )
+        .await
+        {
             Ok(_) => return Ok(value),
             Err(error) if code(&error) == Some(409) => {} // somebody else was faster: on what they made of it
             Err(error) => return Err(refused(error)),
@@ -145,7 +199,12 @@ async fn set(
     Err(Refusal::new(StatusCode::CONFLICT, message))
 }
 
-async fn load(client: &Client, (namespace, name): &Key, rate: u32, bytes: Option<u32>) -> Result<String, Refusal> {
+async fn load(
+    client: &Client,
+    (namespace, name): &Key,
+    rate: u32,
+    bytes: Option<u32>,
+) -> Result<String, Refusal> {
     let load = match (rate, bytes) {
         (0, _) => Value::Null,
         (rate, None) => json!({"messagesPerSecond": rate}),
@@ -153,7 +212,12 @@ async fn load(client: &Client, (namespace, name): &Key, rate: u32, bytes: Option
     };
     let patch = json!({"spec": {"producer": {"load": load}}});
     let change = practices(client, namespace);
-    within("change the practice", change.patch(name, &manager(), &Patch::Merge(&patch))).await.map_err(refused)?;
+    within(
+        "change the practice",
+        change.patch(name, &manager(), &Patch::Merge(&patch)),
+    )
+    .await
+    .map_err(refused)?;
     Ok(match rate {
         0 => "the steady stream of messages ends: the producer starts anew without it".to_owned(),
         rate => format!("the producer starts anew and sends {rate} messages a second"),
@@ -161,15 +225,30 @@ async fn load(client: &Client, (namespace, name): &Key, rate: u32, bytes: Option
 }
 
 /// Deletes a pod of the practice, that one and no later one of its name.
-async fn delete(client: &Client, (namespace, name): &Key, pod: &str, params: &DeleteParams) -> Result<(), Refusal> {
+async fn delete(
+    client: &Client,
+    (namespace, name): &Key,
+    pod: &str,
+    params: &DeleteParams,
+) -> Result<(), Refusal> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let there = within("read the pod", pods.get_metadata(pod)).await.map_err(refused)?;
+    let there = within("read the pod", pods.get_metadata(pod))
+        .await
+        .map_err(refused)?;
     if there.labels().get(PRACTICE) != Some(name) {
         return Err(Refusal::unknown(format!("pod {pod} is not one of {name}")));
     }
-    let preconditions = Preconditions { uid: there.uid(), resource_version: None };
-    let params = DeleteParams { preconditions: Some(preconditions), ..params.clone() };
-    within("delete the pod", pods.delete(pod, &params)).await.map_err(refused)?;
+    let preconditions = Preconditions {
+        uid: there.uid(),
+        resource_version: None,
+    };
+    let params = DeleteParams {
+        preconditions: Some(preconditions),
+        ..params.clone()
+    };
+    within("delete the pod", pods.delete(pod, &params))
+        .await
+        .map_err(refused)?;
     Ok(())
 }
 
@@ -180,28 +259,49 @@ async fn logs(
     tail: usize,
 ) -> Result<BoxStream<'static, String>, Refusal> {
     let pods: Api<Pod> = Api::namespaced(client, &namespace);
-    let there = within("read the pod", pods.get_metadata(&pod)).await.map_err(refused)?;
+    let there = within("read the pod", pods.get_metadata(&pod))
+        .await
+        .map_err(refused)?;
     if there.labels().get(PRACTICE) != Some(&name) {
         return Err(Refusal::unknown(format!("pod {pod} is not one of {name}")));
     }
-    let params = LogParams { follow: true, tail_lines: i64::try_from(tail).ok(), ..LogParams::default() };
-    let log = within("read the log", pods.log_stream(&pod, &params)).await.map_err(refused)?;
+    let params = LogParams {
+        follow: true,
+        tail_lines: i64::try_from(tail).ok(),
+        ..LogParams::default()
+    };
+    let log = within("read the log", pods.log_stream(&pod, &params))
+        .await
+        .map_err(refused)?;
     // what cannot be read ends it: the page says that it has ended
-    Ok(log.lines().take_while(|line| std::future::ready(line.is_ok())).filter_map(async |line| line.ok()).boxed())
+    Ok(log
+        .lines()
+        .take_while(|line| std::future::ready(line.is_ok()))
+        .filter_map(async |line| line.ok())
+        .boxed())
 }
 
 fn practices(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<ConsumerGroupPractice>(&()))
+    Api::namespaced_with(
+        client.clone(),
+        namespace,
+        &ApiResource::erase::<ConsumerGroupPractice>(&()),
+    )
 }
 
 fn manager() -> PatchParams {
-    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+    PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
 }
 
 /// Kubernetes' own answer, as far as it is about what was asked.
 pub(crate) fn refused(error: Request) -> Refusal {
     let status = match code(&error) {
-        Some(code @ (400 | 403 | 404 | 409 | 422)) => StatusCode::from_u16(code).unwrap_or_default(),
+        Some(code @ (400 | 403 | 404 | 409 | 422)) => {
+            StatusCode::from_u16(code).unwrap_or_default()
+        }
         Some(_) => StatusCode::BAD_GATEWAY,
         None => StatusCode::GATEWAY_TIMEOUT,
     };

@@ -72,18 +72,40 @@ pub enum Change {
 ///
 /// # Errors
 /// [`Error::Apply`] when Kubernetes refuses or does not answer; what was done so far stands, the next attempt goes on.
-pub async fn apply(client: &Client, plan: &Plan, objects: &[Object], live: Live) -> Result<Running, Error> {
-    let mut running = Running { pods: live.pods.iter().map(|pod| pod.name.clone()).collect(), ..Running::default() };
+pub async fn apply(
+    client: &Client,
+    plan: &Plan,
+    objects: &[Object],
+    live: Live,
+) -> Result<Running, Error> {
+    let mut running = Running {
+        pods: live.pods.iter().map(|pod| pod.name.clone()).collect(),
+        ..Running::default()
+    };
     for kind in KINDS {
         let wanted = || objects.iter().filter(move |object| object.kind == kind);
         for object in wanted() {
-            let found = live.objects.iter().find(|(k, there)| *k == kind && there.name_any() == object.name);
-            let after = put(client, plan, object, found.map(|(_, there)| there), &mut running).await?;
+            let found = live
+                .objects
+                .iter()
+                .find(|(k, there)| *k == kind && there.name_any() == object.name);
+            let after = put(
+                client,
+                plan,
+                object,
+                found.map(|(_, there)| there),
+                &mut running,
+            )
+            .await?;
             if let Some(after) = after {
                 running.note(object, &after);
             }
         }
-        for (_, stray) in live.objects.iter().filter(|(k, there)| *k == kind && owner(there).uid == plan.uid) {
+        for (_, stray) in live
+            .objects
+            .iter()
+            .filter(|(k, there)| *k == kind && owner(there).uid == plan.uid)
+        {
             if !wanted().any(|object| object.name == stray.name_any()) {
                 remove(client, plan, kind, stray, &mut running).await?;
             }
@@ -105,13 +127,20 @@ async fn put(
     let fetched = match found {
         Some(_) => None,
         // without our label, or not there at all
-        None => within(format!("get {title}"), api.get_opt(&object.name)).await.map_err(Error::Apply)?,
+        None => within(format!("get {title}"), api.get_opt(&object.name))
+            .await
+            .map_err(Error::Apply)?,
     };
     let there = found.or(fetched.as_ref());
     if let Some(there) = there {
         let owner = owner(there);
         if owner.uid != plan.uid {
-            if owner.is_former(plan) { &mut running.leaving } else { &mut running.conflicts }.push(title);
+            if owner.is_former(plan) {
+                &mut running.leaving
+            } else {
+                &mut running.conflicts
+            }
+            .push(title);
             return Ok(None);
         }
     }
@@ -120,7 +149,10 @@ async fn put(
     body["metadata"]["annotations"][APPLIED] = json!(hash);
     if let Some(there) = there {
         let same_wish = there.annotations().get(APPLIED) == Some(&hash);
-        let as_wished = contains(&json!({"metadata": there.metadata, "spec": there.data["spec"]}), &said(&body));
+        let as_wished = contains(
+            &json!({"metadata": there.metadata, "spec": there.data["spec"]}),
+            &said(&body),
+        );
         if same_wish && as_wished {
             return Ok(Some(there.clone()));
         }
@@ -135,9 +167,16 @@ async fn put(
     } else {
         running.changes.push(Change::Created(title.clone()));
     }
-    let params = PatchParams { force: there.is_some(), ..PatchParams::apply(MANAGER) };
+    let params = PatchParams {
+        force: there.is_some(),
+        ..PatchParams::apply(MANAGER)
+    };
     let patch = Patch::Apply(&body);
-    let patched = within(format!("apply {title}"), api.patch(&object.name, &params, &patch)).await;
+    let patched = within(
+        format!("apply {title}"),
+        api.patch(&object.name, &params, &patch),
+    )
+    .await;
     match patched {
         Ok(after) => Ok(Some(after)),
         // a Deployment's selector cannot change: an older release chose another one
@@ -152,14 +191,20 @@ async fn put(
 }
 
 /// Gives the number of replicas to a second field manager, so that leaving it out does not reset it to 1.
-async fn hand_over(api: &kube::Api<DynamicObject>, object: &Object, replicas: i32) -> Result<(), Error> {
+async fn hand_over(
+    api: &kube::Api<DynamicObject>,
+    object: &Object,
+    replicas: i32,
+) -> Result<(), Error> {
     let body = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": object.name}, "spec": {"replicas": replicas},
     });
     let params = PatchParams::apply(REPLICAS_MANAGER).force();
     let what = format!("hand over replicas of {}", object.name);
-    within(what, api.patch(&object.name, &params, &Patch::Apply(&body))).await.map_err(Error::Apply)?;
+    within(what, api.patch(&object.name, &params, &Patch::Apply(&body)))
+        .await
+        .map_err(Error::Apply)?;
     Ok(())
 }
 
@@ -174,10 +219,19 @@ async fn remove(
         return Ok(());
     }
     let title = format!("{kind:?} {}", stray.name_any());
-    let preconditions = Preconditions { uid: stray.metadata.uid.clone(), resource_version: None };
-    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
-    let deleted =
-        within(format!("delete {title}"), api(client, &plan.namespace, kind).delete(&stray.name_any(), &params)).await;
+    let preconditions = Preconditions {
+        uid: stray.metadata.uid.clone(),
+        resource_version: None,
+    };
+    let params = DeleteParams {
+        preconditions: Some(preconditions),
+        ..DeleteParams::background()
+    };
+    let deleted = within(
+        format!("delete {title}"),
+        api(client, &plan.namespace, kind).delete(&stray.name_any(), &params),
+    )
+    .await;
     match deleted {
         Ok(_) => running.changes.push(Change::Removed(title)),
         Err(error) if code(&error).is_some_and(|code| code == 404 || code == 409) => {} // somebody else was faster
@@ -207,10 +261,19 @@ impl Running {
         }
         let status = &after.data["status"];
         let conditions = status["conditions"].as_array();
-        let condition =
-            |kind: &str| conditions.into_iter().flatten().find(|c| c["type"] == kind && c["status"] == "True");
+        let condition = |kind: &str| {
+            conditions
+                .into_iter()
+                .flatten()
+                .find(|c| c["type"] == kind && c["status"] == "True")
+        };
         if let Some(failure) = condition("ReplicaFailure") {
-            self.refusals.push(failure["message"].as_str().unwrap_or("pods are refused").to_owned());
+            self.refusals.push(
+                failure["message"]
+                    .as_str()
+                    .unwrap_or("pods are refused")
+                    .to_owned(),
+            );
         }
         match after.annotations().get(crate::objects::GROUP) {
             Some(group) => self.rows.push(RunningRow {
@@ -219,7 +282,10 @@ impl Running {
                 desired: replicas(after),
                 ready: number(&status["readyReplicas"]),
             }),
-            None => self.producer = Some(condition("Available").is_some() && number(&status["readyReplicas"]) > 0),
+            None => {
+                self.producer =
+                    Some(condition("Available").is_some() && number(&status["readyReplicas"]) > 0)
+            }
         }
     }
 }
@@ -234,16 +300,27 @@ fn said(body: &Value) -> Value {
 fn contains(there: &Value, wish: &Value) -> bool {
     match (there, wish) {
         (Value::Object(there), Value::Object(wish)) => wish.iter().all(|(key, value)| {
-            let same = if matches!(key.as_str(), "requests" | "limits") { same_amounts } else { contains };
+            let same = if matches!(key.as_str(), "requests" | "limits") {
+                same_amounts
+            } else {
+                contains
+            };
             there.get(key).is_some_and(|there| same(there, value))
         }),
         (Value::Array(there), Value::Array(wish)) => {
             let named = !wish.is_empty() && wish.iter().all(|entry| entry["name"].is_string());
             if named {
-                wish.iter()
-                    .all(|entry| there.iter().any(|there| there["name"] == entry["name"] && contains(there, entry)))
+                wish.iter().all(|entry| {
+                    there
+                        .iter()
+                        .any(|there| there["name"] == entry["name"] && contains(there, entry))
+                })
             } else {
-                there.len() == wish.len() && there.iter().zip(wish).all(|(there, wish)| contains(there, wish))
+                there.len() == wish.len()
+                    && there
+                        .iter()
+                        .zip(wish)
+                        .all(|(there, wish)| contains(there, wish))
             }
         }
         (there, wish) => there == wish,
@@ -254,14 +331,21 @@ fn contains(there: &Value, wish: &Value) -> bool {
 fn same_amounts(there: &Value, wish: &Value) -> bool {
     let amounts = |list: &Value| -> Vec<(String, Option<f64>)> {
         let amount = |value: &Value| value.as_f64().or_else(|| amount(value.as_str()?));
-        list.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), amount(value))).collect()
+        list.as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), amount(value)))
+            .collect()
     };
     amounts(there) == amounts(wish)
 }
 
 fn hash(body: &Value) -> String {
     let digest = Sha256::digest(body.to_string().as_bytes());
-    let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let number = digest
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     format!("{number:016x}")
 }
 
@@ -271,7 +355,12 @@ fn last_foreign_manager(object: &DynamicObject) -> String {
         .managed_fields()
         .iter()
         .filter(|entry| entry.subresource.as_deref().unwrap_or_default() != "status")
-        .filter(|entry| !matches!(entry.manager.as_deref(), None | Some(MANAGER | REPLICAS_MANAGER)))
+        .filter(|entry| {
+            !matches!(
+                entry.manager.as_deref(),
+                None | Some(MANAGER | REPLICAS_MANAGER)
+            )
+        })
         .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
         .and_then(|entry| entry.manager.clone())
         .unwrap_or_else(|| "somebody".to_owned())
@@ -288,7 +377,8 @@ mod tests {
         there["status"] = json!({"readyReplicas": 1});
         there["spec"]["limits"] = json!({"memory": "1Gi"});
         there["spec"]["c"][0]["terminationMessagePath"] = json!("/dev/x");
-        there["spec"]["c"][0]["env"] = json!([{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]);
+        there["spec"]["c"][0]["env"] =
+            json!([{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]);
         assert!(contains(&there, &wish));
         for (pointer, value) in [
             ("/spec/replicas", json!(3)),

@@ -30,7 +30,11 @@ impl Default for Http {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(PATIENCE));
-        Self(Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(20)).build(connector))
+        Self(
+            Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(Duration::from_secs(20))
+                .build(connector),
+        )
     }
 }
 
@@ -40,7 +44,14 @@ impl Http {
     /// # Errors
     /// It says nothing.
     pub async fn status(&self, address: &str) -> Result<WorkerStatus> {
-        let (code, body) = self.ask(Method::GET, &format!("http://{address}/status"), None, PATIENCE).await?;
+        let (code, body) = self
+            .ask(
+                Method::GET,
+                &format!("http://{address}/status"),
+                None,
+                PATIENCE,
+            )
+            .await?;
         if code != StatusCode::OK {
             bail!("{code}");
         }
@@ -49,7 +60,14 @@ impl Http {
 
     /// Whether one says that it is ready.
     pub async fn is_ready(&self, address: &str) -> bool {
-        let answer = self.ask(Method::GET, &format!("http://{address}/readyz"), None, PATIENCE).await;
+        let answer = self
+            .ask(
+                Method::GET,
+                &format!("http://{address}/readyz"),
+                None,
+                PATIENCE,
+            )
+            .await;
         answer.is_ok_and(|(code, _)| code == StatusCode::OK)
     }
 
@@ -60,11 +78,19 @@ impl Http {
     pub async fn send(&self, address: &str, message: &Value) -> Result<(StatusCode, Value)> {
         let url = format!("http://{address}/send-message");
         let body = Bytes::from(message.to_string());
-        let (code, body) = self.ask(Method::POST, &url, Some(body), ACKNOWLEDGEMENT).await?;
+        let (code, body) = self
+            .ask(Method::POST, &url, Some(body), ACKNOWLEDGEMENT)
+            .await?;
         Ok((code, serde_json::from_slice(&body)?))
     }
 
-    async fn ask(&self, method: Method, url: &str, body: Option<Bytes>, time: Duration) -> Result<(StatusCode, Bytes)> {
+    async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<Bytes>,
+        time: Duration,
+    ) -> Result<(StatusCode, Bytes)> {
         let mut request = Request::builder().method(method).uri(url);
         if body.is_some() {
             request = request.header("content-type", "application/json");
@@ -73,9 +99,14 @@ impl Http {
         let answered = async {
             let response = self.0.request(request).await?;
             let code = response.status();
-            let body = Limited::new(response.into_body(), LARGEST).collect().await.map_err(|error| anyhow!(error))?;
+            let body = Limited::new(response.into_body(), LARGEST)
+                .collect()
+                .await
+                .map_err(|error| anyhow!(error))?;
             Ok::<_, anyhow::Error>((code, body.to_bytes()))
         };
-        timeout(time, answered).await.map_err(|_| anyhow!("no answer within {} s", time.as_secs()))?
+        timeout(time, answered)
+            .await
+            .map_err(|_| anyhow!("no answer within {} s", time.as_secs()))?
     }
 }

@@ -30,7 +30,10 @@ const KINDS: [&str; 8] = [
 type Said = (&'static str, &'static str, String);
 
 /// Every condition, in a fixed order.
-#[expect(clippy::too_many_arguments, reason = "each is a different thing that was seen")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a different thing that was seen"
+)]
 pub(crate) fn conditions(
     plan: Result<&Plan, &SpecFault>,
     prepared: &Prepared,
@@ -50,13 +53,20 @@ pub(crate) fn conditions(
             let consumers = consumers(plan, running, status);
             let producer = producer(plan, running);
             let reconciling = reconciling(plan, prepared, running, status);
-            let was_ready =
-                before.and_then(|before| before.condition("Ready")).is_some_and(|ready| ready.status == "True");
-            let ready = ready(refusal.as_ref(), &[&kafka, &topics, &consumers], &producer, &reconciling, was_ready);
-            let stalled = refusal
-                .map_or(("False", "Progressing", "nothing is in the way".to_owned()), |(reason, why)| {
-                    ("True", reason, why)
-                });
+            let was_ready = before
+                .and_then(|before| before.condition("Ready"))
+                .is_some_and(|ready| ready.status == "True");
+            let ready = ready(
+                refusal.as_ref(),
+                &[&kafka, &topics, &consumers],
+                &producer,
+                &reconciling,
+                was_ready,
+            );
+            let stalled = refusal.map_or(
+                ("False", "Progressing", "nothing is in the way".to_owned()),
+                |(reason, why)| ("True", reason, why),
+            );
             vec![
                 ("Ready", ready),
                 ("KafkaReachable", kafka),
@@ -70,22 +80,31 @@ pub(crate) fn conditions(
         }
     };
     let dated = |(kind, (value, reason, message)): (&str, Said)| {
-        let former = before.and_then(|before| before.condition(kind)).filter(|former| former.status == value);
+        let former = before
+            .and_then(|before| before.condition(kind))
+            .filter(|former| former.status == value);
         Condition {
             type_: kind.to_owned(),
             status: value.to_owned(),
             reason: reason.to_owned(),
             message: message.chars().take(1024).collect(),
             observed_generation: generation,
-            last_transition_time: former.map_or(Time(now), |former| former.last_transition_time.clone()),
+            last_transition_time: former
+                .map_or(Time(now), |former| former.last_transition_time.clone()),
         }
     };
     let mut conditions: Vec<Condition> = said.into_iter().map(dated).collect();
     // nobody looks at what cannot be planned
     for kind in KINDS {
         if !conditions.iter().any(|condition| condition.type_ == kind) {
-            conditions
-                .push(dated((kind, ("Unknown", "NotChecked", "the manifest has to be corrected first".to_owned()))));
+            conditions.push(dated((
+                kind,
+                (
+                    "Unknown",
+                    "NotChecked",
+                    "the manifest has to be corrected first".to_owned(),
+                ),
+            )));
         }
     }
     conditions
@@ -96,7 +115,14 @@ fn refused(fault: &SpecFault) -> Vec<(&'static str, Said)> {
     let why = fault.to_string();
     vec![
         ("Ready", ("False", reason, why.clone())),
-        ("Reconciling", ("False", "Stalled", "waiting for the manifest to be corrected".to_owned())),
+        (
+            "Reconciling",
+            (
+                "False",
+                "Stalled",
+                "waiting for the manifest to be corrected".to_owned(),
+            ),
+        ),
         ("Stalled", ("True", reason, why)),
     ]
 }
@@ -104,10 +130,18 @@ fn refused(fault: &SpecFault) -> Vec<(&'static str, Said)> {
 /// Why a group's consumers may not start, if that needs somebody's help: the sentence of `Stalled` begins with the group.
 pub fn held_back<'a>(status: &'a PracticeStatus, group: &str) -> Option<&'a Condition> {
     let is_about = |stalled: &&Condition| {
-        let about = stalled.message.strip_prefix("group id ").or(stalled.message.strip_prefix("group "));
-        about.and_then(|about| about.strip_prefix(group)).is_some_and(|rest| rest.starts_with([' ', ':']))
+        let about = stalled
+            .message
+            .strip_prefix("group id ")
+            .or(stalled.message.strip_prefix("group "));
+        about
+            .and_then(|about| about.strip_prefix(group))
+            .is_some_and(|rest| rest.starts_with([' ', ':']))
     };
-    status.condition("Stalled").filter(|stalled| stalled.status == "True").filter(is_about)
+    status
+        .condition("Stalled")
+        .filter(|stalled| stalled.status == "True")
+        .filter(is_about)
 }
 
 /// What cannot go on without somebody's help.
@@ -148,10 +182,14 @@ fn refusal(
     };
     // of a group that runs already, too: what it does is not known without
     let denied = || {
-        plan.groups.iter().find_map(|group| match &snapshot?.groups.get(&group.id)?.trouble {
-            Some(error @ KafkaError::Denied { .. }) => Some((DENIED, format!("group {}: {error}", group.id))),
-            _ => None,
-        })
+        plan.groups
+            .iter()
+            .find_map(|group| match &snapshot?.groups.get(&group.id)?.trouble {
+                Some(error @ KafkaError::Denied { .. }) => {
+                    Some((DENIED, format!("group {}: {error}", group.id)))
+                }
+                _ => None,
+            })
     };
     group.or_else(topic).or_else(denied)
 }
@@ -165,7 +203,9 @@ fn kafka(seen: Option<&Observed>) -> Said {
                 KafkaError::TimedOut => "TimedOut",
                 KafkaError::Authentication => "AuthenticationFailed",
                 KafkaError::Protocol(_) => "NotKafka",
-                KafkaError::Unreachable | KafkaError::Answered { .. } | KafkaError::Denied { .. } => "Unreachable",
+                KafkaError::Unreachable
+                | KafkaError::Answered { .. }
+                | KafkaError::Denied { .. } => "Unreachable",
             };
             ("False", reason, error.to_string())
         }
@@ -173,7 +213,11 @@ fn kafka(seen: Option<&Observed>) -> Said {
 }
 
 fn topics(status: &PracticeStatus, seen: Option<&Observed>) -> Said {
-    let waiting: Vec<&str> = status.topics.iter().filter_map(|topic| topic.message.as_deref()).collect();
+    let waiting: Vec<&str> = status
+        .topics
+        .iter()
+        .filter_map(|topic| topic.message.as_deref())
+        .collect();
     if !waiting.is_empty() {
         return ("False", "TopicsNotReady", waiting.join("; "));
     }
@@ -186,12 +230,23 @@ fn topics(status: &PracticeStatus, seen: Option<&Observed>) -> Said {
         };
     }
     let n = status.topics.len();
-    ("True", "AllTopicsReady", format!("{n} topic{} as the manifest says", if n == 1 { "" } else { "s" }))
+    (
+        "True",
+        "AllTopicsReady",
+        format!(
+            "{n} topic{} as the manifest says",
+            if n == 1 { "" } else { "s" }
+        ),
+    )
 }
 
 /// Groups that should run, and how many of their consumers Kubernetes has ready.
 fn consumers(plan: &Plan, running: &Running, status: &PracticeStatus) -> Said {
-    let should_run = |name: &str| plan.groups.iter().any(|group| group.id == name && !group.stopped && wants(group));
+    let should_run = |name: &str| {
+        plan.groups
+            .iter()
+            .any(|group| group.id == name && !group.stopped && wants(group))
+    };
     let without: Vec<&str> = status
         .groups
         .iter()
@@ -199,7 +254,11 @@ fn consumers(plan: &Plan, running: &Running, status: &PracticeStatus) -> Said {
         .map(|group| group.name.as_str())
         .collect();
     if without.is_empty() {
-        return ("True", "EveryGroupHasConsumers", "every group that should run has a ready consumer".to_owned());
+        return (
+            "True",
+            "EveryGroupHasConsumers",
+            "every group that should run has a ready consumer".to_owned(),
+        );
     }
     let mut why = format!("no consumer is ready in {}", without.join(", "));
     if let Some(refusal) = running.refusals.first() {
@@ -210,24 +269,41 @@ fn consumers(plan: &Plan, running: &Running, status: &PracticeStatus) -> Said {
 
 /// Whether a group is to have any consumers at all, as far as the manifest says.
 fn wants(group: &crate::plan::GroupPlan) -> bool {
-    group.rows.iter().any(|row| row.replicas.is_none_or(|replicas| replicas > 0))
+    group
+        .rows
+        .iter()
+        .any(|row| row.replicas.is_none_or(|replicas| replicas > 0))
 }
 
 fn producer(plan: &Plan, running: &Running) -> Said {
     match (&plan.producer, running.producer) {
-        (None, _) => ("False", "Disabled", "the manifest wants no producer".to_owned()),
-        (Some(producer), Some(true)) => {
-            ("True", "Available", format!("POST /send-message at Service {}, port 8081", producer.name))
-        }
-        (Some(_), _) => ("False", "Unavailable", "the producer's pod is not ready".to_owned()),
+        (None, _) => (
+            "False",
+            "Disabled",
+            "the manifest wants no producer".to_owned(),
+        ),
+        (Some(producer), Some(true)) => (
+            "True",
+            "Available",
+            format!("POST /send-message at Service {}, port 8081", producer.name),
+        ),
+        (Some(_), _) => (
+            "False",
+            "Unavailable",
+            "the producer's pod is not ready".to_owned(),
+        ),
     }
 }
 
 /// Who is in a group without being a pod of its practice: another application, or a consumer that was killed and whose session
 /// has not timed out yet.
 fn strangers(group: &GroupStatus) -> String {
-    let strangers: Vec<&str> =
-        group.members.iter().filter(|member| member.pod.is_none()).map(|member| member.client_id.as_str()).collect();
+    let strangers: Vec<&str> = group
+        .members
+        .iter()
+        .filter(|member| member.pod.is_none())
+        .map(|member| member.client_id.as_str())
+        .collect();
     match strangers.as_slice() {
         [] => String::new(),
         [one] => format!(", {one} is none of its pods"),
@@ -236,9 +312,17 @@ fn strangers(group: &GroupStatus) -> String {
 }
 
 /// What is still on its way: objects, claims, consumers that have not joined or not left.
-fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &PracticeStatus) -> Said {
-    let mut moving: Vec<String> =
-        running.leaving.iter().map(|object| format!("{object} of a former practice is going")).collect();
+fn reconciling(
+    plan: &Plan,
+    prepared: &Prepared,
+    running: &Running,
+    status: &PracticeStatus,
+) -> Said {
+    let mut moving: Vec<String> = running
+        .leaving
+        .iter()
+        .map(|object| format!("{object} of a former practice is going"))
+        .collect();
     if let Some(former) = &prepared.former_bootstrap {
         let new = &plan.bootstrap;
         moving.push(format!(
@@ -249,26 +333,48 @@ fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &Pra
         let name = &group.name;
         let members = i32::try_from(group.members.len()).unwrap_or(i32::MAX);
         if prepared.unclaimed.get(name) == Some(&Unclaimed::Unknown) {
-            moving.push(format!("group {name} waits until Kafka says whether its id is free"));
+            moving.push(format!(
+                "group {name} waits until Kafka says whether its id is free"
+            ));
         } else if prepared.holds.get(name) == Some(&Hold::Switching) {
             moving
                 .push(format!("group {name} changes its protocol or assignor: its former consumers have to go first"));
-        } else if !prepared.unclaimed.contains_key(name) && !group.truncated && members != group.replicas {
-            moving.push(format!("group {name} has {members} of {} consumers{}", group.replicas, strangers(group)));
+        } else if !prepared.unclaimed.contains_key(name)
+            && !group.truncated
+            && members != group.replicas
+        {
+            moving.push(format!(
+                "group {name} has {members} of {} consumers{}",
+                group.replicas,
+                strangers(group)
+            ));
         } else if group.replicas > 0 && group.state != "Stable" && group.idle.is_some() {
             moving.push(format!("group {name} is {}", group.state));
         } else if !tells_owners(group) {
-            moving.push(format!("group {name} does not tell yet who has which partitions"));
+            moving.push(format!(
+                "group {name} does not tell yet who has which partitions"
+            ));
         } else if let Some((owned, all)) = unowned(plan, group, status) {
-            moving.push(format!("group {name} divides its partitions: {owned} of {all} have an owner"));
+            moving.push(format!(
+                "group {name} divides its partitions: {owned} of {all} have an owner"
+            ));
         }
     }
     if plan.producer.is_some() && running.producer != Some(true) {
         moving.push("the producer is starting".to_owned());
     }
-    moving.extend(running.refusals.iter().map(|why| format!("Kubernetes refuses pods: {why}")));
+    moving.extend(
+        running
+            .refusals
+            .iter()
+            .map(|why| format!("Kubernetes refuses pods: {why}")),
+    );
     if moving.is_empty() {
-        ("False", "Settled", "everything is as the manifest says".to_owned())
+        (
+            "False",
+            "Settled",
+            "everything is as the manifest says".to_owned(),
+        )
     } else {
         ("True", "Moving", moving.join("; "))
     }
@@ -276,16 +382,30 @@ fn reconciling(plan: &Plan, prepared: &Prepared, running: &Running, status: &Pra
 
 /// Whether every member tells what it owns: one that owns nothing has a lag of 0.
 fn tells_owners(group: &GroupStatus) -> bool {
-    group.members.iter().all(|member| member.partition_count > 0 || member.lag.is_some())
+    group
+        .members
+        .iter()
+        .all(|member| member.partition_count > 0 || member.lag.is_some())
 }
 
 /// How many of a group's partitions have an owner, of how many, where some have none although there are members: between
 /// the two rebalances of the cooperative protocol (KIP-429) Kafka says `Stable` too.
 fn unowned(plan: &Plan, group: &GroupStatus, status: &PracticeStatus) -> Option<(i32, i32)> {
-    let topics = &plan.groups.iter().find(|planned| planned.id == group.name)?.topics;
-    let read = status.topics.iter().filter(|topic| topics.contains(&topic.name));
+    let topics = &plan
+        .groups
+        .iter()
+        .find(|planned| planned.id == group.name)?
+        .topics;
+    let read = status
+        .topics
+        .iter()
+        .filter(|topic| topics.contains(&topic.name));
     let all: i32 = read.map(|topic| topic.partitions.unwrap_or_default()).sum();
-    let owned = group.members.iter().map(|member| member.partition_count).sum();
+    let owned = group
+        .members
+        .iter()
+        .map(|member| member.partition_count)
+        .sum();
     (!group.members.is_empty() && owned < all).then_some((owned, all))
 }
 
@@ -309,7 +429,11 @@ fn ready(
     }
     let arrived = reconciling.0 == "False" && (producer.0 == "True" || producer.1 == "Disabled");
     if was_ready || arrived {
-        return ("True", "Ready", "every group runs, topics are ready, Kafka answers".to_owned());
+        return (
+            "True",
+            "Ready",
+            "every group runs, topics are ready, Kafka answers".to_owned(),
+        );
     }
     ("False", "Starting", reconciling.2.clone())
 }
@@ -323,7 +447,11 @@ fn idle(status: &PracticeStatus) -> Said {
         .map(|(group, member, why)| format!("{} of {}: {why}", member.name, group.name))
         .collect();
     if idle.is_empty() {
-        ("False", "EveryConsumerHasPartitions", "no consumer is without a partition".to_owned())
+        (
+            "False",
+            "EveryConsumerHasPartitions",
+            "no consumer is without a partition".to_owned(),
+        )
     } else {
         ("True", "MoreConsumersThanPartitions", idle.join("; "))
     }

@@ -4,7 +4,9 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::{Affinity, LocalObjectReference, ResourceRequirements, Toleration};
+use k8s_openapi::api::core::v1::{
+    Affinity, LocalObjectReference, ResourceRequirements, Toleration,
+};
 use serde::Deserialize;
 
 /// The whole file.
@@ -78,8 +80,10 @@ impl Config {
     /// # Errors
     /// It is not there, or something in it is not what it should be; the error names it.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_yaml::from_str(&text).with_context(|| format!("{} is not a configuration", path.display()))
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        serde_yaml::from_str(&text)
+            .with_context(|| format!("{} is not a configuration", path.display()))
     }
 }
 
@@ -89,8 +93,12 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_an_error() {
-        let error = serde_yaml::from_str::<Config>("policy: {default: {topicPrefix: [a]}}").expect_err("unknown");
+        let error = serde_yaml::from_str::<Config>("policy: {default: {topicPrefix: [a]}}")
+            .expect_err("unknown");
         assert!(error.to_string().contains("topicPrefix"), "{error}");
-        assert_eq!(serde_yaml::from_str::<Config>("{}").expect("empty"), Config::default());
+        assert_eq!(
+            serde_yaml::from_str::<Config>("{}").expect("empty"),
+            Config::default()
+        );
     }
 }

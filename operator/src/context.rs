@@ -57,22 +57,39 @@ impl Context {
     /// [`SpecFault::Policy`] names the rule.
     pub fn allowed(&self, practice: &ConsumerGroupPractice, plan: Plan) -> Result<Plan, SpecFault> {
         let elders = self.elders(&plan.uid);
-        allowed(&self.defaults, practice, plan, elders.iter().filter_map(|elder| elder.0.as_ref().ok()))
+        allowed(
+            &self.defaults,
+            practice,
+            plan,
+            elders.iter().filter_map(|elder| elder.0.as_ref().ok()),
+        )
     }
 
     /// Every practice that is older, by creation and then by uid.
     pub fn elders(&self, than: &str) -> Vec<Arc<DeserializeGuard<ConsumerGroupPractice>>> {
         let mut all = self.practices.state();
-        let read = |practice: &Arc<DeserializeGuard<ConsumerGroupPractice>>| practice.0.as_ref().ok().map(age);
-        let ours = all.iter().filter_map(read).find(|(_, uid)| uid.as_deref() == Some(than));
-        all.retain(|practice| read(practice).is_some_and(|theirs| ours.as_ref().is_some_and(|ours| theirs < *ours)));
+        let read = |practice: &Arc<DeserializeGuard<ConsumerGroupPractice>>| {
+            practice.0.as_ref().ok().map(age)
+        };
+        let ours = all
+            .iter()
+            .filter_map(read)
+            .find(|(_, uid)| uid.as_deref() == Some(than));
+        all.retain(|practice| {
+            read(practice).is_some_and(|theirs| ours.as_ref().is_some_and(|ours| theirs < *ours))
+        });
         all
     }
 
     /// Every practice that can be read, as it was last seen.
     pub fn others(&self, than: &str) -> Vec<Arc<DeserializeGuard<ConsumerGroupPractice>>> {
         let mut others = self.practices.state();
-        others.retain(|practice| practice.0.as_ref().is_ok_and(|p| p.metadata.uid.as_deref() != Some(than)));
+        others.retain(|practice| {
+            practice
+                .0
+                .as_ref()
+                .is_ok_and(|p| p.metadata.uid.as_deref() != Some(than))
+        });
         others
     }
 
@@ -81,23 +98,45 @@ impl Context {
     pub fn holder(&self, plan: &Plan, group: &GroupPlan) -> Option<String> {
         let elders = self.elders(&plan.uid);
         let is_elder = |other: &ConsumerGroupPractice| {
-            elders.iter().any(|elder| elder.0.as_ref().is_ok_and(|elder| elder.metadata.uid == other.metadata.uid))
+            elders.iter().any(|elder| {
+                elder
+                    .0
+                    .as_ref()
+                    .is_ok_and(|elder| elder.metadata.uid == other.metadata.uid)
+            })
         };
         // a claim holds for the Kafka that status names, which the manifest may have left behind
         let has_it = |other: &ConsumerGroupPractice| {
-            let on_this_kafka = |status: &&PracticeStatus| status.bootstrap_servers.as_ref() == Some(&plan.bootstrap);
-            other.status.as_ref().filter(on_this_kafka).is_some_and(|status| status.claims(&group.id))
+            let on_this_kafka = |status: &&PracticeStatus| {
+                status.bootstrap_servers.as_ref() == Some(&plan.bootstrap)
+            };
+            other
+                .status
+                .as_ref()
+                .filter(on_this_kafka)
+                .is_some_and(|status| status.claims(&group.id))
         };
         let wants_it = |other: &ConsumerGroupPractice| {
-            let planned = is_elder(other).then(|| crate::plan::plan(other, &self.defaults).ok()).flatten();
+            let planned = is_elder(other)
+                .then(|| crate::plan::plan(other, &self.defaults).ok())
+                .flatten();
             planned.is_some_and(|other| other.bootstrap == plan.bootstrap)
         };
         let others = self.others(&plan.uid);
-        others.iter().filter_map(|other| other.0.as_ref().ok()).find_map(|other| {
-            let names_it = other.spec.groups.iter().any(|named| named.name == group.id);
-            let holds = names_it && (has_it(other) || wants_it(other));
-            holds.then(|| format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any()))
-        })
+        others
+            .iter()
+            .filter_map(|other| other.0.as_ref().ok())
+            .find_map(|other| {
+                let names_it = other.spec.groups.iter().any(|named| named.name == group.id);
+                let holds = names_it && (has_it(other) || wants_it(other));
+                holds.then(|| {
+                    format!(
+                        "{}/{}",
+                        other.namespace().unwrap_or_default(),
+                        other.name_any()
+                    )
+                })
+            })
     }
 }
 
@@ -112,9 +151,18 @@ pub(crate) fn allowed<'a>(
     elders: impl Iterator<Item = &'a ConsumerGroupPractice>,
 ) -> Result<Plan, SpecFault> {
     let elders = elders.filter(|elder| elder.namespace().as_ref() == Some(&plan.namespace));
-    let (own, elders) = (Usage::of(&practice.spec), elders.map(|elder| Usage::of(&elder.spec)).sum());
+    let (own, elders) = (
+        Usage::of(&practice.spec),
+        elders.map(|elder| Usage::of(&elder.spec)).sum(),
+    );
     let bounds = defaults.config.policy.bounds(&plan.namespace);
-    match broken_rule(&plan, bounds, defaults.bootstrap_servers.as_deref(), own, elders) {
+    match broken_rule(
+        &plan,
+        bounds,
+        defaults.bootstrap_servers.as_deref(),
+        own,
+        elders,
+    ) {
         Some(rule) => Err(SpecFault::Policy(rule)),
         None => Ok(plan),
     }
@@ -122,10 +170,20 @@ pub(crate) fn allowed<'a>(
 
 /// What practices are ordered by: creation, then uid.
 pub(crate) fn age(practice: &ConsumerGroupPractice) -> (Option<Timestamp>, Option<String>) {
-    (practice.metadata.creation_timestamp.clone().map(|time| time.0), practice.metadata.uid.clone())
+    (
+        practice
+            .metadata
+            .creation_timestamp
+            .clone()
+            .map(|time| time.0),
+        practice.metadata.uid.clone(),
+    )
 }
 
 /// Namespace and name.
 pub(crate) fn key(practice: &ConsumerGroupPractice) -> Key {
-    (practice.namespace().unwrap_or_default(), practice.name_any())
+    (
+        practice.namespace().unwrap_or_default(),
+        practice.name_any(),
+    )
 }

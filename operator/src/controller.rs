@@ -73,11 +73,19 @@ pub async fn run(
 ) {
     let (nudge, nudged) = mpsc::unbounded_channel();
     let (stir, stirred) = mpsc::unbounded_channel();
-    let (picture, how) = picture.map_or((None, None), |Picture { listener, how }| (Some(listener), how));
+    let (picture, how) = picture.map_or((None, None), |Picture { listener, how }| {
+        (Some(listener), how)
+    });
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let client = counted(client, metrics.clone());
-    let hub = picture.is_some().then(|| Hub::new(means(&client, &defaults, how, stir)));
-    let ours = || watcher::Config::default().timeout(WATCH).labels(&format!("app.kubernetes.io/part-of={PART_OF}"));
+    let hub = picture
+        .is_some()
+        .then(|| Hub::new(means(&client, &defaults, how, stir)));
+    let ours = || {
+        watcher::Config::default()
+            .timeout(WATCH)
+            .labels(&format!("app.kubernetes.io/part-of={PART_OF}"))
+    };
     let practices = watcher::Config::default().timeout(WATCH);
     let namespace = defaults.watch_namespace.as_deref();
     let controller = Controller::new(scoped::<Guarded>(&client, namespace), practices)
@@ -88,7 +96,11 @@ pub async fn run(
             UnboundedReceiverStream::new(nudged)
                 .map(|(namespace, name): Key| ObjectRef::<Guarded>::new(&name).within(&namespace)),
         )
-        .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
+        .with_config(
+            controller::Config::default()
+                .concurrency(CONCURRENCY)
+                .debounce(DEBOUNCE),
+        )
         .trigger_backoff(Steady)
         .graceful_shutdown_on(shutdown.clone().cancelled_owned());
     let store = controller.store();
@@ -96,10 +108,19 @@ pub async fn run(
     let listed = until_listed(scoped(&client, namespace), readiness.clone());
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(listed));
     let context = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), Reporter { controller: "practice-operator".into(), instance: None }),
+        recorder: Recorder::new(
+            client.clone(),
+            Reporter {
+                controller: "practice-operator".into(),
+                instance: None,
+            },
+        ),
         client,
         defaults,
-        memories: Memories::with(Readers::new(nudge.clone(), metrics.listener()), Home::Cluster),
+        memories: Memories::with(
+            Readers::new(nudge.clone(), metrics.listener()),
+            Home::Cluster,
+        ),
         http: Http::default(),
         hub: hub.clone(),
         metrics: metrics.clone(),
@@ -113,7 +134,15 @@ pub async fn run(
     );
     let showing = async {
         if let (Some(listener), Some(hub)) = (picture, hub) {
-            view::serve(listener, hub, context.clone(), stirred, nudge, shutdown.clone()).await;
+            view::serve(
+                listener,
+                hub,
+                context.clone(),
+                stirred,
+                nudge,
+                shutdown.clone(),
+            )
+            .await;
         }
     };
     let pods = pods::watch(
@@ -123,8 +152,13 @@ pub async fn run(
     );
     let watching = shutdown.clone().run_until_cancelled_owned(Box::pin(pods));
     // nothing is left to say: a failure was told where it happened
-    let reconciling =
-        controller.run(guarded, |_, never: &Infallible, _| match *never {}, context.clone()).for_each(|result| {
+    let reconciling = controller
+        .run(
+            guarded,
+            |_, never: &Infallible, _| match *never {},
+            context.clone(),
+        )
+        .for_each(|result| {
             finished(&context, result);
             std::future::ready(())
         });
@@ -186,7 +220,12 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         }
     };
     let key = crate::context::key(&practice);
-    let span = tracing::error_span!("reconcile", namespace = key.0, practice = key.1, trace = trace());
+    let span = tracing::error_span!(
+        "reconcile",
+        namespace = key.0,
+        practice = key.1,
+        trace = trace()
+    );
     Ok(told(practice, key, &context).instrument(span).await)
 }
 
@@ -195,7 +234,11 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
 fn trace() -> String {
     static PROCESS: LazyLock<i128> = LazyLock::new(|| Timestamp::now().as_nanosecond());
     static COUNT: AtomicU64 = AtomicU64::new(1);
-    format!("{:016x}{:016x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{:016x}{:016x}",
+        *PROCESS,
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 fn millis(time: Duration) -> u64 {
@@ -205,14 +248,20 @@ fn millis(time: Duration) -> u64 {
 /// Reconciles, counts it, and says what went wrong.
 async fn told(practice: Arc<ConsumerGroupPractice>, key: Key, context: &Arc<Context>) -> Action {
     let begun = std::time::Instant::now();
-    let result = AssertUnwindSafe(reconcile(practice, context.clone())).catch_unwind().await;
+    let result = AssertUnwindSafe(reconcile(practice, context.clone()))
+        .catch_unwind()
+        .await;
     let result = result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(Error::Panic(text.unwrap_or_else(|| "without a message".to_owned())))
+        Err(Error::Panic(
+            text.unwrap_or_else(|| "without a message".to_owned()),
+        ))
     });
     let took = begun.elapsed();
-    context.metrics.reconciled(took, result.as_ref().err().map(Error::step));
+    context
+        .metrics
+        .reconciled(took, result.as_ref().err().map(Error::step));
     match result {
         Ok(action) => {
             context.memories.succeeded(&key);
@@ -235,7 +284,10 @@ fn finished<E: std::error::Error + 'static>(context: &Context, result: Finished<
         Err(controller::Error::ObjectNotFound(gone)) => {
             context.forget(&(gone.namespace.unwrap_or_default(), gone.name));
         }
-        Err(controller::Error::QueueError(error)) => tracing::warn!(%error, "watch interrupted, it is begun anew"),
-        Err(controller::Error::ReconcilerFailed(..) | controller::Error::RunnerError(_)) | Ok(_) => {}
+        Err(controller::Error::QueueError(error)) => {
+            tracing::warn!(%error, "watch interrupted, it is begun anew")
+        }
+        Err(controller::Error::ReconcilerFailed(..) | controller::Error::RunnerError(_))
+        | Ok(_) => {}
     }
 }

@@ -69,7 +69,10 @@ pub async fn within<T>(
 ) -> Result<T, Request> {
     match tokio::time::timeout(DEADLINE, request).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(source)) => Err(Request::Failed { what: what.into(), source: Box::new(source) }),
+        Ok(Err(source)) => Err(Request::Failed {
+            what: what.into(),
+            source: Box::new(source),
+        }),
         Err(_) => Err(Request::TimedOut { what: what.into() }),
     }
 }

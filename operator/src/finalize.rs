@@ -31,8 +31,14 @@ const AGAIN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`Error::Finalize`] when Kubernetes refuses or does not answer.
-pub(crate) async fn finalize(practice: &ConsumerGroupPractice, context: &Context) -> Result<Option<Action>, Error> {
-    let marked = practice.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+pub(crate) async fn finalize(
+    practice: &ConsumerGroupPractice,
+    context: &Context,
+) -> Result<Option<Action>, Error> {
+    let marked = practice
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == FINALIZER);
     let needed = topics_to_delete(&practice.spec).next().is_some();
     if practice.metadata.deletion_timestamp.is_none() {
         if marked != needed {
@@ -62,7 +68,12 @@ async fn mark(practice: &ConsumerGroupPractice, context: &Context, set: bool) ->
     // with the resource version: a finalizer that somebody else adds meanwhile is not lost
     let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": practice.resource_version()}});
     let what = format!("change the finalizer of {name}");
-    match within(what, api.patch(&name, &PatchParams::default(), &Patch::Merge(&body))).await {
+    match within(
+        what,
+        api.patch(&name, &PatchParams::default(), &Patch::Merge(&body)),
+    )
+    .await
+    {
         Ok(_) => Ok(()),
         Err(error) if code(&error) == Some(404) => Ok(()),
         Err(error) => Err(Error::Finalize(error)),
@@ -71,19 +82,31 @@ async fn mark(practice: &ConsumerGroupPractice, context: &Context, set: bool) ->
 
 /// Removes the topics that have to go; the first that could not be, if any.
 async fn remaining_topic(practice: &ConsumerGroupPractice, context: &Context) -> Option<String> {
-    let Ok(plan) = plan(practice, &context.defaults) else { return None };
+    let Ok(plan) = plan(practice, &context.defaults) else {
+        return None;
+    };
     let others = context.others(&plan.uid);
     let named_elsewhere = |topic: &str| {
-        others.iter().filter_map(|other| other.0.as_ref().ok()).any(|other| {
-            crate::plan::plan(other, &context.defaults).is_ok_and(|other| {
-                other.bootstrap == plan.bootstrap && other.topics.iter().any(|named| named.name == topic)
+        others
+            .iter()
+            .filter_map(|other| other.0.as_ref().ok())
+            .any(|other| {
+                crate::plan::plan(other, &context.defaults).is_ok_and(|other| {
+                    other.bootstrap == plan.bootstrap
+                        && other.topics.iter().any(|named| named.name == topic)
+                })
             })
-        })
     };
     let reader = context.memories.readers.reader(&plan.bootstrap);
     for topic in topics_to_delete(&practice.spec).filter(|topic| !named_elsewhere(&topic.name)) {
-        let status = practice.status.iter().flat_map(|status| &status.topics).find(|status| status.name == topic.name);
-        let Some(created) = status.and_then(|status| status.created_topic_id.as_deref()) else { continue };
+        let status = practice
+            .status
+            .iter()
+            .flat_map(|status| &status.topics)
+            .find(|status| status.name == topic.name);
+        let Some(created) = status.and_then(|status| status.created_topic_id.as_deref()) else {
+            continue;
+        };
         if let Err(error) = reader.kafka().delete_topic(&topic.name, created).await {
             tracing::warn!(topic = topic.name, %error, "topic not removed");
             return Some(topic.name.clone());

@@ -20,30 +20,55 @@ use crate::{
 };
 
 /// What it would do to a practice of the cluster.
-pub(crate) async fn foresee(client: Client, defaults: Defaults, key: Key, action: Action) -> Result<Forecast, Refusal> {
+pub(crate) async fn foresee(
+    client: Client,
+    defaults: Defaults,
+    key: Key,
+    action: Action,
+) -> Result<Forecast, Refusal> {
     let before = practice(&client, &key).await?;
     let mut after = before.clone();
     match &action {
-        Action::Scale { group, to } => edit(&mut after, group, "replicas", |before| json!(scaled(before, *to)))?,
+        Action::Scale { group, to } => edit(&mut after, group, "replicas", |before| {
+            json!(scaled(before, *to))
+        })?,
         Action::Stop { group } => edit(&mut after, group, "state", |_| json!("Stopped"))?,
         Action::Start { group } => edit(&mut after, group, "state", |_| json!("Running"))?,
-        _ => return Err(Refusal::unknown("of that nothing is said before it is done")),
+        _ => {
+            return Err(Refusal::unknown(
+                "of that nothing is said before it is done",
+            ));
+        }
     };
     let (before, after) = (read(before)?, read(after)?);
     let all = Api::<DeserializeGuard<ConsumerGroupPractice>>::namespaced(client, &key.0);
-    let all = within("list the practices", all.list(&ListParams::default())).await.map_err(refused)?;
+    let all = within("list the practices", all.list(&ListParams::default()))
+        .await
+        .map_err(refused)?;
     let others = all.iter().filter_map(|other| other.0.as_ref().ok());
     let elders = others.filter(|other| age(other) < age(&before));
     let refuses = |fault: SpecFault| conflict(fault.to_string());
     let now = plan(&before, &defaults).map_err(refuses)?;
-    let then = plan(&after, &defaults).and_then(|then| allowed(&defaults, &after, then, elders)).map_err(refuses)?;
-    let rows = before.status.as_ref().map(|status| rows_of_pods(&now, status)).unwrap_or_default();
-    let now = Now { plan: &now, status: before.status.as_ref(), rows: &rows };
+    let then = plan(&after, &defaults)
+        .and_then(|then| allowed(&defaults, &after, then, elders))
+        .map_err(refuses)?;
+    let rows = before
+        .status
+        .as_ref()
+        .map(|status| rows_of_pods(&now, status))
+        .unwrap_or_default();
+    let now = Now {
+        plan: &now,
+        status: before.status.as_ref(),
+        rows: &rows,
+    };
     forecast(&predict(&then, Some(&now), Broker::default()), &action)
 }
 
 fn read(practice: DynamicObject) -> Result<ConsumerGroupPractice, Refusal> {
-    practice.try_parse().map_err(|error| conflict(format!("the practice cannot be read: {error}")))
+    practice
+        .try_parse()
+        .map_err(|error| conflict(format!("the practice cannot be read: {error}")))
 }
 
 fn conflict(message: impl Into<String>) -> Refusal {
@@ -58,8 +83,13 @@ pub fn forecast(prediction: &Prediction, action: &Action) -> Result<Forecast, Re
     if !prediction.refused.is_empty() {
         return Err(conflict(prediction.refused.join("; ")));
     }
-    let (Action::Scale { group: id, .. } | Action::Stop { group: id } | Action::Start { group: id }) = action else {
-        return Err(Refusal::unknown("of that nothing is said before it is done"));
+    let (Action::Scale { group: id, .. }
+    | Action::Stop { group: id }
+    | Action::Start { group: id }) = action
+    else {
+        return Err(Refusal::unknown(
+            "of that nothing is said before it is done",
+        ));
     };
     let Some(group) = prediction.groups.iter().find(|group| group.name == *id) else {
         return Err(Refusal::unknown(format!("there is no group {id} any more")));
@@ -85,7 +115,12 @@ pub fn forecast(prediction: &Prediction, action: &Action) -> Result<Forecast, Re
         },
         rows: rows.chain(notes).collect(),
         starts: group.to.saturating_sub(group.from),
-        idle: group.idle.as_ref().filter(|idle| idle.number > 0).map(|idle| idle.why.clone()).unwrap_or_default(),
+        idle: group
+            .idle
+            .as_ref()
+            .filter(|idle| idle.number > 0)
+            .map(|idle| idle.why.clone())
+            .unwrap_or_default(),
     })
 }
 
@@ -104,9 +139,15 @@ mod tests {
             from: 2,
             to: 4,
             because: Vec::new(),
-            starts: Count { number: 2, why: String::new() },
+            starts: Count {
+                number: 2,
+                why: String::new(),
+            },
             stops: Count::default(),
-            idle: Some(Count { number: 1, why: "3 partitions, 4 consumers: 1 waits".into() }),
+            idle: Some(Count {
+                number: 1,
+                why: "3 partitions, 4 consumers: 1 waits".into(),
+            }),
             advice: None,
             moves: None,
             stays: None,
@@ -114,16 +155,58 @@ mod tests {
             pause: None,
         };
         let groups = vec![group("a"), group("b")];
-        let prediction = Prediction { groups, notes: vec!["be careful".into()], ..Prediction::default() };
-        let scale = |group: &str| Action::Scale { group: group.to_owned(), to: Scale::By(2) };
+        let prediction = Prediction {
+            groups,
+            notes: vec!["be careful".into()],
+            ..Prediction::default()
+        };
+        let scale = |group: &str| Action::Scale {
+            group: group.to_owned(),
+            to: Scale::By(2),
+        };
         let told = forecast(&prediction, &scale("b")).expect("it is told");
-        assert_eq!((told.title.as_str(), told.verb.as_str()), ("b: 2 → 4 consumers", "Scale to 4"));
-        let rows: Vec<_> = told.rows.iter().map(|r| (&*r.label, &*r.number, &*r.why, r.warns)).collect();
-        let idle = ("idle", "1 of 4 consumers", "3 partitions, 4 consumers: 1 waits", true);
-        assert_eq!(rows, [("starts", "2 consumers", "", false), idle, ("note", "", "be careful", true)]);
-        assert_eq!((told.starts, told.idle.as_str()), (2, "3 partitions, 4 consumers: 1 waits"));
-        assert_eq!(forecast(&prediction, &scale("c")).expect_err("is not there").status, StatusCode::NOT_FOUND);
-        let refused = Prediction { refused: vec!["too many".into()], ..Prediction::default() };
-        assert_eq!(forecast(&refused, &scale("a")).expect_err("refused").message, "too many");
+        assert_eq!(
+            (told.title.as_str(), told.verb.as_str()),
+            ("b: 2 → 4 consumers", "Scale to 4")
+        );
+        let rows: Vec<_> = told
+            .rows
+            .iter()
+            .map(|r| (&*r.label, &*r.number, &*r.why, r.warns))
+            .collect();
+        let idle = (
+            "idle",
+            "1 of 4 consumers",
+            "3 partitions, 4 consumers: 1 waits",
+            true,
+        );
+        assert_eq!(
+            rows,
+            [
+                ("starts", "2 consumers", "", false),
+                idle,
+                ("note", "", "be careful", true)
+            ]
+        );
+        assert_eq!(
+            (told.starts, told.idle.as_str()),
+            (2, "3 partitions, 4 consumers: 1 waits")
+        );
+        assert_eq!(
+            forecast(&prediction, &scale("c"))
+                .expect_err("is not there")
+                .status,
+            StatusCode::NOT_FOUND
+        );
+        let refused = Prediction {
+            refused: vec!["too many".into()],
+            ..Prediction::default()
+        };
+        assert_eq!(
+            forecast(&refused, &scale("a"))
+                .expect_err("refused")
+                .message,
+            "too many"
+        );
     }
 }

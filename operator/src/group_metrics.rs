@@ -30,18 +30,36 @@ const WITHOUT_OWNER: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.
 /// A family of series: its name (a counter's without `_total`) and what it tells.
 struct Family(&'static str, MetricType, &'static str);
 
-const INFO: Family =
-    Family("practice_operator_consumer_group_info", MetricType::Gauge, "1, with what Kafka says of the group");
-const MEMBERS: Family = Family("practice_operator_consumer_group_members", MetricType::Gauge, "Members");
+const INFO: Family = Family(
+    "practice_operator_consumer_group_info",
+    MetricType::Gauge,
+    "1, with what Kafka says of the group",
+);
+const MEMBERS: Family = Family(
+    "practice_operator_consumer_group_members",
+    MetricType::Gauge,
+    "Members",
+);
 const EMPTY_MEMBERS: Family = Family(
     "practice_operator_consumer_group_empty_members",
     MetricType::Gauge,
     "Members without a partition while the group is stable",
 );
-const REPLICAS: Family = Family("practice_operator_consumer_group_replicas", MetricType::Gauge, "Consumers wanted");
-const READY_REPLICAS: Family =
-    Family("practice_operator_consumer_group_ready_replicas", MetricType::Gauge, "Consumers that are ready");
-const LAG: Family = Family("practice_operator_consumer_group_lag", MetricType::Gauge, "Messages not yet consumed");
+const REPLICAS: Family = Family(
+    "practice_operator_consumer_group_replicas",
+    MetricType::Gauge,
+    "Consumers wanted",
+);
+const READY_REPLICAS: Family = Family(
+    "practice_operator_consumer_group_ready_replicas",
+    MetricType::Gauge,
+    "Consumers that are ready",
+);
+const LAG: Family = Family(
+    "practice_operator_consumer_group_lag",
+    MetricType::Gauge,
+    "Messages not yet consumed",
+);
 const LAG_SECONDS: Family = Family(
     "practice_operator_consumer_group_lag_seconds",
     MetricType::Gauge,
@@ -94,7 +112,10 @@ impl Default for Counts {
     /// Nothing yet, of each cause: what begins at 1 would be no increase.
     fn default() -> Self {
         let rebalances = Cause::ALL.map(|cause| (cause.word(), 0)).into();
-        Self { rebalances, without_owner: Histogram::new(WITHOUT_OWNER) }
+        Self {
+            rebalances,
+            without_owner: Histogram::new(WITHOUT_OWNER),
+        }
     }
 }
 
@@ -111,7 +132,9 @@ impl GroupMetrics {
         let mut all = self.all();
         let practice = all.entry(key.clone()).or_default();
         practice.status.clone_from(status);
-        practice.counts.retain(|group, _| status.groups.iter().any(|there| there.name == *group));
+        practice
+            .counts
+            .retain(|group, _| status.groups.iter().any(|there| there.name == *group));
         for group in &status.groups {
             practice.counts.entry(group.name.clone()).or_default();
         }
@@ -122,7 +145,9 @@ impl GroupMetrics {
         }
         for (group, millis) in without_owner {
             let counts = practice.counts.entry(group.clone()).or_default();
-            counts.without_owner.observe(Duration::from_millis(*millis).as_secs_f64());
+            counts
+                .without_owner
+                .observe(Duration::from_millis(*millis).as_secs_f64());
         }
     }
 
@@ -152,14 +177,25 @@ struct Seen<'a> {
 
 impl Seen<'_> {
     /// Adds a sample to a family.
-    fn put(&self, series: &mut MetricEncoder<'_>, more: &[(&str, &str)], value: &impl EncodeMetric) -> fmt::Result {
+    fn put(
+        &self,
+        series: &mut MetricEncoder<'_>,
+        more: &[(&str, &str)],
+        value: &impl EncodeMetric,
+    ) -> fmt::Result {
         value.encode(series.encode_family(&(self.of, more))?)
     }
 
     /// Adds what a partition has of something, for each that has it.
-    fn partitions(&self, series: &mut MetricEncoder<'_>, of: impl Fn(&OwnedPartition) -> Option<i64>) -> fmt::Result {
+    fn partitions(
+        &self,
+        series: &mut MetricEncoder<'_>,
+        of: impl Fn(&OwnedPartition) -> Option<i64>,
+    ) -> fmt::Result {
         self.status.shares().try_for_each(|partition| {
-            let Some(number) = of(partition) else { return Ok(()) };
+            let Some(number) = of(partition) else {
+                return Ok(());
+            };
             let index = partition.partition.to_string();
             let more = [("topic", partition.topic.as_str()), ("partition", &index)];
             self.put(series, &more, &ConstGauge::new(number))
@@ -170,14 +206,21 @@ impl Seen<'_> {
 impl Collector for GroupMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let (all, now) = (self.all(), Timestamp::now());
-        let groups: Vec<Seen<'_>> = all.iter().flat_map(|(key, practice)| groups(key, practice)).collect();
-        let mut family = |named: &Family, each: &dyn Fn(&Seen<'_>, &mut MetricEncoder<'_>) -> fmt::Result| {
-            let Family(name, kind, help) = named;
-            let mut series = encoder.encode_descriptor(name, help, None::<&Unit>, *kind)?;
-            groups.iter().try_for_each(|group| each(group, &mut series))
-        };
+        let groups: Vec<Seen<'_>> = all
+            .iter()
+            .flat_map(|(key, practice)| groups(key, practice))
+            .collect();
+        let mut family =
+            |named: &Family, each: &dyn Fn(&Seen<'_>, &mut MetricEncoder<'_>) -> fmt::Result| {
+                let Family(name, kind, help) = named;
+                let mut series = encoder.encode_descriptor(name, help, None::<&Unit>, *kind)?;
+                groups.iter().try_for_each(|group| each(group, &mut series))
+            };
         let info = |seen: &Seen<'_>, series: &mut MetricEncoder<'_>| {
-            let said = [("state", seen.status.state.as_str()), ("protocol", &seen.status.protocol)];
+            let said = [
+                ("state", seen.status.state.as_str()),
+                ("protocol", &seen.status.protocol),
+            ];
             seen.put(series, &said, &ConstGauge::new(1_i64))
         };
         family(&INFO, &info)?;
@@ -190,26 +233,43 @@ impl Collector for GroupMetrics {
         numbers(&MEMBERS, &|seen| members(seen.status))?;
         numbers(&EMPTY_MEMBERS, &|seen| seen.status.idle.map(i64::from))?;
         numbers(&REPLICAS, &|seen| Some(seen.status.replicas.into()))?;
-        numbers(&READY_REPLICAS, &|seen| (!seen.refused).then(|| seen.status.ready_replicas.into()))?;
+        numbers(&READY_REPLICAS, &|seen| {
+            (!seen.refused).then(|| seen.status.ready_replicas.into())
+        })?;
         numbers(&LAG, &|seen| seen.status.lag)?;
         numbers(&LAG_SECONDS, &|seen| age(seen.status, now))?;
         family(&VERDICT, &|seen, series| {
-            let Some(found) = seen.status.verdict.as_ref().filter(|_| seen.status.state != "Unknown") else {
+            let Some(found) = seen
+                .status
+                .verdict
+                .as_ref()
+                .filter(|_| seen.status.state != "Unknown")
+            else {
                 return Ok(());
             };
             let words = Verdict::ALL.map(Verdict::word).into_iter();
             words
                 .map(|word| (word, i64::from(found.verdict == word)))
-                .try_for_each(|(word, is)| seen.put(series, &[("verdict", word)], &ConstGauge::new(is)))
+                .try_for_each(|(word, is)| {
+                    seen.put(series, &[("verdict", word)], &ConstGauge::new(is))
+                })
         })?;
-        family(&PARTITION_LAG, &|seen, series| seen.partitions(series, |partition| partition.lag))?;
-        family(&PARTITION_COMMITTED, &|seen, series| seen.partitions(series, |partition| partition.committed))?;
+        family(&PARTITION_LAG, &|seen, series| {
+            seen.partitions(series, |partition| partition.lag)
+        })?;
+        family(&PARTITION_COMMITTED, &|seen, series| {
+            seen.partitions(series, |partition| partition.committed)
+        })?;
         family(&REBALANCES, &|seen, series| {
             let mut causes = seen.counts.iter().flat_map(|counts| &counts.rebalances);
-            causes.try_for_each(|(cause, count)| seen.put(series, &[("cause", *cause)], &ConstCounter::new(*count)))
+            causes.try_for_each(|(cause, count)| {
+                seen.put(series, &[("cause", *cause)], &ConstCounter::new(*count))
+            })
         })?;
         family(&WITHOUT_OWNER_SECONDS, &|seen, series| {
-            seen.counts.map_or(Ok(()), |counts| seen.put(series, &[], &counts.without_owner))
+            seen.counts.map_or(Ok(()), |counts| {
+                seen.put(series, &[], &counts.without_owner)
+            })
         })
     }
 }
@@ -218,7 +278,11 @@ impl Collector for GroupMetrics {
 fn groups<'a>((namespace, name): &'a Key, practice: &'a Practice) -> Vec<Seen<'a>> {
     let refused = SpecFault::told_in(&practice.status).is_some();
     let seen = |status: &'a GroupStatus| Seen {
-        of: [("namespace", namespace.as_str()), ("practice", name), ("group", &status.name)],
+        of: [
+            ("namespace", namespace.as_str()),
+            ("practice", name),
+            ("group", &status.name),
+        ],
         status,
         counts: practice.counts.get(&status.name),
         refused,
@@ -259,8 +323,17 @@ pub(crate) mod tests {
     }
 
     fn status(lag: Option<i64>) -> PracticeStatus {
-        let owned = OwnedPartition { topic: "t".into(), partition: 2, lag, ..OwnedPartition::default() };
-        let member = Member { name: "secret".into(), partitions: vec![owned], ..Member::default() };
+        let owned = OwnedPartition {
+            topic: "t".into(),
+            partition: 2,
+            lag,
+            ..OwnedPartition::default()
+        };
+        let member = Member {
+            name: "secret".into(),
+            partitions: vec![owned],
+            ..Member::default()
+        };
         let group = GroupStatus {
             name: "g".into(),
             state: "Stable".into(),
@@ -271,7 +344,10 @@ pub(crate) mod tests {
             members: vec![member],
             ..GroupStatus::default()
         };
-        PracticeStatus { groups: vec![group], ..PracticeStatus::default() }
+        PracticeStatus {
+            groups: vec![group],
+            ..PracticeStatus::default()
+        }
     }
 
     fn rebalance(cause: Cause) -> Rebalance {
@@ -285,7 +361,12 @@ pub(crate) mod tests {
             left: vec![],
             moved: vec![],
             took_ms: None,
-            why: Some(Explained { cause, exit_code: None, sentence: "secret".into(), advice: None }),
+            why: Some(Explained {
+                cause,
+                exit_code: None,
+                sentence: "secret".into(),
+                advice: None,
+            }),
         }
     }
 
@@ -294,8 +375,16 @@ pub(crate) mod tests {
         let mut full = status(Some(7));
         full.groups[0].oldest_since = Some(Timestamp::now().to_string());
         full.groups[0].members[0].partitions[0].committed = Some(3);
-        full.groups[0].verdict = Some(VerdictStatus { verdict: "Stall".into(), ..VerdictStatus::default() });
-        metrics.show(&key("p"), &full, &[("g".into(), rebalance(Cause::ScaledUp))], &[("g".into(), 700)]);
+        full.groups[0].verdict = Some(VerdictStatus {
+            verdict: "Stall".into(),
+            ..VerdictStatus::default()
+        });
+        metrics.show(
+            &key("p"),
+            &full,
+            &[("g".into(), rebalance(Cause::ScaledUp))],
+            &[("g".into(), 700)],
+        );
     }
 
     fn text(metrics: &GroupMetrics) -> String {
@@ -317,11 +406,16 @@ pub(crate) mod tests {
             (Some(0), None, Some(0)),
             (None, None, None),
         ] {
-            let group = GroupStatus { lag, oldest_since: since.map(str::to_owned), ..GroupStatus::default() };
+            let group = GroupStatus {
+                lag,
+                oldest_since: since.map(str::to_owned),
+                ..GroupStatus::default()
+            };
             assert_eq!(age(&group, now), expected, "{lag:?} {since:?}");
         }
         let (metrics, mut status) = (GroupMetrics::default(), status(Some(7)));
-        status.groups[0].oldest_since = Some((Timestamp::now() - Duration::from_secs(100)).to_string());
+        status.groups[0].oldest_since =
+            Some((Timestamp::now() - Duration::from_secs(100)).to_string());
         metrics.show(&key("p"), &status, &[], &[]);
         let said = text(&metrics);
         let line = r#"consumer_group_lag_seconds{namespace="n",practice="p",group="g"} 10"#;
@@ -331,55 +425,114 @@ pub(crate) mod tests {
     #[test]
     fn what_is_known_has_a_series_and_what_is_not_has_none() {
         let metrics = GroupMetrics::default();
-        metrics.show(&key("p"), &status(Some(7)), &[("g".into(), rebalance(Cause::ScaledUp))], &[("g".into(), 700)]);
-        metrics.show(&key("p"), &status(Some(7)), &[("g".into(), rebalance(Cause::ScaledUp))], &[("g".into(), 400)]);
+        metrics.show(
+            &key("p"),
+            &status(Some(7)),
+            &[("g".into(), rebalance(Cause::ScaledUp))],
+            &[("g".into(), 700)],
+        );
+        metrics.show(
+            &key("p"),
+            &status(Some(7)),
+            &[("g".into(), rebalance(Cause::ScaledUp))],
+            &[("g".into(), 400)],
+        );
         let said = text(&metrics);
         let of = r#"namespace="n",practice="p",group="g""#;
         for line in [
             format!("practice_operator_consumer_group_members{{{of}}} 1"),
             format!("practice_operator_consumer_group_lag{{{of}}} 7"),
-            format!(r#"practice_operator_consumer_group_info{{{of},state="Stable",protocol="Classic"}} 1"#),
-            format!(r#"practice_operator_consumer_group_topic_partition_lag{{{of},topic="t",partition="2"}} 7"#),
-            format!(r#"practice_operator_consumer_group_rebalances_total{{{of},cause="ScaledUp"}} 2"#),
-            format!("practice_operator_consumer_group_partition_without_owner_seconds_count{{{of}}} 2"),
-            format!(r#"practice_operator_consumer_group_partition_without_owner_seconds_bucket{{le="0.5",{of}}} 1"#),
+            format!(
+                r#"practice_operator_consumer_group_info{{{of},state="Stable",protocol="Classic"}} 1"#
+            ),
+            format!(
+                r#"practice_operator_consumer_group_topic_partition_lag{{{of},topic="t",partition="2"}} 7"#
+            ),
+            format!(
+                r#"practice_operator_consumer_group_rebalances_total{{{of},cause="ScaledUp"}} 2"#
+            ),
+            format!(
+                "practice_operator_consumer_group_partition_without_owner_seconds_count{{{of}}} 2"
+            ),
+            format!(
+                r#"practice_operator_consumer_group_partition_without_owner_seconds_bucket{{le="0.5",{of}}} 1"#
+            ),
         ] {
             assert!(said.contains(&line), "{line}\n{said}");
         }
-        let causes = said.matches("practice_operator_consumer_group_rebalances_total{").count();
+        let causes = said
+            .matches("practice_operator_consumer_group_rebalances_total{")
+            .count();
         assert_eq!(causes, Cause::ALL.len(), "each cause begins at 0: {said}");
-        assert!(!said.contains("secret"), "no name of a member, no text: {said}");
-        assert!(!said.contains("lag_seconds{"), "its age is not known: {said}");
-        assert!(!said.contains("committed_offset{"), "it has committed nothing: {said}");
-        assert!(!said.contains("verdict{"), "nothing was found out yet: {said}");
+        assert!(
+            !said.contains("secret"),
+            "no name of a member, no text: {said}"
+        );
+        assert!(
+            !said.contains("lag_seconds{"),
+            "its age is not known: {said}"
+        );
+        assert!(
+            !said.contains("committed_offset{"),
+            "it has committed nothing: {said}"
+        );
+        assert!(
+            !said.contains("verdict{"),
+            "nothing was found out yet: {said}"
+        );
 
         metrics.show(&key("p"), &status(None), &[], &[]);
         let said = text(&metrics);
         assert!(!said.contains("_lag{"), "unknown is no number: {said}");
-        assert!(said.contains(r#"cause="ScaledUp"} 2"#), "a counter goes on: {said}");
+        assert!(
+            said.contains(r#"cause="ScaledUp"} 2"#),
+            "a counter goes on: {said}"
+        );
         metrics.show(&key("p"), &PracticeStatus::default(), &[], &[]);
-        assert!(!text(&metrics).contains("group=\"g\""), "series go with their group");
+        assert!(
+            !text(&metrics).contains("group=\"g\""),
+            "series go with their group"
+        );
 
         let mut cut = status(Some(7));
         cut.groups[0].truncated = true;
         metrics.show(&key("p"), &cut, &[], &[]);
-        assert!(!text(&metrics).contains("group_members{"), "a list that was cut is no number");
+        assert!(
+            !text(&metrics).contains("group_members{"),
+            "a list that was cut is no number"
+        );
         cut.groups[0].state = "Empty".into();
         metrics.show(&key("p"), &cut, &[], &[]);
-        assert!(text(&metrics).contains(&format!("practice_operator_consumer_group_members{{{of}}} 0")));
+        assert!(text(&metrics).contains(&format!(
+            "practice_operator_consumer_group_members{{{of}}} 0"
+        )));
         assert!(text(&metrics).contains("ready_replicas{"));
         let stalled = json!([{"type": "Stalled", "status": "True", "reason": "InvalidSpec", "message": "",
             "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
         cut.conditions = serde_json::from_value(stalled).expect("a condition");
         metrics.show(&key("p"), &cut, &[], &[]);
-        assert!(!text(&metrics).contains("ready_replicas{"), "nobody looks at its pods");
+        assert!(
+            !text(&metrics).contains("ready_replicas{"),
+            "nobody looks at its pods"
+        );
         fill(&metrics);
         let said = text(&metrics);
-        for (word, is) in [("Ok", 0), ("Warn", 0), ("Rewind", 0), ("Stall", 1), ("Stop", 0)] {
-            let line = format!(r#"practice_operator_consumer_group_verdict{{{of},verdict="{word}"}} {is}"#);
+        for (word, is) in [
+            ("Ok", 0),
+            ("Warn", 0),
+            ("Rewind", 0),
+            ("Stall", 1),
+            ("Stop", 0),
+        ] {
+            let line = format!(
+                r#"practice_operator_consumer_group_verdict{{{of},verdict="{word}"}} {is}"#
+            );
             assert!(said.contains(&line), "{line}\n{said}");
         }
         metrics.forget(&key("p"));
-        assert!(!text(&metrics).contains("practice=\"p\""), "series go with their practice");
+        assert!(
+            !text(&metrics).contains("practice=\"p\""),
+            "series go with their practice"
+        );
     }
 }

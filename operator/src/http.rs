@@ -42,10 +42,16 @@ async fn ready(State(readiness): State<Readiness>) -> impl IntoResponse {
     if readiness.get() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the practices have not been listed yet\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the practices have not been listed yet\n",
+        )
     }
 }
 
 async fn text(State(metrics): State<Metrics>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.text())
+    (
+        [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
+        metrics.text(),
+    )
 }

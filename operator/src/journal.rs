@@ -80,25 +80,41 @@ pub fn wants(plan: &Plan, prepared: &Prepared, running: &Running, memories: &Mem
 }
 
 /// Takes note of a look, and looks for causes.
-pub fn note(plan: &Plan, prepared: &Prepared, look: &Look, memories: &Memories, now: Timestamp) -> Noted {
-    let now = Moment { at: now.as_millisecond(), tick: memories.tick() };
+pub fn note(
+    plan: &Plan,
+    prepared: &Prepared,
+    look: &Look,
+    memories: &Memories,
+    now: Timestamp,
+) -> Noted {
+    let now = Moment {
+        at: now.as_millisecond(),
+        tick: memories.tick(),
+    };
     let mut all = memories.all();
     let memory = all.entry(key(plan)).or_default();
     let named = |group: &str| plan.groups.iter().any(|named| named.id == group);
-    let Memory { journal, witness, .. } = memory;
+    let Memory {
+        journal, witness, ..
+    } = memory;
     let journal = Arc::make_mut(journal);
     journal.keep(named);
     witness.keep(named);
     match look {
         Ok(look) => {
             // what others do with a group id that is not ours is not ours to tell
-            let ours =
-                |group: &str| named(group) && !matches!(prepared.unclaimed.get(group), Some(Unclaimed::Conflict(_)));
+            let ours = |group: &str| {
+                named(group)
+                    && !matches!(prepared.unclaimed.get(group), Some(Unclaimed::Conflict(_)))
+            };
             for (group, seen) in look.groups.iter().filter(|(group, _)| ours(group)) {
                 journal.look(&plan.bootstrap, group, seen, now);
             }
         }
-        Err(_) => plan.groups.iter().for_each(|group| journal.blind(&group.id)),
+        Err(_) => plan
+            .groups
+            .iter()
+            .for_each(|group| journal.blind(&group.id)),
     }
     let mut noted = Noted::default();
     for group in &plan.groups {
@@ -106,13 +122,19 @@ pub fn note(plan: &Plan, prepared: &Prepared, look: &Look, memories: &Memories, 
             match cause(&change, &group.id, witness, now.tick) {
                 Some(why) => {
                     journal.explain(&group.id, change.number, why);
-                    let told = journal.of(&group.id).find(|rebalance| rebalance.number == change.number);
-                    noted.told.extend(told.map(|rebalance| (group.id.clone(), rebalance.clone())));
+                    let told = journal
+                        .of(&group.id)
+                        .find(|rebalance| rebalance.number == change.number);
+                    noted
+                        .told
+                        .extend(told.map(|rebalance| (group.id.clone(), rebalance.clone())));
                 }
                 None => noted.again = Some(AGAIN),
             }
         }
-        noted.unmeasured.extend(unmeasured(journal.of(&group.id), now.at));
+        noted
+            .unmeasured
+            .extend(unmeasured(journal.of(&group.id), now.at));
     }
     if !noted.unmeasured.is_empty() {
         noted.again = Some(AGAIN);
@@ -140,7 +162,9 @@ fn witness_rows(
         .collect();
     for group in &plan.groups {
         let rows = running.rows.iter().filter(|row| row.group == group.id);
-        let rows = rows.map(|row| (row.deployment.as_str(), row.desired)).collect();
+        let rows = rows
+            .map(|row| (row.deployment.as_str(), row.desired))
+            .collect();
         let hold = prepared.holds.get(&group.id).map(|hold| match hold {
             Hold::Stopped => witness::Hold::Stopped,
             Hold::Switching => witness::Hold::Switching,
@@ -155,14 +179,18 @@ fn witness_rows(
 fn latest(plan: &Plan, memory: &Memory) -> Vec<RebalanceStatus> {
     let groups = plan.groups.iter().map(|group| group.id.as_str());
     let all = memory.journal.newest(groups, IN_STATUS);
-    all.into_iter().map(|(group, rebalance)| rebalance_status(group, rebalance)).collect()
+    all.into_iter()
+        .map(|(group, rebalance)| rebalance_status(group, rebalance))
+        .collect()
 }
 
 fn rebalance_status(group: &str, rebalance: &Rebalance) -> RebalanceStatus {
     RebalanceStatus {
         group: group.to_owned(),
         number: i64::try_from(rebalance.number).unwrap_or(i64::MAX),
-        time: Timestamp::from_millisecond(rebalance.at).map(|time| time.to_string()).unwrap_or_default(),
+        time: Timestamp::from_millisecond(rebalance.at)
+            .map(|time| time.to_string())
+            .unwrap_or_default(),
         cause: rebalance.why.as_ref().map(|why| why.cause.to_string()),
         message: rebalance.why.as_ref().map(|why| why.sentence.clone()),
         epoch_before: rebalance.epoch_before,
@@ -170,7 +198,9 @@ fn rebalance_status(group: &str, rebalance: &Rebalance) -> RebalanceStatus {
         joined: count(rebalance.joined.len()),
         left: count(rebalance.left.len()),
         moved: count(rebalance.moved.len()),
-        without_owner_ms: rebalance.unowned_ms().and_then(|millis| i64::try_from(millis).ok()),
+        without_owner_ms: rebalance
+            .unowned_ms()
+            .and_then(|millis| i64::try_from(millis).ok()),
     }
 }
 
@@ -179,11 +209,19 @@ pub async fn measure(plan: &Plan, noted: &mut Noted, http: &Http, memories: &Mem
     if noted.unmeasured.is_empty() {
         return;
     }
-    let urls = memories.all().get(&key(plan)).map(|memory| memory.urls.clone()).unwrap_or_default();
-    let asked = noted.unmeasured.iter().filter_map(|name| Some((name, urls.get(name)?))).map(async |(name, url)| {
-        let address = url.trim_start_matches("http://");
-        Some((name.clone(), http.status(address).await.ok()?))
-    });
+    let urls = memories
+        .all()
+        .get(&key(plan))
+        .map(|memory| memory.urls.clone())
+        .unwrap_or_default();
+    let asked = noted
+        .unmeasured
+        .iter()
+        .filter_map(|name| Some((name, urls.get(name)?)))
+        .map(async |(name, url)| {
+            let address = url.trim_start_matches("http://");
+            Some((name.clone(), http.status(address).await.ok()?))
+        });
     let reports = join_all(asked).await.into_iter().flatten().collect();
     take_measures(plan, noted, &reports, memories, Timestamp::now());
 }
@@ -200,9 +238,16 @@ pub fn take_measures(
         return;
     }
     let mut all = memories.all();
-    let Some(memory) = all.get_mut(&key(plan)) else { return };
-    let now = Moment { at: now.as_millisecond(), tick: memories.tick() };
-    let Memory { journal, witness, .. } = &mut *memory;
+    let Some(memory) = all.get_mut(&key(plan)) else {
+        return;
+    };
+    let now = Moment {
+        at: now.as_millisecond(),
+        tick: memories.tick(),
+    };
+    let Memory {
+        journal, witness, ..
+    } = &mut *memory;
     let went = |name: &str, until: i64| {
         let tick = witness.went(name, until - now.at + now.tick)?;
         Some(now.at - (now.tick - tick))
@@ -210,16 +255,21 @@ pub fn take_measures(
     let journal = Arc::make_mut(journal);
     for group in &plan.groups {
         let is_recent = |rebalance: &Rebalance| is_recent(rebalance, now.at);
-        let news =
-            journal.measure(&group.id, is_recent, |rebalance, moved| unowned(moved, rebalance.at, reports, &went));
-        noted.measured.extend(news.into_iter().map(|millis| (group.id.clone(), millis)));
+        let news = journal.measure(&group.id, is_recent, |rebalance, moved| {
+            unowned(moved, rebalance.at, reports, &went)
+        });
+        noted
+            .measured
+            .extend(news.into_iter().map(|millis| (group.id.clone(), millis)));
     }
     noted.latest = latest(plan, memory);
 }
 
 /// Those whose word is still to be had about partitions that moved lately.
 fn unmeasured<'a>(rebalances: impl Iterator<Item = &'a Rebalance>, now: i64) -> BTreeSet<String> {
-    let recent = rebalances.take_while(|rebalance| is_recent(rebalance, now)).flat_map(|rebalance| &rebalance.moved);
+    let recent = rebalances
+        .take_while(|rebalance| is_recent(rebalance, now))
+        .flat_map(|rebalance| &rebalance.moved);
     let open = recent.filter(|moved| moved.unowned_ms.is_none());
     let pairs = open.filter_map(|moved| Some([moved.from.clone()?, moved.to.clone()?]));
     pairs.flatten().collect()
@@ -229,7 +279,10 @@ fn unmeasured<'a>(rebalances: impl Iterator<Item = &'a Rebalance>, now: i64) -> 
 const RECENT: i64 = 10_000;
 
 fn is_recent(rebalance: &Rebalance, now: i64) -> bool {
-    let took = rebalance.took_ms.and_then(|took| i64::try_from(took).ok()).unwrap_or_default();
+    let took = rebalance
+        .took_ms
+        .and_then(|took| i64::try_from(took).ok())
+        .unwrap_or_default();
     let over = rebalance.at.saturating_add(took);
     (over - RECENT..over + RECENT).contains(&now)
 }
@@ -255,7 +308,9 @@ fn unowned(
     let (from, to) = (moved.from.as_deref()?, moved.to.as_deref()?);
     let got = last(to, i64::MAX, |what| what == Ownership::Assigned)?;
     let gave = last(from, got, |what| what != Ownership::Assigned).or_else(|| went(from, got))?;
-    u64::try_from(got - gave).ok().filter(|millis| *millis <= AROUND.unsigned_abs())
+    u64::try_from(got - gave)
+        .ok()
+        .filter(|millis| *millis <= AROUND.unsigned_abs())
 }
 
 /// Takes up the journal of a practice that a former operator kept, once.
@@ -263,17 +318,34 @@ fn unowned(
 /// # Errors
 /// [`Error::Apply`] when Kubernetes refuses or does not answer.
 pub async fn take_up(client: &Client, plan: &Plan, memories: &Memories) -> Result<(), Error> {
-    let is_known = |memory: &Memory| memory.kept.as_ref().is_some_and(|kept| kept.uid == plan.uid);
+    let is_known = |memory: &Memory| {
+        memory
+            .kept
+            .as_ref()
+            .is_some_and(|kept| kept.uid == plan.uid)
+    };
     if memories.all().get(&key(plan)).is_some_and(is_known) {
         return Ok(());
     }
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &plan.namespace);
-    let found = within("read the journal", api.get_opt(&name(plan))).await.map_err(Error::Apply)?;
-    let (mut kept, mut data) = (Kept { uid: plan.uid.clone(), ..Kept::default() }, BTreeMap::new());
+    let found = within("read the journal", api.get_opt(&name(plan)))
+        .await
+        .map_err(Error::Apply)?;
+    let (mut kept, mut data) = (
+        Kept {
+            uid: plan.uid.clone(),
+            ..Kept::default()
+        },
+        BTreeMap::new(),
+    );
     let mut all = memories.all();
     let memory = all.entry(key(plan)).or_default();
     // one of this name that was before it is another one
-    if memory.kept.take().is_some_and(|former| former.uid != plan.uid) {
+    if memory
+        .kept
+        .take()
+        .is_some_and(|former| former.uid != plan.uid)
+    {
         memory.journal = Arc::default();
         memory.witness.keep(|_| false);
     }
@@ -284,7 +356,10 @@ pub async fn take_up(client: &Client, plan: &Plan, memories: &Memories) -> Resul
         }
         kept.taken = owner.uid != plan.uid;
         if kept.taken {
-            tracing::warn!(name = name(plan), "a ConfigMap of this name is not ours: the journal is not kept");
+            tracing::warn!(
+                name = name(plan),
+                "a ConfigMap of this name is not ours: the journal is not kept"
+            );
         } else {
             data = found.data.unwrap_or_default();
         }
@@ -306,7 +381,9 @@ pub async fn take_up(client: &Client, plan: &Plan, memories: &Memories) -> Resul
 pub async fn keep(client: &Client, plan: &Plan, memories: &Memories) -> Result<(), Error> {
     let (version, data) = {
         let all = memories.all();
-        let Some(memory) = all.get(&key(plan)) else { return Ok(()) };
+        let Some(memory) = all.get(&key(plan)) else {
+            return Ok(());
+        };
         let is_new = |kept: &Kept| !kept.taken && kept.version != memory.journal.version();
         if !memory.kept.as_ref().is_some_and(is_new) {
             return Ok(());
@@ -325,7 +402,12 @@ pub async fn keep(client: &Client, plan: &Plan, memories: &Memories) -> Result<(
         "data": data,
     });
     let params = PatchParams::apply(MANAGER).force();
-    match within(format!("write {name}"), api.patch(&name, &params, &Patch::Apply(&body))).await {
+    match within(
+        format!("write {name}"),
+        api.patch(&name, &params, &Patch::Apply(&body)),
+    )
+    .await
+    {
         Ok(_) => {}
         // the namespace or the practice is on its way out
         Err(error) if matches!(code(&error), Some(404 | 409)) => return Ok(()),
@@ -335,7 +417,11 @@ pub async fn keep(client: &Client, plan: &Plan, memories: &Memories) -> Result<(
         }
         Err(error) => return Err(Error::Publish(error)),
     }
-    if let Some(kept) = memories.all().get_mut(&key(plan)).and_then(|memory| memory.kept.as_mut()) {
+    if let Some(kept) = memories
+        .all()
+        .get_mut(&key(plan))
+        .and_then(|memory| memory.kept.as_mut())
+    {
         kept.version = version;
     }
     Ok(())

@@ -48,7 +48,9 @@ pub(crate) fn resource(kind: Kind) -> ApiResource {
     match kind {
         Kind::Deployment => ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&()),
         Kind::Service => ApiResource::erase::<k8s_openapi::api::core::v1::Service>(&()),
-        Kind::PodDisruptionBudget => ApiResource::erase::<k8s_openapi::api::policy::v1::PodDisruptionBudget>(&()),
+        Kind::PodDisruptionBudget => {
+            ApiResource::erase::<k8s_openapi::api::policy::v1::PodDisruptionBudget>(&())
+        }
     }
 }
 
@@ -64,16 +66,27 @@ pub(crate) async fn live(client: &Client, plan: &Plan) -> Result<Live, Error> {
         let (api, params) = (api(client, &plan.namespace, kind), params.clone());
         async move {
             let list = within(format!("list {kind:?}s"), api.list(&params)).await?;
-            Ok(list.items.into_iter().map(|object| (kind, object)).collect::<Vec<_>>())
+            Ok(list
+                .items
+                .into_iter()
+                .map(|object| (kind, object))
+                .collect::<Vec<_>>())
         }
     });
     let pods: Api<Pod> = Api::namespaced(client.clone(), &plan.namespace);
     // an evicted pod stays as a record for a long time; it holds no member of a group
-    let running = params.clone().fields("status.phase!=Failed,status.phase!=Succeeded");
-    let (objects, pods) =
-        tokio::try_join!(futures::future::try_join_all(lists), within("list pods", pods.list_metadata(&running)))
-            .map_err(Error::Apply)?;
-    Ok(Live { objects: objects.into_iter().flatten().collect(), pods: pods.items.iter().map(pod).collect() })
+    let running = params
+        .clone()
+        .fields("status.phase!=Failed,status.phase!=Succeeded");
+    let (objects, pods) = tokio::try_join!(
+        futures::future::try_join_all(lists),
+        within("list pods", pods.list_metadata(&running))
+    )
+    .map_err(Error::Apply)?;
+    Ok(Live {
+        objects: objects.into_iter().flatten().collect(),
+        pods: pods.items.iter().map(pod).collect(),
+    })
 }
 
 fn pod(pod: &PartialObjectMeta<Pod>) -> LivePod {
@@ -92,13 +105,18 @@ impl Live {
         self.objects
             .iter()
             .filter(|(kind, object)| {
-                *kind == Kind::Deployment && object.labels().contains_key(VARIANT) && owner(object).uid == plan.uid
+                *kind == Kind::Deployment
+                    && object.labels().contains_key(VARIANT)
+                    && owner(object).uid == plan.uid
             })
             .map(|(_, object)| {
                 let row = LiveRow {
                     replicas: replicas(object),
                     ours: owns_replicas(object),
-                    before: object.annotations().get(REPLICAS_BEFORE).and_then(|before| before.parse().ok()),
+                    before: object
+                        .annotations()
+                        .get(REPLICAS_BEFORE)
+                        .and_then(|before| before.parse().ok()),
                 };
                 (object.name_any(), row)
             })
@@ -124,13 +142,19 @@ pub(crate) fn replicas(object: &DynamicObject) -> i32 {
 }
 
 pub(crate) fn number(value: &Value) -> i32 {
-    value.as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or_default()
+    value
+        .as_i64()
+        .and_then(|number| i32::try_from(number).ok())
+        .unwrap_or_default()
 }
 
 fn owns_replicas(object: &DynamicObject) -> bool {
     object.managed_fields().iter().any(|entry| {
         entry.manager.as_deref() == Some(MANAGER)
-            && entry.fields_v1.as_ref().is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null())
+            && entry
+                .fields_v1
+                .as_ref()
+                .is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null())
     })
 }
 

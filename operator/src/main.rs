@@ -15,7 +15,12 @@ use tokio_util::sync::CancellationToken;
 /// The default image of a program. The registry is `image.registry` of the chart, which a release sets in both places.
 macro_rules! image {
     ($program:literal) => {
-        concat!("localhost/consumer-group-practice/", $program, ":", env!("CARGO_PKG_VERSION"))
+        concat!(
+            "localhost/consumer-group-practice/",
+            $program,
+            ":",
+            env!("CARGO_PKG_VERSION")
+        )
     };
 }
 
@@ -49,7 +54,11 @@ enum Command {
         #[arg(long, env = "VIEW_ACTIONS")]
         view_actions: bool,
         /// What the picture names as the way to that.
-        #[arg(long, env = "VIEW_ACTIONS_HOW", default_value = "practice-operator run --view-actions")]
+        #[arg(
+            long,
+            env = "VIEW_ACTIONS_HOW",
+            default_value = "practice-operator run --view-actions"
+        )]
         view_actions_how: String,
         /// Policy, and how pods are placed and sized, as YAML.
         #[arg(long, env = "CONFIG")]
@@ -98,7 +107,14 @@ fn main() -> ExitCode {
                 watch_namespace,
             });
             let how = (!view_actions).then_some(view_actions_how);
-            ended(defaults.and_then(|defaults| run(Settings { defaults, listen, view, how })))
+            ended(defaults.and_then(|defaults| {
+                run(Settings {
+                    defaults,
+                    listen,
+                    view,
+                    how,
+                })
+            }))
         }
     }
 }
@@ -114,7 +130,9 @@ fn ended(result: Result<()>) -> ExitCode {
 }
 
 async fn client() -> Result<kube::Client> {
-    kube::Client::try_default().await.context("no Kubernetes: set KUBECONFIG, or run in a pod")
+    kube::Client::try_default()
+        .await
+        .context("no Kubernetes: set KUBECONFIG, or run in a pod")
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -128,11 +146,17 @@ async fn run(settings: Settings) -> Result<()> {
     let client = client().await?;
     let listener = bind("LISTEN", settings.listen).await?;
     let picture = match settings.view {
-        Some(address) => Some(Picture { listener: bind("VIEW", address).await?, how: settings.how }),
+        Some(address) => Some(Picture {
+            listener: bind("VIEW", address).await?,
+            how: settings.how,
+        }),
         None => None,
     };
     let shutdown = CancellationToken::new();
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut int) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     tokio::spawn({
         let shutdown = shutdown.clone();
         async move {
@@ -146,16 +170,29 @@ async fn run(settings: Settings) -> Result<()> {
 
 /// Lines for whoever sits in front of a terminal, JSON for everyone else; also of a panic.
 fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,kube=warn".into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| "info,kube=warn".into());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         log.init();
         return;
     }
-    log.json().flatten_event(true).with_current_span(false).init();
+    log.json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .init();
     std::panic::set_hook(Box::new(|panic| {
-        let at = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(at, "panic: {}", panic.payload_as_str().unwrap_or("without a message"));
+        let at = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        tracing::error!(
+            at,
+            "panic: {}",
+            panic.payload_as_str().unwrap_or("without a message")
+        );
     }));
 }
 
@@ -173,10 +210,16 @@ mod tests {
 
     #[test]
     fn default_images_are_those_of_the_chart() {
-        let values: Value = serde_yaml::from_str(include_str!("../../charts/consumer-group-practice/values.yaml"))
-            .expect("should be YAML");
+        let values: Value = serde_yaml::from_str(include_str!(
+            "../../charts/consumer-group-practice/values.yaml"
+        ))
+        .expect("should be YAML");
         let text = |path: &[&str]| {
-            path.iter().fold(&values, |value, key| &value[*key]).as_str().expect("should be a string").to_owned()
+            path.iter()
+                .fold(&values, |value, key| &value[*key])
+                .as_str()
+                .expect("should be a string")
+                .to_owned()
         };
         let arguments = Arguments::command();
         let run = arguments.find_subcommand("run").expect("should have run");
@@ -186,8 +229,16 @@ mod tests {
                 .find(|flag| flag.get_id() == &format!("{program}_image"))
                 .expect("should have a flag");
             let repository = text(&[program, "image", "repository"]);
-            let image = format!("{}/{repository}:{}", text(&["image", "registry"]), env!("CARGO_PKG_VERSION"));
-            assert_eq!(flag.get_default_values(), [image.as_str()], "--{program}-image");
+            let image = format!(
+                "{}/{repository}:{}",
+                text(&["image", "registry"]),
+                env!("CARGO_PKG_VERSION")
+            );
+            assert_eq!(
+                flag.get_default_values(),
+                [image.as_str()],
+                "--{program}-image"
+            );
         }
     }
 }

@@ -87,7 +87,10 @@ impl Written {
         let mut status = self.status.clone();
         let passed = SignedDuration::try_from(self.at.elapsed()).unwrap_or(SignedDuration::MAX);
         if now.duration_since(self.time).saturating_sub(passed).abs() > SET {
-            status.groups.iter_mut().for_each(|group| (group.oldest_since, group.done_at) = (None, None));
+            status
+                .groups
+                .iter_mut()
+                .for_each(|group| (group.oldest_since, group.done_at) = (None, None));
         }
         status
     }
@@ -101,7 +104,12 @@ impl Memories {
 
     /// Nothing yet, with these readers of Kafka.
     pub fn with(readers: Readers, home: Home) -> Self {
-        Self { readers, home, began: Instant::now(), by_practice: Mutex::default() }
+        Self {
+            readers,
+            home,
+            began: Instant::now(),
+            by_practice: Mutex::default(),
+        }
     }
 
     /// Where the consumers of practices live.
@@ -115,9 +123,15 @@ impl Memories {
     }
 
     /// Status as it stands `now`, and how long it has; long ago when it was written by a former operator.
-    pub fn before(&self, practice: &ConsumerGroupPractice, now: Timestamp) -> (Option<PracticeStatus>, Duration) {
+    pub fn before(
+        &self,
+        practice: &ConsumerGroupPractice,
+        now: Timestamp,
+    ) -> (Option<PracticeStatus>, Duration) {
         let memories = self.all();
-        let written = memories.get(&key(practice)).and_then(|memory| memory.written.as_ref());
+        let written = memories
+            .get(&key(practice))
+            .and_then(|memory| memory.written.as_ref());
         match written.filter(|written| written.uid == practice.metadata.uid) {
             Some(written) => (Some(written.read(now)), written.at.elapsed()),
             None => (practice.status.clone(), Duration::MAX),
@@ -125,8 +139,18 @@ impl Memories {
     }
 
     /// Status was written just `now`.
-    pub fn written(&self, practice: &ConsumerGroupPractice, status: PracticeStatus, now: Timestamp) {
-        let written = Written { uid: practice.metadata.uid.clone(), at: Instant::now(), time: now, status };
+    pub fn written(
+        &self,
+        practice: &ConsumerGroupPractice,
+        status: PracticeStatus,
+        now: Timestamp,
+    ) {
+        let written = Written {
+            uid: practice.metadata.uid.clone(),
+            at: Instant::now(),
+            time: now,
+            status,
+        };
         self.all().entry(key(practice)).or_default().written = Some(written);
     }
 
@@ -140,14 +164,25 @@ impl Memories {
         practice: &ConsumerGroupPractice,
         made: impl FnOnce() -> Result<Plan, SpecFault>,
     ) -> Result<Plan, SpecFault> {
-        let Some(generation) = practice.metadata.generation else { return made() };
+        let Some(generation) = practice.metadata.generation else {
+            return made();
+        };
         let (key, uid) = (key(practice), &practice.metadata.uid);
         let is_it = |planned: &&Planned| planned.uid == *uid && planned.generation == generation;
-        let known =
-            self.all().get(&key).and_then(|memory| memory.planned.as_ref()).filter(is_it).map(|it| it.plan.clone());
+        let known = self
+            .all()
+            .get(&key)
+            .and_then(|memory| memory.planned.as_ref())
+            .filter(is_it)
+            .map(|it| it.plan.clone());
         known.unwrap_or_else(|| {
             let plan = made();
-            let planned = Planned { uid: uid.clone(), generation, at: Instant::now(), plan: plan.clone() };
+            let planned = Planned {
+                uid: uid.clone(),
+                generation,
+                at: Instant::now(),
+                plan: plan.clone(),
+            };
             self.all().entry(key).or_default().planned = Some(planned);
             plan
         })
@@ -164,28 +199,44 @@ impl Memories {
 
     /// Whether a topic of this id was found to be configured as this generation of the spec says. Not read from status, which
     /// tells the generation also of a manifest for which Kafka could not be asked.
-    pub(crate) fn is_settled(&self, practice: &Key, topic: &str, generation: Option<i64>, id: &str) -> bool {
+    pub(crate) fn is_settled(
+        &self,
+        practice: &Key,
+        topic: &str,
+        generation: Option<i64>,
+        id: &str,
+    ) -> bool {
         let memories = self.all();
-        let settled = memories.get(practice).and_then(|memory| memory.settled.get(topic));
+        let settled = memories
+            .get(practice)
+            .and_then(|memory| memory.settled.get(topic));
         settled.is_some_and(|(of, then)| *of == generation && then == id)
     }
 
     /// It was found to be so.
     pub(crate) fn settled(&self, practice: &Key, topic: &str, generation: Option<i64>, id: String) {
-        self.all().entry(practice.clone()).or_default().settled.insert(topic.to_owned(), (generation, id));
+        self.all()
+            .entry(practice.clone())
+            .or_default()
+            .settled
+            .insert(topic.to_owned(), (generation, id));
     }
 
     /// How long to wait after a failure: from 0.5 s, doubled each time, jittered, at most 30 s.
     pub fn pause(&self, key: Key) -> Duration {
         let mut memories = self.all();
-        let backoff = memories.entry(key).or_default().backoff.get_or_insert_with(|| {
-            ExponentialBuilder::default()
-                .with_min_delay(Duration::from_millis(500))
-                .with_max_delay(LONGEST_PAUSE / 2) // jitter adds up to as much again
-                .with_jitter()
-                .without_max_times()
-                .build()
-        });
+        let backoff = memories
+            .entry(key)
+            .or_default()
+            .backoff
+            .get_or_insert_with(|| {
+                ExponentialBuilder::default()
+                    .with_min_delay(Duration::from_millis(500))
+                    .with_max_delay(LONGEST_PAUSE / 2) // jitter adds up to as much again
+                    .with_jitter()
+                    .without_max_times()
+                    .build()
+            });
         backoff.next().unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
     }
 
@@ -203,27 +254,43 @@ impl Memories {
     pub fn claim(&self, practice: &Key, bootstrap: &str, group: &str) -> Result<(), Key> {
         let mut memories = self.all();
         let claim = (bootstrap.to_owned(), group.to_owned());
-        let holder = memories.iter().find(|(other, memory)| *other != practice && memory.claims.contains(&claim));
+        let holder = memories
+            .iter()
+            .find(|(other, memory)| *other != practice && memory.claims.contains(&claim));
         if let Some((holder, _)) = holder {
             return Err(holder.clone());
         }
-        memories.entry(practice.clone()).or_default().claims.insert(claim);
+        memories
+            .entry(practice.clone())
+            .or_default()
+            .claims
+            .insert(claim);
         Ok(())
     }
 
     /// Gives up the group ids and forgets the topics that a practice does not name any more, and those of another Kafka than the
     /// one in use.
     pub fn keep_named(&self, plan: &Plan, in_use: &str) {
-        if let Some(memory) = self.all().get_mut(&(plan.namespace.clone(), plan.name.clone())) {
+        if let Some(memory) = self
+            .all()
+            .get_mut(&(plan.namespace.clone(), plan.name.clone()))
+        {
             let named = |group: &str| plan.groups.iter().any(|named| named.id == group);
-            memory.claims.retain(|(bootstrap, group)| bootstrap == in_use && named(group));
-            memory.settled.retain(|topic, _| plan.topics.iter().any(|named| named.name == *topic));
+            memory
+                .claims
+                .retain(|(bootstrap, group)| bootstrap == in_use && named(group));
+            memory
+                .settled
+                .retain(|topic, _| plan.topics.iter().any(|named| named.name == *topic));
         }
     }
 
     /// The rebalances of a practice's groups.
     pub fn journal(&self, key: &Key) -> Arc<Journal> {
-        self.all().get(key).map(|memory| Arc::clone(&memory.journal)).unwrap_or_default()
+        self.all()
+            .get(key)
+            .map(|memory| Arc::clone(&memory.journal))
+            .unwrap_or_default()
     }
 
     /// A practice could not be looked at: what changed meanwhile was seen by nobody.
@@ -238,8 +305,11 @@ impl Memories {
         let tick = self.tick();
         let mut memories = self.all();
         let witness = &mut memories.entry(key.clone()).or_default().witness;
-        let gone: Vec<String> =
-            witness.present().filter(|name| !sights.contains_key(*name)).map(str::to_owned).collect();
+        let gone: Vec<String> = witness
+            .present()
+            .filter(|name| !sights.contains_key(*name))
+            .map(str::to_owned)
+            .collect();
         for name in gone {
             witness.lost(&name, tick);
         }
@@ -255,7 +325,9 @@ impl Memories {
     }
 
     pub(crate) fn all(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
-        self.by_practice.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_practice
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -270,8 +342,10 @@ mod tests {
         let (nudge, _) = mpsc::unbounded_channel();
         let memories = Memories::new(nudge, Home::Cluster);
         let practice = |uid: &str, generation: Option<i64>| {
-            let mut practice = ConsumerGroupPractice::new("p", practice_api::PracticeSpec::default());
-            (practice.metadata.uid, practice.metadata.generation) = (Some(uid.to_owned()), generation);
+            let mut practice =
+                ConsumerGroupPractice::new("p", practice_api::PracticeSpec::default());
+            (practice.metadata.uid, practice.metadata.generation) =
+                (Some(uid.to_owned()), generation);
             practice
         };
         let fault = |text: &str| Err(SpecFault::Policy(text.to_owned()));
@@ -295,15 +369,39 @@ mod tests {
     fn since_when_is_another_instant_by_a_clock_that_was_set() {
         let noon: Timestamp = "2026-11-25T12:00:00Z".parse().expect("a time");
         let since = Some("2026-11-25T11:59:00Z".to_owned());
-        let group = GroupStatus { oldest_since: since.clone(), done_at: since.clone(), ..GroupStatus::default() };
-        let status = PracticeStatus { groups: vec![group], ..PracticeStatus::default() };
-        let at = Instant::now().checked_sub(Duration::from_secs(30)).expect("it has been up for so long");
-        let written = Written { uid: None, at, time: noon, status };
+        let group = GroupStatus {
+            oldest_since: since.clone(),
+            done_at: since.clone(),
+            ..GroupStatus::default()
+        };
+        let status = PracticeStatus {
+            groups: vec![group],
+            ..PracticeStatus::default()
+        };
+        let at = Instant::now()
+            .checked_sub(Duration::from_secs(30))
+            .expect("it has been up for so long");
+        let written = Written {
+            uid: None,
+            at,
+            time: noon,
+            status,
+        };
         // half a minute has passed; what the clock of the wall says
-        for (seconds, kept) in [(30, true), (3_630, false), (-3_570, false), (0, true), (60, true)] {
+        for (seconds, kept) in [
+            (30, true),
+            (3_630, false),
+            (-3_570, false),
+            (0, true),
+            (60, true),
+        ] {
             let read = written.read(noon + SignedDuration::from_secs(seconds));
             let expected = if kept { since.clone() } else { None };
-            assert_eq!((&read.groups[0].oldest_since, &read.groups[0].done_at), (&expected, &expected), "{seconds}");
+            assert_eq!(
+                (&read.groups[0].oldest_since, &read.groups[0].done_at),
+                (&expected, &expected),
+                "{seconds}"
+            );
         }
     }
 }

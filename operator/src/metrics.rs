@@ -14,7 +14,9 @@ use practice_groups::{Call, Listener};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
-    metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram},
+    metrics::{
+        MetricType, counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram,
+    },
     registry::{Registry, Unit},
 };
 
@@ -89,7 +91,9 @@ impl Default for Metrics {
             registry: Arc::default(),
             reconciles: Counter::default(),
             errors: Family::default(),
-            seconds: Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
+            seconds: Histogram::new([
+                0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            ]),
             steps: Family::new_with_constructor(seconds),
             writes: Counter::default(),
             requests: Family::default(),
@@ -102,16 +106,31 @@ impl Default for Metrics {
         for step in error::STEPS {
             metrics.errors.get_or_create(&Step { step }).inc_by(0); // a rate needs a 0 to begin with
         }
-        Self { registry: Arc::new(metrics.registered()), ..metrics }
+        Self {
+            registry: Arc::new(metrics.registered()),
+            ..metrics
+        }
     }
 }
 
 impl Metrics {
     fn registered(&self) -> Registry {
         let mut all = Registry::default();
-        all.register("practice_operator_reconciles", "Reconciles finished", self.reconciles.clone());
-        all.register("practice_operator_reconcile_errors", "Reconciles that failed, by step", self.errors.clone());
-        all.register("practice_operator_reconcile_duration_seconds", "Duration of reconciles", self.seconds.clone());
+        all.register(
+            "practice_operator_reconciles",
+            "Reconciles finished",
+            self.reconciles.clone(),
+        );
+        all.register(
+            "practice_operator_reconcile_errors",
+            "Reconciles that failed, by step",
+            self.errors.clone(),
+        );
+        all.register(
+            "practice_operator_reconcile_duration_seconds",
+            "Duration of reconciles",
+            self.seconds.clone(),
+        );
         all.register(
             "practice_operator_reconcile_step_duration_seconds",
             "Duration of a reconcile's steps",
@@ -156,7 +175,9 @@ impl Metrics {
     pub async fn step<T>(&self, step: &'static str, work: impl Future<Output = T>) -> T {
         let begun = Instant::now();
         let done = work.await;
-        self.steps.get_or_create(&Step { step }).observe(begun.elapsed().as_secs_f64());
+        self.steps
+            .get_or_create(&Step { step })
+            .observe(begun.elapsed().as_secs_f64());
         done
     }
 
@@ -172,13 +193,16 @@ impl Metrics {
     /// What a reconcile has found out of a practice, after so many writes.
     pub fn show(&self, practice: &Key, writes: usize, status: &PracticeStatus, noted: &Noted) {
         self.writes.inc_by(writes as u64);
-        self.groups.show(practice, status, &noted.told, &noted.measured);
+        self.groups
+            .show(practice, status, &noted.told, &noted.measured);
     }
 
     /// A request to Kubernetes is over.
     pub(crate) fn requested(&self, method: &'static str, code: String, took: Duration) {
         self.requests.get_or_create(&Request { method, code }).inc();
-        self.request_seconds.get_or_create(&Method { method }).observe(took.as_secs_f64());
+        self.request_seconds
+            .get_or_create(&Method { method })
+            .observe(took.as_secs_f64());
     }
 
     /// Hears of each call to Kafka.
@@ -186,7 +210,9 @@ impl Metrics {
         let (calls, seconds) = (self.calls.clone(), self.call_seconds.clone());
         Listener::new(move |Call { name, result, took }| {
             calls.get_or_create(&Answered { call: name, result }).inc();
-            seconds.get_or_create(&Called { call: name }).observe(took.as_secs_f64());
+            seconds
+                .get_or_create(&Called { call: name })
+                .observe(took.as_secs_f64());
         })
     }
 
@@ -217,11 +243,20 @@ impl fmt::Debug for Census {
 
 impl Collector for Census {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let Some(practices) = self.0.get() else { return Ok(()) };
+        let Some(practices) = self.0.get() else {
+            return Ok(());
+        };
         let practices = practices.state();
-        let behind = practices.iter().filter(|practice| is_behind(practice)).count();
+        let behind = practices
+            .iter()
+            .filter(|practice| is_behind(practice))
+            .count();
         for (name, help, count) in [
-            ("practice_operator_practices", "Practices known", practices.len()),
+            (
+                "practice_operator_practices",
+                "Practices known",
+                practices.len(),
+            ),
             (
                 "practice_operator_practices_behind",
                 "Practices whose status does not answer their manifest as it is now",
@@ -229,7 +264,12 @@ impl Collector for Census {
             ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(name, help, None::<&Unit>, MetricType::Gauge)?)?;
+            gauge.encode(encoder.encode_descriptor(
+                name,
+                help,
+                None::<&Unit>,
+                MetricType::Gauge,
+            )?)?;
         }
         Ok(())
     }
@@ -242,7 +282,10 @@ fn is_behind(practice: &DeserializeGuard<ConsumerGroupPractice>) -> bool {
         if practice.metadata.deletion_timestamp.is_some() {
             return false;
         }
-        let observed = practice.status.as_ref().and_then(|status| status.observed_generation);
+        let observed = practice
+            .status
+            .as_ref()
+            .and_then(|status| status.observed_generation);
         observed != practice.metadata.generation
     })
 }
@@ -262,7 +305,9 @@ mod tests {
     fn metrics(practices: &[serde_json::Value]) -> Metrics {
         let mut writer = Writer::default();
         for practice in practices {
-            writer.apply_watcher_event(&Event::Apply(serde_json::from_value(practice.clone()).expect("an object")));
+            writer.apply_watcher_event(&Event::Apply(
+                serde_json::from_value(practice.clone()).expect("an object"),
+            ));
         }
         let metrics = Metrics::default();
         metrics.count(writer.as_reader());
@@ -287,8 +332,12 @@ mod tests {
     fn practices_are_behind_until_status_answers_their_manifest() {
         let mut undecodable = practice("broken", 1, Some(1));
         undecodable["spec"] = json!("nonsense");
-        let all =
-            [practice("done", 2, Some(2)), practice("new", 1, None), practice("changed", 3, Some(2)), undecodable];
+        let all = [
+            practice("done", 2, Some(2)),
+            practice("new", 1, None),
+            practice("changed", 3, Some(2)),
+            undecodable,
+        ];
         let said = read(&metrics(&all));
         let count = |name| said.samples(name).map(|sample| sample.value).sum::<f64>();
         assert!((count("practice_operator_practices") - 4.0).abs() < 0.1);
@@ -297,10 +346,18 @@ mod tests {
 
     #[test]
     fn series_of_groups_go_with_their_practice_whoever_notices() {
-        let [there, gone] = [metrics(&[practice("p", 1, Some(1))]), metrics(&[practice("other", 1, Some(1))])];
+        let [there, gone] = [
+            metrics(&[practice("p", 1, Some(1))]),
+            metrics(&[practice("other", 1, Some(1))]),
+        ];
         for (metrics, expected) in [(there, 1), (gone, 0)] {
             group_metrics::tests::fill(&metrics.groups);
-            assert_eq!(read(&metrics).samples("practice_operator_consumer_group_lag").count(), expected);
+            assert_eq!(
+                read(&metrics)
+                    .samples("practice_operator_consumer_group_lag")
+                    .count(),
+                expected
+            );
         }
     }
 
@@ -316,49 +373,77 @@ mod tests {
         for (step, count) in errors {
             assert_eq!(count, if step == "apply" { "1" } else { "0" }, "{step}");
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
         assert_eq!(runtime.block_on(metrics.step("live", async { 7 })), 7);
         let said = read(&metrics);
         let timed = said.samples("practice_operator_reconcile_step_duration_seconds_count");
-        assert_eq!(timed.map(|sample| sample.label("step")).collect::<Vec<_>>(), ["live"]);
+        assert_eq!(
+            timed.map(|sample| sample.label("step")).collect::<Vec<_>>(),
+            ["live"]
+        );
     }
 
     #[test]
     fn docs_have_each_series() {
         let metrics = metrics(&[practice("p", 1, Some(1))]);
         metrics.reconciled(Duration::ZERO, None);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
         runtime.block_on(metrics.step("live", async {}));
         metrics.requested("GET", "200".to_owned(), Duration::ZERO);
-        metrics.listener().hear(Call { name: "observe", result: "ok", took: Duration::ZERO });
+        metrics.listener().hear(Call {
+            name: "observe",
+            result: "ok",
+            took: Duration::ZERO,
+        });
         group_metrics::tests::fill(&metrics.groups);
 
         let said = read(&metrics);
         let of_groups = said.rows("practice_operator_consumer_group_");
         let all = said.rows("");
-        let of_itself: String = all.split_inclusive('\n').filter(|row| !of_groups.contains(*row)).collect();
+        let of_itself: String = all
+            .split_inclusive('\n')
+            .filter(|row| !of_groups.contains(*row))
+            .collect();
         reference("## The operator, of groups", &of_groups);
         reference("## The operator, of itself", &of_itself);
     }
 
     /// What is between quotes after each `mark` of a source.
     fn named_after<'a>(source: &'a str, mark: &str) -> BTreeSet<&'a str> {
-        source.split(mark).skip(1).filter_map(|rest| rest.split('"').nth(1)).collect()
+        source
+            .split(mark)
+            .skip(1)
+            .filter_map(|rest| rest.split('"').nth(1))
+            .collect()
     }
 
     #[test]
     fn docs_have_each_value_of_the_bounded_labels() {
         let page = include_str!("../../docs/metrics.md");
-        let kafka =
-            concat!(include_str!("../../crates/groups/src/read.rs"), include_str!("../../crates/groups/src/change.rs"));
+        let kafka = concat!(
+            include_str!("../../crates/groups/src/read.rs"),
+            include_str!("../../crates/groups/src/change.rs")
+        );
         for (label, values) in [
-            ("`step` of durations", named_after(include_str!("reconcile.rs"), "metrics.step(")),
+            (
+                "`step` of durations",
+                named_after(include_str!("reconcile.rs"), "metrics.step("),
+            ),
             ("`step` of errors", BTreeSet::from(error::STEPS)),
             ("`method`", named_after(include_str!("requests.rs"), "=> ")),
             ("`call`", named_after(kafka, "within(&self.")),
-            ("`result`", named_after(include_str!("../../crates/groups/src/told.rs"), "=> ")),
+            (
+                "`result`",
+                named_after(include_str!("../../crates/groups/src/told.rs"), "=> "),
+            ),
         ] {
-            let row = page.lines().find_map(|line| line.strip_prefix(&format!("| {label} | ")));
+            let row = page
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("| {label} | ")));
             let row = row.unwrap_or_else(|| panic!("docs/metrics.md has no row for {label}"));
             let told: BTreeSet<&str> = row.split('`').skip(1).step_by(2).collect();
             assert_eq!(told, values, "{label} of docs/metrics.md");

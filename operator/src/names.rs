@@ -19,7 +19,9 @@ pub(crate) fn plain(practice: &str, group: &str, variant: &str) -> String {
 /// Whether a Deployment may be called that: a DNS label (RFC 1123) of at most 47 characters.
 pub(crate) fn is_legal(name: &str) -> bool {
     name.len() <= LONGEST
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         && !name.starts_with('-')
         && !name.ends_with('-')
         && !name.is_empty()
@@ -27,14 +29,22 @@ pub(crate) fn is_legal(name: &str) -> bool {
 
 /// A readable legal name with a hash of the exact triple.
 pub(crate) fn hashed(practice: &str, group: &str, variant: &str) -> String {
-    let readable = slug(&plain(practice, group, variant).to_ascii_lowercase(), LONGEST - HASH - 1, false);
+    let readable = slug(
+        &plain(practice, group, variant).to_ascii_lowercase(),
+        LONGEST - HASH - 1,
+        false,
+    );
     format!("{readable}-{}", hash(&[practice, group, variant]))
 }
 
 /// A name for what exists once per group: plain where that is legal, otherwise hashed.
 pub(crate) fn unique(practice: &str, group: &str) -> String {
     let plain = plain(practice, group, "");
-    if is_legal(&plain) { plain } else { hashed(practice, group, "") }
+    if is_legal(&plain) {
+        plain
+    } else {
+        hashed(practice, group, "")
+    }
 }
 
 /// A label value for a group id: the id itself where that is legal (at most 63 of `[A-Za-z0-9._-]`, alphanumeric at both
@@ -44,8 +54,14 @@ pub(crate) fn label(group: &str) -> String {
     let legal = group.len() <= 63
         && edges(group.chars().next())
         && edges(group.chars().last())
-        && group.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    if legal { group.to_owned() } else { format!("{}-{}", slug(group, 63 - HASH - 1, true), hash(&[group])) }
+        && group
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    if legal {
+        group.to_owned()
+    } else {
+        format!("{}-{}", slug(group, 63 - HASH - 1, true), hash(&[group]))
+    }
 }
 
 fn slug(text: &str, longest: usize, capitals: bool) -> String {
@@ -60,7 +76,11 @@ fn slug(text: &str, longest: usize, capitals: bool) -> String {
     }
     slug.truncate(longest);
     let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { "x".to_owned() } else { slug.to_owned() }
+    if slug.is_empty() {
+        "x".to_owned()
+    } else {
+        slug.to_owned()
+    }
 }
 
 /// A few characters that tell different texts apart.
@@ -70,7 +90,12 @@ pub(crate) fn hash(parts: &[&str]) -> String {
         hasher.update(part.as_bytes());
         hasher.update([0]);
     }
-    hasher.finalize().iter().take(HASH).map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
+    hasher
+        .finalize()
+        .iter()
+        .take(HASH)
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect()
 }
 
 #[cfg(test)]
@@ -79,7 +104,10 @@ mod tests {
 
     #[test]
     fn names_are_legal_and_stable() {
-        assert_eq!(unique("practice-3", "my-consumer-group-1"), "practice-3-my-consumer-group-1");
+        assert_eq!(
+            unique("practice-3", "my-consumer-group-1"),
+            "practice-3-my-consumer-group-1"
+        );
         assert_eq!(hashed("p", "My.Group", ""), hashed("p", "My.Group", ""));
         let long = "x".repeat(249);
         for group in ["My.Group", "my_group", "...", "-", &long, "A", "a"] {
@@ -97,7 +125,10 @@ mod tests {
         for odd in ["-a", "a.", "_", &"x".repeat(64)] {
             let label = label(odd);
             assert!(label.len() <= 63 && label != odd, "{label}");
-            assert!(label.starts_with(|c: char| c.is_ascii_alphanumeric()), "{label}");
+            assert!(
+                label.starts_with(|c: char| c.is_ascii_alphanumeric()),
+                "{label}"
+            );
         }
     }
 }

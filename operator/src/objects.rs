@@ -73,11 +73,16 @@ pub enum Hold {
 }
 
 /// Which groups are held at 0 consumers, and why; by group id.
-pub fn holds(plan: &Plan, unclaimed: &BTreeMap<String, Unclaimed>, live: &Live) -> BTreeMap<String, Hold> {
+pub fn holds(
+    plan: &Plan,
+    unclaimed: &BTreeMap<String, Unclaimed>,
+    live: &Live,
+) -> BTreeMap<String, Hold> {
     let hold = |group: &GroupPlan| {
         let speaks = group.speaks();
         let others = live.pods.iter().any(|pod| {
-            pod.group.as_ref() == Some(&group.id) && pod.speaks.as_ref().is_some_and(|theirs| *theirs != speaks)
+            pod.group.as_ref() == Some(&group.id)
+                && pod.speaks.as_ref().is_some_and(|theirs| *theirs != speaks)
         });
         match () {
             () if group.stopped => Some(Hold::Stopped),
@@ -86,16 +91,29 @@ pub fn holds(plan: &Plan, unclaimed: &BTreeMap<String, Unclaimed>, live: &Live) 
             () => None,
         }
     };
-    plan.groups.iter().filter_map(|group| Some((group.id.clone(), hold(group)?))).collect()
+    plan.groups
+        .iter()
+        .filter_map(|group| Some((group.id.clone(), hold(group)?)))
+        .collect()
 }
 
 /// Renders everything that a practice consists of. `holds` and `live` are by group id and by Deployment name.
-pub fn objects(plan: &Plan, holds: &BTreeMap<String, Hold>, live: &BTreeMap<String, LiveRow>) -> Vec<Object> {
+pub fn objects(
+    plan: &Plan,
+    holds: &BTreeMap<String, Hold>,
+    live: &BTreeMap<String, LiveRow>,
+) -> Vec<Object> {
     let mut objects = Vec::new();
     for group in &plan.groups {
         let held = holds.contains_key(&group.id);
         for row in &group.rows {
-            objects.push(worker(plan, group, row, held, live.get(&row.deployment).copied()));
+            objects.push(worker(
+                plan,
+                group,
+                row,
+                held,
+                live.get(&row.deployment).copied(),
+            ));
         }
         objects.push(budget(plan, group));
     }
@@ -121,21 +139,47 @@ struct Replicas {
 /// outlives a hold. (Leaving out a field that only we own would reset it to 1: it is handed over first.)
 fn replicas(wanted: Option<i32>, held: bool, live: Option<LiveRow>) -> Replicas {
     match (wanted, held, live) {
-        (Some(_), true, _) | (None, true, None) => Replicas { set: Some(0), before: None, hand_over: None },
+        (Some(_), true, _) | (None, true, None) => Replicas {
+            set: Some(0),
+            before: None,
+            hand_over: None,
+        },
         (None, true, Some(live)) => {
             let before = live.before.or((live.replicas > 0).then_some(live.replicas));
-            Replicas { set: Some(0), before, hand_over: None }
+            Replicas {
+                set: Some(0),
+                before,
+                hand_over: None,
+            }
         }
-        (Some(n), false, _) => Replicas { set: Some(n), before: None, hand_over: None },
+        (Some(n), false, _) => Replicas {
+            set: Some(n),
+            before: None,
+            hand_over: None,
+        },
         (None, false, Some(live)) if live.ours => {
             let number = live.before.unwrap_or(live.replicas.max(1));
-            Replicas { set: None, before: None, hand_over: Some(number) }
+            Replicas {
+                set: None,
+                before: None,
+                hand_over: Some(number),
+            }
         }
-        (None, false, _) => Replicas { set: None, before: None, hand_over: None },
+        (None, false, _) => Replicas {
+            set: None,
+            before: None,
+            hand_over: None,
+        },
     }
 }
 
-fn worker(plan: &Plan, group: &GroupPlan, row: &RowPlan, held: bool, live: Option<LiveRow>) -> Object {
+fn worker(
+    plan: &Plan,
+    group: &GroupPlan,
+    row: &RowPlan,
+    held: bool,
+    live: Option<LiveRow>,
+) -> Object {
     let replicas = replicas(row.replicas, held, live);
     let selector = json!({PRACTICE: plan.name, GROUP: group.label, VARIANT: row.variant});
     let mut labels = labels(plan, "worker");
@@ -160,7 +204,12 @@ fn worker(plan: &Plan, group: &GroupPlan, row: &RowPlan, held: bool, live: Optio
     if let Some(number) = replicas.set {
         body["spec"]["replicas"] = json!(number);
     }
-    Object { kind: Kind::Deployment, name: row.deployment.clone(), body, hand_over: replicas.hand_over }
+    Object {
+        kind: Kind::Deployment,
+        name: row.deployment.clone(),
+        body,
+        hand_over: replicas.hand_over,
+    }
 }
 
 fn budget(plan: &Plan, group: &GroupPlan) -> Object {
@@ -176,7 +225,12 @@ fn budget(plan: &Plan, group: &GroupPlan) -> Object {
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     });
-    Object { kind: Kind::PodDisruptionBudget, name: group.budget.clone(), body, hand_over: None }
+    Object {
+        kind: Kind::PodDisruptionBudget,
+        name: group.budget.clone(),
+        body,
+        hand_over: None,
+    }
 }
 
 fn producer_selector(plan: &Plan) -> Value {
@@ -198,7 +252,12 @@ fn producer_deployment(plan: &Plan, producer: &ProducerPlan) -> Object {
             "template": template(&labels, None, &Container { name: "producer", image: &producer.image, env: &env, port: PRODUCER_PORT }, &producer.pods),
         },
     });
-    Object { kind: Kind::Deployment, name: producer.name.clone(), body, hand_over: None }
+    Object {
+        kind: Kind::Deployment,
+        name: producer.name.clone(),
+        body,
+        hand_over: None,
+    }
 }
 
 fn producer_service(plan: &Plan, producer: &ProducerPlan) -> Object {
@@ -211,7 +270,12 @@ fn producer_service(plan: &Plan, producer: &ProducerPlan) -> Object {
             "ports": [{"name": "http", "port": PRODUCER_PORT, "targetPort": "http", "protocol": "TCP"}],
         },
     });
-    Object { kind: Kind::Service, name: producer.name.clone(), body, hand_over: None }
+    Object {
+        kind: Kind::Service,
+        name: producer.name.clone(),
+        body,
+        hand_over: None,
+    }
 }
 
 fn labels(plan: &Plan, component: &str) -> Value {
@@ -257,7 +321,10 @@ fn metadata(plan: &Plan, name: &str, labels: &Value, annotations: Value) -> Valu
 }
 
 fn plain_env(pairs: &[(&'static str, String)]) -> Vec<Value> {
-    pairs.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| json!({"name": name, "value": value}))
+        .collect()
 }
 
 fn pod_name(variable: &str) -> Value {
@@ -273,7 +340,12 @@ struct Container<'a> {
 }
 
 /// A pod that passes `pod-security.kubernetes.io/enforce=restricted` and holds no credential of the cluster.
-fn template(labels: &Value, annotations: Option<&Value>, container: &Container<'_>, pods: &Pods) -> Value {
+fn template(
+    labels: &Value,
+    annotations: Option<&Value>,
+    container: &Container<'_>,
+    pods: &Pods,
+) -> Value {
     let probe = |path: &str, period: u8, failures: u8| json!({"httpGet": {"path": path, "port": "http", "scheme": "HTTP"}, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures});
     // a practice's own labels win: selectors rely on them
     let mut all_labels = json!(pods.labels);

@@ -42,7 +42,13 @@ pub async fn observe(
         Some(look) if !prepared.changed() => look.clone(),
         _ => memories.readers.reader(&plan.bootstrap).fresh().await,
     };
-    observed(plan, look, before, memories, SignedDuration::from_millis(memories.tick()))
+    observed(
+        plan,
+        look,
+        before,
+        memories,
+        SignedDuration::from_millis(memories.tick()),
+    )
 }
 
 /// What a look says about a practice. `tick` is a time that only grows. Who was idle `before` is so at once, not after
@@ -56,18 +62,36 @@ pub fn observed(
 ) -> Observed {
     let before = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
     let look = look.map(|snapshot| outdated(snapshot, before));
-    let paces = look.as_ref().map(|snapshot| memories.readers.paces(plan, snapshot)).unwrap_or_default();
-    let verdicts = look.as_ref().map(|snapshot| memories.readers.verdicts(plan, snapshot)).unwrap_or_default();
+    let paces = look
+        .as_ref()
+        .map(|snapshot| memories.readers.paces(plan, snapshot))
+        .unwrap_or_default();
+    let verdicts = look
+        .as_ref()
+        .map(|snapshot| memories.readers.verdicts(plan, snapshot))
+        .unwrap_or_default();
     let mut memories = memories.all();
-    let since = &mut memories.entry((plan.namespace.clone(), plan.name.clone())).or_default().idle_since;
+    let since = &mut memories
+        .entry((plan.namespace.clone(), plan.name.clone()))
+        .or_default()
+        .idle_since;
     for known in before.into_iter().flat_map(idle_members) {
         since.entry(known).or_insert(tick - IDLE_AFTER);
     }
-    *since = look.as_ref().map(|snapshot| waiting(plan, snapshot, since, tick)).unwrap_or_default();
-    let (idle, soon): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        since.clone().into_iter().partition(|(_, since)| tick - *since >= IDLE_AFTER);
-    let idle_soon = soon.values().filter_map(|since| Duration::try_from(IDLE_AFTER - (tick - *since)).ok());
-    let again = idle_soon.chain(verdicts.values().filter_map(|judged| judged.again)).min();
+    *since = look
+        .as_ref()
+        .map(|snapshot| waiting(plan, snapshot, since, tick))
+        .unwrap_or_default();
+    let (idle, soon): (BTreeMap<_, _>, BTreeMap<_, _>) = since
+        .clone()
+        .into_iter()
+        .partition(|(_, since)| tick - *since >= IDLE_AFTER);
+    let idle_soon = soon
+        .values()
+        .filter_map(|since| Duration::try_from(IDLE_AFTER - (tick - *since)).ok());
+    let again = idle_soon
+        .chain(verdicts.values().filter_map(|judged| judged.again))
+        .min();
     Observed {
         look,
         paces,
@@ -80,9 +104,15 @@ pub fn observed(
 /// Adds the commits that a status, written perhaps by a former operator, tells to be of a former topic: its id was another
 /// one then, or it was found out already, and the commit is still the same.
 fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc<Snapshot> {
-    let Some(before) = before else { return snapshot };
+    let Some(before) = before else {
+        return snapshot;
+    };
     let is_another = |topic: &str| {
-        let former = before.topics.iter().find(|status| status.name == topic).and_then(|topic| topic.topic_id.as_ref());
+        let former = before
+            .topics
+            .iter()
+            .find(|status| status.name == topic)
+            .and_then(|topic| topic.topic_id.as_ref());
         match snapshot.topics.get(topic) {
             Some(TopicSeen::Present(facts)) => former.is_some_and(|former| *former != facts.id),
             _ => false,
@@ -90,14 +120,24 @@ fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc
     };
     let mut found: Vec<(&str, Partition)> = Vec::new();
     for group in &before.groups {
-        let Some(seen) = snapshot.groups.get(&group.name) else { continue };
+        let Some(seen) = snapshot.groups.get(&group.name) else {
+            continue;
+        };
         let shares = group.shares();
-        let suspect =
-            |share: &&OwnedPartition| share.because.as_deref() == Some("Recreated") || is_another(&share.topic);
+        let suspect = |share: &&OwnedPartition| {
+            share.because.as_deref() == Some("Recreated") || is_another(&share.topic)
+        };
         for share in shares.filter(suspect) {
             let partition = (share.topic.clone(), share.partition);
-            let committed = seen.committed.as_ref().and_then(|all| all.get(&partition)).map(|commit| commit.offset);
-            if committed.is_some() && committed == share.committed && !seen.outdated.contains(&partition) {
+            let committed = seen
+                .committed
+                .as_ref()
+                .and_then(|all| all.get(&partition))
+                .map(|commit| commit.offset);
+            if committed.is_some()
+                && committed == share.committed
+                && !seen.outdated.contains(&partition)
+            {
                 found.push((&group.name, partition));
             }
         }
@@ -105,7 +145,11 @@ fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc
     if !found.is_empty() {
         let groups = &mut Arc::make_mut(&mut snapshot).groups;
         for (group, partition) in found {
-            groups.entry(group.to_owned()).or_default().outdated.insert(partition);
+            groups
+                .entry(group.to_owned())
+                .or_default()
+                .outdated
+                .insert(partition);
         }
     }
     snapshot
@@ -114,7 +158,10 @@ fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc
 /// Whom a status calls idle, by group and member id.
 fn idle_members(status: &PracticeStatus) -> impl Iterator<Item = (String, String)> {
     status.groups.iter().flat_map(|group| {
-        let idle = group.members.iter().filter(|member| member.idle_because.is_some());
+        let idle = group
+            .members
+            .iter()
+            .filter(|member| member.idle_because.is_some());
         idle.map(|member| (group.name.clone(), member.member_id.clone()))
     })
 }
@@ -128,10 +175,18 @@ fn waiting(
 ) -> BTreeMap<(String, String), SignedDuration> {
     let mut waiting = BTreeMap::new();
     for group in &plan.groups {
-        let Some(seen) = snapshot.groups.get(&group.id).filter(|seen| seen.state == GroupState::Stable) else {
+        let Some(seen) = snapshot
+            .groups
+            .get(&group.id)
+            .filter(|seen| seen.state == GroupState::Stable)
+        else {
             continue;
         };
-        for member in seen.members.iter().filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty)) {
+        for member in seen
+            .members
+            .iter()
+            .filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty))
+        {
             let key = (group.id.clone(), member.member_id.clone());
             let since = since.get(&key).copied().unwrap_or(tick);
             waiting.insert(key, since);
@@ -161,22 +216,40 @@ mod tests {
 
     #[test]
     fn waiting_is_to_own_nothing_in_a_stable_group_and_its_time_is_kept() {
-        let plan = plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
+        let plan =
+            plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
         let (then, now) = (SignedDuration::ZERO, SignedDuration::from_secs(60));
         let since = BTreeMap::from([(("g".to_owned(), "m".to_owned()), then)]);
         let nothing = || Some(Vec::new());
         for (state, partitions, since, expected) in [
             (GroupState::Stable, nothing(), &BTreeMap::new(), Some(now)),
             (GroupState::Stable, nothing(), &since, Some(then)),
-            (GroupState::Stable, Some(vec![("t".to_owned(), 0)]), &since, None),
+            (
+                GroupState::Stable,
+                Some(vec![("t".to_owned(), 0)]),
+                &since,
+                None,
+            ),
             (GroupState::Stable, None, &since, None),
             (GroupState::PreparingRebalance, nothing(), &since, None),
             (GroupState::Unknown, nothing(), &since, None),
         ] {
             let host = "/10.0.0.1".to_owned();
-            let member = MemberSeen { member_id: "m".into(), client_id: "c".into(), host, partitions };
-            let seen = GroupSeen { state, members: vec![member], ..GroupSeen::default() };
-            let snapshot = Snapshot { groups: [("g".to_owned(), seen)].into(), ..Snapshot::default() };
+            let member = MemberSeen {
+                member_id: "m".into(),
+                client_id: "c".into(),
+                host,
+                partitions,
+            };
+            let seen = GroupSeen {
+                state,
+                members: vec![member],
+                ..GroupSeen::default()
+            };
+            let snapshot = Snapshot {
+                groups: [("g".to_owned(), seen)].into(),
+                ..Snapshot::default()
+            };
             let waiting = waiting(&plan, &snapshot, since, now);
             assert_eq!(waiting.into_values().next(), expected, "{state}");
         }
@@ -187,14 +260,31 @@ mod tests {
         let spec = serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g", "replicas": 2}]});
         let mut world = World::settled(spec);
         world.group("g", |group| {
-            let committed = Committed { offset: 7, metadata: String::new() };
+            let committed = Committed {
+                offset: 7,
+                metadata: String::new(),
+            };
             group.committed = Some([(("t".to_owned(), 0), committed)].into());
         });
-        (world, Memories::new(tokio::sync::mpsc::unbounded_channel().0, Home::Cluster))
+        (
+            world,
+            Memories::new(tokio::sync::mpsc::unbounded_channel().0, Home::Cluster),
+        )
     }
 
-    fn observe_at(world: &World, memories: &Memories, before: Option<&PracticeStatus>, second: i64) -> Observed {
-        observed(&world.plan, world.observed.look.clone(), before, memories, SignedDuration::from_secs(second))
+    fn observe_at(
+        world: &World,
+        memories: &Memories,
+        before: Option<&PracticeStatus>,
+        second: i64,
+    ) -> Observed {
+        observed(
+            &world.plan,
+            world.observed.look.clone(),
+            before,
+            memories,
+            SignedDuration::from_secs(second),
+        )
     }
 
     #[test]
@@ -203,9 +293,16 @@ mod tests {
         let waiting = ("g".to_owned(), "p-g-1-id".to_owned());
         for (second, idle) in [(100, false), (104, false), (105, true), (3_700, true)] {
             let seen = observe_at(&world, &memories, None, second);
-            assert_eq!(seen.idle.contains(&waiting), idle, "after {} s", second - 100);
+            assert_eq!(
+                seen.idle.contains(&waiting),
+                idle,
+                "after {} s",
+                second - 100
+            );
             // some messages wait, too: a minute later that may be a verdict
-            let soon = seen.again.is_some_and(|again| again <= Duration::from_secs(6));
+            let soon = seen
+                .again
+                .is_some_and(|again| again <= Duration::from_secs(6));
             assert_eq!(soon, !idle, "{:?}", seen.again);
             // the status is of an hour ago, or of the hour to come
             world.now += SignedDuration::from_hours(if second % 2 == 0 { -1 } else { 1 });
@@ -220,7 +317,10 @@ mod tests {
         let (mut world, memories) = world();
         world.observed.idle.insert(("g".into(), "p-g-1-id".into()));
         let before = world.status();
-        assert_eq!(observe_at(&world, &memories, Some(&before), 1).idle.len(), 1);
+        assert_eq!(
+            observe_at(&world, &memories, Some(&before), 1).idle.len(),
+            1
+        );
     }
 
     #[test]
@@ -229,23 +329,44 @@ mod tests {
         let at = ("t".to_owned(), 0);
         let outdated = |world: &World, before: &PracticeStatus| {
             let seen = observe_at(world, &memories, Some(before), 1);
-            seen.snapshot().expect("a look").groups["g"].outdated.contains(&at)
+            seen.snapshot().expect("a look").groups["g"]
+                .outdated
+                .contains(&at)
         };
         let before = world.status();
         assert!(!outdated(&world, &before));
         world.kafka(|snapshot| {
-            let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else { panic!("is present") };
+            let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else {
+                panic!("is present")
+            };
             facts.id = "another".into();
         });
-        assert!(outdated(&world, &before), "the topic has another id, and the commit is the one that it had");
+        assert!(
+            outdated(&world, &before),
+            "the topic has another id, and the commit is the one that it had"
+        );
         world.observed = observe_at(&world, &memories, Some(&before), 1);
         let after = world.status();
-        assert_eq!(after.groups[0].members[0].partitions[0].because.as_deref(), Some("Recreated"));
+        assert_eq!(
+            after.groups[0].members[0].partitions[0].because.as_deref(),
+            Some("Recreated")
+        );
         world.group("g", |group| group.outdated.clear()); // a new operator: its reader knows nothing
         assert!(outdated(&world, &after), "status said so");
-        let another = PracticeStatus { bootstrap_servers: Some("other:1".into()), ..after.clone() };
+        let another = PracticeStatus {
+            bootstrap_servers: Some("other:1".into()),
+            ..after.clone()
+        };
         assert!(!outdated(&world, &another), "that was another Kafka");
-        world.group("g", |group| group.committed.as_mut().expect("set").get_mut(&at).expect("set").offset = 8);
+        world.group("g", |group| {
+            group
+                .committed
+                .as_mut()
+                .expect("set")
+                .get_mut(&at)
+                .expect("set")
+                .offset = 8
+        });
         assert!(!outdated(&world, &after), "it has committed since");
     }
 }

@@ -7,12 +7,12 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 use practice_api::{
-    ConsumerGroupPractice, DeletionPolicy, Group, GroupState, Keys, PracticeSpec, PracticeStatus, Topic,
-    validate::cel_faults,
+    ConsumerGroupPractice, DeletionPolicy, Group, GroupState, Keys, PracticeSpec, PracticeStatus,
+    Topic, validate::cel_faults,
 };
 use practice_contract::{
-    Assignor, OffsetReset, PRODUCER_PORT, ProducerSettings, Protocol, WORKER_PORT, WorkerSettings, duration,
-    parse_servers, producer::Load, worker,
+    Assignor, OffsetReset, PRODUCER_PORT, ProducerSettings, Protocol, WORKER_PORT, WorkerSettings,
+    duration, parse_servers, producer::Load, worker,
 };
 use thiserror::Error;
 
@@ -83,7 +83,10 @@ pub struct GroupPlan {
 impl Plan {
     /// The same on another Kafka, `host:port[,host:port...]`.
     pub(crate) fn on(&self, bootstrap: &str) -> Self {
-        let mut plan = Self { bootstrap: bootstrap.to_owned(), ..self.clone() };
+        let mut plan = Self {
+            bootstrap: bootstrap.to_owned(),
+            ..self.clone()
+        };
         for row in plan.groups.iter_mut().flat_map(|group| &mut group.rows) {
             bootstrap.clone_into(&mut row.settings.servers);
         }
@@ -102,7 +105,11 @@ impl GroupPlan {
 
     /// The longest time that one of its consumers spends on a message.
     pub fn slowest(&self) -> Duration {
-        self.rows.iter().map(|row| row.settings.delay).max().unwrap_or_default()
+        self.rows
+            .iter()
+            .map(|row| row.settings.delay)
+            .max()
+            .unwrap_or_default()
     }
 }
 
@@ -167,8 +174,9 @@ impl SpecFault {
 
     /// The condition that says of a practice that its manifest is refused as a whole.
     pub fn told_in(status: &PracticeStatus) -> Option<&Condition> {
-        let refused =
-            |stalled: &&Condition| stalled.status == "True" && Self::REASONS.contains(&stalled.reason.as_str());
+        let refused = |stalled: &&Condition| {
+            stalled.status == "True" && Self::REASONS.contains(&stalled.reason.as_str())
+        };
         status.condition("Stalled").filter(refused)
     }
 }
@@ -182,10 +190,16 @@ pub fn plan(practice: &ConsumerGroupPractice, defaults: &Defaults) -> Result<Pla
         return Err(SpecFault::Illegal(fault.to_string()));
     }
     let spec = &practice.spec;
-    let (namespace, name) = (practice.namespace().unwrap_or_default(), practice.name_any());
+    let (namespace, name) = (
+        practice.namespace().unwrap_or_default(),
+        practice.name_any(),
+    );
     let bootstrap = match (&spec.kafka, &defaults.bootstrap_servers) {
         (Some(kafka), _) => parse_servers(&kafka.bootstrap_servers).map_err(|legal| {
-            SpecFault::Illegal(format!("spec.kafka.bootstrapServers is `{}`: {legal}", kafka.bootstrap_servers))
+            SpecFault::Illegal(format!(
+                "spec.kafka.bootstrapServers is `{}`: {legal}",
+                kafka.bootstrap_servers
+            ))
         })?,
         (None, Some(default)) => default.clone(),
         (None, None) => return Err(SpecFault::NoKafka),
@@ -204,10 +218,15 @@ pub fn plan(practice: &ConsumerGroupPractice, defaults: &Defaults) -> Result<Pla
             keys_random: spec.producer.keys == Keys::Random,
             listen: SocketAddr::from(([0, 0, 0, 0], PRODUCER_PORT)),
             instance: None,
-            load: spec.producer.load.as_ref().filter(|load| load.messages_per_second > 0).map(|load| Load {
-                messages_per_second: load.messages_per_second.unsigned_abs(),
-                value_bytes: load.value_bytes.unsigned_abs(),
-            }),
+            load: spec
+                .producer
+                .load
+                .as_ref()
+                .filter(|load| load.messages_per_second > 0)
+                .map(|load| Load {
+                    messages_per_second: load.messages_per_second.unsigned_abs(),
+                    value_bytes: load.value_bytes.unsigned_abs(),
+                }),
         },
         image: defaults.producer_image.clone(),
         pods: defaults.config.producer.clone(),
@@ -226,7 +245,9 @@ pub fn plan(practice: &ConsumerGroupPractice, defaults: &Defaults) -> Result<Pla
 
 /// Topics that go with the practice, should it be deleted.
 pub fn topics_to_delete(spec: &PracticeSpec) -> impl Iterator<Item = &Topic> {
-    spec.topics.iter().filter(|topic| topic.managed && topic.deletion_policy == DeletionPolicy::Delete)
+    spec.topics
+        .iter()
+        .filter(|topic| topic.managed && topic.deletion_policy == DeletionPolicy::Delete)
 }
 
 fn producer_name(practice: &str) -> String {
@@ -238,10 +259,14 @@ type Row<'a> = (&'a str, &'a str);
 /// The name of each row's Deployment: the plain one where it is legal and nobody else has it, otherwise one with a hash.
 fn deployment_names<'a>(practice: &str, spec: &'a PracticeSpec) -> BTreeMap<Row<'a>, String> {
     let rows = spec.groups.iter().flat_map(|group| {
-        std::iter::once("").chain(group.variants.iter().map(|v| v.name.as_str())).map(|v| (group.name.as_str(), v))
+        std::iter::once("")
+            .chain(group.variants.iter().map(|v| v.name.as_str()))
+            .map(|v| (group.name.as_str(), v))
     });
     let mut taken = BTreeMap::from([(producer_name(practice), 1)]);
-    let plain: Vec<(Row<'a>, String)> = rows.map(|row| (row, names::plain(practice, row.0, row.1))).collect();
+    let plain: Vec<(Row<'a>, String)> = rows
+        .map(|row| (row, names::plain(practice, row.0, row.1)))
+        .collect();
     for (_, name) in &plain {
         *taken.entry(name.clone()).or_insert(0) += 1;
     }
@@ -249,7 +274,14 @@ fn deployment_names<'a>(practice: &str, spec: &'a PracticeSpec) -> BTreeMap<Row<
         .into_iter()
         .map(|(row, name)| {
             let free = taken[&name] == 1 && names::is_legal(&name);
-            (row, if free { name } else { names::hashed(practice, row.0, row.1) })
+            (
+                row,
+                if free {
+                    name
+                } else {
+                    names::hashed(practice, row.0, row.1)
+                },
+            )
         })
         .collect()
 }
@@ -265,8 +297,12 @@ fn group_plan(
 ) -> Result<GroupPlan, SpecFault> {
     let time = |field: &str, value: &Option<String>, default: Duration| match value {
         None => Ok(default),
-        Some(text) => duration::parse(text)
-            .map_err(|legal| SpecFault::Illegal(format!("spec.groups `{}`: {field} is `{text}`: {legal}", group.name))),
+        Some(text) => duration::parse(text).map_err(|legal| {
+            SpecFault::Illegal(format!(
+                "spec.groups `{}`: {field} is `{text}`: {legal}",
+                group.name
+            ))
+        }),
     };
     let protocol = match group.protocol {
         practice_api::Protocol::Classic => Protocol::Classic,
@@ -283,8 +319,12 @@ fn group_plan(
         practice_api::OffsetReset::Earliest => OffsetReset::Earliest,
         practice_api::OffsetReset::Latest => OffsetReset::Latest,
     };
-    let topics =
-        group.topics.clone().unwrap_or_else(|| spec.topics.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>());
+    let topics = group.topics.clone().unwrap_or_else(|| {
+        spec.topics
+            .iter()
+            .map(|topic| topic.name.clone())
+            .collect::<Vec<_>>()
+    });
     let delay = time("processingDelay", &group.processing_delay, Duration::ZERO)?;
     let plain = WorkerSettings {
         servers: bootstrap.to_owned(),
@@ -297,22 +337,41 @@ fn group_plan(
         protocol,
         assignor,
         offset_reset,
-        session_timeout: time("sessionTimeout", &group.session_timeout, worker::DEFAULT_SESSION_TIMEOUT)?,
-        heartbeat_interval: time("heartbeatInterval", &group.heartbeat_interval, worker::DEFAULT_HEARTBEAT_INTERVAL)?,
-        max_poll_interval: time("maxPollInterval", &group.max_poll_interval, worker::DEFAULT_MAX_POLL_INTERVAL)?,
+        session_timeout: time(
+            "sessionTimeout",
+            &group.session_timeout,
+            worker::DEFAULT_SESSION_TIMEOUT,
+        )?,
+        heartbeat_interval: time(
+            "heartbeatInterval",
+            &group.heartbeat_interval,
+            worker::DEFAULT_HEARTBEAT_INTERVAL,
+        )?,
+        max_poll_interval: time(
+            "maxPollInterval",
+            &group.max_poll_interval,
+            worker::DEFAULT_MAX_POLL_INTERVAL,
+        )?,
         log_messages: true,
     };
     let row = |variant: &str, replicas, delay| RowPlan {
         deployment: names[&(group.name.as_str(), variant)].clone(),
         variant: variant.to_owned(),
         replicas,
-        settings: WorkerSettings { delay, ..plain.clone() },
+        settings: WorkerSettings {
+            delay,
+            ..plain.clone()
+        },
         image: defaults.worker_image.clone(),
         pods: defaults.config.worker.clone(),
     };
     let mut rows = vec![row("", group.replicas, delay)];
     for variant in &group.variants {
-        rows.push(row(&variant.name, variant.replicas, time("processingDelay", &variant.processing_delay, delay)?));
+        rows.push(row(
+            &variant.name,
+            variant.replicas,
+            time("processingDelay", &variant.processing_delay, delay)?,
+        ));
     }
     Ok(GroupPlan {
         id: group.name.clone(),
@@ -359,14 +418,29 @@ mod tests {
             &defaults(),
         )
         .expect("legal");
-        let names: Vec<_> = plan.groups.iter().flat_map(|g| g.rows.iter().map(|r| r.deployment.as_str())).collect();
+        let names: Vec<_> = plan
+            .groups
+            .iter()
+            .flat_map(|g| g.rows.iter().map(|r| r.deployment.as_str()))
+            .collect();
         let mut unique = names.clone();
         unique.sort_unstable();
         unique.dedup();
         assert_eq!(unique.len(), 9, "{names:?}");
-        assert!(names.iter().all(|name| names::is_legal(name) && *name != "p-producer"), "{names:?}");
-        assert!(names.contains(&"p-plain") && names.contains(&"p-g"), "{names:?}");
-        assert!(!names.contains(&"p-g-slow"), "both rows that would have it are told apart: {names:?}");
+        assert!(
+            names
+                .iter()
+                .all(|name| names::is_legal(name) && *name != "p-producer"),
+            "{names:?}"
+        );
+        assert!(
+            names.contains(&"p-plain") && names.contains(&"p-g"),
+            "{names:?}"
+        );
+        assert!(
+            !names.contains(&"p-g-slow"),
+            "both rows that would have it are told apart: {names:?}"
+        );
     }
 
     #[test]
@@ -379,23 +453,46 @@ mod tests {
         )
         .expect("legal");
         let group = &plan.groups[0];
-        let rows: Vec<_> = group.rows.iter().map(|r| (r.replicas, r.settings.delay.as_secs())).collect();
+        let rows: Vec<_> = group
+            .rows
+            .iter()
+            .map(|r| (r.replicas, r.settings.delay.as_secs()))
+            .collect();
         assert_eq!(rows, [(Some(1), 1), (None, 1), (Some(2), 5)]);
         assert_eq!(group.topics, ["u"]);
         assert_eq!(group.speaks(), "classic/cooperative-sticky");
         assert_eq!(group.rows[0].settings.owner.as_deref(), Some("n/p"));
-        assert_eq!(plan.producer.expect("on by default").settings.topics, ["t", "u"]);
+        assert_eq!(
+            plan.producer.expect("on by default").settings.topics,
+            ["t", "u"]
+        );
     }
 
     #[test]
     fn what_cannot_be_planned_says_why() {
-        let none = Defaults { bootstrap_servers: None, ..defaults() };
-        assert_eq!(plan(&practice(json!({"topics": [{"name": "t"}]})), &none), Err(SpecFault::NoKafka));
-        let odd = practice(json!({"topics": [{"name": "t"}], "kafka": {"bootstrapServers": "k:99999"}}));
-        let fault = plan(&odd, &defaults()).expect_err("no such port").to_string();
-        assert!(fault.starts_with("spec.kafka.bootstrapServers is `k:99999`"), "{fault}");
-        let old = practice(json!({"topics": [{"name": "t"}], "groups": [{"name": "g", "processingDelay": "10m"}]}));
-        let fault = plan(&old, &defaults()).expect_err("longer than a poll").to_string();
+        let none = Defaults {
+            bootstrap_servers: None,
+            ..defaults()
+        };
+        assert_eq!(
+            plan(&practice(json!({"topics": [{"name": "t"}]})), &none),
+            Err(SpecFault::NoKafka)
+        );
+        let odd =
+            practice(json!({"topics": [{"name": "t"}], "kafka": {"bootstrapServers": "k:99999"}}));
+        let fault = plan(&odd, &defaults())
+            .expect_err("no such port")
+            .to_string();
+        assert!(
+            fault.starts_with("spec.kafka.bootstrapServers is `k:99999`"),
+            "{fault}"
+        );
+        let old = practice(
+            json!({"topics": [{"name": "t"}], "groups": [{"name": "g", "processingDelay": "10m"}]}),
+        );
+        let fault = plan(&old, &defaults())
+            .expect_err("longer than a poll")
+            .to_string();
         assert!(fault.contains("processingDelay must be shorter"), "{fault}");
     }
 }

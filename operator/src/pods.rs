@@ -31,23 +31,38 @@ const WORKER: &str = "worker";
 
 /// Watches until it is dropped. An interruption is made good by listing them anew.
 pub(crate) async fn watch(pods: Api<Pod>, config: watcher::Config, context: Arc<Context>) {
-    let config = config.labels(&format!("app.kubernetes.io/part-of={PART_OF},app.kubernetes.io/component=worker"));
+    let config = config.labels(&format!(
+        "app.kubernetes.io/part-of={PART_OF},app.kubernetes.io/component=worker"
+    ));
     let mut events = std::pin::pin!(watcher::watcher(pods, config));
     let mut listed: BTreeMap<Key, Vec<String>> = BTreeMap::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(pod)) => {
-                let Some(practice) = practice(&pod) else { continue };
-                listed.entry(practice.clone()).or_default().push(pod.name_any());
+                let Some(practice) = practice(&pod) else {
+                    continue;
+                };
+                listed
+                    .entry(practice.clone())
+                    .or_default()
+                    .push(pod.name_any());
                 saw(&context, &practice, &pod, false);
             }
             Ok(Event::InitDone) => forget_others(&context, &listed),
             Ok(Event::Apply(pod)) => {
                 if let Some(practice) = practice(&pod) {
                     // the first that is heard of a new pod is that it is pending
-                    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-                    saw(&context, &practice, &pod, phase.is_none_or(|phase| phase == "Pending"));
+                    let phase = pod
+                        .status
+                        .as_ref()
+                        .and_then(|status| status.phase.as_deref());
+                    saw(
+                        &context,
+                        &practice,
+                        &pod,
+                        phase.is_none_or(|phase| phase == "Pending"),
+                    );
                 }
             }
             Ok(Event::Delete(pod)) => {
@@ -71,7 +86,9 @@ fn saw(context: &Context, practice: &Key, pod: &Pod, is_new: bool) {
     let tick = context.memories.tick();
     let mut memories = context.memories.all();
     let memory = memories.entry(practice.clone()).or_default();
-    memory.witness.saw(&pod.name_any(), sight(pod, context.now()), is_new, tick);
+    memory
+        .witness
+        .saw(&pod.name_any(), sight(pod, context.now()), is_new, tick);
     match url(pod) {
         Some(url) => drop(memory.urls.insert(pod.name_any(), url)),
         None => drop(memory.urls.remove(&pod.name_any())),
@@ -99,8 +116,12 @@ fn forget_others(context: &Context, listed: &BTreeMap<Key, Vec<String>>) {
     let tick = context.memories.tick();
     for (practice, memory) in context.memories.all().iter_mut() {
         let there = listed.get(practice).map_or(&[][..], Vec::as_slice);
-        let gone: Vec<String> =
-            memory.witness.present().filter(|name| !there.iter().any(|pod| pod == name)).map(str::to_owned).collect();
+        let gone: Vec<String> = memory
+            .witness
+            .present()
+            .filter(|name| !there.iter().any(|pod| pod == name))
+            .map(str::to_owned)
+            .collect();
         for name in gone {
             memory.witness.lost(&name, tick);
             memory.urls.remove(&name);
@@ -109,13 +130,27 @@ fn forget_others(context: &Context, listed: &BTreeMap<Key, Vec<String>>) {
 }
 
 fn sight(pod: &Pod, now: Timestamp) -> Sight {
-    let revision = pod.labels().get("pod-template-hash").cloned().unwrap_or_default();
-    let set = pod.owner_references().iter().find(|owner| owner.kind == "ReplicaSet").map(|owner| owner.name.as_str());
-    let row = set.map(|set| set.strip_suffix(&format!("-{revision}")).unwrap_or(set)).unwrap_or_default();
+    let revision = pod
+        .labels()
+        .get("pod-template-hash")
+        .cloned()
+        .unwrap_or_default();
+    let set = pod
+        .owner_references()
+        .iter()
+        .find(|owner| owner.kind == "ReplicaSet")
+        .map(|owner| owner.name.as_str());
+    let row = set
+        .map(|set| set.strip_suffix(&format!("-{revision}")).unwrap_or(set))
+        .unwrap_or_default();
     let spec = pod.spec.as_ref();
-    let environment = spec.and_then(worker).and_then(|container| container.env.as_deref());
+    let environment = spec
+        .and_then(worker)
+        .and_then(|container| container.env.as_deref());
     let variables = environment.unwrap_or_default().iter();
-    let topics = topics_of(variables.filter_map(|variable| Some((variable.name.as_str(), variable.value.as_deref()?))));
+    let topics = topics_of(
+        variables.filter_map(|variable| Some((variable.name.as_str(), variable.value.as_deref()?))),
+    );
     Sight {
         row: row.to_owned(),
         revision,
@@ -128,30 +163,52 @@ fn sight(pod: &Pod, now: Timestamp) -> Sight {
 
 /// Ends of its process that Kubernetes still tells of: the one before the last start, and the last.
 fn ends(pod: &Pod, now: Timestamp) -> Vec<(String, End, bool)> {
-    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_deref())
+        .unwrap_or_default();
     let ours = statuses.iter().filter(|container| container.name == WORKER);
-    let states = ours.flat_map(|container| [container.last_state.as_ref(), container.state.as_ref()]);
-    let ended = states.flatten().filter_map(|state| state.terminated.as_ref());
+    let states =
+        ours.flat_map(|container| [container.last_state.as_ref(), container.state.as_ref()]);
+    let ended = states
+        .flatten()
+        .filter_map(|state| state.terminated.as_ref());
     // of what a node that was away does not know Kubernetes makes up a code
-    let ended = ended.filter(|ended| !matches!(ended.reason.as_deref(), Some("Unknown" | "ContainerStatusUnknown")));
+    let ended = ended.filter(|ended| {
+        !matches!(
+            ended.reason.as_deref(),
+            Some("Unknown" | "ContainerStatusUnknown")
+        )
+    });
     let end = |ended: &ContainerStateTerminated| {
         let finished = ended.finished_at.as_ref().map(|time| time.0);
-        let id = format!("{} {finished:?}", ended.container_id.as_deref().unwrap_or_default());
+        let id = format!(
+            "{} {finished:?}",
+            ended.container_id.as_deref().unwrap_or_default()
+        );
         let how = match ended.reason.as_deref() {
             Some("OOMKilled") => End::OutOfMemory,
             _ => End::Exited(ended.exit_code),
         };
-        (id, how, finished.is_some_and(|finished| now.duration_since(finished) < RECENT))
+        (
+            id,
+            how,
+            finished.is_some_and(|finished| now.duration_since(finished) < RECENT),
+        )
     };
     ended.map(end).collect()
 }
 
 fn removal(pod: &Pod) -> Option<Removal> {
     let status = pod.status.as_ref();
-    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let conditions = status
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
     // https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
-    let disrupted =
-        conditions.iter().any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True");
+    let disrupted = conditions
+        .iter()
+        .any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True");
     // a pod that its node has given up stays as a record
     let failed = status.and_then(|status| status.phase.as_deref()) == Some("Failed");
     match () {
@@ -164,13 +221,22 @@ fn removal(pod: &Pod) -> Option<Removal> {
 
 /// Others may have put containers beside it.
 fn worker(spec: &PodSpec) -> Option<&Container> {
-    spec.containers.iter().find(|container| container.name == WORKER)
+    spec.containers
+        .iter()
+        .find(|container| container.name == WORKER)
 }
 
 fn url(pod: &Pod) -> Option<String> {
     let address = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
-    let port = worker(pod.spec.as_ref()?)?.ports.as_ref()?.first()?.container_port;
-    Some(format!("http://{}", std::net::SocketAddr::new(address, u16::try_from(port).ok()?)))
+    let port = worker(pod.spec.as_ref()?)?
+        .ports
+        .as_ref()?
+        .first()?
+        .container_port;
+    Some(format!(
+        "http://{}",
+        std::net::SocketAddr::new(address, u16::try_from(port).ok()?)
+    ))
 }
 
 #[cfg(test)]
@@ -217,29 +283,48 @@ mod tests {
                 "lastState": last, "state": now}]})
         };
         let ends = |status: Value| -> Vec<(End, bool)> {
-            sight(&pod(status, json!({})), now()).ends.into_iter().map(|(_, end, recent)| (end, recent)).collect()
+            sight(&pod(status, json!({})), now())
+                .ends
+                .into_iter()
+                .map(|(_, end, recent)| (end, recent))
+                .collect()
         };
         let running = || json!({"running": {}});
         assert_eq!(ends(state(json!({}), running())), []);
-        assert_eq!(ends(state(ended("OOMKilled", 137, "2026-01-01T00:59:30Z"), running())), [(End::OutOfMemory, true)]);
-        assert_eq!(ends(state(ended("Error", 3, "2026-01-01T00:10:00Z"), running())), [(End::Exited(3), false)]);
         assert_eq!(
-            ends(state(ended("Error", 3, "2026-01-01T00:59:20Z"), ended("Error", 4, "2026-01-01T00:59:30Z"))),
+            ends(state(
+                ended("OOMKilled", 137, "2026-01-01T00:59:30Z"),
+                running()
+            )),
+            [(End::OutOfMemory, true)]
+        );
+        assert_eq!(
+            ends(state(ended("Error", 3, "2026-01-01T00:10:00Z"), running())),
+            [(End::Exited(3), false)]
+        );
+        assert_eq!(
+            ends(state(
+                ended("Error", 3, "2026-01-01T00:59:20Z"),
+                ended("Error", 4, "2026-01-01T00:59:30Z")
+            )),
             [(End::Exited(3), true), (End::Exited(4), true)]
         );
     }
 
     #[test]
     fn how_a_pod_goes() {
-        let disrupted =
-            json!({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]});
+        let disrupted = json!({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]});
         let deleted = || json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
         for (status, metadata, expected) in [
             (json!({}), json!({}), None),
             (json!({}), deleted(), Some(Removal::Asked)),
             (disrupted.clone(), json!({}), Some(Removal::Evicted)),
             (disrupted, deleted(), Some(Removal::Evicted)),
-            (json!({"phase": "Failed", "reason": "Evicted"}), json!({}), Some(Removal::Evicted)),
+            (
+                json!({"phase": "Failed", "reason": "Evicted"}),
+                json!({}),
+                Some(Removal::Evicted),
+            ),
         ] {
             assert_eq!(removal(&pod(status, metadata)), expected);
         }
@@ -253,7 +338,10 @@ mod tests {
             (json!(null), None),
             (json!("host/path?"), None),
         ] {
-            assert_eq!(url(&pod(json!({"podIP": address}), json!({}))).as_deref(), expected);
+            assert_eq!(
+                url(&pod(json!({"podIP": address}), json!({}))).as_deref(),
+                expected
+            );
         }
     }
 }

@@ -18,10 +18,15 @@ impl Usage {
     /// What one spec asks for.
     pub fn of(spec: &PracticeSpec) -> Self {
         let rows = spec.groups.iter().flat_map(|group| {
-            std::iter::once(group.replicas).chain(group.variants.iter().map(|variant| variant.replicas))
+            std::iter::once(group.replicas)
+                .chain(group.variants.iter().map(|variant| variant.replicas))
         });
         Self {
-            partitions: spec.topics.iter().map(|topic| i64::from(topic.partitions)).sum(),
+            partitions: spec
+                .topics
+                .iter()
+                .map(|topic| i64::from(topic.partitions))
+                .sum(),
             replicas: rows.map(|replicas| i64::from(replicas.unwrap_or(1))).sum(),
         }
     }
@@ -38,14 +43,22 @@ impl std::iter::Sum for Usage {
 
 /// The first rule that a practice breaks. `elders` is what the older practices of its namespace use; `default` is the
 /// operator's own Kafka, which is always allowed.
-pub fn broken_rule(plan: &Plan, bounds: &Bounds, default: Option<&str>, own: Usage, elders: Usage) -> Option<String> {
+pub fn broken_rule(
+    plan: &Plan,
+    bounds: &Bounds,
+    default: Option<&str>,
+    own: Usage,
+    elders: Usage,
+) -> Option<String> {
     let namespace = &plan.namespace;
     let fix = "or ask whoever installed the operator to change its policy";
     if !bounds.allowed_bootstrap_servers.is_empty() && Some(plan.bootstrap.as_str()) != default {
-        let stranger = plan
-            .bootstrap
-            .split(',')
-            .find(|server| !bounds.allowed_bootstrap_servers.iter().any(|allowed| allowed == server));
+        let stranger = plan.bootstrap.split(',').find(|server| {
+            !bounds
+                .allowed_bootstrap_servers
+                .iter()
+                .any(|allowed| allowed == server)
+        });
         if let Some(stranger) = stranger {
             let allowed = bounds.allowed_bootstrap_servers.join(", ");
             return Some(format!(
@@ -54,7 +67,8 @@ pub fn broken_rule(plan: &Plan, bounds: &Bounds, default: Option<&str>, own: Usa
         }
     }
     let prefixed = |rule: &str, prefixes: &[String], what: &str, name: &str| {
-        let broken = !prefixes.is_empty() && !prefixes.iter().any(|prefix| name.starts_with(prefix));
+        let broken =
+            !prefixes.is_empty() && !prefixes.iter().any(|prefix| name.starts_with(prefix));
         let allowed = prefixes.join(", ");
         broken.then(|| {
             format!("policy {rule} of namespace {namespace} allows {allowed}, {what} {name} begins otherwise: rename it, {fix}")
@@ -69,10 +83,37 @@ pub fn broken_rule(plan: &Plan, bounds: &Bounds, default: Option<&str>, own: Usa
     };
     plan.topics
         .iter()
-        .find_map(|topic| prefixed("topicPrefixes", &bounds.topic_prefixes, "topic", &topic.name))
-        .or_else(|| plan.groups.iter().find_map(|g| prefixed("groupPrefixes", &bounds.group_prefixes, "group", &g.id)))
-        .or_else(|| total("maxPartitions", bounds.max_partitions, "partitions", own.partitions, elders.partitions))
-        .or_else(|| total("maxReplicas", bounds.max_replicas, "consumers", own.replicas, elders.replicas))
+        .find_map(|topic| {
+            prefixed(
+                "topicPrefixes",
+                &bounds.topic_prefixes,
+                "topic",
+                &topic.name,
+            )
+        })
+        .or_else(|| {
+            plan.groups
+                .iter()
+                .find_map(|g| prefixed("groupPrefixes", &bounds.group_prefixes, "group", &g.id))
+        })
+        .or_else(|| {
+            total(
+                "maxPartitions",
+                bounds.max_partitions,
+                "partitions",
+                own.partitions,
+                elders.partitions,
+            )
+        })
+        .or_else(|| {
+            total(
+                "maxReplicas",
+                bounds.max_replicas,
+                "consumers",
+                own.replicas,
+                elders.replicas,
+            )
+        })
 }
 
 #[cfg(test)]
@@ -88,20 +129,67 @@ mod tests {
             "groups": [{"name": "a-g", "replicas": 2, "variants": [{"name": "v"}]}]});
         let plan = plan_of(spec.clone());
         let own = Usage::of(&serde_json::from_value(spec).expect("a spec"));
-        assert_eq!(own, Usage { partitions: 3, replicas: 3 });
-        let elders = Usage { partitions: 2, replicas: 2 };
-        let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            own,
+            Usage {
+                partitions: 3,
+                replicas: 3
+            }
+        );
+        let elders = Usage {
+            partitions: 2,
+            replicas: 2,
+        };
+        let list = |items: &[&str]| {
+            items
+                .iter()
+                .map(|item| (*item).to_owned())
+                .collect::<Vec<_>>()
+        };
         let rule = |bounds: Bounds| broken_rule(&plan, &bounds, Some("k:1"), own, elders);
         assert_eq!(rule(Bounds::default()), None);
         for (says, bounds) in [
-            ("has y:2", Bounds { allowed_bootstrap_servers: list(&["x:1"]), ..Bounds::default() }),
-            ("topic a-t begins otherwise", Bounds { topic_prefixes: list(&["b-", "c"]), ..Bounds::default() }),
-            ("group a-g begins otherwise", Bounds { group_prefixes: list(&["b-"]), ..Bounds::default() }),
-            ("allows 4 partitions", Bounds { max_partitions: Some(4), ..Bounds::default() }),
-            ("allows 4 consumers", Bounds { max_replicas: Some(4), ..Bounds::default() }),
+            (
+                "has y:2",
+                Bounds {
+                    allowed_bootstrap_servers: list(&["x:1"]),
+                    ..Bounds::default()
+                },
+            ),
+            (
+                "topic a-t begins otherwise",
+                Bounds {
+                    topic_prefixes: list(&["b-", "c"]),
+                    ..Bounds::default()
+                },
+            ),
+            (
+                "group a-g begins otherwise",
+                Bounds {
+                    group_prefixes: list(&["b-"]),
+                    ..Bounds::default()
+                },
+            ),
+            (
+                "allows 4 partitions",
+                Bounds {
+                    max_partitions: Some(4),
+                    ..Bounds::default()
+                },
+            ),
+            (
+                "allows 4 consumers",
+                Bounds {
+                    max_replicas: Some(4),
+                    ..Bounds::default()
+                },
+            ),
         ] {
             let said = rule(bounds).unwrap_or_default();
-            assert!(said.contains(says) && said.contains("namespace n"), "{says}: {said}");
+            assert!(
+                said.contains(says) && said.contains("namespace n"),
+                "{says}: {said}"
+            );
         }
         let enough = Bounds {
             allowed_bootstrap_servers: list(&["y:2", "x:1"]),
@@ -111,7 +199,14 @@ mod tests {
             max_replicas: Some(5),
         };
         assert_eq!(rule(enough), None);
-        let strict = Bounds { allowed_bootstrap_servers: list(&["z:1"]), ..Bounds::default() };
-        assert_eq!(broken_rule(&plan, &strict, Some("x:1,y:2"), own, elders), None, "the operator's own is allowed");
+        let strict = Bounds {
+            allowed_bootstrap_servers: list(&["z:1"]),
+            ..Bounds::default()
+        };
+        assert_eq!(
+            broken_rule(&plan, &strict, Some("x:1,y:2"), own, elders),
+            None,
+            "the operator's own is allowed"
+        );
     }
 }

@@ -56,7 +56,11 @@ pub enum Order {
 impl Default for Broker {
     /// Kafka's own defaults: `group.consumer.heartbeat.interval.ms` and `group.consumer.session.timeout.ms`.
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(5), session: Duration::from_secs(45), order: Order::ById }
+        Self {
+            heartbeat: Duration::from_secs(5),
+            session: Duration::from_secs(45),
+            order: Order::ById,
+        }
     }
 }
 
@@ -211,16 +215,29 @@ pub struct Pause {
 
 impl Prediction {
     /// Of a manifest that would not be taken.
-    pub fn refused(namespace: &str, practice: &str, exists: Option<bool>, faults: Vec<String>) -> Self {
+    pub fn refused(
+        namespace: &str,
+        practice: &str,
+        exists: Option<bool>,
+        faults: Vec<String>,
+    ) -> Self {
         let (namespace, practice) = (namespace.to_owned(), practice.to_owned());
-        Self { namespace, practice, exists, refused: faults, ..Self::default() }
+        Self {
+            namespace,
+            practice,
+            exists,
+            refused: faults,
+            ..Self::default()
+        }
     }
 
     /// Whether anything happens at all.
     pub fn changes_something(&self) -> bool {
         let is_left = |topic: &TopicPrediction| topic.change == TopicChange::Stays;
         let stays = |group: &GroupPrediction| group.change == GroupChange::Stays;
-        !(self.producer.is_empty() && self.topics.iter().all(is_left) && self.groups.iter().all(stays))
+        !(self.producer.is_empty()
+            && self.topics.iter().all(is_left)
+            && self.groups.iter().all(stays))
     }
 }
 
@@ -254,9 +271,18 @@ pub fn predict(after: &Plan, now: Option<&Now<'_>>, broker: Broker) -> Predictio
         _ => {}
     }
     let topics = topics::predicted(after, before.filter(|_| !moved_away), status);
-    let scene = Scene { after, now, status, topics: &topics, broker };
+    let scene = Scene {
+        after,
+        now,
+        status,
+        topics: &topics,
+        broker,
+    };
     let groups = scene.groups();
-    let producer = producer(before.and_then(|before| before.producer.as_ref()), after.producer.as_ref());
+    let producer = producer(
+        before.and_then(|before| before.producer.as_ref()),
+        after.producer.as_ref(),
+    );
     Prediction {
         namespace: after.namespace.clone(),
         practice: after.name.clone(),
@@ -278,16 +304,24 @@ fn refusal<'a>(now: &Now<'a>) -> Option<&'a Condition> {
 /// That what is applied never ran, and what did when it was refused.
 fn never_ran(status: &PracticeStatus, refusal: &Condition) -> String {
     let of_group = |group: &GroupStatus| {
-        let count = usize::try_from(group.replicas).ok().filter(|count| *count > 0)?;
+        let count = usize::try_from(group.replicas)
+            .ok()
+            .filter(|count| *count > 0)?;
         Some(format!("{} of {}", counted(count, "consumer"), group.name))
     };
     let ran: Vec<String> = status.groups.iter().filter_map(of_group).collect();
     let ran = if ran.is_empty() {
         "nothing ran before it".to_owned()
     } else {
-        format!("of the one before it {} run on, and are replaced only if they are told otherwise", ran.join(", "))
+        format!(
+            "of the one before it {} run on, and are replaced only if they are told otherwise",
+            ran.join(", ")
+        )
     };
-    format!("the manifest that is applied is refused ({}), so this is said as from nothing: {ran}", refusal.reason)
+    format!(
+        "the manifest that is applied is refused ({}), so this is said as from nothing: {ran}",
+        refusal.reason
+    )
 }
 
 /// What becomes of the producer.
@@ -302,16 +336,29 @@ fn producer(before: Option<&ProducerPlan>, after: Option<&ProducerPlan>) -> Vec<
                 said.push(format!("Kafka {} → {}", old.servers, new.servers));
             }
             if old.topics != new.topics {
-                said.push(format!("topics {} → {}", old.topics.join(", "), new.topics.join(", ")));
+                said.push(format!(
+                    "topics {} → {}",
+                    old.topics.join(", "),
+                    new.topics.join(", ")
+                ));
             }
             if old.keys_random != new.keys_random {
                 let word = |random: bool| if random { "Random" } else { "None" };
-                said.push(format!("keys {} → {}", word(old.keys_random), word(new.keys_random)));
+                said.push(format!(
+                    "keys {} → {}",
+                    word(old.keys_random),
+                    word(new.keys_random)
+                ));
             }
             if old.load != new.load {
                 said.push(new.load.map_or_else(
                     || "no steady stream".to_owned(),
-                    |load| format!("{} messages a second of {} bytes", load.messages_per_second, load.value_bytes),
+                    |load| {
+                        format!(
+                            "{} messages a second of {} bytes",
+                            load.messages_per_second, load.value_bytes
+                        )
+                    },
                 ));
             }
             vec![format!("is replaced: {}", said.join(", "))]

@@ -145,7 +145,9 @@ impl Prepared {
 
     /// Whether Kafka was changed, so that the look is no longer true.
     pub fn changed(&self) -> bool {
-        self.deeds.iter().any(|deed| !matches!(deed, Deed::Claimed { .. }))
+        self.deeds
+            .iter()
+            .any(|deed| !matches!(deed, Deed::Claimed { .. }))
     }
 }
 
@@ -162,10 +164,15 @@ pub async fn prepare(
     memories.readers.forget(&key, Some(&plan.bootstrap));
     let reader = memories.readers.reader(&plan.bootstrap);
     let look = reader.look(&key, &interest(plan)).await;
-    let mut prepared = Prepared { look: Some(look.clone()), ..Prepared::default() };
+    let mut prepared = Prepared {
+        look: Some(look.clone()),
+        ..Prepared::default()
+    };
     // a claim holds for the Kafka it was made on
     let (before, former) = match before {
-        Some(before) if before.bootstrap_servers.as_ref() == Some(&plan.bootstrap) => (Some(before), None),
+        Some(before) if before.bootstrap_servers.as_ref() == Some(&plan.bootstrap) => {
+            (Some(before), None)
+        }
         former => (None, former),
     };
     claim_groups(plan, live, holder, memories, &reader, before, &mut prepared).await;
@@ -176,7 +183,10 @@ pub async fn prepare(
     }
     memories.keep_named(plan, &plan.bootstrap);
     for topic in &plan.topics {
-        let seen = look.as_ref().ok().and_then(|snapshot| snapshot.topics.get(&topic.name));
+        let seen = look
+            .as_ref()
+            .ok()
+            .and_then(|snapshot| snapshot.topics.get(&topic.name));
         let known = known(&key, before, plan, topic, seen, memories);
         prepare_topic(reader.kafka(), topic, seen, &known, &mut prepared).await;
         if let (Some(id), true) = (known.id, prepared.is_as_described(topic)) {
@@ -202,12 +212,17 @@ async fn claim_groups(
     let look = prepared.look.clone().and_then(Result::ok);
     let mut takes_consumer_protocol = None;
     for group in &plan.groups {
-        let seen = look.as_ref().and_then(|snapshot| snapshot.groups.get(&group.id));
+        let seen = look
+            .as_ref()
+            .and_then(|snapshot| snapshot.groups.get(&group.id));
         if takes_consumer_protocol.is_none() && needs_consumer_protocol(group, seen) {
-            takes_consumer_protocol = Some(reader.kafka().has_consumer_protocol().await.unwrap_or(true));
+            takes_consumer_protocol =
+                Some(reader.kafka().has_consumer_protocol().await.unwrap_or(true));
         }
         if takes_consumer_protocol == Some(false) && needs_consumer_protocol(group, seen) {
-            prepared.unclaimed.insert(group.id.clone(), Unclaimed::Unsupported(unsupported(group)));
+            prepared
+                .unclaimed
+                .insert(group.id.clone(), Unclaimed::Unsupported(unsupported(group)));
             continue;
         }
         if before.is_some_and(|before| before.claims(&group.id)) {
@@ -216,7 +231,9 @@ async fn claim_groups(
         }
         let taken = |holder: &str| {
             let id = &group.id;
-            Unclaimed::Conflict(format!("group id {id} belongs to the older practice {holder}: choose another name"))
+            Unclaimed::Conflict(format!(
+                "group id {id} belongs to the older practice {holder}: choose another name"
+            ))
         };
         let claim = match holder(group) {
             Some(holder) => Err(taken(&holder)),
@@ -226,7 +243,9 @@ async fn claim_groups(
             }),
         };
         match claim {
-            Ok(()) => prepared.deeds.push(Deed::Claimed { group: group.id.clone() }),
+            Ok(()) => prepared.deeds.push(Deed::Claimed {
+                group: group.id.clone(),
+            }),
             Err(why) => drop(prepared.unclaimed.insert(group.id.clone(), why)),
         }
     }
@@ -236,21 +255,35 @@ async fn claim_groups(
 /// address that does not answer, or answers as something else, must not stop a consumer that works.
 fn is_undecided(plan: &Plan, former: &PracticeStatus, prepared: &Prepared) -> bool {
     plan.groups.iter().any(|group| {
-        let waits = matches!(prepared.unclaimed.get(&group.id), Some(Unclaimed::Unknown | Unclaimed::Denied(_)));
+        let waits = matches!(
+            prepared.unclaimed.get(&group.id),
+            Some(Unclaimed::Unknown | Unclaimed::Denied(_))
+        );
         waits && former.claims(&group.id)
     })
 }
 
 /// Leaves everything on the former Kafka: groups that are owned there run, others do not start.
-fn stay(plan: &Plan, former: &PracticeStatus, key: &Key, memories: &Memories, prepared: &mut Prepared) {
-    let Some(bootstrap) = &former.bootstrap_servers else { return };
+fn stay(
+    plan: &Plan,
+    former: &PracticeStatus,
+    key: &Key,
+    memories: &Memories,
+    prepared: &mut Prepared,
+) {
+    let Some(bootstrap) = &former.bootstrap_servers else {
+        return;
+    };
     prepared.deeds.clear(); // claims on the new Kafka are made, and reported, when it is used
     for group in &plan.groups {
         if former.claims(&group.id) {
             prepared.unclaimed.remove(&group.id);
             let _ = memories.claim(key, bootstrap, &group.id); // the former status says whose it is
         } else {
-            prepared.unclaimed.entry(group.id.clone()).or_insert(Unclaimed::Unknown);
+            prepared
+                .unclaimed
+                .entry(group.id.clone())
+                .or_insert(Unclaimed::Unknown);
         }
     }
     memories.keep_named(plan, bootstrap);
@@ -266,9 +299,15 @@ pub fn interest(plan: &Plan) -> Interest {
 }
 
 /// Remembers which topics were created until status has their ids: not every broker knows of a new topic at once.
-fn remember_created(key: &Key, before: Option<&PracticeStatus>, prepared: &mut Prepared, memories: &Memories) {
+fn remember_created(
+    key: &Key,
+    before: Option<&PracticeStatus>,
+    prepared: &mut Prepared,
+    memories: &Memories,
+) {
     let is_written = |topic: &String| {
-        let status = before.and_then(|before| before.topics.iter().find(|status| status.name == *topic));
+        let status =
+            before.and_then(|before| before.topics.iter().find(|status| status.name == *topic));
         status.is_some_and(TopicStatus::is_own)
     };
     let mut memories = memories.all();

@@ -47,17 +47,25 @@ pub async fn publish(
 ) -> Result<Published, Error> {
     match news(before, status) {
         News::None => return Ok(Published::Unchanged),
-        News::Numbers if since < LAG_PAUSE => return Ok(Published::Later(LAG_PAUSE.saturating_sub(since))),
+        News::Numbers if since < LAG_PAUSE => {
+            return Ok(Published::Later(LAG_PAUSE.saturating_sub(since)));
+        }
         News::Numbers | News::Meaning => {}
     }
     let name = practice.name_any();
-    let api: Api<ConsumerGroupPractice> = Api::namespaced(client.clone(), &practice.namespace().unwrap_or_default());
+    let api: Api<ConsumerGroupPractice> =
+        Api::namespaced(client.clone(), &practice.namespace().unwrap_or_default());
     let body = json!({
         "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
         "metadata": {"name": name, "uid": practice.uid()}, "status": status,
     });
     let params = PatchParams::apply(MANAGER).force();
-    match within(format!("write status of {name}"), api.patch_status(&name, &params, &Patch::Apply(&body))).await {
+    match within(
+        format!("write status of {name}"),
+        api.patch_status(&name, &params, &Patch::Apply(&body)),
+    )
+    .await
+    {
         Ok(_) => Ok(Published::Written),
         // deleted meanwhile (and perhaps made again): nothing to say about it any more
         Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(Published::Unchanged),

@@ -3,7 +3,9 @@
 
 /// The amount that `quantity` stands for; `None`: it is none.
 pub(crate) fn amount(quantity: &str) -> Option<f64> {
-    let digits = quantity.find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')).unwrap_or(quantity.len());
+    let digits = quantity
+        .find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E'))
+        .unwrap_or(quantity.len());
     let (number, suffix) = quantity.split_at(digits);
     // an E that nothing follows is a suffix
     let (number, suffix) = match number.strip_suffix('E') {
@@ -11,12 +13,17 @@ pub(crate) fn amount(quantity: &str) -> Option<f64> {
         None => (number, suffix),
     };
     let number: f64 = number.parse().ok()?;
-    let power = |suffixes: [&str; 7]| i32::try_from(suffixes.iter().position(|known| *known == suffix)?).ok();
+    let power = |suffixes: [&str; 7]| {
+        i32::try_from(suffixes.iter().position(|known| *known == suffix)?).ok()
+    };
     match suffix {
         "m" => Some(number / 1e3),
         _ => power(["", "k", "M", "G", "T", "P", "E"])
             .map(|power| number * 1e3_f64.powi(power))
-            .or_else(|| power(["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]).map(|power| number * 1024_f64.powi(power))),
+            .or_else(|| {
+                power(["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])
+                    .map(|power| number * 1024_f64.powi(power))
+            }),
     }
 }
 
@@ -36,7 +43,10 @@ mod tests {
             ("1E", "1000P"),
             ("1024Pi", "1Ei"),
         ] {
-            assert!(amount(one).is_some() && amount(one) == amount(other), "{one} {other}");
+            assert!(
+                amount(one).is_some() && amount(one) == amount(other),
+                "{one} {other}"
+            );
         }
         assert_ne!(amount("1G"), amount("1Gi"));
         for none in ["plenty", "", "1X"] {

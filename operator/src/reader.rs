@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{ForeignSeen, Foreigners, Judged, Kafka, KafkaError, Listener, Pace, Paces, Snapshot, Verdicts};
+use practice_groups::{
+    ForeignSeen, Foreigners, Judged, Kafka, KafkaError, Listener, Pace, Paces, Snapshot, Verdicts,
+};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -41,8 +43,13 @@ pub struct Interest {
 impl Interest {
     /// Whether a look has something to say of all of it.
     fn is_in(&self, look: &Snapshot) -> bool {
-        self.topics.iter().all(|topic| look.topics.contains_key(topic))
-            && self.groups.iter().all(|group| look.groups.contains_key(group))
+        self.topics
+            .iter()
+            .all(|topic| look.topics.contains_key(topic))
+            && self
+                .groups
+                .iter()
+                .all(|group| look.groups.contains_key(group))
     }
 }
 
@@ -69,7 +76,11 @@ struct History {
 
 impl History {
     fn new() -> Self {
-        Self { begun: Instant::now(), paces: Mutex::default(), verdicts: Mutex::default() }
+        Self {
+            begun: Instant::now(),
+            paces: Mutex::default(),
+            verdicts: Mutex::default(),
+        }
     }
 
     fn note(&self, snapshot: &mut Snapshot) {
@@ -82,12 +93,20 @@ impl History {
 impl Readers {
     /// None yet. `nudge` is told which practice's part of Kafka changed, `listener` of each call to a Kafka.
     pub fn new(nudge: mpsc::UnboundedSender<Key>, listener: Listener) -> Self {
-        Self { by_kafka: Mutex::default(), histories: Mutex::default(), nudge, listener }
+        Self {
+            by_kafka: Mutex::default(),
+            histories: Mutex::default(),
+            nudge,
+            listener,
+        }
     }
 
     fn history(&self, bootstrap: &str) -> Arc<History> {
         let mut histories = lock(&self.histories);
-        histories.entry(bootstrap.to_owned()).or_insert_with(|| Arc::new(History::new())).clone()
+        histories
+            .entry(bootstrap.to_owned())
+            .or_insert_with(|| Arc::new(History::new()))
+            .clone()
     }
 
     /// Takes in a look that was made without a reader.
@@ -101,8 +120,12 @@ impl Readers {
         let history = self.history(&plan.bootstrap);
         let paces = lock(&history.paces);
         let tick = history.begun.elapsed();
-        let each =
-            |group: &GroupPlan| (group.id.clone(), paces.pace(snapshot, &group.id, &group.topics, reset(group), tick));
+        let each = |group: &GroupPlan| {
+            (
+                group.id.clone(),
+                paces.pace(snapshot, &group.id, &group.topics, reset(group), tick),
+            )
+        };
         plan.groups.iter().map(each).collect()
     }
 
@@ -113,7 +136,10 @@ impl Readers {
         let tick = history.begun.elapsed();
         let each = |group: &GroupPlan| {
             let how = (reset(group), group.slowest());
-            (group.id.clone(), verdicts.judge(snapshot, &group.id, &group.topics, how, tick))
+            (
+                group.id.clone(),
+                verdicts.judge(snapshot, &group.id, &group.topics, how, tick),
+            )
         };
         plan.groups.iter().map(each).collect()
     }
@@ -122,15 +148,27 @@ impl Readers {
     pub fn reader(&self, bootstrap: &str) -> Arc<Reader> {
         let mut readers = lock(&self.by_kafka);
         let kafka = || Kafka::connect_heard(bootstrap, &self.listener);
-        let start = || Arc::new(Reader::start(kafka(), self.history(bootstrap), self.nudge.clone()));
-        readers.entry(bootstrap.to_owned()).or_insert_with(start).clone()
+        let start = || {
+            Arc::new(Reader::start(
+                kafka(),
+                self.history(bootstrap),
+                self.nudge.clone(),
+            ))
+        };
+        readers
+            .entry(bootstrap.to_owned())
+            .or_insert_with(start)
+            .clone()
     }
 
     /// Looks at once at every Kafka that a practice cares about.
     pub fn stir(&self, practice: &Key) {
         let readers = lock(&self.by_kafka);
         let interested = |reader: &&Arc<Reader>| reader.interests().contains_key(practice);
-        readers.values().filter(interested).for_each(|reader| reader.shared.wanted.notify_one());
+        readers
+            .values()
+            .filter(interested)
+            .for_each(|reader| reader.shared.wanted.notify_one());
     }
 
     /// A practice cares about nothing any more, except (if given) on this Kafka. A reader without practices ends.
@@ -138,7 +176,8 @@ impl Readers {
         let mut readers = lock(&self.by_kafka);
         readers.retain(|bootstrap, reader| except == Some(bootstrap) || reader.forget(practice));
         let mut histories = lock(&self.histories);
-        histories.retain(|bootstrap, _| except == Some(bootstrap) || readers.contains_key(bootstrap));
+        histories
+            .retain(|bootstrap, _| except == Some(bootstrap) || readers.contains_key(bootstrap));
     }
 }
 
@@ -162,8 +201,12 @@ struct Shared {
 
 /// All topics and all groups that practices care about.
 fn union(interests: &BTreeMap<Key, Interest>) -> (BTreeSet<String>, BTreeSet<String>) {
-    let all = |of: fn(&Interest) -> &BTreeSet<String>| interests.values().flat_map(of).cloned().collect();
-    (all(|interest| &interest.topics), all(|interest| &interest.groups))
+    let all =
+        |of: fn(&Interest) -> &BTreeSet<String>| interests.values().flat_map(of).cloned().collect();
+    (
+        all(|interest| &interest.topics),
+        all(|interest| &interest.groups),
+    )
 }
 
 impl Shared {
@@ -188,12 +231,25 @@ struct Numbered {
 impl Reader {
     fn start(kafka: Kafka, history: Arc<History>, nudge: mpsc::UnboundedSender<Key>) -> Self {
         let shared = Arc::new(Shared::default());
-        let (sender, looks) = watch::channel(Numbered { begun: 0, done: 0, look: None });
+        let (sender, looks) = watch::channel(Numbered {
+            begun: 0,
+            done: 0,
+            look: None,
+        });
         let token = CancellationToken::new();
         let run = run(kafka.clone(), shared.clone(), history, sender, nudge);
         tokio::spawn(token.clone().run_until_cancelled_owned(run));
-        tokio::spawn(token.clone().run_until_cancelled_owned(ask_about_others(kafka.clone(), shared.clone())));
-        Self { kafka, shared, looks, _ends_with_us: token.drop_guard() }
+        tokio::spawn(
+            token
+                .clone()
+                .run_until_cancelled_owned(ask_about_others(kafka.clone(), shared.clone())),
+        );
+        Self {
+            kafka,
+            shared,
+            looks,
+            _ends_with_us: token.drop_guard(),
+        }
     }
 
     /// The connection, for what has to be changed.
@@ -203,7 +259,11 @@ impl Reader {
 
     /// The latest look, if `interest` is in it and is not new; otherwise the next one.
     pub async fn look(&self, practice: &Key, interest: &Interest) -> Look {
-        let known = self.interests().insert(practice.clone(), interest.clone()).as_ref() == Some(interest);
+        let known = self
+            .interests()
+            .insert(practice.clone(), interest.clone())
+            .as_ref()
+            == Some(interest);
         if !known {
             *lock(&self.shared.changed) = Some(Instant::now());
         }
@@ -221,9 +281,13 @@ impl Reader {
         let mut looks = self.looks.clone();
         let begun = looks.borrow().begun;
         self.shared.wanted.notify_one();
-        let next = tokio::time::timeout(PATIENCE, looks.wait_for(|numbered| numbered.done > begun)).await;
+        let next =
+            tokio::time::timeout(PATIENCE, looks.wait_for(|numbered| numbered.done > begun)).await;
         match next {
-            Ok(Ok(numbered)) => numbered.look.clone().unwrap_or_else(|| Err(Arc::new(KafkaError::TimedOut))),
+            Ok(Ok(numbered)) => numbered
+                .look
+                .clone()
+                .unwrap_or_else(|| Err(Arc::new(KafkaError::TimedOut))),
             Ok(Err(_)) | Err(_) => Err(Arc::new(KafkaError::TimedOut)),
         }
     }
@@ -254,14 +318,22 @@ async fn run(
         let others = lock(&shared.foreigners).noted();
         let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
         let asked = Instant::now();
-        let look = kafka.observe(&names(&topics), &names(&groups)).await.map(|mut snapshot| {
-            history.note(&mut snapshot);
-            snapshot.foreign = lock(&shared.foreigners).told(others, &snapshot, &groups);
-            Arc::new(snapshot)
-        });
+        let look = kafka
+            .observe(&names(&topics), &names(&groups))
+            .await
+            .map(|mut snapshot| {
+                history.note(&mut snapshot);
+                snapshot.foreign = lock(&shared.foreigners).told(others, &snapshot, &groups);
+                Arc::new(snapshot)
+            });
         let look: Look = look.map_err(Arc::new);
         let took_ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::debug!(topics = topics.len(), groups = groups.len(), took_ms, "looked at Kafka");
+        tracing::debug!(
+            topics = topics.len(),
+            groups = groups.len(),
+            took_ms,
+            "looked at Kafka"
+        );
         let mut before = None;
         looks.send_modify(|numbered| {
             before = numbered.look.replace(look.clone());
@@ -299,9 +371,16 @@ fn differs(before: Option<&Look>, now: &Look, interest: &Interest) -> bool {
     match (before, now) {
         (None, _) => false, // the first look is being waited for
         (Some(Ok(before)), Ok(now)) => {
-            interest.topics.iter().any(|topic| before.topics.get(topic) != now.topics.get(topic))
-                || interest.groups.iter().any(|group| before.groups.get(group) != now.groups.get(group))
-                || (!same_foreign(before, now) && foreign(before, interest) != foreign(now, interest))
+            interest
+                .topics
+                .iter()
+                .any(|topic| before.topics.get(topic) != now.topics.get(topic))
+                || interest
+                    .groups
+                    .iter()
+                    .any(|group| before.groups.get(group) != now.groups.get(group))
+                || (!same_foreign(before, now)
+                    && foreign(before, interest) != foreign(now, interest))
         }
         (Some(Err(before)), Err(now)) => before.to_string() != now.to_string(),
         (Some(Ok(_)), Err(_)) | (Some(Err(_)), Ok(_)) => true,
@@ -317,10 +396,20 @@ fn same_foreign(before: &Snapshot, now: &Snapshot) -> bool {
 }
 
 /// The groups of other applications on the topics of a practice.
-fn foreign<'a>(look: &'a Snapshot, interest: &Interest) -> Option<Vec<(&'a String, &'a ForeignSeen)>> {
-    let is_of_interest =
-        |(_, seen): &(&String, &ForeignSeen)| seen.on(|topic| interest.topics.contains(topic)).is_some();
-    Some(look.foreign.as_ref()?.iter().filter(is_of_interest).collect())
+fn foreign<'a>(
+    look: &'a Snapshot,
+    interest: &Interest,
+) -> Option<Vec<(&'a String, &'a ForeignSeen)>> {
+    let is_of_interest = |(_, seen): &(&String, &ForeignSeen)| {
+        seen.on(|topic| interest.topics.contains(topic)).is_some()
+    };
+    Some(
+        look.foreign
+            .as_ref()?
+            .iter()
+            .filter(is_of_interest)
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -332,23 +421,46 @@ mod tests {
 
     /// A reader whose looks are made by the test.
     fn blind() -> (Arc<Reader>, watch::Sender<Numbered>) {
-        let (sender, looks) = watch::channel(Numbered { begun: 0, done: 0, look: None });
+        let (sender, looks) = watch::channel(Numbered {
+            begun: 0,
+            done: 0,
+            look: None,
+        });
         let (kafka, shared) = (Kafka::connect("127.0.0.1:1"), Arc::default());
-        (Arc::new(Reader { kafka, shared, looks, _ends_with_us: CancellationToken::new().drop_guard() }), sender)
+        (
+            Arc::new(Reader {
+                kafka,
+                shared,
+                looks,
+                _ends_with_us: CancellationToken::new().drop_guard(),
+            }),
+            sender,
+        )
     }
 
     /// Somebody is not content with the look that is there, and waits.
     async fn asks_for_another(reader: &Reader) {
-        let asked = tokio::time::timeout(Duration::from_secs(5), reader.shared.wanted.notified()).await;
+        let asked =
+            tokio::time::timeout(Duration::from_secs(5), reader.shared.wanted.notified()).await;
         asked.expect("another look must be asked for");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
     /// A look at these, as the next one.
-    fn publish(sender: &watch::Sender<Numbered>, topics: &[&str], groups: &[&str]) -> Arc<Snapshot> {
+    fn publish(
+        sender: &watch::Sender<Numbered>,
+        topics: &[&str],
+        groups: &[&str],
+    ) -> Arc<Snapshot> {
         let look = Arc::new(Snapshot {
-            topics: topics.iter().map(|name| ((*name).to_owned(), TopicSeen::Missing)).collect(),
-            groups: groups.iter().map(|name| ((*name).to_owned(), GroupSeen::default())).collect(),
+            topics: topics
+                .iter()
+                .map(|name| ((*name).to_owned(), TopicSeen::Missing))
+                .collect(),
+            groups: groups
+                .iter()
+                .map(|name| ((*name).to_owned(), GroupSeen::default()))
+                .collect(),
             foreign: None,
         });
         sender.send_modify(|numbered| {
@@ -362,14 +474,20 @@ mod tests {
     async fn a_look_without_what_a_practice_cares_about_is_none_for_it() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let practice = ("namespace".to_owned(), "p".to_owned());
-        let interest = Interest { topics: names(&["t", "u"]), groups: names(&["g"]) };
+        let interest = Interest {
+            topics: names(&["t", "u"]),
+            groups: names(&["g"]),
+        };
         for (topics, groups) in [(&["t"][..], &["g"][..]), (&["t", "u"][..], &[][..])] {
             let (reader, sender) = blind();
             // it has cared for a while, and a look that was under way did not know that yet
-            reader.interests().insert(practice.clone(), interest.clone());
+            reader
+                .interests()
+                .insert(practice.clone(), interest.clone());
             publish(&sender, topics, groups);
             let asked = tokio::spawn({
-                let (reader, practice, interest) = (reader.clone(), practice.clone(), interest.clone());
+                let (reader, practice, interest) =
+                    (reader.clone(), practice.clone(), interest.clone());
                 async move { reader.look(&practice, &interest).await }
             });
             asks_for_another(&reader).await;
@@ -377,8 +495,14 @@ mod tests {
             let whole = publish(&sender, &["t", "u", "more"], &["g", "h"]);
             let look = asked.await.expect("does not panic").expect("there is one");
             assert!(Arc::ptr_eq(&look, &whole));
-            let again = reader.look(&practice, &interest).await.expect("there is one");
-            assert!(Arc::ptr_eq(&again, &whole), "nobody has to wait for what is known");
+            let again = reader
+                .look(&practice, &interest)
+                .await
+                .expect("there is one");
+            assert!(
+                Arc::ptr_eq(&again, &whole),
+                "nobody has to wait for what is known"
+            );
         }
     }
 
@@ -386,7 +510,10 @@ mod tests {
     async fn whoever_cares_anew_waits_for_a_look_that_began_afterwards() {
         let (reader, sender) = blind();
         let practice = ("namespace".to_owned(), "p".to_owned());
-        let interest = Interest { topics: ["t".to_owned()].into(), groups: BTreeSet::new() };
+        let interest = Interest {
+            topics: ["t".to_owned()].into(),
+            groups: BTreeSet::new(),
+        };
         publish(&sender, &["t"], &[]); // for another practice, before this one was made
         sender.send_modify(|numbered| numbered.begun += 1);
         let asked = tokio::spawn({
@@ -404,13 +531,23 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_look_has_begun_before_it_is_asked_who_cares_about_what() {
-        let (sender, looks) = watch::channel(Numbered { begun: 0, done: 0, look: None });
+        let (sender, looks) = watch::channel(Numbered {
+            begun: 0,
+            done: 0,
+            look: None,
+        });
         let shared = Arc::new(Shared::default());
         let history = Arc::new(History::new());
         let (nudge, _nudged) = mpsc::unbounded_channel();
         let begun = {
             let _nobody_says = lock(&shared.interests);
-            let run = run(Kafka::connect("127.0.0.1:1"), shared.clone(), history, sender, nudge);
+            let run = run(
+                Kafka::connect("127.0.0.1:1"),
+                shared.clone(),
+                history,
+                sender,
+                nudge,
+            );
             tokio::spawn(run);
             let since = Instant::now();
             while looks.borrow().begun == 0 && since.elapsed() < Duration::from_secs(5) {
@@ -418,7 +555,10 @@ mod tests {
             }
             looks.borrow().begun
         };
-        assert_eq!(begun, 1, "who begins to care between the two would wait for a look that does not know of it");
+        assert_eq!(
+            begun, 1,
+            "who begins to care between the two would wait for a look that does not know of it"
+        );
     }
 
     #[tokio::test]
@@ -430,7 +570,15 @@ mod tests {
         }
         for group in [&ours, &theirs] {
             let class = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
-            let reset = ["--reset-offsets", "--to-earliest", "--execute", "--group", group, "--topic", &topic];
+            let reset = [
+                "--reset-offsets",
+                "--to-earliest",
+                "--execute",
+                "--group",
+                group,
+                "--topic",
+                &topic,
+            ];
             let args = [&["--bootstrap-server", broker.bootstrap()][..], &reset[..]].concat();
             broker.tool(class, &args).await;
         }
@@ -444,23 +592,45 @@ mod tests {
             groups: groups.iter().map(|group| (*group).clone()).collect(),
         };
         let (mine, other) = (interest(&topic, &[&ours]), interest(&another, &[]));
-        reader.look(&practice("other"), &other).await.expect("Kafka answers");
-        let first = reader.look(&practice("mine"), &mine).await.expect("Kafka answers");
-        assert_eq!(first.foreign, None, "nobody is called foreign before every practice has spoken");
+        reader
+            .look(&practice("other"), &other)
+            .await
+            .expect("Kafka answers");
+        let first = reader
+            .look(&practice("mine"), &mine)
+            .await
+            .expect("Kafka answers");
+        assert_eq!(
+            first.foreign, None,
+            "nobody is called foreign before every practice has spoken"
+        );
         let begun = Instant::now();
         let told = loop {
-            let look = reader.look(&practice("mine"), &mine).await.expect("Kafka answers");
+            let look = reader
+                .look(&practice("mine"), &mine)
+                .await
+                .expect("Kafka answers");
             if let Some(foreign) = look.foreign.clone() {
                 break foreign;
             }
-            assert!(begun.elapsed() < Duration::from_mins(1), "they must be found");
+            assert!(
+                begun.elapsed() < Duration::from_mins(1),
+                "they must be found"
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         };
         println!("told after {:?}", begun.elapsed());
-        assert!(begun.elapsed() >= Duration::from_secs(9), "told after {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() >= Duration::from_secs(9),
+            "told after {:?}",
+            begun.elapsed()
+        );
         let names: Vec<&String> = told.keys().collect();
         assert_eq!(names, [&theirs]);
-        assert_eq!(told[&theirs].on(|name| name == topic), Some((vec![topic.as_str()], Some(1))));
+        assert_eq!(
+            told[&theirs].on(|name| name == topic),
+            Some((vec![topic.as_str()], Some(1)))
+        );
         let mut woken = BTreeSet::new();
         while let Ok(practice) = nudged.try_recv() {
             woken.insert(practice);

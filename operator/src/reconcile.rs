@@ -36,46 +36,105 @@ const LATE: Duration = Duration::from_mins(5);
 ///
 /// # Errors
 /// Kubernetes refused or did not answer. A bad spec and a Kafka that is down are no errors: status says so.
-pub async fn reconcile(practice: Arc<ConsumerGroupPractice>, context: Arc<Context>) -> Result<Action, Error> {
+pub async fn reconcile(
+    practice: Arc<ConsumerGroupPractice>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
     let metrics = &context.metrics;
-    if let Some(end) = metrics.step("finalize", finalize(&practice, &context)).await? {
+    if let Some(end) = metrics
+        .step("finalize", finalize(&practice, &context))
+        .await?
+    {
         return Ok(end);
     }
     let (before, since) = context.memories.before(&practice, context.now());
     let before = before.as_ref();
-    let plan = context.memories.planned(&practice, || plan(&practice, &context.defaults));
+    let plan = context
+        .memories
+        .planned(&practice, || plan(&practice, &context.defaults));
     let plan = plan.and_then(|plan| context.allowed(&practice, plan));
-    let (mut prepared, mut running, mut seen, mut consumers) = (Prepared::default(), Running::default(), None, vec![]);
+    let (mut prepared, mut running, mut seen, mut consumers) =
+        (Prepared::default(), Running::default(), None, vec![]);
     let mut noted = Noted::default();
     if let Ok(plan) = &plan {
         journal::take_up(&context.client, plan, &context.memories).await?;
         let live = metrics.step("live", live(&context.client, plan)).await?;
         let holder = |group: &GroupPlan| context.holder(plan, group);
-        prepared = metrics.step("prepare", prepare(plan, &live, &holder, &context.memories, before)).await;
+        prepared = metrics
+            .step(
+                "prepare",
+                prepare(plan, &live, &holder, &context.memories, before),
+            )
+            .await;
         consumers = view::consumers(plan, &live);
         let objects = objects(&prepared.placed(plan), &prepared.holds, &live.rows(plan));
-        running = metrics.step("apply", apply(&context.client, plan, &objects, live)).await?;
+        running = metrics
+            .step("apply", apply(&context.client, plan, &objects, live))
+            .await?;
         journal::wants(plan, &prepared, &running, &context.memories);
-        let look = metrics.step("observe", observe(plan, &prepared, before, &context.memories)).await;
-        noted = journal::note(plan, &prepared, &look.look, &context.memories, context.now());
-        metrics.step("journal", journal::measure(plan, &mut noted, &context.http, &context.memories)).await;
+        let look = metrics
+            .step(
+                "observe",
+                observe(plan, &prepared, before, &context.memories),
+            )
+            .await;
+        noted = journal::note(
+            plan,
+            &prepared,
+            &look.look,
+            &context.memories,
+            context.now(),
+        );
+        metrics
+            .step(
+                "journal",
+                journal::measure(plan, &mut noted, &context.http, &context.memories),
+            )
+            .await;
         tell(&context.recorder, &practice, &rebalances(&noted.told)).await;
         seen = Some(look);
     } else {
         context.memories.blind(&key(&practice));
     }
     let generation = practice.metadata.generation;
-    let mut after = status(plan.as_ref(), &prepared, &running, seen.as_ref(), before, generation, context.now());
+    let mut after = status(
+        plan.as_ref(),
+        &prepared,
+        &running,
+        seen.as_ref(),
+        before,
+        generation,
+        context.now(),
+    );
     if let Ok(plan) = &plan {
         after.rebalances = std::mem::take(&mut noted.latest);
         journal::keep(&context.client, plan, &context.memories).await?;
     }
-    view::show(&context, &practice, plan.as_ref().ok(), consumers, seen.as_ref(), &after);
+    view::show(
+        &context,
+        &practice,
+        plan.as_ref().ok(),
+        consumers,
+        seen.as_ref(),
+        &after,
+    );
     metrics.show(&key(&practice), running.changes.len(), &after, &noted);
-    let published = metrics.step("publish", publish(&context.client, &practice, before, &after, since)).await?;
-    tell(&context.recorder, &practice, &story(&prepared, &running, before, &after)).await;
-    let (as_it_is, soon) =
-        (context.memories.as_it_is(&key(&practice)), [seen.and_then(|seen| seen.again), noted.again]);
+    let published = metrics
+        .step(
+            "publish",
+            publish(&context.client, &practice, before, &after, since),
+        )
+        .await?;
+    tell(
+        &context.recorder,
+        &practice,
+        &story(&prepared, &running, before, &after),
+    )
+    .await;
+    let (as_it_is, soon) = (
+        context.memories.as_it_is(&key(&practice)),
+        [seen.and_then(|seen| seen.again), noted.again],
+    );
     let action = again(&published, soon, &after, as_it_is, context.now());
     if published == Published::Written {
         context.memories.written(&practice, after, context.now());
@@ -91,15 +150,26 @@ fn again(
     as_it_is: Duration,
     now: Timestamp,
 ) -> Action {
-    let so = |kind: &str| status.condition(kind).filter(|condition| condition.status == "True");
-    let since = |since: Timestamp| Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    let moving = so("Reconciling").map(|moving| while_moving(since(moving.last_transition_time.0).min(as_it_is)));
+    let so = |kind: &str| {
+        status
+            .condition(kind)
+            .filter(|condition| condition.status == "True")
+    };
+    let since =
+        |since: Timestamp| Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    let moving = so("Reconciling")
+        .map(|moving| while_moving(since(moving.last_transition_time.0).min(as_it_is)));
     let numbers = match published {
         Published::Later(pause) => Some(*pause),
         Published::Unchanged | Published::Written => None,
     };
-    let waiting = (so("Stalled").is_some() || status.topics.iter().any(|topic| !topic.ready)).then_some(LATER);
-    let soonest = soon.into_iter().chain([moving, numbers, waiting]).flatten().min();
+    let waiting = (so("Stalled").is_some() || status.topics.iter().any(|topic| !topic.ready))
+        .then_some(LATER);
+    let soonest = soon
+        .into_iter()
+        .chain([moving, numbers, waiting])
+        .flatten()
+        .min();
     Action::requeue(soonest.unwrap_or(LATE))
 }
 
@@ -115,7 +185,11 @@ mod tests {
     #[test]
     fn what_takes_long_is_looked_at_more_seldom() {
         for (since, pause) in [(0, 1), (9, 1), (30, 3), (100, 10), (86_400, 10)] {
-            assert_eq!(while_moving(Duration::from_secs(since)), Duration::from_secs(pause), "after {since} s");
+            assert_eq!(
+                while_moving(Duration::from_secs(since)),
+                Duration::from_secs(pause),
+                "after {since} s"
+            );
         }
     }
 }

@@ -42,7 +42,12 @@ impl Asked {
             "DELETE" => "DELETE",
             _ => "other",
         };
-        Self { metrics, method, code: "none".to_owned(), begun: Instant::now() }
+        Self {
+            metrics,
+            method,
+            code: "none".to_owned(),
+            begun: Instant::now(),
+        }
     }
 
     fn answered(&mut self, status: Option<StatusCode>) {
@@ -52,6 +57,10 @@ impl Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.metrics.requested(self.method, std::mem::take(&mut self.code), self.begun.elapsed());
+        self.metrics.requested(
+            self.method,
+            std::mem::take(&mut self.code),
+            self.begun.elapsed(),
+        );
     }
 }

@@ -34,32 +34,71 @@ pub async fn selftest(client: Client, namespace: &str, timeout: Duration) -> Res
     Ok(())
 }
 
-async fn use_practice(api: &Api<ConsumerGroupPractice>, namespace: &str, name: &str, deadline: Instant) -> Result<()> {
+async fn use_practice(
+    api: &Api<ConsumerGroupPractice>,
+    namespace: &str,
+    name: &str,
+    deadline: Instant,
+) -> Result<()> {
     let group = |suffix: &str| json!({"name": format!("{name}-{suffix}"), "replicas": 1});
     let manifest: ConsumerGroupPractice = serde_json::from_value(json!({
         "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
         "metadata": {"name": name},
         "spec": {"topics": [{"name": name, "deletionPolicy": "Delete"}], "groups": [group("a"), group("b")]},
     }))?;
-    within(format!("create {name}"), api.create(&kube::api::PostParams::default(), &manifest)).await?;
+    within(
+        format!("create {name}"),
+        api.create(&kube::api::PostParams::default(), &manifest),
+    )
+    .await?;
     println!("selftest: practice {name} created in {namespace}");
-    wait(api, name, deadline, "become Ready", |practice| condition(practice, "Ready")).await?;
+    wait(api, name, deadline, "become Ready", |practice| {
+        condition(practice, "Ready")
+    })
+    .await?;
     println!("selftest: it is Ready");
-    let offset = send(&format!("http://{name}-producer.{namespace}.svc:{PRODUCER_PORT}/send-message"), name).await?;
+    let offset = send(
+        &format!("http://{name}-producer.{namespace}.svc:{PRODUCER_PORT}/send-message"),
+        name,
+    )
+    .await?;
     println!("selftest: a message was acknowledged at offset {offset}");
-    wait(api, name, deadline, "have the message consumed by both groups", |practice| consumed(practice, offset))
-        .await?;
+    wait(
+        api,
+        name,
+        deadline,
+        "have the message consumed by both groups",
+        |practice| consumed(practice, offset),
+    )
+    .await?;
     println!("selftest: both groups consumed it");
     Ok(())
 }
 
-async fn remove_practice(api: &Api<ConsumerGroupPractice>, name: &str, deadline: Instant) -> Result<()> {
-    if within(format!("get {name}"), api.get_opt(name)).await?.is_none() {
+async fn remove_practice(
+    api: &Api<ConsumerGroupPractice>,
+    name: &str,
+    deadline: Instant,
+) -> Result<()> {
+    if within(format!("get {name}"), api.get_opt(name))
+        .await?
+        .is_none()
+    {
         return Ok(());
     }
-    within(format!("delete {name}"), api.delete(name, &DeleteParams::background())).await?;
-    while within(format!("get {name}"), api.get_opt(name)).await?.is_some() {
-        ensure!(Instant::now() < deadline, "practice {name} did not go: does the operator run, and does Kafka answer?");
+    within(
+        format!("delete {name}"),
+        api.delete(name, &DeleteParams::background()),
+    )
+    .await?;
+    while within(format!("get {name}"), api.get_opt(name))
+        .await?
+        .is_some()
+    {
+        ensure!(
+            Instant::now() < deadline,
+            "practice {name} did not go: does the operator run, and does Kafka answer?"
+        );
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())
@@ -79,7 +118,11 @@ async fn wait(
             return Ok(());
         }
         if Instant::now() >= deadline {
-            bail!("practice {} did not {what} in time. {}", practice.name_any(), said(&practice));
+            bail!(
+                "practice {} did not {what} in time. {}",
+                practice.name_any(),
+                said(&practice)
+            );
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -87,14 +130,20 @@ async fn wait(
 
 fn condition(practice: &ConsumerGroupPractice, kind: &str) -> bool {
     let status = practice.status.as_ref();
-    status.and_then(|status| status.condition(kind)).is_some_and(|condition| condition.status == "True")
+    status
+        .and_then(|status| status.condition(kind))
+        .is_some_and(|condition| condition.status == "True")
 }
 
 /// Whether every group has committed beyond `offset`.
 fn consumed(practice: &ConsumerGroupPractice, offset: i64) -> bool {
     practice.status.as_ref().is_some_and(|status| {
         status.groups.iter().all(|group| {
-            let mut committed = group.members.iter().flat_map(|member| &member.partitions).map(|p| p.committed);
+            let mut committed = group
+                .members
+                .iter()
+                .flat_map(|member| &member.partitions)
+                .map(|p| p.committed);
             committed.any(|committed| committed.is_some_and(|committed| committed > offset))
         })
     })
@@ -102,9 +151,13 @@ fn consumed(practice: &ConsumerGroupPractice, offset: i64) -> bool {
 
 fn said(practice: &ConsumerGroupPractice) -> String {
     let Some(status) = &practice.status else {
-        return "It has no status: does the operator run, and does it watch this namespace?".to_owned();
+        return "It has no status: does the operator run, and does it watch this namespace?"
+            .to_owned();
     };
-    let each = status.conditions.iter().map(|c| format!("{}={} ({}: {})", c.type_, c.status, c.reason, c.message));
+    let each = status
+        .conditions
+        .iter()
+        .map(|c| format!("{}={} ({}: {})", c.type_, c.status, c.reason, c.message));
     each.collect::<Vec<_>>().join("; ")
 }
 
@@ -113,7 +166,9 @@ async fn send(url: &str, topic: &str) -> Result<i64> {
         .method(Method::POST)
         .uri(url)
         .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(json!({"topic": topic, "value": "selftest"}).to_string())))?;
+        .body(Full::new(Bytes::from(
+            json!({"topic": topic, "value": "selftest"}).to_string(),
+        )))?;
     let client = HttpClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let answer = async {
         let answer = client.request(request).await?;
@@ -124,7 +179,13 @@ async fn send(url: &str, topic: &str) -> Result<i64> {
         .await
         .with_context(|| format!("POST {url} was not answered within 15 s"))?
         .with_context(|| format!("POST {url}"))?;
-    ensure!(status.is_success(), "POST {url} was answered {status}: {}", String::from_utf8_lossy(&body));
+    ensure!(
+        status.is_success(),
+        "POST {url} was answered {status}: {}",
+        String::from_utf8_lossy(&body)
+    );
     let body: Value = serde_json::from_slice(&body).context("the producer's answer is not JSON")?;
-    body["offset"].as_i64().context("the producer's answer has no offset")
+    body["offset"]
+        .as_i64()
+        .context("the producer's answer has no offset")
 }

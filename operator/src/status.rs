@@ -37,16 +37,30 @@ pub fn status(
     generation: Option<i64>,
     now: Timestamp,
 ) -> PracticeStatus {
-    let mut status = PracticeStatus { observed_generation: generation, ..PracticeStatus::default() };
+    let mut status = PracticeStatus {
+        observed_generation: generation,
+        ..PracticeStatus::default()
+    };
     match plan {
         Ok(plan) => {
             let snapshot = seen.and_then(Observed::snapshot);
-            let bootstrap = prepared.former_bootstrap.as_ref().unwrap_or(&plan.bootstrap);
-            let same_kafka = before.filter(|before| before.bootstrap_servers.as_ref() == Some(bootstrap));
+            let bootstrap = prepared
+                .former_bootstrap
+                .as_ref()
+                .unwrap_or(&plan.bootstrap);
+            let same_kafka =
+                before.filter(|before| before.bootstrap_servers.as_ref() == Some(bootstrap));
             status.bootstrap_servers = Some(bootstrap.clone());
             status.topics = topics(plan, prepared, snapshot, same_kafka);
-            let look = group::Look { prepared, running, seen, topics: &status.topics, now };
-            let each = |group| look.status(group, same_kafka.and_then(|before| named(before, group)));
+            let look = group::Look {
+                prepared,
+                running,
+                seen,
+                topics: &status.topics,
+                now,
+            };
+            let each =
+                |group| look.status(group, same_kafka.and_then(|before| named(before, group)));
             status.groups = plan.groups.iter().map(each).collect();
             (status.foreign, status.foreign_count) = foreign(plan, snapshot, same_kafka);
             status.summary = summary(&status);
@@ -54,14 +68,22 @@ pub fn status(
         // what runs goes on running and stays this practice's; nobody looks how it is
         Err(_) => {
             if let Some(before) = before {
-                status = PracticeStatus { observed_generation: generation, ..before.clone() };
-                status.groups.iter_mut().for_each(|group| *group = group::unseen(group, now));
+                status = PracticeStatus {
+                    observed_generation: generation,
+                    ..before.clone()
+                };
+                status
+                    .groups
+                    .iter_mut()
+                    .for_each(|group| *group = group::unseen(group, now));
                 out_of_sight(&mut status.foreign);
                 status.summary = summary(&status);
             }
         }
     }
-    status.conditions = conditions(plan, prepared, running, seen, &status, before, generation, now);
+    status.conditions = conditions(
+        plan, prepared, running, seen, &status, before, generation, now,
+    );
     shorten(&mut status);
     status
 }
@@ -74,7 +96,9 @@ fn foreign(
 ) -> (Vec<ForeignStatus>, Option<i32>) {
     let Some(all) = snapshot.and_then(|snapshot| snapshot.foreign.as_ref()) else {
         // nobody has asked yet, or nobody answers: out of sight is not gone
-        let mut former = before.map(|before| before.foreign.clone()).unwrap_or_default();
+        let mut former = before
+            .map(|before| before.foreign.clone())
+            .unwrap_or_default();
         if snapshot.is_none() {
             out_of_sight(&mut former);
         }
@@ -94,7 +118,11 @@ fn foreign(
         })
     };
     let is_named = |name: &str| plan.groups.iter().any(|group| group.id == name);
-    let mut all: Vec<_> = all.iter().filter(|(name, _)| !is_named(name)).filter_map(of_practice).collect();
+    let mut all: Vec<_> = all
+        .iter()
+        .filter(|(name, _)| !is_named(name))
+        .filter_map(of_practice)
+        .collect();
     let number = count(all.len());
     all.truncate(MOST_FOREIGN);
     (all, Some(number))
@@ -119,22 +147,39 @@ fn topics(
     before: Option<&PracticeStatus>,
 ) -> Vec<TopicStatus> {
     let each = |topic: &practice_api::Topic| {
-        let former = before.and_then(|before| before.topics.iter().find(|status| status.name == topic.name));
+        let former = before.and_then(|before| {
+            before
+                .topics
+                .iter()
+                .find(|status| status.name == topic.name)
+        });
         let seen = snapshot.and_then(|snapshot| snapshot.topics.get(&topic.name));
-        let mut status = TopicStatus { name: topic.name.clone(), ..TopicStatus::default() };
+        let mut status = TopicStatus {
+            name: topic.name.clone(),
+            ..TopicStatus::default()
+        };
         if let Some(TopicSeen::Present(facts)) = seen {
             status.partitions = i32::try_from(facts.partitions.len()).ok();
             status.replication_factor = Some(facts.replication_factor);
             status.topic_id = Some(facts.id.clone());
         }
-        let created = prepared.created.contains(&topic.name).then(|| status.topic_id.clone()).flatten();
-        status.created_topic_id = created.or_else(|| former.and_then(|former| former.created_topic_id.clone()));
+        let created = prepared
+            .created
+            .contains(&topic.name)
+            .then(|| status.topic_id.clone())
+            .flatten();
+        status.created_topic_id =
+            created.or_else(|| former.and_then(|former| former.created_topic_id.clone()));
         status.message = match (prepared.refused.get(&topic.name), topic_step(topic, seen)) {
             (Some(refusal), _) => Some(refusal.message().to_owned()),
-            (None, TopicStep::Unknown(_)) if snapshot.is_none() => former.and_then(|former| former.message.clone()),
+            (None, TopicStep::Unknown(_)) if snapshot.is_none() => {
+                former.and_then(|former| former.message.clone())
+            }
             (None, TopicStep::Unknown(refusal)) => Some(refusal.message().to_owned()),
             (None, TopicStep::Conflict(why)) => Some(why),
-            (None, TopicStep::Create | TopicStep::Grow(_)) => Some(format!("topic {} is on its way", topic.name)),
+            (None, TopicStep::Create | TopicStep::Grow(_)) => {
+                Some(format!("topic {} is on its way", topic.name))
+            }
             (None, TopicStep::Ready) => None,
         };
         status.ready = match seen {
@@ -150,7 +195,10 @@ fn topics(
             status.topic_id.clone_from(&former.topic_id);
         }
         let theirs = status.topic_id.is_some() && status.topic_id != status.created_topic_id;
-        let known = prepared.configured.get(&topic.name).or(former.map(|former| &former.configured));
+        let known = prepared
+            .configured
+            .get(&topic.name)
+            .or(former.map(|former| &former.configured));
         status.configured = known.filter(|_| !theirs).cloned().unwrap_or_default();
         status
     };
@@ -163,7 +211,13 @@ fn summary(status: &PracticeStatus) -> Summary {
         topics: count(status.topics.len()),
         partitions: status.topics.iter().map(|topic| topic.partitions).sum(),
         groups: count(status.groups.len()),
-        consumers: known.then(|| status.groups.iter().map(|group| count(group.members.len())).sum()),
+        consumers: known.then(|| {
+            status
+                .groups
+                .iter()
+                .map(|group| count(group.members.len()))
+                .sum()
+        }),
         idle: status.groups.iter().map(|group| group.idle).sum(),
         lag: total(status.groups.iter().map(|group| group.lag)),
     }
@@ -175,7 +229,8 @@ pub(crate) fn count(n: usize) -> i32 {
 
 /// Cuts lists until status is small enough; counts stay true.
 fn shorten(status: &mut PracticeStatus) {
-    let size = |status: &PracticeStatus| serde_json::to_vec(status).map_or(usize::MAX, |json| json.len());
+    let size =
+        |status: &PracticeStatus| serde_json::to_vec(status).map_or(usize::MAX, |json| json.len());
     for (partitions, members) in [(100, 1000), (10, 1000), (0, 200), (0, 20), (0, 0)] {
         if size(status) <= LARGEST {
             return;
@@ -186,10 +241,16 @@ fn shorten(status: &mut PracticeStatus) {
         for group in &mut status.groups {
             group.truncated |= group.members.len() > members
                 || group.unowned.len() > partitions
-                || group.members.iter().any(|member| member.partitions.len() > partitions);
+                || group
+                    .members
+                    .iter()
+                    .any(|member| member.partitions.len() > partitions);
             group.members.truncate(members);
             group.unowned.truncate(partitions);
-            group.members.iter_mut().for_each(|member| member.partitions.truncate(partitions));
+            group
+                .members
+                .iter_mut()
+                .for_each(|member| member.partitions.truncate(partitions));
         }
     }
 }
@@ -207,7 +268,9 @@ pub enum News {
 
 /// Compares two statuses.
 pub fn news(before: Option<&PracticeStatus>, after: &PracticeStatus) -> News {
-    let Some(before) = before else { return News::Meaning };
+    let Some(before) = before else {
+        return News::Meaning;
+    };
     let (mut before, mut after) = (before.clone(), after.clone());
     for status in [&mut before, &mut after] {
         // estimates, which move a little with every look: they are written together with something else. Whether there
@@ -226,7 +289,11 @@ pub fn news(before: Option<&PracticeStatus>, after: &PracticeStatus) -> News {
     for status in [&mut before, &mut after] {
         forget_numbers(status);
     }
-    if before == after { News::Numbers } else { News::Meaning }
+    if before == after {
+        News::Numbers
+    } else {
+        News::Meaning
+    }
 }
 
 /// Leaves of every lag only whether it is known and whether it is 0.
@@ -239,7 +306,10 @@ fn forget_numbers(status: &mut PracticeStatus) {
         partition.end = partition.end.map(|_| 0);
     };
     sign(&mut status.summary.lag);
-    status.foreign.iter_mut().for_each(|group| sign(&mut group.lag));
+    status
+        .foreign
+        .iter_mut()
+        .for_each(|group| sign(&mut group.lag));
     for group in &mut status.groups {
         sign(&mut group.lag);
         (group.oldest_since, group.done_at) = (None, None);

@@ -42,7 +42,12 @@ pub fn story(
     after: &PracticeStatus,
 ) -> Vec<Sentence> {
     let mut story: Vec<Sentence> = prepared.deeds.iter().map(deed).collect();
-    story.extend(prepared.holds.iter().filter_map(|(group, hold)| held(group, *hold, running)));
+    story.extend(
+        prepared
+            .holds
+            .iter()
+            .filter_map(|(group, hold)| held(group, *hold, running)),
+    );
     story.extend(running.changes.iter().map(change));
     story.extend(turns(before, after));
     story.extend(verdicts(before, after));
@@ -51,11 +56,24 @@ pub fn story(
 
 /// Groups that began to be in trouble, or are out of it.
 fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentence> {
-    let word = |status: &GroupStatus| status.verdict.as_ref().map(|verdict| verdict.verdict.clone());
+    let word = |status: &GroupStatus| {
+        status
+            .verdict
+            .as_ref()
+            .map(|verdict| verdict.verdict.clone())
+    };
     let told = |group: &GroupStatus| {
-        let former = before.and_then(|status| status.groups.iter().find(|former| former.name == group.name));
+        let former = before.and_then(|status| {
+            status
+                .groups
+                .iter()
+                .find(|former| former.name == group.name)
+        });
         let former = former.and_then(word);
-        let verdict = group.verdict.as_ref().filter(|verdict| former.as_ref() != Some(&verdict.verdict))?;
+        let verdict = group
+            .verdict
+            .as_ref()
+            .filter(|verdict| former.as_ref() != Some(&verdict.verdict))?;
         let (tone, reason) = match Verdict::of(&verdict.verdict)? {
             Verdict::Warn => (Tone::Warning, "GroupFallsBehind"),
             Verdict::Rewind => (Tone::Warning, "GroupSetBack"),
@@ -64,7 +82,10 @@ fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sent
             Verdict::Ok if former.is_some() => (Tone::Normal, "GroupGetsOn"),
             Verdict::Ok => return None,
         };
-        let advice = verdict.advice.as_ref().map_or_else(String::new, |advice| format!(". To do: {advice}"));
+        let advice = verdict
+            .advice
+            .as_ref()
+            .map_or_else(String::new, |advice| format!(". To do: {advice}"));
         Some(Sentence {
             tone,
             reason,
@@ -78,22 +99,36 @@ fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sent
 
 fn deed(deed: &Deed) -> Sentence {
     let (reason, subject, text) = match deed {
-        Deed::Created { topic, partitions } => {
-            ("TopicCreated", ("Topic", topic.clone()), format!("topic {topic} created with {partitions} partitions"))
-        }
-        Deed::Configured { topic, set } => {
-            ("TopicConfigured", ("Topic", topic.clone()), format!("topic {topic} configured: {}", set.join(", ")))
-        }
-        Deed::Grown { topic, from, to } => {
-            ("TopicGrown", ("Topic", topic.clone()), format!("topic {topic} grown from {from} to {to} partitions"))
-        }
+        Deed::Created { topic, partitions } => (
+            "TopicCreated",
+            ("Topic", topic.clone()),
+            format!("topic {topic} created with {partitions} partitions"),
+        ),
+        Deed::Configured { topic, set } => (
+            "TopicConfigured",
+            ("Topic", topic.clone()),
+            format!("topic {topic} configured: {}", set.join(", ")),
+        ),
+        Deed::Grown { topic, from, to } => (
+            "TopicGrown",
+            ("Topic", topic.clone()),
+            format!("topic {topic} grown from {from} to {to} partitions"),
+        ),
         Deed::Claimed { group } => (
             "GroupClaimed",
             ("ConsumerGroup", group.clone()),
-            format!("group id {group} is free or was this practice's before: its consumers may start"),
+            format!(
+                "group id {group} is free or was this practice's before: its consumers may start"
+            ),
         ),
     };
-    Sentence { tone: Tone::Normal, reason, action: "Prepare", subject: Some(subject), text }
+    Sentence {
+        tone: Tone::Normal,
+        reason,
+        action: "Prepare",
+        subject: Some(subject),
+        text,
+    }
 }
 
 /// A group whose consumers are being stopped by us, told when the number is written.
@@ -104,12 +139,19 @@ fn held(group: &str, hold: Hold, running: &Running) -> Option<Sentence> {
             .iter()
             .any(|change| matches!(change, Change::Updated(title) if title.ends_with(&format!(" {deployment}"))))
     };
-    if !running.rows.iter().any(|row| row.group == group && written(&row.deployment)) {
+    if !running
+        .rows
+        .iter()
+        .any(|row| row.group == group && written(&row.deployment))
+    {
         return None;
     }
     let (reason, text) = match hold {
         Hold::Unclaimed => return None,
-        Hold::Stopped => ("GroupStopped", format!("group {group} is stopped: 0 consumers, its committed offsets stay")),
+        Hold::Stopped => (
+            "GroupStopped",
+            format!("group {group} is stopped: 0 consumers, its committed offsets stay"),
+        ),
         Hold::Switching => (
             "GroupSwitching",
             format!(
@@ -118,7 +160,13 @@ fn held(group: &str, hold: Hold, running: &Running) -> Option<Sentence> {
         ),
     };
     let subject = Some(("ConsumerGroup", group.to_owned()));
-    Some(Sentence { tone: Tone::Normal, reason, action: "Apply", subject, text })
+    Some(Sentence {
+        tone: Tone::Normal,
+        reason,
+        action: "Apply",
+        subject,
+        text,
+    })
 }
 
 fn change(change: &Change) -> Sentence {
@@ -133,31 +181,57 @@ fn change(change: &Change) -> Sentence {
     };
     let (tone, reason, title, text) = match change {
         Change::Created(title) => (Tone::Normal, "Created", title, format!("{title} created")),
-        Change::Updated(title) => (Tone::Normal, "Updated", title, format!("{title} changed as the manifest says")),
-        Change::Repaired(title, who) => {
-            (Tone::Warning, "DriftRepaired", title, format!("{title} had been changed by {who} and was put back"))
-        }
-        Change::Removed(title) => {
-            (Tone::Normal, "Removed", title, format!("{title} removed: the manifest no longer names it"))
-        }
+        Change::Updated(title) => (
+            Tone::Normal,
+            "Updated",
+            title,
+            format!("{title} changed as the manifest says"),
+        ),
+        Change::Repaired(title, who) => (
+            Tone::Warning,
+            "DriftRepaired",
+            title,
+            format!("{title} had been changed by {who} and was put back"),
+        ),
+        Change::Removed(title) => (
+            Tone::Normal,
+            "Removed",
+            title,
+            format!("{title} removed: the manifest no longer names it"),
+        ),
     };
-    Sentence { tone, reason, action: "Apply", subject: split(title), text }
+    Sentence {
+        tone,
+        reason,
+        action: "Apply",
+        subject: split(title),
+        text,
+    }
 }
 
 /// Tells rebalances whose cause was found: facts, whatever else comes of a reconcile.
 pub fn rebalances(told: &[(String, Rebalance)]) -> Vec<Sentence> {
-    told.iter().filter_map(|(group, rebalance)| rebalanced(group, rebalance)).collect()
+    told.iter()
+        .filter_map(|(group, rebalance)| rebalanced(group, rebalance))
+        .collect()
 }
 
 /// A rebalance whose cause was found. Of no consumer in particular: events of one group and cause are counted as one.
 fn rebalanced(group: &str, rebalance: &Rebalance) -> Option<Sentence> {
     let cause = rebalance.why.as_ref()?.cause;
     Some(Sentence {
-        tone: if cause.is_trouble() { Tone::Warning } else { Tone::Normal },
+        tone: if cause.is_trouble() {
+            Tone::Warning
+        } else {
+            Tone::Normal
+        },
         reason: cause.word(),
         action: "Rebalance",
         subject: Some(("ConsumerGroup", group.to_owned())),
-        text: format!("group {group} rebalanced: {}; the journal tells each", cause.phrase()),
+        text: format!(
+            "group {group} rebalanced: {}; the journal tells each",
+            cause.phrase()
+        ),
     })
 }
 
@@ -167,19 +241,25 @@ fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentenc
     let mut turns = Vec::new();
     for condition in &after.conditions {
         let former = was(&condition.type_);
-        let same = former.is_some_and(|former| former.status == condition.status && former.reason == condition.reason);
+        let same = former.is_some_and(|former| {
+            former.status == condition.status && former.reason == condition.reason
+        });
         if same {
             continue;
         }
         let (reason, tone) = match (condition.type_.as_str(), condition.status.as_str()) {
             ("Ready", "True") => ("Ready", Tone::Normal),
-            ("Ready", _) if former.is_some_and(|former| former.status == "True") => ("NotReady", Tone::Warning),
+            ("Ready", _) if former.is_some_and(|former| former.status == "True") => {
+                ("NotReady", Tone::Warning)
+            }
             ("Stalled", "True") => ("Stalled", Tone::Warning),
             ("KafkaReachable", "False") => ("KafkaUnreachable", Tone::Warning),
             ("KafkaReachable", "True") if former.is_some_and(|former| former.status == "False") => {
                 ("KafkaReachable", Tone::Normal)
             }
-            ("TopicsReady", "False") if condition.reason != "Pending" => ("TopicsNotReady", Tone::Warning),
+            ("TopicsReady", "False") if condition.reason != "Pending" => {
+                ("TopicsNotReady", Tone::Warning)
+            }
             ("IdleConsumers", "True") => ("IdleConsumers", Tone::Normal),
             _ => continue,
         };

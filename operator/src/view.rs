@@ -42,23 +42,37 @@ pub(crate) fn show(
     if hub.is_watched(&key) {
         let memories = context.memories.all();
         for consumer in &mut consumers {
-            consumer.url = memories.get(&key).and_then(|memory| memory.urls.get(&consumer.name)).cloned();
+            consumer.url = memories
+                .get(&key)
+                .and_then(|memory| memory.urls.get(&consumer.name))
+                .cloned();
         }
     }
-    let producer = plan.and_then(|plan| plan.producer.as_ref()).map(|producer| producer.name.as_str());
+    let producer = plan
+        .and_then(|plan| plan.producer.as_ref())
+        .map(|producer| producer.name.as_str());
     let (namespace, port) = (&key.0, PRODUCER_PORT);
     hub.publish(Facts {
         now: context.now().as_millisecond(),
         status: status.clone(),
-        look: plan.zip(seen).and_then(|(plan, seen)| Some(part(plan, seen.look.as_ref().ok()?))),
+        look: plan
+            .zip(seen)
+            .and_then(|(plan, seen)| Some(part(plan, seen.look.as_ref().ok()?))),
         journal: context.memories.journal(&key),
-        kafka: KafkaFacts { kind: KafkaKind::Cluster, note: None, brokers: Vec::new() },
+        kafka: KafkaFacts {
+            kind: KafkaKind::Cluster,
+            note: None,
+            brokers: Vec::new(),
+        },
         groups: plan.map(groups).unwrap_or_default(),
         consumers,
-        load: plan.and_then(|plan| plan.producer.as_ref()).and_then(|producer| producer.settings.load),
+        load: plan
+            .and_then(|plan| plan.producer.as_ref())
+            .and_then(|producer| producer.settings.load),
         producer: producer.map(|producer| format!("http://{producer}.{namespace}.svc:{port}")),
         send_url: producer.map(|_| format!("http://localhost:{port}/send-message")),
-        send_how: producer.map(|producer| format!("kubectl -n {namespace} port-forward svc/{producer} {port}")),
+        send_how: producer
+            .map(|producer| format!("kubectl -n {namespace} port-forward svc/{producer} {port}")),
         key,
     });
 }
@@ -78,7 +92,10 @@ pub fn groups(plan: &Plan) -> Vec<GroupFacts> {
             name: group.id.clone(),
             topics: group.topics.clone(),
             stopped: group.stopped,
-            scalable: group.rows.iter().any(|row| row.variant.is_empty() && row.replicas.is_some()),
+            scalable: group
+                .rows
+                .iter()
+                .any(|row| row.variant.is_empty() && row.replicas.is_some()),
             assignor: group.assignor.to_string(),
             reset: match group.offset_reset {
                 practice_contract::OffsetReset::Earliest => OffsetReset::Earliest,
@@ -95,7 +112,10 @@ pub fn groups(plan: &Plan) -> Vec<GroupFacts> {
 /// The consumers whose pods are there. When a pod's process began is not known here: pods are listed without their status.
 pub(crate) fn consumers(plan: &Plan, live: &Live) -> Vec<Consumer> {
     let consumer = |pod: &crate::live::LivePod| {
-        let group = plan.groups.iter().find(|group| pod.group.as_ref() == Some(&group.id))?;
+        let group = plan
+            .groups
+            .iter()
+            .find(|group| pod.group.as_ref() == Some(&group.id))?;
         let row = group.rows.iter().find(|row| row.variant == pod.variant)?;
         Some(Consumer {
             name: pod.name.clone(),
@@ -168,10 +188,19 @@ mod tests {
             {"name": "off", "replicas": 3, "state": "Stopped"}]}));
         let short: Vec<_> = groups(&plan)
             .iter()
-            .map(|g| (g.name.clone(), g.topics.len(), g.scalable, g.stopped, g.reset == OffsetReset::Latest))
+            .map(|g| {
+                (
+                    g.name.clone(),
+                    g.topics.len(),
+                    g.scalable,
+                    g.stopped,
+                    g.reset == OffsetReset::Latest,
+                )
+            })
             .collect();
-        let named =
-            |name: &str, topics, scalable, stopped, latest| (name.to_owned(), topics, scalable, stopped, latest);
+        let named = |name: &str, topics, scalable, stopped, latest| {
+            (name.to_owned(), topics, scalable, stopped, latest)
+        };
         assert_eq!(
             short,
             [
@@ -187,12 +216,31 @@ mod tests {
             variant: variant.into(),
             ..LivePod::default()
         };
-        let producer = LivePod { name: "producer".into(), ..LivePod::default() };
-        let pods =
-            vec![pod("a", "g", ""), pod("b", "g", "slow"), pod("c", "g", "gone"), pod("d", "gone", ""), producer];
-        let live = Live { pods, ..Live::default() };
-        let short: Vec<_> =
-            consumers(&plan, &live).into_iter().map(|c| (c.name, c.variant, c.delay.as_secs())).collect();
-        assert_eq!(short, [("a".to_owned(), None, 0), ("b".to_owned(), Some("slow".to_owned()), 5)]);
+        let producer = LivePod {
+            name: "producer".into(),
+            ..LivePod::default()
+        };
+        let pods = vec![
+            pod("a", "g", ""),
+            pod("b", "g", "slow"),
+            pod("c", "g", "gone"),
+            pod("d", "gone", ""),
+            producer,
+        ];
+        let live = Live {
+            pods,
+            ..Live::default()
+        };
+        let short: Vec<_> = consumers(&plan, &live)
+            .into_iter()
+            .map(|c| (c.name, c.variant, c.delay.as_secs()))
+            .collect();
+        assert_eq!(
+            short,
+            [
+                ("a".to_owned(), None, 0),
+                ("b".to_owned(), Some("slow".to_owned()), 5)
+            ]
+        );
     }
 }

@@ -13,7 +13,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "practice-producer", description = "Sends messages to the topics of a practice."),
+    info(
+        title = "practice-producer",
+        description = "Sends messages to the topics of a practice."
+    ),
     paths(crate::routes::send_message)
 )]
 struct Api;
@@ -24,7 +27,8 @@ pub(crate) fn openapi(topics: &[String]) -> Response {
 }
 
 fn document(topics: &[String]) -> Value {
-    let mut document = serde_json::to_value(Api::openapi()).expect("should serialize: it is a constant");
+    let mut document =
+        serde_json::to_value(Api::openapi()).expect("should serialize: it is a constant");
     if let Some(first) = topics.first() {
         let topic = &mut document["components"]["schemas"]["Message"]["properties"]["topic"];
         topic["enum"] = json!(topics);
@@ -38,7 +42,10 @@ pub(crate) async fn page() -> Response {
 }
 
 pub(crate) async fn script() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("docs/page.js"))
+    asset(
+        "text/javascript; charset=utf-8",
+        include_str!("docs/page.js"),
+    )
 }
 
 pub(crate) async fn style() -> Response {
@@ -48,8 +55,14 @@ pub(crate) async fn style() -> Response {
 fn asset(kind: &'static str, text: impl IntoResponse) -> Response {
     let headers: [(HeaderName, HeaderValue); 4] = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(POLICY),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     (headers, text).into_response()
@@ -63,20 +76,42 @@ mod tests {
     fn the_document_names_the_route_its_fields_and_every_status() {
         let document = document(&["a".to_owned(), "b".to_owned()]);
         let post = &document["paths"]["/send-message"]["post"];
-        for status in ["200", "400", "404", "408", "413", "415", "422", "503", "504"] {
-            assert!(post["responses"][status]["description"].is_string(), "{status}");
+        for status in [
+            "200", "400", "404", "408", "413", "415", "422", "503", "504",
+        ] {
+            assert!(
+                post["responses"][status]["description"].is_string(),
+                "{status}"
+            );
         }
         let schemas = &document["components"]["schemas"];
         for field in ["topic", "value", "key", "partition"] {
-            assert!(schemas["Message"]["properties"][field].is_object(), "{field}");
+            assert!(
+                schemas["Message"]["properties"][field].is_object(),
+                "{field}"
+            );
         }
         assert_eq!(schemas["Message"]["required"], json!(["topic", "value"]));
-        assert_eq!(schemas["Message"]["properties"]["topic"]["enum"], json!(["a", "b"]));
-        for field in ["statusMessage", "statusCode", "message", "topic", "partition", "offset", "timestamp"] {
+        assert_eq!(
+            schemas["Message"]["properties"]["topic"]["enum"],
+            json!(["a", "b"])
+        );
+        for field in [
+            "statusMessage",
+            "statusCode",
+            "message",
+            "topic",
+            "partition",
+            "offset",
+            "timestamp",
+        ] {
             assert!(schemas["Sent"]["properties"][field].is_object(), "{field}");
         }
         for field in ["type", "title", "status", "detail", "statusCode", "message"] {
-            assert!(schemas["ProblemBody"]["properties"][field].is_object(), "{field}");
+            assert!(
+                schemas["ProblemBody"]["properties"][field].is_object(),
+                "{field}"
+            );
         }
     }
 
@@ -89,6 +124,8 @@ mod tests {
         for text in [page, script, include_str!("docs/page.css")] {
             assert!(!text.contains("://"), "an address of a third party");
         }
-        assert!(!script.contains("innerHTML") && !page.contains("style=") && !page.contains("onclick"));
+        assert!(
+            !script.contains("innerHTML") && !page.contains("style=") && !page.contains("onclick")
+        );
     }
 }

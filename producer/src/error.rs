@@ -71,7 +71,9 @@ pub enum Problem {
     #[error("{0}; the message was not persisted, it is safe to send it again")]
     NotPersisted(String),
     /// 504: perhaps in the topic, perhaps not.
-    #[error("{0}; whether the message was persisted is unknown, sending it again may store it twice")]
+    #[error(
+        "{0}; whether the message was persisted is unknown, sending it again may store it twice"
+    )]
     Unknown(String),
 }
 
@@ -100,13 +102,18 @@ pub struct ProblemBody {
 impl Problem {
     /// A single wrong field.
     pub fn field(field: &str, detail: String) -> Self {
-        Self::Wrong(vec![WrongField { field: field.to_owned(), detail }])
+        Self::Wrong(vec![WrongField {
+            field: field.to_owned(),
+            detail,
+        }])
     }
 
     /// 503: Kafka's access control denies an operation on `topic`. A producer needs Write, which includes Describe.
     pub fn denied(operation: &str, topic: &str) -> Self {
         let denied = denied(operation, &format!("topic {topic}"));
-        Self::NotPersisted(format!("topic `{topic}`: {denied}; a producer needs Write, which includes Describe"))
+        Self::NotPersisted(format!(
+            "topic `{topic}`: {denied}; a producer needs Write, which includes Describe"
+        ))
     }
 
     /// What an error code of the Kafka client means for a message to `topic`.
@@ -114,25 +121,39 @@ impl Problem {
         use RDKafkaErrorCode as Code;
         match code {
             Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge => {
-                Self::TooLarge(format!("the message is larger than topic `{topic}` takes: make value and key shorter"))
+                Self::TooLarge(format!(
+                    "the message is larger than topic `{topic}` takes: make value and key shorter"
+                ))
             }
             Code::InvalidRecord => Self::field(
                 "key",
-                format!("Kafka refuses the message for topic `{topic}`: a compacted topic needs a key, give one"),
+                format!(
+                    "Kafka refuses the message for topic `{topic}`: a compacted topic needs a key, give one"
+                ),
             ),
             Code::QueueFull => Self::NotPersisted("too many messages wait for Kafka".to_owned()),
-            Code::PurgeQueue => Self::NotPersisted("this producer ends before Kafka could be reached".to_owned()),
+            Code::PurgeQueue => {
+                Self::NotPersisted("this producer ends before Kafka could be reached".to_owned())
+            }
             Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
-                Self::NotPersisted(format!("topic `{topic}` or this partition of it does not exist in Kafka now"))
+                Self::NotPersisted(format!(
+                    "topic `{topic}` or this partition of it does not exist in Kafka now"
+                ))
             }
             Code::TopicAuthorizationFailed => Self::denied("Write", topic),
             Code::ClusterAuthorizationFailed => {
                 let denied = denied("IdempotentWrite", "the cluster, or Write on the topic");
                 Self::NotPersisted(format!("topic `{topic}`: {denied}"))
             }
-            Code::Fatal => Self::NotPersisted("the Kafka client has failed and is being restarted".to_owned()),
-            Code::MessageTimedOut => Self::Unknown("Kafka has not acknowledged the message in time".to_owned()),
-            Code::PurgeInflight => Self::Unknown("this producer ends before Kafka acknowledged the message".to_owned()),
+            Code::Fatal => {
+                Self::NotPersisted("the Kafka client has failed and is being restarted".to_owned())
+            }
+            Code::MessageTimedOut => {
+                Self::Unknown("Kafka has not acknowledged the message in time".to_owned())
+            }
+            Code::PurgeInflight => {
+                Self::Unknown("this producer ends before Kafka acknowledged the message".to_owned())
+            }
             other => Self::Unknown(format!("Kafka has not acknowledged the message: {other}")),
         }
     }
@@ -187,10 +208,16 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, (kind, title), detail) = (self.status(), self.kind(), self.to_string());
         let headers = match &self {
-            Self::NotPersisted(_) => vec![(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))],
-            Self::WrongMethod { allowed, .. } => vec![(header::ALLOW, HeaderValue::from_static(allowed))],
+            Self::NotPersisted(_) => {
+                vec![(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))]
+            }
+            Self::WrongMethod { allowed, .. } => {
+                vec![(header::ALLOW, HeaderValue::from_static(allowed))]
+            }
             // what is left of such a body is not worth reading
-            Self::TooLarge(_) | Self::Incomplete(_) => vec![(header::CONNECTION, HeaderValue::from_static("close"))],
+            Self::TooLarge(_) | Self::Incomplete(_) => {
+                vec![(header::CONNECTION, HeaderValue::from_static("close"))]
+            }
             _ => vec![],
         };
         let body = ProblemBody {
@@ -199,18 +226,31 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             message: detail.clone(),
             detail,
-            errors: if let Self::Wrong(fields) = self { fields } else { vec![] },
+            errors: if let Self::Wrong(fields) = self {
+                fields
+            } else {
+                vec![]
+            },
             status_code: status.as_u16(),
         };
         let body = serde_json::to_vec(&body).expect("should serialize: only strings and numbers");
-        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let mut response = (
+            status,
+            [(header::CONTENT_TYPE, "application/problem+json")],
+            body,
+        )
+            .into_response();
         response.headers_mut().extend(headers);
         response
     }
 }
 
 fn sentences(fields: &[WrongField]) -> String {
-    fields.iter().map(|field| field.detail.as_str()).collect::<Vec<_>>().join("; ")
+    fields
+        .iter()
+        .map(|field| field.detail.as_str())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// `a`, `a or b`, `one of a, b, c`; long lists are cut.
@@ -221,8 +261,16 @@ pub(crate) fn any_of(topics: &[String]) -> String {
         [one] => format!("`{one}`"),
         [one, other] => format!("`{one}` or `{other}`"),
         many => {
-            let shown: Vec<_> = many.iter().take(SHOWN).map(|topic| format!("`{topic}`")).collect();
-            let more = if many.len() > SHOWN { format!(" or {} others", many.len() - SHOWN) } else { String::new() };
+            let shown: Vec<_> = many
+                .iter()
+                .take(SHOWN)
+                .map(|topic| format!("`{topic}`"))
+                .collect();
+            let more = if many.len() > SHOWN {
+                format!(" or {} others", many.len() - SHOWN)
+            } else {
+                String::new()
+            };
             format!("one of {}{more}", shown.join(", "))
         }
     }

@@ -53,15 +53,31 @@ pub enum Error {
 }
 
 /// Serves until `shutdown` (or a failure of the client for good), then answers what was accepted and ends; bounded.
-pub async fn run(settings: ProducerSettings, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
+pub async fn run(
+    settings: ProducerSettings,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     let app = Arc::new(App::new(&settings)?);
     let kafka = Arc::clone(&app.kafka);
     let ending = shutdown.child_token();
     let load = settings.load.map(|load| {
         let (topics, counts) = (Arc::clone(&app.topics), Arc::clone(&app.load));
-        tokio::spawn(load::run(load, settings.topics, topics, Arc::clone(&kafka), counts, ending.clone()))
+        tokio::spawn(load::run(
+            load,
+            settings.topics,
+            topics,
+            Arc::clone(&kafka),
+            counts,
+            ending.clone(),
+        ))
     });
-    let serving = practice_serve::serve(listener, routes::app(app), Limits::default(), ending.clone());
+    let serving = practice_serve::serve(
+        listener,
+        routes::app(app),
+        Limits::default(),
+        ending.clone(),
+    );
     let mut serving = pin!(serving);
     let patience = async {
         tokio::select! {
@@ -95,7 +111,10 @@ pub async fn run(settings: ProducerSettings, listener: TcpListener, shutdown: Ca
 fn give_up(kafka: &Kafka) {
     let waiting = kafka.in_flight();
     if waiting > 0 {
-        tracing::warn!(waiting, "Kafka has not acknowledged these messages, they are given up");
+        tracing::warn!(
+            waiting,
+            "Kafka has not acknowledged these messages, they are given up"
+        );
     }
     kafka.give_up();
 }
@@ -103,10 +122,12 @@ fn give_up(kafka: &Kafka) {
 /// Ends the client on a thread of its own, because that can block.
 async fn end(kafka: Arc<Kafka>) {
     let (ended, end) = oneshot::channel();
-    let spawned = thread::Builder::new().name("end".to_owned()).spawn(move || {
-        drop(kafka);
-        let _ = ended.send(());
-    });
+    let spawned = thread::Builder::new()
+        .name("end".to_owned())
+        .spawn(move || {
+            drop(kafka);
+            let _ = ended.send(());
+        });
     if spawned.is_ok() && timeout(CLIENT_END, end).await.is_err() {
         tracing::warn!("the Kafka client does not end and is left behind");
     }

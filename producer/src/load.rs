@@ -47,7 +47,11 @@ impl Outstanding {
     }
 
     pub(crate) fn reported(self, acknowledged: bool) {
-        let counter = if acknowledged { &self.0.acknowledged } else { &self.0.failed };
+        let counter = if acknowledged {
+            &self.0.acknowledged
+        } else {
+            &self.0.failed
+        };
         counter.inc();
     }
 }
@@ -68,7 +72,11 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) {
     let most = most_outstanding(load.value_bytes);
-    let mut pace = Pace { rate: load.messages_per_second, begun: Instant::now(), number: 0 };
+    let mut pace = Pace {
+        rate: load.messages_per_second,
+        begun: Instant::now(),
+        number: 0,
+    };
     let mut ticks = interval(TICK.max(Duration::from_secs(1) / load.messages_per_second.max(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut value = String::new();
@@ -76,11 +84,19 @@ pub(crate) async fn run(
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         for number in pace.due(Instant::now()) {
             let Some(name) = turn.next() else { return };
-            if counts.outstanding.load(Ordering::Relaxed) >= most || topics.partitions(name).is_err() {
+            if counts.outstanding.load(Ordering::Relaxed) >= most
+                || topics.partitions(name).is_err()
+            {
                 continue;
             }
             write_value(&mut value, number, load.value_bytes);
-            let _ = kafka.enqueue(name, None, None, &value, Waiting::Load(Outstanding::new(&counts)));
+            let _ = kafka.enqueue(
+                name,
+                None,
+                None,
+                &value,
+                Waiting::Load(Outstanding::new(&counts)),
+            );
         }
     }
 }
@@ -107,7 +123,8 @@ struct Pace {
 impl Pace {
     fn due(&mut self, now: Instant) -> std::ops::Range<u64> {
         let elapsed = now.duration_since(self.begun);
-        let until = u64::try_from(elapsed.as_nanos() * u128::from(self.rate) / 1_000_000_000).unwrap_or(u64::MAX);
+        let until = u64::try_from(elapsed.as_nanos() * u128::from(self.rate) / 1_000_000_000)
+            .unwrap_or(u64::MAX);
         let from = self.number.max(until.saturating_sub(u64::from(self.rate)));
         self.number = until.max(self.number);
         from..self.number
@@ -121,15 +138,28 @@ mod tests {
     #[test]
     fn the_pace_is_kept_without_a_burst_after_a_pause() {
         let begun = Instant::now();
-        let mut pace = Pace { rate: 100, begun, number: 0 };
+        let mut pace = Pace {
+            rate: 100,
+            begun,
+            number: 0,
+        };
         let at = |millis| begun + Duration::from_millis(millis);
         assert_eq!(pace.due(at(0)), 0..0);
         assert_eq!(pace.due(at(50)), 0..5);
         assert_eq!(pace.due(at(59)), 5..5);
         assert_eq!(pace.due(at(60)), 5..6);
         assert_eq!(pace.due(at(10_000)), 900..1000);
-        let mut odd = Pace { rate: 7, begun, number: 0 };
-        assert_eq!((0..1000).map(|tick| odd.due(at(tick * 10)).count()).sum::<usize>(), 69);
+        let mut odd = Pace {
+            rate: 7,
+            begun,
+            number: 0,
+        };
+        assert_eq!(
+            (0..1000)
+                .map(|tick| odd.due(at(tick * 10)).count())
+                .sum::<usize>(),
+            69
+        );
     }
 
     #[test]

@@ -19,19 +19,28 @@ const WATCHDOG: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
     let settings = match ProducerSettings::from_env(&|name| std::env::var(name).ok()) {
         Ok(settings) => settings,
         Err(wrong) => return refuse(&wrong),
     };
     // one thread for HTTP: the Kafka client has its own, and a second one here would only take their time
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
     let code = runtime.block_on(async {
         match TcpListener::bind(settings.listen).await {
-            Ok(listener) => run(settings, listener).await.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
+            Ok(listener) => run(settings, listener)
+                .await
+                .map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
             Err(error) => refuse(&cannot_listen(&settings, &error)),
         }
     });
@@ -40,7 +49,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(settings: ProducerSettings, listener: TcpListener) -> anyhow::Result<()> {
-    info!("HTTP on http://{}", listener.local_addr().context("the listener's address")?);
+    info!(
+        "HTTP on http://{}",
+        listener.local_addr().context("the listener's address")?
+    );
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let shutdown = CancellationToken::new();
@@ -62,7 +74,11 @@ async fn run(settings: ProducerSettings, listener: TcpListener) -> anyhow::Resul
 /// The variable that holds the address is the one whose value it is.
 fn cannot_listen(settings: &ProducerSettings, error: &io::Error) -> EnvError {
     let value = settings.listen.to_string();
-    let name = settings.to_env().into_iter().find(|(_, held)| *held == value).map_or("the address", |(name, _)| name);
+    let name = settings
+        .to_env()
+        .into_iter()
+        .find(|(_, held)| *held == value)
+        .map_or("the address", |(name, _)| name);
     EnvError::Illegal {
         name,
         legal: format!(

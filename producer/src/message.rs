@@ -33,19 +33,34 @@ pub struct Message {
 impl Message {
     /// Reads a body.
     pub fn read(body: &[u8]) -> Result<Self, Problem> {
-        let json: Value = serde_json::from_slice(body)
-            .map_err(|error| Problem::Syntax(format!("{error}; send an object such as {EXAMPLE}")))?;
+        let json: Value = serde_json::from_slice(body).map_err(|error| {
+            Problem::Syntax(format!("{error}; send an object such as {EXAMPLE}"))
+        })?;
         let Value::Object(mut fields) = json else {
-            return Err(Problem::field("", format!("the body is {}: send an object such as {EXAMPLE}", shown(&json))));
+            return Err(Problem::field(
+                "",
+                format!(
+                    "the body is {}: send an object such as {EXAMPLE}",
+                    shown(&json)
+                ),
+            ));
         };
         let mut wrong = Vec::new();
         let topic = text(&mut fields, "topic", &mut wrong);
         let value = text(&mut fields, "value", &mut wrong);
-        let key = fields.remove("key").filter(|key| !key.is_null()).and_then(|key| string("key", key, &mut wrong));
+        let key = fields
+            .remove("key")
+            .filter(|key| !key.is_null())
+            .and_then(|key| string("key", key, &mut wrong));
         let partition = partition(&mut fields, &mut wrong);
         wrong.extend(fields.keys().map(|name| unknown(name)));
         match (topic, value) {
-            (Some(topic), Some(value)) if wrong.is_empty() => Ok(Self { topic, value, key, partition }),
+            (Some(topic), Some(value)) if wrong.is_empty() => Ok(Self {
+                topic,
+                value,
+                key,
+                partition,
+            }),
             _ => Err(Problem::Wrong(wrong)),
         }
     }
@@ -54,7 +69,11 @@ impl Message {
 const EXAMPLE: &str = r#"{"topic": "my-topic", "value": "hello"}"#;
 
 /// A text that has to be there.
-fn text(fields: &mut Map<String, Value>, name: &str, wrong: &mut Vec<WrongField>) -> Option<String> {
+fn text(
+    fields: &mut Map<String, Value>,
+    name: &str,
+    wrong: &mut Vec<WrongField>,
+) -> Option<String> {
     let fix = match name {
         "topic" => "write the name of the topic to send to",
         _ => "write the text to send, \"\" for an empty one",
@@ -84,24 +103,43 @@ fn string(name: &str, value: Value, wrong: &mut Vec<WrongField>) -> Option<Strin
 }
 
 fn partition(fields: &mut Map<String, Value>, wrong: &mut Vec<WrongField>) -> Option<i32> {
-    let value = fields.remove("partition").filter(|value| !value.is_null())?;
+    let value = fields
+        .remove("partition")
+        .filter(|value| !value.is_null())?;
     // numbers too large for a partition are out of range like any other: the range is known later
-    match value.as_i64().map(|number| i32::try_from(number).unwrap_or(if number < 0 { -1 } else { i32::MAX })) {
+    match value
+        .as_i64()
+        .map(|number| i32::try_from(number).unwrap_or(if number < 0 { -1 } else { i32::MAX }))
+    {
         Some(number) if number >= 0 => Some(number),
         _ => {
             let fix = "write a whole number from 0, without quotes, or leave it out";
-            refuse(wrong, "partition", format!("`partition` is {}: {fix}", shown(&value)))
+            refuse(
+                wrong,
+                "partition",
+                format!("`partition` is {}: {fix}", shown(&value)),
+            )
         }
     }
 }
 
 fn unknown(name: &str) -> WrongField {
-    let detail = format!("`{}` is not a field of a message: use only {}", cut(name), FIELDS.join(", "));
-    WrongField { field: cut(name), detail }
+    let detail = format!(
+        "`{}` is not a field of a message: use only {}",
+        cut(name),
+        FIELDS.join(", ")
+    );
+    WrongField {
+        field: cut(name),
+        detail,
+    }
 }
 
 fn refuse<T>(wrong: &mut Vec<WrongField>, field: &str, detail: String) -> Option<T> {
-    wrong.push(WrongField { field: field.to_owned(), detail });
+    wrong.push(WrongField {
+        field: field.to_owned(),
+        detail,
+    });
     None
 }
 
@@ -122,39 +160,117 @@ mod tests {
 
     #[test]
     fn reads_what_the_original_reads() {
-        let full = Message::read(br#"{"topic": "t", "value": "v", "key": "k", "partition": 2}"#).expect("legal");
-        assert_eq!(full, Message { topic: "t".into(), value: "v".into(), key: Some("k".into()), partition: Some(2) });
-        let bare = Message::read(br#"{"topic": "t", "value": "", "key": null, "partition": null}"#).expect("legal");
-        assert_eq!(bare, Message { topic: "t".into(), value: String::new(), key: None, partition: None });
+        let full = Message::read(br#"{"topic": "t", "value": "v", "key": "k", "partition": 2}"#)
+            .expect("legal");
+        assert_eq!(
+            full,
+            Message {
+                topic: "t".into(),
+                value: "v".into(),
+                key: Some("k".into()),
+                partition: Some(2)
+            }
+        );
+        let bare = Message::read(br#"{"topic": "t", "value": "", "key": null, "partition": null}"#)
+            .expect("legal");
+        assert_eq!(
+            bare,
+            Message {
+                topic: "t".into(),
+                value: String::new(),
+                key: None,
+                partition: None
+            }
+        );
     }
 
     #[test]
     fn what_is_not_json_is_400() {
-        for body in ["", "{", "{\"topic\":}", "topic=t", "{} x", "{\"value\": \"\\ud800\"}"] {
-            assert_eq!(Message::read(body.as_bytes()).expect_err(body).status().as_u16(), 400, "{body}");
+        for body in [
+            "",
+            "{",
+            "{\"topic\":}",
+            "topic=t",
+            "{} x",
+            "{\"value\": \"\\ud800\"}",
+        ] {
+            assert_eq!(
+                Message::read(body.as_bytes())
+                    .expect_err(body)
+                    .status()
+                    .as_u16(),
+                400,
+                "{body}"
+            );
         }
-        assert_eq!(Message::read(b"{\"topic\": \"\xff\"}").expect_err("not UTF-8").status().as_u16(), 400);
+        assert_eq!(
+            Message::read(b"{\"topic\": \"\xff\"}")
+                .expect_err("not UTF-8")
+                .status()
+                .as_u16(),
+            400
+        );
         let deep = "[".repeat(100_000);
-        assert_eq!(Message::read(deep.as_bytes()).expect_err("deep").status().as_u16(), 400);
+        assert_eq!(
+            Message::read(deep.as_bytes())
+                .expect_err("deep")
+                .status()
+                .as_u16(),
+            400
+        );
     }
 
     #[test]
     fn what_is_not_a_message_is_422_with_field_value_and_fix() {
         for (body, says) in [
-            (r#"{"value": "v"}"#, vec!["`topic` is missing: write the name"]),
-            (r#"{"topic": "t"}"#, vec!["`value` is missing: write the text"]),
-            (r#"{"topic": "t", "value": null}"#, vec!["`value` is null: write the text"]),
+            (
+                r#"{"value": "v"}"#,
+                vec!["`topic` is missing: write the name"],
+            ),
+            (
+                r#"{"topic": "t"}"#,
+                vec!["`value` is missing: write the text"],
+            ),
+            (
+                r#"{"topic": "t", "value": null}"#,
+                vec!["`value` is null: write the text"],
+            ),
             (r#"{"topic": "", "value": "v"}"#, vec!["`topic` is \"\""]),
-            (r#"{"topic": 5, "value": 7.5}"#, vec!["`topic` is 5: write a text such as \"5\"", "`value` is 7.5"]),
-            (r#"{"topic": "t", "value": {"a": 1}}"#, vec!["`value` is {\"a\":1}: write a text; JSON"]),
-            (r#"{"topic": "t", "value": "v", "key": 1}"#, vec!["`key` is 1"]),
-            (r#"{"topic": "t", "value": "v", "partition": "1"}"#, vec!["`partition` is \"1\"", "without quotes"]),
-            (r#"{"topic": "t", "value": "v", "partition": -1}"#, vec!["`partition` is -1"]),
-            (r#"{"topic": "t", "value": "v", "partition": 1.5}"#, vec!["`partition` is 1.5"]),
-            (r#"{"topic": "t", "value": "v", "partition": true}"#, vec!["`partition` is true"]),
+            (
+                r#"{"topic": 5, "value": 7.5}"#,
+                vec!["`topic` is 5: write a text such as \"5\"", "`value` is 7.5"],
+            ),
+            (
+                r#"{"topic": "t", "value": {"a": 1}}"#,
+                vec!["`value` is {\"a\":1}: write a text; JSON"],
+            ),
+            (
+                r#"{"topic": "t", "value": "v", "key": 1}"#,
+                vec!["`key` is 1"],
+            ),
+            (
+                r#"{"topic": "t", "value": "v", "partition": "1"}"#,
+                vec!["`partition` is \"1\"", "without quotes"],
+            ),
+            (
+                r#"{"topic": "t", "value": "v", "partition": -1}"#,
+                vec!["`partition` is -1"],
+            ),
+            (
+                r#"{"topic": "t", "value": "v", "partition": 1.5}"#,
+                vec!["`partition` is 1.5"],
+            ),
+            (
+                r#"{"topic": "t", "value": "v", "partition": true}"#,
+                vec!["`partition` is true"],
+            ),
             (
                 r#"{"topic": "t", "value": "v", "Key": "k", "x": 1}"#,
-                vec!["`Key` is not a field", "`x` is not a field", "topic, value, key, partition"],
+                vec![
+                    "`Key` is not a field",
+                    "`x` is not a field",
+                    "topic, value, key, partition",
+                ],
             ),
             ("[]", vec!["the body is []: send an object"]),
             ("5", vec!["the body is 5: send an object"]),
@@ -170,9 +286,16 @@ mod tests {
 
     #[test]
     fn a_huge_partition_is_left_to_the_range_and_long_values_are_cut() {
-        let message = Message::read(br#"{"topic": "t", "value": "v", "partition": 99999999999}"#).expect("a number");
+        let message = Message::read(br#"{"topic": "t", "value": "v", "partition": 99999999999}"#)
+            .expect("a number");
         assert_eq!(message.partition, Some(i32::MAX));
         let long = format!(r#"{{"topic": "t", "value": ["{}"]}}"#, "x".repeat(10_000));
-        assert!(Message::read(long.as_bytes()).expect_err("an array").to_string().len() < 300);
+        assert!(
+            Message::read(long.as_bytes())
+                .expect_err("an array")
+                .to_string()
+                .len()
+                < 300
+        );
     }
 }

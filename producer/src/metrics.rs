@@ -33,11 +33,20 @@ impl Metrics {
     pub(crate) fn new(load: &Arc<Counts>) -> Self {
         let mut all = Registry::default();
         let answers = Family::<Status, Counter>::default();
-        answers.get_or_create(&Status { status: StatusCode::OK.as_u16() }).inc_by(0); // a rate needs a 0 to begin with
-        let seconds =
-            Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
+        answers
+            .get_or_create(&Status {
+                status: StatusCode::OK.as_u16(),
+            })
+            .inc_by(0); // a rate needs a 0 to begin with
+        let seconds = Histogram::new([
+            0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+        ]);
         let (in_flight, reachable) = (Gauge::default(), Gauge::default());
-        all.register("practice_producer_answers", "Answers to POST /send-message, by status", answers.clone());
+        all.register(
+            "practice_producer_answers",
+            "Answers to POST /send-message, by status",
+            answers.clone(),
+        );
         all.register(
             "practice_producer_answer_duration_seconds",
             "From a request's head to its answer",
@@ -48,7 +57,11 @@ impl Metrics {
             "Messages that Kafka has not acknowledged yet",
             in_flight.clone(),
         );
-        all.register("practice_producer_kafka_reachable", "1 while Kafka can be reached", reachable.clone());
+        all.register(
+            "practice_producer_kafka_reachable",
+            "1 while Kafka can be reached",
+            reachable.clone(),
+        );
         all.register(
             "practice_producer_load_messages_acknowledged",
             "Messages of the steady stream in their topics",
@@ -59,19 +72,32 @@ impl Metrics {
             "Messages of the steady stream given up",
             load.failed.clone(),
         );
-        Self { registry: all, answers, seconds, in_flight, reachable }
+        Self {
+            registry: all,
+            answers,
+            seconds,
+            in_flight,
+            reachable,
+        }
     }
 
     pub(crate) fn answered(&self, status: StatusCode, took: Duration) {
-        self.answers.get_or_create(&Status { status: status.as_u16() }).inc();
+        self.answers
+            .get_or_create(&Status {
+                status: status.as_u16(),
+            })
+            .inc();
         self.seconds.observe(took.as_secs_f64());
     }
 
     pub(crate) fn text(&self, kafka: &Kafka, topics: &Topics) -> String {
-        self.in_flight.set(i64::try_from(kafka.in_flight()).unwrap_or(i64::MAX));
-        self.reachable.set(i64::from(topics.seen() && kafka.reachable()));
+        self.in_flight
+            .set(i64::try_from(kafka.in_flight()).unwrap_or(i64::MAX));
+        self.reachable
+            .set(i64::from(topics.seen() && kafka.reachable()));
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("should encode: writing to a String does not fail");
+        encode(&mut text, &self.registry)
+            .expect("should encode: writing to a String does not fail");
         text
     }
 }

@@ -52,10 +52,19 @@ impl App {
     pub fn new(settings: &ProducerSettings) -> Result<Self, crate::Error> {
         let kafka = Arc::new(Kafka::new(settings).map_err(crate::Error::Client)?);
         let topics = Arc::new(Topics::new(settings.topics.clone()));
-        let looking = topics.watch(Arc::clone(&kafka)).map_err(crate::Error::Thread)?;
+        let looking = topics
+            .watch(Arc::clone(&kafka))
+            .map_err(crate::Error::Thread)?;
         let load = Arc::default();
         let metrics = Metrics::new(&load);
-        Ok(Self { kafka, topics, load, metrics, large_bodies: Semaphore::new(LARGE_BODIES), _looking: looking })
+        Ok(Self {
+            kafka,
+            topics,
+            load,
+            metrics,
+            large_bodies: Semaphore::new(LARGE_BODIES),
+            _looking: looking,
+        })
     }
 }
 
@@ -87,10 +96,14 @@ pub struct Sent {
 
 /// All routes.
 pub fn app(app: Arc<App>) -> Router {
-    let reads =
-        |page: MethodRouter<Arc<App>>| page.fallback(async |request: Request| wrong_method(&request, "GET, HEAD"));
+    let reads = |page: MethodRouter<Arc<App>>| {
+        page.fallback(async |request: Request| wrong_method(&request, "GET, HEAD"))
+    };
     Router::new()
-        .route("/send-message", post(send_message).fallback(async |request: Request| wrong_method(&request, "POST")))
+        .route(
+            "/send-message",
+            post(send_message).fallback(async |request: Request| wrong_method(&request, "POST")),
+        )
         .route("/docs", reads(get(docs::page)))
         .route("/docs/page.js", reads(get(docs::script)))
         .route("/docs/page.css", reads(get(docs::style)))
@@ -125,8 +138,16 @@ pub(crate) async fn send_message(State(app): State<Arc<App>>, request: Request) 
     let begun = Instant::now();
     let response = match answer(&app, request).await {
         Ok(sent) => {
-            let body = serde_json::to_vec(&sent).expect("should serialize: only strings and numbers");
-            ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+            let body =
+                serde_json::to_vec(&sent).expect("should serialize: only strings and numbers");
+            (
+                [(
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static("application/json"),
+                )],
+                body,
+            )
+                .into_response()
         }
         Err(problem) => problem.into_response(),
     };
@@ -138,26 +159,43 @@ async fn answer(app: &App, request: Request) -> Result<Sent, Problem> {
     let (parts, body) = request.into_parts();
     is_json(&parts.headers, || app.topics.example())?;
     // held until the answer: a large message stays in memory until then
-    let size = body.size_hint().upper().and_then(|size| usize::try_from(size).ok()).unwrap_or(LARGEST_BODY);
+    let size = body
+        .size_hint()
+        .upper()
+        .and_then(|size| usize::try_from(size).ok())
+        .unwrap_or(LARGEST_BODY);
     if size > LARGEST_BODY {
         return Err(too_large());
     }
-    let kib = if size <= SMALL_BODY { 0 } else { u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX) };
-    let _room = app
-        .large_bodies
-        .try_acquire_many(kib)
-        .map_err(|_| Problem::NotPersisted("too many large messages are on their way".to_owned()))?;
+    let kib = if size <= SMALL_BODY {
+        0
+    } else {
+        u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX)
+    };
+    let _room = app.large_bodies.try_acquire_many(kib).map_err(|_| {
+        Problem::NotPersisted("too many large messages are on their way".to_owned())
+    })?;
     let message = Message::read(&read(body).await?)?;
     let partitions = app.topics.partitions(&message.topic)?;
-    if let Some(partition) = message.partition.filter(|partition| *partition >= partitions) {
+    if let Some(partition) = message
+        .partition
+        .filter(|partition| *partition >= partitions)
+    {
         return Err(out_of_range(&message.topic, partition, partitions));
     }
-    let Delivery { partition, offset, timestamp } = app.kafka.send(&message).await?;
+    let Delivery {
+        partition,
+        offset,
+        timestamp,
+    } = app.kafka.send(&message).await?;
     let place = offset.map_or_else(String::new, |offset| format!(" at offset {offset}"));
     Ok(Sent {
         status_message: "OK",
         status_code: StatusCode::OK.as_u16(),
-        message: format!("the message is in topic {}, partition {partition}{place}", message.topic),
+        message: format!(
+            "the message is in topic {}, partition {partition}{place}",
+            message.topic
+        ),
         topic: message.topic,
         partition,
         offset,
@@ -167,7 +205,11 @@ async fn answer(app: &App, request: Request) -> Result<Sent, Problem> {
 
 async fn read(body: Body) -> Result<Bytes, Problem> {
     to_bytes(body, LARGEST_BODY).await.map_err(|error| {
-        let causes = || std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
+        let causes = || {
+            std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| {
+                (*cause).source()
+            })
+        };
         if causes().any(<dyn Error>::is::<http_body_util::LengthLimitError>) {
             return too_large();
         }
@@ -187,16 +229,30 @@ fn too_large() -> Problem {
 fn out_of_range(topic: &str, partition: i32, partitions: i32) -> Problem {
     let fix = match partitions {
         1 => "has only partition 0: write 0".to_owned(),
-        _ => format!("has {partitions} partitions: write a number from 0 to {}", partitions - 1),
+        _ => format!(
+            "has {partitions} partitions: write a number from 0 to {}",
+            partitions - 1
+        ),
     };
-    let shown = if partition == i32::MAX { "too large".to_owned() } else { partition.to_string() };
-    Problem::field("partition", format!("`partition` is {shown}: topic `{topic}` {fix}, or leave it out"))
+    let shown = if partition == i32::MAX {
+        "too large".to_owned()
+    } else {
+        partition.to_string()
+    };
+    Problem::field(
+        "partition",
+        format!("`partition` is {shown}: topic `{topic}` {fix}, or leave it out"),
+    )
 }
 
 /// `application/json`, with or without parameters. Nothing else: a form that another site sends is not taken for JSON.
 fn is_json(headers: &HeaderMap, topic: impl Fn() -> String) -> Result<(), Problem> {
     let declared = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let kind = declared.unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
+    let kind = declared
+        .unwrap_or_default()
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
     if kind.trim_ascii().eq_ignore_ascii_case(b"application/json") {
         return Ok(());
     }
@@ -204,7 +260,10 @@ fn is_json(headers: &HeaderMap, topic: impl Fn() -> String) -> Result<(), Proble
         Some(kind) => format!("`{}`", cut(&kind.escape_ascii().to_string(), 60)),
         None => "missing".to_owned(),
     };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| is_plain(host));
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .filter(|host| is_plain(host));
     let host = host.map_or_else(|| format!("localhost:{PRODUCER_PORT}"), str::to_owned);
     let topic = topic();
     let curl = format!(
@@ -215,12 +274,22 @@ fn is_json(headers: &HeaderMap, topic: impl Fn() -> String) -> Result<(), Proble
 
 /// A host that may stand in a command to be copied.
 fn is_plain(host: &str) -> bool {
-    (1..=100).contains(&host.len()) && host.chars().all(|c| c.is_ascii_alphanumeric() || "-.:[]".contains(c))
+    (1..=100).contains(&host.len())
+        && host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-.:[]".contains(c))
 }
 
 fn wrong_method(request: &Request, allowed: &'static str) -> Problem {
-    let (method, path) = (cut(request.method().as_str(), 20), cut(request.uri().path(), 200));
-    Problem::WrongMethod { method, path, allowed }
+    let (method, path) = (
+        cut(request.method().as_str(), 20),
+        cut(request.uri().path(), 200),
+    );
+    Problem::WrongMethod {
+        method,
+        path,
+        allowed,
+    }
 }
 
 /// A client's own words are not repeated at length.
@@ -236,12 +305,19 @@ async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
     if app.topics.seen() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "Kafka has not been reached yet\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Kafka has not been reached yet\n",
+        )
     }
 }
 
 async fn text(State(app): State<Arc<App>>) -> Response {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], app.metrics.text(&app.kafka, &app.topics)).into_response()
+    (
+        [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
+        app.metrics.text(&app.kafka, &app.topics),
+    )
+        .into_response()
 }
 
 #[cfg(test)]
@@ -256,21 +332,49 @@ mod tests {
             headers.insert(header::HOST, host.parse().expect("a header"));
             is_json(&headers, || "t".to_owned()).map_err(|problem| problem.to_string())
         };
-        for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
+        for kind in [
+            "application/json",
+            "application/json; charset=utf-8",
+            "Application/JSON",
+        ] {
             assert_eq!(check(kind, "h"), Ok(()));
         }
-        for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
-            assert!(check(kind, "h:8081").expect_err(kind).contains("curl -X POST h:8081/send-message -H"));
+        for kind in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonp",
+            "",
+        ] {
+            assert!(
+                check(kind, "h:8081")
+                    .expect_err(kind)
+                    .contains("curl -X POST h:8081/send-message -H")
+            );
         }
-        assert!(check("text/plain", "h';reboot;'").expect_err("unsafe").contains("curl -X POST localhost:8081/"));
         assert!(
-            is_json(&HeaderMap::new(), String::new).expect_err("none").to_string().contains("content type is missing")
+            check("text/plain", "h';reboot;'")
+                .expect_err("unsafe")
+                .contains("curl -X POST localhost:8081/")
+        );
+        assert!(
+            is_json(&HeaderMap::new(), String::new)
+                .expect_err("none")
+                .to_string()
+                .contains("content type is missing")
         );
     }
 
     #[test]
     fn the_range_is_named() {
-        assert!(out_of_range("t", 9, 1).to_string().contains("`partition` is 9: topic `t` has only partition 0"));
-        assert!(out_of_range("t", 3, 3).to_string().contains("has 3 partitions: write a number from 0 to 2"));
+        assert!(
+            out_of_range("t", 9, 1)
+                .to_string()
+                .contains("`partition` is 9: topic `t` has only partition 0")
+        );
+        assert!(
+            out_of_range("t", 3, 3)
+                .to_string()
+                .contains("has 3 partitions: write a number from 0 to 2")
+        );
     }
 }

@@ -11,7 +11,9 @@ use rdkafka::{
     ClientConfig, ClientContext, Message as _, Timestamp,
     config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult},
-    producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig, ThreadedProducer},
+    producer::{
+        BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig, ThreadedProducer,
+    },
     types::RDKafkaErrorCode,
 };
 use tokio::sync::{Notify, oneshot};
@@ -71,7 +73,10 @@ impl Kafka {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &settings.servers)
-            .set("client.id", settings.instance.as_deref().unwrap_or("practice-producer"))
+            .set(
+                "client.id",
+                settings.instance.as_deref().unwrap_or("practice-producer"),
+            )
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("allow.auto.create.topics", "false")
@@ -91,22 +96,34 @@ impl Kafka {
             closing: CancellationToken::new(),
             error: Notify::new(),
         };
-        Ok(Self { client: config.create_with_context(reports)?, keys_random: settings.keys_random })
+        Ok(Self {
+            client: config.create_with_context(reports)?,
+            keys_random: settings.keys_random,
+        })
     }
 
     /// Sends a message to a partition that exists and waits for the acknowledgement.
     pub(crate) async fn send(&self, message: &Message) -> Result<Delivery, Problem> {
         let reports = self.reports();
         if reports.closing.is_cancelled() {
-            return Err(Problem::from_code(RDKafkaErrorCode::PurgeQueue, &message.topic));
+            return Err(Problem::from_code(
+                RDKafkaErrorCode::PurgeQueue,
+                &message.topic,
+            ));
         }
         if reports.away_for().is_some_and(|time| time > AWAY) {
             return Err(Problem::NotPersisted("Kafka cannot be reached".to_owned()));
         }
         let (sender, report) = oneshot::channel();
         let (topic, value) = (&message.topic, &message.value);
-        self.enqueue(topic, message.partition, message.key.as_deref(), value, Waiting::Request(sender))
-            .map_err(|code| Problem::from_code(code, topic))?;
+        self.enqueue(
+            topic,
+            message.partition,
+            message.key.as_deref(),
+            value,
+            Waiting::Request(sender),
+        )
+        .map_err(|code| Problem::from_code(code, topic))?;
         match report.await {
             Ok(Ok(delivery)) => Ok(delivery),
             Ok(Err(code)) => Err(Problem::from_code(code, topic)),
@@ -125,13 +142,19 @@ impl Kafka {
     ) -> Result<(), RDKafkaErrorCode> {
         let mut buffer = Uuid::encode_buffer();
         let key = match key {
-            None if self.keys_random => Some(&*Uuid::new_v4().hyphenated().encode_lower(&mut buffer)),
+            None if self.keys_random => {
+                Some(&*Uuid::new_v4().hyphenated().encode_lower(&mut buffer))
+            }
             given => given,
         };
-        let mut record = BaseRecord::<str, str, Box<Waiting>>::with_opaque_to(topic, Box::new(waiting)).payload(value);
+        let mut record =
+            BaseRecord::<str, str, Box<Waiting>>::with_opaque_to(topic, Box::new(waiting))
+                .payload(value);
         record.key = key;
         record.partition = partition;
-        self.client.send(record).map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))
+        self.client
+            .send(record)
+            .map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))
     }
 
     /// Messages that are not acknowledged yet.
@@ -148,7 +171,8 @@ impl Kafka {
     /// are unknown.
     pub(crate) fn give_up(&self) {
         self.reports().closing.cancel();
-        self.client.purge(PurgeConfig::default().queue().inflight().non_blocking());
+        self.client
+            .purge(PurgeConfig::default().queue().inflight().non_blocking());
     }
 
     /// Kafka has answered something.
@@ -175,7 +199,9 @@ impl Kafka {
 
 impl Reports {
     fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(self.begun.elapsed().as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1)
     }
 
     fn away_for(&self) -> Option<Duration> {
@@ -192,7 +218,11 @@ impl Reports {
     }
 
     fn lost(&self, reason: &str) {
-        if self.away.compare_exchange(0, self.now(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if self
+            .away
+            .compare_exchange(0, self.now(), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+        {
             tracing::warn!(reason, "Kafka cannot be reached, trying again");
         }
     }
@@ -225,10 +255,14 @@ const FIRST_KAFKA: i64 = 1_293_840_000_000;
 
 /// When a message was taken, in milliseconds since the epoch. librdkafka's broker in memory says 1234 whatever the time is.
 fn taken_at(said: Timestamp) -> i64 {
-    said.to_millis().filter(|millis| *millis >= FIRST_KAFKA).unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-    })
+    said.to_millis()
+        .filter(|millis| *millis >= FIRST_KAFKA)
+        .unwrap_or_else(|| {
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+        })
 }
 
 impl ProducerContext for Reports {

@@ -39,7 +39,10 @@ pub(crate) struct Topics {
 impl Topics {
     /// Nothing is known yet.
     pub(crate) fn new(wanted: Vec<String>) -> Self {
-        Self { wanted, known: RwLock::default() }
+        Self {
+            wanted,
+            known: RwLock::default(),
+        }
     }
 
     /// Whether Kafka was ever reached.
@@ -55,25 +58,37 @@ impl Topics {
     /// A topic for an example.
     pub(crate) fn example(&self) -> String {
         let known = || self.known().and_then(|known| known.keys().next().cloned());
-        self.wanted.first().cloned().or_else(known).unwrap_or_else(|| "my-topic".to_owned())
+        self.wanted
+            .first()
+            .cloned()
+            .or_else(known)
+            .unwrap_or_else(|| "my-topic".to_owned())
     }
 
     /// The number of partitions of a topic that may be sent to.
     pub(crate) fn partitions(&self, topic: &str) -> Result<i32, Problem> {
         let known = self.known();
         if !self.wanted.is_empty() && !self.wanted.iter().any(|wanted| wanted == topic) {
-            return Err(Problem::UnknownTopic { topic: topic.to_owned(), topics: self.wanted.clone() });
+            return Err(Problem::UnknownTopic {
+                topic: topic.to_owned(),
+                topics: self.wanted.clone(),
+            });
         }
         let Some(known) = known else {
-            return Err(Problem::NotPersisted("Kafka has not been reached yet".to_owned()));
+            return Err(Problem::NotPersisted(
+                "Kafka has not been reached yet".to_owned(),
+            ));
         };
         match known.get(topic) {
             Some(Some(partitions)) => Ok(*partitions),
             Some(None) => Err(Problem::denied("Describe", topic)),
-            None if self.wanted.is_empty() => {
-                Err(Problem::UnknownTopic { topic: topic.to_owned(), topics: known.keys().cloned().collect() })
-            }
-            None => Err(Problem::NotPersisted(format!("topic `{topic}` does not exist in Kafka (yet)"))),
+            None if self.wanted.is_empty() => Err(Problem::UnknownTopic {
+                topic: topic.to_owned(),
+                topics: known.keys().cloned().collect(),
+            }),
+            None => Err(Problem::NotPersisted(format!(
+                "topic `{topic}` does not exist in Kafka (yet)"
+            ))),
         }
     }
 
@@ -81,12 +96,14 @@ impl Topics {
     pub(crate) fn watch(self: &Arc<Self>, kafka: Arc<Kafka>) -> std::io::Result<mpsc::Sender<()>> {
         let (stop, stopped) = mpsc::channel();
         let topics = Arc::clone(self);
-        thread::Builder::new().name("topics".to_owned()).spawn(move || {
-            let mut pause = EAGER;
-            while stopped.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
-                pause = if topics.look(&kafka) { CALM } else { EAGER };
-            }
-        })?;
+        thread::Builder::new()
+            .name("topics".to_owned())
+            .spawn(move || {
+                let mut pause = EAGER;
+                while stopped.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    pause = if topics.look(&kafka) { CALM } else { EAGER };
+                }
+            })?;
         Ok(stop)
     }
 
@@ -94,7 +111,10 @@ impl Topics {
     pub(crate) fn look(&self, kafka: &Kafka) -> bool {
         match self.fetch(kafka) {
             Ok(found) => {
-                let complete = self.wanted.iter().all(|topic| found.get(topic).is_some_and(Option::is_some));
+                let complete = self
+                    .wanted
+                    .iter()
+                    .all(|topic| found.get(topic).is_some_and(Option::is_some));
                 let first = !self.seen();
                 if first {
                     tracing::info!(topics = ?found, "Kafka is reached");
@@ -114,18 +134,27 @@ impl Topics {
         let mut found = Known::new();
         if self.wanted.is_empty() {
             let metadata = kafka.client.client().fetch_metadata(None, PATIENCE)?;
-            let own = metadata.topics().iter().filter(|topic| !topic.name().starts_with("__"));
+            let own = metadata
+                .topics()
+                .iter()
+                .filter(|topic| !topic.name().starts_with("__"));
             found.extend(own.filter_map(counted));
         }
         for topic in &self.wanted {
-            let metadata = kafka.client.client().fetch_metadata(Some(topic), PATIENCE)?;
+            let metadata = kafka
+                .client
+                .client()
+                .fetch_metadata(Some(topic), PATIENCE)?;
             found.extend(metadata.topics().iter().filter_map(counted));
         }
         Ok(found)
     }
 
     fn known(&self) -> Option<Arc<Known>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -136,7 +165,9 @@ fn counted(topic: &MetadataTopic) -> Option<(String, Option<i32>)> {
     let found = match topic.error().map(RDKafkaRespErr::into) {
         Some(Code::TopicAuthorizationFailed) => None,
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => return None,
-        _ => Some(partitions).filter(|partitions| *partitions > 0).map(Some)?,
+        _ => Some(partitions)
+            .filter(|partitions| *partitions > 0)
+            .map(Some)?,
     };
     Some((topic.name().to_owned(), found))
 }
@@ -147,13 +178,18 @@ mod tests {
 
     fn topics(wanted: &[&str], known: Option<&[(&str, i32)]>) -> Topics {
         let topics = Topics::new(wanted.iter().map(ToString::to_string).collect());
-        let counted = |(name, count): &(&str, i32)| ((*name).to_owned(), Some(*count).filter(|count| *count > 0));
-        *topics.known.write().expect("not poisoned") = known.map(|known| Arc::new(known.iter().map(counted).collect()));
+        let counted = |(name, count): &(&str, i32)| {
+            ((*name).to_owned(), Some(*count).filter(|count| *count > 0))
+        };
+        *topics.known.write().expect("not poisoned") =
+            known.map(|known| Arc::new(known.iter().map(counted).collect()));
         topics
     }
 
     fn status(topics: &Topics, topic: &str) -> u16 {
-        topics.partitions(topic).map_or_else(|problem| problem.status().as_u16(), |_| 200)
+        topics
+            .partitions(topic)
+            .map_or_else(|problem| problem.status().as_u16(), |_| 200)
     }
 
     #[test]
@@ -162,7 +198,13 @@ mod tests {
         assert_eq!(practice.partitions("a").expect("known"), 3);
         assert_eq!(status(&practice, "b"), 503);
         assert_eq!(status(&practice, "c"), 404);
-        assert!(practice.partitions("c").expect_err("unknown").to_string().contains("`a` or `b`"));
+        assert!(
+            practice
+                .partitions("c")
+                .expect_err("unknown")
+                .to_string()
+                .contains("`a` or `b`")
+        );
     }
 
     #[test]
@@ -172,7 +214,8 @@ mod tests {
         assert_eq!(problem.status().as_u16(), 503);
         let text = problem.to_string();
         assert!(
-            text.starts_with("topic `a`: Kafka denied Describe to this client") && text.contains("Write"),
+            text.starts_with("topic `a`: Kafka denied Describe to this client")
+                && text.contains("Write"),
             "{text}"
         );
     }

@@ -18,7 +18,10 @@ pub(crate) struct Said(HashMap<String, i64>);
 impl Said {
     /// Whether `line` is news at `now` (milliseconds since the epoch).
     pub(crate) fn is_news(&mut self, line: &str, now: i64) -> bool {
-        let told = self.0.get(line).is_some_and(|at| u128::try_from(now - at).is_ok_and(|age| age < QUIET.as_millis()));
+        let told = self
+            .0
+            .get(line)
+            .is_some_and(|at| u128::try_from(now - at).is_ok_and(|age| age < QUIET.as_millis()));
         if told {
             return false;
         }
@@ -51,10 +54,12 @@ pub(crate) enum Meaning {
 pub(crate) fn meaning(code: RDKafkaErrorCode) -> Meaning {
     match code {
         RDKafkaErrorCode::AllBrokersDown => Meaning::Unreachable,
-        RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::OperationTimedOut => {
-            Meaning::Connection
+        RDKafkaErrorCode::BrokerTransportFailure
+        | RDKafkaErrorCode::Resolve
+        | RDKafkaErrorCode::OperationTimedOut => Meaning::Connection,
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
+            Meaning::MissingTopic
         }
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => Meaning::MissingTopic,
         RDKafkaErrorCode::InconsistentGroupProtocol => Meaning::Refused,
         RDKafkaErrorCode::Fatal => Meaning::Fatal,
         _ => Meaning::Other,
@@ -131,8 +136,17 @@ mod tests {
     fn the_member_id_is_read_from_its_line() {
         let line = r#"[thrd:main]: Group "g": updating member id "(not-set)" -> "rdkafka-6f2b""#;
         assert_eq!(member_id("MEMBERID", line), Some("rdkafka-6f2b"));
-        assert_eq!(member_id("MEMBERID", r#"Group "g": updating member id "a" -> """#), Some(""));
-        assert_eq!(member_id("MEMBERID", r#"Group "g": updating member id "a" -> "(not-set)""#), Some(""));
+        assert_eq!(
+            member_id("MEMBERID", r#"Group "g": updating member id "a" -> """#),
+            Some("")
+        );
+        assert_eq!(
+            member_id(
+                "MEMBERID",
+                r#"Group "g": updating member id "a" -> "(not-set)""#
+            ),
+            Some("")
+        );
         assert_eq!(member_id("CGRPSTATE", line), None);
         assert_eq!(member_id("MEMBERID", "something else"), None);
     }
@@ -140,15 +154,26 @@ mod tests {
     #[test]
     fn statistics_are_read_leniently() {
         let json = r#"{"name": "x", "topics": {}, "cgrp": {"state": "up", "stateage": 1, "join_state": "init"}}"#;
-        let cgrp = serde_json::from_str::<Statistics>(json).expect("readable").cgrp.expect("there");
+        let cgrp = serde_json::from_str::<Statistics>(json)
+            .expect("readable")
+            .cgrp
+            .expect("there");
         assert!(cgrp.is_up() && !cgrp.is_steady());
-        assert!(serde_json::from_str::<Statistics>("{}").expect("readable").cgrp.is_none());
+        assert!(
+            serde_json::from_str::<Statistics>("{}")
+                .expect("readable")
+                .cgrp
+                .is_none()
+        );
     }
 
     #[test]
     fn a_refusal_may_pass_and_a_fenced_instance_may_not() {
         assert!(may_pass(RDKafkaErrorCode::UnsupportedVersion));
         assert!(!may_pass(RDKafkaErrorCode::FencedInstanceId));
-        assert_eq!(meaning(RDKafkaErrorCode::InconsistentGroupProtocol), Meaning::Refused);
+        assert_eq!(
+            meaning(RDKafkaErrorCode::InconsistentGroupProtocol),
+            Meaning::Refused
+        );
     }
 }

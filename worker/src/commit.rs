@@ -31,11 +31,18 @@ pub(crate) fn store_handled(consumer: &BaseConsumer<Context>, context: &Context)
         return Ok(());
     }
     context.output().flush()?;
-    let metadata = context.shared.settings.owner.as_deref().map(commit_metadata);
+    let metadata = context
+        .shared
+        .settings
+        .owner
+        .as_deref()
+        .map(commit_metadata);
     let mut offsets = TopicPartitionList::with_capacity(due.len());
     for ((topic, partition), offset) in due {
         let mut element = offsets.add_partition(&topic, partition);
-        element.set_offset(Offset::Offset(offset)).expect("a numeric offset should be representable");
+        element
+            .set_offset(Offset::Offset(offset))
+            .expect("a numeric offset should be representable");
         if let Some(metadata) = &metadata {
             element.set_metadata(metadata);
         }
@@ -49,11 +56,19 @@ pub(crate) fn store_handled(consumer: &BaseConsumer<Context>, context: &Context)
 /// Notes the client's position; to be called when there is nothing to do. It lies behind transaction markers, which no
 /// application sees and which would look like lag for ever.
 pub(crate) fn note_positions(consumer: &BaseConsumer<Context>, shared: &Shared) {
-    let Ok(positions) = consumer.position() else { return };
+    let Ok(positions) = consumer.position() else {
+        return;
+    };
     let mut member = shared.member();
     for element in positions.elements() {
         if let Offset::Offset(position) = element.offset() {
-            member.moved_on(element.topic(), element.partition(), position, now(), SETTLED_MS);
+            member.moved_on(
+                element.topic(),
+                element.partition(),
+                position,
+                now(),
+                SETTLED_MS,
+            );
         }
     }
 }
@@ -64,9 +79,16 @@ pub(crate) fn note_answer(shared: &Shared, result: &KafkaResult<()>, offsets: &T
     let mut done = Vec::new();
     let mut member = shared.member();
     for element in offsets.elements() {
-        let Offset::Offset(offset) = element.offset() else { continue };
+        let Offset::Offset(offset) = element.offset() else {
+            continue;
+        };
         let outcome = result.clone().and_then(|()| element.error());
-        member.committed(element.topic(), element.partition(), offset, outcome.is_ok());
+        member.committed(
+            element.topic(),
+            element.partition(),
+            offset,
+            outcome.is_ok(),
+        );
         match outcome {
             Ok(()) => {
                 done.push(Moved {
@@ -84,6 +106,9 @@ pub(crate) fn note_answer(shared: &Shared, result: &KafkaResult<()>, offsets: &T
         warn!("commit: {error}; while the partitions stay here the next commit says the same");
     }
     if !done.is_empty() {
-        shared.tell(|| WorkerEvent::Committed { at: now(), partitions: done });
+        shared.tell(|| WorkerEvent::Committed {
+            at: now(),
+            partitions: done,
+        });
     }
 }

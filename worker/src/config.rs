@@ -12,7 +12,10 @@ pub(crate) fn client_config(settings: &WorkerSettings, client_id: &str) -> Clien
         .set("group.id", &settings.group)
         .set("client.id", client_id)
         .set("auto.offset.reset", settings.offset_reset.to_string())
-        .set("max.poll.interval.ms", settings.max_poll_interval.as_millis().to_string())
+        .set(
+            "max.poll.interval.ms",
+            settings.max_poll_interval.as_millis().to_string(),
+        )
         // an offset is stored, with metadata, after its message was handled; the client commits what is stored
         .set("enable.auto.offset.store", "false")
         .set("enable.auto.commit", "true")
@@ -42,9 +45,18 @@ pub(crate) fn client_config(settings: &WorkerSettings, client_id: &str) -> Clien
         .set("group.protocol", settings.protocol.to_string());
     match settings.protocol {
         Protocol::Classic => config
-            .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
-            .set("heartbeat.interval.ms", settings.heartbeat_interval.as_millis().to_string())
-            .set("partition.assignment.strategy", settings.assignor.to_string()),
+            .set(
+                "session.timeout.ms",
+                settings.session_timeout.as_millis().to_string(),
+            )
+            .set(
+                "heartbeat.interval.ms",
+                settings.heartbeat_interval.as_millis().to_string(),
+            )
+            .set(
+                "partition.assignment.strategy",
+                settings.assignor.to_string(),
+            ),
         // the broker decides about timeouts; the client refuses them
         Protocol::Consumer => config.set("group.remote.assignor", settings.assignor.to_string()),
     };
@@ -86,11 +98,20 @@ mod tests {
     #[test]
     fn the_library_accepts_every_protocol_with_every_assignor_of_its() {
         for protocol in [Protocol::Classic, Protocol::Consumer] {
-            for assignor in [Assignor::Range, Assignor::RoundRobin, Assignor::CooperativeSticky, Assignor::Uniform] {
+            for assignor in [
+                Assignor::Range,
+                Assignor::RoundRobin,
+                Assignor::CooperativeSticky,
+                Assignor::Uniform,
+            ] {
                 if protocol.allows(assignor) {
                     let config = client_config(&settings(protocol, assignor), "c");
                     let created = config.create::<BaseConsumer>();
-                    assert!(created.is_ok(), "{protocol} {assignor}: {:?}", created.err());
+                    assert!(
+                        created.is_ok(),
+                        "{protocol} {assignor}: {:?}",
+                        created.err()
+                    );
                 }
             }
         }
@@ -99,7 +120,11 @@ mod tests {
     #[test]
     fn a_group_of_the_new_protocol_gets_no_timeouts_of_the_old() {
         let config = client_config(&settings(Protocol::Consumer, Assignor::Uniform), "c");
-        for refused in ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"] {
+        for refused in [
+            "session.timeout.ms",
+            "heartbeat.interval.ms",
+            "partition.assignment.strategy",
+        ] {
             assert_eq!(config.get(refused), None);
         }
         assert_eq!(config.get("group.remote.assignor"), Some("uniform"));

@@ -77,7 +77,10 @@ enum Ended {
 }
 
 /// Consumes until it is stopped. Returns when the group was left.
-pub(crate) fn consume(shared: &Arc<Shared>, output: &Arc<Mutex<Output>>) -> Result<(), ConsumeError> {
+pub(crate) fn consume(
+    shared: &Arc<Shared>,
+    output: &Arc<Mutex<Output>>,
+) -> Result<(), ConsumeError> {
     while !shared.is_stopping() {
         let consumer: BaseConsumer<Context> = client_config(&shared.settings, &shared.instance)
             .create_with_context(Context::new(Arc::clone(shared), Arc::clone(output)))
@@ -182,7 +185,9 @@ impl<'c> Consumption<'c> {
         let is_lost = lost.is_some_and(|millis| Duration::from_millis(millis) >= REJOIN);
         if is_lost {
             let (group, seconds) = (&shared.settings.group, REJOIN.as_secs());
-            warn!("not a member of group {group} again {seconds} s after that was lost: trying with a new client");
+            warn!(
+                "not a member of group {group} again {seconds} s after that was lost: trying with a new client"
+            );
         }
         is_lost
     }
@@ -192,7 +197,13 @@ impl<'c> Consumption<'c> {
     fn settle(&mut self) -> Result<(), ConsumeError> {
         store_handled(self.consumer, &self.context)?;
         let until = Instant::now() + SETTLE;
-        while Instant::now() < until && self.context.shared.member().owes_commits_amid_rebalance(now()) {
+        while Instant::now() < until
+            && self
+                .context
+                .shared
+                .member()
+                .owes_commits_amid_rebalance(now())
+        {
             if self.messages.serve(TURN).is_err() {
                 break; // a fatal error: nothing will be committed any more
             }
@@ -235,7 +246,10 @@ impl<'c> Consumption<'c> {
                 output.grown()?;
             }
         }
-        self.context.shared.member().done(topic, partition, taken.tenure, offset);
+        self.context
+            .shared
+            .member()
+            .done(topic, partition, taken.tenure, offset);
         Ok(())
     }
 
@@ -280,18 +294,26 @@ impl<'c> Consumption<'c> {
 
     /// The first message after a pause is told at once, the others in batches.
     fn tell_moved(&mut self, clock: Instant) {
-        if self.told.is_some_and(|told| clock.duration_since(told) < BEAT) {
+        if self
+            .told
+            .is_some_and(|told| clock.duration_since(told) < BEAT)
+        {
             return;
         }
         let moved = self.context.shared.member().take_moved();
         if !moved.is_empty() {
             self.told = Some(clock);
-            self.context.shared.tell(|| WorkerEvent::Consumed { at: now(), partitions: moved });
+            self.context.shared.tell(|| WorkerEvent::Consumed {
+                at: now(),
+                partitions: moved,
+            });
         }
     }
 
     fn gave_up(&self, error: KafkaError) -> Result<Ended, ConsumeError> {
-        let Some((code, reason)) = self.consumer.client().fatal_error() else { return Err(error.into()) };
+        let Some((code, reason)) = self.consumer.client().fatal_error() else {
+            return Err(error.into());
+        };
         if !client_log::may_pass(code) {
             return Err(ConsumeError::Fatal { reason, code });
         }

@@ -38,7 +38,11 @@ pub(crate) struct Messages<'c> {
 
 impl<'c> Messages<'c> {
     pub(crate) fn of(consumer: &'c BaseConsumer<Context>) -> Self {
-        Self { consumer, ahead: VecDeque::new(), bytes: 0 }
+        Self {
+            consumer,
+            ahead: VecDeque::new(),
+            bytes: 0,
+        }
     }
 
     /// The next message of a partition that is still ours; serves callbacks. `Ok(None)`: none came within `timeout`.
@@ -81,13 +85,19 @@ impl<'c> Messages<'c> {
 
     fn resume(&self) -> KafkaResult<()> {
         let paused = self.consumer.context().shared.member().toggle_paused(false);
-        if paused.is_empty() { Ok(()) } else { self.consumer.resume(&list(&paused)) }
+        if paused.is_empty() {
+            Ok(())
+        } else {
+            self.consumer.resume(&list(&paused))
+        }
     }
 
     fn poll(&self, timeout: Duration) -> KafkaResult<Option<Taken<'c>>> {
         match self.consumer.poll(timeout) {
             None => Ok(None),
-            Some(Ok(message)) => Ok(self.tenure(&message).map(|tenure| Taken { message, tenure })),
+            Some(Ok(message)) => Ok(self
+                .tenure(&message)
+                .map(|tenure| Taken { message, tenure })),
             // the client says it either way; the code and reason behind it are asked for
             Some(Err(
                 error @ (KafkaError::MessageConsumptionFatal(_)
@@ -101,7 +111,11 @@ impl<'c> Messages<'c> {
     }
 
     fn tenure(&self, message: &BorrowedMessage<'_>) -> Option<u64> {
-        self.consumer.context().shared.member().tenure(message.topic(), message.partition())
+        self.consumer
+            .context()
+            .shared
+            .member()
+            .tenure(message.topic(), message.partition())
     }
 }
 

@@ -45,7 +45,10 @@ async fn livez(State(app): State<App>) -> (StatusCode, &'static str) {
     if app.shared.is_live() {
         (StatusCode::OK, "the poll loop moves\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the poll loop stands still: is standard output read?\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the poll loop stands still: is standard output read?\n",
+        )
     }
 }
 
@@ -56,9 +59,15 @@ async fn readyz(State(app): State<App>) -> (StatusCode, String) {
         (member.joined, member.partitions())
     };
     if joined {
-        (StatusCode::OK, format!("member of group {group} with {partitions} partitions\n"))
+        (
+            StatusCode::OK,
+            format!("member of group {group} with {partitions} partitions\n"),
+        )
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("not a member of group {group}\n"))
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not a member of group {group}\n"),
+        )
     }
 }
 

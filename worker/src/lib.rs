@@ -70,7 +70,12 @@ pub async fn run(
     let mut consumed = poll_thread(Arc::clone(&shared), output)?;
     let left = CancellationToken::new(); // the last events tell of partitions given back
     let router = http::router(Arc::clone(&shared), left.clone());
-    let http = tokio::spawn(practice_serve::serve(listener, router, Limits::default(), shutdown.clone()));
+    let http = tokio::spawn(practice_serve::serve(
+        listener,
+        router,
+        Limits::default(),
+        shutdown.clone(),
+    ));
     tokio::select! {
         ended = &mut consumed => return ended.unwrap_or(Err(WorkerError::Panicked)),
         () = shutdown.cancelled() => {}

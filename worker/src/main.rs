@@ -15,27 +15,40 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     // what the Kafka client says comes through the worker, once; its Rust layer would say it again
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=off"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=off"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
     let settings = match WorkerSettings::from_env(&|name| std::env::var(name).ok()) {
         Ok(settings) => settings,
         Err(wrong) => return refuse(&wrong),
     };
     // one thread serves probes and the page; the consumer has its own
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
     runtime.block_on(async {
         match TcpListener::bind(settings.listen).await {
-            Ok(listener) => run(settings, listener).await.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
+            Ok(listener) => run(settings, listener)
+                .await
+                .map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
             Err(error) => refuse(&cannot_listen(&settings, &error)),
         }
     })
 }
 
 async fn run(settings: WorkerSettings, listener: TcpListener) -> anyhow::Result<()> {
-    info!("HTTP on http://{}", listener.local_addr().context("the listener's address")?);
+    info!(
+        "HTTP on http://{}",
+        listener.local_addr().context("the listener's address")?
+    );
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
@@ -54,7 +67,11 @@ async fn run(settings: WorkerSettings, listener: TcpListener) -> anyhow::Result<
 /// The variable that holds the address is the one whose value it is.
 fn cannot_listen(settings: &WorkerSettings, error: &io::Error) -> EnvError {
     let value = settings.listen.to_string();
-    let name = settings.to_env().into_iter().find(|(_, held)| *held == value).map_or("the address", |(name, _)| name);
+    let name = settings
+        .to_env()
+        .into_iter()
+        .find(|(_, held)| *held == value)
+        .map_or("the address", |(name, _)| name);
     EnvError::Illegal {
         name,
         legal: format!(

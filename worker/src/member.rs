@@ -66,7 +66,8 @@ impl Member {
         self.counts.assigned += 1;
         for (topic, partition) in partitions {
             self.tenures += 1;
-            self.owned.retain(|owned| (&owned.topic, owned.partition) != (topic, *partition));
+            self.owned
+                .retain(|owned| (&owned.topic, owned.partition) != (topic, *partition));
             self.owned.push(Owned {
                 topic: Arc::clone(topic),
                 partition: *partition,
@@ -79,7 +80,8 @@ impl Member {
                 paused: false,
             });
         }
-        self.owned.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        self.owned
+            .sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         self.remember(Ownership::Assigned, partitions, at);
     }
 
@@ -91,7 +93,11 @@ impl Member {
         } else {
             self.counts.revoked += 1;
         }
-        let gone = |owned: &Owned| partitions.iter().any(|(t, p)| (t, *p) == (&owned.topic, owned.partition));
+        let gone = |owned: &Owned| {
+            partitions
+                .iter()
+                .any(|(t, p)| (t, *p) == (&owned.topic, owned.partition))
+        };
         self.owned.retain(|owned| !gone(owned));
         self.remember(what, partitions, at);
     }
@@ -107,7 +113,11 @@ impl Member {
         if self.rebalances.len() == REMEMBERED {
             self.rebalances.pop_front();
         }
-        self.rebalances.push_back(RebalanceSeen { at, what, partitions: names(partitions) });
+        self.rebalances.push_back(RebalanceSeen {
+            at,
+            what,
+            partitions: names(partitions),
+        });
     }
 
     fn find(&mut self, topic: &str, partition: i32) -> Option<&mut Owned> {
@@ -125,7 +135,12 @@ impl Member {
 
     /// A message was handled. `false`, and nothing noted: its partition is not ours any more.
     pub(crate) fn done(&mut self, topic: &str, partition: i32, tenure: u64, offset: i64) -> bool {
-        let Some(owned) = self.find(topic, partition).filter(|owned| owned.tenure == tenure) else { return false };
+        let Some(owned) = self
+            .find(topic, partition)
+            .filter(|owned| owned.tenure == tenure)
+        else {
+            return false;
+        };
         owned.position = Some(offset + 1);
         owned.moved += 1;
         self.counts.consumed += 1;
@@ -135,9 +150,18 @@ impl Member {
     /// The client has moved past what no application sees (transaction markers). Taken only where it leads further, and
     /// only from a partition that was ours for `settled` milliseconds: a position of an earlier possession may linger. (Of one
     /// that was got at a time to come, for the clock was set back, nobody knows: it may have been ours for long.)
-    pub(crate) fn moved_on(&mut self, topic: &str, partition: i32, position: i64, now: i64, settled: i64) {
+    pub(crate) fn moved_on(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        position: i64,
+        now: i64,
+        settled: i64,
+    ) {
         let is_settled = |owned: &&mut Owned| !(0..settled).contains(&(now - owned.since));
-        let Some(owned) = self.find(topic, partition).filter(is_settled) else { return };
+        let Some(owned) = self.find(topic, partition).filter(is_settled) else {
+            return;
+        };
         if owned.position.is_none_or(|before| before < position) {
             owned.position = Some(position);
         }
@@ -147,7 +171,12 @@ impl Member {
     pub(crate) fn take_due(&mut self) -> Vec<(Partition, i64)> {
         let mut due = Vec::new();
         for owned in &mut self.owned {
-            let Some(position) = owned.position.filter(|position| owned.stored != Some(*position)) else { continue };
+            let Some(position) = owned
+                .position
+                .filter(|position| owned.stored != Some(*position))
+            else {
+                continue;
+            };
             owned.stored = Some(position);
             due.push(((Arc::clone(&owned.topic), owned.partition), position));
         }
@@ -169,14 +198,24 @@ impl Member {
     /// Whether something handled is not committed while a rebalance may still be going on (`now` in milliseconds since
     /// the epoch). Without one the commit that comes with leaving the group is taken.
     pub(crate) fn owes_commits_amid_rebalance(&self, now: i64) -> bool {
-        let recent = self.rebalances.back().is_some_and(|last| (0..REBALANCING_MS).contains(&(now - last.at)));
-        recent && self.owned.iter().any(|owned| owned.position.is_some() && owned.position != owned.committed)
+        let recent = self
+            .rebalances
+            .back()
+            .is_some_and(|last| (0..REBALANCING_MS).contains(&(now - last.at)));
+        recent
+            && self
+                .owned
+                .iter()
+                .any(|owned| owned.position.is_some() && owned.position != owned.committed)
     }
 
     /// For how many milliseconds membership has been lost without being got again, where it was lost more often than `former`
     /// times. For how long nobody knows, when the clock was set back since, counts as long.
     pub(crate) fn lost_for(&self, former: u64, now: i64) -> Option<u64> {
-        let last = self.rebalances.back().filter(|last| last.what == Ownership::Lost && self.counts.lost > former)?;
+        let last = self
+            .rebalances
+            .back()
+            .filter(|last| last.what == Ownership::Lost && self.counts.lost > former)?;
         (!self.joined).then(|| u64::try_from(now - last.at).unwrap_or(u64::MAX))
     }
 
@@ -193,7 +232,9 @@ impl Member {
     /// Those of `partitions` that are paused.
     pub(crate) fn paused_among(&self, partitions: &[Partition]) -> Vec<Partition> {
         let paused = |(topic, partition): &&Partition| {
-            self.owned.iter().any(|owned| owned.paused && (&owned.topic, owned.partition) == (topic, *partition))
+            self.owned
+                .iter()
+                .any(|owned| owned.paused && (&owned.topic, owned.partition) == (topic, *partition))
         };
         partitions.iter().filter(paused).cloned().collect()
     }
@@ -236,7 +277,10 @@ impl Member {
 
 /// `topic/partition`, as events and `/status` write them.
 pub(crate) fn names(partitions: &[Partition]) -> Vec<String> {
-    partitions.iter().map(|(topic, partition)| format!("{topic}/{partition}")).collect()
+    partitions
+        .iter()
+        .map(|(topic, partition)| format!("{topic}/{partition}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -244,7 +288,10 @@ mod tests {
     use super::*;
 
     fn partitions(numbers: &[i32]) -> Vec<Partition> {
-        numbers.iter().map(|number| (Arc::from("t"), *number)).collect()
+        numbers
+            .iter()
+            .map(|number| (Arc::from("t"), *number))
+            .collect()
     }
 
     fn owner_of(numbers: &[i32]) -> Member {
@@ -258,7 +305,11 @@ mod tests {
         let mut member = owner_of(&[2, 0]);
         member.assigned(&partitions(&[1]), 1);
         member.gone(Ownership::Revoked, &partitions(&[0]), 2);
-        let numbers: Vec<_> = member.assignment().iter().map(|owned| owned.partition).collect();
+        let numbers: Vec<_> = member
+            .assignment()
+            .iter()
+            .map(|owned| owned.partition)
+            .collect();
         assert_eq!(numbers, [1, 2]);
         assert!(member.joined);
         member.gone(Ownership::Lost, &partitions(&[1, 2]), 3);
@@ -275,7 +326,10 @@ mod tests {
         member.gone(Ownership::Revoked, &partitions(&[0]), 1);
         assert!(!member.done("t", 0, tenure, 8));
         member.assigned(&partitions(&[0]), 2);
-        assert!(!member.done("t", 0, tenure, 8), "got again, but the message was fetched before");
+        assert!(
+            !member.done("t", 0, tenure, 8),
+            "got again, but the message was fetched before"
+        );
         assert_eq!(member.counts.consumed, 1);
         assert_eq!(member.assignment()[0].position, None);
     }
@@ -293,7 +347,10 @@ mod tests {
         member.committed("t", 0, 5, true);
         member.committed("t", 7, 5, true);
         assert_eq!(member.assignment()[0].committed, Some(5));
-        assert_eq!((member.counts.commits, member.counts.failed_commits), (2, 1));
+        assert_eq!(
+            (member.counts.commits, member.counts.failed_commits),
+            (2, 1)
+        );
     }
 
     #[test]
@@ -306,18 +363,31 @@ mod tests {
         assert_eq!(member.assignment()[0].position, Some(9));
         assert_eq!(member.counts.consumed, 0);
         member.moved_on("t", 0, 12, -3_600_000, 2_000);
-        assert_eq!(member.assignment()[0].position, Some(12), "also after the clock was set back");
+        assert_eq!(
+            member.assignment()[0].position,
+            Some(12),
+            "also after the clock was set back"
+        );
     }
 
     #[test]
     fn only_a_recent_rebalance_makes_a_stop_wait_for_commits() {
         let mut member = owner_of(&[0]);
-        assert!(!member.owes_commits_amid_rebalance(1), "nothing was handled");
+        assert!(
+            !member.owes_commits_amid_rebalance(1),
+            "nothing was handled"
+        );
         let tenure = member.tenure("t", 0).expect("ours");
         member.done("t", 0, tenure, 4);
         assert!(member.owes_commits_amid_rebalance(1));
-        assert!(!member.owes_commits_amid_rebalance(10_000), "the rebalance is long over");
-        assert!(!member.owes_commits_amid_rebalance(-3_600_000), "nobody waits for an hour that was set back");
+        assert!(
+            !member.owes_commits_amid_rebalance(10_000),
+            "the rebalance is long over"
+        );
+        assert!(
+            !member.owes_commits_amid_rebalance(-3_600_000),
+            "nobody waits for an hour that was set back"
+        );
         member.committed("t", 0, 5, true);
         assert!(!member.owes_commits_amid_rebalance(1));
     }
@@ -328,7 +398,11 @@ mod tests {
         assert_eq!(member.lost_for(0, 5), None);
         member.gone(Ownership::Lost, &partitions(&[0]), 10);
         assert_eq!(member.lost_for(0, 25), Some(15));
-        assert_eq!(member.lost_for(0, -3_600_000), Some(u64::MAX), "the clock was set back: it may be long ago");
+        assert_eq!(
+            member.lost_for(0, -3_600_000),
+            Some(u64::MAX),
+            "the clock was set back: it may be long ago"
+        );
         assert_eq!(member.lost_for(1, 25), None, "a former client lost it");
         member.joined = true;
         assert_eq!(member.lost_for(0, 25), None);
@@ -356,7 +430,10 @@ mod tests {
         member.done("t", 1, tenure, 1);
         let moved = member.take_moved();
         assert_eq!(moved.len(), 1);
-        assert_eq!((moved[0].partition, moved[0].offset, moved[0].count), (1, 2, 2));
+        assert_eq!(
+            (moved[0].partition, moved[0].offset, moved[0].count),
+            (1, 2, 2)
+        );
         assert!(member.take_moved().is_empty());
     }
 }

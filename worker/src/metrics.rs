@@ -33,20 +33,57 @@ impl Collector for Scrape {
             (member.counts, member.joined, member.partitions())
         };
         for (name, help, value) in [
-            ("practice_worker_messages_consumed", "Messages handled", counts.consumed),
-            ("practice_worker_messages_abandoned", "Messages taken in hand and given up unfinished", counts.abandoned),
-            ("practice_worker_offset_commits", "Partition offsets committed", counts.commits),
-            ("practice_worker_offset_commits_failed", "Partition offsets whose commit failed", counts.failed_commits),
-            ("practice_worker_rebalances_assigned", "Times partitions were assigned", counts.assigned),
-            ("practice_worker_rebalances_revoked", "Times partitions were given back", counts.revoked),
-            ("practice_worker_rebalances_lost", "Times partitions were taken away", counts.lost),
+            (
+                "practice_worker_messages_consumed",
+                "Messages handled",
+                counts.consumed,
+            ),
+            (
+                "practice_worker_messages_abandoned",
+                "Messages taken in hand and given up unfinished",
+                counts.abandoned,
+            ),
+            (
+                "practice_worker_offset_commits",
+                "Partition offsets committed",
+                counts.commits,
+            ),
+            (
+                "practice_worker_offset_commits_failed",
+                "Partition offsets whose commit failed",
+                counts.failed_commits,
+            ),
+            (
+                "practice_worker_rebalances_assigned",
+                "Times partitions were assigned",
+                counts.assigned,
+            ),
+            (
+                "practice_worker_rebalances_revoked",
+                "Times partitions were given back",
+                counts.revoked,
+            ),
+            (
+                "practice_worker_rebalances_lost",
+                "Times partitions were taken away",
+                counts.lost,
+            ),
         ] {
-            let counter = encoder.encode_descriptor(name, help, None::<&Unit>, MetricType::Counter)?;
+            let counter =
+                encoder.encode_descriptor(name, help, None::<&Unit>, MetricType::Counter)?;
             ConstCounter::new(value).encode(counter)?;
         }
         for (name, help, value) in [
-            ("practice_worker_joined", "1 while it is a member of its group", usize::from(joined)),
-            ("practice_worker_partitions", "Partitions assigned", partitions),
+            (
+                "practice_worker_joined",
+                "1 while it is a member of its group",
+                usize::from(joined),
+            ),
+            (
+                "practice_worker_partitions",
+                "Partitions assigned",
+                partitions,
+            ),
         ] {
             let gauge = encoder.encode_descriptor(name, help, None::<&Unit>, MetricType::Gauge)?;
             ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(gauge)?;

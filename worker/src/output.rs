@@ -22,13 +22,19 @@ pub(crate) struct Output {
 
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output").field("buffered", &self.lines.len()).finish_non_exhaustive()
+        f.debug_struct("Output")
+            .field("buffered", &self.lines.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl Output {
     pub(crate) fn new(sink: Box<dyn Write + Send>) -> Self {
-        Self { lines: String::with_capacity(BATCH + BATCH / 4), sink, since: None }
+        Self {
+            lines: String::with_capacity(BATCH + BATCH / 4),
+            sink,
+            since: None,
+        }
     }
 
     /// Where lines are appended; call [`Self::grown`] afterwards.
@@ -38,7 +44,11 @@ impl Output {
 
     /// Writes the batch if it is full.
     pub(crate) fn grown(&mut self) -> io::Result<()> {
-        if self.lines.len() < BATCH { Ok(()) } else { self.flush() }
+        if self.lines.len() < BATCH {
+            Ok(())
+        } else {
+            self.flush()
+        }
     }
 
     /// Writes the batch if its oldest line has waited long enough.
@@ -47,7 +57,11 @@ impl Output {
             return Ok(());
         }
         let since = *self.since.get_or_insert(now);
-        if now.saturating_duration_since(since) < OLDEST { Ok(()) } else { self.flush() }
+        if now.saturating_duration_since(since) < OLDEST {
+            Ok(())
+        } else {
+            self.flush()
+        }
     }
 
     /// Writes what there is.
@@ -55,7 +69,10 @@ impl Output {
         if self.lines.is_empty() {
             return Ok(());
         }
-        let written = self.sink.write_all(self.lines.as_bytes()).and_then(|()| self.sink.flush());
+        let written = self
+            .sink
+            .write_all(self.lines.as_bytes())
+            .and_then(|()| self.sink.flush());
         self.lines.clear();
         // values of many kilobytes may have made the buffer much larger than a batch
         self.lines.shrink_to(BATCH * 4);

@@ -79,7 +79,11 @@ impl Context {
     }
 
     fn gone(&self, consumer: &BaseConsumer<Self>, partitions: &[Partition]) {
-        let what = if consumer.assignment_lost() { Ownership::Lost } else { Ownership::Revoked };
+        let what = if consumer.assignment_lost() {
+            Ownership::Lost
+        } else {
+            Ownership::Revoked
+        };
         // a partition that leaves paused would come back paused
         let paused = self.shared.member().paused_among(partitions);
         if !paused.is_empty()
@@ -100,7 +104,9 @@ impl Context {
     }
 
     fn tell(&self, what: Ownership, partitions: &[Partition]) {
-        let changed = partitions.iter().map(|(topic, partition)| (&**topic, *partition));
+        let changed = partitions
+            .iter()
+            .map(|(topic, partition)| (&**topic, *partition));
         lines::ownership(self.output().lines(), what.word(), changed);
         self.shared.tell(|| {
             let (at, partitions) = (now(), names(partitions));
@@ -143,11 +149,15 @@ impl ClientContext for Context {
         if self.is_retired() {
             return;
         }
-        let Ok(Statistics { cgrp: Some(cgrp) }) = serde_json::from_slice(statistics) else { return };
+        let Ok(Statistics { cgrp: Some(cgrp) }) = serde_json::from_slice(statistics) else {
+            return;
+        };
         let mut member = self.shared.member();
         match self.shared.settings.protocol {
             // an assignment says it sooner; a lost coordinator is said here only
-            Protocol::Classic => member.joined = cgrp.is_up() && (member.joined || cgrp.is_steady()),
+            Protocol::Classic => {
+                member.joined = cgrp.is_up() && (member.joined || cgrp.is_steady())
+            }
             // without partitions there is no callback, and the join state stays `init`
             Protocol::Consumer => member.joined = cgrp.is_up(),
         }
@@ -161,19 +171,31 @@ impl ClientContext for Context {
         if self.is_retired() {
             return;
         }
-        let meaning = error.rdkafka_error_code().map_or(Meaning::Other, client_log::meaning);
+        let meaning = error
+            .rdkafka_error_code()
+            .map_or(Meaning::Other, client_log::meaning);
         match meaning {
             Meaning::Unreachable if !self.unreachable.swap(true, Ordering::Relaxed) => {
-                warn!("no broker of {} answers: {reason}; waiting for it", self.shared.settings.servers);
+                warn!(
+                    "no broker of {} answers: {reason}; waiting for it",
+                    self.shared.settings.servers
+                );
             }
-            Meaning::Connection if self.shared.is_news(reason.split(": ").next().unwrap_or(reason)) => {
+            Meaning::Connection
+                if self
+                    .shared
+                    .is_news(reason.split(": ").next().unwrap_or(reason)) =>
+            {
                 warn!("{reason}");
             }
             Meaning::MissingTopic => self.topic_missing.store(true, Ordering::Relaxed),
             Meaning::Refused => {
                 self.shared.member().joined = false;
                 if self.shared.is_news(reason) {
-                    warn!("group {} refuses this member: {reason}; trying on", self.shared.settings.group);
+                    warn!(
+                        "group {} refuses this member: {reason}; trying on",
+                        self.shared.settings.group
+                    );
                 }
             }
             Meaning::Other if self.shared.is_news(reason) => warn!("{error}: {reason}"),
@@ -193,14 +215,19 @@ impl ClientContext for Context {
             }
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => debug!("{facility}: {line}"),
             // these come as errors, too
-            _ if !matches!(facility, "FAIL" | "FATAL") && self.shared.is_news(line) => warn!("{facility}: {line}"),
+            _ if !matches!(facility, "FAIL" | "FATAL") && self.shared.is_news(line) => {
+                warn!("{facility}: {line}")
+            }
             _ => debug!("{facility}: {line}"),
         }
     }
 }
 
 fn owned(list: &TopicPartitionList) -> Vec<Partition> {
-    list.elements().iter().map(|element| (Arc::from(element.topic()), element.partition())).collect()
+    list.elements()
+        .iter()
+        .map(|element| (Arc::from(element.topic()), element.partition()))
+        .collect()
 }
 
 /// The client's form of a list of partitions.

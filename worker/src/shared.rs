@@ -38,7 +38,10 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(settings: WorkerSettings) -> Self {
-        let instance = settings.instance.clone().unwrap_or_else(|| format!("practice-worker-{}", std::process::id()));
+        let instance = settings
+            .instance
+            .clone()
+            .unwrap_or_else(|| format!("practice-worker-{}", std::process::id()));
         Self {
             instance,
             settings,
@@ -78,7 +81,9 @@ impl Shared {
 
     /// Whether the poll loop moves.
     pub(crate) fn is_live(&self) -> bool {
-        let still = self.tick().saturating_sub(self.turned.load(Ordering::Relaxed));
+        let still = self
+            .tick()
+            .saturating_sub(self.turned.load(Ordering::Relaxed));
         Duration::from_millis(still) < STUCK
     }
 

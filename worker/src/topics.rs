@@ -36,7 +36,9 @@ pub(crate) struct PendingTopics {
 impl PendingTopics {
     /// All of them, at the start.
     pub(crate) fn all(topics: &[String]) -> Self {
-        Self { topics: topics.iter().map(|topic| (topic.clone(), None)).collect() }
+        Self {
+            topics: topics.iter().map(|topic| (topic.clone(), None)).collect(),
+        }
     }
 
     /// Checks each pending topic; to be called about once a second.
@@ -116,6 +118,13 @@ fn refresh(consumer: &BaseConsumer<Context>) -> KafkaResult<()> {
 
 /// Subscribes to the topics of the settings.
 pub(crate) fn subscribe(consumer: &BaseConsumer<Context>) -> KafkaResult<()> {
-    let topics: Vec<&str> = consumer.context().shared.settings.topics.iter().map(String::as_str).collect();
+    let topics: Vec<&str> = consumer
+        .context()
+        .shared
+        .settings
+        .topics
+        .iter()
+        .map(String::as_str)
+        .collect();
     consumer.subscribe(&topics)
 }

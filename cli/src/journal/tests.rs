@@ -8,8 +8,16 @@ use super::*;
 const NOON: i64 = 1_795_608_000_000; // 2026-11-25T12:00:00Z
 
 fn shape(width: Option<usize>, with_group: bool) -> Shape {
-    let now = Timestamp::from_millisecond(NOON + 600_000).expect("a time").to_zoned(jiff::tz::TimeZone::UTC);
-    Shape { practice: "p".to_owned(), width, with_group, last: 20, now }
+    let now = Timestamp::from_millisecond(NOON + 600_000)
+        .expect("a time")
+        .to_zoned(jiff::tz::TimeZone::UTC);
+    Shape {
+        practice: "p".to_owned(),
+        width,
+        with_group,
+        last: 20,
+        now,
+    }
 }
 
 fn rebalance(number: u64, at: i64, why: Option<Explained>, moved: &[Option<u64>]) -> Rebalance {
@@ -35,7 +43,12 @@ fn rebalance(number: u64, at: i64, why: Option<Explained>, moved: &[Option<u64>]
 }
 
 fn why(cause: Cause, sentence: &str, advice: Option<&str>) -> Explained {
-    Explained { cause, exit_code: None, sentence: sentence.to_owned(), advice: advice.map(str::to_owned) }
+    Explained {
+        cause,
+        exit_code: None,
+        sentence: sentence.to_owned(),
+        advice: advice.map(str::to_owned),
+    }
 }
 
 fn told(entries: Vec<Entry>, shape: &Shape) -> Vec<String> {
@@ -44,28 +57,62 @@ fn told(entries: Vec<Entry>, shape: &Shape) -> Vec<String> {
 
 #[test]
 fn a_clock_that_was_set_back_changes_no_order_in_a_group() {
-    let at =
-        |group: &str, number, minutes: i64| Entry::kept(group, &rebalance(number, NOON + minutes * 60_000, None, &[]));
-    let entries = vec![at("g", 3, -30), at("g", 2, 20), at("g", 1, 0), at("h", 2, 10), at("h", 1, 5)];
-    let shown: Vec<String> =
-        last(entries, 4).0.iter().map(|entry| format!("{}{}", entry.group, entry.number)).collect();
-    assert_eq!(shown, ["h1", "h2", "g2", "g3"], "the newest last, and the oldest left out");
+    let at = |group: &str, number, minutes: i64| {
+        Entry::kept(
+            group,
+            &rebalance(number, NOON + minutes * 60_000, None, &[]),
+        )
+    };
+    let entries = vec![
+        at("g", 3, -30),
+        at("g", 2, 20),
+        at("g", 1, 0),
+        at("h", 2, 10),
+        at("h", 1, 5),
+    ];
+    let shown: Vec<String> = last(entries, 4)
+        .0
+        .iter()
+        .map(|entry| format!("{}{}", entry.group, entry.number))
+        .collect();
+    assert_eq!(
+        shown,
+        ["h1", "h2", "g2", "g3"],
+        "the newest last, and the oldest left out"
+    );
 }
 
 #[test]
 fn documents_and_flat_text_say_what_is_known() {
-    let explained = why(Cause::PodCrashed, "p-g-a crashed with exit code 7.", Some("Look at its last lines."));
-    let kept = [rebalance(2, NOON + 1_500, None, &[None]), rebalance(1, NOON, Some(explained), &[Some(340)])];
-    let entries: Vec<Entry> = kept.iter().map(|rebalance| Entry::kept("g", rebalance)).collect();
+    let explained = why(
+        Cause::PodCrashed,
+        "p-g-a crashed with exit code 7.",
+        Some("Look at its last lines."),
+    );
+    let kept = [
+        rebalance(2, NOON + 1_500, None, &[None]),
+        rebalance(1, NOON, Some(explained), &[Some(340)]),
+    ];
+    let entries: Vec<Entry> = kept
+        .iter()
+        .map(|rebalance| Entry::kept("g", rebalance))
+        .collect();
     let value = document(entries.clone(), 20);
     let crashed = json!({
         "group": "g", "number": 1, "time": "2026-11-25T12:00:00Z", "cause": "PodCrashed",
         "message": "p-g-a crashed with exit code 7.", "advice": "Look at its last lines.",
         "joined": 1, "left": 1, "moved": 1, "withoutOwnerMs": 340,
     });
-    assert_eq!((&value["rebalances"][0], &value["earlier"]), (&crashed, &json!(0)));
+    assert_eq!(
+        (&value["rebalances"][0], &value["earlier"]),
+        (&crashed, &json!(0))
+    );
     let newest = &value["rebalances"][1];
-    assert_eq!((&newest["cause"], &newest["withoutOwnerMs"]), (&Value::Null, &Value::Null), "not known yet");
+    assert_eq!(
+        (&newest["cause"], &newest["withoutOwnerMs"]),
+        (&Value::Null, &Value::Null),
+        "not known yet"
+    );
     assert_eq!(document(entries.clone(), 1)["earlier"], json!(1));
     let flat: Vec<String> = wide(entries, "p", 20).iter().map(Line::text).collect();
     let expected = [
@@ -90,7 +137,12 @@ fn the_newest_stands_below_with_what_to_do() {
             )),
             &[Some(340), Some(10_150)],
         ),
-        rebalance(1, NOON - 86_400_000, Some(why(Cause::ScaledUp, "Scaled up: b was added.", None)), &[None]),
+        rebalance(
+            1,
+            NOON - 86_400_000,
+            Some(why(Cause::ScaledUp, "Scaled up: b was added.", None)),
+            &[None],
+        ),
     ];
     let entries: Vec<Entry> = kept.iter().map(|one| Entry::kept("g", one)).collect();
     let expected = [
@@ -104,17 +156,39 @@ fn the_newest_stands_below_with_what_to_do() {
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
 
     let of_two = told(entries.clone(), &shape(None, true));
-    assert!(of_two[1].starts_with("Nov 24 12:00:00   g       ScaledUp"), "{}", of_two[1]);
+    assert!(
+        of_two[1].starts_with("Nov 24 12:00:00   g       ScaledUp"),
+        "{}",
+        of_two[1]
+    );
 
-    let last = told(entries, &Shape { last: 1, ..shape(None, false) });
+    let last = told(
+        entries,
+        &Shape {
+            last: 1,
+            ..shape(None, false)
+        },
+    );
     assert_eq!(last[0], "2 rebalances before these: --last 3 shows all");
-    assert!(last[2].starts_with("12:00:00   being found out"), "{last:?}");
+    assert!(
+        last[2].starts_with("12:00:00   being found out"),
+        "{last:?}"
+    );
 }
 
 #[test]
 fn a_long_sentence_is_wrapped_where_there_is_an_end() {
-    let sentence = "x-1 did not answer within the session timeout, and Kafka gave up waiting. It came back.";
-    let entry = Entry::kept("g", &rebalance(1, NOON, Some(why(Cause::SessionTimedOut, sentence, None)), &[Some(100)]));
+    let sentence =
+        "x-1 did not answer within the session timeout, and Kafka gave up waiting. It came back.";
+    let entry = Entry::kept(
+        "g",
+        &rebalance(
+            1,
+            NOON,
+            Some(why(Cause::SessionTimedOut, sentence, None)),
+            &[Some(100)],
+        ),
+    );
     let lines = told(vec![entry.clone()], &shape(Some(100), false));
     let expected = [
         "TIME       CAUSE             WHAT HAPPENED                                    MOVED   WITHOUT OWNER",
@@ -127,7 +201,10 @@ fn a_long_sentence_is_wrapped_where_there_is_an_end() {
 
 #[test]
 fn no_number_is_too_large() {
-    assert_eq!((seconds(49), seconds(50)), ("0.0 s".to_owned(), "0.1 s".to_owned()));
+    assert_eq!(
+        (seconds(49), seconds(50)),
+        ("0.0 s".to_owned(), "0.1 s".to_owned())
+    );
     assert_eq!(seconds(u64::MAX), "18446744073709551.6 s");
 }
 
@@ -146,7 +223,9 @@ fn what_status_tells_is_shown_alike() {
     };
     let lines = told(vec![Entry::told(&status)], &shape(None, false));
     assert!(
-        lines[1].starts_with("12:00:00   OutOfMemory   a was killed.\\u{1b}[2J       2           0.0 s"),
+        lines[1].starts_with(
+            "12:00:00   OutOfMemory   a was killed.\\u{1b}[2J       2           0.0 s"
+        ),
         "{}",
         lines[1]
     );

@@ -16,12 +16,24 @@ fn plan_of(spec: Value) -> Plan {
         "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
         "metadata": {"name": "p", "namespace": "n", "generation": 1}, "spec": spec
     }));
-    let defaults = Defaults { bootstrap_servers: Some("k:1".into()), ..Defaults::default() };
+    let defaults = Defaults {
+        bootstrap_servers: Some("k:1".into()),
+        ..Defaults::default()
+    };
     planned(&practice.expect("a practice"), &defaults).expect("legal")
 }
 
 fn text(prediction: &Prediction, width: Option<usize>) -> Vec<String> {
-    plan(prediction, Shape { width, with_namespace: false }).iter().map(Line::text).collect()
+    plan(
+        prediction,
+        Shape {
+            width,
+            with_namespace: false,
+        },
+    )
+    .iter()
+    .map(Line::text)
+    .collect()
 }
 
 /// Two consumers on three partitions, and a group of one.
@@ -29,8 +41,10 @@ fn live() -> (Plan, PracticeStatus) {
     let plan = plan_of(json!({"topics": [{"name": "orders", "partitions": 3}],
         "groups": [{"name": "billing", "replicas": 2}, {"name": "mail", "replicas": 1}]}));
     let member = |name: &str, owned: &[i32]| {
-        let partitions: Vec<Value> =
-            owned.iter().map(|n| json!({"topic": "orders", "partition": n, "lag": 0})).collect();
+        let partitions: Vec<Value> = owned
+            .iter()
+            .map(|n| json!({"topic": "orders", "partition": n, "lag": 0}))
+            .collect();
         json!({"name": name, "pod": name, "memberId": name, "clientId": name, "lag": 0,
             "partitionCount": owned.len(), "partitions": partitions})
     };
@@ -53,7 +67,11 @@ fn to(spec: Value) -> Prediction {
     let (before, status) = live();
     let rows: BTreeMap<String, String> = rows_of_pods(&before, &status);
     assert_eq!(rows.len(), 3, "every consumer is of a row: {rows:?}");
-    let now = Now { plan: &before, status: Some(&status), rows: &rows };
+    let now = Now {
+        plan: &before,
+        status: Some(&status),
+        rows: &rows,
+    };
     predict(&plan_of(spec), Some(&now), Broker::default())
 }
 
@@ -76,8 +94,10 @@ fn a_change_is_a_number_first_then_why() {
             "  mail   stays as it is, 1 consumer",
         ]
     );
-    let fewer = to(json!({"topics": [{"name": "orders", "partitions": 3}], "producer": {"enabled": false},
-        "groups": [{"name": "billing", "replicas": 1}]}));
+    let fewer = to(
+        json!({"topics": [{"name": "orders", "partitions": 3}], "producer": {"enabled": false},
+        "groups": [{"name": "billing", "replicas": 1}]}),
+    );
     assert_eq!(
         text(&fewer, None),
         [
@@ -103,7 +123,9 @@ fn a_change_is_a_number_first_then_why() {
 #[test]
 fn what_is_new_or_refused_is_said_so() {
     let new = predict(
-        &plan_of(json!({"topics": [{"name": "t", "partitions": 2}], "groups": [{"name": "g", "replicas": 3}]})),
+        &plan_of(
+            json!({"topics": [{"name": "t", "partitions": 2}], "groups": [{"name": "g", "replicas": 3}]}),
+        ),
         None,
         Broker::default(),
     );
@@ -119,11 +141,18 @@ fn what_is_new_or_refused_is_said_so() {
             "  producer   starts",
         ]
     );
-    let refused =
-        Prediction::refused("n", "p", Some(true), vec!["spec.groups[0].replicas: 101 is too many".to_owned()]);
+    let refused = Prediction::refused(
+        "n",
+        "p",
+        Some(true),
+        vec!["spec.groups[0].replicas: 101 is too many".to_owned()],
+    );
     assert_eq!(
         text(&refused, None),
-        ["p   ✘ would be refused: nothing happens", "              spec.groups[0].replicas: 101 is too many"]
+        [
+            "p   ✘ would be refused: nothing happens",
+            "              spec.groups[0].replicas: 101 is too many"
+        ]
     );
 }
 
@@ -132,7 +161,13 @@ fn long_reasons_are_wrapped_and_nothing_drives_the_terminal() {
     let nasty = "red \u{1b}[31m \u{202e} and so on and so on and so on and so on";
     let refused = Prediction::refused("n", "p", None, vec![nasty.to_owned()]);
     let lines = text(&refused, Some(60));
-    assert!(lines.len() > 2 && lines.iter().skip(1).all(|line| line.chars().count() <= 60), "{lines:#?}");
-    assert!(!lines.concat().contains(['\u{1b}', '\u{202e}']), "{lines:?}");
+    assert!(
+        lines.len() > 2 && lines.iter().skip(1).all(|line| line.chars().count() <= 60),
+        "{lines:#?}"
+    );
+    assert!(
+        !lines.concat().contains(['\u{1b}', '\u{202e}']),
+        "{lines:?}"
+    );
     assert!(lines.concat().contains("\\u{1b}[31m"), "{lines:?}");
 }

@@ -26,9 +26,14 @@ fn what_status_does_not_list_is_counted_and_not_called_idle() {
     }))
     .expect("it is a practice");
     let now: Timestamp = "2026-11-25T12:10:00Z".parse().expect("it is a time");
-    let lines: Vec<String> =
-        sheet(&practice, &[], &now.to_zoned(jiff::tz::TimeZone::UTC), None).iter().map(Line::text).collect();
-    let from = lines.iter().position(|line| line.starts_with("Group g")).expect("it is there");
+    let lines: Vec<String> = sheet(&practice, &[], &now.to_zoned(jiff::tz::TimeZone::UTC), None)
+        .iter()
+        .map(Line::text)
+        .collect();
+    let from = lines
+        .iter()
+        .position(|line| line.starts_with("Group g"))
+        .expect("it is there");
     let expected = [
         "Group g   ✔ Stable   Classic   3/3 consumers   lag 4   oldest 10 min, done in 20 min",
         "  CONSUMER      MEMBER   PARTITION                  COMMITTED   END   LAG",
@@ -39,5 +44,10 @@ fn what_status_does_not_list_is_counted_and_not_called_idle() {
         "  no consumer   -        1 partition, not listed",
         "  … and more: status does not hold all",
     ];
-    assert_eq!(lines[from..from + expected.len()], expected, "\n{}", lines.join("\n"));
+    assert_eq!(
+        lines[from..from + expected.len()],
+        expected,
+        "\n{}",
+        lines.join("\n")
+    );
 }

@@ -34,13 +34,21 @@ const INSTALL: &str = "helm install cgp charts/consumer-group-practice -n kafka-
 ///
 /// # Errors
 /// [`Failure::Checked`] when something fails, [`Failure::Unreachable`] when nothing can be asked.
-pub async fn run(cluster: Result<Cluster, Failure>, asked: &Check, screen: &mut Screen) -> Result<(), Failure> {
+pub async fn run(
+    cluster: Result<Cluster, Failure>,
+    asked: &Check,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let cluster = cluster?;
     let mut report = Report::default();
     let asked_for = report_on(&cluster, asked, &mut report).await;
     say(&report, asked.output, screen)?;
     asked_for?;
-    if report.count(Verdict::Failed) > 0 { Err(Failure::Checked) } else { Ok(()) }
+    if report.count(Verdict::Failed) > 0 {
+        Err(Failure::Checked)
+    } else {
+        Ok(())
+    }
 }
 
 async fn report_on(cluster: &Cluster, asked: &Check, report: &mut Report) -> Result<(), Failure> {
@@ -49,7 +57,14 @@ async fn report_on(cluster: &Cluster, asked: &Check, report: &mut Report) -> Res
     api_server(cluster, report).await?;
     let crd = crd(cluster, report).await;
     let may = "read practices, logs and journals, and forward ports";
-    yourself(cluster, (!all).then_some(cluster.namespace.as_str()), &OURSELVES, may, report).await;
+    yourself(
+        cluster,
+        (!all).then_some(cluster.namespace.as_str()),
+        &OURSELVES,
+        may,
+        report,
+    )
+    .await;
 
     report.section("Operator");
     let operators = operators(cluster, all, asked.operator_namespace.as_deref(), report).await;
@@ -57,9 +72,20 @@ async fn report_on(cluster: &Cluster, asked: &Check, report: &mut Report) -> Res
         in_step(operator, crd.as_ref(), report);
         rights(cluster, operator, all, report).await;
     }
-    let places: BTreeSet<String> = operators.iter().flatten().filter_map(ResourceExt::namespace).collect();
+    let places: BTreeSet<String> = operators
+        .iter()
+        .flatten()
+        .filter_map(ResourceExt::namespace)
+        .collect();
     for place in places {
-        yourself(cluster, Some(&place), &PICTURE, "look at the picture: forward ports", report).await;
+        yourself(
+            cluster,
+            Some(&place),
+            &PICTURE,
+            "look at the picture: forward ports",
+            report,
+        )
+        .await;
     }
 
     report.section("Kafka");
@@ -76,12 +102,20 @@ fn say(report: &Report, output: Option<Document>, screen: &mut Screen) -> Result
 
 /// Five at most, and how many more there are.
 fn some_of(names: &[String]) -> String {
-    let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
+    let more = if names.len() > 5 {
+        format!(" and {} more", names.len() - 5)
+    } else {
+        String::new()
+    };
     format!("{}{more}", names[..names.len().min(5)].join(", "))
 }
 
 fn ready(operator: &Deployment) -> i32 {
-    operator.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0)
+    operator
+        .status
+        .as_ref()
+        .and_then(|status| status.ready_replicas)
+        .unwrap_or(0)
 }
 
 /// The one namespace that an operator watches; `None`: all.

@@ -33,7 +33,8 @@ pub fn run(shell: Shell, screen: &mut Screen) -> Result<(), Failure> {
         // clap_complete 4.6 makes labels of a name with a hyphen that do not match: what is beyond the verb would not be completed
         Shell::Bash => {
             generate(Bash, &mut command, "kubectl_cgp", &mut script);
-            let text = String::from_utf8_lossy(&script).replace("-o default kubectl_cgp", "-o default kubectl-cgp");
+            let text = String::from_utf8_lossy(&script)
+                .replace("-o default kubectl_cgp", "-o default kubectl-cgp");
             return screen.raw(&text);
         }
         Shell::Zsh => generate(Zsh, &mut command, "kubectl-cgp", &mut script),

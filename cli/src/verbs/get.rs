@@ -41,14 +41,22 @@ pub async fn run(cluster: &Cluster, get: &Get, screen: &mut Screen) -> Result<()
         return watch(cluster, get, screen).await;
     }
     match get.output {
-        Some(Output::Json) => screen.raw(&document::json(&document::value(&practices, get.name.is_some()))),
-        Some(Output::Yaml) => screen.raw(&document::yaml(&document::value(&practices, get.name.is_some()))),
+        Some(Output::Json) => screen.raw(&document::json(&document::value(
+            &practices,
+            get.name.is_some(),
+        ))),
+        Some(Output::Yaml) => screen.raw(&document::yaml(&document::value(
+            &practices,
+            get.name.is_some(),
+        ))),
         Some(Output::Wide) | None if practices.is_empty() => {
             mention(&nothing(cluster, get));
             Ok(())
         }
         // one that was asked for has to be shown, or it is said why not
-        Some(Output::Wide) | None if get.name.is_some() => say(&[decoded(&practices[0])?], Vec::new(), get, screen),
+        Some(Output::Wide) | None if get.name.is_some() => {
+            say(&[decoded(&practices[0])?], Vec::new(), get, screen)
+        }
         Some(Output::Wide) | None => {
             let (practices, notes) = decoded_all(&practices);
             say(&practices, notes, get, screen)
@@ -71,14 +79,22 @@ fn say(
 
 /// What the lines do not say themselves.
 fn missing(practices: &[ConsumerGroupPractice], get: &Get) -> Vec<String> {
-    if get.output == Some(Output::Wide) { wide::notes(practices) } else { Vec::new() }
+    if get.output == Some(Output::Wide) {
+        wide::notes(practices)
+    } else {
+        Vec::new()
+    }
 }
 
 fn nothing(cluster: &Cluster, get: &Get) -> String {
     if get.all_namespaces {
-        "no practices in any namespace: kubectl apply -f deploy/samples/practice-1.yaml makes one".to_owned()
+        "no practices in any namespace: kubectl apply -f deploy/samples/practice-1.yaml makes one"
+            .to_owned()
     } else {
-        format!("no practices in namespace {}: -A looks everywhere", cluster.namespace)
+        format!(
+            "no practices in namespace {}: -A looks everywhere",
+            cluster.namespace
+        )
     }
 }
 
@@ -86,7 +102,10 @@ fn lines(practices: &[ConsumerGroupPractice], get: &Get, width: Option<usize>) -
     if get.output == Some(Output::Wide) {
         return wide(practices, get.all_namespaces);
     }
-    let shape = tree::Shape { width, with_namespace: get.all_namespaces };
+    let shape = tree::Shape {
+        width,
+        with_namespace: get.all_namespaces,
+    };
     let mut lines = Vec::new();
     for (place, practice) in practices.iter().enumerate() {
         if place > 0 {
@@ -164,7 +183,10 @@ async fn watch(cluster: &Cluster, get: &Get, screen: &mut Screen) -> Result<(), 
             }
             Some(Output::Yaml) => {
                 for practice in changed {
-                    screen.raw(&format!("---\n{}", document::yaml(&document::value(&[practice], true))))?;
+                    screen.raw(&format!(
+                        "---\n{}",
+                        document::yaml(&document::value(&[practice], true))
+                    ))?;
                 }
             }
             Some(Output::Wide) | None => draw(&all, get, &mut notes, screen)?,
@@ -176,7 +198,12 @@ async fn watch(cluster: &Cluster, get: &Get, screen: &mut Screen) -> Result<(), 
 type Objects = BTreeMap<(Option<String>, String), DynamicObject>;
 
 /// Draws what is there now. `notes` are those that have been said.
-fn draw(all: &Objects, get: &Get, notes: &mut Vec<String>, screen: &mut Screen) -> Result<(), Failure> {
+fn draw(
+    all: &Objects,
+    get: &Get,
+    notes: &mut Vec<String>,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let objects: Vec<DynamicObject> = all.values().cloned().collect();
     let (practices, mut said) = decoded_all(&objects);
     said.extend(missing(&practices, get));
@@ -186,7 +213,11 @@ fn draw(all: &Objects, get: &Get, notes: &mut Vec<String>, screen: &mut Screen) 
     *notes = said;
     let mut shown = lines(&practices, get, screen.width());
     if objects.is_empty() && shown.is_empty() {
-        let gone = if get.name.is_some() { "it is gone" } else { "no practices" };
+        let gone = if get.name.is_some() {
+            "it is gone"
+        } else {
+            "no practices"
+        };
         shown.push(Line::of(Tone::Dim, gone));
     }
     screen.draw(&shown)

@@ -33,8 +33,12 @@ pub async fn run(cluster: &Cluster, asked: &Journal, screen: &mut Screen) -> Res
     }
     let last = usize::try_from(asked.last).unwrap_or(usize::MAX);
     match asked.output {
-        Some(Output::Json) => return screen.raw(&document::json(&journal::document(entries, last))),
-        Some(Output::Yaml) => return screen.raw(&document::yaml(&journal::document(entries, last))),
+        Some(Output::Json) => {
+            return screen.raw(&document::json(&journal::document(entries, last)));
+        }
+        Some(Output::Yaml) => {
+            return screen.raw(&document::yaml(&journal::document(entries, last)));
+        }
         Some(Output::Wide) => return screen.say(&journal::wide(entries, &asked.name, last)),
         None => {}
     }
@@ -42,7 +46,8 @@ pub async fn run(cluster: &Cluster, asked: &Journal, screen: &mut Screen) -> Res
     let shape = journal::Shape {
         practice: asked.name.clone(),
         width: screen.width(),
-        with_group: asked.group.is_none() && (groups > 1 || entries.iter().any(|one| one.group != entries[0].group)),
+        with_group: asked.group.is_none()
+            && (groups > 1 || entries.iter().any(|one| one.group != entries[0].group)),
         last,
         now: Zoned::now(),
     };
@@ -57,13 +62,27 @@ async fn entries(
 ) -> Result<(Vec<Entry>, Option<String>), Failure> {
     let kept = format!("{name}-journal");
     let last = |why: &str| {
-        let last = practice.status.iter().flat_map(|status| &status.rebalances).map(Entry::told).collect();
-        Ok((last, Some(format!("{why}: these are the last ones, from status"))))
+        let last = practice
+            .status
+            .iter()
+            .flat_map(|status| &status.rebalances)
+            .map(Entry::told)
+            .collect();
+        Ok((
+            last,
+            Some(format!("{why}: these are the last ones, from status")),
+        ))
     };
-    let found = match cluster.answered(cluster.api::<ConfigMap>().get(&kept)).await? {
+    let found = match cluster
+        .answered(cluster.api::<ConfigMap>().get(&kept))
+        .await?
+    {
         Ok(found) => found,
         Err(kube::Error::Api(status)) if status.code == 404 => {
-            return last(&format!("there is no ConfigMap {kept} in namespace {}", cluster.namespace));
+            return last(&format!(
+                "there is no ConfigMap {kept} in namespace {}",
+                cluster.namespace
+            ));
         }
         Err(kube::Error::Api(status)) if status.code == 403 => {
             return last(&format!("you may not read ConfigMap {kept}"));
@@ -72,15 +91,23 @@ async fn entries(
     };
     let is_its = |owner: &OwnerReference| Some(&owner.uid) == practice.metadata.uid.as_ref();
     if !found.metadata.owner_references.iter().flatten().any(is_its) {
-        return last(&format!("ConfigMap {kept} is not this practice's, so no journal is kept"));
+        return last(&format!(
+            "ConfigMap {kept} is not this practice's, so no journal is kept"
+        ));
     }
     let (mut entries, mut unread) = (Vec::new(), 0);
     for (group, text) in found.data.unwrap_or_default() {
         match read(&text) {
-            Ok(rebalances) => entries.extend(rebalances.iter().map(|rebalance| Entry::kept(&group, rebalance))),
+            Ok(rebalances) => entries.extend(
+                rebalances
+                    .iter()
+                    .map(|rebalance| Entry::kept(&group, rebalance)),
+            ),
             Err(error) => {
                 unread += 1;
-                mention(&format!("warning: ConfigMap {kept}, {group}: not a journal of this version: {error}"));
+                mention(&format!(
+                    "warning: ConfigMap {kept}, {group}: not a journal of this version: {error}"
+                ));
             }
         }
     }
@@ -95,11 +122,22 @@ async fn entries(
 /// # Errors
 /// [`Failure::NotFound`] names those that are.
 pub(crate) fn must_have(practice: &ConsumerGroupPractice, group: &str) -> Result<(), Failure> {
-    let groups: Vec<&str> = practice.spec.groups.iter().map(|group| group.name.as_str()).collect();
+    let groups: Vec<&str> = practice
+        .spec
+        .groups
+        .iter()
+        .map(|group| group.name.as_str())
+        .collect();
     if groups.contains(&group) {
         return Ok(());
     }
     let name = practice.metadata.name.as_deref().unwrap_or_default();
-    let there = if groups.is_empty() { "it has none".to_owned() } else { format!("it has {}", groups.join(", ")) };
-    Err(Failure::NotFound(format!("--group is `{group}`: practice {name} has no such group, {there}")))
+    let there = if groups.is_empty() {
+        "it has none".to_owned()
+    } else {
+        format!("it has {}", groups.join(", "))
+    };
+    Err(Failure::NotFound(format!(
+        "--group is `{group}`: practice {name} has no such group, {there}"
+    )))
 }

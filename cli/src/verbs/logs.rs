@@ -57,14 +57,30 @@ pub async fn run(cluster: &Cluster, asked: &Logs, screen: &mut Screen) -> Result
     }
     let mut pods = cluster.pods(&asked.name, "worker").await?;
     pods.retain(|pod| is_asked_for(pod, asked));
-    let hues = practice.spec.groups.iter().enumerate().map(|(place, group)| (group.name.clone(), place)).collect();
-    let mut labels = Labels { practice: asked.name.clone(), hues, width: 0 };
+    let hues = practice
+        .spec
+        .groups
+        .iter()
+        .enumerate()
+        .map(|(place, group)| (group.name.clone(), place))
+        .collect();
+    let mut labels = Labels {
+        practice: asked.name.clone(),
+        hues,
+        width: 0,
+    };
     for pod in &pods {
         labels.make_room(&pod.name_any());
     }
     if pods.is_empty() && !asked.follow {
-        let whose = asked.group.as_ref().map_or_else(|| asked.name.clone(), |group| format!("group {group}"));
-        mention(&format!("{whose} has no consumers now: kubectl cgp get {} -n {}", asked.name, cluster.namespace));
+        let whose = asked
+            .group
+            .as_ref()
+            .map_or_else(|| asked.name.clone(), |group| format!("group {group}"));
+        mention(&format!(
+            "{whose} has no consumers now: kubectl cgp get {} -n {}",
+            asked.name, cluster.namespace
+        ));
         return Ok(());
     }
     let mut said = match last_lines(cluster, asked, &pods).await {
@@ -77,7 +93,10 @@ pub async fn run(cluster: &Cluster, asked: &Logs, screen: &mut Screen) -> Result
     let lines: Vec<Line> = said.iter().map(|said| labels.line(said)).collect();
     screen.say(&lines)?;
     if asked.follow {
-        let last = said.into_iter().filter_map(|said| Some((said.pod, said.at?))).collect();
+        let last = said
+            .into_iter()
+            .filter_map(|said| Some((said.pod, said.at?)))
+            .collect();
         follow(cluster, asked, last, labels, screen).await?;
     }
     Ok(())
@@ -88,12 +107,19 @@ fn group_of(pod: &Pod) -> String {
 }
 
 fn is_asked_for(pod: &Pod, asked: &Logs) -> bool {
-    asked.group.as_ref().is_none_or(|group| group_of(pod) == *group)
+    asked
+        .group
+        .as_ref()
+        .is_none_or(|group| group_of(pod) == *group)
 }
 
 /// What every log is asked for.
 fn params() -> LogParams {
-    LogParams { container: Some(CONTAINER.to_owned()), timestamps: true, ..LogParams::default() }
+    LogParams {
+        container: Some(CONTAINER.to_owned()),
+        timestamps: true,
+        ..LogParams::default()
+    }
 }
 
 /// The last lines of each pod. A pod that has none yet, or cannot be read, is said on the side and hides no other.
@@ -101,11 +127,19 @@ fn params() -> LogParams {
 /// # Errors
 /// None can be read.
 async fn last_lines(cluster: &Cluster, asked: &Logs, pods: &[Pod]) -> Result<Vec<Said>, Failure> {
-    let params = LogParams { tail_lines: Some(asked.tail.into()), ..params() };
+    let params = LogParams {
+        tail_lines: Some(asked.tail.into()),
+        ..params()
+    };
     let api: Api<Pod> = cluster.api();
     let logs = pods.iter().map(|pod| {
         let (api, params) = (&api, &params);
-        async move { (pod, cluster.answered(whole(api, &pod.name_any(), params)).await) }
+        async move {
+            (
+                pod,
+                cluster.answered(whole(api, &pod.name_any(), params)).await,
+            )
+        }
     });
     let mut logs = stream::iter(logs).buffer_unordered(TOGETHER);
     let (mut all, mut failures, mut is_any_read) = (Vec::new(), Vec::new(), false);
@@ -129,7 +163,10 @@ async fn last_lines(cluster: &Cluster, asked: &Logs, pods: &[Pod]) -> Result<Vec
     let end = if is_any_read { None } else { failures.pop() };
     for (name, failure) in failures {
         let why = failure.to_string();
-        mention(&format!("{name}: {}", why.lines().next().unwrap_or_default()));
+        mention(&format!(
+            "{name}: {}",
+            why.lines().next().unwrap_or_default()
+        ));
     }
     end.map_or(Ok(all), |(_, failure)| Err(failure))
 }
@@ -139,24 +176,35 @@ async fn whole(api: &Api<Pod>, pod: &str, params: &LogParams) -> Result<Vec<u8>,
     let log = api.log_stream(pod, params).await?;
     pin_mut!(log);
     let mut bytes = Vec::new();
-    log.read_to_end(&mut bytes).await.map_err(|error| kube::Error::Service(error.into()))?;
+    log.read_to_end(&mut bytes)
+        .await
+        .map_err(|error| kube::Error::Service(error.into()))?;
     Ok(bytes)
 }
 
 fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+    text.split_inclusive(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 
 /// A line as the kubelet gives it: a time, a blank, what was said.
 fn said(pod: &Pod, line: &[u8]) -> Said {
     let (at, line) = match line.iter().position(|byte| *byte == b' ') {
-        Some(blank) => match std::str::from_utf8(&line[..blank]).ok().and_then(|time| time.parse().ok()) {
+        Some(blank) => match std::str::from_utf8(&line[..blank])
+            .ok()
+            .and_then(|time| time.parse().ok())
+        {
             Some(at) => (Some(at), &line[blank + 1..]),
             None => (None, line),
         },
         None => (None, line),
     };
-    Said { at, pod: pod.name_any(), group: group_of(pod), line: line.to_vec() }
+    Said {
+        at,
+        pod: pod.name_any(),
+        group: group_of(pod),
+        line: line.to_vec(),
+    }
 }
 
 /// What stands before each line.
@@ -169,7 +217,9 @@ struct Labels {
 impl Labels {
     /// Without what all of them begin with.
     fn short<'a>(&self, pod: &'a str) -> &'a str {
-        let rest = pod.strip_prefix(self.practice.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        let rest = pod
+            .strip_prefix(self.practice.as_str())
+            .and_then(|rest| rest.strip_prefix('-'));
         rest.filter(|rest| !rest.is_empty()).unwrap_or(pod)
     }
 
@@ -178,7 +228,10 @@ impl Labels {
     }
 
     fn line(&self, said: &Said) -> Line {
-        let hue = self.hues.get(&said.group).map_or(Tone::Plain, |place| Tone::Hue(*place));
+        let hue = self
+            .hues
+            .get(&said.group)
+            .map_or(Tone::Plain, |place| Tone::Hue(*place));
         let mut line = Line::of(hue, self.short(&said.pod));
         line.pad(self.width);
         line.push(Tone::Dim, " │ ");
@@ -196,9 +249,16 @@ async fn follow(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let selector = format!("{PRACTICE}={},{COMPONENT}=worker", asked.name);
-    let changes = watcher(cluster.api::<Pod>(), watcher::Config::default().labels(&selector)).default_backoff();
+    let changes = watcher(
+        cluster.api::<Pod>(),
+        watcher::Config::default().labels(&selector),
+    )
+    .default_backoff();
     pin_mut!(changes);
-    let what = format!("watch the pods of {} in namespace {}", asked.name, cluster.namespace);
+    let what = format!(
+        "watch the pods of {} in namespace {}",
+        asked.name, cluster.namespace
+    );
     let (tell, mut told) = mpsc::channel::<Said>(1024);
     let mut listeners = JoinSet::new();
     let mut known = BTreeSet::new();
@@ -268,7 +328,9 @@ async fn listen(
                     mention(&format!("{name} is gone"));
                     return None;
                 }
-                Some(401 | 403) => return Some(cluster.failure(&format!("read the log of {name}"), &error)),
+                Some(401 | 403) => {
+                    return Some(cluster.failure(&format!("read the log of {name}"), &error));
+                }
                 _ => {} // it has not started, or the cluster does not answer, which the watch says
             },
         }
@@ -277,7 +339,12 @@ async fn listen(
 }
 
 /// False: nobody listens any more.
-async fn pass_on(log: impl AsyncBufRead, pod: &Pod, last: &mut Option<Timestamp>, tell: &mpsc::Sender<Said>) -> bool {
+async fn pass_on(
+    log: impl AsyncBufRead,
+    pod: &Pod,
+    last: &mut Option<Timestamp>,
+    tell: &mpsc::Sender<Said>,
+) -> bool {
     pin_mut!(log);
     let mut line = Vec::new();
     loop {
@@ -307,15 +374,34 @@ mod tests {
     fn a_line_has_its_time_and_its_owner() {
         let mut pod = Pod::default();
         pod.metadata.name = Some("p-my-group-1-6d9f-x2kvp".to_owned());
-        pod.annotations_mut().insert(GROUP.to_owned(), "my-group-1".to_owned());
-        let mut labels = Labels { practice: "p".to_owned(), hues: BTreeMap::new(), width: 0 };
+        pod.annotations_mut()
+            .insert(GROUP.to_owned(), "my-group-1".to_owned());
+        let mut labels = Labels {
+            practice: "p".to_owned(),
+            hues: BTreeMap::new(),
+            width: 0,
+        };
         labels.make_room("p-my-group-1-6d9f-x2kvp");
-        let told = said(&pod, b"2026-11-25T14:02:11.123456789Z joined my-group-1 \x1b[2J");
+        let told = said(
+            &pod,
+            b"2026-11-25T14:02:11.123456789Z joined my-group-1 \x1b[2J",
+        );
         assert_eq!(told.at, "2026-11-25T14:02:11.123456789Z".parse().ok());
-        assert_eq!(labels.line(&told).text(), "my-group-1-6d9f-x2kvp │ joined my-group-1 \\u{1b}[2J");
-        let bytes = lines_of(b"2026-11-25T14:02:11Z \xff\n\n2026-11-25T14:02:12Z b").map(|line| said(&pod, line));
+        assert_eq!(
+            labels.line(&told).text(),
+            "my-group-1-6d9f-x2kvp │ joined my-group-1 \\u{1b}[2J"
+        );
+        let bytes = lines_of(b"2026-11-25T14:02:11Z \xff\n\n2026-11-25T14:02:12Z b")
+            .map(|line| said(&pod, line));
         let lines: Vec<String> = bytes.map(|said| labels.line(&said).text()).collect();
-        assert_eq!(lines, ["my-group-1-6d9f-x2kvp │ \\xff", "my-group-1-6d9f-x2kvp │", "my-group-1-6d9f-x2kvp │ b"]);
+        assert_eq!(
+            lines,
+            [
+                "my-group-1-6d9f-x2kvp │ \\xff",
+                "my-group-1-6d9f-x2kvp │",
+                "my-group-1-6d9f-x2kvp │ b"
+            ]
+        );
         assert_eq!(lines_of(b"").count(), 0);
         let odd = said(&pod, b"no time");
         assert_eq!((odd.at, odd.line.as_slice()), (None, &b"no time"[..]));

@@ -39,13 +39,20 @@ pub async fn run(common: &Common, asked: &Asked, screen: &mut Screen) -> Result<
         predictions.push(predicted(manifest, common, asked, &mut cluster).await?);
     }
     say(&predictions, asked.output, screen)?;
-    if predictions.iter().any(|prediction| !prediction.refused.is_empty()) {
+    if predictions
+        .iter()
+        .any(|prediction| !prediction.refused.is_empty())
+    {
         return Err(Failure::Checked);
     }
     Ok(())
 }
 
-fn say(predictions: &[Prediction], format: Option<Format>, screen: &mut Screen) -> Result<(), Failure> {
+fn say(
+    predictions: &[Prediction],
+    format: Option<Format>,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let value = |prediction: &Prediction| serde_json::to_value(prediction).unwrap_or_default();
     match (format, predictions) {
         (Some(Format::Json), [one]) => screen.raw(&document::json(&value(one))),
@@ -55,7 +62,10 @@ fn say(predictions: &[Prediction], format: Option<Format>, screen: &mut Screen) 
             screen.raw(&all.join("---\n"))
         }
         (None, all) => {
-            let shape = Shape { width: screen.width(), with_namespace: all.len() > 1 };
+            let shape = Shape {
+                width: screen.width(),
+                with_namespace: all.len() > 1,
+            };
             let mut lines = Vec::new();
             for (place, prediction) in all.iter().enumerate() {
                 if place > 0 {
@@ -70,14 +80,22 @@ fn say(predictions: &[Prediction], format: Option<Format>, screen: &mut Screen) 
 
 /// The practices of a file, in its order.
 fn manifests(path: &Path) -> Result<Vec<Value>, Failure> {
-    let shown = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let shown = if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
     let text = if path == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+        std::io::stdin()
+            .lock()
+            .read_to_string(&mut text)
+            .map(|_| text)
     } else {
         std::fs::read_to_string(path)
     };
-    let text = text.map_err(|error| Failure::Usage(format!("-f is `{shown}`: it cannot be read: {error}")))?;
+    let text = text
+        .map_err(|error| Failure::Usage(format!("-f is `{shown}`: it cannot be read: {error}")))?;
     let mut found = Vec::new();
     for document in serde_yaml::Deserializer::from_str(&text) {
         let document = Value::deserialize(document)
@@ -85,25 +103,45 @@ fn manifests(path: &Path) -> Result<Vec<Value>, Failure> {
         match document {
             Value::Null => {}
             Value::Object(ref list) if list.get("kind") == Some(&json!("List")) => {
-                found.extend(list.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
+                found.extend(
+                    list.get("items")
+                        .and_then(Value::as_array)
+                        .cloned()
+                        .unwrap_or_default(),
+                );
             }
             one => found.push(one),
         }
     }
     let (practices, others): (Vec<Value>, Vec<Value>) = found.into_iter().partition(is_practice);
     for other in others {
-        let word = |pointer: &str| other.pointer(pointer).and_then(Value::as_str).unwrap_or("?").to_owned();
-        mention(&format!("{} {} is left out: it is no ConsumerGroupPractice", word("/kind"), word("/metadata/name")));
+        let word = |pointer: &str| {
+            other
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or("?")
+                .to_owned()
+        };
+        mention(&format!(
+            "{} {} is left out: it is no ConsumerGroupPractice",
+            word("/kind"),
+            word("/metadata/name")
+        ));
     }
     if practices.is_empty() {
         let wanted = format!("kind ConsumerGroupPractice of {API_GROUP}/v1alpha1");
-        return Err(Failure::Usage(format!("-f is `{shown}`: nothing in it is of {wanted}")));
+        return Err(Failure::Usage(format!(
+            "-f is `{shown}`: nothing in it is of {wanted}"
+        )));
     }
     Ok(practices)
 }
 
 fn is_practice(manifest: &Value) -> bool {
-    let group = manifest["apiVersion"].as_str().and_then(|version| version.split_once('/')).map(|(group, _)| group);
+    let group = manifest["apiVersion"]
+        .as_str()
+        .and_then(|version| version.split_once('/'))
+        .map(|(group, _)| group);
     manifest["kind"] == "ConsumerGroupPractice" && group == Some(API_GROUP)
 }
 
@@ -114,8 +152,16 @@ async fn predicted(
     asked: &Asked,
     cluster: &mut Option<Cluster>,
 ) -> Result<Prediction, Failure> {
-    let word = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let (name, place) = (word("/metadata/name").unwrap_or_default(), word("/metadata/namespace"));
+    let word = |pointer: &str| {
+        manifest
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let (name, place) = (
+        word("/metadata/name").unwrap_or_default(),
+        word("/metadata/namespace"),
+    );
     if let (Some(theirs), Some(typed)) = (&place, &common.namespace)
         && theirs != typed
     {
@@ -123,7 +169,10 @@ async fn predicted(
             "-n is `{typed}`, the manifest of {name} says metadata.namespace `{theirs}`: leave one of them out"
         )));
     }
-    let stated = place.clone().or_else(|| common.namespace.clone()).unwrap_or_else(|| NAMESPACE.to_owned());
+    let stated = place
+        .clone()
+        .or_else(|| common.namespace.clone())
+        .unwrap_or_else(|| NAMESPACE.to_owned());
     let mut faults = said(manifest, None);
     if name.is_empty() {
         faults.push("metadata.name is missing: write a name".to_owned());
@@ -135,13 +184,19 @@ async fn predicted(
         return Ok(Prediction::refused(&stated, &name, None, faults));
     }
     if asked.from_nothing {
-        return Ok(Prediction { exists: None, ..difference(manifest, &stated, None) });
+        return Ok(Prediction {
+            exists: None,
+            ..difference(manifest, &stated, None)
+        });
     }
     let here = match cluster {
         Some(cluster) => cluster.clone(),
         None => cluster.insert(Cluster::of(common).await?).clone(),
     };
-    let here = Cluster { namespace: place.unwrap_or_else(|| here.namespace.clone()), ..here };
+    let here = Cluster {
+        namespace: place.unwrap_or_else(|| here.namespace.clone()),
+        ..here
+    };
     let live = match here.practice_if_any(&name).await? {
         Some(live) => Some(decoded(&live)?),
         None => None,
@@ -151,14 +206,25 @@ async fn predicted(
 
 /// What an API server would refuse.
 fn said(manifest: &Value, live: Option<&ConsumerGroupPractice>) -> Vec<String> {
-    faults(manifest, live).iter().map(Fault::to_string).collect()
+    faults(manifest, live)
+        .iter()
+        .map(Fault::to_string)
+        .collect()
 }
 
 /// What a legal manifest will do to what is there.
-fn difference(manifest: &Value, namespace: &str, live: Option<&ConsumerGroupPractice>) -> Prediction {
+fn difference(
+    manifest: &Value,
+    namespace: &str,
+    live: Option<&ConsumerGroupPractice>,
+) -> Prediction {
     let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
     let refused = |faults| Prediction::refused(namespace, name, Some(live.is_some()), faults);
-    let faults = if live.is_some() { said(manifest, live) } else { Vec::new() };
+    let faults = if live.is_some() {
+        said(manifest, live)
+    } else {
+        Vec::new()
+    };
     if !faults.is_empty() {
         return refused(faults);
     }
@@ -169,20 +235,33 @@ fn difference(manifest: &Value, namespace: &str, live: Option<&ConsumerGroupPrac
         Err(error) => return refused(vec![error.to_string()]),
     };
     let status = live.and_then(|live| live.status.as_ref());
-    let kafka =
-        live.filter(|live| live.spec.kafka.is_none()).and(status).and_then(|status| status.bootstrap_servers.clone());
-    let defaults =
-        Defaults { bootstrap_servers: Some(kafka.unwrap_or_else(|| DEFAULT_KAFKA.to_owned())), ..Defaults::default() };
+    let kafka = live
+        .filter(|live| live.spec.kafka.is_none())
+        .and(status)
+        .and_then(|status| status.bootstrap_servers.clone());
+    let defaults = Defaults {
+        bootstrap_servers: Some(kafka.unwrap_or_else(|| DEFAULT_KAFKA.to_owned())),
+        ..Defaults::default()
+    };
     let after = match plan(&new, &defaults) {
         Ok(after) => after,
         Err(fault) => return refused(vec![fault.to_string()]),
     };
-    let (before, fault): (Option<Plan>, _) = match live.map(|live| plan(live, &defaults)).transpose() {
-        Ok(before) => (before, None),
-        Err(fault) => (None, Some(fault)),
-    };
-    let rows = before.as_ref().zip(status).map(|(before, status)| rows_of_pods(before, status)).unwrap_or_default();
-    let now = before.as_ref().map(|plan| Now { plan, status, rows: &rows });
+    let (before, fault): (Option<Plan>, _) =
+        match live.map(|live| plan(live, &defaults)).transpose() {
+            Ok(before) => (before, None),
+            Err(fault) => (None, Some(fault)),
+        };
+    let rows = before
+        .as_ref()
+        .zip(status)
+        .map(|(before, status)| rows_of_pods(before, status))
+        .unwrap_or_default();
+    let now = before.as_ref().map(|plan| Now {
+        plan,
+        status,
+        rows: &rows,
+    });
     let mut prediction = predict(&after, now.as_ref(), Broker::default());
     prediction.exists = Some(live.is_some());
     if let Some(fault) = fault {
@@ -196,7 +275,10 @@ fn difference(manifest: &Value, namespace: &str, live: Option<&ConsumerGroupPrac
             .push("spec.kafka is not set: the operator's default is used, without one it would be refused".into());
     }
     if live.is_some_and(|live| live.metadata.deletion_timestamp.is_some()) {
-        prediction.notes.push(format!("{} is being deleted: wait until it is gone", new.name_any()));
+        prediction.notes.push(format!(
+            "{} is being deleted: wait until it is gone",
+            new.name_any()
+        ));
     }
     prediction
 }

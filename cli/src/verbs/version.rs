@@ -21,12 +21,23 @@ pub const OURS: &str = env!("CARGO_PKG_VERSION");
 ///
 /// # Errors
 /// Nobody reads it.
-pub async fn run(cluster: Result<Cluster, Failure>, asked: &Version, screen: &mut Screen) -> Result<(), Failure> {
+pub async fn run(
+    cluster: Result<Cluster, Failure>,
+    asked: &Version,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let found = match cluster {
         Ok(cluster) => operator::deployments(&cluster, asked.operator_namespace.as_deref()).await,
         Err(failure) => Err(failure),
     };
-    let found = found.map_err(|failure| failure.to_string().lines().next().unwrap_or_default().to_owned());
+    let found = found.map_err(|failure| {
+        failure
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    });
     match asked.output {
         Some(format) => screen.raw(&document::printed(format, &value(&found))),
         None => screen.say(&lines(&found)),
@@ -41,7 +52,10 @@ fn value(found: &Result<Vec<Deployment>, String>) -> Value {
             "image": image(deployment),
         })
     };
-    let operators = found.as_ref().ok().map(|found| found.iter().map(operator).collect::<Vec<_>>());
+    let operators = found
+        .as_ref()
+        .ok()
+        .map(|found| found.iter().map(operator).collect::<Vec<_>>());
     json!({"plugin": OURS, "operators": operators, "notSeen": found.as_ref().err()})
 }
 
@@ -55,8 +69,16 @@ fn lines(found: &Result<Vec<Deployment>, String>) -> Vec<Line> {
     match found {
         Ok(found) if found.is_empty() => lines.push(operator("not installed")),
         Ok(found) => lines.extend(found.iter().map(|deployment| {
-            let place = format!("{}/{}", deployment.namespace().unwrap_or_default(), deployment.name_any());
-            operator(&format!("{}   {}   {place}", version(deployment), image(deployment).unwrap_or("?")))
+            let place = format!(
+                "{}/{}",
+                deployment.namespace().unwrap_or_default(),
+                deployment.name_any()
+            );
+            operator(&format!(
+                "{}   {}   {place}",
+                version(deployment),
+                image(deployment).unwrap_or("?")
+            ))
         })),
         Err(why) => lines.push(operator(&format!("not seen: {why}"))),
     }

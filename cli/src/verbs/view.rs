@@ -38,16 +38,30 @@ pub async fn run(cluster: &Cluster, view: &View, screen: &mut Screen) -> Result<
     let target = Target::find(cluster, asked.as_deref()).await?;
     let practice = format!("{}/{}", cluster.namespace, view.name);
     is_served(cluster, &target, &practice).await?;
-    let listener = TcpListener::bind(("127.0.0.1", view.port)).await.map_err(|error| {
-        Failure::Refused(format!("--port is {}: 127.0.0.1:{} is not free: {error}", view.port, view.port))
-    })?;
-    let port = listener.local_addr().map_or(view.port, |address| address.port());
+    let listener = TcpListener::bind(("127.0.0.1", view.port))
+        .await
+        .map_err(|error| {
+            Failure::Refused(format!(
+                "--port is {}: 127.0.0.1:{} is not free: {error}",
+                view.port, view.port
+            ))
+        })?;
+    let port = listener
+        .local_addr()
+        .map_or(view.port, |address| address.port());
     let url = format!("http://127.0.0.1:{port}/p/{practice}");
-    screen.say([&Line::of(Tone::Strong, &url), &Line::of(Tone::Dim, "as long as this runs: Ctrl-C ends it")])?;
+    screen.say([
+        &Line::of(Tone::Strong, &url),
+        &Line::of(Tone::Dim, "as long as this runs: Ctrl-C ends it"),
+    ])?;
     if !view.no_open {
         open(&url);
     }
-    let way = Arc::new(Way { cluster: cluster.clone(), asked, target: Mutex::new(target) });
+    let way = Arc::new(Way {
+        cluster: cluster.clone(),
+        asked,
+        target: Mutex::new(target),
+    });
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
@@ -73,7 +87,11 @@ impl Target {
     async fn find(cluster: &Cluster, asked: Option<&str>) -> Result<Self, Failure> {
         let pod = operator::pod(cluster, asked).await?;
         let place = pod.namespace().unwrap_or_default();
-        Ok(Self { pods: Api::namespaced(cluster.client.clone(), &place), name: pod.name_any(), place })
+        Ok(Self {
+            pods: Api::namespaced(cluster.client.clone(), &place),
+            name: pod.name_any(),
+            place,
+        })
     }
 
     /// `kafka-practice/cgp-operator-6d9f-x2kvp`
@@ -86,7 +104,9 @@ impl Target {
 /// same for every practice, so its data is asked for.
 async fn is_served(cluster: &Cluster, target: &Target, practice: &str) -> Result<(), Failure> {
     let mut http = Http::to(cluster, target.pods.clone(), &target.name, PICTURE);
-    let answer = http.ask("HEAD", &format!("/api/practices/{practice}"), None).await;
+    let answer = http
+        .ask("HEAD", &format!("/api/practices/{practice}"), None)
+        .await;
     judged(answer, &target.title(), practice)
 }
 
@@ -97,7 +117,10 @@ fn judged(answer: Result<Answer, Failure>, operator: &str, practice: &str) -> Re
             "the operator {operator} knows no practice {practice}: does it watch that namespace? \
              --operator-namespace names another operator"
         ))),
-        Ok(answer) => Err(Failure::Refused(format!("the picture of {operator} answers {}", answer.status))),
+        Ok(answer) => Err(Failure::Refused(format!(
+            "the picture of {operator} answers {}",
+            answer.status
+        ))),
         Err(Failure::Refused(why)) => Err(Failure::Refused(format!(
             "the operator {operator} shows no picture: {why}\nis it switched off? helm upgrade ... --set view.enabled=true"
         ))),
@@ -119,10 +142,17 @@ impl Way {
     async fn open(
         &self,
     ) -> Result<
-        (impl AsyncRead + AsyncWrite + Unpin + Send + use<>, impl Future<Output = Option<String>> + Send + use<>),
+        (
+            impl AsyncRead + AsyncWrite + Unpin + Send + use<>,
+            impl Future<Output = Option<String>> + Send + use<>,
+        ),
         Failure,
     > {
-        let known = self.target.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self
+            .target
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Ok(connection) = connect(&self.cluster, &known.pods, &known.name, PICTURE).await {
             return Ok(connection);
         }
@@ -144,12 +174,23 @@ async fn carry(way: Arc<Way>, mut local: TcpStream) {
 
 /// Opens it in a browser. Where there is none the address is there to be copied.
 fn open(url: &str) {
-    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
     let quiet = |command: &mut Command| {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().is_ok()
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .is_ok()
     };
     if !quiet(Command::new(program).arg(url)) {
-        mention(&format!("{program} is not there: open it yourself, or say --no-open"));
+        mention(&format!(
+            "{program} is not there: open it yourself, or say --no-open"
+        ));
     }
 }
 
@@ -161,14 +202,34 @@ mod tests {
 
     #[test]
     fn who_knows_no_such_practice_is_named() {
-        let judged = |status| judged(Ok(Answer { status, body: Bytes::new() }), "ops/cgp-1", "a/p");
+        let judged = |status| {
+            judged(
+                Ok(Answer {
+                    status,
+                    body: Bytes::new(),
+                }),
+                "ops/cgp-1",
+                "a/p",
+            )
+        };
         judged(StatusCode::OK).expect("it is served");
         let unknown = judged(StatusCode::NOT_FOUND).expect_err("it is not");
         assert!(matches!(unknown, Failure::NotFound(_)));
         let said = unknown.to_string();
-        assert!(said.starts_with("the operator ops/cgp-1 knows no practice a/p: "), "{said}");
-        assert!(said.ends_with("--operator-namespace names another operator"), "{said}");
-        let said = judged(StatusCode::SERVICE_UNAVAILABLE).expect_err("nor so").to_string();
-        assert_eq!(said, "the picture of ops/cgp-1 answers 503 Service Unavailable");
+        assert!(
+            said.starts_with("the operator ops/cgp-1 knows no practice a/p: "),
+            "{said}"
+        );
+        assert!(
+            said.ends_with("--operator-namespace names another operator"),
+            "{said}"
+        );
+        let said = judged(StatusCode::SERVICE_UNAVAILABLE)
+            .expect_err("nor so")
+            .to_string();
+        assert_eq!(
+            said,
+            "the picture of ops/cgp-1 answers 503 Service Unavailable"
+        );
     }
 }

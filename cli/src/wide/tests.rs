@@ -14,7 +14,8 @@ fn the_columns_are_those_of_kafkas_own_tool() {
                "lag": null, "members": members})
     };
     let mut abandoned = group("left", json!([]));
-    abandoned["unowned"] = json!([{"topic": "t", "partition": 2, "committed": 1, "end": 4, "lag": 3}]);
+    abandoned["unowned"] =
+        json!([{"topic": "t", "partition": 2, "committed": 1, "end": 4, "lag": 3}]);
     let practice: ConsumerGroupPractice = serde_json::from_value(json!({
         "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
         "metadata": {"name": "p", "namespace": "team-a"},
@@ -32,7 +33,10 @@ fn the_columns_are_those_of_kafkas_own_tool() {
         ]},
     }))
     .expect("it is a practice");
-    let lines: Vec<String> = wide(std::slice::from_ref(&practice), false).iter().map(Line::text).collect();
+    let lines: Vec<String> = wide(std::slice::from_ref(&practice), false)
+        .iter()
+        .map(Line::text)
+        .collect();
     let expected = [
         "GROUP   TOPIC   PARTITION   CURRENT-OFFSET   LOG-END-OFFSET   LAG   CONSUMER-ID   HOST   CLIENT-ID   POD",
         "g       t               0                3               10     7   a-id          -      a           a",
@@ -44,15 +48,24 @@ fn the_columns_are_those_of_kafkas_own_tool() {
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
     assert_eq!(notes(std::slice::from_ref(&practice)), Vec::<String>::new());
     let everywhere: Vec<String> = wide(&[practice], true).iter().map(Line::text).collect();
-    assert!(everywhere[0].starts_with("NAMESPACE   GROUP "), "{}", everywhere[0]);
-    assert!(everywhere[1].starts_with("team-a      g "), "{}", everywhere[1]);
+    assert!(
+        everywhere[0].starts_with("NAMESPACE   GROUP "),
+        "{}",
+        everywhere[0]
+    );
+    assert!(
+        everywhere[1].starts_with("team-a      g "),
+        "{}",
+        everywhere[1]
+    );
 }
 
 #[test]
 fn what_status_does_not_list_is_not_called_idle() {
     let member = |name: &str, listed: i32, count: i32| {
-        let partitions: Vec<_> =
-            (0..listed).map(|number| json!({"topic": "t", "partition": number, "lag": 0})).collect();
+        let partitions: Vec<_> = (0..listed)
+            .map(|number| json!({"topic": "t", "partition": number, "lag": 0}))
+            .collect();
         json!({"name": name, "pod": name, "memberId": format!("{name}-id"), "clientId": name, "partitions": partitions,
                "partitionCount": count, "lag": 0})
     };
@@ -73,10 +86,24 @@ fn what_status_does_not_list_is_not_called_idle() {
         ]},
     }))
     .expect("it is a practice");
-    let lines: Vec<String> = wide(std::slice::from_ref(&practice), false).iter().map(Line::text).collect();
-    let who: Vec<Vec<&str>> = lines[1..].iter().map(|line| line.split_whitespace().collect()).collect();
-    let who: Vec<[&str; 3]> = who.iter().map(|cells| [cells[0], cells[2], cells[9]]).collect();
-    let expected = [["g", "0", "some"], ["g", "-", "idle"], ["of-many", "0", "whole"], ["u", "-", "-"]];
+    let lines: Vec<String> = wide(std::slice::from_ref(&practice), false)
+        .iter()
+        .map(Line::text)
+        .collect();
+    let who: Vec<Vec<&str>> = lines[1..]
+        .iter()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let who: Vec<[&str; 3]> = who
+        .iter()
+        .map(|cells| [cells[0], cells[2], cells[9]])
+        .collect();
+    let expected = [
+        ["g", "0", "some"],
+        ["g", "-", "idle"],
+        ["of-many", "0", "whole"],
+        ["u", "-", "-"],
+    ];
     assert_eq!(who, expected, "\n{}", lines.join("\n"));
     let expected = [
         "warning: practice p, group g: at least 4 partitions without a row, status does not list all",

@@ -22,10 +22,17 @@ use crate::common::{
 fn cgp(scene: &Scene, args: &[&str]) -> Command {
     let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-cgp"));
     let path = env::var_os("PATH").unwrap_or_default();
-    let places = plugin.parent().map(Path::to_owned).into_iter().chain(env::split_paths(&path));
+    let places = plugin
+        .parent()
+        .map(Path::to_owned)
+        .into_iter()
+        .chain(env::split_paths(&path));
     let mut command = kubectl(&["cgp"]);
     command.args(args).args(["-n", &scene.namespace]);
-    command.env("PATH", env::join_paths(places).expect("paths of a PATH")).env("TZ", "UTC").stdin(Stdio::null());
+    command
+        .env("PATH", env::join_paths(places).expect("paths of a PATH"))
+        .env("TZ", "UTC")
+        .stdin(Stdio::null());
     command
 }
 
@@ -38,14 +45,20 @@ fn run(scene: &Scene, args: &[&str]) -> Output {
 fn good(scene: &Scene, args: &[&str]) -> String {
     let output = run(scene, args);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{args:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{args:?}: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     said
 }
 
 /// A command that goes on; what it prints, line after line.
 fn follow(scene: &Scene, args: &[&str]) -> (Background, impl Iterator<Item = String> + use<>) {
     let mut process = Background::start(cgp(scene, args).stdout(Stdio::piped()));
-    let lines = BufReader::new(process.0.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+    let lines = BufReader::new(process.0.stdout.take().expect("it is piped"))
+        .lines()
+        .map_while(Result::ok);
     (process, lines)
 }
 
@@ -58,19 +71,28 @@ fn ended(mut process: Background) {
 fn the_plugin_shows_sends_and_listens() {
     let _turn = together();
     let scene = Scene::new("plugin");
-    let sample = Sample::load("practice-3").renamed(&scene.prefix).hundred_times_faster();
+    let sample = Sample::load("practice-3")
+        .renamed(&scene.prefix)
+        .hundred_times_faster();
     let (practice, topic, groups) = (sample.practice(), sample.topic(), sample.groups());
     scene.apply(&sample);
     scene.wait_ready(practice);
 
     let check = good(&scene, &["check"]);
     assert!(
-        check.contains("✔ kafka-practice/cgp-operator 1/1 ready") && check.contains("✔ it may do its work"),
+        check.contains("✔ kafka-practice/cgp-operator 1/1 ready")
+            && check.contains("✔ it may do its work"),
         "{check}"
     );
-    assert!(check.contains(&format!("answers: {}/{practice}", scene.namespace)), "{check}");
+    assert!(
+        check.contains(&format!("answers: {}/{practice}", scene.namespace)),
+        "{check}"
+    );
     let version = good(&scene, &["version"]);
-    assert!(version.contains("operator   ") && version.contains("/cgp-operator"), "{version}");
+    assert!(
+        version.contains("operator   ") && version.contains("/cgp-operator"),
+        "{version}"
+    );
 
     the_tree_is_what_kafka_says(&scene, practice, &groups);
     messages_arrive_and_are_heard(&scene, practice, &topic, &groups);
@@ -85,26 +107,56 @@ fn the_tree_is_what_kafka_says(scene: &Scene, practice: &str, groups: &[String])
     assert!(tree.starts_with(&format!("{practice}   ✔ Ready")), "{tree}");
     for group in groups {
         assert!(tree.contains(&format!("─ {group}")), "{tree}");
-        until("the flat text has the owners of Kafka's own tool", Duration::from_secs(30), || {
-            let wide = good(scene, &["get", practice, "-o", "wide"]);
-            let rows = wide.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-            let mut shown: Vec<(i64, Option<String>)> = rows
-                .filter(|cells| cells[0] == *group)
-                .map(|cells| (cells[2].parse().unwrap_or(-1), Some(cells[9].to_owned())))
-                .collect();
-            shown.sort();
-            let mut truth: Vec<_> = kafka::group(group).into_iter().map(|at| (at.number, at.owner)).collect();
-            truth.sort();
-            if shown == truth && truth.len() == 3 { Ok(()) } else { Err(format!("{shown:?}, {truth:?}")) }
-        });
+        until(
+            "the flat text has the owners of Kafka's own tool",
+            Duration::from_secs(30),
+            || {
+                let wide = good(scene, &["get", practice, "-o", "wide"]);
+                let rows = wide
+                    .lines()
+                    .map(|line| line.split_whitespace().collect::<Vec<_>>());
+                let mut shown: Vec<(i64, Option<String>)> = rows
+                    .filter(|cells| cells[0] == *group)
+                    .map(|cells| (cells[2].parse().unwrap_or(-1), Some(cells[9].to_owned())))
+                    .collect();
+                shown.sort();
+                let mut truth: Vec<_> = kafka::group(group)
+                    .into_iter()
+                    .map(|at| (at.number, at.owner))
+                    .collect();
+                truth.sort();
+                if shown == truth && truth.len() == 3 {
+                    Ok(())
+                } else {
+                    Err(format!("{shown:?}, {truth:?}"))
+                }
+            },
+        );
     }
 }
 
 fn messages_arrive_and_are_heard(scene: &Scene, practice: &str, topic: &str, groups: &[String]) {
     let (listening, mut lines) = follow(scene, &["logs", practice, "-f", "--tail", "1"]);
     let escape = "red\u{1b}[31m";
-    let sent = good(scene, &["send", practice, "--topic", topic, "--key", "k", "--value", escape, "--partition", "1"]);
-    assert!(sent.starts_with(&format!("✔ sent  {topic}/1 @ offset ")), "{sent}");
+    let sent = good(
+        scene,
+        &[
+            "send",
+            practice,
+            "--topic",
+            topic,
+            "--key",
+            "k",
+            "--value",
+            escape,
+            "--partition",
+            "1",
+        ],
+    );
+    assert!(
+        sent.starts_with(&format!("✔ sent  {topic}/1 @ offset ")),
+        "{sent}"
+    );
     let mut heard = Vec::new();
     while heard.len() < groups.len() {
         let line = lines.next().expect("it goes on");
@@ -114,36 +166,82 @@ fn messages_arrive_and_are_heard(scene: &Scene, practice: &str, topic: &str, gro
         }
     }
     for group in groups {
-        assert!(heard.iter().any(|line| line.starts_with(group.as_str())), "{group} is not among {heard:#?}");
+        assert!(
+            heard.iter().any(|line| line.starts_with(group.as_str())),
+            "{group} is not among {heard:#?}"
+        );
     }
     ended(listening);
 
-    let said = good(scene, &["send", practice, "-t", topic, "--value", "x", "-o", "json"]);
+    let said = good(
+        scene,
+        &["send", practice, "-t", topic, "--value", "x", "-o", "json"],
+    );
     let said: serde_json::Value = serde_json::from_str(&said).expect("what the producer answered");
     assert!(said["topic"] == *topic && said["offset"].is_i64(), "{said}");
 
-    let many = good(scene, &["send", practice, "-t", topic, "--value", "x", "--count", "60", "--rate", "200"]);
+    let many = good(
+        scene,
+        &[
+            "send", practice, "-t", topic, "--value", "x", "--count", "60", "--rate", "200",
+        ],
+    );
     assert!(many.starts_with("60 messages sent in "), "{many}");
-    let each = many.lines().skip(1).map(|line| line.split_whitespace().nth(1).and_then(|n| n.parse::<u32>().ok()));
-    assert_eq!(each.map(Option::unwrap_or_default).sum::<u32>(), 60, "{many}");
-    let one = good(scene, &["logs", practice, "--group", &groups[1], "--tail", "5"]);
-    assert!(one.lines().count() > 0 && one.lines().all(|line| line.starts_with(groups[1].as_str())), "{one}");
+    let each = many.lines().skip(1).map(|line| {
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|n| n.parse::<u32>().ok())
+    });
+    assert_eq!(
+        each.map(Option::unwrap_or_default).sum::<u32>(),
+        60,
+        "{many}"
+    );
+    let one = good(
+        scene,
+        &["logs", practice, "--group", &groups[1], "--tail", "5"],
+    );
+    assert!(
+        one.lines().count() > 0 && one.lines().all(|line| line.starts_with(groups[1].as_str())),
+        "{one}"
+    );
 }
 
 fn refusals_are_shown(scene: &Scene, practice: &str, topic: &str) {
-    let refused = run(scene, &["send", practice, "--topic", topic, "--value", "x", "--partition", "9"]);
+    let refused = run(
+        scene,
+        &[
+            "send",
+            practice,
+            "--topic",
+            topic,
+            "--value",
+            "x",
+            "--partition",
+            "9",
+        ],
+    );
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{said}");
-    assert!(said.contains("422") && said.contains("`partition` is 9"), "{said}");
+    assert!(
+        said.contains("422") && said.contains("`partition` is 9"),
+        "{said}"
+    );
 }
 
 fn the_picture_is_reached(scene: &Scene, practice: &str) {
     let (viewing, mut lines) = follow(scene, &["view", practice, "--no-open"]);
     let url = lines.next().expect("it says where");
-    assert!(url.ends_with(&format!("/p/{}/{practice}", scene.namespace)), "{url}");
+    assert!(
+        url.ends_with(&format!("/p/{}/{practice}", scene.namespace)),
+        "{url}"
+    );
     let json = url.replace("/p/", "/api/practices/");
     for _ in 0..3 {
-        let got = Command::new("curl").args(["-sS", "-m", "10", &json]).output().expect("curl can be run");
+        let got = Command::new("curl")
+            .args(["-sS", "-m", "10", &json])
+            .output()
+            .expect("curl can be run");
         let drawn: Value = serde_json::from_slice(&got.stdout).expect("the picture is JSON");
         assert_eq!(drawn["groups"].as_array().map(Vec::len), Some(3), "{drawn}");
     }
@@ -152,12 +250,20 @@ fn the_picture_is_reached(scene: &Scene, practice: &str) {
 
 fn a_pod_that_goes_is_in_the_journal(scene: &Scene, practice: &str, group: &str) {
     let pods = scene.get(&["pods", "-l", &format!("kafka-practice.dev/group={group}")]);
-    let pod = pods["items"][0]["metadata"]["name"].as_str().expect("there is one").to_owned();
+    let pod = pods["items"][0]["metadata"]["name"]
+        .as_str()
+        .expect("there is one")
+        .to_owned();
     scene.kubectl(&["delete", "pod", &pod]);
     until("the journal tells it", Duration::from_mins(1), || {
         let journal = good(scene, &["journal", practice, "--group", group]);
-        if journal.contains("PodDeleted") { Ok(()) } else { Err(journal) }
+        if journal.contains("PodDeleted") {
+            Ok(())
+        } else {
+            Err(journal)
+        }
     });
-    let json: Value = serde_json::from_str(&good(scene, &["get", practice, "-o", "json"])).expect("JSON");
+    let json: Value =
+        serde_json::from_str(&good(scene, &["get", practice, "-o", "json"])).expect("JSON");
     assert_eq!(json["metadata"]["namespace"], json!(scene.namespace));
 }

@@ -33,7 +33,8 @@ fn operator(version: &str) -> Value {
 #[tokio::test]
 async fn check_names_what_is_missing_and_what_to_do() {
     let cluster = Cluster::start().await;
-    let check = async |line: &str| plugin(cluster.kubeconfig(), &line.split(' ').collect::<Vec<_>>()).await;
+    let check =
+        async |line: &str| plugin(cluster.kubeconfig(), &line.split(' ').collect::<Vec<_>>()).await;
 
     let bare = check("check").await;
     assert_eq!(bare.code, 1, "{bare:?}");
@@ -46,7 +47,10 @@ async fn check_names_what_is_missing_and_what_to_do() {
         assert!(bare.out.contains(part), "{part} is missing:\n{}", bare.out);
     }
     let said = check("get").await.failed(3);
-    assert!(said.contains("does not serve ConsumerGroupPractice: install the chart first"), "{said}");
+    assert!(
+        said.contains("does not serve ConsumerGroupPractice: install the chart first"),
+        "{said}"
+    );
 
     // everything but its rights; it does not run
     let crd = crd_yaml().replacen(
@@ -57,8 +61,12 @@ async fn check_names_what_is_missing_and_what_to_do() {
     cluster.apply_crd(&crd).await;
     let place = cluster.namespace("kafka-practice").await;
     let apply = PatchParams::apply("tests").force();
-    let deployments: Api<k8s_openapi::api::apps::v1::Deployment> = Api::namespaced(cluster.client(), &place);
-    deployments.patch("cgp-operator", &apply, &Patch::Apply(operator("0.1.0"))).await.expect("it is taken");
+    let deployments: Api<k8s_openapi::api::apps::v1::Deployment> =
+        Api::namespaced(cluster.client(), &place);
+    deployments
+        .patch("cgp-operator", &apply, &Patch::Apply(operator("0.1.0")))
+        .await
+        .expect("it is taken");
     let half = check("check").await;
     assert_eq!(half.code, 1, "{half:?}");
     for part in [
@@ -74,30 +82,60 @@ async fn check_names_what_is_missing_and_what_to_do() {
     let version = check("version").await.good();
     assert_eq!(
         version,
-        format!("plugin     0.1.0\noperator   0.1.0   example/practice-operator:1   {place}/cgp-operator\n")
+        format!(
+            "plugin     0.1.0\noperator   0.1.0   example/practice-operator:1   {place}/cgp-operator\n"
+        )
     );
 
     let json: Value = serde_json::from_str(&check("version -o json").await.good()).expect("JSON");
-    let operator =
-        json!({"namespace": place, "name": "cgp-operator", "version": "0.1.0", "image": "example/practice-operator:1"});
-    assert_eq!(json, json!({"plugin": "0.1.0", "operators": [operator], "notSeen": null}));
+    let operator = json!({"namespace": place, "name": "cgp-operator", "version": "0.1.0", "image": "example/practice-operator:1"});
+    assert_eq!(
+        json,
+        json!({"plugin": "0.1.0", "operators": [operator], "notSeen": null})
+    );
     let documents = check("check -o json").await;
     let json: Value = serde_json::from_str(&documents.failed_out(1)).expect("JSON");
-    let verdicts: Vec<&Value> = json["sections"][0]["checks"].as_array().expect("a list").iter().collect();
-    assert_eq!((&json["sections"][0]["title"], &verdicts[0]["verdict"]), (&json!("Kubernetes"), &json!("Good")));
-    let failed = json["sections"].as_array().expect("a list").iter().filter_map(|section| section["checks"].as_array());
-    let failed: Vec<&Value> = failed.flatten().filter(|check| check["verdict"] == "Failed").collect();
+    let verdicts: Vec<&Value> = json["sections"][0]["checks"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .collect();
+    assert_eq!(
+        (&json["sections"][0]["title"], &verdicts[0]["verdict"]),
+        (&json!("Kubernetes"), &json!("Good"))
+    );
+    let failed = json["sections"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|section| section["checks"].as_array());
+    let failed: Vec<&Value> = failed
+        .flatten()
+        .filter(|check| check["verdict"] == "Failed")
+        .collect();
     assert_eq!(json["failed"], json!(failed.len()));
-    assert!(failed.iter().all(|check| check["hint"].is_string()), "each says what to do: {failed:#?}");
+    assert!(
+        failed.iter().all(|check| check["hint"].is_string()),
+        "each says what to do: {failed:#?}"
+    );
 
     // nothing is missing
     cluster.apply_crd(&crd.replace("0.0.9", "0.1.0")).await;
-    cluster.service_account(&place, "cgp-operator", Role::Existing("cluster-admin")).await;
+    cluster
+        .service_account(&place, "cgp-operator", Role::Existing("cluster-admin"))
+        .await;
     let running = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cgp-operator"},
                          "status": {"replicas": 1, "readyReplicas": 1}});
-    deployments.patch_status("cgp-operator", &apply, &Patch::Apply(running)).await.expect("it is taken");
+    deployments
+        .patch_status("cgp-operator", &apply, &Patch::Apply(running))
+        .await
+        .expect("it is taken");
     let namespace = cluster.namespace("team").await;
-    let scene = Scene { namespace, client: cluster.client(), kubeconfig: cluster.kubeconfig().to_owned() };
+    let scene = Scene {
+        namespace,
+        client: cluster.client(),
+        kubeconfig: cluster.kubeconfig().to_owned(),
+    };
     scene.practice("p", status("p")).await;
     let good = scene.cgp("check").await;
     let here = &scene.namespace;
@@ -112,15 +150,30 @@ async fn check_names_what_is_missing_and_what_to_do() {
     }
     assert!(good.out.ends_with(" good\n"), "{}", good.out);
     let yaml: Value = serde_yaml::from_str(&scene.cgp("check -o yaml").await.good()).expect("YAML");
-    assert_eq!((&yaml["failed"], &yaml["warnings"]), (&json!(0), &json!(0)), "{yaml:#}");
+    assert_eq!(
+        (&yaml["failed"], &yaml["warnings"]),
+        (&json!(0), &json!(0)),
+        "{yaml:#}"
+    );
 
     // a Kafka that is down, elsewhere: only who looks everywhere sees it
     let mut down = status("q");
-    down["conditions"] = json!([condition("KafkaReachable", "False", "ConnectionRefused", "no broker answers")]);
-    let other = Scene { namespace: cluster.namespace("other").await, ..scene };
+    down["conditions"] = json!([condition(
+        "KafkaReachable",
+        "False",
+        "ConnectionRefused",
+        "no broker answers"
+    )]);
+    let other = Scene {
+        namespace: cluster.namespace("other").await,
+        ..scene
+    };
     other.practice("q", down).await;
     let everywhere = other.cgp("check -A").await;
     assert_eq!(everywhere.code, 1, "{everywhere:?}");
-    let part = format!("✘ kafka.example:9092 as {}/q says: ConnectionRefused: no broker answers", other.namespace);
+    let part = format!(
+        "✘ kafka.example:9092 as {}/q says: ConnectionRefused: no broker answers",
+        other.namespace
+    );
     assert!(everywhere.out.contains(&part), "{}", everywhere.out);
 }

@@ -9,8 +9,12 @@ use tokio::{
 };
 
 /// Answers each request by its path with its query, until the test ends. Out: a kubeconfig to it.
-pub(crate) async fn fake(answer: impl Fn(&str) -> (u16, Vec<u8>) + Send + Sync + 'static) -> PathBuf {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+pub(crate) async fn fake(
+    answer: impl Fn(&str) -> (u16, Vec<u8>) + Send + Sync + 'static,
+) -> PathBuf {
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     let address = listener.local_addr().expect("it has one");
     let answer = Arc::new(answer);
     tokio::spawn(async move {
@@ -24,7 +28,8 @@ pub(crate) async fn fake(answer: impl Fn(&str) -> (u16, Vec<u8>) + Send + Sync +
         "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake", "namespace": "a"}}],
         "users": [{"name": "fake", "user": {}}],
     });
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fake-{}.kubeconfig", address.port()));
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("fake-{}.kubeconfig", address.port()));
     std::fs::write(&file, config.to_string()).expect("it can be written");
     file
 }
@@ -40,7 +45,10 @@ async fn answered(mut connection: TcpStream, answer: Arc<impl Fn(&str) -> (u16, 
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let (code, body) = answer(head.split(' ').nth(1).unwrap_or_default());
-    let head = format!("HTTP/1.1 {code} Answered\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {code} Answered\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
     let sent = [head.into_bytes(), body].concat();
     let _ = connection.write_all(&sent).await; // nobody listens any more
 }

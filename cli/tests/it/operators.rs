@@ -17,7 +17,11 @@ impl Scene {
             "app.kubernetes.io/name": "consumer-group-practice", "app.kubernetes.io/component": "operator",
             "app.kubernetes.io/version": "0.1.0", "helm.sh/chart": "consumer-group-practice-0.1.0",
         });
-        let env = if alone { json!([{"name": "WATCH_NAMESPACE", "value": self.namespace}]) } else { json!([]) };
+        let env = if alone {
+            json!([{"name": "WATCH_NAMESPACE", "value": self.namespace}])
+        } else {
+            json!([])
+        };
         let spec = json!({"containers": [{"name": "operator", "image": "example/operator:1", "env": env}]});
         let deployment = json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": labels},
@@ -26,13 +30,18 @@ impl Scene {
         });
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &self.namespace);
         let apply = PatchParams::apply("tests").force();
-        deployments.patch(name, &apply, &Patch::Apply(deployment)).await.expect("it is taken");
+        deployments
+            .patch(name, &apply, &Patch::Apply(deployment))
+            .await
+            .expect("it is taken");
         self.ready(name, 1).await;
         let pod = format!("{name}-pod");
         self.pod(json!({"name": pod, "labels": labels}), spec).await;
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let up = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
-        pods.patch_status(&pod, &PatchParams::default(), &Patch::Merge(up)).await.expect("it is taken");
+        pods.patch_status(&pod, &PatchParams::default(), &Patch::Merge(up))
+            .await
+            .expect("it is taken");
     }
 
     /// So many of its pods are ready.
@@ -40,15 +49,22 @@ impl Scene {
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &self.namespace);
         let status: Value = json!({"status": {"replicas": 1, "readyReplicas": count}});
         let merge = PatchParams::default();
-        deployments.patch_status(name, &merge, &Patch::Merge(status)).await.expect("it is taken");
+        deployments
+            .patch_status(name, &merge, &Patch::Merge(status))
+            .await
+            .expect("it is taken");
     }
 }
 
 #[tokio::test]
 async fn each_namespace_has_its_operator() {
     // by the order of their names the wrong ones come first
-    let (first, all, own, bare) =
-        (Scene::new("aaa").await, Scene::new("mmm").await, Scene::new("zzz").await, Scene::new("bare").await);
+    let (first, all, own, bare) = (
+        Scene::new("aaa").await,
+        Scene::new("mmm").await,
+        Scene::new("zzz").await,
+        Scene::new("bare").await,
+    );
     for scene in [&own, &bare] {
         scene.practice("p", status("p")).await;
     }
@@ -69,16 +85,34 @@ async fn each_namespace_has_its_operator() {
 
     // nobody looks after this one
     let check = bare.cgp("check").await.failed_out(1);
-    let nobody = format!("✘ no operator watches namespace {bare_here}: {first_here}/one watches {first_here} alone, ");
+    let nobody = format!(
+        "✘ no operator watches namespace {bare_here}: {first_here}/one watches {first_here} alone, "
+    );
     let old = format!("○ skipped: kafka.example:9092: no operator runs for {bare_here}/p");
     let whole = format!("{old}, and what is said there of Kafka is old\n");
-    for part in [nobody.as_str(), "\n    helm upgrade with watch.allNamespaces=true", &whole] {
+    for part in [
+        nobody.as_str(),
+        "\n    helm upgrade with watch.allNamespaces=true",
+        &whole,
+    ] {
         assert!(check.contains(part), "{part} is missing:\n{check}");
     }
-    assert!(!check.contains("ready") && !check.contains("answers: "), "{check}");
-    let check = own.cgp(&format!("check --operator-namespace {first_here}")).await.failed_out(1);
-    assert!(check.contains(&format!("✘ no operator watches namespace {own_here}: ")), "{check}");
-    assert!(check.contains(" is old\n") && !check.contains("answers: "), "{check}");
+    assert!(
+        !check.contains("ready") && !check.contains("answers: "),
+        "{check}"
+    );
+    let check = own
+        .cgp(&format!("check --operator-namespace {first_here}"))
+        .await
+        .failed_out(1);
+    assert!(
+        check.contains(&format!("✘ no operator watches namespace {own_here}: ")),
+        "{check}"
+    );
+    assert!(
+        check.contains(" is old\n") && !check.contains("answers: "),
+        "{check}"
+    );
 
     // each practice by its own operator
     let check = own.cgp("check -A").await.failed_out(1);
@@ -89,16 +123,27 @@ async fn each_namespace_has_its_operator() {
     // an operator that is there and does not run says nothing new either
     own.ready("own", 0).await;
     let check = own.cgp("check").await.failed_out(1);
-    assert!(check.contains(&format!("✘ {own_here}/own 0/1 ready")), "{check}");
-    assert!(check.contains(&format!("no operator runs for {own_here}/p, and what")), "{check}");
+    assert!(
+        check.contains(&format!("✘ {own_here}/own 0/1 ready")),
+        "{check}"
+    );
+    assert!(
+        check.contains(&format!("no operator runs for {own_here}/p, and what")),
+        "{check}"
+    );
     assert!(!check.contains("answers: "), "{check}");
     own.ready("own", 1).await;
 
     // whoever may list operators need not be one who may look at the picture
     let rules = "[{apiGroups: [apps], resources: [deployments], verbs: [list]},
                   {apiGroups: [''], resources: [pods], verbs: [list]}]";
-    cluster().await.service_account(own_here, "reader", Role::Rules(rules)).await;
-    let config = cluster().await.service_account_kubeconfig(own_here, "reader");
+    cluster()
+        .await
+        .service_account(own_here, "reader", Role::Rules(rules))
+        .await;
+    let config = cluster()
+        .await
+        .service_account_kubeconfig(own_here, "reader");
     let check = plugin(&config, &["check", "-n", own_here]).await.out;
     let part = format!(
         "⚠ you may not get pods/portforward (for view), create pods/portforward (for view) in {own_here}\n    ask whoever"
@@ -108,8 +153,9 @@ async fn each_namespace_has_its_operator() {
     // who is asked for the picture: there is no node, so nobody answers
     let asked = async |scene: &Scene, line: &str, place: &str, name: &str| {
         let said = scene.cgp(line).await.failed(1);
-        let expected =
-            format!("error: the operator {place}/{name} shows no picture: forward port 8080 of pod {name}: ");
+        let expected = format!(
+            "error: the operator {place}/{name} shows no picture: forward port 8080 of pod {name}: "
+        );
         assert!(said.starts_with(&expected), "{said}");
     };
     asked(&own, "view p --no-open", own_here, "own-pod").await;
@@ -121,10 +167,15 @@ async fn each_namespace_has_its_operator() {
 
     // one for all beside one for this one
     let check = own.cgp("check").await.failed_out(1);
-    let part =
-        format!("✘ 2 operators watch namespace {own_here}: {}/all, {own_here}/own\n    they undo", all.namespace);
+    let part = format!(
+        "✘ 2 operators watch namespace {own_here}: {}/all, {own_here}/own\n    they undo",
+        all.namespace
+    );
     assert!(check.contains(&part), "{check}");
     let check = bare.cgp("check").await.out;
-    assert!(check.contains(&format!("✔ kafka.example:9092 answers: {bare_here}/p")), "{check}");
+    assert!(
+        check.contains(&format!("✔ kafka.example:9092 answers: {bare_here}/p")),
+        "{check}"
+    );
     assert!(!check.contains("operators watch"), "{check}");
 }

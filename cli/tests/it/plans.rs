@@ -30,7 +30,11 @@ impl File {
     }
 
     fn of(scene: &Scene, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("cgp-plan-{}-{}.yaml", std::process::id(), scene.namespace));
+        let path = std::env::temp_dir().join(format!(
+            "cgp-plan-{}-{}.yaml",
+            std::process::id(),
+            scene.namespace
+        ));
         std::fs::write(&path, text).expect("it can be written");
         Self(path)
     }
@@ -51,7 +55,12 @@ async fn a_change_is_told_and_not_made() {
     let scene = Scene::new("plan").await;
     scene.practice("p", status("p")).await;
     let api: Api<ConsumerGroupPractice> = Api::namespaced(scene.client.clone(), &scene.namespace);
-    let before = api.get("p").await.expect("it is there").metadata.resource_version;
+    let before = api
+        .get("p")
+        .await
+        .expect("it is there")
+        .metadata
+        .resource_version;
     let more = File::new(&scene, &[manifest("p", 3, 5)]);
     let said = scene.cgp(&format!("plan -f {}", more.path())).await;
     assert_eq!(said.err, "", "{said:?}");
@@ -71,18 +80,48 @@ async fn a_change_is_told_and_not_made() {
         ]
     );
     let same = File::new(&scene, &[manifest("p", 3, 2)]);
-    assert!(scene.cgp(&format!("plan -f {}", same.path())).await.good().starts_with("p   ✔ nothing changes\n"));
+    assert!(
+        scene
+            .cgp(&format!("plan -f {}", same.path()))
+            .await
+            .good()
+            .starts_with("p   ✔ nothing changes\n")
+    );
     let grown = File::new(&scene, &[manifest("p", 6, 2)]);
     let said = scene.cgp(&format!("plan -f {}", grown.path())).await.good();
-    assert!(said.contains("  topic orders   grows   3 → 6; partitions cannot be taken away again\n"), "{said}");
-    let json: Value =
-        serde_json::from_str(&scene.cgp(&format!("plan -f {} -o json", grown.path())).await.good()).expect("JSON");
-    assert_eq!((&json["exists"], &json["groups"][0]["change"]), (&json!(true), &json!("Rebalanced")));
+    assert!(
+        said.contains("  topic orders   grows   3 → 6; partitions cannot be taken away again\n"),
+        "{said}"
+    );
+    let json: Value = serde_json::from_str(
+        &scene
+            .cgp(&format!("plan -f {} -o json", grown.path()))
+            .await
+            .good(),
+    )
+    .expect("JSON");
+    assert_eq!(
+        (&json["exists"], &json["groups"][0]["change"]),
+        (&json!(true), &json!("Rebalanced"))
+    );
     assert_eq!(json["groups"][0]["moves"]["most"], 0, "{json:#}");
-    let yaml: Value =
-        serde_yaml::from_str(&scene.cgp(&format!("plan -f {} -o yaml", grown.path())).await.good()).expect("YAML");
+    let yaml: Value = serde_yaml::from_str(
+        &scene
+            .cgp(&format!("plan -f {} -o yaml", grown.path()))
+            .await
+            .good(),
+    )
+    .expect("YAML");
     assert_eq!(yaml, json);
-    assert_eq!(api.get("p").await.expect("it is there").metadata.resource_version, before, "nothing is written");
+    assert_eq!(
+        api.get("p")
+            .await
+            .expect("it is there")
+            .metadata
+            .resource_version,
+        before,
+        "nothing is written"
+    );
 }
 
 #[tokio::test]
@@ -90,25 +129,57 @@ async fn what_would_be_refused_is_refused_and_what_is_new_is_made() {
     let scene = Scene::new("planned").await;
     scene.practice("p", status("p")).await;
     let shrunk = File::new(&scene, &[manifest("p", 2, 2)]);
-    let said = scene.cgp(&format!("plan -f {}", shrunk.path())).await.failed_out(1);
-    assert!(said.starts_with("p   ✘ would be refused: nothing happens\n"), "{said}");
-    assert!(said.contains("spec.topics[0].partitions: partitions can only grow"), "{said}");
+    let said = scene
+        .cgp(&format!("plan -f {}", shrunk.path()))
+        .await
+        .failed_out(1);
+    assert!(
+        said.starts_with("p   ✘ would be refused: nothing happens\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("spec.topics[0].partitions: partitions can only grow"),
+        "{said}"
+    );
     let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
     let several = File::new(&scene, &[config, manifest("p", 3, 2), manifest("q", 3, 2)]);
     let said = scene.cgp(&format!("plan -f {}", several.path())).await;
-    assert_eq!(said.err, "ConfigMap c is left out: it is no ConsumerGroupPractice\n");
+    assert_eq!(
+        said.err,
+        "ConfigMap c is left out: it is no ConsumerGroupPractice\n"
+    );
     let (here, said) = (scene.namespace.clone(), said.good());
-    assert!(said.starts_with(&format!("{here}/p   ✔ nothing changes\n")), "{said}");
-    assert!(said.contains(&format!("\n\n{here}/q   new, 3 consumers start\n")), "{said}");
-    assert!(said.contains("note      spec.kafka is not set: the operator's default is used"), "{said}");
-    let json: Value =
-        serde_json::from_str(&scene.cgp(&format!("plan -f {} -o json", several.path())).await.good()).expect("JSON");
+    assert!(
+        said.starts_with(&format!("{here}/p   ✔ nothing changes\n")),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("\n\n{here}/q   new, 3 consumers start\n")),
+        "{said}"
+    );
+    assert!(
+        said.contains("note      spec.kafka is not set: the operator's default is used"),
+        "{said}"
+    );
+    let json: Value = serde_json::from_str(
+        &scene
+            .cgp(&format!("plan -f {} -o json", several.path()))
+            .await
+            .good(),
+    )
+    .expect("JSON");
     assert_eq!(json.as_array().map(Vec::len), Some(2), "{json:#}");
     let mut elsewhere = manifest("p", 3, 2);
     elsewhere["metadata"]["namespace"] = json!("elsewhere");
     let file = File::new(&scene, &[elsewhere]);
-    let said = scene.cgp(&format!("plan -f {}", file.path())).await.failed(2);
-    assert!(said.contains("the manifest of p says metadata.namespace `elsewhere`"), "{said}");
+    let said = scene
+        .cgp(&format!("plan -f {}", file.path()))
+        .await
+        .failed(2);
+    assert!(
+        said.contains("the manifest of p says metadata.namespace `elsewhere`"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -116,17 +187,31 @@ async fn no_cluster_is_asked_unless_it_is_needed() {
     let scene = Scene::new("unneeded").await;
     let nowhere = "/nowhere".as_ref();
     let wrong = File::new(&scene, &[manifest("p", 3, 101)]);
-    let said = plugin(nowhere, &["plan", "-f", wrong.path()]).await.failed_out(1);
+    let said = plugin(nowhere, &["plan", "-f", wrong.path()])
+        .await
+        .failed_out(1);
     assert!(said.contains("spec.groups[0].replicas: 101"), "{said}");
     let mut elsewhere = manifest("p", 3, 2);
     elsewhere["metadata"]["namespace"] = json!("../secrets");
     let outside = File::new(&scene, &[elsewhere]);
-    let said = plugin(nowhere, &["plan", "-f", outside.path()]).await.failed_out(1);
-    assert!(said.contains("metadata.namespace is `../secrets`: names in Kubernetes are"), "{said}");
+    let said = plugin(nowhere, &["plan", "-f", outside.path()])
+        .await
+        .failed_out(1);
+    assert!(
+        said.contains("metadata.namespace is `../secrets`: names in Kubernetes are"),
+        "{said}"
+    );
     let right = File::new(&scene, &[manifest("p", 3, 2)]);
-    let said = plugin(nowhere, &["plan", "-f", right.path()]).await.failed(2);
-    assert!(said.starts_with("error: $KUBECONFIG is `/nowhere`"), "{said}");
-    let said = plugin(nowhere, &["plan", "-f", right.path(), "--from-nothing"]).await.good();
+    let said = plugin(nowhere, &["plan", "-f", right.path()])
+        .await
+        .failed(2);
+    assert!(
+        said.starts_with("error: $KUBECONFIG is `/nowhere`"),
+        "{said}"
+    );
+    let said = plugin(nowhere, &["plan", "-f", right.path(), "--from-nothing"])
+        .await
+        .good();
     assert!(said.starts_with("p   new, 3 consumers start\n"), "{said}");
 
     let text = std::fs::read_to_string(&scene.kubeconfig).expect("it is there");
@@ -134,21 +219,36 @@ async fn no_cluster_is_asked_unless_it_is_needed() {
     config["clusters"][0]["cluster"]["server"] = json!("https://127.0.0.1:1");
     let silent = std::env::temp_dir().join(format!("cgp-{}.kubeconfig", scene.namespace));
     std::fs::write(&silent, config.to_string()).expect("it can be written");
-    let said = plugin(&silent, &["plan", "-f", right.path()]).await.failed(4);
-    assert!(said.starts_with("error: https://127.0.0.1:1/ does not answer: "), "{said}");
+    let said = plugin(&silent, &["plan", "-f", right.path()])
+        .await
+        .failed(4);
+    assert!(
+        said.starts_with("error: https://127.0.0.1:1/ does not answer: "),
+        "{said}"
+    );
     std::fs::remove_file(&silent).expect("it was ours");
 
     for (text, says) in [
-        ("kind: ConfigMap", "nothing in it is of kind ConsumerGroupPractice of kafka-practice.dev/v1alpha1"),
+        (
+            "kind: ConfigMap",
+            "nothing in it is of kind ConsumerGroupPractice of kafka-practice.dev/v1alpha1",
+        ),
         ("a: [", "it is no YAML"),
         ("", "nothing in it is of kind"),
     ] {
         let file = File::of(&scene, text);
-        let said = plugin(nowhere, &["plan", "-f", file.path()]).await.failed(2);
+        let said = plugin(nowhere, &["plan", "-f", file.path()])
+            .await
+            .failed(2);
         assert!(said.contains(says), "{text}: {said}");
     }
-    let said = plugin(nowhere, &["plan", "-f", "/nowhere/at/all"]).await.failed(2);
-    assert!(said.starts_with("error: -f is `/nowhere/at/all`: it cannot be read: "), "{said}");
+    let said = plugin(nowhere, &["plan", "-f", "/nowhere/at/all"])
+        .await
+        .failed(2);
+    assert!(
+        said.starts_with("error: -f is `/nowhere/at/all`: it cannot be read: "),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -156,7 +256,8 @@ async fn standard_input_is_read_and_nothing_drives_the_terminal() {
     let nasty = "red \u{1b}[31m\u{9b}2J\u{202e}";
     let mut evil = manifest("p", 3, 2);
     evil["spec"]["groups"][0]["name"] = json!(nasty);
-    let mut other = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": nasty}}).to_string();
+    let mut other =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": nasty}}).to_string();
     other.push_str("\n---\n");
     for output in [&[][..], &["-o", "json"], &["-o", "yaml"]] {
         let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_kubectl-cgp"))
@@ -173,9 +274,17 @@ async fn standard_input_is_read_and_nothing_drives_the_terminal() {
         stdin.write_all(text.as_bytes()).await.expect("it is read");
         drop(stdin);
         let ended = child.wait_with_output().await.expect("it ends");
-        let said = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8(bytes).expect("it is UTF-8")).concat();
+        let said = [ended.stdout, ended.stderr]
+            .map(|bytes| String::from_utf8(bytes).expect("it is UTF-8"))
+            .concat();
         assert_eq!(ended.status.code(), Some(1), "{said}");
-        assert!(!said.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{output:?}: {said:?}");
-        assert!(said.contains("red ") && said.contains("spec.groups[0].name"), "{output:?}: {said}");
+        assert!(
+            !said.contains(['\u{1b}', '\u{9b}', '\u{202e}']),
+            "{output:?}: {said:?}"
+        );
+        assert!(
+            said.contains("red ") && said.contains("spec.groups[0].name"),
+            "{output:?}: {said}"
+        );
     }
 }

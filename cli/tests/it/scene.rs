@@ -58,7 +58,11 @@ pub(crate) async fn plugin(kubeconfig: &Path, args: &[&str]) -> Said {
         .await
         .expect("the plugin can be started");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is UTF-8");
-    Said { out: text(output.stdout), err: text(output.stderr), code: output.status.code().expect("it ended by itself") }
+    Said {
+        out: text(output.stdout),
+        err: text(output.stderr),
+        code: output.status.code().expect("it ended by itself"),
+    }
 }
 
 /// A namespace of a test.
@@ -72,9 +76,15 @@ impl Scene {
     pub(crate) async fn new(prefix: &str) -> Self {
         static SERVED: OnceCell<()> = OnceCell::const_new();
         let cluster = cluster().await;
-        SERVED.get_or_init(async || cluster.apply_crd(&practice_api::crd_yaml()).await).await;
+        SERVED
+            .get_or_init(async || cluster.apply_crd(&practice_api::crd_yaml()).await)
+            .await;
         let namespace = cluster.namespace(prefix).await;
-        Self { namespace, client: cluster.client(), kubeconfig: cluster.kubeconfig().to_owned() }
+        Self {
+            namespace,
+            client: cluster.client(),
+            kubeconfig: cluster.kubeconfig().to_owned(),
+        }
     }
 
     /// Runs the plugin, in this namespace unless the arguments say otherwise.
@@ -90,11 +100,14 @@ impl Scene {
     /// A practice, and its status as an operator would have written it.
     pub(crate) async fn practice(&self, name: &str, status: Value) {
         let api: Api<ConsumerGroupPractice> = Api::namespaced(self.client.clone(), &self.namespace);
-        let kind = json!({"apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice"});
+        let kind =
+            json!({"apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice"});
         let with = |more: Value| {
             let mut body = kind.clone();
             body["metadata"] = json!({"name": name});
-            body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            body.as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
             body
         };
         let spec = json!({"spec": {
@@ -106,7 +119,10 @@ impl Scene {
         }});
         let params = PatchParams::apply("tests").force();
         let made = api.patch(name, &params, &Patch::Apply(with(spec))).await;
-        let generation = made.unwrap_or_else(|error| panic!("practice {name} is refused: {error}")).metadata.generation;
+        let generation = made
+            .unwrap_or_else(|error| panic!("practice {name} is refused: {error}"))
+            .metadata
+            .generation;
         if status.is_null() {
             return;
         }
@@ -114,7 +130,9 @@ impl Scene {
         status["observedGeneration"] = json!(generation);
         // server-side apply reads its body as YAML, in which not every character may stand
         let patch = Patch::Merge(json!({"status": status}));
-        let written = api.patch_status(name, &PatchParams::default(), &patch).await;
+        let written = api
+            .patch_status(name, &PatchParams::default(), &patch)
+            .await;
         written.unwrap_or_else(|error| panic!("status of {name} is refused: {error}"));
     }
 
@@ -122,7 +140,11 @@ impl Scene {
     pub(crate) async fn consumer(&self, practice: &str, group: &str, name: &str) {
         let labels = json!({"kafka-practice.dev/practice": practice, "app.kubernetes.io/component": "worker"});
         let metadata = json!({"name": name, "labels": labels, "annotations": {"kafka-practice.dev/group": group}});
-        self.pod(metadata, json!({"containers": [{"name": "worker", "image": "example/worker:1"}]})).await;
+        self.pod(
+            metadata,
+            json!({"containers": [{"name": "worker", "image": "example/worker:1"}]}),
+        )
+        .await;
     }
 
     /// A pod.
@@ -130,23 +152,34 @@ impl Scene {
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec});
         let pod: Pod = serde_json::from_value(pod).expect("it is a pod");
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        api.create(&PostParams::default(), &pod).await.unwrap_or_else(|error| panic!("{pod:?} is refused: {error}"));
+        api.create(&PostParams::default(), &pod)
+            .await
+            .unwrap_or_else(|error| panic!("{pod:?} is refused: {error}"));
     }
 
     /// The journal that an operator keeps of a practice.
     pub(crate) async fn journal(&self, practice: &str, groups: Value) {
-        let data: Value =
-            groups.as_object().expect("an object").iter().map(|(k, v)| (k.clone(), json!(v.to_string()))).collect();
+        let data: Value = groups
+            .as_object()
+            .expect("an object")
+            .iter()
+            .map(|(k, v)| (k.clone(), json!(v.to_string())))
+            .collect();
         let api: Api<ConsumerGroupPractice> = Api::namespaced(self.client.clone(), &self.namespace);
         let uid = api.get(practice).await.expect("it is there").metadata.uid;
         let owner = json!({"apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
                            "name": practice, "uid": uid});
-        self.config_map(json!({"name": format!("{practice}-journal"), "ownerReferences": [owner]}), data).await;
+        self.config_map(
+            json!({"name": format!("{practice}-journal"), "ownerReferences": [owner]}),
+            data,
+        )
+        .await;
     }
 
     pub(crate) async fn config_map(&self, metadata: Value, data: Value) {
         let name = metadata["name"].clone();
-        let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
+        let body =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let map = serde_json::from_value(body).expect("it is a ConfigMap");
         let written = api.create(&PostParams::default(), &map).await;

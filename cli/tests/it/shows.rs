@@ -27,8 +27,11 @@ async fn get_shows_trees_flat_text_and_objects() {
     assert!(!all.contains('\x1b'), "not a terminal: no colours");
 
     let here = scene.namespace.as_str();
-    for line in [format!("-n {here} get p"), format!("get -n {here} p"), format!("get p --namespace={here} -n {here}x")]
-    {
+    for line in [
+        format!("-n {here} get p"),
+        format!("get -n {here} p"),
+        format!("get p --namespace={here} -n {here}x"),
+    ] {
         let said = scene.cgp(&line).await;
         if line.ends_with('x') {
             assert_eq!(said.code, 2, "{said:?}");
@@ -36,26 +39,47 @@ async fn get_shows_trees_flat_text_and_objects() {
             assert_eq!(said.good(), one, "{line}");
         }
     }
-    for line in ["get -A".to_owned(), "get -A -n kube-public".to_owned(), "-n kube-public get -A".to_owned()] {
+    for line in [
+        "get -A".to_owned(),
+        "get -A -n kube-public".to_owned(),
+        "-n kube-public get -A".to_owned(),
+    ] {
         let everywhere = scene.cgp(&line).await.good();
-        assert!(everywhere.contains(&format!("{here}/p   ✔ Ready")), "{line}: {everywhere}");
+        assert!(
+            everywhere.contains(&format!("{here}/p   ✔ Ready")),
+            "{line}: {everywhere}"
+        );
     }
 
     let wide = scene.cgp("get p -o wide").await.good();
-    let cells: Vec<Vec<&str>> = wide.lines().map(|line| line.split_whitespace().collect()).collect();
-    let head = "GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID HOST CLIENT-ID POD";
+    let cells: Vec<Vec<&str>> = wide
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let head =
+        "GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID HOST CLIENT-ID POD";
     assert_eq!(cells[0].join(" "), head);
     let first = "billing orders 0 41 44 3 p-billing-6d9f-x2kvp-1f - p-billing-6d9f-x2kvp p-billing-6d9f-x2kvp";
     assert_eq!(cells[1].join(" "), first);
-    assert_eq!(cells[5][..6].join(" "), "mail orders 1 7 - -", "unknown is -, never 0");
+    assert_eq!(
+        cells[5][..6].join(" "),
+        "mail orders 1 7 - -",
+        "unknown is -, never 0"
+    );
 
     let json: Value = serde_json::from_str(&scene.cgp("get p -o json").await.good()).expect("JSON");
-    assert_eq!((&json["kind"], &json["status"]["groups"][0]["lag"]), (&json!("ConsumerGroupPractice"), &json!(3)));
+    assert_eq!(
+        (&json["kind"], &json["status"]["groups"][0]["lag"]),
+        (&json!("ConsumerGroupPractice"), &json!(3))
+    );
     assert_eq!(json["metadata"]["managedFields"], Value::Null);
     let yaml: Value = serde_yaml::from_str(&scene.cgp("get p -o yaml").await.good()).expect("YAML");
     assert_eq!(yaml, json);
     let list: Value = serde_json::from_str(&scene.cgp("get -o json").await.good()).expect("JSON");
-    assert_eq!((&list["kind"], list["items"].as_array().map(Vec::len)), (&json!("List"), Some(2)));
+    assert_eq!(
+        (&list["kind"], list["items"].as_array().map(Vec::len)),
+        (&json!("List"), Some(2))
+    );
 }
 
 #[tokio::test]
@@ -87,8 +111,14 @@ async fn what_comes_from_outside_is_escaped() {
         "journal p -o yaml",
     ] {
         let said = scene.cgp(line).await.good();
-        assert!(!said.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{line}: {said:?}");
-        assert!(said.contains("red ") || line == "get p -o wide", "{line}: {said}");
+        assert!(
+            !said.contains(['\u{1b}', '\u{9b}', '\u{202e}']),
+            "{line}: {said:?}"
+        );
+        assert!(
+            said.contains("red ") || line == "get p -o wide",
+            "{line}: {said}"
+        );
     }
 }
 
@@ -127,18 +157,23 @@ async fn the_journal_comes_from_its_configmap_or_from_status() {
             scene.namespace
         )
     );
-    assert!(last.good().contains("ScaledUp   Scaled up: one was added.       1           0.3 s"));
+    assert!(
+        last.good()
+            .contains("ScaledUp   Scaled up: one was added.       1           0.3 s")
+    );
 
     // somebody else's: the operator keeps none then
     scene.practice("q", status("q")).await;
-    scene.config_map(json!({"name": "q-journal"}), json!({"billing": "b"})).await;
+    scene
+        .config_map(json!({"name": "q-journal"}), json!({"billing": "b"}))
+        .await;
     let last = scene.cgp("journal q").await;
-    let says =
-        "ConfigMap q-journal is not this practice's, so no journal is kept: these are the last ones, from status\n";
+    let says = "ConfigMap q-journal is not this practice's, so no journal is kept: these are the last ones, from status\n";
     assert_eq!(last.err, says);
     assert!(last.good().contains("Scaled up: one was added."));
 
-    let moved = json!([{"topic": "orders", "partition": 1, "from": "a", "to": "b", "unownedMs": 10_200}]);
+    let moved =
+        json!([{"topic": "orders", "partition": 1, "from": "a", "to": "b", "unownedMs": 10_200}]);
     scene
         .journal("p", json!({
             "billing": {"count": 2, "over": [
@@ -154,29 +189,70 @@ async fn the_journal_comes_from_its_configmap_or_from_status() {
         .await;
     let said = scene.cgp("journal p").await;
     assert_eq!(said.err, "");
-    let words: Vec<String> =
-        said.good().lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    assert_eq!(words[0], "TIME GROUP CAUSE WHAT HAPPENED MOVED WITHOUT OWNER");
-    assert!(words[1].ends_with("12:00:00 billing SessionTimedOut a did not answer. 1 10.2 s"), "{words:#?}");
+    let words: Vec<String> = said
+        .good()
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        words[0],
+        "TIME GROUP CAUSE WHAT HAPPENED MOVED WITHOUT OWNER"
+    );
+    assert!(
+        words[1].ends_with("12:00:00 billing SessionTimedOut a did not answer. 1 10.2 s"),
+        "{words:#?}"
+    );
     assert_eq!(words[2], "→ Look at it: kubectl describe pod a");
-    assert!(words[3].ends_with("12:00:01 mail ScaledUp Scaled up: c was added. 0 -"), "{words:#?}");
-    assert!(words[4].ends_with("12:00:03 billing being found out 1 joined, 1 left 1 10.2 s"), "{words:#?}");
+    assert!(
+        words[3].ends_with("12:00:01 mail ScaledUp Scaled up: c was added. 0 -"),
+        "{words:#?}"
+    );
+    assert!(
+        words[4].ends_with("12:00:03 billing being found out 1 joined, 1 left 1 10.2 s"),
+        "{words:#?}"
+    );
 
-    let json: Value = serde_json::from_str(&scene.cgp("journal p -o json").await.good()).expect("JSON");
-    let causes: Vec<&Value> = json["rebalances"].as_array().expect("a list").iter().map(|one| &one["cause"]).collect();
-    assert_eq!(causes, [&json!("SessionTimedOut"), &json!("ScaledUp"), &Value::Null], "the newest last");
+    let json: Value =
+        serde_json::from_str(&scene.cgp("journal p -o json").await.good()).expect("JSON");
+    let causes: Vec<&Value> = json["rebalances"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| &one["cause"])
+        .collect();
+    assert_eq!(
+        causes,
+        [&json!("SessionTimedOut"), &json!("ScaledUp"), &Value::Null],
+        "the newest last"
+    );
     assert_eq!(json["rebalances"][0]["withoutOwnerMs"], json!(10_200));
-    let yaml: Value = serde_yaml::from_str(&scene.cgp("journal p -o yaml").await.good()).expect("YAML");
+    let yaml: Value =
+        serde_yaml::from_str(&scene.cgp("journal p -o yaml").await.good()).expect("YAML");
     assert_eq!(yaml, json);
     let wide = scene.cgp("journal p -o wide --group mail").await.good();
-    let cells: Vec<Vec<&str>> = wide.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(cells[0][..8].join(" "), "TIME GROUP NUMBER CAUSE JOINED LEFT MOVED WITHOUT-OWNER");
-    assert_eq!(cells[1][..8].join(" "), "2026-11-25T12:00:01Z mail 1 ScaledUp 1 0 0 -");
+    let cells: Vec<Vec<&str>> = wide
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        cells[0][..8].join(" "),
+        "TIME GROUP NUMBER CAUSE JOINED LEFT MOVED WITHOUT-OWNER"
+    );
+    assert_eq!(
+        cells[1][..8].join(" "),
+        "2026-11-25T12:00:01Z mail 1 ScaledUp 1 0 0 -"
+    );
 
     let mail = scene.cgp("journal p --group mail").await.good();
-    assert!(mail.starts_with("TIME ") && !mail.contains("GROUP") && mail.lines().count() == 2, "{mail}");
+    assert!(
+        mail.starts_with("TIME ") && !mail.contains("GROUP") && mail.lines().count() == 2,
+        "{mail}"
+    );
     let one = scene.cgp("journal p --last 1").await.good();
-    assert!(one.starts_with("2 rebalances before these: --last 3 shows all\n"), "{one}");
+    assert!(
+        one.starts_with("2 rebalances before these: --last 3 shows all\n"),
+        "{one}"
+    );
 }
 
 #[tokio::test]
@@ -201,7 +277,9 @@ async fn watching_shows_what_changes() {
             }
             panic!("it ended before `{text}`");
         };
-        tokio::time::timeout(std::time::Duration::from_secs(20), found).await.unwrap_or_else(|_| panic!("no `{text}`"));
+        tokio::time::timeout(std::time::Duration::from_secs(20), found)
+            .await
+            .unwrap_or_else(|_| panic!("no `{text}`"));
     };
     wait_for("billing   ✔ Stable   Classic   2/2 consumers   lag 3").await;
     let mut later = status("p");

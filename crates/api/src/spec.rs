@@ -170,7 +170,10 @@ pub struct Group {
 
     /// Classic only: how long a silent member stays in the group, 6s to 30m. Default 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 20), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"))]
+    #[schemars(
+        length(min = 2, max = 20),
+        regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$")
+    )]
     #[x_kube(
         validation = Rule::new("duration(self) >= duration('6s') && duration(self) <= duration('30m')").message("sessionTimeout must be from 6s to 30m: brokers refuse members outside of it").reason(Reason::FieldValueInvalid)
     )]
@@ -178,7 +181,10 @@ pub struct Group {
 
     /// Classic only: how often a member says that it is alive; shorter than sessionTimeout. It bounds how soon the others notice that one joined or left. Default 500ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 20), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"))]
+    #[schemars(
+        length(min = 2, max = 20),
+        regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$")
+    )]
     #[x_kube(
         validation = Rule::new("duration(self) >= duration('1ms')").message("heartbeatInterval must be longer than 0s").reason(Reason::FieldValueInvalid)
     )]
@@ -186,7 +192,10 @@ pub struct Group {
 
     /// How long a member may work without polling before it is put out of the group, at most 24h. Default 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 20), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"))]
+    #[schemars(
+        length(min = 2, max = 20),
+        regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$")
+    )]
     #[x_kube(
         validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("maxPollInterval must be from 1s to 24h").reason(Reason::FieldValueInvalid)
     )]
@@ -194,7 +203,10 @@ pub struct Group {
 
     /// Time spent on each message, one at a time per consumer, such as `500ms` or `5s`. Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 20), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"))]
+    #[schemars(
+        length(min = 2, max = 20),
+        regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$")
+    )]
     pub processing_delay: Option<String>,
 
     /// Further members of the same group that behave differently. At most 16, each name once.
@@ -213,7 +225,10 @@ pub struct Group {
 #[serde(rename_all = "camelCase")]
 pub struct Variant {
     /// A DNS label of at most 20 characters.
-    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 20),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
     pub name: String,
 
     /// Number of consumers, 0 to 100. Omitted: someone else scales; it starts at 1.
@@ -223,7 +238,10 @@ pub struct Variant {
 
     /// Time spent on each message. Omitted: the group's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 20), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"))]
+    #[schemars(
+        length(min = 2, max = 20),
+        regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$")
+    )]
     pub processing_delay: Option<String>,
 }
 
@@ -290,7 +308,11 @@ pub struct Producer {
 
 impl Default for Producer {
     fn default() -> Self {
-        Self { enabled: true, keys: Keys::Random, load: None }
+        Self {
+            enabled: true,
+            keys: Keys::Random,
+            load: None,
+        }
     }
 }
 

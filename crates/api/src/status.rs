@@ -53,12 +53,16 @@ pub struct PracticeStatus {
 impl PracticeStatus {
     /// The condition of this type.
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
-        self.conditions.iter().find(|condition| condition.type_ == kind)
+        self.conditions
+            .iter()
+            .find(|condition| condition.type_ == kind)
     }
 
     /// Whether a group id was found to be this practice's, on the Kafka of this status.
     pub fn claims(&self, group: &str) -> bool {
-        self.groups.iter().any(|status| status.name == group && status.claimed)
+        self.groups
+            .iter()
+            .any(|status| status.name == group && status.claimed)
     }
 }
 
@@ -177,7 +181,10 @@ pub struct GroupStatus {
 impl GroupStatus {
     /// Every partition that is listed, owned or not.
     pub fn shares(&self) -> impl Iterator<Item = &OwnedPartition> {
-        self.members.iter().flat_map(|member| &member.partitions).chain(&self.unowned)
+        self.members
+            .iter()
+            .flat_map(|member| &member.partitions)
+            .chain(&self.unowned)
     }
 }
 

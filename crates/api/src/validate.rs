@@ -21,7 +21,11 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+        if self.path.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.path, self.message)
+        }
     }
 }
 
@@ -31,7 +35,10 @@ pub fn faults(manifest: &Value, old: Option<&ConsumerGroupPractice>) -> Vec<Faul
     let mut faults: Vec<Fault> = SCHEMA
         .validator
         .iter_errors(manifest)
-        .map(|error| Fault { path: dotted(&error.instance_path().to_string()), message: error.to_string() })
+        .map(|error| Fault {
+            path: dotted(&error.instance_path().to_string()),
+            message: error.to_string(),
+        })
         .collect();
     duplicates(&SCHEMA.document, manifest, "", &mut faults);
     if !faults.is_empty() {
@@ -40,13 +47,21 @@ pub fn faults(manifest: &Value, old: Option<&ConsumerGroupPractice>) -> Vec<Faul
     // defaults are filled in by reading, as the server does before it compares
     let practice: ConsumerGroupPractice = match serde_json::from_value(manifest.clone()) {
         Ok(practice) => practice,
-        Err(error) => return vec![Fault { path: String::new(), message: error.to_string() }],
+        Err(error) => {
+            return vec![Fault {
+                path: String::new(),
+                message: error.to_string(),
+            }];
+        }
     };
     cel_faults(&practice, old)
 }
 
 /// The CEL rules alone: what the schema cannot say about one object, or about a change of it.
-pub fn cel_faults(practice: &ConsumerGroupPractice, old: Option<&ConsumerGroupPractice>) -> Vec<Fault> {
+pub fn cel_faults(
+    practice: &ConsumerGroupPractice,
+    old: Option<&ConsumerGroupPractice>,
+) -> Vec<Fault> {
     let checked = match old {
         Some(old) => practice.validate_cel_update(old),
         None => practice.validate_cel(),
@@ -69,7 +84,8 @@ struct Schema {
 }
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    let crd = serde_json::to_value(ConsumerGroupPractice::crd()).expect("a CRD should be serializable");
+    let crd =
+        serde_json::to_value(ConsumerGroupPractice::crd()).expect("a CRD should be serializable");
     let mut document = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
     for (name, schema) in [
         ("apiVersion", json!({"type": "string"})),
@@ -79,13 +95,19 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
         document["properties"][name] = schema;
     }
     strict(&mut document);
-    let validator = jsonschema::draft7::new(&document).expect("the generated schema should be legal");
-    Schema { validator, document }
+    let validator =
+        jsonschema::draft7::new(&document).expect("the generated schema should be legal");
+    Schema {
+        validator,
+        document,
+    }
 });
 
 /// `OpenAPI` 3.0 to JSON schema: `nullable` becomes a type, and what a `properties` does not name is refused.
 fn strict(schema: &mut Value) {
-    let Some(object) = schema.as_object_mut() else { return };
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
     if object.get("nullable") == Some(&Value::Bool(true)) {
         if let Some(kind) = object.get("type").cloned() {
             object.insert("type".into(), json!([kind, "null"]));
@@ -114,7 +136,11 @@ fn duplicates(schema: &Value, value: &Value, path: &str, faults: &mut Vec<Fault>
             let properties = schema["properties"].as_object().unwrap_or(&none);
             for (name, field) in fields {
                 if let Some(schema) = properties.get(name) {
-                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    let path = if path.is_empty() {
+                        name.clone()
+                    } else {
+                        format!("{path}.{name}")
+                    };
                     duplicates(schema, field, &path, faults);
                 }
             }
@@ -126,13 +152,28 @@ fn duplicates(schema: &Value, value: &Value, path: &str, faults: &mut Vec<Fault>
                 .unwrap_or_default();
             let unique = !keys.is_empty() || schema["x-kubernetes-list-type"] == "set";
             let identity = |item: &Value| -> Vec<Value> {
-                if keys.is_empty() { vec![item.clone()] } else { keys.iter().map(|key| item[*key].clone()).collect() }
+                if keys.is_empty() {
+                    vec![item.clone()]
+                } else {
+                    keys.iter().map(|key| item[*key].clone()).collect()
+                }
             };
             for (i, item) in items.iter().enumerate() {
-                if unique && items[..i].iter().any(|before| identity(before) == identity(item)) {
-                    let name = identity(item).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                if unique
+                    && items[..i]
+                        .iter()
+                        .any(|before| identity(before) == identity(item))
+                {
+                    let name = identity(item)
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", ");
                     let message = format!("{name} is there twice: each may be named once");
-                    faults.push(Fault { path: format!("{path}[{i}]"), message });
+                    faults.push(Fault {
+                        path: format!("{path}[{i}]"),
+                        message,
+                    });
                 }
                 duplicates(&schema["items"], item, &format!("{path}[{i}]"), faults);
             }
@@ -143,10 +184,15 @@ fn duplicates(schema: &Value, value: &Value, path: &str, faults: &mut Vec<Fault>
 
 /// `/spec/topics/0/name` to `spec.topics[0].name`.
 fn dotted(pointer: &str) -> String {
-    let parts = pointer.split('/').skip(1).enumerate().map(|(i, part)| match part.parse::<usize>() {
-        Ok(index) => format!("[{index}]"),
-        Err(_) if i == 0 => part.to_owned(),
-        Err(_) => format!(".{part}"),
-    });
+    let parts =
+        pointer
+            .split('/')
+            .skip(1)
+            .enumerate()
+            .map(|(i, part)| match part.parse::<usize>() {
+                Ok(index) => format!("[{index}]"),
+                Err(_) if i == 0 => part.to_owned(),
+                Err(_) => format!(".{part}"),
+            });
     parts.collect()
 }

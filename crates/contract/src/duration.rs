@@ -18,11 +18,12 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 /// Like [`parse`], and a plain number counts as seconds (`0.5`, `5`), as in `SLEEP_TIME` of the original.
 pub fn parse_or_seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds)
-            .map_err(|_| "write seconds such as 0.5, or a duration such as 500ms, 5s or 2m".to_owned()),
-        Err(_) => {
-            parse(text).map_err(|_| "write seconds such as 0.5, or a duration such as 500ms, 5s or 2m".to_owned())
-        }
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| {
+            "write seconds such as 0.5, or a duration such as 500ms, 5s or 2m".to_owned()
+        }),
+        Err(_) => parse(text).map_err(|_| {
+            "write seconds such as 0.5, or a duration such as 500ms, 5s or 2m".to_owned()
+        }),
     }
 }
 
@@ -66,9 +67,18 @@ mod tests {
 
     #[test]
     fn plain_numbers_are_seconds_where_the_original_had_them() {
-        assert_eq!(parse_or_seconds("0.5").expect("legal"), Duration::from_millis(500));
-        assert_eq!(parse_or_seconds("5").expect("legal"), Duration::from_secs(5));
-        assert_eq!(parse_or_seconds("250ms").expect("legal"), Duration::from_millis(250));
+        assert_eq!(
+            parse_or_seconds("0.5").expect("legal"),
+            Duration::from_millis(500)
+        );
+        assert_eq!(
+            parse_or_seconds("5").expect("legal"),
+            Duration::from_secs(5)
+        );
+        assert_eq!(
+            parse_or_seconds("250ms").expect("legal"),
+            Duration::from_millis(250)
+        );
         for wrong in ["-1", "NaN", "inf", "", "soon"] {
             assert!(parse_or_seconds(wrong).is_err(), "{wrong}");
         }

@@ -54,7 +54,10 @@ impl Reader<'_> {
     }
 
     pub(crate) fn required(&self, name: &'static str, legal: &str) -> Result<String, EnvError> {
-        self.text(name).ok_or_else(|| EnvError::Missing { name, legal: legal.to_owned() })
+        self.text(name).ok_or_else(|| EnvError::Missing {
+            name,
+            legal: legal.to_owned(),
+        })
     }
 
     pub(crate) fn parsed<T, E: Display>(
@@ -62,17 +65,27 @@ impl Reader<'_> {
         name: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, EnvError> {
-        let Some(value) = self.text(name) else { return Ok(None) };
+        let Some(value) = self.text(name) else {
+            return Ok(None);
+        };
         match parse(&value) {
             Ok(parsed) => Ok(Some(parsed)),
-            Err(legal) => Err(EnvError::Illegal { name, value, legal: legal.to_string() }),
+            Err(legal) => Err(EnvError::Illegal {
+                name,
+                value,
+                legal: legal.to_string(),
+            }),
         }
     }
 }
 
 /// A comma separated list without empty items: `a`, `a,b`, `a, b`.
 pub(crate) fn list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 pub(crate) fn boolean(text: &str) -> Result<bool, &'static str> {
@@ -85,21 +98,26 @@ pub(crate) fn boolean(text: &str) -> Result<bool, &'static str> {
 
 /// `address:port` to listen on.
 pub(crate) fn listen(text: &str) -> Result<std::net::SocketAddr, &'static str> {
-    text.parse().map_err(|_| "write an address and a port such as 0.0.0.0:8080 or [::1]:8080")
+    text.parse()
+        .map_err(|_| "write an address and a port such as 0.0.0.0:8080 or [::1]:8080")
 }
 
 /// `host:port[,host:port...]`, each with a port; a scheme such as `kafka://` is a common slip.
 pub fn servers(text: &str) -> Result<String, &'static str> {
-    const LEGAL: &str =
-        "write host:port, or several separated by commas, such as my-cluster-kafka-bootstrap.kafka:9092";
+    const LEGAL: &str = "write host:port, or several separated by commas, such as my-cluster-kafka-bootstrap.kafka:9092";
     let servers = list(text);
     let legal = |server: &String| {
         server.rsplit_once(':').is_some_and(|(host, port)| {
-            let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+            let bare = host
+                .strip_prefix('[')
+                .and_then(|h| h.strip_suffix(']'))
+                .unwrap_or(host);
             let colons = bare.contains(':') && bare.len() == host.len();
             !bare.is_empty()
                 && !colons
-                && bare.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:".contains(c))
+                && bare
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || ".-_:".contains(c))
                 && port.parse::<u16>().is_ok_and(|port| port > 0)
         })
     };

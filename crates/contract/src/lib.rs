@@ -22,7 +22,9 @@ pub const PRODUCER_PORT: u16 = 8081;
 /// What is said where Kafka's access control (KIP-11) denies an operation; `resource` is `topic t`, `group g` or `the cluster`.
 /// A client does not know its principal, so the sentence names how it connects.
 pub fn denied(operation: &str, resource: &str) -> String {
-    format!("Kafka denied {operation} to this client, which connects without authentication: grant it on {resource}")
+    format!(
+        "Kafka denied {operation} to this client, which connects without authentication: grant it on {resource}"
+    )
 }
 
 /// Metadata that each commit of a practice's consumer carries; by it a later look knows whose commit it is.

@@ -7,7 +7,10 @@ pub const LONGEST_VALUE: usize = 8 * 1024;
 
 /// Appends `Message Info: topic T - partition [P] @ offset O`: the message is taken in hand.
 pub fn taken(out: &mut String, topic: &str, partition: i32, offset: i64) {
-    let _ = writeln!(out, "Message Info: topic {topic} - partition [{partition}] @ offset {offset}");
+    let _ = writeln!(
+        out,
+        "Message Info: topic {topic} - partition [{partition}] @ offset {offset}"
+    );
 }
 
 /// Appends `Received message: key=K & value=V`: the message is done. A missing key or value is `None`, as in the original.
@@ -20,7 +23,11 @@ pub fn done(out: &mut String, key: Option<&[u8]>, value: Option<&[u8]>) {
 }
 
 /// Appends `assigned [T/0 T/1]`, `revoked [...]` or `lost [...]`.
-pub fn ownership<'a>(out: &mut String, what: &str, partitions: impl IntoIterator<Item = (&'a str, i32)>) {
+pub fn ownership<'a>(
+    out: &mut String,
+    what: &str,
+    partitions: impl IntoIterator<Item = (&'a str, i32)>,
+) {
     let _ = write!(out, "{what} [");
     for (i, (topic, partition)) in partitions.into_iter().enumerate() {
         let _ = write!(out, "{}{topic}/{partition}", if i == 0 { "" } else { " " });
@@ -29,7 +36,9 @@ pub fn ownership<'a>(out: &mut String, what: &str, partitions: impl IntoIterator
 }
 
 fn payload(out: &mut String, bytes: Option<&[u8]>) {
-    let Some(bytes) = bytes else { return out.push_str("None") };
+    let Some(bytes) = bytes else {
+        return out.push_str("None");
+    };
     let shown = &bytes[..bytes.len().min(LONGEST_VALUE)];
     escape(out, shown);
     if shown.len() < bytes.len() {
@@ -80,9 +89,18 @@ mod tests {
             line(|out| taken(out, "my-topic", 2, 41)),
             "Message Info: topic my-topic - partition [2] @ offset 41\n"
         );
-        assert_eq!(line(|out| done(out, Some(b"k"), Some(b"v"))), "Received message: key=k & value=v\n");
-        assert_eq!(line(|out| done(out, None, None)), "Received message: key=None & value=None\n");
-        assert_eq!(line(|out| ownership(out, "assigned", [("t", 0), ("t", 1)])), "assigned [t/0 t/1]\n");
+        assert_eq!(
+            line(|out| done(out, Some(b"k"), Some(b"v"))),
+            "Received message: key=k & value=v\n"
+        );
+        assert_eq!(
+            line(|out| done(out, None, None)),
+            "Received message: key=None & value=None\n"
+        );
+        assert_eq!(
+            line(|out| ownership(out, "assigned", [("t", 0), ("t", 1)])),
+            "assigned [t/0 t/1]\n"
+        );
         assert_eq!(line(|out| ownership(out, "revoked", [])), "revoked []\n");
     }
 
@@ -90,7 +108,10 @@ mod tests {
     fn nothing_forges_a_line_or_drives_a_terminal() {
         let nasty = "a\u{1b}[31m\n\r\t\u{9b}2J\u{202e}x\u{2028}y\u{feff}\u{7f}é漢".as_bytes();
         let shown = line(|out| escape(out, nasty));
-        assert_eq!(shown, "a\\u{1b}[31m\\n\\r\\t\\u{9b}2J\\u{202e}x\\u{2028}y\\u{feff}\\u{7f}é漢");
+        assert_eq!(
+            shown,
+            "a\\u{1b}[31m\\n\\r\\t\\u{9b}2J\\u{202e}x\\u{2028}y\\u{feff}\\u{7f}é漢"
+        );
         assert_eq!(line(|out| escape(out, &[b'a', 0xff, 0xc3])), "a\\xff\\xc3");
     }
 
@@ -98,7 +119,11 @@ mod tests {
     fn long_values_are_cut_and_say_so() {
         let long = vec![b'x'; LONGEST_VALUE + 1];
         let shown = line(|out| done(out, None, Some(&long)));
-        assert!(shown.ends_with(&format!("x... ({} bytes)\n", LONGEST_VALUE + 1)), "{}", &shown[shown.len() - 40..]);
+        assert!(
+            shown.ends_with(&format!("x... ({} bytes)\n", LONGEST_VALUE + 1)),
+            "{}",
+            &shown[shown.len() - 40..]
+        );
         assert!(shown.len() < LONGEST_VALUE + 100);
     }
 }

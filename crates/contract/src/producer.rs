@@ -41,23 +41,40 @@ impl ProducerSettings {
         let number = |name, range: std::ops::RangeInclusive<u32>| {
             read.parsed(name, |text| match text.parse() {
                 Ok(number) if range.contains(&number) => Ok(number),
-                _ => Err(format!("write a number from {} to {}", range.start(), range.end())),
+                _ => Err(format!(
+                    "write a number from {} to {}",
+                    range.start(),
+                    range.end()
+                )),
             })
         };
         let rate = number(env::LOAD_RATE, 0..=10_000)?;
         let value_bytes = number(env::LOAD_VALUE_BYTES, 1..=100_000)?.unwrap_or(100);
         let topics = env::list(&read.text(env::TOPIC).unwrap_or_default());
         if rate.is_some_and(|rate| rate > 0) && topics.is_empty() {
-            let legal = format!("write the topics that {} is for, separated by commas", env::LOAD_RATE);
-            return Err(EnvError::Missing { name: env::TOPIC, legal });
+            let legal = format!(
+                "write the topics that {} is for, separated by commas",
+                env::LOAD_RATE
+            );
+            return Err(EnvError::Missing {
+                name: env::TOPIC,
+                legal,
+            });
         }
         Ok(Self {
             servers: read.parsed(env::SERVERS, env::servers)?.unwrap_or_default(),
             topics,
             keys_random: read.parsed(env::KEYS_RANDOM, env::boolean)?.unwrap_or(true),
-            listen: read.parsed(env::LISTEN, env::listen)?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], PRODUCER_PORT))),
+            listen: read
+                .parsed(env::LISTEN, env::listen)?
+                .unwrap_or(SocketAddr::from(([127, 0, 0, 1], PRODUCER_PORT))),
             instance: read.text(env::INSTANCE),
-            load: rate.filter(|rate| *rate > 0).map(|messages_per_second| Load { messages_per_second, value_bytes }),
+            load: rate
+                .filter(|rate| *rate > 0)
+                .map(|messages_per_second| Load {
+                    messages_per_second,
+                    value_bytes,
+                }),
         })
     }
 
@@ -69,7 +86,11 @@ impl ProducerSettings {
         }
         env.push((env::KEYS_RANDOM, self.keys_random.to_string()));
         env.push((env::LISTEN, self.listen.to_string()));
-        env.extend(self.instance.clone().map(|instance| (env::INSTANCE, instance)));
+        env.extend(
+            self.instance
+                .clone()
+                .map(|instance| (env::INSTANCE, instance)),
+        );
         if let Some(load) = self.load {
             env.push((env::LOAD_RATE, load.messages_per_second.to_string()));
             env.push((env::LOAD_VALUE_BYTES, load.value_bytes.to_string()));
@@ -84,7 +105,10 @@ mod tests {
 
     fn read(pairs: &[(&str, &str)]) -> Result<ProducerSettings, EnvError> {
         ProducerSettings::from_env(&|name| {
-            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
         })
     }
 
@@ -96,19 +120,32 @@ mod tests {
             keys_random: false,
             listen: SocketAddr::from(([0, 0, 0, 0], PRODUCER_PORT)),
             instance: Some("p-1".to_owned()),
-            load: Some(Load { messages_per_second: 50, value_bytes: 10 }),
+            load: Some(Load {
+                messages_per_second: 50,
+                value_bytes: 10,
+            }),
         };
         let env = settings.to_env();
-        let pairs: Vec<_> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let pairs: Vec<_> = env
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         assert_eq!(read(&pairs), Ok(settings));
-        assert!(read(&[("KAFKA_SERVERS", "localhost:9092")]).expect("enough by hand").keys_random);
+        assert!(
+            read(&[("KAFKA_SERVERS", "localhost:9092")])
+                .expect("enough by hand")
+                .keys_random
+        );
     }
 
     #[test]
     fn errors_name_the_variable() {
         for (pairs, says) in [
             (vec![], "KAFKA_SERVERS is not set"),
-            (vec![("KAFKA_SERVERS", "a:1"), ("MESSAGE_KEYS_RANDOM", "maybe")], "MESSAGE_KEYS_RANDOM is `maybe`"),
+            (
+                vec![("KAFKA_SERVERS", "a:1"), ("MESSAGE_KEYS_RANDOM", "maybe")],
+                "MESSAGE_KEYS_RANDOM is `maybe`",
+            ),
             (
                 vec![
                     ("KAFKA_SERVERS", "a:1"),
@@ -118,7 +155,10 @@ mod tests {
                 "from 0 to 10000",
             ),
             (
-                vec![("KAFKA_SERVERS", "a:1"), ("KAFKA_PRACTICE_LOAD_MESSAGES_PER_SECOND", "1")],
+                vec![
+                    ("KAFKA_SERVERS", "a:1"),
+                    ("KAFKA_PRACTICE_LOAD_MESSAGES_PER_SECOND", "1"),
+                ],
                 "KAFKA_TOPIC is not set",
             ),
         ] {

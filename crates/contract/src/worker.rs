@@ -66,7 +66,12 @@ macro_rules! words {
         }
     };
 }
-words!(Protocol, "write classic or consumer", Classic = "classic", Consumer = "consumer");
+words!(
+    Protocol,
+    "write classic or consumer",
+    Classic = "classic",
+    Consumer = "consumer"
+);
 words!(
     Assignor,
     "write range, roundrobin, cooperative-sticky (classic) or range, uniform (consumer)",
@@ -75,7 +80,12 @@ words!(
     CooperativeSticky = "cooperative-sticky",
     Uniform = "uniform"
 );
-words!(OffsetReset, "write earliest or latest", Earliest = "earliest", Latest = "latest");
+words!(
+    OffsetReset,
+    "write earliest or latest",
+    Earliest = "earliest",
+    Latest = "latest"
+);
 
 impl Protocol {
     /// What a group uses when nobody chose.
@@ -139,16 +149,24 @@ impl WorkerSettings {
     /// Reads them. `lookup` is `|name| std::env::var(name).ok()` in a program.
     pub fn from_env(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, EnvError> {
         let read = Reader(lookup);
-        let protocol = read.parsed(env::PROTOCOL, str::parse::<Protocol>)?.unwrap_or_default();
+        let protocol = read
+            .parsed(env::PROTOCOL, str::parse::<Protocol>)?
+            .unwrap_or_default();
         let settings = Self {
             servers: {
                 read.required(env::SERVERS, "write the Kafka to read from, host:port")?;
                 read.parsed(env::SERVERS, env::servers)?.unwrap_or_default()
             },
-            topics: env::list(&read.required(env::TOPIC, "write the topics to read, separated by commas")?),
+            topics: env::list(
+                &read.required(env::TOPIC, "write the topics to read, separated by commas")?,
+            ),
             group: read.required(env::GROUP, "write the group.id to join")?,
-            delay: read.parsed(env::DELAY, duration::parse_or_seconds)?.unwrap_or_default(),
-            listen: read.parsed(env::LISTEN, env::listen)?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
+            delay: read
+                .parsed(env::DELAY, duration::parse_or_seconds)?
+                .unwrap_or_default(),
+            listen: read
+                .parsed(env::LISTEN, env::listen)?
+                .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
             instance: read.text(env::INSTANCE),
             owner: read.text(env::OWNER),
             protocol,
@@ -165,15 +183,21 @@ impl WorkerSettings {
                     other => other.map_err(str::to_owned),
                 })?
                 .unwrap_or_else(|| protocol.default_assignor()),
-            offset_reset: read.parsed(env::OFFSET_RESET, str::parse)?.unwrap_or_default(),
-            session_timeout: read.parsed(env::SESSION_TIMEOUT, duration::parse)?.unwrap_or(DEFAULT_SESSION_TIMEOUT),
+            offset_reset: read
+                .parsed(env::OFFSET_RESET, str::parse)?
+                .unwrap_or_default(),
+            session_timeout: read
+                .parsed(env::SESSION_TIMEOUT, duration::parse)?
+                .unwrap_or(DEFAULT_SESSION_TIMEOUT),
             heartbeat_interval: read
                 .parsed(env::HEARTBEAT_INTERVAL, duration::parse)?
                 .unwrap_or(DEFAULT_HEARTBEAT_INTERVAL),
             max_poll_interval: read
                 .parsed(env::MAX_POLL_INTERVAL, duration::parse)?
                 .unwrap_or(DEFAULT_MAX_POLL_INTERVAL),
-            log_messages: read.parsed(env::LOG_MESSAGES, env::boolean)?.unwrap_or(true),
+            log_messages: read
+                .parsed(env::LOG_MESSAGES, env::boolean)?
+                .unwrap_or(true),
         };
         settings.in_order()
     }
@@ -181,11 +205,18 @@ impl WorkerSettings {
     /// heartbeat < session <= max poll, as the clients of Kafka require at creation (session: Classic only).
     fn in_order(self) -> Result<Self, EnvError> {
         let wrong = |name, value: Duration, legal: String| {
-            Err(EnvError::Illegal { name, value: duration::print(value), legal })
+            Err(EnvError::Illegal {
+                name,
+                value: duration::print(value),
+                legal,
+            })
         };
         if self.protocol == Protocol::Classic && self.heartbeat_interval >= self.session_timeout {
-            let legal =
-                format!("it must be below {} = {}", env::SESSION_TIMEOUT, duration::print(self.session_timeout));
+            let legal = format!(
+                "it must be below {} = {}",
+                env::SESSION_TIMEOUT,
+                duration::print(self.session_timeout)
+            );
             return wrong(env::HEARTBEAT_INTERVAL, self.heartbeat_interval, legal);
         }
         if self.protocol == Protocol::Classic && self.session_timeout > self.max_poll_interval {
@@ -198,7 +229,11 @@ impl WorkerSettings {
         }
         if self.topics.is_empty() {
             let legal = "write the topics to read, separated by commas".to_owned();
-            return Err(EnvError::Illegal { name: env::TOPIC, value: String::new(), legal });
+            return Err(EnvError::Illegal {
+                name: env::TOPIC,
+                value: String::new(),
+                legal,
+            });
         }
         Ok(self)
     }
@@ -213,16 +248,26 @@ impl WorkerSettings {
             (env::DELAY, duration::print(self.delay)),
             (env::LISTEN, self.listen.to_string()),
         ];
-        env.extend(self.instance.clone().map(|instance| (env::INSTANCE, instance)));
+        env.extend(
+            self.instance
+                .clone()
+                .map(|instance| (env::INSTANCE, instance)),
+        );
         env.extend(self.owner.clone().map(|owner| (env::OWNER, owner)));
         env.push((env::PROTOCOL, self.protocol.to_string()));
         env.push((env::ASSIGNOR, self.assignor.to_string()));
         env.push((env::OFFSET_RESET, self.offset_reset.to_string()));
         if self.protocol == Protocol::Classic {
             env.push((env::SESSION_TIMEOUT, duration::print(self.session_timeout)));
-            env.push((env::HEARTBEAT_INTERVAL, duration::print(self.heartbeat_interval)));
+            env.push((
+                env::HEARTBEAT_INTERVAL,
+                duration::print(self.heartbeat_interval),
+            ));
         }
-        env.push((env::MAX_POLL_INTERVAL, duration::print(self.max_poll_interval)));
+        env.push((
+            env::MAX_POLL_INTERVAL,
+            duration::print(self.max_poll_interval),
+        ));
         env.push((env::LOG_MESSAGES, self.log_messages.to_string()));
         env
     }
@@ -236,11 +281,19 @@ mod tests {
     use super::*;
 
     fn lookup<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
-        |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        |name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        }
     }
 
-    const BY_HAND: [(&str, &str); 3] =
-        [("KAFKA_SERVERS", "localhost:9092"), ("KAFKA_TOPIC", "a, b"), ("KAFKA_CONSUMER_GROUP_ID", "g")];
+    const BY_HAND: [(&str, &str); 3] = [
+        ("KAFKA_SERVERS", "localhost:9092"),
+        ("KAFKA_TOPIC", "a, b"),
+        ("KAFKA_CONSUMER_GROUP_ID", "g"),
+    ];
 
     #[test]
     fn the_names_of_the_original_are_enough() {
@@ -264,7 +317,9 @@ mod tests {
             settings.log_messages = false;
             let env = settings.to_env();
             let read = WorkerSettings::from_env(&|name| {
-                env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
+                env.iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| value.clone())
             });
             assert_eq!(read, Ok(settings));
         }
@@ -280,18 +335,44 @@ mod tests {
             ("SLEEP_TIME", "soon", "500ms"),
             ("KAFKA_PRACTICE_LISTEN", "8080", "0.0.0.0:8080"),
             ("KAFKA_PRACTICE_PROTOCOL", "new", "classic or consumer"),
-            ("KAFKA_PRACTICE_ASSIGNOR", "uniform", "KAFKA_PRACTICE_PROTOCOL is classic"),
-            ("KAFKA_PRACTICE_AUTO_OFFSET_RESET", "smallest", "earliest or latest"),
-            ("KAFKA_PRACTICE_HEARTBEAT_INTERVAL", "10s", "below KAFKA_PRACTICE_SESSION_TIMEOUT = 10s"),
-            ("KAFKA_PRACTICE_SESSION_TIMEOUT", "6m", "not be above KAFKA_PRACTICE_MAX_POLL_INTERVAL = 5m"),
+            (
+                "KAFKA_PRACTICE_ASSIGNOR",
+                "uniform",
+                "KAFKA_PRACTICE_PROTOCOL is classic",
+            ),
+            (
+                "KAFKA_PRACTICE_AUTO_OFFSET_RESET",
+                "smallest",
+                "earliest or latest",
+            ),
+            (
+                "KAFKA_PRACTICE_HEARTBEAT_INTERVAL",
+                "10s",
+                "below KAFKA_PRACTICE_SESSION_TIMEOUT = 10s",
+            ),
+            (
+                "KAFKA_PRACTICE_SESSION_TIMEOUT",
+                "6m",
+                "not be above KAFKA_PRACTICE_MAX_POLL_INTERVAL = 5m",
+            ),
             ("KAFKA_PRACTICE_LOG_MESSAGES", "perhaps", "true or false"),
         ] {
-            let mut pairs: Vec<_> = BY_HAND.into_iter().filter(|(key, _)| *key != name).collect();
+            let mut pairs: Vec<_> = BY_HAND
+                .into_iter()
+                .filter(|(key, _)| *key != name)
+                .collect();
             pairs.push((name, value));
-            let error = WorkerSettings::from_env(&lookup(&pairs)).expect_err(name).to_string();
+            let error = WorkerSettings::from_env(&lookup(&pairs))
+                .expect_err(name)
+                .to_string();
             assert!(error.starts_with(name) && error.contains(says), "{error}");
         }
-        let error = WorkerSettings::from_env(&lookup(&BY_HAND[..2])).expect_err("no group").to_string();
-        assert!(error.starts_with("KAFKA_CONSUMER_GROUP_ID is not set"), "{error}");
+        let error = WorkerSettings::from_env(&lookup(&BY_HAND[..2]))
+            .expect_err("no group")
+            .to_string();
+        assert!(
+            error.starts_with("KAFKA_CONSUMER_GROUP_ID is not set"),
+            "{error}"
+        );
     }
 }

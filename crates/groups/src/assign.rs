@@ -41,7 +41,9 @@ pub fn round_robin(members: &[&str], topics: &Topics) -> Assignment {
 /// [`order_of_members`], [`order_of_topics`]). The last members get one partition more where it does not come out even (before
 /// Kafka 4.3 the first ones).
 pub fn uniform(members: &[&str], topics: &[(&str, i32)]) -> Assignment {
-    let mut all = topics.iter().flat_map(|(topic, count)| (0..*count).map(|number| ((*topic).to_owned(), number)));
+    let mut all = topics
+        .iter()
+        .flat_map(|(topic, count)| (0..*count).map(|number| ((*topic).to_owned(), number)));
     let total: usize = topics.iter().map(|(_, count)| number(*count)).sum();
     let (each, rest) = shares(total, members.len());
     let share = |(place, member): (usize, &&str)| {
@@ -59,7 +61,10 @@ fn in_places(members: &[&str], topics: &Topics, places: &Places) -> Assignment {
     let mut shares = vec![Vec::new(); sorted.len()];
     for (topic, count) in topics {
         for number in 0..*count {
-            if let Some(share) = places.of(topic, number).and_then(|place| shares.get_mut(place)) {
+            if let Some(share) = places
+                .of(topic, number)
+                .and_then(|place| shares.get_mut(place))
+            {
                 share.push((topic.clone(), number));
             }
         }
@@ -69,7 +74,10 @@ fn in_places(members: &[&str], topics: &Topics, places: &Places) -> Assignment {
 
 /// What each of so many members gets of so many partitions, and how many of them get one more.
 fn shares(partitions: usize, members: usize) -> (usize, usize) {
-    (partitions.checked_div(members).unwrap_or(0), partitions.checked_rem(members).unwrap_or(0))
+    (
+        partitions.checked_div(members).unwrap_or(0),
+        partitions.checked_rem(members).unwrap_or(0),
+    )
 }
 
 /// Partitions of all topics.
@@ -86,13 +94,18 @@ mod tests {
     use super::*;
 
     fn topics(all: &[(&str, i32)]) -> Topics {
-        all.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+        all.iter()
+            .map(|(name, count)| ((*name).to_owned(), *count))
+            .collect()
     }
 
     /// `a: t/0 t/1, b: t/2`
     fn told(assignment: &Assignment) -> String {
         let share = |(member, share): (&String, &Vec<Partition>)| {
-            let share: Vec<String> = share.iter().map(|(topic, number)| format!("{topic}/{number}")).collect();
+            let share: Vec<String> = share
+                .iter()
+                .map(|(topic, number)| format!("{topic}/{number}"))
+                .collect();
             format!("{member}: {}", share.join(" "))
         };
         assignment.iter().map(share).collect::<Vec<_>>().join(", ")
@@ -103,13 +116,31 @@ mod tests {
         let (one, two) = (topics(&[("t", 5)]), topics(&[("t", 3), ("u", 2)]));
         let rows = [
             (range(&["b", "a"], &one), "a: t/0 t/1 t/2, b: t/3 t/4"),
-            (range(&["a", "b", "c"], &two), "a: t/0 u/0, b: t/1 u/1, c: t/2"),
-            (range(&["a", "b", "c", "d"], &two), "a: t/0 u/0, b: t/1 u/1, c: t/2, d: "),
+            (
+                range(&["a", "b", "c"], &two),
+                "a: t/0 u/0, b: t/1 u/1, c: t/2",
+            ),
+            (
+                range(&["a", "b", "c", "d"], &two),
+                "a: t/0 u/0, b: t/1 u/1, c: t/2, d: ",
+            ),
             (round_robin(&["b", "a"], &one), "a: t/0 t/2 t/4, b: t/1 t/3"),
-            (round_robin(&["c", "a", "b"], &two), "a: t/0 u/0, b: t/1 u/1, c: t/2"),
-            (round_robin(&["a", "b", "c", "d"], &two), "a: t/0 u/1, b: t/1, c: t/2, d: u/0"),
-            (uniform(&["b", "a"], &[("t", 5)]), "a: t/2 t/3 t/4, b: t/0 t/1"),
-            (uniform(&["a", "c", "b"], &[("u", 2), ("t", 2)]), "a: u/0, b: t/0 t/1, c: u/1"),
+            (
+                round_robin(&["c", "a", "b"], &two),
+                "a: t/0 u/0, b: t/1 u/1, c: t/2",
+            ),
+            (
+                round_robin(&["a", "b", "c", "d"], &two),
+                "a: t/0 u/1, b: t/1, c: t/2, d: u/0",
+            ),
+            (
+                uniform(&["b", "a"], &[("t", 5)]),
+                "a: t/2 t/3 t/4, b: t/0 t/1",
+            ),
+            (
+                uniform(&["a", "c", "b"], &[("u", 2), ("t", 2)]),
+                "a: u/0, b: t/0 t/1, c: u/1",
+            ),
             (range(&[], &one), ""),
             (uniform(&["a"], &[]), "a: "),
         ];

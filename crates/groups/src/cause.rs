@@ -94,7 +94,9 @@ impl Cause {
 
     /// The cause of that name.
     pub fn named(word: &str) -> Option<Self> {
-        Self::deserialize(word.into_deserializer()).map_err(|_: de::value::Error| ()).ok()
+        Self::deserialize(word.into_deserializer())
+            .map_err(|_: de::value::Error| ())
+            .ok()
     }
 
     /// What happened, of no consumer in particular: `a consumer crashed`.
@@ -117,7 +119,10 @@ impl Cause {
 
     /// Whether somebody should look.
     pub fn is_trouble(self) -> bool {
-        matches!(self, Self::OutOfMemory | Self::PodCrashed | Self::SessionTimedOut)
+        matches!(
+            self,
+            Self::OutOfMemory | Self::PodCrashed | Self::SessionTimedOut
+        )
     }
 }
 
@@ -147,7 +152,12 @@ impl Explained {
     /// Nobody saw why; `because` says what is missing.
     pub fn unknown(because: &str) -> Self {
         let sentence = format!("Why is not known: {because}.");
-        Self { cause: Cause::Unknown, exit_code: None, sentence, advice: None }
+        Self {
+            cause: Cause::Unknown,
+            exit_code: None,
+            sentence,
+            advice: None,
+        }
     }
 }
 
@@ -189,31 +199,65 @@ enum Finding {
 /// The cause of a change; `None`: to be asked again, facts may be on their way.
 pub fn cause(change: &Change, group: &str, witness: &Witness, now: i64) -> Option<Explained> {
     let (waited, patience) = (now - change.noticed, now - change.noticed < PATIENCE);
-    let scene = Case { group, witness, waited, change };
+    let scene = Case {
+        group,
+        witness,
+        waited,
+        change,
+    };
     let mut found: Vec<(Cause, Option<i32>, &str, bool)> = Vec::new();
-    for (who, came) in change.left.iter().map(|who| (who, false)).chain(change.joined.iter().map(|who| (who, true))) {
-        match if came { scene.joined(who) } else { scene.left(who) } {
+    for (who, came) in change
+        .left
+        .iter()
+        .map(|who| (who, false))
+        .chain(change.joined.iter().map(|who| (who, true)))
+    {
+        match if came {
+            scene.joined(who)
+        } else {
+            scene.left(who)
+        } {
             Finding::Is(cause, code) => found.push((cause, code, &who.client, came)),
             Finding::Open if patience => return None,
             Finding::Open => found.push((Cause::Unknown, None, &who.client, came)),
         }
     }
     let causes: BTreeSet<Cause> = found.iter().map(|(cause, ..)| *cause).collect();
-    let Some(gravest) = causes.first().copied() else { return Some(without_members(change)) };
-    let known: Vec<Cause> = causes.iter().copied().filter(|cause| *cause != Cause::Unknown).collect();
+    let Some(gravest) = causes.first().copied() else {
+        return Some(without_members(change));
+    };
+    let known: Vec<Cause> = causes
+        .iter()
+        .copied()
+        .filter(|cause| *cause != Cause::Unknown)
+        .collect();
     if known.is_empty() {
-        return Some(Explained::unknown("nobody saw what became of its consumers"));
+        return Some(Explained::unknown(
+            "nobody saw what became of its consumers",
+        ));
     }
     let sentence = |cause: &Cause| {
         let who = |wanted: bool| -> Vec<&str> {
-            let of = found.iter().filter(|(other, _, _, came)| other == cause && *came == wanted);
+            let of = found
+                .iter()
+                .filter(|(other, _, _, came)| other == cause && *came == wanted);
             of.map(|(_, _, client, _)| *client).collect()
         };
-        let code = found.iter().filter(|(other, ..)| other == cause).find_map(|(_, code, ..)| *code);
+        let code = found
+            .iter()
+            .filter(|(other, ..)| other == cause)
+            .find_map(|(_, code, ..)| *code);
         scene.sentence(*cause, code, &who(false), &who(true))
     };
-    let code = found.iter().filter(|(cause, ..)| *cause == gravest).find_map(|(_, code, ..)| *code);
-    let first = found.iter().find(|(cause, ..)| *cause == gravest).map(|(_, _, client, _)| *client).unwrap_or_default();
+    let code = found
+        .iter()
+        .filter(|(cause, ..)| *cause == gravest)
+        .find_map(|(_, code, ..)| *code);
+    let first = found
+        .iter()
+        .find(|(cause, ..)| *cause == gravest)
+        .map(|(_, _, client, _)| *client)
+        .unwrap_or_default();
     Some(Explained {
         cause: gravest,
         exit_code: code,
@@ -230,7 +274,12 @@ fn without_members(change: &Change) -> Explained {
     let count = change.added.len();
     let s = if count == 1 { " is" } else { "s are" };
     let sentence = format!("{count} new partition{s} read, up to {topic}/{last}.");
-    Explained { cause: Cause::PartitionsAdded, exit_code: None, sentence, advice: None }
+    Explained {
+        cause: Cause::PartitionsAdded,
+        exit_code: None,
+        sentence,
+        advice: None,
+    }
 }
 
 struct Case<'a> {
@@ -243,7 +292,9 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn left(&self, who: &Who) -> Finding {
-        let Some(instance) = self.witness.instance(&who.client) else { return Finding::Open };
+        let Some(instance) = self.witness.instance(&who.client) else {
+            return Finding::Open;
+        };
         // a member of one that had this name before
         if (i64::MIN + 1..instance.created).contains(&who.since) {
             return Finding::Open;
@@ -268,21 +319,35 @@ impl Case<'_> {
             return Some(Finding::Is(end.cause(), end.code()));
         }
         // one that is too old to be sure of, or that was seen a moment before the member was
-        let early = since.saturating_sub(SLACK).max(self.change.noticed - LINGERS);
-        let unsure = instance.end_within(early, until).or_else(|| instance.end_within(since, until));
-        unsure.filter(|_| instance.removal.is_none()).map(|_| Finding::Open)
+        let early = since
+            .saturating_sub(SLACK)
+            .max(self.change.noticed - LINGERS);
+        let unsure = instance
+            .end_within(early, until)
+            .or_else(|| instance.end_within(since, until));
+        unsure
+            .filter(|_| instance.removal.is_none())
+            .map(|_| Finding::Open)
     }
 
     /// Nothing has ended it, as far as is known.
     fn silent(&self) -> Finding {
         let sure = !self.change.blind && self.waited >= REPORTED;
-        if sure { Finding::Is(Cause::SessionTimedOut, None) } else { Finding::Open }
+        if sure {
+            Finding::Is(Cause::SessionTimedOut, None)
+        } else {
+            Finding::Open
+        }
     }
 
     /// Somebody asked an instance to go.
     fn removed(&self, instance: &Instance, at: i64) -> Finding {
         // a hold that was over when it came has not ended it
-        if self.witness.is_held(self.group, (at - SLACK).max(instance.created + 1), at + SLACK) {
+        if self.witness.is_held(
+            self.group,
+            (at - SLACK).max(instance.created + 1),
+            at + SLACK,
+        ) {
             return Finding::Is(Cause::OperatorMade, None);
         }
         let others = self.witness.others(&instance.sight.row, instance);
@@ -299,14 +364,20 @@ impl Case<'_> {
             return Finding::Is(Cause::PodDeleted, None);
         }
         let there = |heir: &&Instance| heir.removal.is_none_or(|(gone, _)| gone >= at - REPLACED);
-        let changed = heirs.filter(there).find_map(|heir| differs(&instance.sight, &heir.sight));
+        let changed = heirs
+            .filter(there)
+            .find_map(|heir| differs(&instance.sight, &heir.sight));
         changed.map_or(Finding::Open, |changed| Finding::Is(changed, None))
     }
 
     fn joined(&self, who: &Who) -> Finding {
-        let Some(instance) = self.witness.instance(&who.client) else { return Finding::Open };
+        let Some(instance) = self.witness.instance(&who.client) else {
+            return Finding::Open;
+        };
         // one of that name that was there before it is another one
-        let former = who.former.filter(|since| *since == i64::MIN || *since >= instance.created);
+        let former = who
+            .former
+            .filter(|since| *since == i64::MIN || *since >= instance.created);
         if let Some(cause) = former.and_then(|former| instance.changed_since(former)) {
             return Finding::Is(cause, None);
         }
@@ -325,19 +396,36 @@ impl Case<'_> {
         let at = instance.created;
         if let Some((wanted, from_none)) = self.witness.is_addition(instance, SLACK, REPLACED) {
             let held = from_none && self.witness.is_held(self.group, wanted - SLACK, wanted);
-            return Finding::Is(if held { Cause::OperatorMade } else { Cause::ScaledUp }, None);
+            return Finding::Is(
+                if held {
+                    Cause::OperatorMade
+                } else {
+                    Cause::ScaledUp
+                },
+                None,
+            );
         }
         let others = self.witness.others(&instance.sight.row, instance);
         // a controller replaces what goes at once, by one of the template of now
         let went = |since: i64| {
-            let went = others.clone().filter_map(|other| Some((other, other.removal?)));
+            let went = others
+                .clone()
+                .filter_map(|other| Some((other, other.removal?)));
             went.filter(move |(_, (gone, _))| (since..=at + SLACK / 5).contains(gone))
                 .max_by_key(|(_, (gone, _))| *gone)
         };
-        let replaced = went(at - AT_ONCE).filter(|(other, _)| differs(&other.sight, &instance.sight).is_none());
+        let replaced = went(at - AT_ONCE)
+            .filter(|(other, _)| differs(&other.sight, &instance.sight).is_none());
         if replaced.is_none() {
-            let there = |other: &&Instance| other.removal.is_none_or(|(gone, _)| gone >= at - REPLACED / 2);
-            let mut elders = others.clone().filter(|other| other.created < at).filter(there);
+            let there = |other: &&Instance| {
+                other
+                    .removal
+                    .is_none_or(|(gone, _)| gone >= at - REPLACED / 2)
+            };
+            let mut elders = others
+                .clone()
+                .filter(|other| other.created < at)
+                .filter(there);
             if let Some(changed) = elders.find_map(|old| differs(&old.sight, &instance.sight)) {
                 return Finding::Is(changed, None);
             }
@@ -350,11 +438,22 @@ impl Case<'_> {
     }
 
     fn sentence(&self, cause: Cause, code: Option<i32>, left: &[&str], joined: &[&str]) -> String {
-        let (old, new, any) = (list(left), list(joined), list(if left.is_empty() { joined } else { left }));
+        let (old, new, any) = (
+            list(left),
+            list(joined),
+            list(if left.is_empty() { joined } else { left }),
+        );
         let be = |names: &[&str]| if names.len() == 1 { "was" } else { "were" };
-        let is = if left.is_empty() { be(joined) } else { be(left) };
-        let after =
-            if left.is_empty() && !joined.is_empty() { format!(" {new} took the place.") } else { String::new() };
+        let is = if left.is_empty() {
+            be(joined)
+        } else {
+            be(left)
+        };
+        let after = if left.is_empty() && !joined.is_empty() {
+            format!(" {new} took the place.")
+        } else {
+            String::new()
+        };
         let pair = |verb: &str| match (left.is_empty(), joined.is_empty()) {
             (false, false) => format!("{verb}: {new} instead of {old}."),
             (false, true) => format!("{verb}: {old} went."),
@@ -366,34 +465,56 @@ impl Case<'_> {
             Cause::Rollout => pair("A rollout, the pod template changed"),
             Cause::SubscriptionChanged => pair("The topics of the group changed"),
             Cause::OperatorMade => match self.witness.last_hold(self.group) {
-                Some(Hold::Switching) => {
-                    pair("Protocol or assignor changed, and members that differ cannot share a group")
+                Some(Hold::Switching) => pair(
+                    "Protocol or assignor changed, and members that differ cannot share a group",
+                ),
+                Some(Hold::Stopped) if joined.is_empty() => {
+                    format!("The manifest stops the group: {old} went.")
                 }
-                Some(Hold::Stopped) if joined.is_empty() => format!("The manifest stops the group: {old} went."),
                 Some(Hold::Unclaimed) if joined.is_empty() => {
-                    format!("Its consumers may not use the group id as the manifest says now: {old} went.")
+                    format!(
+                        "Its consumers may not use the group id as the manifest says now: {old} went."
+                    )
                 }
-                Some(Hold::Unclaimed) => pair("Its consumers had to wait until they might use the group id"),
+                Some(Hold::Unclaimed) => {
+                    pair("Its consumers had to wait until they might use the group id")
+                }
                 _ => pair("The manifest starts the group"),
             },
             Cause::PodCrashed => {
-                let with = code.map_or_else(String::new, |code| format!(" with exit code {code}{}", signal(code)));
+                let with = code.map_or_else(String::new, |code| {
+                    format!(" with exit code {code}{}", signal(code))
+                });
                 format!("{any} crashed{with}.{}", comes_back(left, joined))
             }
             Cause::OutOfMemory => {
-                format!("{any} {is} killed: more memory used than allowed.{}", comes_back(left, joined))
+                format!(
+                    "{any} {is} killed: more memory used than allowed.{}",
+                    comes_back(left, joined)
+                )
             }
             Cause::Evicted if left.is_empty() => format!("A pod was evicted.{after}"),
             Cause::Evicted => {
-                format!("{old} {is} evicted from {} node.", if left.len() == 1 { "its" } else { "their" })
+                format!(
+                    "{old} {is} evicted from {} node.",
+                    if left.len() == 1 { "its" } else { "their" }
+                )
             }
             Cause::PodDeleted if left == joined => format!("{old} {is} restarted."),
             Cause::PodDeleted if left.is_empty() => format!("A consumer was deleted.{after}"),
             Cause::PodDeleted => format!("{old} {is} deleted."),
-            Cause::SessionTimedOut if left.is_empty() => format!("{new} answers again and came back."),
+            Cause::SessionTimedOut if left.is_empty() => {
+                format!("{new} answers again and came back.")
+            }
             Cause::SessionTimedOut => {
-                let back = if joined.is_empty() { "" } else { " It came back." };
-                format!("{old} did not answer within the session timeout, and Kafka gave up waiting.{back}")
+                let back = if joined.is_empty() {
+                    ""
+                } else {
+                    " It came back."
+                };
+                format!(
+                    "{old} did not answer within the session timeout, and Kafka gave up waiting.{back}"
+                )
             }
             Cause::PartitionsAdded | Cause::Unknown => String::new(),
         }

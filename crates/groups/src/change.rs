@@ -8,8 +8,8 @@ use std::{
 
 use krafka::{
     admin::{
-        ConfigOp, ConfigResource, CreatePartitionsOptions, CreateTopicsOptions, DeleteTopicsOptions,
-        DescribeTopicsOptions, IncrementalAlterConfigsOptions, NewTopic,
+        ConfigOp, ConfigResource, CreatePartitionsOptions, CreateTopicsOptions,
+        DeleteTopicsOptions, DescribeTopicsOptions, IncrementalAlterConfigsOptions, NewTopic,
     },
     error::{ErrorCode, KrafkaError},
 };
@@ -54,9 +54,15 @@ impl Kafka {
             for (key, value) in config {
                 topic = topic.with_config(key, value);
             }
-            match one(admin.create_topics([topic], CreateTopicsOptions::default().timeout(CHANGE)).await?) {
+            match one(admin
+                .create_topics([topic], CreateTopicsOptions::default().timeout(CHANGE))
+                .await?)
+            {
                 Ok(()) => Ok(Made::Created),
-                Err(KrafkaError::Broker { code: ErrorCode::TopicAlreadyExists, .. }) => Ok(Made::AlreadyThere),
+                Err(KrafkaError::Broker {
+                    code: ErrorCode::TopicAlreadyExists,
+                    ..
+                }) => Ok(Made::AlreadyThere),
                 Err(error) => Err(refused(error, "Create", Topic(name))),
             }
         })
@@ -70,9 +76,15 @@ impl Kafka {
     pub async fn grow_topic(&self, name: &str, to: i32) -> Result<(), KafkaError> {
         within(&self.changes, "grow_topic", async |admin| {
             check(name)?;
-            let grown = admin.create_partitions([(name, to)], CreatePartitionsOptions::default().timeout(CHANGE));
+            let grown = admin.create_partitions(
+                [(name, to)],
+                CreatePartitionsOptions::default().timeout(CHANGE),
+            );
             match one(grown.await?) {
-                Err(KrafkaError::Broker { code: ErrorCode::InvalidPartitions, .. }) => Ok(()),
+                Err(KrafkaError::Broker {
+                    code: ErrorCode::InvalidPartitions,
+                    ..
+                }) => Ok(()),
                 other => other.map_err(|error| refused(error, "Alter", Topic(name))),
             }
         })
@@ -96,7 +108,9 @@ impl Kafka {
             };
             let set = config.iter().map(change).collect();
             let options = IncrementalAlterConfigsOptions::default().timeout(CHANGE);
-            let changed = admin.incremental_alter_configs([(ConfigResource::topic(name), set)], options).await?;
+            let changed = admin
+                .incremental_alter_configs([(ConfigResource::topic(name), set)], options)
+                .await?;
             one(changed).map_err(|error| refused(error, "AlterConfigs", Topic(name)))
         })
         .await
@@ -111,24 +125,36 @@ impl Kafka {
             check(name)?;
             let begun = Instant::now();
             let topic = loop {
-                let described = admin.describe_topics([name], DescribeTopicsOptions::default()).await?;
+                let described = admin
+                    .describe_topics([name], DescribeTopicsOptions::default())
+                    .await?;
                 match one(described) {
                     Ok(topic) => break topic,
                     // the broker that was asked may not have heard of it yet
-                    Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. })
-                        if begun.elapsed() < SURE =>
-                    {
+                    Err(KrafkaError::Broker {
+                        code: ErrorCode::UnknownTopicOrPartition,
+                        ..
+                    }) if begun.elapsed() < SURE => {
                         tokio::time::sleep(SURE / 4).await;
                     }
-                    Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => return Ok(()),
+                    Err(KrafkaError::Broker {
+                        code: ErrorCode::UnknownTopicOrPartition,
+                        ..
+                    }) => return Ok(()),
                     Err(error) => return Err(refused(error, "Describe", Topic(name))),
                 }
             };
             if hex(topic.topic_id) != id {
                 return Ok(());
             }
-            match one(admin.delete_topics([name], DeleteTopicsOptions::default().timeout(STEP)).await?) {
-                Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => Ok(()),
+            match one(admin
+                .delete_topics([name], DeleteTopicsOptions::default().timeout(STEP))
+                .await?)
+            {
+                Err(KrafkaError::Broker {
+                    code: ErrorCode::UnknownTopicOrPartition,
+                    ..
+                }) => Ok(()),
                 other => other.map_err(|error| refused(error, "Delete", Topic(name))),
             }
         })

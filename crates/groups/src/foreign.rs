@@ -37,8 +37,12 @@ pub struct ForeignSeen {
 impl ForeignSeen {
     /// What it may be behind in those of its topics that are among `topics`; `None`: it has nothing to do with them.
     pub fn on(&self, topics: impl Fn(&str) -> bool) -> Option<(Vec<&str>, Option<i64>)> {
-        let its: Vec<(&str, Option<i64>)> =
-            self.topics.iter().map(|(topic, lag)| (topic.as_str(), *lag)).filter(|(topic, _)| topics(topic)).collect();
+        let its: Vec<(&str, Option<i64>)> = self
+            .topics
+            .iter()
+            .map(|(topic, lag)| (topic.as_str(), *lag))
+            .filter(|(topic, _)| topics(topic))
+            .collect();
         let lag = total(its.iter().map(|(_, lag)| *lag));
         (!its.is_empty()).then(|| (its.into_iter().map(|(topic, _)| topic).collect(), lag))
     }
@@ -74,18 +78,30 @@ struct Known {
 
 impl Foreigners {
     /// Begins a round: these groups are there (`all`: there are no others), those are `ours`. Which are to be asked about.
-    pub fn round(&mut self, there: &BTreeSet<String>, all: bool, ours: &BTreeSet<String>) -> Vec<String> {
+    pub fn round(
+        &mut self,
+        there: &BTreeSet<String>,
+        all: bool,
+        ours: &BTreeSet<String>,
+    ) -> Vec<String> {
         self.round += 1;
-        self.known.retain(|group, _| !ours.contains(group) && (!all || there.contains(group)));
+        self.known
+            .retain(|group, _| !ours.contains(group) && (!all || there.contains(group)));
         for group in there.difference(ours) {
             self.known.entry(group.clone()).or_default();
         }
         let mut order: Vec<(&String, &Known)> = self.known.iter().collect();
         order.sort_by_key(|(_, known)| known.asked);
         // those that are told about are asked more often, and do not keep the others from being asked
-        let (told, others): (Vec<_>, Vec<_>) = order.into_iter().partition(|(_, known)| known.seen.is_some());
+        let (told, others): (Vec<_>, Vec<_>) = order
+            .into_iter()
+            .partition(|(_, known)| known.seen.is_some());
         let half = told.len().min(ROUND / 2);
-        let next = told[..half].iter().chain(&others).chain(&told[half..]).take(ROUND);
+        let next = told[..half]
+            .iter()
+            .chain(&others)
+            .chain(&told[half..])
+            .take(ROUND);
         next.map(|(group, _)| (*group).clone()).collect()
     }
 
@@ -107,7 +123,12 @@ impl Foreigners {
     }
 
     /// What is known, by a look that began when this round had been noted; `None` until every group has been asked about.
-    pub fn told(&mut self, noted: u64, look: &Snapshot, ours: &BTreeSet<String>) -> Option<Arc<Foreign>> {
+    pub fn told(
+        &mut self,
+        noted: u64,
+        look: &Snapshot,
+        ours: &BTreeSet<String>,
+    ) -> Option<Arc<Foreign>> {
         let mut news = self.told.is_none();
         for known in self.known.values_mut().filter(|known| known.asked <= noted) {
             if let Some(fresh) = known.fresh.take() {
@@ -115,12 +136,20 @@ impl Foreigners {
                 news = true;
             }
         }
-        let is_gone =
-            |told: &Arc<Foreign>| told.keys().any(|group| ours.contains(group) || !self.known.contains_key(group));
+        let is_gone = |told: &Arc<Foreign>| {
+            told.keys()
+                .any(|group| ours.contains(group) || !self.known.contains_key(group))
+        };
         if news || self.told.as_ref().is_some_and(is_gone) {
             let all_asked = self.round > 0 && self.known.values().all(Known::is_settled);
-            let seen = self.known.iter().filter(|(group, _)| !ours.contains(*group));
-            let seen = || seen.filter_map(|(group, known)| Some((group.clone(), known.seen.clone()?))).collect();
+            let seen = self
+                .known
+                .iter()
+                .filter(|(group, _)| !ours.contains(*group));
+            let seen = || {
+                seen.filter_map(|(group, known)| Some((group.clone(), known.seen.clone()?)))
+                    .collect()
+            };
             // a new group is told of when it has been asked about; the others need not wait for it
             self.told = (all_asked || self.told.is_some()).then(|| Arc::new(seen()));
         }
@@ -129,16 +158,29 @@ impl Foreigners {
 }
 
 /// A group as far as it has to do with the topics of a look. What Kafka does not say of it now is as `before`, its lag unknown.
-fn foreign(group: &GroupSeen, look: &Snapshot, before: Option<&ForeignSeen>) -> Option<ForeignSeen> {
+fn foreign(
+    group: &GroupSeen,
+    look: &Snapshot,
+    before: Option<&ForeignSeen>,
+) -> Option<ForeignSeen> {
     let is_there = |topic: &str| !matches!(look.topics.get(topic), None | Some(TopicSeen::Missing));
-    let owned = group.members.iter().flat_map(|member| &member.partitions).flatten();
+    let owned = group
+        .members
+        .iter()
+        .flat_map(|member| &member.partitions)
+        .flatten();
     let committed = group.committed.iter().flat_map(BTreeMap::keys);
     let of_topics: BTreeSet<&Partition> = owned.chain(committed).collect();
     let mut topics: BTreeMap<String, Option<i64>> = BTreeMap::new();
-    for partition in of_topics.into_iter().filter(|partition| is_there(&partition.0)) {
+    for partition in of_topics
+        .into_iter()
+        .filter(|partition| is_there(&partition.0))
+    {
         // where it would begin without a commit, or with one that is of no use, is its own affair: at the beginning, at most
         let lag = match look.lag(group, partition, OffsetReset::Earliest) {
-            Lag::Stale => look.bounds(partition).map(|bounds| bounds.end - bounds.start),
+            Lag::Stale => look
+                .bounds(partition)
+                .map(|bounds| bounds.end - bounds.start),
             lag => lag.effective(),
         };
         let sum = topics.entry(partition.0.clone()).or_insert(Some(0));
@@ -146,14 +188,21 @@ fn foreign(group: &GroupSeen, look: &Snapshot, before: Option<&ForeignSeen>) -> 
     }
     let is_described = group.state != GroupState::Unknown;
     if !(is_described && group.committed.is_some() && group.tells_owners()) {
-        let former = before.into_iter().flat_map(|before| before.topics.keys()).filter(|topic| is_there(topic));
+        let former = before
+            .into_iter()
+            .flat_map(|before| before.topics.keys())
+            .filter(|topic| is_there(topic));
         for topic in former {
             topics.entry(topic.clone()).or_insert(None);
         }
     }
     (!topics.is_empty()).then_some(ForeignSeen {
         state: group.state,
-        protocol: if is_described { group.protocol } else { before.and_then(|before| before.protocol) },
+        protocol: if is_described {
+            group.protocol
+        } else {
+            before.and_then(|before| before.protocol)
+        },
         members: is_described.then_some(group.members.len()),
         topics,
     })
@@ -169,20 +218,45 @@ mod tests {
     }
 
     fn look(ends: &[i64]) -> Snapshot {
-        let partitions = ends.iter().map(|end| Some(Bounds { start: 0, end: *end })).collect();
-        let facts = TopicFacts { partitions, ..TopicFacts::default() };
-        Snapshot { topics: [("t".to_owned(), TopicSeen::Present(facts))].into(), ..Snapshot::default() }
+        let partitions = ends
+            .iter()
+            .map(|end| {
+                Some(Bounds {
+                    start: 0,
+                    end: *end,
+                })
+            })
+            .collect();
+        let facts = TopicFacts {
+            partitions,
+            ..TopicFacts::default()
+        };
+        Snapshot {
+            topics: [("t".to_owned(), TopicSeen::Present(facts))].into(),
+            ..Snapshot::default()
+        }
     }
 
     fn group(commits: &[(&str, i32, i64)], owned: &[(&str, i32)]) -> GroupSeen {
         let commit = |(topic, number, offset): &(&str, i32, i64)| {
-            (((*topic).to_owned(), *number), Committed { offset: *offset, metadata: String::new() })
+            (
+                ((*topic).to_owned(), *number),
+                Committed {
+                    offset: *offset,
+                    metadata: String::new(),
+                },
+            )
         };
         let member = MemberSeen {
             member_id: "m".into(),
             client_id: "c".into(),
             host: String::new(),
-            partitions: Some(owned.iter().map(|(topic, number)| ((*topic).to_owned(), *number)).collect()),
+            partitions: Some(
+                owned
+                    .iter()
+                    .map(|(topic, number)| ((*topic).to_owned(), *number))
+                    .collect(),
+            ),
         };
         GroupSeen {
             state: GroupState::Stable,
@@ -194,15 +268,43 @@ mod tests {
 
     #[test]
     fn a_group_is_told_of_by_what_it_has_to_do_with_the_topics() {
-        let lag = |group: GroupSeen, look: &Snapshot| foreign(&group, look, None).map(|seen| seen.topics);
+        let lag =
+            |group: GroupSeen, look: &Snapshot| foreign(&group, look, None).map(|seen| seen.topics);
         let of_t = |lag| Some(BTreeMap::from([("t".to_owned(), lag)]));
         for (what, group, expected) in [
-            ("commits", group(&[("t", 0, 7), ("t", 1, 20)], &[]), of_t(Some(3))),
-            ("a member that has committed nothing", group(&[], &[("t", 1)]), of_t(Some(20))),
-            ("both, once", group(&[("t", 0, 7)], &[("t", 0)]), of_t(Some(3))),
-            ("a commit beyond the end", group(&[("t", 0, 11), ("t", 1, 18)], &[]), of_t(Some(12))),
-            ("a partition that is not there", group(&[("t", 2, 7)], &[]), of_t(None)),
-            ("commits that are denied", GroupSeen { committed: None, ..group(&[], &[("t", 0)]) }, of_t(None)),
+            (
+                "commits",
+                group(&[("t", 0, 7), ("t", 1, 20)], &[]),
+                of_t(Some(3)),
+            ),
+            (
+                "a member that has committed nothing",
+                group(&[], &[("t", 1)]),
+                of_t(Some(20)),
+            ),
+            (
+                "both, once",
+                group(&[("t", 0, 7)], &[("t", 0)]),
+                of_t(Some(3)),
+            ),
+            (
+                "a commit beyond the end",
+                group(&[("t", 0, 11), ("t", 1, 18)], &[]),
+                of_t(Some(12)),
+            ),
+            (
+                "a partition that is not there",
+                group(&[("t", 2, 7)], &[]),
+                of_t(None),
+            ),
+            (
+                "commits that are denied",
+                GroupSeen {
+                    committed: None,
+                    ..group(&[], &[("t", 0)])
+                },
+                of_t(None),
+            ),
             ("another topic", group(&[("u", 0, 7)], &[("u", 0)]), None),
             ("nothing", group(&[], &[]), None),
         ] {
@@ -215,11 +317,21 @@ mod tests {
         let mut foreigners = Foreigners::default();
         let next = foreigners.round(&names(&["a"]), true, &names(&[]));
         let begun = foreigners.noted();
-        foreigners.note(next.into_iter().map(|id| (id, group(&[("t", 0, 12)], &[]))).collect());
+        foreigners.note(
+            next.into_iter()
+                .map(|id| (id, group(&[("t", 0, 12)], &[])))
+                .collect(),
+        );
         let lag = |foreigners: &mut Foreigners, noted, end| {
-            foreigners.told(noted, &look(&[end]), &names(&[])).and_then(|told| told.get("a").map(|a| a.topics["t"]))
+            foreigners
+                .told(noted, &look(&[end]), &names(&[]))
+                .and_then(|told| told.get("a").map(|a| a.topics["t"]))
         };
-        assert_eq!(lag(&mut foreigners, begun, 10), None, "its end is older than the commit");
+        assert_eq!(
+            lag(&mut foreigners, begun, 10),
+            None,
+            "its end is older than the commit"
+        );
         let begun = foreigners.noted();
         assert_eq!(lag(&mut foreigners, begun, 14), Some(Some(2)));
     }
@@ -229,36 +341,93 @@ mod tests {
         let mut foreigners = Foreigners::default();
         let mut ask = |seen: GroupSeen, end| {
             foreigners.round(&names(&["a"]), true, &names(&[]));
-            foreigners.note([("a".to_owned(), GroupSeen { protocol: Some(Protocol::Classic), ..seen })].into());
-            let told = foreigners.told(foreigners.noted(), &look(&[end, 20]), &names(&[])).expect("it is told");
+            foreigners.note(
+                [(
+                    "a".to_owned(),
+                    GroupSeen {
+                        protocol: Some(Protocol::Classic),
+                        ..seen
+                    },
+                )]
+                .into(),
+            );
+            let told = foreigners
+                .told(foreigners.noted(), &look(&[end, 20]), &names(&[]))
+                .expect("it is told");
             let a = told.get("a").expect("it is still there").clone();
             (a.state, a.protocol, a.members, a.topics["t"])
         };
         let classic = Some(Protocol::Classic);
         let known = || group(&[("t", 0, 7)], &[("t", 1)]);
-        assert_eq!(ask(known(), 10), (GroupState::Stable, classic, Some(1), Some(23)));
+        assert_eq!(
+            ask(known(), 10),
+            (GroupState::Stable, classic, Some(1), Some(23))
+        );
         for _ in 0..2 * SILENT {
-            assert_eq!(ask(GroupSeen::default(), 12), (GroupState::Unknown, classic, None, None));
+            assert_eq!(
+                ask(GroupSeen::default(), 12),
+                (GroupState::Unknown, classic, None, None)
+            );
         }
-        assert_eq!(ask(known(), 12), (GroupState::Stable, classic, Some(1), Some(25)));
+        assert_eq!(
+            ask(known(), 12),
+            (GroupState::Stable, classic, Some(1), Some(25))
+        );
         // its commits cannot be read
-        let denied = GroupSeen { committed: None, members: Vec::new(), ..known() };
-        assert_eq!(ask(denied, 12), (GroupState::Stable, classic, Some(0), None));
+        let denied = GroupSeen {
+            committed: None,
+            members: Vec::new(),
+            ..known()
+        };
+        assert_eq!(
+            ask(denied, 12),
+            (GroupState::Stable, classic, Some(0), None)
+        );
         // it rebalances: who owns what is not told, and it has not committed yet
-        assert_eq!(ask(group(&[], &[("t", 0)]), 12), (GroupState::Stable, classic, Some(1), Some(12)));
-        let mut moving = GroupSeen { state: GroupState::PreparingRebalance, ..group(&[], &[("t", 0)]) };
+        assert_eq!(
+            ask(group(&[], &[("t", 0)]), 12),
+            (GroupState::Stable, classic, Some(1), Some(12))
+        );
+        let mut moving = GroupSeen {
+            state: GroupState::PreparingRebalance,
+            ..group(&[], &[("t", 0)])
+        };
         moving.members[0].partitions = None;
-        assert_eq!(ask(moving, 12), (GroupState::PreparingRebalance, classic, Some(1), None));
-        assert_eq!(ask(known(), 12), (GroupState::Stable, classic, Some(1), Some(25)));
+        assert_eq!(
+            ask(moving, 12),
+            (GroupState::PreparingRebalance, classic, Some(1), None)
+        );
+        assert_eq!(
+            ask(known(), 12),
+            (GroupState::Stable, classic, Some(1), Some(25))
+        );
         // it has left, and a topic that is gone is not held against it
         let mut told = |seen: GroupSeen, look: &Snapshot| {
             foreigners.round(&names(&["a"]), true, &names(&[]));
             foreigners.note([("a".to_owned(), seen)].into());
-            foreigners.told(foreigners.noted(), look, &names(&[])).expect("it is told").len()
+            foreigners
+                .told(foreigners.noted(), look, &names(&[]))
+                .expect("it is told")
+                .len()
         };
-        let gone = Snapshot { topics: [("t".to_owned(), TopicSeen::Missing)].into(), ..Snapshot::default() };
-        assert_eq!((told(GroupSeen::default(), &look(&[9])), told(GroupSeen::default(), &gone)), (1, 0));
-        assert_eq!((told(known(), &look(&[9, 9])), told(group(&[], &[]), &look(&[9]))), (1, 0));
+        let gone = Snapshot {
+            topics: [("t".to_owned(), TopicSeen::Missing)].into(),
+            ..Snapshot::default()
+        };
+        assert_eq!(
+            (
+                told(GroupSeen::default(), &look(&[9])),
+                told(GroupSeen::default(), &gone)
+            ),
+            (1, 0)
+        );
+        assert_eq!(
+            (
+                told(known(), &look(&[9, 9])),
+                told(group(&[], &[]), &look(&[9]))
+            ),
+            (1, 0)
+        );
     }
 
     #[test]
@@ -266,8 +435,16 @@ mod tests {
         let mut foreigners = Foreigners::default();
         let mut ask = |b: GroupSeen| {
             foreigners.round(&names(&["a", "b"]), true, &names(&[]));
-            foreigners.note([("a".to_owned(), group(&[("t", 0, 4)], &[])), ("b".to_owned(), b)].into());
-            foreigners.told(foreigners.noted(), &look(&[10]), &names(&[])).map(|told| told.len())
+            foreigners.note(
+                [
+                    ("a".to_owned(), group(&[("t", 0, 4)], &[])),
+                    ("b".to_owned(), b),
+                ]
+                .into(),
+            );
+            foreigners
+                .told(foreigners.noted(), &look(&[10]), &names(&[]))
+                .map(|told| told.len())
         };
         for _ in 1..SILENT {
             assert_eq!(ask(GroupSeen::default()), None, "it may be one of them");
@@ -282,8 +459,18 @@ mod tests {
 
     #[test]
     fn only_the_topics_of_a_practice_count_for_it() {
-        let topics = [("a".to_owned(), Some(1)), ("b".to_owned(), Some(2)), ("c".to_owned(), None)].into();
-        let seen = ForeignSeen { state: GroupState::Stable, protocol: None, members: Some(1), topics };
+        let topics = [
+            ("a".to_owned(), Some(1)),
+            ("b".to_owned(), Some(2)),
+            ("c".to_owned(), None),
+        ]
+        .into();
+        let seen = ForeignSeen {
+            state: GroupState::Stable,
+            protocol: None,
+            members: Some(1),
+            topics,
+        };
         let on = |topics: &[&str]| seen.on(|topic| topics.contains(&topic));
         assert_eq!(on(&["a", "b"]), Some((vec!["a", "b"], Some(3))));
         assert_eq!(on(&["a", "c"]), Some((vec!["a", "c"], None)));
@@ -299,7 +486,10 @@ mod tests {
         for round in 1..=30 {
             let next = foreigners.round(&there, true, &ours);
             assert_eq!(next.len(), ROUND, "round {round}");
-            assert!(!next.contains(&"g-0000".to_owned()), "ours is not asked about");
+            assert!(
+                !next.contains(&"g-0000".to_owned()),
+                "ours is not asked about"
+            );
             asked.extend(next.iter().cloned());
             // every second one reads our topic
             let said = next.into_iter().enumerate().map(|(at, id)| {
@@ -322,12 +512,25 @@ mod tests {
         let mut foreigners = Foreigners::default();
         let there = names(&["a", "b", "c"]);
         let said = |foreigners: &mut Foreigners, next: Vec<String>| {
-            foreigners.note(next.into_iter().map(|id| (id, group(&[("t", 0, 4)], &[]))).collect());
+            foreigners.note(
+                next.into_iter()
+                    .map(|id| (id, group(&[("t", 0, 4)], &[])))
+                    .collect(),
+            );
         };
         let told = |foreigners: &mut Foreigners, ours: &BTreeSet<String>| -> Vec<String> {
-            foreigners.told(foreigners.noted(), &look(&[10]), ours).expect("is told").keys().cloned().collect()
+            foreigners
+                .told(foreigners.noted(), &look(&[10]), ours)
+                .expect("is told")
+                .keys()
+                .cloned()
+                .collect()
         };
-        assert_eq!(foreigners.told(foreigners.noted(), &look(&[10]), &names(&[])), None, "nobody has asked yet");
+        assert_eq!(
+            foreigners.told(foreigners.noted(), &look(&[10]), &names(&[])),
+            None,
+            "nobody has asked yet"
+        );
         let next = foreigners.round(&there, true, &names(&[]));
         said(&mut foreigners, next);
         assert_eq!(told(&mut foreigners, &names(&[])), ["a", "b", "c"]);

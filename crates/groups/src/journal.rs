@@ -156,7 +156,12 @@ impl Settled {
     fn owners(&self) -> BTreeMap<&Partition, &str> {
         self.members
             .iter()
-            .flat_map(|(id, holder)| holder.partitions.iter().map(move |partition| (partition, id.as_str())))
+            .flat_map(|(id, holder)| {
+                holder
+                    .partitions
+                    .iter()
+                    .map(move |partition| (partition, id.as_str()))
+            })
             .collect()
     }
 
@@ -174,7 +179,10 @@ impl Journal {
         }
         let known = self.groups.get(group);
         let is_at_rest = known.is_some_and(|memory| {
-            memory.kafka == kafka && !memory.blind && memory.moving_since.is_none() && memory.settled == settled(seen)
+            memory.kafka == kafka
+                && !memory.blind
+                && memory.moving_since.is_none()
+                && memory.settled == settled(seen)
         });
         if is_at_rest {
             return false;
@@ -182,7 +190,12 @@ impl Journal {
         let memory = Arc::make_mut(self.groups.entry(group.to_owned()).or_default());
         if memory.kafka != kafka {
             let (count, over) = (memory.count, std::mem::take(&mut memory.over));
-            *memory = Memory { kafka: kafka.to_owned(), count, over, ..Memory::default() };
+            *memory = Memory {
+                kafka: kafka.to_owned(),
+                count,
+                over,
+                ..Memory::default()
+            };
         }
         let is_first = memory.settled.is_none() && memory.moving_since.is_none();
         memory.meet(seen, now.tick, is_first);
@@ -190,7 +203,10 @@ impl Journal {
             memory.moving_since.get_or_insert(now);
             return false;
         };
-        let (before, moving_since) = (memory.settled.replace(after.clone()), memory.moving_since.take());
+        let (before, moving_since) = (
+            memory.settled.replace(after.clone()),
+            memory.moving_since.take(),
+        );
         let was_blind = std::mem::take(&mut memory.blind);
         let Some(before) = before else {
             memory.own(&after);
@@ -248,16 +264,24 @@ impl Journal {
 
     /// The rebalances of a group whose cause is being found out, oldest first.
     pub fn unexplained(&self, group: &str) -> &[Change] {
-        self.groups.get(group).map_or(&[], |memory| &memory.unexplained)
+        self.groups
+            .get(group)
+            .map_or(&[], |memory| &memory.unexplained)
     }
 
     /// The cause of a rebalance was found, or will not be.
     pub fn explain(&mut self, group: &str, number: u64, why: Explained) {
-        let Some(memory) = self.groups.get_mut(group) else { return };
+        let Some(memory) = self.groups.get_mut(group) else {
+            return;
+        };
         let memory = Arc::make_mut(memory);
         self.version += 1;
         memory.unexplained.retain(|change| change.number != number);
-        if let Some(rebalance) = memory.over.iter_mut().find(|rebalance| rebalance.number == number) {
+        if let Some(rebalance) = memory
+            .over
+            .iter_mut()
+            .find(|rebalance| rebalance.number == number)
+        {
             rebalance.why = Some(why);
         }
     }
@@ -271,12 +295,28 @@ impl Journal {
         unowned_ms: impl Fn(&Rebalance, &Move) -> Option<u64>,
     ) -> Vec<u64> {
         let mut news = Vec::new();
-        let Some(memory) = self.groups.get_mut(group) else { return news };
-        let is_open = |rebalance: &Rebalance| rebalance.moved.iter().any(|moved| moved.unowned_ms.is_none());
-        if !memory.over.iter().take_while(|rebalance| is_recent(rebalance)).any(is_open) {
+        let Some(memory) = self.groups.get_mut(group) else {
+            return news;
+        };
+        let is_open = |rebalance: &Rebalance| {
+            rebalance
+                .moved
+                .iter()
+                .any(|moved| moved.unowned_ms.is_none())
+        };
+        if !memory
+            .over
+            .iter()
+            .take_while(|rebalance| is_recent(rebalance))
+            .any(is_open)
+        {
             return news;
         }
-        for rebalance in Arc::make_mut(memory).over.iter_mut().take_while(|rebalance| is_recent(rebalance)) {
+        for rebalance in Arc::make_mut(memory)
+            .over
+            .iter_mut()
+            .take_while(|rebalance| is_recent(rebalance))
+        {
             for index in 0..rebalance.moved.len() {
                 let known = rebalance.moved[index].unowned_ms;
                 let found = known.or_else(|| unowned_ms(rebalance, &rebalance.moved[index]));
@@ -297,7 +337,10 @@ impl Journal {
 
     /// A group's rebalances, newest first.
     pub fn of<'a>(&'a self, group: &str) -> impl Iterator<Item = &'a Rebalance> + use<'a> {
-        self.groups.get(group).into_iter().flat_map(|memory| &memory.over)
+        self.groups
+            .get(group)
+            .into_iter()
+            .flat_map(|memory| &memory.over)
     }
 
     /// The newest rebalances of these groups together, newest first, at most so many. The order is made of what is written alone,
@@ -307,16 +350,23 @@ impl Journal {
         groups: impl IntoIterator<Item = &'a str>,
         most: usize,
     ) -> Vec<(&'a str, &'a Rebalance)> {
-        let mut all: Vec<_> = groups.into_iter().flat_map(|group| self.dated(group)).collect();
+        let mut all: Vec<_> = groups
+            .into_iter()
+            .flat_map(|group| self.dated(group))
+            .collect();
         all.sort_by_key(|(order, ..)| Reverse(*order)); // stable: of one time, each group newest first
         all.truncate(most);
-        all.into_iter().map(|(_, group, rebalance)| (group, rebalance)).collect()
+        all.into_iter()
+            .map(|(_, group, rebalance)| (group, rebalance))
+            .collect()
     }
 
     /// A group's rebalances, newest first, each with what puts it in order with those of other groups: its time, which does not
     /// fall where the clock was set back.
     fn dated<'a>(&'a self, group: &'a str) -> Vec<(i64, &'a str, &'a Rebalance)> {
-        let Some(memory) = self.groups.get(group) else { return Vec::new() };
+        let Some(memory) = self.groups.get(group) else {
+            return Vec::new();
+        };
         let mut latest = i64::MIN;
         let dated = memory.over.iter().rev().map(|rebalance| {
             latest = latest.max(rebalance.at);
@@ -334,8 +384,9 @@ impl Journal {
 
     /// What is to be kept of each group that has had a rebalance, as text of about `most` bytes in all: the oldest are left out.
     pub fn written(&self, most: usize) -> BTreeMap<String, String> {
-        let text =
-            |memory: &Memory| serde_json::to_string(memory).expect("should serialize: strings, numbers and lists");
+        let text = |memory: &Memory| {
+            serde_json::to_string(memory).expect("should serialize: strings, numbers and lists")
+        };
         let share = most / self.groups.len().max(1);
         // https://kubernetes.io/docs/concepts/configuration/configmap: these are no keys
         let is_key = |group: &str| group != "." && !group.starts_with("..");
@@ -352,8 +403,12 @@ impl Journal {
             }
             whole
         };
-        let told = self.groups.iter().filter(|(group, memory)| memory.count > 0 && is_key(group));
-        told.map(|(group, memory)| (group.clone(), fitting(memory))).collect()
+        let told = self
+            .groups
+            .iter()
+            .filter(|(group, memory)| memory.count > 0 && is_key(group));
+        told.map(|(group, memory)| (group.clone(), fitting(memory)))
+            .collect()
     }
 
     /// Takes up what was kept of a group, unless it is known already. Whoever was finding out a cause has not found it.
@@ -364,10 +419,16 @@ impl Journal {
         let mut memory: Memory = serde_json::from_str(text)?;
         memory.blind = true;
         self.version += u64::from(memory.over.iter().any(|rebalance| rebalance.why.is_none()));
-        for rebalance in memory.over.iter_mut().filter(|rebalance| rebalance.why.is_none()) {
+        for rebalance in memory
+            .over
+            .iter_mut()
+            .filter(|rebalance| rebalance.why.is_none())
+        {
             rebalance.why = Some(Explained::unknown("nobody was looking when it happened"));
         }
-        self.groups.entry(group.to_owned()).or_insert_with(|| Arc::new(memory));
+        self.groups
+            .entry(group.to_owned())
+            .or_insert_with(|| Arc::new(memory));
         Ok(())
     }
 }
@@ -385,14 +446,19 @@ impl Memory {
     fn meet(&mut self, seen: &GroupSeen, tick: i64, is_first: bool) {
         let there = |id: &str| seen.members.iter().any(|member| member.member_id == id);
         let settled = self.settled.as_ref();
-        self.first_seen.retain(|id, _| there(id) || settled.is_some_and(|settled| settled.members.contains_key(id)));
+        self.first_seen.retain(|id, _| {
+            there(id) || settled.is_some_and(|settled| settled.members.contains_key(id))
+        });
         if is_first {
             return;
         }
         for member in &seen.members {
-            let known = settled.is_some_and(|settled| settled.members.contains_key(&member.member_id));
+            let known =
+                settled.is_some_and(|settled| settled.members.contains_key(&member.member_id));
             if !known {
-                self.first_seen.entry(member.member_id.clone()).or_insert(tick);
+                self.first_seen
+                    .entry(member.member_id.clone())
+                    .or_insert(tick);
             }
         }
     }
@@ -416,12 +482,25 @@ impl Memory {
         }
     }
 
-    fn change(&self, before: &Settled, after: &Settled, moved: &[Move], blind: bool, now: Moment) -> Change {
+    fn change(
+        &self,
+        before: &Settled,
+        after: &Settled,
+        moved: &[Move],
+        blind: bool,
+        now: Moment,
+    ) -> Change {
         let only_in = |one: &Settled, other: &Settled| {
-            let missing = one.members.iter().filter(|(id, _)| !other.members.contains_key(*id));
+            let missing = one
+                .members
+                .iter()
+                .filter(|(id, _)| !other.members.contains_key(*id));
             let since = |id: &String| self.first_seen.get(id).copied().unwrap_or(i64::MIN);
             let former = |client: &str| {
-                let there = other.members.iter().find(|(_, holder)| holder.client_id == client);
+                let there = other
+                    .members
+                    .iter()
+                    .find(|(_, holder)| holder.client_id == client);
                 there.map(|(id, _)| since(id)).or_else(|| {
                     let former = self.former.iter().find(|(former, _)| former == client);
                     former.map(|(_, since)| *since)
@@ -438,7 +517,11 @@ impl Memory {
         };
         // a partition after all that ever had an owner is one that was not there before
         let is_new = |moved: &&Move| {
-            moved.from.is_none() && self.highest.get(&moved.topic).is_some_and(|last| moved.partition > *last)
+            moved.from.is_none()
+                && self
+                    .highest
+                    .get(&moved.topic)
+                    .is_some_and(|last| moved.partition > *last)
         };
         Change {
             number: self.count + 1,
@@ -446,20 +529,34 @@ impl Memory {
             blind,
             joined: only_in(after, before),
             left: only_in(before, after),
-            added: moved.iter().filter(is_new).map(|moved| (moved.topic.clone(), moved.partition)).collect(),
+            added: moved
+                .iter()
+                .filter(is_new)
+                .map(|moved| (moved.topic.clone(), moved.partition))
+                .collect(),
         }
     }
 
     /// Whether a change is the second half of the newest rebalance, which then is over only now.
     fn finish(&mut self, change: &Change, moved: &[Move], now: Moment) -> bool {
-        let recent = self.over_at.is_some_and(|over| now.tick - over <= SECOND_HALF);
-        let (Some(newest), true) = (self.over.front_mut(), recent) else { return false };
+        let recent = self
+            .over_at
+            .is_some_and(|over| now.tick - over <= SECOND_HALF);
+        let (Some(newest), true) = (self.over.front_mut(), recent) else {
+            return false;
+        };
         let open = |moved: &Move| {
-            let same = |other: &Move| (&other.topic, other.partition) == (&moved.topic, moved.partition);
-            newest.moved.iter().position(|other| same(other) && other.to.is_none())
+            let same =
+                |other: &Move| (&other.topic, other.partition) == (&moved.topic, moved.partition);
+            newest
+                .moved
+                .iter()
+                .position(|other| same(other) && other.to.is_none())
         };
         let halves: Option<Vec<usize>> = moved.iter().map(open).collect();
-        let Some(halves) = halves.filter(|halves| !halves.is_empty()) else { return false };
+        let Some(halves) = halves.filter(|halves| !halves.is_empty()) else {
+            return false;
+        };
         if !change.joined.is_empty() || !change.left.is_empty() {
             return false;
         }
@@ -479,7 +576,12 @@ impl Memory {
 /// Who has what, unless that is on its way.
 fn settled(seen: &GroupSeen) -> Option<Settled> {
     match seen.state {
-        GroupState::Empty | GroupState::Absent => return Some(Settled { epoch: seen.epoch, ..Settled::default() }),
+        GroupState::Empty | GroupState::Absent => {
+            return Some(Settled {
+                epoch: seen.epoch,
+                ..Settled::default()
+            });
+        }
         GroupState::Stable => {}
         GroupState::PreparingRebalance
         | GroupState::CompletingRebalance
@@ -487,10 +589,19 @@ fn settled(seen: &GroupSeen) -> Option<Settled> {
         | GroupState::Reconciling
         | GroupState::Unknown => return None,
     }
-    let mut settled = Settled { epoch: seen.epoch, ..Settled::default() };
+    let mut settled = Settled {
+        epoch: seen.epoch,
+        ..Settled::default()
+    };
     for member in &seen.members {
         let partitions = member.partitions.clone()?;
-        settled.members.insert(member.member_id.clone(), Holder { client_id: member.client_id.clone(), partitions });
+        settled.members.insert(
+            member.member_id.clone(),
+            Holder {
+                client_id: member.client_id.clone(),
+                partitions,
+            },
+        );
     }
     Some(settled)
 }

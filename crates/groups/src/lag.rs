@@ -38,7 +38,10 @@ impl Lag {
     /// The number to add up: `None` only when unknown.
     pub fn effective(self) -> Option<i64> {
         match self {
-            Self::Behind(n) | Self::NoCommit(n) | Self::Expired { left: n, .. } | Self::Recreated(n) => Some(n),
+            Self::Behind(n)
+            | Self::NoCommit(n)
+            | Self::Expired { left: n, .. }
+            | Self::Recreated(n) => Some(n),
             Self::Stale => Some(0),
             Self::Unknown => None,
         }
@@ -67,11 +70,16 @@ impl Lag {
 
 /// The lag of one partition. `bounds` must have been read after `committed`.
 pub fn lag(committed: Option<&Committed>, bounds: Option<Bounds>, reset: OffsetReset) -> Lag {
-    let Some(Bounds { start, end }) = bounds else { return Lag::Unknown };
+    let Some(Bounds { start, end }) = bounds else {
+        return Lag::Unknown;
+    };
     match committed.map(|committed| committed.offset) {
         None if reset == OffsetReset::Earliest => Lag::NoCommit(end - start),
         None => Lag::NoCommit(0),
-        Some(offset) if offset < start => Lag::Expired { lost: start - offset, left: end - start },
+        Some(offset) if offset < start => Lag::Expired {
+            lost: start - offset,
+            left: end - start,
+        },
         Some(offset) if offset > end => Lag::Stale,
         Some(offset) => Lag::Behind(end - offset),
     }
@@ -88,7 +96,9 @@ impl Snapshot {
 
     /// How far a group of this look is behind in a partition.
     pub fn lag(&self, group: &GroupSeen, partition: &Partition, reset: OffsetReset) -> Lag {
-        let Some(committed) = &group.committed else { return Lag::Unknown };
+        let Some(committed) = &group.committed else {
+            return Lag::Unknown;
+        };
         match (self.bounds(partition), group.outdated.contains(partition)) {
             (Some(Bounds { start, end }), true) => Lag::Recreated(end - start),
             (bounds, _) => lag(committed.get(partition), bounds, reset),
@@ -98,7 +108,8 @@ impl Snapshot {
 
 /// The sum of lags; `None` when one is unknown.
 pub fn total(lags: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
-    lags.into_iter().try_fold(0_i64, |sum, lag| lag.map(|lag| sum.saturating_add(lag)))
+    lags.into_iter()
+        .try_fold(0_i64, |sum, lag| lag.map(|lag| sum.saturating_add(lag)))
 }
 
 #[cfg(test)]
@@ -108,15 +119,41 @@ mod tests {
 
     #[test]
     fn every_case() {
-        let at = |offset| Some(Committed { offset, metadata: String::new() });
-        let log = Some(Bounds { start: 10, end: 100 });
+        let at = |offset| {
+            Some(Committed {
+                offset,
+                metadata: String::new(),
+            })
+        };
+        let log = Some(Bounds {
+            start: 10,
+            end: 100,
+        });
         for (committed, bounds, reset, expected, effective) in [
-            (at(40), log, OffsetReset::Earliest, Lag::Behind(60), Some(60)),
+            (
+                at(40),
+                log,
+                OffsetReset::Earliest,
+                Lag::Behind(60),
+                Some(60),
+            ),
             (at(100), log, OffsetReset::Earliest, Lag::Behind(0), Some(0)),
             (at(10), log, OffsetReset::Latest, Lag::Behind(90), Some(90)),
-            (None, log, OffsetReset::Earliest, Lag::NoCommit(90), Some(90)),
+            (
+                None,
+                log,
+                OffsetReset::Earliest,
+                Lag::NoCommit(90),
+                Some(90),
+            ),
             (None, log, OffsetReset::Latest, Lag::NoCommit(0), Some(0)),
-            (at(4), log, OffsetReset::Earliest, Lag::Expired { lost: 6, left: 90 }, Some(90)),
+            (
+                at(4),
+                log,
+                OffsetReset::Earliest,
+                Lag::Expired { lost: 6, left: 90 },
+                Some(90),
+            ),
             (at(101), log, OffsetReset::Earliest, Lag::Stale, Some(0)),
             (at(40), None, OffsetReset::Earliest, Lag::Unknown, None),
             (None, None, OffsetReset::Latest, Lag::Unknown, None),
@@ -129,22 +166,49 @@ mod tests {
 
     #[test]
     fn a_look_knows_the_lag_of_each_partition() {
-        let facts =
-            TopicFacts { partitions: vec![Some(Bounds { start: 10, end: 100 }), None], ..TopicFacts::default() };
+        let facts = TopicFacts {
+            partitions: vec![
+                Some(Bounds {
+                    start: 10,
+                    end: 100,
+                }),
+                None,
+            ],
+            ..TopicFacts::default()
+        };
         let mut snapshot = Snapshot::default();
-        snapshot.topics.insert("t".into(), TopicSeen::Present(facts));
+        snapshot
+            .topics
+            .insert("t".into(), TopicSeen::Present(facts));
         snapshot.topics.insert("gone".into(), TopicSeen::Missing);
         let at = |topic: &str, number| (topic.to_owned(), number);
-        let commit = |topic: &str, number| (at(topic, number), Committed { offset: 98, metadata: String::new() });
+        let commit = |topic: &str, number| {
+            (
+                at(topic, number),
+                Committed {
+                    offset: 98,
+                    metadata: String::new(),
+                },
+            )
+        };
         let committed = [commit("t", 0), commit("t", 1), commit("gone", 0)].into();
-        let mut group = GroupSeen { committed: Some(committed), ..GroupSeen::default() };
-        let lag = |group: &GroupSeen, topic, number| snapshot.lag(group, &at(topic, number), OffsetReset::Latest);
+        let mut group = GroupSeen {
+            committed: Some(committed),
+            ..GroupSeen::default()
+        };
+        let lag = |group: &GroupSeen, topic, number| {
+            snapshot.lag(group, &at(topic, number), OffsetReset::Latest)
+        };
         assert_eq!(lag(&group, "t", 0), Lag::Behind(2));
         for (topic, number) in [("t", 1), ("t", 2), ("t", -1), ("gone", 0), ("unasked", 0)] {
             assert_eq!(lag(&group, topic, number), Lag::Unknown, "{topic}/{number}");
         }
         group.outdated.insert(at("t", 0));
-        assert_eq!(lag(&group, "t", 0), Lag::Recreated(90), "never the 2 that end minus committed would be");
+        assert_eq!(
+            lag(&group, "t", 0),
+            Lag::Recreated(90),
+            "never the 2 that end minus committed would be"
+        );
         group.committed = None;
         assert_eq!(lag(&group, "t", 0), Lag::Unknown);
     }

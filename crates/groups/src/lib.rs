@@ -23,8 +23,8 @@ pub use foreign::{Foreign, ForeignSeen, Foreigners};
 pub use journal::{Journal, Moment, Move, Rebalance};
 pub use lag::{Lag, OffsetReset, total};
 pub use model::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot,
-    TopicFacts, TopicSeen,
+    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol,
+    Snapshot, TopicFacts, TopicSeen,
 };
 pub use pace::{Pace, Paces};
 pub use read::Kafka;

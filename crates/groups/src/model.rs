@@ -34,10 +34,19 @@ impl Snapshot {
         topics: impl IntoIterator<Item = impl AsRef<str>>,
         groups: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Self {
-        let topics: BTreeSet<String> = topics.into_iter().map(|topic| topic.as_ref().to_owned()).collect();
+        let topics: BTreeSet<String> = topics
+            .into_iter()
+            .map(|topic| topic.as_ref().to_owned())
+            .collect();
         let foreign = |foreign: &Arc<Foreign>| {
-            let of_these = foreign.iter().filter(|(_, seen)| seen.on(|topic| topics.contains(topic)).is_some());
-            Arc::new(of_these.map(|(group, seen)| (group.clone(), seen.clone())).collect())
+            let of_these = foreign
+                .iter()
+                .filter(|(_, seen)| seen.on(|topic| topics.contains(topic)).is_some());
+            Arc::new(
+                of_these
+                    .map(|(group, seen)| (group.clone(), seen.clone()))
+                    .collect(),
+            )
         };
         Self {
             topics: topics
@@ -185,7 +194,9 @@ pub struct GroupSeen {
 impl GroupSeen {
     /// Whether every member tells what it owns. Those of a Classic group that rebalances do not.
     pub fn tells_owners(&self) -> bool {
-        self.members.iter().all(|member| member.partitions.is_some())
+        self.members
+            .iter()
+            .all(|member| member.partitions.is_some())
     }
 }
 
@@ -246,7 +257,9 @@ pub enum KafkaError {
     },
     /// What came back was not Kafka's protocol, or of a version that is not spoken here. What exactly is for logs: it may
     /// hold what some other service said.
-    #[error("what answers there does not speak Kafka's protocol: check the port, and that it is one without TLS")]
+    #[error(
+        "what answers there does not speak Kafka's protocol: check the port, and that it is one without TLS"
+    )]
     Protocol(String),
 }
 
@@ -258,13 +271,24 @@ impl KafkaError {
 
     /// Whether Kafka refuses, and goes on refusing until a person changes the manifest or Kafka.
     pub fn needs_help(&self) -> bool {
-        matches!(self, Self::Denied { .. } | Self::Answered { retriable: false, .. })
+        matches!(
+            self,
+            Self::Denied { .. }
+                | Self::Answered {
+                    retriable: false,
+                    ..
+                }
+        )
     }
 }
 
 /// `: MESSAGE`, or nothing where the message only repeats the error's name.
 fn explanation(code: &str, message: &str) -> String {
-    if message.is_empty() || message == code { String::new() } else { format!(": {message}") }
+    if message.is_empty() || message == code {
+        String::new()
+    } else {
+        format!(": {message}")
+    }
 }
 
 #[cfg(test)]
@@ -278,22 +302,40 @@ mod tests {
             state: GroupState::Empty,
             protocol: None,
             members: Some(0),
-            topics: topics.iter().map(|topic| ((*topic).to_owned(), Some(1))).collect(),
+            topics: topics
+                .iter()
+                .map(|topic| ((*topic).to_owned(), Some(1)))
+                .collect(),
         };
-        let others = [("both", foreign(&["t", "u"])), ("elsewhere", foreign(&["u"]))];
-        let topics = ["t", "u", "v"].map(|name| (name.to_owned(), TopicSeen::Present(TopicFacts::default())));
+        let others = [
+            ("both", foreign(&["t", "u"])),
+            ("elsewhere", foreign(&["u"])),
+        ];
+        let topics = ["t", "u", "v"]
+            .map(|name| (name.to_owned(), TopicSeen::Present(TopicFacts::default())));
         let groups = ["g", "h"].map(|name| (name.to_owned(), GroupSeen::default()));
         let whole = Snapshot {
             topics: topics.into(),
             groups: groups.into(),
-            foreign: Some(Arc::new(others.map(|(name, seen)| (name.to_owned(), seen)).into())),
+            foreign: Some(Arc::new(
+                others.map(|(name, seen)| (name.to_owned(), seen)).into(),
+            )),
         };
         let part = whole.only(["v", "t", "not-asked-for"], ["h", "not-asked-for"]);
         assert_eq!(part.topics.keys().collect::<Vec<_>>(), ["t", "v"]);
         assert_eq!(part.groups.keys().collect::<Vec<_>>(), ["h"]);
-        assert_eq!(part.foreign.expect("was known").keys().collect::<Vec<_>>(), ["both"]);
-        let unknown = Snapshot { foreign: None, ..whole.clone() };
+        assert_eq!(
+            part.foreign.expect("was known").keys().collect::<Vec<_>>(),
+            ["both"]
+        );
+        let unknown = Snapshot {
+            foreign: None,
+            ..whole.clone()
+        };
         assert_eq!(unknown.only([""; 0], [""; 0]), Snapshot::default());
-        assert_eq!(whole.only(["t", "u", "v"].map(String::from), ["g", "h"]), whole);
+        assert_eq!(
+            whole.only(["t", "u", "v"].map(String::from), ["g", "h"]),
+            whole
+        );
     }
 }

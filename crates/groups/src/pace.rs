@@ -57,14 +57,17 @@ impl Paces {
     pub fn feed(&mut self, snapshot: &mut Snapshot, tick: Duration) {
         self.now = self.now.max(tick);
         self.feed_logs(snapshot);
-        self.commits.retain(|group, _| snapshot.groups.contains_key(group));
+        self.commits
+            .retain(|group, _| snapshot.groups.contains_key(group));
         let topics = &snapshot.topics;
         let id_of = |topic: &str| match topics.get(topic) {
             Some(TopicSeen::Present(facts)) => Some(facts.id.as_str()),
             _ => None,
         };
         for (id, group) in &mut snapshot.groups {
-            let Some(committed) = &group.committed else { continue };
+            let Some(committed) = &group.committed else {
+                continue;
+            };
             let commits = self.commits.entry(id.clone()).or_default();
             commits.retain(|partition, _| committed.contains_key(partition));
             for (partition, committed) in committed {
@@ -76,7 +79,9 @@ impl Paces {
                 };
                 let commit = commits.entry(partition.clone()).or_insert_with(new);
                 match topic_id {
-                    Some(topic_id) if commit.topic_id.is_empty() => topic_id.clone_into(&mut commit.topic_id),
+                    Some(topic_id) if commit.topic_id.is_empty() => {
+                        topic_id.clone_into(&mut commit.topic_id)
+                    }
                     Some(topic_id) if topic_id != commit.topic_id => {
                         if commit.offset == committed.offset {
                             group.outdated.insert(partition.clone());
@@ -92,19 +97,29 @@ impl Paces {
                     commit.offsets = Table::default();
                 }
                 commit.offset = committed.offset;
-                commit.offsets.add(self.now, committed.offset, COMMIT_POINTS);
+                commit
+                    .offsets
+                    .add(self.now, committed.offset, COMMIT_POINTS);
                 commit.offsets.forget(self.now.saturating_sub(WINDOW));
             }
         }
     }
 
     fn feed_logs(&mut self, snapshot: &Snapshot) {
-        self.logs.retain(|(topic, _), _| !matches!(snapshot.topics.get(topic), None | Some(TopicSeen::Missing)));
+        self.logs.retain(|(topic, _), _| {
+            !matches!(snapshot.topics.get(topic), None | Some(TopicSeen::Missing))
+        });
         for (topic, seen) in &snapshot.topics {
-            let TopicSeen::Present(facts) = seen else { continue };
+            let TopicSeen::Present(facts) = seen else {
+                continue;
+            };
             for (number, bounds) in (0..).zip(&facts.partitions) {
                 let Some(bounds) = bounds else { continue };
-                let new = || Log { topic_id: facts.id.clone(), start: bounds.start, ends: Table::default() };
+                let new = || Log {
+                    topic_id: facts.id.clone(),
+                    start: bounds.start,
+                    ends: Table::default(),
+                };
                 let log = self.logs.entry((topic.clone(), number)).or_insert_with(new);
                 if log.topic_id != facts.id {
                     *log = new();
@@ -124,7 +139,9 @@ impl Paces {
         reset: OffsetReset,
         tick: Duration,
     ) -> Pace {
-        let Some(seen) = snapshot.groups.get(group) else { return Pace::default() };
+        let Some(seen) = snapshot.groups.get(group) else {
+            return Pace::default();
+        };
         let since_look = tick.saturating_sub(self.now);
         let (mut left, mut oldest, mut rate) = (0, Some(Duration::ZERO), Some(0.0));
         for topic in topics {
@@ -136,24 +153,35 @@ impl Paces {
             for (number, bounds) in (0..).zip(&facts.partitions) {
                 let partition = (topic.clone(), number);
                 let lag = snapshot.lag(seen, &partition, reset);
-                let (Some(bounds), Some(behind)) = (bounds, lag.effective()) else { return Pace::default() };
+                let (Some(bounds), Some(behind)) = (bounds, lag.effective()) else {
+                    return Pace::default();
+                };
                 left += behind;
                 if behind > 0 {
                     let age = self.age(&partition, bounds.end - behind);
                     oldest = oldest.zip(age).map(|(a, b)| a.max(b + since_look));
                 }
-                let net =
-                    (behind == 0 || is_owned(seen, &partition)).then(|| self.net(group, &partition, lag)).flatten();
+                let net = (behind == 0 || is_owned(seen, &partition))
+                    .then(|| self.net(group, &partition, lag))
+                    .flatten();
                 rate = rate.zip(net).map(|(a, b)| a + b);
             }
         }
         if left == 0 {
-            return Pace { oldest, drain: oldest };
+            return Pace {
+                oldest,
+                drain: oldest,
+            };
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let drain = rate.filter(|rate| *rate > 0.0).map(|rate| left as f64 / rate);
+        let drain = rate
+            .filter(|rate| *rate > 0.0)
+            .map(|rate| left as f64 / rate);
         let drain = drain.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        Pace { oldest, drain: drain.map(|drain| drain.saturating_sub(since_look)) }
+        Pace {
+            oldest,
+            drain: drain.map(|drain| drain.saturating_sub(since_look)),
+        }
     }
 
     /// How long before the last look the message of this offset came.
@@ -167,14 +195,23 @@ impl Paces {
         let produced = self.logs.get(partition)?.ends.rate(self.now)?;
         let consumed = match lag {
             Lag::NoCommit(_) => 0.0,
-            _ => self.commits.get(group)?.get(partition)?.offsets.rate(self.now)?,
+            _ => self
+                .commits
+                .get(group)?
+                .get(partition)?
+                .offsets
+                .rate(self.now)?,
         };
         Some(consumed - produced)
     }
 }
 
 fn is_owned(group: &GroupSeen, partition: &Partition) -> bool {
-    group.members.iter().flat_map(|member| &member.partitions).any(|owned| owned.binary_search(partition).is_ok())
+    group
+        .members
+        .iter()
+        .flat_map(|member| &member.partitions)
+        .any(|owned| owned.binary_search(partition).is_ok())
 }
 
 /// When an offset was where, oldest first; offsets never fall.
@@ -224,7 +261,10 @@ impl Table {
     /// When this offset was taken; `None`: before the first point, or not yet.
     fn passed(&self, offset: i64) -> Option<Duration> {
         let after = self.points.partition_point(|(_, end)| *end <= offset);
-        let ((t0, o0), (t1, o1)) = (self.points.get(after.checked_sub(1)?)?, self.points.get(after)?);
+        let ((t0, o0), (t1, o1)) = (
+            self.points.get(after.checked_sub(1)?)?,
+            self.points.get(after)?,
+        );
         Some(between(*t0, *t1, offset + 1 - o0, o1 - o0))
     }
 
@@ -232,8 +272,13 @@ impl Table {
     fn rate(&self, now: Duration) -> Option<f64> {
         let (&(first, _), &(last, end)) = (self.points.first()?, self.points.last()?);
         let mut from = now.saturating_sub(WINDOW).max(first);
-        let before = self.points.partition_point(|(at, _)| *at <= from).saturating_sub(1);
-        let is_gap = |two: &&[(Duration, i64)]| two[0].1 != two[1].1 && two[1].0.saturating_sub(two[0].0) > WINDOW / 2;
+        let before = self
+            .points
+            .partition_point(|(at, _)| *at <= from)
+            .saturating_sub(1);
+        let is_gap = |two: &&[(Duration, i64)]| {
+            two[0].1 != two[1].1 && two[1].0.saturating_sub(two[0].0) > WINDOW / 2
+        };
         if let Some(gap) = self.points[before..].windows(2).take_while(is_gap).last() {
             from = gap[1].0;
         }
@@ -249,7 +294,8 @@ impl Table {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let value = match self.points.get(after) {
             Some((t1, o1)) => {
-                let part = tick.saturating_sub(*t0).as_secs_f64() / t1.saturating_sub(*t0).as_secs_f64();
+                let part =
+                    tick.saturating_sub(*t0).as_secs_f64() / t1.saturating_sub(*t0).as_secs_f64();
                 *o0 as f64 + part * (o1 - o0) as f64
             }
             None => *o0 as f64,

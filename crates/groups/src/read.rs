@@ -11,10 +11,11 @@ use std::{
 
 use krafka::{
     admin::{
-        AdminClient, ConfigResource, ConsumerGroupDescription, ConsumerGroupListing, DescribeClusterOptions,
-        DescribeConfigsOptions, DescribeConsumerGroupsOptions, DescribeFeaturesOptions, DescribeTopicsOptions,
-        GroupOffset, GroupType, ListConsumerGroupOffsetsOptions, ListConsumerGroupsOptions, ListOffsetsOptions,
-        OffsetSpec, PartitionDescription, TopicDescription, TopicPartition, TopicPartitionAssignment,
+        AdminClient, ConfigResource, ConsumerGroupDescription, ConsumerGroupListing,
+        DescribeClusterOptions, DescribeConfigsOptions, DescribeConsumerGroupsOptions,
+        DescribeFeaturesOptions, DescribeTopicsOptions, GroupOffset, GroupType,
+        ListConsumerGroupOffsetsOptions, ListConsumerGroupsOptions, ListOffsetsOptions, OffsetSpec,
+        PartitionDescription, TopicDescription, TopicPartition, TopicPartitionAssignment,
     },
     error::{ErrorCode, KrafkaError},
 };
@@ -22,8 +23,8 @@ use tokio::sync::Mutex;
 
 use crate::{
     model::{
-        Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol, Snapshot,
-        TopicFacts, TopicSeen,
+        Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition,
+        Protocol, Snapshot, TopicFacts, TopicSeen,
     },
     refusal::refused,
     told::{Call, Listener, word},
@@ -68,9 +69,16 @@ impl Kafka {
 
     /// The same; `listener` is told of each call.
     pub fn connect_heard(bootstrap: &str, listener: &Listener) -> Self {
-        let connection =
-            || Connection { bootstrap: bootstrap.into(), admin: Arc::default(), listener: listener.clone() };
-        Self { looks: connection(), absent: Arc::default(), changes: connection() }
+        let connection = || Connection {
+            bootstrap: bootstrap.into(),
+            admin: Arc::default(),
+            listener: listener.clone(),
+        };
+        Self {
+            looks: connection(),
+            absent: Arc::default(),
+            changes: connection(),
+        }
     }
 
     /// Topics and groups in one look: topics, members and committed offsets first, the logs' bounds after them. What one
@@ -78,11 +86,20 @@ impl Kafka {
     ///
     /// # Errors
     /// The whole Kafka is out of reach.
-    pub async fn observe(&self, topics: &[String], groups: &[String]) -> Result<Snapshot, KafkaError> {
-        let absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    pub async fn observe(
+        &self,
+        topics: &[String],
+        groups: &[String],
+    ) -> Result<Snapshot, KafkaError> {
+        let absent = self
+            .absent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let look = within(&self.looks, "observe", async |admin| {
             // one illegal name would fail the question about all of them
-            let (legal, illegal): (Vec<_>, Vec<_>) = topics.iter().partition(|name| check(name).is_ok());
+            let (legal, illegal): (Vec<_>, Vec<_>) =
+                topics.iter().partition(|name| check(name).is_ok());
             let (described, groups) = futures::join!(
                 admin.describe_topics(legal, DescribeTopicsOptions::default()),
                 observe_groups(&admin, groups, &absent)
@@ -93,15 +110,28 @@ impl Kafka {
                 Some((name.clone(), TopicSeen::Unknown(Arc::new(error))))
             }));
             let trouble = |group: &GroupSeen| group.trouble.clone().filter(KafkaError::is_outage);
-            match groups.values().map(trouble).collect::<Option<Vec<_>>>().and_then(|mut all| all.pop()) {
+            match groups
+                .values()
+                .map(trouble)
+                .collect::<Option<Vec<_>>>()
+                .and_then(|mut all| all.pop())
+            {
                 // nobody has answered anything
                 Some(outage) if topics.is_empty() => Err(outage),
-                _ => Ok(Snapshot { topics, groups, foreign: None }),
+                _ => Ok(Snapshot {
+                    topics,
+                    groups,
+                    foreign: None,
+                }),
             }
         })
         .await?;
-        let absent = look.groups.iter().filter(|(_, group)| group.state == GroupState::Absent);
-        *self.absent.lock().unwrap_or_else(PoisonError::into_inner) = absent.map(|(id, _)| id.clone()).collect();
+        let absent = look
+            .groups
+            .iter()
+            .filter(|(_, group)| group.state == GroupState::Absent);
+        *self.absent.lock().unwrap_or_else(PoisonError::into_inner) =
+            absent.map(|(id, _)| id.clone()).collect();
         Ok(look)
     }
 
@@ -119,13 +149,21 @@ impl Kafka {
             let listings = listings?;
             // the client asks the brokers that it met when it connected; one that has come since has groups, too
             let strangers = cluster.is_ok_and(|cluster| {
-                cluster.brokers.iter().any(|broker| !broker.is_fenced && !listings.contains_key(&broker.id))
+                cluster
+                    .brokers
+                    .iter()
+                    .any(|broker| !broker.is_fenced && !listings.contains_key(&broker.id))
             });
             for listing in listings.into_values() {
                 match listing {
                     Ok(groups) => {
                         answers += 1;
-                        ids.extend(groups.into_iter().filter(is_of_consumers).map(|group| group.group_id));
+                        ids.extend(
+                            groups
+                                .into_iter()
+                                .filter(is_of_consumers)
+                                .map(|group| group.group_id),
+                        );
                     }
                     Err(error) => failed = Some(error),
                 }
@@ -147,7 +185,10 @@ impl Kafka {
     /// # Errors
     /// Kafka is out of reach.
     pub async fn groups(&self, ids: &[String]) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
-        within(&self.changes, "groups", async |admin| observe_groups(&admin, ids, &BTreeSet::new()).await).await
+        within(&self.changes, "groups", async |admin| {
+            observe_groups(&admin, ids, &BTreeSet::new()).await
+        })
+        .await
     }
 
     /// Whether this Kafka takes members of KIP-848 groups: its feature `group.version` is at 1 or above.
@@ -156,7 +197,9 @@ impl Kafka {
     /// Kafka refused (its own words), or is out of reach.
     pub async fn has_consumer_protocol(&self) -> Result<bool, KafkaError> {
         within(&self.changes, "has_consumer_protocol", async |admin| {
-            let features = admin.describe_features(DescribeFeaturesOptions::default()).await?;
+            let features = admin
+                .describe_features(DescribeFeaturesOptions::default())
+                .await?;
             Ok(features
                 .finalized
                 .iter()
@@ -172,10 +215,17 @@ impl Kafka {
     pub async fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>, KafkaError> {
         within(&self.changes, "topic_config", async |admin| {
             let resource = ConfigResource::topic(name);
-            let described = one(admin.describe_configs([resource], DescribeConfigsOptions::default()).await?);
-            let entries = described.map_err(|error| refused(error, "DescribeConfigs", Topic(name)))?;
-            let set = entries.into_iter().filter(|entry| entry.config_source == SET_ON_TOPIC);
-            Ok(set.map(|entry| (entry.name, entry.value.unwrap_or_default())).collect())
+            let described = one(admin
+                .describe_configs([resource], DescribeConfigsOptions::default())
+                .await?);
+            let entries =
+                described.map_err(|error| refused(error, "DescribeConfigs", Topic(name)))?;
+            let set = entries
+                .into_iter()
+                .filter(|entry| entry.config_source == SET_ON_TOPIC);
+            Ok(set
+                .map(|entry| (entry.name, entry.value.unwrap_or_default()))
+                .collect())
         })
         .await
     }
@@ -197,8 +247,14 @@ pub(crate) async fn within<T>(
         result
     };
     let begun = Instant::now();
-    let result = tokio::time::timeout(DEADLINE, run).await.unwrap_or(Err(KafkaError::TimedOut));
-    connection.listener.hear(Call { name, result: word(&result), took: begun.elapsed() });
+    let result = tokio::time::timeout(DEADLINE, run)
+        .await
+        .unwrap_or(Err(KafkaError::TimedOut));
+    connection.listener.hear(Call {
+        name,
+        result: word(&result),
+        took: begun.elapsed(),
+    });
     if result.as_ref().is_err_and(KafkaError::is_outage) {
         connection.admin.lock().await.take();
     }
@@ -231,8 +287,13 @@ pub(crate) fn check(name: &str) -> Result<(), KafkaError> {
     if (1..=249).contains(&name.len()) && name.chars().all(legal) && !matches!(name, "." | "..") {
         return Ok(());
     }
-    let message = "a topic's name has 1 to 249 of a-z, A-Z, 0-9, '.', '_', '-' and is not '.' or '..'".into();
-    Err(KafkaError::Answered { code: "InvalidTopic".into(), message, retriable: false })
+    let message =
+        "a topic's name has 1 to 249 of a-z, A-Z, 0-9, '.', '_', '-' and is not '.' or '..'".into();
+    Err(KafkaError::Answered {
+        code: "InvalidTopic".into(),
+        message,
+        retriable: false,
+    })
 }
 
 /// `topic NAME`.
@@ -246,7 +307,11 @@ impl fmt::Display for Topic<'_> {
 
 /// The only answer to a question about one thing.
 pub(crate) fn one<K, T>(answers: HashMap<K, Result<T, KrafkaError>>) -> Result<T, KrafkaError> {
-    answers.into_values().next().unwrap_or_else(|| Err(KrafkaError::timeout("the broker left out what was asked for")))
+    answers.into_values().next().unwrap_or_else(|| {
+        Err(KrafkaError::timeout(
+            "the broker left out what was asked for",
+        ))
+    })
 }
 
 /// Members and commits. A group that is not there has committed nothing, and each question costs two requests: those that were
@@ -256,24 +321,35 @@ async fn observe_groups(
     groups: &[String],
     absent: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
-    let (unlikely, likely): (Vec<&String>, Vec<&String>) = groups.iter().partition(|group| absent.contains(*group));
+    let (unlikely, likely): (Vec<&String>, Vec<&String>) =
+        groups.iter().partition(|group| absent.contains(*group));
     let options = DescribeConsumerGroupsOptions::default();
-    let (described, mut committed) =
-        futures::join!(admin.describe_consumer_groups(groups, options), all_commits(admin, likely));
+    let (described, mut committed) = futures::join!(
+        admin.describe_consumer_groups(groups, options),
+        all_commits(admin, likely)
+    );
     let mut seen: BTreeMap<String, GroupSeen> = BTreeMap::new();
     let mut described = described?;
     for group in groups {
         let described = match described.remove(group) {
             Some(Ok(description)) => group_seen(description),
-            Some(Err(KrafkaError::Broker { code: ErrorCode::GroupIdNotFound, .. })) => {
-                GroupSeen { state: GroupState::Absent, ..GroupSeen::default() }
-            }
-            Some(Err(error)) => GroupSeen { trouble: Some(undescribed(error, group)), ..GroupSeen::default() },
+            Some(Err(KrafkaError::Broker {
+                code: ErrorCode::GroupIdNotFound,
+                ..
+            })) => GroupSeen {
+                state: GroupState::Absent,
+                ..GroupSeen::default()
+            },
+            Some(Err(error)) => GroupSeen {
+                trouble: Some(undescribed(error, group)),
+                ..GroupSeen::default()
+            },
             None => GroupSeen::default(),
         };
         seen.insert(group.clone(), described);
     }
-    let there = |group: &&String| !matches!(seen[*group].state, GroupState::Absent | GroupState::Unknown);
+    let there =
+        |group: &&String| !matches!(seen[*group].state, GroupState::Absent | GroupState::Unknown);
     let come: Vec<&String> = unlikely.into_iter().filter(there).collect();
     committed.extend(all_commits(admin, come).await);
     for (group, seen) in &mut seen {
@@ -297,8 +373,11 @@ async fn all_commits(
 ) -> BTreeMap<String, Result<BTreeMap<Partition, Committed>, KafkaError>> {
     let each = groups.into_iter().map(async |group| {
         let options = ListConsumerGroupOffsetsOptions::default();
-        let answer = admin.list_consumer_group_offsets(group.clone(), options).await;
-        let answer = answer.map_err(|error| refused(error, "Describe", format_args!("group {group}")));
+        let answer = admin
+            .list_consumer_group_offsets(group.clone(), options)
+            .await;
+        let answer =
+            answer.map_err(|error| refused(error, "Describe", format_args!("group {group}")));
         (group.clone(), answer.and_then(commits))
     });
     futures::future::join_all(each).await.into_iter().collect()
@@ -308,16 +387,24 @@ async fn all_commits(
 /// which one (KAFKA-18813).
 fn undescribed(error: KrafkaError, group: &str) -> KafkaError {
     match error {
-        KrafkaError::Broker { code: ErrorCode::TopicAuthorizationFailed, .. } => {
-            refused(error, "Describe", format_args!("every topic that members of group {group} subscribe to"))
-        }
+        KrafkaError::Broker {
+            code: ErrorCode::TopicAuthorizationFailed,
+            ..
+        } => refused(
+            error,
+            "Describe",
+            format_args!("every topic that members of group {group} subscribe to"),
+        ),
         error => refused(error, "Describe", format_args!("group {group}")),
     }
 }
 
 /// Of Kafka Connect, Streams and share groups the offsets mean something else. Without members a group's protocol type may be empty.
 fn is_of_consumers(group: &ConsumerGroupListing) -> bool {
-    let kind = matches!(group.group_type, None | Some(GroupType::Classic | GroupType::Consumer));
+    let kind = matches!(
+        group.group_type,
+        None | Some(GroupType::Classic | GroupType::Consumer)
+    );
     kind && matches!(group.protocol_type.as_str(), "consumer" | "")
 }
 
@@ -330,7 +417,13 @@ fn commits(
         let offset = offset.map_err(|error| refused(error, "Describe", Topic(&partition.topic)))?;
         if let Some(committed) = offset.offset {
             let metadata = offset.metadata.unwrap_or_default();
-            commits.insert((partition.topic, partition.partition), Committed { offset: committed, metadata });
+            commits.insert(
+                (partition.topic, partition.partition),
+                Committed {
+                    offset: committed,
+                    metadata,
+                },
+            );
         }
     }
     Ok(commits)
@@ -361,7 +454,10 @@ fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
             partitions: member.assignment.filter(|_| tells_owners).map(|topics| {
                 let each = |topic: TopicPartitionAssignment| {
                     let name = topic.topic_name;
-                    topic.partitions.into_iter().map(move |partition| (name.clone(), partition))
+                    topic
+                        .partitions
+                        .into_iter()
+                        .map(move |partition| (name.clone(), partition))
                 };
                 let mut partitions: Vec<Partition> = topics.into_iter().flat_map(each).collect();
                 partitions.sort_unstable();
@@ -390,12 +486,20 @@ async fn bounds(
     let partitions: Vec<TopicPartition> = described
         .iter()
         .filter_map(|(name, topic)| topic.as_ref().ok().map(|topic| (name, topic)))
-        .flat_map(|(name, topic)| topic.partitions.iter().map(move |partition| (name, partition)))
+        .flat_map(|(name, topic)| {
+            topic
+                .partitions
+                .iter()
+                .map(move |partition| (name, partition))
+        })
         .filter(|(_, partition)| partition.leader.is_some()) // nobody could be asked
         .map(|(name, partition)| TopicPartition::new(name.clone(), partition.partition))
         .collect();
     let ask = |spec: OffsetSpec| {
-        let specs = partitions.iter().cloned().map(move |partition| (partition, spec));
+        let specs = partitions
+            .iter()
+            .cloned()
+            .map(move |partition| (partition, spec));
         admin.list_offsets(specs, ListOffsetsOptions::default())
     };
     let (starts, ends) = if partitions.is_empty() {
@@ -420,10 +524,17 @@ async fn bounds(
                     .map(|partition| i32::try_from(partition.replicas.len()).unwrap_or(i32::MAX))
                     .min()
                     .unwrap_or_default(),
-                partitions: topic.partitions.iter().map(|partition| bound(&name, partition.partition)).collect(),
+                partitions: topic
+                    .partitions
+                    .iter()
+                    .map(|partition| bound(&name, partition.partition))
+                    .collect(),
                 copies: topic.partitions.into_iter().map(copies).collect(),
             }),
-            Err(KrafkaError::Broker { code: ErrorCode::UnknownTopicOrPartition, .. }) => TopicSeen::Missing,
+            Err(KrafkaError::Broker {
+                code: ErrorCode::UnknownTopicOrPartition,
+                ..
+            }) => TopicSeen::Missing,
             Err(error) => {
                 let error = refused(error, "Describe", Topic(&name));
                 if error.is_outage() {
@@ -440,7 +551,11 @@ async fn bounds(
 fn copies(partition: PartitionDescription) -> Copies {
     let mut in_sync = partition.isr;
     in_sync.sort_unstable(); // Kafka's order changes with every broker that comes back
-    Copies { leader: partition.leader, replicas: partition.replicas, in_sync }
+    Copies {
+        leader: partition.leader,
+        replicas: partition.replicas,
+        in_sync,
+    }
 }
 
 pub(crate) fn hex(id: [u8; 16]) -> String {
@@ -460,7 +575,8 @@ mod tests {
             (GroupState::Reconciling, false, true),
             (GroupState::Assigning, false, true),
         ] {
-            let told = [Protocol::Classic, Protocol::Consumer].map(|protocol| tells_owners(Some(protocol), state));
+            let told = [Protocol::Classic, Protocol::Consumer]
+                .map(|protocol| tells_owners(Some(protocol), state));
             assert_eq!(told, [classic, consumer], "{state}");
         }
     }

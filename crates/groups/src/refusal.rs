@@ -12,14 +12,22 @@ impl From<KrafkaError> for KafkaError {
         tracing::debug!(%error, "Kafka"); // in full here, coarsely everywhere else
         match error {
             // no broker says it is somebody else: until the call's time was over, none was known that takes changes
-            KrafkaError::Timeout { .. } | KrafkaError::Broker { code: ErrorCode::NotController, .. } => Self::TimedOut,
+            KrafkaError::Timeout { .. }
+            | KrafkaError::Broker {
+                code: ErrorCode::NotController,
+                ..
+            } => Self::TimedOut,
             KrafkaError::Auth { .. } => Self::Authentication,
-            KrafkaError::Broker { code, message } => {
-                Self::Answered { code: format!("{code:?}"), message: line(&message), retriable: code.is_retriable() }
-            }
-            KrafkaError::Config { message } => {
-                Self::Answered { code: "InvalidRequest".into(), message: line(&message), retriable: false }
-            }
+            KrafkaError::Broker { code, message } => Self::Answered {
+                code: format!("{code:?}"),
+                message: line(&message),
+                retriable: code.is_retriable(),
+            },
+            KrafkaError::Config { message } => Self::Answered {
+                code: "InvalidRequest".into(),
+                message: line(&message),
+                retriable: false,
+            },
             KrafkaError::Protocol { message, .. } => Self::Protocol(line(&message)),
             error => innermost(&error),
         }
@@ -28,15 +36,26 @@ impl From<KrafkaError> for KafkaError {
 
 /// The same, for a call whose rights are known: where Kafka denies it, the operation and the resource to grant it on. Kafka's
 /// answer names neither.
-pub(crate) fn refused(error: KrafkaError, operation: &'static str, resource: impl fmt::Display) -> KafkaError {
+pub(crate) fn refused(
+    error: KrafkaError,
+    operation: &'static str,
+    resource: impl fmt::Display,
+) -> KafkaError {
     let resource = match error {
-        KrafkaError::Broker { code: ErrorCode::ClusterAuthorizationFailed, .. } => "the cluster".to_owned(),
         KrafkaError::Broker {
-            code: ErrorCode::TopicAuthorizationFailed | ErrorCode::GroupAuthorizationFailed, ..
+            code: ErrorCode::ClusterAuthorizationFailed,
+            ..
+        } => "the cluster".to_owned(),
+        KrafkaError::Broker {
+            code: ErrorCode::TopicAuthorizationFailed | ErrorCode::GroupAuthorizationFailed,
+            ..
         } => resource.to_string(),
         error => return error.into(),
     };
-    KafkaError::Denied { operation, resource }
+    KafkaError::Denied {
+        operation,
+        resource,
+    }
 }
 
 /// What an error goes back to: the client wraps the refusal of a connection several times.
@@ -45,11 +64,17 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> KafkaError {
     let mut reason = KafkaError::Unreachable;
     let mut next = Some(error);
     while let Some(error) = next {
-        let io = error.downcast_ref::<Error>().or_else(|| error.downcast_ref::<Arc<Error>>().map(AsRef::as_ref));
+        let io = error
+            .downcast_ref::<Error>()
+            .or_else(|| error.downcast_ref::<Arc<Error>>().map(AsRef::as_ref));
         match (io.map(Error::kind), error.downcast_ref::<KrafkaError>()) {
             (Some(ErrorKind::ConnectionRefused), _) => reason = KafkaError::Refused,
-            (Some(ErrorKind::TimedOut), _) | (_, Some(KrafkaError::Timeout { .. })) => reason = KafkaError::TimedOut,
-            (_, Some(KrafkaError::Protocol { message, .. })) => reason = KafkaError::Protocol(line(message)),
+            (Some(ErrorKind::TimedOut), _) | (_, Some(KrafkaError::Timeout { .. })) => {
+                reason = KafkaError::TimedOut
+            }
+            (_, Some(KrafkaError::Protocol { message, .. })) => {
+                reason = KafkaError::Protocol(line(message))
+            }
             (_, Some(KrafkaError::Auth { .. })) => reason = KafkaError::Authentication,
             _ => {}
         }
@@ -60,7 +85,10 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> KafkaError {
 
 /// What somebody else has said, in one line that is not too long.
 fn line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(300)
+        .collect()
 }
 
 #[cfg(test)]
@@ -83,13 +111,25 @@ mod tests {
 
     #[test]
     fn what_is_denied_names_the_operation_and_the_resource_and_no_error_repeats_its_name() {
-        let refused = |code| refused(KrafkaError::broker(code, format!("{code:?}")), "Create", "topic t");
+        let refused = |code| {
+            refused(
+                KrafkaError::broker(code, format!("{code:?}")),
+                "Create",
+                "topic t",
+            )
+        };
         assert_eq!(
             refused(ErrorCode::TopicAuthorizationFailed).to_string(),
             "Kafka denied Create to this client, which connects without authentication: grant it on topic t"
         );
         let cluster = refused(ErrorCode::ClusterAuthorizationFailed);
-        assert_eq!(cluster, KafkaError::Denied { operation: "Create", resource: "the cluster".into() });
+        assert_eq!(
+            cluster,
+            KafkaError::Denied {
+                operation: "Create",
+                resource: "the cluster".into()
+            }
+        );
         assert!(cluster.needs_help() && !cluster.is_outage());
         let full = refused(ErrorCode::LeaderNotAvailable);
         assert_eq!(full.to_string(), "Kafka answered LeaderNotAvailable");

@@ -121,9 +121,10 @@ impl Finding {
     pub fn age(self) -> Option<Duration> {
         match self {
             Self::Ok => None,
-            Self::Warn { within: age } | Self::Rewind { age, .. } | Self::Stall { age } | Self::Stop { age } => {
-                Some(age)
-            }
+            Self::Warn { within: age }
+            | Self::Rewind { age, .. }
+            | Self::Stall { age }
+            | Self::Stop { age } => Some(age),
         }
     }
 }
@@ -183,15 +184,22 @@ impl Verdicts {
     /// With another window than [`WINDOW`].
     #[must_use]
     pub fn within(window: Duration) -> Self {
-        Self { window, now: Duration::ZERO, groups: BTreeMap::new() }
+        Self {
+            window,
+            now: Duration::ZERO,
+            groups: BTreeMap::new(),
+        }
     }
 
     /// Takes in a look.
     pub fn feed(&mut self, snapshot: &Snapshot, tick: Duration) {
         self.now = self.now.max(tick);
-        self.groups.retain(|group, _| snapshot.groups.contains_key(group));
+        self.groups
+            .retain(|group, _| snapshot.groups.contains_key(group));
         for (id, group) in &snapshot.groups {
-            let Some(committed) = &group.committed else { continue };
+            let Some(committed) = &group.committed else {
+                continue;
+            };
             let courses = self.groups.entry(id.clone()).or_default();
             let owners = owners(group);
             let mut concerned: BTreeSet<&Partition> = committed.keys().collect();
@@ -204,18 +212,32 @@ impl Verdicts {
                 _ => None,
             };
             let now = self.now;
-            let come = concerned.into_iter().filter_map(|partition| Some((partition, present(partition)?)));
-            courses.extend(come.map(|(partition, facts)| (partition.clone(), Course::begin(&facts.id, now))));
+            let come = concerned
+                .into_iter()
+                .filter_map(|partition| Some((partition, present(partition)?)));
+            courses.extend(
+                come.map(|(partition, facts)| (partition.clone(), Course::begin(&facts.id, now))),
+            );
             for (partition, course) in courses.iter_mut() {
-                let Some(facts) = present(partition) else { continue };
+                let Some(facts) = present(partition) else {
+                    continue;
+                };
                 course.resume(now, self.window / BLIND);
                 if course.topic_id != facts.id {
                     course.topic_id.clone_from(&facts.id);
                     course.made_anew = true;
                 }
-                course.commit(committed.get(partition).map(|committed| committed.offset), now);
+                course.commit(
+                    committed.get(partition).map(|committed| committed.offset),
+                    now,
+                );
                 let lag = snapshot.lag(group, partition, OffsetReset::Earliest);
-                course.see(owners.as_ref().map(|owners| (owners, partition)), lag, now, self.window);
+                course.see(
+                    owners.as_ref().map(|owners| (owners, partition)),
+                    lag,
+                    now,
+                    self.window,
+                );
             }
         }
     }
@@ -231,21 +253,36 @@ impl Verdicts {
         tick: Duration,
     ) -> Judged {
         let mut judged = Judged::default();
-        let Some(seen) = snapshot.groups.get(group).filter(|seen| seen.committed.is_some()) else { return judged };
+        let Some(seen) = snapshot
+            .groups
+            .get(group)
+            .filter(|seen| seen.committed.is_some())
+        else {
+            return judged;
+        };
         let courses = self.groups.entry(group.to_owned()).or_default();
         let owners = owners(seen);
         let (now, window) = (self.now.max(tick), self.window.max(slowest * PATIENCE));
         let busy = busy(courses.values());
         for topic in topics {
-            let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else { continue };
+            let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else {
+                continue;
+            };
             for number in (0..).take(facts.partitions.len()) {
                 let partition = (topic.clone(), number);
                 let lag = snapshot.lag(seen, &partition, reset);
-                let Some(behind) = lag.effective() else { continue };
+                let Some(behind) = lag.effective() else {
+                    continue;
+                };
                 // neither committed to nor owned so far: no look of the group alone tells that it is one of its own
                 let course = courses.entry(partition.clone()).or_insert_with(|| {
                     let mut course = Course::begin(&facts.id, now);
-                    course.see(owners.as_ref().map(|owners| (owners, &partition)), lag, now, self.window);
+                    course.see(
+                        owners.as_ref().map(|owners| (owners, &partition)),
+                        lag,
+                        now,
+                        self.window,
+                    );
                     course
                 });
                 let (finding, again) = course.judge(behind, now, (window, self.window), &busy);
@@ -263,7 +300,9 @@ impl Verdicts {
 fn busy<'a>(courses: impl Iterator<Item = &'a Course>) -> BTreeMap<String, Duration> {
     let mut busy: BTreeMap<String, Duration> = BTreeMap::new();
     for course in courses {
-        let Some((Some(owner), _)) = &course.owner else { continue };
+        let Some((Some(owner), _)) = &course.owner else {
+            continue;
+        };
         match busy.get_mut(owner) {
             Some(newest) => *newest = course.moved.max(*newest),
             None => drop(busy.insert(owner.clone(), course.moved)),
@@ -308,25 +347,42 @@ impl Course {
         let gap = now.saturating_sub(self.seen);
         self.seen = now;
         if gap > longest {
-            let times = [&mut self.begun, &mut self.moved].into_iter().chain(self.behind.as_mut());
+            let times = [&mut self.begun, &mut self.moved]
+                .into_iter()
+                .chain(self.behind.as_mut());
             let times = times.chain(self.owner.as_mut().map(|(_, since)| since));
             let times = times.chain(self.back.as_mut().map(|back| &mut back.at));
-            times.chain(self.points.iter_mut().map(|(at, _)| at)).for_each(|at| *at += gap);
+            times
+                .chain(self.points.iter_mut().map(|(at, _)| at))
+                .for_each(|at| *at += gap);
         }
     }
 
     /// Without a commit what was committed last still counts: who deletes commits sends the group back.
     fn commit(&mut self, offset: Option<i64>, now: Duration) {
-        let Some(offset) = offset.filter(|offset| self.committed != Some(*offset)) else { return };
+        let Some(offset) = offset.filter(|offset| self.committed != Some(*offset)) else {
+            return;
+        };
         if let Some(from) = self.committed.filter(|from| offset < *from) {
-            self.back = Some(Back { at: now, from, to: offset, made_anew: self.made_anew });
+            self.back = Some(Back {
+                at: now,
+                from,
+                to: offset,
+                made_anew: self.made_anew,
+            });
             self.points.clear();
         }
         (self.committed, self.moved, self.made_anew) = (Some(offset), now, false);
     }
 
     /// `owners`: who owns what, if that is known, and which partition this is.
-    fn see(&mut self, owners: Option<(&Owners, &Partition)>, lag: Lag, now: Duration, window: Duration) {
+    fn see(
+        &mut self,
+        owners: Option<(&Owners, &Partition)>,
+        lag: Lag,
+        now: Duration,
+        window: Duration,
+    ) {
         if let Some((owners, partition)) = owners {
             self.own(owners.get(partition).copied(), now);
         }
@@ -334,7 +390,11 @@ impl Course {
     }
 
     fn own(&mut self, owner: Option<&str>, now: Duration) {
-        if self.owner.as_ref().is_none_or(|(former, _)| former.as_deref() != owner) {
+        if self
+            .owner
+            .as_ref()
+            .is_none_or(|(former, _)| former.as_deref() != owner)
+        {
             self.owner = Some((owner.map(str::to_owned), now));
         }
     }
@@ -372,13 +432,36 @@ impl Course {
         busy: &BTreeMap<String, Duration>,
     ) -> (Option<Finding>, Option<Duration>) {
         let age = |since: Duration| now.saturating_sub(since);
-        if let Some(Back { at, from, to, made_anew }) = self.back.filter(|back| age(back.at) < window) {
-            return (Some(Finding::Rewind { from, to, made_anew, age: age(at) }), Some(window.saturating_sub(age(at))));
+        if let Some(Back {
+            at,
+            from,
+            to,
+            made_anew,
+        }) = self.back.filter(|back| age(back.at) < window)
+        {
+            return (
+                Some(Finding::Rewind {
+                    from,
+                    to,
+                    made_anew,
+                    age: age(at),
+                }),
+                Some(window.saturating_sub(age(at))),
+            );
         }
-        let Some(since) = self.behind.filter(|_| behind > 0) else { return (Some(Finding::Ok), None) };
-        let owned = self.owner.as_ref().map_or(Duration::ZERO, |(_, since)| *since);
-        let elsewhere =
-            self.owner.as_ref().and_then(|(owner, _)| busy.get(owner.as_ref()?)).copied().unwrap_or_default();
+        let Some(since) = self.behind.filter(|_| behind > 0) else {
+            return (Some(Finding::Ok), None);
+        };
+        let owned = self
+            .owner
+            .as_ref()
+            .map_or(Duration::ZERO, |(_, since)| *since);
+        let elsewhere = self
+            .owner
+            .as_ref()
+            .and_then(|(owner, _)| busy.get(owner.as_ref()?))
+            .copied()
+            .unwrap_or_default();
         let still = age(since.max(self.moved).max(owned).max(elsewhere));
         let finding = match (still >= window, &self.owner) {
             (true, None) => None,
@@ -389,7 +472,9 @@ impl Course {
                 None => (age(self.begun) >= window).then_some(Finding::Ok),
             },
         };
-        let left = [still, age(self.begun)].into_iter().filter_map(|age| window.checked_sub(age));
+        let left = [still, age(self.begun)]
+            .into_iter()
+            .filter_map(|age| window.checked_sub(age));
         (finding, left.filter(|left| !left.is_zero()).min())
     }
 
@@ -397,7 +482,11 @@ impl Course {
     fn grows(&self, window: Duration, trend: Duration) -> Option<Duration> {
         // a pause between two commits ends a trend
         let is_pause = |two: &[(Duration, i64)]| two[1].0.saturating_sub(two[0].0) > window;
-        let from = self.points.windows(2).rposition(is_pause).map_or(0, |pause| pause + 1);
+        let from = self
+            .points
+            .windows(2)
+            .rposition(is_pause)
+            .map_or(0, |pause| pause + 1);
         let points = &self.points[from..];
         let (&(begin, before), &(end, after)) = (points.first()?, points.last()?);
         let long = points.len() >= TREND && end.saturating_sub(begin) + trend / POINTS >= trend;

@@ -110,12 +110,18 @@ pub(crate) struct Instance {
 impl Instance {
     /// The last end between two ticks.
     pub(crate) fn end_within(&self, since: i64, until: i64) -> Option<End> {
-        self.ends.iter().rev().find(|(at, _)| (since..until).contains(at)).map(|(_, end)| *end)
+        self.ends
+            .iter()
+            .rev()
+            .find(|(at, _)| (since..until).contains(at))
+            .map(|(_, end)| *end)
     }
 
     /// What it was told otherwise since a tick, under the same name.
     pub(crate) fn changed_since(&self, since: i64) -> Option<Cause> {
-        self.changed.filter(|(at, _)| *at >= since).map(|(_, cause)| cause)
+        self.changed
+            .filter(|(at, _)| *at >= since)
+            .map(|(_, cause)| cause)
     }
 }
 
@@ -159,13 +165,21 @@ impl Witness {
     pub fn went(&self, name: &str, until: i64) -> Option<i64> {
         let instance = self.instances.get(name)?;
         let ended = instance.ends.iter().map(|(at, _)| *at);
-        ended.chain(instance.removal.map(|(at, _)| at)).filter(|at| *at <= until).max()
+        ended
+            .chain(instance.removal.map(|(at, _)| at))
+            .filter(|at| *at <= until)
+            .max()
     }
 
     /// An instance as it is now. `is_new`: it may have come just now; otherwise it was there before anybody looked.
     pub fn saw(&mut self, name: &str, sight: Sight, is_new: bool, tick: i64) {
-        let first = || Instance { created: tick, witnessed: is_new, ..Instance::default() };
-        self.instances.retain(|known, instance| known != name || !instance.is_gone);
+        let first = || Instance {
+            created: tick,
+            witnessed: is_new,
+            ..Instance::default()
+        };
+        self.instances
+            .retain(|known, instance| known != name || !instance.is_gone);
         let is_first = !self.instances.contains_key(name);
         let instance = self.instances.entry(name.to_owned()).or_insert_with(first);
         for (id, end, recent) in &sight.ends {
@@ -176,7 +190,9 @@ impl Witness {
                 cut(&mut instance.ends);
             }
         }
-        instance.removal = sight.removal.map(|removal| instance.removal.unwrap_or((tick, removal)));
+        instance.removal = sight
+            .removal
+            .map(|removal| instance.removal.unwrap_or((tick, removal)));
         // a name whose process is another one by now; a pod is never made anew under its name
         if let (Home::Local, false) = (self.home, is_first)
             && let Some(cause) = differs(&instance.sight, &sight)
@@ -193,14 +209,21 @@ impl Witness {
             instance.is_gone = true;
         }
         // a pod that its node gave up long ago may still be there as a record
-        let is_remembered =
-            |instance: &Instance| !instance.is_gone || instance.removal.is_none_or(|(at, _)| tick - at < REMEMBERED);
+        let is_remembered = |instance: &Instance| {
+            !instance.is_gone
+                || instance
+                    .removal
+                    .is_none_or(|(at, _)| tick - at < REMEMBERED)
+        };
         self.instances.retain(|_, instance| is_remembered(instance));
     }
 
     /// The names of those that are there, as far as was seen.
     pub fn present(&self) -> impl Iterator<Item = &str> {
-        let there = self.instances.iter().filter(|(_, instance)| !instance.is_gone);
+        let there = self
+            .instances
+            .iter()
+            .filter(|(_, instance)| !instance.is_gone);
         there.map(|(name, _)| name.as_str())
     }
 
@@ -220,14 +243,24 @@ impl Witness {
         tick: i64,
     ) {
         for (name, wanted) in rows {
-            let first = || Row { group: group.to_owned(), wanted: *wanted, steps: VecDeque::new() };
+            let first = || Row {
+                group: group.to_owned(),
+                wanted: *wanted,
+                steps: VecDeque::new(),
+            };
             let is_first = !self.rows.contains_key(*name);
             let row = self.rows.entry((*name).to_owned()).or_insert_with(first);
-            let from = if is_first && fresh(name) { 0 } else { row.wanted };
+            let from = if is_first && fresh(name) {
+                0
+            } else {
+                row.wanted
+            };
             row.step(from, *wanted, tick);
         }
-        for (_, row) in
-            self.rows.iter_mut().filter(|(name, row)| row.group == group && !rows.contains_key(name.as_str()))
+        for (_, row) in self
+            .rows
+            .iter_mut()
+            .filter(|(name, row)| row.group == group && !rows.contains_key(name.as_str()))
         {
             row.step(row.wanted, 0, tick);
         }
@@ -243,49 +276,87 @@ impl Witness {
     }
 
     /// The other instances of a row.
-    pub(crate) fn others<'a>(&'a self, row: &'a str, than: &'a Instance) -> impl Iterator<Item = &'a Instance> + Clone {
-        self.instances.values().filter(move |other| other.sight.row == row && !std::ptr::eq(*other, than))
+    pub(crate) fn others<'a>(
+        &'a self,
+        row: &'a str,
+        than: &'a Instance,
+    ) -> impl Iterator<Item = &'a Instance> + Clone {
+        self.instances
+            .values()
+            .filter(move |other| other.sight.row == row && !std::ptr::eq(*other, than))
     }
 
     /// Whether a group was held at some time between two ticks.
     pub(crate) fn is_held(&self, group: &str, since: i64, until: i64) -> bool {
-        let Some(holds) = self.holds.get(group) else { return false };
+        let Some(holds) = self.holds.get(group) else {
+            return false;
+        };
         let ends = holds.iter().skip(1).map(|(at, _)| *at).chain([i64::MAX]);
-        holds.iter().zip(ends).any(|((begins, hold), ends)| hold.is_some() && *begins <= until && ends >= since)
+        holds
+            .iter()
+            .zip(ends)
+            .any(|((begins, hold), ends)| hold.is_some() && *begins <= until && ends >= since)
     }
 
     /// Its hold now, or the last one.
     pub(crate) fn last_hold(&self, group: &str) -> Option<Hold> {
-        self.holds.get(group)?.iter().rev().find_map(|(_, hold)| *hold)
+        self.holds
+            .get(group)?
+            .iter()
+            .rev()
+            .find_map(|(_, hold)| *hold)
     }
 
     /// Whether an instance is one of those that went because fewer of its row were wanted: who went closest to the decision
     /// went first; of those that went at once nobody knows.
-    pub(crate) fn is_too_many(&self, instance: &Instance, at: i64, slack: i64, within: i64) -> bool {
-        let Some(row) = self.rows.get(&instance.sight.row) else { return false };
+    pub(crate) fn is_too_many(
+        &self,
+        instance: &Instance,
+        at: i64,
+        slack: i64,
+        within: i64,
+    ) -> bool {
+        let Some(row) = self.rows.get(&instance.sight.row) else {
+            return false;
+        };
         let window = |step: &Step| step.at - slack..=step.at + within;
         let mut steps = row.steps.iter().rev().filter(|step| step.to < step.from);
-        steps.find(|step| window(step).contains(&at)).is_some_and(|step| {
-            let order = |at: i64| (at - step.at).abs();
-            let others = self.others(&instance.sight.row, instance).filter_map(|other| other.removal);
-            let earlier = others.filter(|(gone, _)| window(step).contains(gone) && order(*gone) <= order(at));
-            i32::try_from(earlier.count()).is_ok_and(|before| before < step.from - step.to)
-        })
+        steps
+            .find(|step| window(step).contains(&at))
+            .is_some_and(|step| {
+                let order = |at: i64| (at - step.at).abs();
+                let others = self
+                    .others(&instance.sight.row, instance)
+                    .filter_map(|other| other.removal);
+                let earlier = others
+                    .filter(|(gone, _)| window(step).contains(gone) && order(*gone) <= order(at));
+                i32::try_from(earlier.count()).is_ok_and(|before| before < step.from - step.to)
+            })
     }
 
     /// Whether an instance is one of those that came because more were wanted: when that was decided, and
     /// whether none were wanted before.
-    pub(crate) fn is_addition(&self, instance: &Instance, slack: i64, within: i64) -> Option<(i64, bool)> {
+    pub(crate) fn is_addition(
+        &self,
+        instance: &Instance,
+        slack: i64,
+        within: i64,
+    ) -> Option<(i64, bool)> {
         let row = self.rows.get(&instance.sight.row)?;
         let at = instance.created;
         let window = |step: &Step| step.at - slack..=step.at + within;
-        let step = row.steps.iter().rev().filter(|step| step.to > step.from).find(|step| window(step).contains(&at))?;
+        let step = row
+            .steps
+            .iter()
+            .rev()
+            .filter(|step| step.to > step.from)
+            .find(|step| window(step).contains(&at))?;
         // who came closest to the decision comes first; of those that came at once nobody knows
         let order = |other: &Instance| ((other.created - step.at).abs(), other.created < step.at);
         let mine = order(instance);
-        let earlier = self
-            .others(&instance.sight.row, instance)
-            .filter(|other| other.witnessed && window(step).contains(&other.created) && order(other) <= mine);
+        let earlier = self.others(&instance.sight.row, instance).filter(|other| {
+            other.witnessed && window(step).contains(&other.created) && order(other) <= mine
+        });
         let before = i32::try_from(earlier.count()).unwrap_or(i32::MAX);
         (before < step.to - step.from).then_some((step.at, step.from == 0))
     }

@@ -31,7 +31,10 @@ pub(crate) struct Activity {
 
 impl Activity {
     pub(crate) fn new() -> Self {
-        Self { opened: Instant::now(), word: AtomicU64::new(pack(Doing::Head, 0)) }
+        Self {
+            opened: Instant::now(),
+            word: AtomicU64::new(pack(Doing::Head, 0)),
+        }
     }
 
     pub(crate) fn opened(&self) -> Instant {
@@ -46,7 +49,10 @@ impl Activity {
     /// A body is waited for since its head came, however often a byte of it trickles in.
     pub(crate) fn set_since(&self, doing: Doing, since: Instant) {
         let millis = since.saturating_duration_since(self.opened).as_millis();
-        self.word.store(pack(doing, u64::try_from(millis).unwrap_or(u64::MAX >> 2)), Ordering::Relaxed);
+        self.word.store(
+            pack(doing, u64::try_from(millis).unwrap_or(u64::MAX >> 2)),
+            Ordering::Relaxed,
+        );
     }
 
     /// What it does, and for how long.

@@ -43,7 +43,13 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, activity: Arc<Activity>, allowed: Duration) -> Self {
-        Self { incoming, activity, allowed, since: Instant::now(), deadline: None }
+        Self {
+            incoming,
+            activity,
+            allowed,
+            since: Instant::now(),
+            deadline: None,
+        }
     }
 }
 
@@ -64,11 +70,16 @@ impl Body for RequestBody {
         }
         this.activity.set_since(Doing::Body, this.since);
         let end = this.since + this.allowed;
-        let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        let deadline = this
+            .deadline
+            .get_or_insert_with(|| Box::pin(sleep_until(end)));
         match deadline.as_mut().poll(cx) {
             Poll::Ready(()) => {
                 this.activity.set(Doing::Working);
-                Poll::Ready(Some(Err(BodyTimeout { after: this.allowed }.into())))
+                Poll::Ready(Some(Err(BodyTimeout {
+                    after: this.allowed,
+                }
+                .into())))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -91,7 +102,10 @@ pub(crate) struct ResponseBody {
 
 impl ResponseBody {
     pub(crate) fn new(body: AxumBody, working: Working) -> Self {
-        Self { body, _working: working }
+        Self {
+            body,
+            _working: working,
+        }
     }
 }
 
@@ -99,7 +113,10 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -50,7 +50,13 @@ struct Open {
 
 impl Connections {
     pub(crate) fn new(router: Router, limits: Limits, shutdown: CancellationToken) -> Self {
-        Self { router, limits, shutdown, tasks: JoinSet::new(), open: HashMap::new() }
+        Self {
+            router,
+            limits,
+            shutdown,
+            tasks: JoinSet::new(),
+            open: HashMap::new(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -67,16 +73,27 @@ impl Connections {
 
     /// Often enough that no limit is overrun by more than a quarter.
     pub(crate) fn sweep_interval(&self) -> Duration {
-        (self.limits.head.min(self.limits.idle) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
+        (self.limits.head.min(self.limits.idle) / 4)
+            .clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 
     pub(crate) fn add(&mut self, stream: TcpStream) {
         let activity = Arc::new(Activity::new());
         let closing = self.shutdown.child_token();
-        let service =
-            Served { router: self.router.clone(), activity: Arc::clone(&activity), body_time: self.limits.body };
+        let service = Served {
+            router: self.router.clone(),
+            activity: Arc::clone(&activity),
+            body_time: self.limits.body,
+        };
         let task = self.tasks.spawn(converse(stream, service, closing.clone()));
-        self.open.insert(task.id(), Open { activity, task, closing });
+        self.open.insert(
+            task.id(),
+            Open {
+                activity,
+                task,
+                closing,
+            },
+        );
     }
 
     /// Waits until one connection has ended; at once when there is none.
@@ -85,7 +102,9 @@ impl Connections {
             Some(Ok((id, ()))) => id,
             Some(Err(failed)) => {
                 if failed.is_panic() {
-                    error!("a request's handler panicked: its connection is closed, the others go on");
+                    error!(
+                        "a request's handler panicked: its connection is closed, the others go on"
+                    );
                 }
                 failed.id()
             }
@@ -126,13 +145,20 @@ impl Connections {
                 .max_by_key(|(_, (_, time))| *time)
                 .map(|(open, _)| open)
         };
-        if let Some(open) = longest(Doing::Head, Duration::ZERO).or_else(|| longest(Doing::Body, BODY_PATIENCE)) {
+        if let Some(open) =
+            longest(Doing::Head, Duration::ZERO).or_else(|| longest(Doing::Body, BODY_PATIENCE))
+        {
             open.task.abort();
             return;
         }
-        let asked = longest(Doing::Idle, Duration::ZERO).filter(|open| !open.closing.is_cancelled());
-        let oldest =
-            || self.open.values().filter(|open| !open.closing.is_cancelled()).min_by_key(|open| open.activity.opened());
+        let asked =
+            longest(Doing::Idle, Duration::ZERO).filter(|open| !open.closing.is_cancelled());
+        let oldest = || {
+            self.open
+                .values()
+                .filter(|open| !open.closing.is_cancelled())
+                .min_by_key(|open| open.activity.opened())
+        };
         if let Some(open) = asked.or_else(oldest) {
             open.closing.cancel();
         }
@@ -185,8 +211,12 @@ impl Service<Request<Incoming>> for Served {
 
     fn call(&self, request: Request<Incoming>) -> Answer {
         let working = Working::begin(Arc::clone(&self.activity));
-        let request = request.map(|incoming| RequestBody::new(incoming, Arc::clone(&self.activity), self.body_time));
-        Answer { route: self.router.clone().call(request), working: Some(working) }
+        let request = request
+            .map(|incoming| RequestBody::new(incoming, Arc::clone(&self.activity), self.body_time));
+        Answer {
+            route: self.router.clone().call(request),
+            working: Some(working),
+        }
     }
 }
 
@@ -201,7 +231,10 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Ok(response) = ready!(Pin::new(&mut self.route).poll(cx));
-        let working = self.working.take().expect("should be polled until it is ready, and then no more");
+        let working = self
+            .working
+            .take()
+            .expect("should be polled until it is ready, and then no more");
         Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, working))))
     }
 }

@@ -59,8 +59,16 @@ impl Default for Limits {
 
 /// Serves until `shutdown`, then finishes what is in flight within `limits.drain`. Never fails: what goes wrong with one
 /// connection ends that connection, and an accept that fails is tried again.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: CancellationToken) {
-    let most = limits.connections.min(file_descriptors().saturating_mul(3) / 4).max(1);
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) {
+    let most = limits
+        .connections
+        .min(file_descriptors().saturating_mul(3) / 4)
+        .max(1);
     let mut open = Connections::new(router, limits, shutdown.clone());
     let mut sweep = interval(open.sweep_interval());
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -100,7 +108,11 @@ async fn make_room(open: &mut Connections) {
 
 async fn recover(open: &mut Connections, error: &io::Error) {
     // the client gave up while it waited: its business alone (accept(2))
-    let ones_own = [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::ConnectionRefused];
+    let ones_own = [
+        io::ErrorKind::ConnectionAborted,
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::ConnectionRefused,
+    ];
     if ones_own.contains(&error.kind()) {
         return;
     }
@@ -129,11 +141,17 @@ async fn drain(mut open: Connections) {
 
 /// The soft limit of this process; no limit where that cannot be read.
 fn file_descriptors() -> usize {
-    std::fs::read_to_string("/proc/self/limits").ok().as_deref().and_then(soft_open_files).unwrap_or(usize::MAX)
+    std::fs::read_to_string("/proc/self/limits")
+        .ok()
+        .as_deref()
+        .and_then(soft_open_files)
+        .unwrap_or(usize::MAX)
 }
 
 fn soft_open_files(limits: &str) -> Option<usize> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -148,7 +166,9 @@ mod tests {
                     Max open files            1024                 524288               files\n";
         assert_eq!(soft_open_files(text), Some(1024));
         assert_eq!(
-            soft_open_files("Max open files            unlimited            unlimited            files\n"),
+            soft_open_files(
+                "Max open files            unlimited            unlimited            files\n"
+            ),
             None
         );
         assert_eq!(soft_open_files(""), None);

@@ -36,7 +36,11 @@ impl Brokers {
             configure(keeper.dir(), id, &address, &controllers, "");
             format(&keeper, &[]).await;
             let process = Mutex::new(java(&keeper, "kafka.Kafka", &[]));
-            Node { keeper, address, process }
+            Node {
+                keeper,
+                address,
+                process,
+            }
         };
         let mut nodes = Vec::new();
         for id in 1..=count {
@@ -49,20 +53,29 @@ impl Brokers {
 
     /// The addresses of all brokers.
     pub fn bootstrap(&self) -> String {
-        self.nodes.iter().map(|node| node.address.as_str()).collect::<Vec<_>>().join(",")
+        self.nodes
+            .iter()
+            .map(|node| node.address.as_str())
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     /// Ends a broker as a power cut does (SIGKILL); its data stays.
     pub async fn kill(&self, id: usize) {
         let node = &self.nodes[id - 1];
-        let process = node.process.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let process = node
+            .process
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         node.keeper.end(&process, "KILL").await;
     }
 
     /// Starts a broker that was killed, with the same port and data, and waits until all that run answer.
     pub async fn restart(&self, id: usize) {
         let node = &self.nodes[id - 1];
-        *node.process.lock().unwrap_or_else(PoisonError::into_inner) = java(&node.keeper, "kafka.Kafka", &[]);
+        *node.process.lock().unwrap_or_else(PoisonError::into_inner) =
+            java(&node.keeper, "kafka.Kafka", &[]);
         self.answer(self.nodes.len()).await;
     }
 
@@ -72,11 +85,29 @@ impl Brokers {
     }
 
     async fn answer(&self, count: usize) {
-        poll("all brokers answer", START_TIMEOUT + Duration::from_mins(1), || async {
-            let kafka = krafka::Kafka::builder(self.bootstrap()).client_id("practice-testbed").connect().await?;
-            let there = kafka.admin().describe_cluster(DescribeClusterOptions::default()).await?.brokers.len();
-            if there == count { Ok(()) } else { Err(KrafkaError::timeout(format!("{there} brokers are registered"))) }
-        })
+        poll(
+            "all brokers answer",
+            START_TIMEOUT + Duration::from_mins(1),
+            || async {
+                let kafka = krafka::Kafka::builder(self.bootstrap())
+                    .client_id("practice-testbed")
+                    .connect()
+                    .await?;
+                let there = kafka
+                    .admin()
+                    .describe_cluster(DescribeClusterOptions::default())
+                    .await?
+                    .brokers
+                    .len();
+                if there == count {
+                    Ok(())
+                } else {
+                    Err(KrafkaError::timeout(format!(
+                        "{there} brokers are registered"
+                    )))
+                }
+            },
+        )
         .await;
     }
 }

@@ -9,7 +9,9 @@ use std::{
 
 /// A file or folder of this repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path)
 }
 
 /// A Kubernetes program.
@@ -31,8 +33,14 @@ pub fn prometheus() -> PathBuf {
 pub(crate) fn etcd() -> (PathBuf, String) {
     let program = filled("sysroot/usr/bin/etcd", "debs");
     let multiarch = format!("{}-linux-gnu", env::consts::ARCH);
-    let libraries =
-        ["usr/lib", "lib"].map(|dir| cache().join("sysroot").join(dir).join(&multiarch).display().to_string());
+    let libraries = ["usr/lib", "lib"].map(|dir| {
+        cache()
+            .join("sysroot")
+            .join(dir)
+            .join(&multiarch)
+            .display()
+            .to_string()
+    });
     (program, libraries.join(":"))
 }
 
@@ -44,15 +52,26 @@ pub fn kafka_class_path() -> String {
 
 /// A program that this machine itself has to have.
 pub(crate) fn of_host(program: &str, version: &str, package: &str) {
-    let ran = Command::new(program).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    assert!(ran.is_ok(), "{program} is missing on this machine: install it (Debian package {package})");
+    let ran = Command::new(program)
+        .arg(version)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(
+        ran.is_ok(),
+        "{program} is missing on this machine: install it (Debian package {package})"
+    );
 }
 
 fn cache() -> PathBuf {
-    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     set("CGP_CACHE").unwrap_or_else(|| {
-        let caches =
-            set("XDG_CACHE_HOME").unwrap_or_else(|| set("HOME").unwrap_or_else(|| "/root".into()).join(".cache"));
+        let caches = set("XDG_CACHE_HOME")
+            .unwrap_or_else(|| set("HOME").unwrap_or_else(|| "/root".into()).join(".cache"));
         caches.join("consumer-group-practice")
     })
 }

@@ -42,13 +42,15 @@ impl Member {
         let mut config = consumer(bootstrap, group);
         config.set("client.id", client_id);
         match joins {
-            Joins::Classic => {
-                config.set("session.timeout.ms", "10000").set("partition.assignment.strategy", "cooperative-sticky")
-            }
+            Joins::Classic => config
+                .set("session.timeout.ms", "10000")
+                .set("partition.assignment.strategy", "cooperative-sticky"),
             Joins::Consumer => config.set("group.protocol", "consumer"),
         };
         let consumer: BaseConsumer = config.create().expect("the configuration is legal");
-        consumer.subscribe(&[topic]).expect("the topic may be subscribed to");
+        consumer
+            .subscribe(&[topic])
+            .expect("the topic may be subscribed to");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
@@ -56,7 +58,10 @@ impl Member {
                 drop(consumer.poll(Duration::from_millis(100)));
             }
         });
-        Self { stop, thread: Some(thread) }
+        Self {
+            stop,
+            thread: Some(thread),
+        }
     }
 }
 
@@ -83,11 +88,20 @@ impl Transaction {
     pub fn begin(bootstrap: &str, id: &str, topic: &str, count: usize) -> Self {
         let mut config = ClientConfig::new();
         // one that is open for longer is aborted by the broker; its default is a minute
-        config.set("bootstrap.servers", bootstrap).set("transactional.id", id).set("transaction.timeout.ms", "600000");
+        config
+            .set("bootstrap.servers", bootstrap)
+            .set("transactional.id", id)
+            .set("transaction.timeout.ms", "600000");
         let producer: BaseProducer = config.create().expect("the configuration is legal");
-        producer.init_transactions(PATIENCE).expect("a transactional producer");
+        producer
+            .init_transactions(PATIENCE)
+            .expect("a transactional producer");
         producer.begin_transaction().expect("a transaction");
-        let record = || BaseRecord::<(), str>::to(topic).partition(0).payload("value");
+        let record = || {
+            BaseRecord::<(), str>::to(topic)
+                .partition(0)
+                .payload("value")
+        };
         (0..count).for_each(|_| queue(&producer, record()));
         producer.flush(PATIENCE).expect("Kafka takes the messages");
         Self(producer)
@@ -95,18 +109,36 @@ impl Transaction {
 
     /// What was sent is there for everybody.
     pub fn commit(self) {
-        self.0.commit_transaction(PATIENCE).expect("it may be committed");
+        self.0
+            .commit_transaction(PATIENCE)
+            .expect("it may be committed");
     }
 
     /// What was sent is there for nobody.
     pub fn abort(self) {
-        self.0.abort_transaction(PATIENCE).expect("it may be aborted");
+        self.0
+            .abort_transaction(PATIENCE)
+            .expect("it may be aborted");
     }
 }
 
 /// Commits an offset with its metadata, as a group that has no members.
-pub fn commit(bootstrap: &str, group: &str, topic: &str, partition: i32, offset: i64, metadata: &str) {
-    commit_all(bootstrap, group, topic, partition..=partition, offset, metadata);
+pub fn commit(
+    bootstrap: &str,
+    group: &str,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+    metadata: &str,
+) {
+    commit_all(
+        bootstrap,
+        group,
+        topic,
+        partition..=partition,
+        offset,
+        metadata,
+    );
 }
 
 /// Commits the same in several partitions, as a group that has no members.
@@ -118,19 +150,30 @@ pub fn commit_all(
     offset: i64,
     metadata: &str,
 ) {
-    let consumer: BaseConsumer = consumer(bootstrap, group).create().expect("the configuration is legal");
+    let consumer: BaseConsumer = consumer(bootstrap, group)
+        .create()
+        .expect("the configuration is legal");
     let mut offsets = TopicPartitionList::new();
     for partition in partitions {
         let mut element = offsets.add_partition(topic, partition);
-        element.set_offset(Offset::Offset(offset)).expect("an offset");
+        element
+            .set_offset(Offset::Offset(offset))
+            .expect("an offset");
         element.set_metadata(metadata);
     }
-    consumer.commit(&offsets, CommitMode::Sync).expect("Kafka takes the commit");
+    consumer
+        .commit(&offsets, CommitMode::Sync)
+        .expect("Kafka takes the commit");
 }
 
 /// Commits 0 with this metadata for many groups, each with its topic: a client for each of them takes a while, most of it
 /// waiting.
-pub fn commit_for_each(bootstrap: &str, groups: &[(String, String)], partitions: RangeInclusive<i32>, metadata: &str) {
+pub fn commit_for_each(
+    bootstrap: &str,
+    groups: &[(String, String)],
+    partitions: RangeInclusive<i32>,
+    metadata: &str,
+) {
     std::thread::scope(|threads| {
         for part in groups.chunks(groups.len().div_ceil(8).max(1)) {
             let partitions = &partitions;
@@ -145,9 +188,12 @@ pub fn commit_for_each(bootstrap: &str, groups: &[(String, String)], partitions:
 
 /// Where the first message of partition 0 that is still there stands.
 pub fn first_offset(bootstrap: &str, topic: &str) -> Option<i64> {
-    let consumer: BaseConsumer = consumer(bootstrap, "nobody").create().expect("the configuration is legal");
+    let consumer: BaseConsumer = consumer(bootstrap, "nobody")
+        .create()
+        .expect("the configuration is legal");
     let mut all = TopicPartitionList::new();
-    all.add_partition_offset(topic, 0, Offset::Beginning).expect("an offset");
+    all.add_partition_offset(topic, 0, Offset::Beginning)
+        .expect("an offset");
     consumer.assign(&all).expect("it may be read");
     Some(consumer.poll(Duration::from_secs(5))?.ok()?.offset())
 }
@@ -155,14 +201,29 @@ pub fn first_offset(bootstrap: &str, topic: &str) -> Option<i64> {
 /// Sends so many messages to partition 0 and waits until Kafka has them.
 pub fn send(bootstrap: &str, topic: &str, count: usize) {
     let producer = producer(bootstrap);
-    (0..count).for_each(|_| queue(&producer, BaseRecord::<(), str>::to(topic).partition(0).payload("value")));
+    (0..count).for_each(|_| {
+        queue(
+            &producer,
+            BaseRecord::<(), str>::to(topic)
+                .partition(0)
+                .payload("value"),
+        )
+    });
     producer.flush(PATIENCE).expect("Kafka takes the messages");
 }
 
 /// Sends so many messages of one key to partition 0.
 pub fn send_keyed(bootstrap: &str, topic: &str, key: &str, count: usize) {
     let producer = producer(bootstrap);
-    (0..count).for_each(|_| queue(&producer, BaseRecord::<str, str>::to(topic).partition(0).key(key).payload("value")));
+    (0..count).for_each(|_| {
+        queue(
+            &producer,
+            BaseRecord::<str, str>::to(topic)
+                .partition(0)
+                .key(key)
+                .payload("value"),
+        )
+    });
     producer.flush(PATIENCE).expect("Kafka takes the messages");
 }
 
@@ -176,20 +237,36 @@ pub fn send_to_each(
     let producer = producer(bootstrap);
     for pause in pauses {
         std::thread::sleep(pause);
-        for (topic, partition) in topics.iter().flat_map(|topic| partitions.clone().map(move |number| (topic, number)))
+        for (topic, partition) in topics
+            .iter()
+            .flat_map(|topic| partitions.clone().map(move |number| (topic, number)))
         {
-            queue(&producer, BaseRecord::<(), str>::to(topic).partition(partition).payload("value"));
+            queue(
+                &producer,
+                BaseRecord::<(), str>::to(topic)
+                    .partition(partition)
+                    .payload("value"),
+            );
         }
         producer.flush(PATIENCE).expect("Kafka takes the messages");
     }
 }
 
-fn queue<K: rdkafka::message::ToBytes + ?Sized>(producer: &BaseProducer, record: BaseRecord<'_, K, str>) {
-    producer.send(record).map_err(|(error, _)| error).expect("the queue takes it");
+fn queue<K: rdkafka::message::ToBytes + ?Sized>(
+    producer: &BaseProducer,
+    record: BaseRecord<'_, K, str>,
+) {
+    producer
+        .send(record)
+        .map_err(|(error, _)| error)
+        .expect("the queue takes it");
 }
 
 fn producer(bootstrap: &str) -> BaseProducer {
-    ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("the configuration is legal")
+    ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .create()
+        .expect("the configuration is legal")
 }
 
 fn consumer(bootstrap: &str, group: &str) -> ClientConfig {

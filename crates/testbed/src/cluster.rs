@@ -67,7 +67,11 @@ impl Cluster {
         let manager = cluster.start_controllers();
         let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client(), "default");
         poll("the controllers work", START_TIMEOUT, || async {
-            assert!(manager.runs(), "kube-controller-manager has ended by itself:\n{}", manager.last_words());
+            assert!(
+                manager.runs(),
+                "kube-controller-manager has ended by itself:\n{}",
+                manager.last_words()
+            );
             accounts.get("default").await
         })
         .await;
@@ -87,12 +91,25 @@ impl Cluster {
             ("initial-cluster", format!("default={peer_url}")),
             ("unsafe-no-fsync", "true".to_owned()),
         ];
-        let etcd = keeper.spawn("etcd", &[("LD_LIBRARY_PATH", &libraries)], &program, &flags(args));
+        let etcd = keeper.spawn(
+            "etcd",
+            &[("LD_LIBRARY_PATH", &libraries)],
+            &program,
+            &flags(args),
+        );
         let port = free_port();
         write_credentials(&keeper, port).await;
         let kubeconfig = keeper.dir().join("kubeconfig");
         let apiserver = Mutex::new(start_apiserver(&keeper, &etcd_url, port, controllers));
-        let cluster = Self { keeper, etcd, etcd_url, port, controllers, kubeconfig, apiserver };
+        let cluster = Self {
+            keeper,
+            etcd,
+            etcd_url,
+            port,
+            controllers,
+            kubeconfig,
+            apiserver,
+        };
         cluster.answers().await;
         cluster
     }
@@ -110,29 +127,54 @@ impl Cluster {
     /// Creates a namespace that no other test of this process has: `prefix-` and a number.
     pub async fn namespace(&self, prefix: &str) -> String {
         let name = crate::unique(prefix);
-        self.apply(&Api::<Namespace>::all(self.client()), &name, json!({"apiVersion": "v1", "kind": "Namespace"}))
-            .await;
+        self.apply(
+            &Api::<Namespace>::all(self.client()),
+            &name,
+            json!({"apiVersion": "v1", "kind": "Namespace"}),
+        )
+        .await;
         if self.controllers {
             let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), &name);
-            poll("the namespace has its ServiceAccount", TIMEOUT, || accounts.get("default")).await;
+            poll("the namespace has its ServiceAccount", TIMEOUT, || {
+                accounts.get("default")
+            })
+            .await;
         }
         name
     }
 
     /// Applies a CRD (server-side, under the one manager `testbed`) and waits until its objects can be listed.
     pub async fn apply_crd(&self, yaml: &str) {
-        let crd: Value = serde_yaml::from_str(yaml).unwrap_or_else(|error| panic!("the CRD is no YAML: {error}"));
-        let name = crd["metadata"]["name"].as_str().expect("a CRD should have a name").to_owned();
+        let crd: Value = serde_yaml::from_str(yaml)
+            .unwrap_or_else(|error| panic!("the CRD is no YAML: {error}"));
+        let name = crd["metadata"]["name"]
+            .as_str()
+            .expect("a CRD should have a name")
+            .to_owned();
         let api: Api<CustomResourceDefinition> = Api::all(self.client());
         self.apply(&api, &name, crd).await;
         let served = poll("the CRD is established", TIMEOUT, || async {
             let crd = api.get(&name).await.map_err(|error| error.to_string())?;
-            let conditions = crd.status.and_then(|status| status.conditions).unwrap_or_default();
-            let holds = |kind: &str| conditions.iter().any(|c| c.type_ == kind && c.status == "True");
-            let versions = crd.spec.versions.into_iter().filter(|version| version.served).map(|version| version.name);
+            let conditions = crd
+                .status
+                .and_then(|status| status.conditions)
+                .unwrap_or_default();
+            let holds = |kind: &str| {
+                conditions
+                    .iter()
+                    .any(|c| c.type_ == kind && c.status == "True")
+            };
+            let versions = crd
+                .spec
+                .versions
+                .into_iter()
+                .filter(|version| version.served)
+                .map(|version| version.name);
             let (group, plural) = (crd.spec.group, crd.spec.names.plural);
             if holds("Established") && holds("NamesAccepted") {
-                Ok(versions.map(|version| format!("/apis/{group}/{version}/{plural}?limit=1")).collect::<Vec<_>>())
+                Ok(versions
+                    .map(|version| format!("/apis/{group}/{version}/{plural}?limit=1"))
+                    .collect::<Vec<_>>())
             } else {
                 Err(format!("its conditions are {conditions:?}"))
             }
@@ -147,15 +189,21 @@ impl Cluster {
     pub async fn service_account(&self, namespace: &str, name: &str, role: Role<'_>) -> Client {
         const RBAC: &str = "rbac.authorization.k8s.io";
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
-        self.apply(&accounts, name, json!({"apiVersion": "v1", "kind": "ServiceAccount"})).await;
+        self.apply(
+            &accounts,
+            name,
+            json!({"apiVersion": "v1", "kind": "ServiceAccount"}),
+        )
+        .await;
         let bound = format!("{namespace}:{name}");
         let role = match role {
             Role::Existing(role) => role,
             Role::Rules(rules) => {
-                let rules: Value =
-                    serde_yaml::from_str(rules).unwrap_or_else(|error| panic!("rules of {name}: {error}"));
+                let rules: Value = serde_yaml::from_str(rules)
+                    .unwrap_or_else(|error| panic!("rules of {name}: {error}"));
                 let role = json!({"apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRole", "rules": rules});
-                self.apply(&Api::<ClusterRole>::all(self.client()), &bound, role).await;
+                self.apply(&Api::<ClusterRole>::all(self.client()), &bound, role)
+                    .await;
                 &bound
             }
         };
@@ -165,13 +213,23 @@ impl Cluster {
             "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
             "subjects": [{"kind": "ServiceAccount", "namespace": namespace, "name": name}],
         });
-        self.apply(&Api::<ClusterRoleBinding>::all(self.client()), &bound, binding).await;
+        self.apply(
+            &Api::<ClusterRoleBinding>::all(self.client()),
+            &bound,
+            binding,
+        )
+        .await;
         let token = self.token(&accounts, name).await;
         let config = kubeconfig(self.port, &token);
-        fs::write(self.service_account_kubeconfig(namespace, name), config.to_string())
-            .unwrap_or_else(|error| panic!("cannot write the kubeconfig of {bound}: {error}"));
-        let role =
-            Api::<ClusterRole>::all(self.client()).get(role).await.unwrap_or_else(|error| panic!("{role}: {error}"));
+        fs::write(
+            self.service_account_kubeconfig(namespace, name),
+            config.to_string(),
+        )
+        .unwrap_or_else(|error| panic!("cannot write the kubeconfig of {bound}: {error}"));
+        let role = Api::<ClusterRole>::all(self.client())
+            .get(role)
+            .await
+            .unwrap_or_else(|error| panic!("{role}: {error}"));
         if let Some(right) = role.rules.iter().flatten().find_map(any_right) {
             // who decides hears of a binding a little later
             let what = format!("{bound} may what its role says");
@@ -191,7 +249,10 @@ impl Cluster {
             ..SubjectAccessReview::default()
         };
         let reviews: Api<SubjectAccessReview> = Api::all(self.client());
-        let answer = reviews.create(&PostParams::default(), &review).await.map_err(|error| error.to_string())?;
+        let answer = reviews
+            .create(&PostParams::default(), &review)
+            .await
+            .map_err(|error| error.to_string())?;
         match answer.status {
             Some(status) if status.allowed => Ok(()),
             status => Err(format!("{status:?}")),
@@ -200,30 +261,53 @@ impl Cluster {
 
     /// The kubeconfig of a `ServiceAccount` that [`service_account`](Self::service_account) made, for a process to be started.
     pub fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> PathBuf {
-        self.keeper.dir().join(format!("{namespace}_{name}.kubeconfig"))
+        self.keeper
+            .dir()
+            .join(format!("{namespace}_{name}.kubeconfig"))
     }
 
     /// The mutating requests that a `ServiceAccount` has made until now, in their order, the refused ones too: each is
     /// `patch deployments 200` or `patch deployments/status 200`.
     pub fn audit(&self, namespace: &str, service_account: &str) -> Vec<String> {
-        self.requests(namespace, service_account).iter().map(summary).collect()
+        self.requests(namespace, service_account)
+            .iter()
+            .map(summary)
+            .collect()
     }
 
     fn requests(&self, namespace: &str, service_account: &str) -> Vec<Value> {
         let user = format!("system:serviceaccount:{namespace}:{service_account}");
         let log = fs::read_to_string(self.keeper.dir().join("audit.log")).unwrap_or_default();
         // a last line may be half written: its request is not answered yet
-        let requests = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        requests.filter(|request| request["user"]["username"] == *user).collect()
+        let requests = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        requests
+            .filter(|request| request["user"]["username"] == *user)
+            .collect()
     }
 
     /// As [`audit`](Self::audit), of requests about objects in one namespace only: tests that share a `ServiceAccount` tell
     /// theirs apart by it. The object's name is appended: `patch deployments 200 a`.
     pub fn audit_in(&self, objects: &str, namespace: &str, service_account: &str) -> Vec<String> {
         let about = |request: &Value| request["objectRef"]["namespace"] == *objects;
-        let requests = self.requests(namespace, service_account).into_iter().filter(about);
-        let name = |request: &Value| request["objectRef"]["name"].as_str().unwrap_or_default().to_owned();
-        requests.map(|request| format!("{} {}", summary(&request), name(&request)).trim_end().to_owned()).collect()
+        let requests = self
+            .requests(namespace, service_account)
+            .into_iter()
+            .filter(about);
+        let name = |request: &Value| {
+            request["objectRef"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        requests
+            .map(|request| {
+                format!("{} {}", summary(&request), name(&request))
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect()
     }
 
     /// Ends the API server (SIGKILL, an outage); what is stored stays, and so do etcd and the controllers.
@@ -245,14 +329,21 @@ impl Cluster {
     pub async fn restart(&self) {
         self.stop().await;
         let apiserver = start_apiserver(&self.keeper, &self.etcd_url, self.port, self.controllers);
-        *self.apiserver.lock().unwrap_or_else(PoisonError::into_inner) = apiserver;
+        *self
+            .apiserver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = apiserver;
         self.answers().await;
     }
 
     async fn answers(&self) {
         poll("kube-apiserver is ready", START_TIMEOUT, || async {
             for server in [&self.etcd, &self.apiserver()] {
-                assert!(server.runs(), "etcd or kube-apiserver has ended by itself:\n{}", server.last_words());
+                assert!(
+                    server.runs(),
+                    "etcd or kube-apiserver has ended by itself:\n{}",
+                    server.last_words()
+                );
             }
             self.get("/readyz").await?;
             self.get("/api/v1/namespaces/default").await
@@ -274,23 +365,32 @@ impl Cluster {
             ("flex-volume-plugin-dir", path(dir, "volume-plugins")),
         ];
         let program = cache::kubernetes("kube-controller-manager");
-        self.keeper.spawn("kube-controller-manager", &[], &program, &flags(args))
+        self.keeper
+            .spawn("kube-controller-manager", &[], &program, &flags(args))
     }
 
     fn apiserver(&self) -> Process {
-        self.apiserver.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.apiserver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn client_with(&self, token: &str) -> Client {
-        let url = local("https", self.port).parse().expect("the URL should be one");
+        let url = local("https", self.port)
+            .parse()
+            .expect("the URL should be one");
         let mut config = Config::new(url);
         config.accept_invalid_certs = true;
         config.auth_info.token = Some(token.to_owned().into());
-        Client::try_from(config).unwrap_or_else(|error| panic!("no client for kube-apiserver: {error}"))
+        Client::try_from(config)
+            .unwrap_or_else(|error| panic!("no client for kube-apiserver: {error}"))
     }
 
     async fn get(&self, path: &str) -> Result<String, kube::Error> {
-        let request = http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+        let request = http::Request::get(path)
+            .body(Vec::new())
+            .map_err(kube::Error::HttpError)?;
         self.client().request_text(request).await
     }
 
@@ -298,9 +398,15 @@ impl Cluster {
         let request: TokenRequest =
             serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86_400}}))
                 .expect("the request should be one");
-        let answer = accounts.create_token_request(name, &PostParams::default(), &request).await;
-        let answer = answer.unwrap_or_else(|error| panic!("no token for ServiceAccount {name}: {error}"));
-        answer.status.and_then(|status| status.token).expect("a request that is answered should have its token")
+        let answer = accounts
+            .create_token_request(name, &PostParams::default(), &request)
+            .await;
+        let answer =
+            answer.unwrap_or_else(|error| panic!("no token for ServiceAccount {name}: {error}"));
+        answer
+            .status
+            .and_then(|status| status.token)
+            .expect("a request that is answered should have its token")
     }
 
     async fn apply<K>(&self, api: &Api<K>, name: &str, mut object: Value)
@@ -310,7 +416,9 @@ impl Cluster {
         object["metadata"]["name"] = name.into();
         let manager = PatchParams::apply("testbed").force();
         let applied = api.patch(name, &manager, &Patch::Apply(&object)).await;
-        applied.unwrap_or_else(|error| panic!("the API server refuses {} {name}: {error}", object["kind"]));
+        applied.unwrap_or_else(|error| {
+            panic!("the API server refuses {} {name}: {error}", object["kind"])
+        });
     }
 }
 
@@ -329,7 +437,12 @@ fn start_apiserver(keeper: &Keeper, etcd_url: &str, port: u16, controllers: bool
         ("service-account-issuer", "https://localhost".to_owned()),
         ("service-account-key-file", key.clone()),
         ("service-account-signing-key-file", key),
-        ("audit-policy-file", cache::repository("deploy/node/audit-policy.yaml").display().to_string()),
+        (
+            "audit-policy-file",
+            cache::repository("deploy/node/audit-policy.yaml")
+                .display()
+                .to_string(),
+        ),
         ("audit-log-path", path(dir, "audit.log")),
         ("audit-log-mode", "blocking".to_owned()),
     ];
@@ -337,21 +450,45 @@ fn start_apiserver(keeper: &Keeper, etcd_url: &str, port: u16, controllers: bool
         // it would refuse every pod: nobody makes the namespace's default ServiceAccount
         args.push(("disable-admission-plugins", "ServiceAccount".to_owned()));
     }
-    keeper.spawn("kube-apiserver", &[], &cache::kubernetes("kube-apiserver"), &flags(args))
+    keeper.spawn(
+        "kube-apiserver",
+        &[],
+        &cache::kubernetes("kube-apiserver"),
+        &flags(args),
+    )
 }
 
 /// The key that signs service account tokens, the administrator's token, and a kubeconfig with it.
 async fn write_credentials(keeper: &Keeper, port: u16) {
     cache::of_host("openssl", "version", "openssl");
     let key = keeper.dir().join("sa.key");
-    let args = ["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out"].map(str::to_owned);
-    let args: Vec<String> = args.into_iter().chain([key.display().to_string()]).collect();
+    let args = [
+        "ecparam",
+        "-name",
+        "prime256v1",
+        "-genkey",
+        "-noout",
+        "-out",
+    ]
+    .map(str::to_owned);
+    let args: Vec<String> = args
+        .into_iter()
+        .chain([key.display().to_string()])
+        .collect();
     let openssl = keeper.spawn("openssl", &[], Path::new("openssl"), &args);
     openssl.ended(TIMEOUT).await;
-    assert!(key.exists(), "openssl made no key:\n{}", openssl.last_words());
+    assert!(
+        key.exists(),
+        "openssl made no key:\n{}",
+        openssl.last_words()
+    );
     let tokens = format!("{ADMIN_TOKEN},admin,admin,system:masters\n");
-    for (name, text) in [("tokens", tokens), ("kubeconfig", kubeconfig(port, ADMIN_TOKEN).to_string())] {
-        fs::write(keeper.dir().join(name), text).unwrap_or_else(|error| panic!("cannot write {name}: {error}"));
+    for (name, text) in [
+        ("tokens", tokens),
+        ("kubeconfig", kubeconfig(port, ADMIN_TOKEN).to_string()),
+    ] {
+        fs::write(keeper.dir().join(name), text)
+            .unwrap_or_else(|error| panic!("cannot write {name}: {error}"));
     }
 }
 
@@ -374,7 +511,11 @@ fn summary(request: &Value) -> String {
         Some(subresource) => format!("{}/{subresource}", word(&object["resource"])),
         None => word(&object["resource"]),
     };
-    format!("{} {resource} {}", word(&request["verb"]), request["responseStatus"]["code"])
+    format!(
+        "{} {resource} {}",
+        word(&request["verb"]),
+        request["responseStatus"]["code"]
+    )
 }
 
 fn local(scheme: &str, port: u16) -> String {
@@ -386,7 +527,10 @@ fn path(dir: &Path, name: &str) -> String {
 }
 
 fn flags(flags: impl IntoIterator<Item = (&'static str, String)>) -> Vec<String> {
-    flags.into_iter().map(|(name, value)| format!("--{name}={value}")).collect()
+    flags
+        .into_iter()
+        .map(|(name, value)| format!("--{name}={value}"))
+        .collect()
 }
 
 /// One thing that a rule allows.

@@ -2,7 +2,8 @@
 //! In: a way to run a class of Kafka's, and the groups' names. Out: a row for each line. `-` is `None`.
 
 /// The class that `kafka-consumer-groups.sh` runs.
-pub const CONSUMER_GROUP_COMMAND: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+pub const CONSUMER_GROUP_COMMAND: &str =
+    "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 
 /// A partition of a group that is owned or has a committed offset.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +49,11 @@ pub struct State {
 }
 
 /// Partitions of these groups, each of which is there. `tool` runs a class of Kafka's with arguments.
-pub async fn offsets(tool: impl AsyncFn(&str, &[&str]) -> String, bootstrap: &str, groups: &[String]) -> Vec<Offsets> {
+pub async fn offsets(
+    tool: impl AsyncFn(&str, &[&str]) -> String,
+    bootstrap: &str,
+    groups: &[String],
+) -> Vec<Offsets> {
     let said = describe(tool, bootstrap, groups, &[]).await;
     let mut rows: Vec<Offsets> = lines(&said, groups).map(|line| line.offsets()).collect();
     rows.sort();
@@ -56,13 +61,19 @@ pub async fn offsets(tool: impl AsyncFn(&str, &[&str]) -> String, bootstrap: &st
 }
 
 /// Members of these groups, each of which is there.
-pub async fn members(tool: impl AsyncFn(&str, &[&str]) -> String, bootstrap: &str, groups: &[String]) -> Vec<Member> {
+pub async fn members(
+    tool: impl AsyncFn(&str, &[&str]) -> String,
+    bootstrap: &str,
+    groups: &[String],
+) -> Vec<Member> {
     let said = describe(tool, bootstrap, groups, &["--members"]).await;
     let member = |line: Line<'_>| Member {
         group: line.text("GROUP"),
         member_id: line.text("CONSUMER-ID"),
         client_id: line.text("CLIENT-ID"),
-        partitions: line.number("#PARTITIONS").unwrap_or_else(|| panic!("no number in {line:?}")),
+        partitions: line
+            .number("#PARTITIONS")
+            .unwrap_or_else(|| panic!("no number in {line:?}")),
     };
     let mut rows: Vec<Member> = lines(&said, groups).map(member).collect();
     rows.sort();
@@ -70,13 +81,19 @@ pub async fn members(tool: impl AsyncFn(&str, &[&str]) -> String, bootstrap: &st
 }
 
 /// States of these groups, each of which is there.
-pub async fn states(tool: impl AsyncFn(&str, &[&str]) -> String, bootstrap: &str, groups: &[String]) -> Vec<State> {
+pub async fn states(
+    tool: impl AsyncFn(&str, &[&str]) -> String,
+    bootstrap: &str,
+    groups: &[String],
+) -> Vec<State> {
     let said = describe(tool, bootstrap, groups, &["--state", "--verbose"]).await;
     let state = |line: Line<'_>| State {
         group: line.text("GROUP"),
         state: line.text("STATE"),
         epoch: line.number("GROUP-EPOCH"),
-        members: line.number("#MEMBERS").unwrap_or_else(|| panic!("no number in {line:?}")),
+        members: line
+            .number("#MEMBERS")
+            .unwrap_or_else(|| panic!("no number in {line:?}")),
     };
     let mut rows: Vec<State> = lines(&said, groups).map(state).collect();
     rows.sort();
@@ -90,7 +107,10 @@ async fn describe(
     what: &[&str],
 ) -> String {
     let named = groups.iter().flat_map(|group| ["--group", group.as_str()]);
-    let args = ["--bootstrap-server", bootstrap, "--describe"].into_iter().chain(what.iter().copied()).chain(named);
+    let args = ["--bootstrap-server", bootstrap, "--describe"]
+        .into_iter()
+        .chain(what.iter().copied())
+        .chain(named);
     tool(CONSUMER_GROUP_COMMAND, &args.collect::<Vec<_>>()).await
 }
 
@@ -110,7 +130,10 @@ fn lines<'a>(said: &'a str, groups: &'a [String]) -> impl Iterator<Item = Line<'
         match cells.first() {
             Some(&"GROUP") => heads = cells,
             Some(first) if groups.iter().any(|group| group == first) => {
-                return Some(Line { heads: heads.clone(), cells });
+                return Some(Line {
+                    heads: heads.clone(),
+                    cells,
+                });
             }
             _ => {}
         }
@@ -125,7 +148,10 @@ impl Line<'_> {
             Some(0) => Some(0),
             at => at.and_then(|at| (self.cells.len() + at).checked_sub(self.heads.len())),
         };
-        place.and_then(|place| self.cells.get(place)).copied().unwrap_or_else(|| panic!("no {head} in {self:?}"))
+        place
+            .and_then(|place| self.cells.get(place))
+            .copied()
+            .unwrap_or_else(|| panic!("no {head} in {self:?}"))
     }
 
     fn text(&self, head: &str) -> String {
@@ -136,13 +162,18 @@ impl Line<'_> {
     fn number<T: std::str::FromStr>(&self, head: &str) -> Option<T> {
         let cell = self.cell(head);
         let number = cell.parse().ok();
-        assert!(number.is_some() || cell == "-", "{head} is {cell} in {self:?}");
+        assert!(
+            number.is_some() || cell == "-",
+            "{head} is {cell} in {self:?}"
+        );
         number
     }
 
     fn offsets(&self) -> Offsets {
         let owner = (self.text("CONSUMER-ID"), self.text("CLIENT-ID"));
-        let partition = self.number("PARTITION").unwrap_or_else(|| panic!("no partition in {self:?}"));
+        let partition = self
+            .number("PARTITION")
+            .unwrap_or_else(|| panic!("no partition in {self:?}"));
         Offsets {
             group: self.text("GROUP"),
             partition: (self.text("TOPIC"), partition),
@@ -179,7 +210,10 @@ full            orders          0          -               7               -    
             lag,
             owner: owner.map(|(member, client)| (member.to_owned(), client.to_owned())),
         };
-        let expected = [row("empty", 1, Some(4), 9, Some(5), None), row("full", 0, None, 7, None, Some(("c-1", "c")))];
+        let expected = [
+            row("empty", 1, Some(4), 9, Some(5), None),
+            row("full", 0, None, 7, None, Some(("c-1", "c"))),
+        ];
         assert_eq!(rows, expected);
         assert_eq!(lines(said, &groups[1..]).count(), 1);
     }
@@ -192,9 +226,18 @@ full   127.0.0.1:4242 (1)  uniform              Stable  3            3          
 empty  127.0.0.1:4242 (1)                       Empty   -            -                        0
 ";
         let groups = ["empty", "full"].map(str::to_owned);
-        let read = |line: Line<'_>| (line.text("GROUP"), line.text("STATE"), line.number::<i64>("GROUP-EPOCH"));
+        let read = |line: Line<'_>| {
+            (
+                line.text("GROUP"),
+                line.text("STATE"),
+                line.number::<i64>("GROUP-EPOCH"),
+            )
+        };
         let rows: Vec<_> = lines(said, &groups).map(read).collect();
-        let expected = [("full".to_owned(), "Stable".to_owned(), Some(3)), ("empty".into(), "Empty".into(), None)];
+        let expected = [
+            ("full".to_owned(), "Stable".to_owned(), Some(3)),
+            ("empty".into(), "Empty".into(), None),
+        ];
         assert_eq!(rows, expected);
     }
 }

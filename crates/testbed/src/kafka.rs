@@ -12,8 +12,8 @@ use std::{
 
 use krafka::{
     admin::{
-        AdminClient, CreateTopicsOptions, DeleteRecordsOptions, DescribeClusterOptions, DescribeTopicsOptions,
-        NewTopic, TopicPartition,
+        AdminClient, CreateTopicsOptions, DeleteRecordsOptions, DescribeClusterOptions,
+        DescribeTopicsOptions, NewTopic, TopicPartition,
     },
     error::KrafkaError,
     producer::Record,
@@ -43,8 +43,13 @@ impl Kafka {
 
     /// Starts one of its own that asks access control lists; what none is about is allowed to everybody, who is all `ANONYMOUS`.
     pub async fn start_with_access_control() -> Self {
-        let authorizer = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
-        Self::formatted(&[], &format!("{authorizer}\nallow.everyone.if.no.acl.found=true\n")).await
+        let authorizer =
+            "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+        Self::formatted(
+            &[],
+            &format!("{authorizer}\nallow.everyone.if.no.acl.found=true\n"),
+        )
+        .await
     }
 
     /// Starts one of its own that takes no members of KIP-848 groups: its feature `group.version` is at 0, as after an
@@ -56,7 +61,10 @@ impl Kafka {
     /// Starts one of its own whose KIP-848 members ask every second what they should own, the least that it takes here; the
     /// default is 5 s. For tests that see many rebalances.
     pub async fn start_with_quick_heartbeats() -> Self {
-        let names = ["group.consumer.min.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms"];
+        let names = [
+            "group.consumer.min.heartbeat.interval.ms",
+            "group.consumer.heartbeat.interval.ms",
+        ];
         Self::formatted(&[], &names.map(|name| format!("{name}=1000\n")).concat()).await
     }
 
@@ -66,7 +74,11 @@ impl Kafka {
         configure(keeper.dir(), 1, &bootstrap, &[free_port()], properties);
         format(&keeper, options).await;
         let broker = Mutex::new(java(&keeper, "kafka.Kafka", &[]));
-        let kafka = Self { keeper, bootstrap, broker };
+        let kafka = Self {
+            keeper,
+            bootstrap,
+            broker,
+        };
         kafka.answers().await;
         kafka
     }
@@ -95,7 +107,8 @@ impl Kafka {
     /// Stops it if it runs, starts it with the same port and data, and waits until it answers.
     pub async fn restart(&self) {
         self.stop().await;
-        *self.broker.lock().unwrap_or_else(PoisonError::into_inner) = java(&self.keeper, "kafka.Kafka", &[]);
+        *self.broker.lock().unwrap_or_else(PoisonError::into_inner) =
+            java(&self.keeper, "kafka.Kafka", &[]);
         self.answers().await;
     }
 
@@ -113,21 +126,37 @@ impl Kafka {
     pub async fn create_topic(&self, name: &str, partitions: i32) {
         let created: Result<(), KrafkaError> = async {
             let topic = NewTopic::new(name, partitions, 1)?;
-            let answers = self.admin().await?.create_topics([topic], CreateTopicsOptions::default()).await?;
+            let answers = self
+                .admin()
+                .await?
+                .create_topics([topic], CreateTopicsOptions::default())
+                .await?;
             answers.into_values().collect()
         }
         .await;
-        created.unwrap_or_else(|error| panic!("topic {name} with {partitions} partitions: {error}"));
-        poll(&format!("topic {name} has its leaders"), Duration::from_secs(30), || async {
-            let described = self.admin().await?.describe_topics([name], DescribeTopicsOptions::default()).await?;
-            let topics = described.into_values().collect::<Result<Vec<_>, _>>()?;
-            let led = topics.iter().flat_map(|topic| &topic.partitions).filter(|partition| partition.leader.is_some());
-            if i32::try_from(led.count()) == Ok(partitions) {
-                Ok(())
-            } else {
-                Err(KrafkaError::timeout("partitions without a leader"))
-            }
-        })
+        created
+            .unwrap_or_else(|error| panic!("topic {name} with {partitions} partitions: {error}"));
+        poll(
+            &format!("topic {name} has its leaders"),
+            Duration::from_secs(30),
+            || async {
+                let described = self
+                    .admin()
+                    .await?
+                    .describe_topics([name], DescribeTopicsOptions::default())
+                    .await?;
+                let topics = described.into_values().collect::<Result<Vec<_>, _>>()?;
+                let led = topics
+                    .iter()
+                    .flat_map(|topic| &topic.partitions)
+                    .filter(|partition| partition.leader.is_some());
+                if i32::try_from(led.count()) == Ok(partitions) {
+                    Ok(())
+                } else {
+                    Err(KrafkaError::timeout("partitions without a leader"))
+                }
+            },
+        )
         .await;
     }
 
@@ -135,18 +164,27 @@ impl Kafka {
     pub async fn send(&self, topic: &str, partition: i32, value: &str) {
         let sent: Result<(), KrafkaError> = async {
             let producer = self.connect().await?.producer().build().await?;
-            let sent = producer.send(Record::new(topic, value.to_owned()).partition(partition)).await.map(drop);
+            let sent = producer
+                .send(Record::new(topic, value.to_owned()).partition(partition))
+                .await
+                .map(drop);
             producer.close().await.and(sent)
         }
         .await;
-        sent.unwrap_or_else(|error| panic!("a message to partition {partition} of {topic}: {error}"));
+        sent.unwrap_or_else(|error| {
+            panic!("a message to partition {partition} of {topic}: {error}")
+        });
     }
 
     /// Deletes the messages of partition 0 before an offset, as retention does.
     pub async fn delete_records(&self, topic: &str, before: i64) {
         let deleted: Result<Vec<i64>, KrafkaError> = async {
             let records = [(TopicPartition::new(topic, 0), before)];
-            let answers = self.admin().await?.delete_records(records, DeleteRecordsOptions::default()).await?;
+            let answers = self
+                .admin()
+                .await?
+                .delete_records(records, DeleteRecordsOptions::default())
+                .await?;
             answers.into_values().collect()
         }
         .await;
@@ -164,18 +202,38 @@ impl Kafka {
     /// [with access control](Self::start_with_access_control).
     pub async fn deny(&self, operation: &str, resource: [&str; 2]) {
         // where a list is about a resource, what no list allows is denied
-        self.change_access(["--add", "--allow-principal"], "All", resource).await;
-        self.change_access(["--add", "--deny-principal"], operation, resource).await;
+        self.change_access(["--add", "--allow-principal"], "All", resource)
+            .await;
+        self.change_access(["--add", "--deny-principal"], operation, resource)
+            .await;
     }
 
     /// Ends a [`deny`](Self::deny).
     pub async fn allow(&self, operation: &str, resource: [&str; 2]) {
-        self.change_access(["--remove", "--deny-principal"], operation, resource).await;
+        self.change_access(["--remove", "--deny-principal"], operation, resource)
+            .await;
     }
 
-    async fn change_access(&self, [verb, principal]: [&str; 2], operation: &str, resource: [&str; 2]) {
-        let change = [verb, principal, "User:ANONYMOUS", "--operation", operation, "--force"];
-        let args = [&["--bootstrap-server", self.bootstrap()][..], &change[..], &resource[..]].concat();
+    async fn change_access(
+        &self,
+        [verb, principal]: [&str; 2],
+        operation: &str,
+        resource: [&str; 2],
+    ) {
+        let change = [
+            verb,
+            principal,
+            "User:ANONYMOUS",
+            "--operation",
+            operation,
+            "--force",
+        ];
+        let args = [
+            &["--bootstrap-server", self.bootstrap()][..],
+            &change[..],
+            &resource[..],
+        ]
+        .concat();
         self.tool("org.apache.kafka.tools.AclCommand", &args).await;
     }
 
@@ -187,9 +245,21 @@ impl Kafka {
 
     /// How many connections a client uses meanwhile, and how many requests it sends, by their names: as the broker itself notes
     /// them. It goes on noting them afterwards, which costs time.
-    pub async fn requests(&self, client_id: &str, meanwhile: impl AsyncFnOnce()) -> (usize, BTreeMap<String, usize>) {
+    pub async fn requests(
+        &self,
+        client_id: &str,
+        meanwhile: impl AsyncFnOnce(),
+    ) -> (usize, BTreeMap<String, usize>) {
         let set = "kafka.request.logger=DEBUG";
-        let alter = ["--alter", "--entity-type", "broker-loggers", "--entity-name", "1", "--add-config", set];
+        let alter = [
+            "--alter",
+            "--entity-type",
+            "broker-loggers",
+            "--entity-name",
+            "1",
+            "--add-config",
+            set,
+        ];
         let args = [&["--bootstrap-server", self.bootstrap()][..], &alter[..]].concat();
         self.tool("kafka.admin.ConfigCommand", &args).await;
         let before = self.log().len();
@@ -201,9 +271,14 @@ impl Kafka {
             rest.split_once('"').map(|(value, _)| value.to_owned())
         };
         let (mut connections, mut requests) = (BTreeSet::new(), BTreeMap::new());
-        for line in log[before..].lines().filter(|line| cell(line, "clientId").as_deref() == Some(client_id)) {
+        for line in log[before..]
+            .lines()
+            .filter(|line| cell(line, "clientId").as_deref() == Some(client_id))
+        {
             connections.extend(cell(line, "connection"));
-            *requests.entry(cell(line, "requestApiKeyName").unwrap_or_default()).or_default() += 1;
+            *requests
+                .entry(cell(line, "requestApiKeyName").unwrap_or_default())
+                .or_default() += 1;
         }
         (connections.len(), requests)
     }
@@ -211,9 +286,21 @@ impl Kafka {
     async fn answers(&self) {
         poll("Kafka answers", START_TIMEOUT, || async {
             let broker = self.broker();
-            assert!(broker.runs(), "Kafka has ended by itself:\n{}", broker.last_words());
-            let cluster = self.admin().await?.describe_cluster(DescribeClusterOptions::default()).await?;
-            if cluster.brokers.is_empty() { Err(KrafkaError::timeout("no broker is registered")) } else { Ok(()) }
+            assert!(
+                broker.runs(),
+                "Kafka has ended by itself:\n{}",
+                broker.last_words()
+            );
+            let cluster = self
+                .admin()
+                .await?
+                .describe_cluster(DescribeClusterOptions::default())
+                .await?;
+            if cluster.brokers.is_empty() {
+                Err(KrafkaError::timeout("no broker is registered"))
+            } else {
+                Ok(())
+            }
         })
         .await;
     }
@@ -224,21 +311,36 @@ impl Kafka {
     }
 
     async fn connect(&self) -> Result<krafka::Kafka, KrafkaError> {
-        krafka::Kafka::builder(self.bootstrap.clone()).client_id("practice-testbed").connect().await
+        krafka::Kafka::builder(self.bootstrap.clone())
+            .client_id("practice-testbed")
+            .connect()
+            .await
     }
 
     fn broker(&self) -> Process {
-        self.broker.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.broker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 /// Makes the directory of a broker that has been [`configure`]d one that it can start from.
 pub(crate) async fn format(keeper: &Keeper, options: &[&str]) {
-    let format = [&["format", "-t", "Y2dwY2dwY2dwY2dwY2dwQQ"], options, &["-c"]].concat();
+    let format = [
+        &["format", "-t", "Y2dwY2dwY2dwY2dwY2dwQQ"],
+        options,
+        &["-c"],
+    ]
+    .concat();
     let format = java(keeper, "kafka.tools.StorageTool", &format);
     format.ended(START_TIMEOUT).await;
     let formatted = keeper.dir().join("data/meta.properties").exists();
-    assert!(formatted, "Kafka's directory could not be formatted:\n{}", format.last_words());
+    assert!(
+        formatted,
+        "Kafka's directory could not be formatted:\n{}",
+        format.last_words()
+    );
 }
 
 pub(crate) async fn tool(keeper: &Keeper, class: &str, args: &[&str]) -> String {
@@ -251,31 +353,56 @@ pub(crate) async fn tool(keeper: &Keeper, class: &str, args: &[&str]) -> String 
         .output()
         .await
         .unwrap_or_else(|error| panic!("cannot run java: {error}"));
-    let [said, complained] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    assert!(output.status.success(), "{class} {args:?}: {}\n{said}{complained}", output.status);
+    let [said, complained] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(
+        output.status.success(),
+        "{class} {args:?}: {}\n{said}{complained}",
+        output.status
+    );
     said
 }
 
 /// Starts a class of Kafka with these arguments and the path of the configuration; its log is named like the class.
 pub(crate) fn java(keeper: &Keeper, class: &str, args: &[&str]) -> Process {
     let properties = keeper.dir().join("server.properties").display().to_string();
-    let args = [class].into_iter().chain(args.iter().copied()).map(str::to_owned).chain([properties]);
-    let args: Vec<String> = flags(keeper.dir(), "384m").into_iter().chain(args).collect();
+    let args = [class]
+        .into_iter()
+        .chain(args.iter().copied())
+        .map(str::to_owned)
+        .chain([properties]);
+    let args: Vec<String> = flags(keeper.dir(), "384m")
+        .into_iter()
+        .chain(args)
+        .collect();
     keeper.spawn(class, &[], Path::new("java"), &args)
 }
 
 /// Of a JVM that starts quickly and stays small.
 fn flags(dir: &Path, heap: &str) -> Vec<String> {
-    let log = format!("-Dlog4j2.configurationFile={}", dir.join("log4j2.properties").display());
+    let log = format!(
+        "-Dlog4j2.configurationFile={}",
+        dir.join("log4j2.properties").display()
+    );
     let class_path = cache::kafka_class_path();
-    let flags = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &class_path];
-    [format!("-Xmx{heap}"), log].into_iter().chain(flags.map(str::to_owned)).collect()
+    let flags = [
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-cp",
+        &class_path,
+    ];
+    [format!("-Xmx{heap}"), log]
+        .into_iter()
+        .chain(flags.map(str::to_owned))
+        .collect()
 }
 
 /// Writes what the broker `id` is started with. `controllers` are the ports of all of them, in the order of their ids.
 pub(crate) fn configure(dir: &Path, id: usize, address: &str, controllers: &[u16], further: &str) {
     let data = dir.join("data");
-    let voters = (1..).zip(controllers).map(|(id, port)| format!("{id}@127.0.0.1:{port}"));
+    let voters = (1..)
+        .zip(controllers)
+        .map(|(id, port)| format!("{id}@127.0.0.1:{port}"));
     let (voters, copies) = (voters.collect::<Vec<_>>().join(","), controllers.len());
     let controller_port = controllers[id - 1];
     let properties = format!(
@@ -309,7 +436,11 @@ appender.out.layout.pattern = %d{ISO8601} %p %m (%c{1})%n
 rootLogger.level = WARN
 rootLogger.appenderRef.out.ref = out
 ";
-    for (name, text) in [("server.properties", properties.as_str()), ("log4j2.properties", log)] {
-        std::fs::write(dir.join(name), text).unwrap_or_else(|error| panic!("cannot write {name}: {error}"));
+    for (name, text) in [
+        ("server.properties", properties.as_str()),
+        ("log4j2.properties", log),
+    ] {
+        std::fs::write(dir.join(name), text)
+            .unwrap_or_else(|error| panic!("cannot write {name}: {error}"));
     }
 }

@@ -67,7 +67,10 @@ where
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer".to_owned(),
         };
-        assert!(Instant::now() < deadline, "{what}: not within {within:?}: {error}");
+        assert!(
+            Instant::now() < deadline,
+            "{what}: not within {within:?}: {error}"
+        );
         sleep(Duration::from_millis(50)).await;
     }
 }

@@ -38,12 +38,19 @@ pub struct Sample {
 impl Sample {
     /// The value of a label; empty: it has none.
     pub fn label(&self, name: &str) -> &str {
-        self.labels.iter().find(|(label, _)| label == name).map_or("", |(_, value)| value)
+        self.labels
+            .iter()
+            .find(|(label, _)| label == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// Name and labels but for a bucket's bound: what a histogram's samples have in common.
     fn series(&self) -> Vec<(String, String)> {
-        self.labels.iter().filter(|(name, _)| name != "le").cloned().collect()
+        self.labels
+            .iter()
+            .filter(|(name, _)| name != "le")
+            .cloned()
+            .collect()
     }
 }
 
@@ -53,36 +60,52 @@ impl Exposition {
     /// # Errors
     /// The first rule that it breaks, with the line.
     pub fn read(text: &str) -> Result<Self, String> {
-        let body = text.strip_suffix("# EOF\n").ok_or("it does not end with `# EOF` and a line feed")?;
+        let body = text
+            .strip_suffix("# EOF\n")
+            .ok_or("it does not end with `# EOF` and a line feed")?;
         let mut families: Vec<Family> = Vec::new();
         for line in body.lines() {
             let refuse = |why: &str| format!("{why}: `{line}`");
             if let Some(rest) = line.strip_prefix("# ") {
                 let mut words = rest.splitn(3, ' ');
-                let (what, name, said) = (words.next(), words.next(), words.next().unwrap_or_default());
-                let name = name.filter(|name| is_name(name)).ok_or_else(|| refuse("no legal name"))?;
-                begin(&mut families, what.unwrap_or_default(), name, said).map_err(|why| refuse(&why))?;
+                let (what, name, said) =
+                    (words.next(), words.next(), words.next().unwrap_or_default());
+                let name = name
+                    .filter(|name| is_name(name))
+                    .ok_or_else(|| refuse("no legal name"))?;
+                begin(&mut families, what.unwrap_or_default(), name, said)
+                    .map_err(|why| refuse(&why))?;
             } else {
                 let sample = sample(line).ok_or_else(|| refuse("no sample"))?;
-                let family = families.last_mut().ok_or_else(|| refuse("a sample before its family"))?;
+                let family = families
+                    .last_mut()
+                    .ok_or_else(|| refuse("a sample before its family"))?;
                 family.samples.push(sample);
             }
         }
         for family in &families {
-            family.check().map_err(|why| format!("{}: {why}", family.name))?;
+            family
+                .check()
+                .map_err(|why| format!("{}: {why}", family.name))?;
         }
         Ok(Self { families })
     }
 
     /// Every sample of this name.
     pub fn samples<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
-        self.families.iter().flat_map(|family| &family.samples).filter(move |sample| sample.name == name)
+        self.families
+            .iter()
+            .flat_map(|family| &family.samples)
+            .filter(move |sample| sample.name == name)
     }
 
     /// A table's row for each family whose name begins with `prefix`: name, type, labels, help. The labels are those of its
     /// samples, so each family needs one.
     pub fn rows(&self, prefix: &str) -> String {
-        let families = self.families.iter().filter(|family| family.name.starts_with(prefix));
+        let families = self
+            .families
+            .iter()
+            .filter(|family| family.name.starts_with(prefix));
         families.map(Family::row).collect()
     }
 }
@@ -97,7 +120,12 @@ impl Family {
             }
         }
         let help = self.help.trim_end_matches('.');
-        format!("| `{}{ending}` | {} | {} | {help} |\n", self.name, self.kind, labels.join(", "))
+        format!(
+            "| `{}{ending}` | {} | {} | {help} |\n",
+            self.name,
+            self.kind,
+            labels.join(", ")
+        )
     }
 
     fn check(&self) -> Result<(), String> {
@@ -115,7 +143,10 @@ impl Family {
         }
         let mut seen = BTreeSet::new();
         for sample in &self.samples {
-            let suffix = sample.name.strip_prefix(&self.name).unwrap_or("of another family");
+            let suffix = sample
+                .name
+                .strip_prefix(&self.name)
+                .unwrap_or("of another family");
             if !suffixes.contains(&suffix) {
                 return Err(format!("has a sample {}", sample.name));
             }
@@ -123,7 +154,9 @@ impl Family {
                 return Err(format!("{} is {}", sample.name, sample.value));
             }
             let names: BTreeSet<&String> = sample.labels.iter().map(|(name, _)| name).collect();
-            if names.len() < sample.labels.len() || sample.labels.iter().any(|(name, _)| !is_name(name)) {
+            if names.len() < sample.labels.len()
+                || sample.labels.iter().any(|(name, _)| !is_name(name))
+            {
                 return Err(format!("labels of {}: {:?}", sample.name, sample.labels));
             }
             let mut labels = sample.labels.clone();
@@ -132,20 +165,34 @@ impl Family {
                 return Err(format!("twice: {} {:?}", sample.name, sample.labels));
             }
         }
-        if self.kind == "histogram" { self.check_buckets() } else { Ok(()) }
+        if self.kind == "histogram" {
+            self.check_buckets()
+        } else {
+            Ok(())
+        }
     }
 
     /// Buckets grow, and the last one, up to infinity, is the count.
     fn check_buckets(&self) -> Result<(), String> {
-        let ending = |suffix: &'static str| self.samples.iter().filter(move |sample| sample.name.ends_with(suffix));
+        let ending = |suffix: &'static str| {
+            self.samples
+                .iter()
+                .filter(move |sample| sample.name.ends_with(suffix))
+        };
         for count in ending("_count") {
             let series = count.series();
             let buckets = ending("_bucket").filter(|bucket| bucket.series() == series);
-            let bounds: Vec<(f64, f64)> =
-                buckets.map(|bucket| (bucket.label("le").parse().unwrap_or(f64::NAN), bucket.value)).collect();
-            let grow = bounds.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
+            let bounds: Vec<(f64, f64)> = buckets
+                .map(|bucket| (bucket.label("le").parse().unwrap_or(f64::NAN), bucket.value))
+                .collect();
+            let grow = bounds
+                .windows(2)
+                .all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
             if !grow || bounds.last() != Some(&(f64::INFINITY, count.value)) {
-                return Err(format!("buckets of {series:?}: {bounds:?}, count {}", count.value));
+                return Err(format!(
+                    "buckets of {series:?}: {bounds:?}, count {}",
+                    count.value
+                ));
             }
         }
         Ok(())
@@ -160,9 +207,17 @@ fn begin(families: &mut Vec<Family>, what: &str, name: &str, said: &str) -> Resu
     }
     if is_new {
         let (name, kind, help) = (name.to_owned(), String::new(), String::new());
-        families.push(Family { name, kind, help, samples: Vec::new() });
+        families.push(Family {
+            name,
+            kind,
+            help,
+            samples: Vec::new(),
+        });
     }
-    let Some(family) = families.last_mut().filter(|family| family.samples.is_empty()) else {
+    let Some(family) = families
+        .last_mut()
+        .filter(|family| family.samples.is_empty())
+    else {
         return Err("metadata after samples".to_owned());
     };
     let field = match what {
@@ -185,7 +240,11 @@ fn sample(line: &str) -> Option<Sample> {
         None => (Vec::new(), rest),
     };
     let value = value.strip_prefix(' ')?.parse().ok()?;
-    is_name(name).then(|| Sample { name: name.to_owned(), labels, value })
+    is_name(name).then(|| Sample {
+        name: name.to_owned(),
+        labels,
+        value,
+    })
 }
 
 /// What stands between braces, and what comes after them.
@@ -219,7 +278,9 @@ fn labels(mut rest: &str) -> Option<(Vec<(String, String)>, &str)> {
 
 fn is_name(name: &str) -> bool {
     let mut characters = name.chars();
-    characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+    characters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
@@ -230,24 +291,34 @@ fn is_name(name: &str) -> bool {
 /// The table is another one, or there is none.
 pub fn reference(heading: &str, rows: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
-    let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let page =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let there = table(&page, heading);
     if env::var_os("UPDATE_DOCS").is_some() {
         let written = [&page[..there.start], rows, &page[there.end..]].concat();
         fs::write(&path, written).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     } else {
-        assert_eq!(&page[there], rows, "{heading} of docs/metrics.md is not what the code says: `make docs` writes it");
+        assert_eq!(
+            &page[there], rows,
+            "{heading} of docs/metrics.md is not what the code says: `make docs` writes it"
+        );
     }
 }
 
 /// Where in a page the rows are of the first table under a heading.
 fn table(page: &str, heading: &str) -> Range<usize> {
     const HEAD: &str = "\n| series | type | labels | |\n|---|---|---|---|\n";
-    let under = page.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading}"));
+    let under = page
+        .find(&format!("\n{heading}\n"))
+        .unwrap_or_else(|| panic!("no heading {heading}"));
     let section = page[under + 1..].split("\n#").next().unwrap_or_default();
-    let head = section.find(HEAD).unwrap_or_else(|| panic!("no table of series under {heading}"));
+    let head = section
+        .find(HEAD)
+        .unwrap_or_else(|| panic!("no table of series under {heading}"));
     let start = under + 1 + head + HEAD.len();
-    let rows = page[start..].split_inclusive('\n').take_while(|line| line.starts_with('|'));
+    let rows = page[start..]
+        .split_inclusive('\n')
+        .take_while(|line| line.starts_with('|'));
     start..start + rows.map(str::len).sum::<usize>()
 }
 
@@ -276,7 +347,10 @@ t_seconds_bucket{le=\"+Inf\"} 2
         let read = Exposition::read(GOOD).expect("it is well formed");
         assert_eq!(read.families.len(), 3);
         let first = read.samples("a_b_total").next().expect("a sample");
-        assert_eq!((first.label("y"), first.label("z"), first.value.to_bits()), ("\"q\"", "", 3.0_f64.to_bits()));
+        assert_eq!(
+            (first.label("y"), first.label("z"), first.value.to_bits()),
+            ("\"q\"", "", 3.0_f64.to_bits())
+        );
         let rows = "| `a_b_total` | counter | x, y | Of a to b |\n";
         assert_eq!(read.rows("a_"), rows);
         assert_eq!(read.rows("t_"), "| `t_seconds` | histogram |  | Time |\n");
@@ -291,7 +365,10 @@ t_seconds_bucket{le=\"+Inf\"} 2
         assert_eq!(&page[table(&page, "## A")], "| a |\n| b |\n");
         assert_eq!(&page[table(&page, "## B")], "", "it ends with the page");
         for heading in ["## None", "## C"] {
-            assert!(std::panic::catch_unwind(|| table(&page, heading)).is_err(), "{heading}");
+            assert!(
+                std::panic::catch_unwind(|| table(&page, heading)).is_err(),
+                "{heading}"
+            );
         }
     }
 
@@ -305,7 +382,11 @@ t_seconds_bucket{le=\"+Inf\"} 2
             ("# EOF\n", "", "# EOF"),
             ("# EOF\n", "# EOF\n\n", "# EOF"),
             ("a_b_total{x=\"2\"", "a_b{x=\"2\"", "has a sample a_b"),
-            ("# TYPE a_b counter", "# TYPE a_b gauge", "has a sample a_b_total"),
+            (
+                "# TYPE a_b counter",
+                "# TYPE a_b gauge",
+                "has a sample a_b_total",
+            ),
             ("# TYPE a_b counter\n", "", "of no type"),
             ("# HELP a_b Of a to b.\n", "", "says nothing"),
             ("x=\"2\",y=\"\"", "x=\"1\",y=\"\\\"q\\\"\"", "twice"),
@@ -315,8 +396,16 @@ t_seconds_bucket{le=\"+Inf\"} 2
             ("} 3", "} many", "no sample"),
             ("{le=\"+Inf\"} 2", "{le=\"+Inf\"} 3", "buckets"),
             ("{le=\"0.5\"} 1", "{le=\"0.5\"} 5", "buckets"),
-            ("# TYPE g gauge\n", "# TYPE g gauge\n# HELP a_b Again.\n", "in two parts"),
-            ("# TYPE g gauge\n", "# TYPE g gauge\ng 1\n# HELP g Late.\n", "after samples"),
+            (
+                "# TYPE g gauge\n",
+                "# TYPE g gauge\n# HELP a_b Again.\n",
+                "in two parts",
+            ),
+            (
+                "# TYPE g gauge\n",
+                "# TYPE g gauge\ng 1\n# HELP g Late.\n",
+                "after samples",
+            ),
             ("# HELP g Now.", "# HELP 7g Now.", "no legal name"),
             ("# HELP g Now.", "g 1", "has a sample g"),
         ] {

@@ -61,13 +61,31 @@ impl Keeper {
             .stderr(Stdio::null())
             .process_group(0) // Ctrl-C is for the tests; what is kept ends after them
             .spawn()
-            .unwrap_or_else(|error| panic!("cannot start bash, which keeps the test servers: {error}"));
+            .unwrap_or_else(|error| {
+                panic!("cannot start bash, which keeps the test servers: {error}")
+            });
         let commands = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().expect("stdout should be the pipe asked for"));
-        let mut shell = Shell { child, commands, answers };
+        let answers = BufReader::new(
+            child
+                .stdout
+                .take()
+                .expect("stdout should be the pipe asked for"),
+        );
+        let mut shell = Shell {
+            child,
+            commands,
+            answers,
+        };
         let dir = PathBuf::from(shell.ask(PROLOGUE));
-        assert!(dir.is_dir(), "no temporary directory {} for test servers: is TMPDIR writable?", dir.display());
-        Self { dir, shell: Mutex::new(shell) }
+        assert!(
+            dir.is_dir(),
+            "no temporary directory {} for test servers: is TMPDIR writable?",
+            dir.display()
+        );
+        Self {
+            dir,
+            shell: Mutex::new(shell),
+        }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -75,16 +93,32 @@ impl Keeper {
     }
 
     /// Starts a program; what it prints is appended to `<name>.log`.
-    pub(crate) fn spawn(&self, name: &str, environment: &[(&str, &str)], program: &Path, args: &[String]) -> Process {
+    pub(crate) fn spawn(
+        &self,
+        name: &str,
+        environment: &[(&str, &str)],
+        program: &Path,
+        args: &[String],
+    ) -> Process {
         let log = self.dir.join(format!("{name}.log"));
-        let environment = environment.iter().map(|(name, value)| format!("{name}={} ", quoted(value)));
+        let environment = environment
+            .iter()
+            .map(|(name, value)| format!("{name}={} ", quoted(value)));
         let words = std::iter::once(program.display().to_string()).chain(args.iter().cloned());
         let words: Vec<String> = words.map(|word| quoted(&word)).collect();
         let (environment, words) = (environment.collect::<String>(), words.join(" "));
         let log_word = quoted(&log.display().to_string());
-        let pid = self.ask(&format!("{environment}{words} </dev/null >>{log_word} 2>&1 & echo $!\n"));
-        let pid = pid.parse().unwrap_or_else(|_| panic!("{name} was not started, its pid is `{pid}`"));
-        let process = Process { pid, started: start_time(pid).unwrap_or_default(), log };
+        let pid = self.ask(&format!(
+            "{environment}{words} </dev/null >>{log_word} 2>&1 & echo $!\n"
+        ));
+        let pid = pid
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} was not started, its pid is `{pid}`"));
+        let process = Process {
+            pid,
+            started: start_time(pid).unwrap_or_default(),
+            log,
+        };
         process.becomes_itself();
         process
     }
@@ -101,7 +135,11 @@ impl Keeper {
         self.signal(process, "STOP");
         let begun = Instant::now();
         while process.runs() && !process.stands_still() {
-            assert!(begun.elapsed() < END_TIMEOUT, "process {} does not stop", process.pid);
+            assert!(
+                begun.elapsed() < END_TIMEOUT,
+                "process {} does not stop",
+                process.pid
+            );
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -113,19 +151,31 @@ impl Keeper {
     }
 
     fn ask(&self, command: &str) -> String {
-        self.shell.lock().unwrap_or_else(PoisonError::into_inner).ask(command)
+        self.shell
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ask(command)
     }
 }
 
 impl Shell {
     /// Runs a command that prints exactly one line.
     fn ask(&mut self, command: &str) -> String {
-        let commands = self.commands.as_mut().expect("the pipe should be open until the drop");
+        let commands = self
+            .commands
+            .as_mut()
+            .expect("the pipe should be open until the drop");
         let mut answer = String::new();
-        let asked = commands.write_all(command.as_bytes()).and_then(|()| commands.flush());
-        asked.and_then(|()| self.answers.read_line(&mut answer)).unwrap_or_else(|error| {
-            panic!("the bash that keeps the test servers is gone ({error}): did something kill it?")
-        });
+        let asked = commands
+            .write_all(command.as_bytes())
+            .and_then(|()| commands.flush());
+        asked
+            .and_then(|()| self.answers.read_line(&mut answer))
+            .unwrap_or_else(|error| {
+                panic!(
+                    "the bash that keeps the test servers is gone ({error}): did something kill it?"
+                )
+            });
         answer.trim_end().to_owned()
     }
 }
@@ -147,16 +197,27 @@ impl Process {
     fn becomes_itself(&self) {
         let begun = Instant::now();
         let command = || fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
-        let is_zombie = || field(Path::new(&format!("/proc/{}/stat", self.pid)), 3).is_some_and(|state| state == "Z");
-        let is_shell = |command: &[u8]| command.is_empty() || command == SHELL.join("\0").as_bytes();
+        let is_zombie = || {
+            field(Path::new(&format!("/proc/{}/stat", self.pid)), 3)
+                .is_some_and(|state| state == "Z")
+        };
+        let is_shell =
+            |command: &[u8]| command.is_empty() || command == SHELL.join("\0").as_bytes();
         while self.runs() && !is_zombie() && is_shell(&command()) {
-            assert!(begun.elapsed() < END_TIMEOUT, "process {} does not start its program", self.pid);
+            assert!(
+                begun.elapsed() < END_TIMEOUT,
+                "process {} does not start its program",
+                self.pid
+            );
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
     fn stands_still(&self) -> bool {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid))
+            .into_iter()
+            .flatten()
+            .flatten();
         let mut states = threads.filter_map(|thread| field(&thread.path().join("stat"), 3));
         states.all(|state| state == "T")
     }
@@ -192,7 +253,11 @@ fn start_time(pid: u32) -> Option<String> {
 /// A field of `/proc/PID/stat`, with the numbers of `proc_pid_stat(5)`; from 3 on, for the name before may hold anything.
 fn field(stat: &Path, number: usize) -> Option<String> {
     let stat = fs::read_to_string(stat).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(number - 3).map(str::to_owned)
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(number - 3)
+        .map(str::to_owned)
 }
 
 fn quoted(word: &str) -> String {
@@ -206,7 +271,8 @@ pub fn free_port() -> u16 {
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // other test processes start elsewhere; a prime spreads neighbouring pids
-    let offset = u16::try_from(u64::from(std::process::id()) * 7919 % u64::from(COUNT)).unwrap_or_default();
+    let offset =
+        u16::try_from(u64::from(std::process::id()) * 7919 % u64::from(COUNT)).unwrap_or_default();
     for _ in 0..COUNT {
         let port = FIRST + (offset + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -91,7 +91,11 @@ pub struct Refusal {
 impl Refusal {
     /// With a sentence.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), how: None }
+        Self {
+            status,
+            message: message.into(),
+            how: None,
+        }
     }
 
     /// There is no such thing here (404).
@@ -131,12 +135,17 @@ pub struct ForecastRow {
 }
 
 /// Does an action for a practice; says in one sentence what happens now.
-pub type Act = Arc<dyn Fn(Key, Action) -> BoxFuture<'static, Result<String, Refusal>> + Send + Sync>;
+pub type Act =
+    Arc<dyn Fn(Key, Action) -> BoxFuture<'static, Result<String, Refusal>> + Send + Sync>;
 /// Says what an action would do to its group. Nothing is done.
-pub type Foresee = Arc<dyn Fn(Key, Action) -> BoxFuture<'static, Result<Forecast, Refusal>> + Send + Sync>;
+pub type Foresee =
+    Arc<dyn Fn(Key, Action) -> BoxFuture<'static, Result<Forecast, Refusal>> + Send + Sync>;
 /// The last lines of a consumer's log (at most as many as asked for) and those to come.
-pub type Logs =
-    Arc<dyn Fn(Key, String, usize) -> BoxFuture<'static, Result<BoxStream<'static, String>, Refusal>> + Send + Sync>;
+pub type Logs = Arc<
+    dyn Fn(Key, String, usize) -> BoxFuture<'static, Result<BoxStream<'static, String>, Refusal>>
+        + Send
+        + Sync,
+>;
 /// Somebody looks at a practice, or something moved in it: whoever looks at Kafka for it does well to look, and publish, at
 /// once.
 pub type Stir = Arc<dyn Fn(&Key) + Send + Sync>;
@@ -170,6 +179,8 @@ pub struct Means {
 
 impl fmt::Debug for Means {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Means").field("hosts", &self.hosts).finish_non_exhaustive()
+        f.debug_struct("Means")
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
     }
 }

@@ -34,7 +34,11 @@ const LARGEST_VALUE: u32 = 100_000;
 /// Consumers of a row of a group, at most.
 const MOST_REPLICAS: i32 = 100;
 
-pub(crate) async fn send(State(hub): State<Hub>, Path(key): Path<Key>, body: Read) -> Result<Response, Refusal> {
+pub(crate) async fn send(
+    State(hub): State<Hub>,
+    Path(key): Path<Key>,
+    body: Read,
+) -> Result<Response, Refusal> {
     allowed(&hub, &key)?;
     let messages: Messages = read(body)?;
     in_range("count", messages.count, 1, MOST)?;
@@ -49,15 +53,31 @@ struct Load {
     value_bytes: Option<u32>,
 }
 
-pub(crate) async fn load(State(hub): State<Hub>, Path(key): Path<Key>, body: Read) -> Result<Response, Refusal> {
+pub(crate) async fn load(
+    State(hub): State<Hub>,
+    Path(key): Path<Key>,
+    body: Read,
+) -> Result<Response, Refusal> {
     let act = allowed(&hub, &key)?;
-    let Load { messages_per_second, value_bytes } = read(body)?;
+    let Load {
+        messages_per_second,
+        value_bytes,
+    } = read(body)?;
     in_range("messagesPerSecond", messages_per_second, 0, MOST_PER_SECOND)?;
     if let Some(bytes) = value_bytes {
         in_range("valueBytes", bytes, 1, LARGEST_VALUE)?;
     }
     producer(&hub, &key)?;
-    done(&hub, act, key, Action::Load { messages_per_second, value_bytes }).await
+    done(
+        &hub,
+        act,
+        key,
+        Action::Load {
+            messages_per_second,
+            value_bytes,
+        },
+    )
+    .await
 }
 
 #[derive(Deserialize)]
@@ -80,7 +100,10 @@ pub(crate) async fn group(
     let act = allowed(&hub, &key)?;
     known_group(&hub, &key, &group)?;
     let action = match verb.as_str() {
-        "scale" => Action::Scale { to: scale(read(body)?)?, group },
+        "scale" => Action::Scale {
+            to: scale(read(body)?)?,
+            group,
+        },
         "stop" => with_nothing(body, Action::Stop { group })?,
         "start" => with_nothing(body, Action::Start { group })?,
         _ => return Err(no_verb(&verb, "a group", "scale, stop, start")),
@@ -108,18 +131,35 @@ pub(crate) async fn plan(
     let key = (namespace, name);
     known_group(&hub, &key, &group)?;
     let Query(asked) = asked.map_err(|rejection| illegal(rejection.body_text()))?;
-    let Asked { replicas, by, state } = asked;
+    let Asked {
+        replicas,
+        by,
+        state,
+    } = asked;
     let action = match state.as_deref() {
         Some(_) if replicas.is_some() || by.is_some() => {
-            return Err(illegal("`state` and how many consumers are both there: write one of them".to_owned()));
+            return Err(illegal(
+                "`state` and how many consumers are both there: write one of them".to_owned(),
+            ));
         }
         None if replicas.is_none() && by.is_none() => {
-            return Err(illegal("what to do is missing: write `?replicas=3`, `?by=1` or `?state=Stopped`".to_owned()));
+            return Err(illegal(
+                "what to do is missing: write `?replicas=3`, `?by=1` or `?state=Stopped`"
+                    .to_owned(),
+            ));
         }
-        None => Action::Scale { group, to: scale(Replicas { replicas, by })? },
+        None => Action::Scale {
+            group,
+            to: scale(Replicas { replicas, by })?,
+        },
         Some("Stopped") => Action::Stop { group },
         Some("Running") => Action::Start { group },
-        Some(other) => return Err(illegal(format!("`state` is {}: write Stopped or Running", cut(other)))),
+        Some(other) => {
+            return Err(illegal(format!(
+                "`state` is {}: write Stopped or Running",
+                cut(other)
+            )));
+        }
     };
     scalable(&hub, &key, &action)?;
     (hub.means().foresee)(key, action).await.map(Json)
@@ -127,21 +167,47 @@ pub(crate) async fn plan(
 
 fn scale(wanted: Replicas) -> Result<Scale, Refusal> {
     match (wanted.replicas, wanted.by) {
-        (Some(replicas), None) => in_range("replicas", replicas, 0, MOST_REPLICAS).map(|()| Scale::To(replicas)),
-        (None, Some(0)) => Err(illegal("`by` is 0: write how many more, or fewer with a minus".to_owned())),
-        (None, Some(by)) => in_range("by", by, -MOST_REPLICAS, MOST_REPLICAS).map(|()| Scale::By(by)),
-        (None, None) => Err(illegal("`replicas` is missing: write {\"replicas\": 3} or {\"by\": 1}".to_owned())),
-        (Some(_), Some(_)) => Err(illegal("`replicas` and `by` are both there: write one of them".to_owned())),
+        (Some(replicas), None) => {
+            in_range("replicas", replicas, 0, MOST_REPLICAS).map(|()| Scale::To(replicas))
+        }
+        (None, Some(0)) => Err(illegal(
+            "`by` is 0: write how many more, or fewer with a minus".to_owned(),
+        )),
+        (None, Some(by)) => {
+            in_range("by", by, -MOST_REPLICAS, MOST_REPLICAS).map(|()| Scale::By(by))
+        }
+        (None, None) => Err(illegal(
+            "`replicas` is missing: write {\"replicas\": 3} or {\"by\": 1}".to_owned(),
+        )),
+        (Some(_), Some(_)) => Err(illegal(
+            "`replicas` and `by` are both there: write one of them".to_owned(),
+        )),
     }
 }
 
 fn scalable(hub: &Hub, key: &Key, action: &Action) -> Result<(), Refusal> {
-    let Action::Scale { group, .. } = action else { return Ok(()) };
-    let named = hub.read(key, |practice| practice.picture.groups.iter().find(|named| named.name == *group).cloned());
-    let conflict = |why: &str| Err(Refusal::new(StatusCode::CONFLICT, format!("group `{}` {why}", cut(group))));
+    let Action::Scale { group, .. } = action else {
+        return Ok(());
+    };
+    let named = hub.read(key, |practice| {
+        practice
+            .picture
+            .groups
+            .iter()
+            .find(|named| named.name == *group)
+            .cloned()
+    });
+    let conflict = |why: &str| {
+        Err(Refusal::new(
+            StatusCode::CONFLICT,
+            format!("group `{}` {why}", cut(group)),
+        ))
+    };
     match named.flatten() {
         Some(group) if group.stopped => conflict("is stopped: start it first"),
-        Some(group) if !group.scalable => conflict("is scaled by somebody else: its manifest has no replicas"),
+        Some(group) if !group.scalable => {
+            conflict("is scaled by somebody else: its manifest has no replicas")
+        }
         _ => Ok(()),
     }
 }
@@ -172,11 +238,23 @@ pub(crate) async fn broker(
     let key = (namespace, name);
     let act = allowed(&hub, &key)?;
     let brokers = hub.read(&key, |practice| {
-        practice.picture.kafka.brokers.iter().map(|broker| broker.id.to_string()).collect::<Vec<_>>()
+        practice
+            .picture
+            .kafka
+            .brokers
+            .iter()
+            .map(|broker| broker.id.to_string())
+            .collect::<Vec<_>>()
     });
-    let (Ok(number), true) = (id.parse(), brokers.iter().flatten().any(|known| *known == id)) else {
+    let (Ok(number), true) = (
+        id.parse(),
+        brokers.iter().flatten().any(|known| *known == id),
+    ) else {
         let known = brokers.unwrap_or_default().join(", ");
-        return Err(Refusal::unknown(format!("there is no broker `{}`: there are {known}", cut(&id))));
+        return Err(Refusal::unknown(format!(
+            "there is no broker `{}`: there are {known}",
+            cut(&id)
+        )));
     };
     let action = match verb.as_str() {
         "stop" => Action::StopBroker { id: number },
@@ -209,32 +287,66 @@ fn allowed(hub: &Hub, key: &Key) -> Result<Act, Refusal> {
 
 /// Where messages go.
 pub(crate) fn producer(hub: &Hub, key: &Key) -> Result<String, Refusal> {
-    let producer = hub.read(key, |practice| practice.producer().map(str::to_owned)).flatten();
-    producer.ok_or_else(|| Refusal::unknown("this practice has no producer: set spec.producer.enabled to true"))
+    let producer = hub
+        .read(key, |practice| practice.producer().map(str::to_owned))
+        .flatten();
+    producer.ok_or_else(|| {
+        Refusal::unknown("this practice has no producer: set spec.producer.enabled to true")
+    })
 }
 
 fn known_group(hub: &Hub, key: &Key, group: &str) -> Result<(), Refusal> {
-    let groups = hub
-        .read(key, |practice| practice.picture.groups.iter().map(|group| group.name.clone()).collect::<BTreeSet<_>>());
-    among("group", group, groups.ok_or_else(|| no_practice(key))?.iter().map(String::as_str))
+    let groups = hub.read(key, |practice| {
+        practice
+            .picture
+            .groups
+            .iter()
+            .map(|group| group.name.clone())
+            .collect::<BTreeSet<_>>()
+    });
+    among(
+        "group",
+        group,
+        groups
+            .ok_or_else(|| no_practice(key))?
+            .iter()
+            .map(String::as_str),
+    )
 }
 
 /// Only those that were started by the practice: another application's member is none of our business.
 pub(crate) fn known_consumer(hub: &Hub, key: &Key, consumer: &str) -> Result<(), Refusal> {
-    hub.read(key, |practice| among("consumer", consumer, practice.consumers())).unwrap_or_else(|| Err(no_practice(key)))
+    hub.read(key, |practice| {
+        among("consumer", consumer, practice.consumers())
+    })
+    .unwrap_or_else(|| Err(no_practice(key)))
 }
 
-fn among<'a>(what: &str, value: &str, known: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
+fn among<'a>(
+    what: &str,
+    value: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Result<(), Refusal> {
     let known: Vec<&str> = known.into_iter().collect();
     if known.contains(&value) {
         return Ok(());
     }
-    let some = if known.is_empty() { "none".to_owned() } else { known[..known.len().min(20)].join(", ") };
-    Err(Refusal::unknown(format!("this practice has no {what} `{}`; it has {some}", cut(value))))
+    let some = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known[..known.len().min(20)].join(", ")
+    };
+    Err(Refusal::unknown(format!(
+        "this practice has no {what} `{}`; it has {some}",
+        cut(value)
+    )))
 }
 
 fn no_verb(verb: &str, what: &str, verbs: &str) -> Refusal {
-    Refusal::unknown(format!("`{}` cannot be done to {what}: use one of {verbs}", cut(verb)))
+    Refusal::unknown(format!(
+        "`{}` cannot be done to {what}: use one of {verbs}",
+        cut(verb)
+    ))
 }
 
 fn with_nothing(body: Read, action: Action) -> Result<Action, Refusal> {
@@ -245,15 +357,28 @@ fn with_nothing(body: Read, action: Action) -> Result<Action, Refusal> {
 }
 
 fn read<T: DeserializeOwned>(body: Read) -> Result<T, Refusal> {
-    let body = body.map_err(|rejection| Refusal::new(rejection.status(), "the body is too large or did not arrive"))?;
-    serde_json::from_slice(&body).map_err(|error| illegal(format!("the body is not what is expected: {error}")))
+    let body = body.map_err(|rejection| {
+        Refusal::new(
+            rejection.status(),
+            "the body is too large or did not arrive",
+        )
+    })?;
+    serde_json::from_slice(&body)
+        .map_err(|error| illegal(format!("the body is not what is expected: {error}")))
 }
 
-fn in_range<T: PartialOrd + std::fmt::Display>(field: &str, value: T, least: T, most: T) -> Result<(), Refusal> {
+fn in_range<T: PartialOrd + std::fmt::Display>(
+    field: &str,
+    value: T,
+    least: T,
+    most: T,
+) -> Result<(), Refusal> {
     if value >= least && value <= most {
         return Ok(());
     }
-    Err(illegal(format!("`{field}` is {value}: write a number from {least} to {most}")))
+    Err(illegal(format!(
+        "`{field}` is {value}: write a number from {least} to {most}"
+    )))
 }
 
 fn illegal(message: String) -> Refusal {

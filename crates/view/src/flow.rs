@@ -41,7 +41,12 @@ impl Flow {
     /// A consumer has handled messages.
     pub(crate) fn consumed(&mut self, group: &str, consumer: &str, moved: &Moved) {
         self.moves_to(&moved.topic, moved.partition, moved.offset);
-        let key = (group.to_owned(), moved.topic.clone(), moved.partition, consumer.to_owned());
+        let key = (
+            group.to_owned(),
+            moved.topic.clone(),
+            moved.partition,
+            consumer.to_owned(),
+        );
         let sum = self.consumed.entry(key).or_default();
         *sum = (sum.0 + moved.count, moved.offset);
     }
@@ -81,7 +86,12 @@ mod tests {
     use super::*;
 
     fn moved(partition: i32, offset: i64, count: u64) -> Moved {
-        Moved { topic: "t".to_owned(), partition, offset, count }
+        Moved {
+            topic: "t".to_owned(),
+            partition,
+            offset,
+            count,
+        }
     }
 
     #[test]
@@ -109,9 +119,15 @@ mod tests {
         flow.ends_at("t", 0, 10);
         flow.moves_to("t", 0, 12);
         flow.moves_to("t", 0, 11);
-        assert_eq!(flow.take(1), Some(json!({"now": 1, "produced": [["t", 0, 12]], "consumed": []})));
+        assert_eq!(
+            flow.take(1),
+            Some(json!({"now": 1, "produced": [["t", 0, 12]], "consumed": []}))
+        );
         flow.ends_at("t", 0, 0);
         flow.moves_to("t", 0, 3);
-        assert_eq!(flow.take(2), Some(json!({"now": 2, "produced": [["t", 0, 3]], "consumed": []})));
+        assert_eq!(
+            flow.take(2),
+            Some(json!({"now": 2, "produced": [["t", 0, 3]], "consumed": []}))
+        );
     }
 }

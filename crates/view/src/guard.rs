@@ -40,8 +40,10 @@ fn allowed(hosts: &[String], request: &Request) -> Result<(), Refusal> {
     let host = host(request.headers(), request.uri());
     if !host.as_deref().is_some_and(|host| is_ours(host, hosts)) {
         let said = host.unwrap_or_default();
-        let message =
-            format!("Host is `{}`: open this page as http://127.0.0.1 with its port, or http://localhost", cut(&said));
+        let message = format!(
+            "Host is `{}`: open this page as http://127.0.0.1 with its port, or http://localhost",
+            cut(&said)
+        );
         return Err(Refusal::new(StatusCode::FORBIDDEN, message));
     }
     if request.method() == Method::GET || request.method() == Method::HEAD {
@@ -53,23 +55,39 @@ fn allowed(hosts: &[String], request: &Request) -> Result<(), Refusal> {
 
 /// `host:port` as the client asked for it.
 fn host(headers: &HeaderMap, uri: &Uri) -> Option<String> {
-    let said = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    said.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str)).map(str::to_ascii_lowercase)
+    let said = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    said.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))
+        .map(str::to_ascii_lowercase)
 }
 
 /// A loopback name or address, or one that is allowed; with any port, for a port may be forwarded.
 fn is_ours(host: &str, hosts: &[String]) -> bool {
-    let Ok(authority) = host.parse::<axum::http::uri::Authority>() else { return false };
+    let Ok(authority) = host.parse::<axum::http::uri::Authority>() else {
+        return false;
+    };
     let name = authority.host();
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let bare = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
     !host.contains('@')
         && (name == "localhost"
-            || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-            || hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(bare)))
+            || bare
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+            || hosts
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(bare)))
 }
 
 fn same_origin(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase());
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase())
+    };
     let foreign = |what: &str, value: &str| {
         let message = format!(
             "{what} is `{}`: only the page that is served here may do something, or a tool that sends none",
@@ -89,14 +107,25 @@ fn same_origin(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
 }
 
 fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let bare = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let bare = kind
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
     if bare.eq_ignore_ascii_case(b"application/json") {
         return Ok(());
     }
-    let said =
-        if kind.is_empty() { "missing".to_owned() } else { format!("`{}`", cut(&kind.escape_ascii().to_string())) };
-    let message = format!("the content type is {said}: send JSON with `Content-Type: application/json`");
+    let said = if kind.is_empty() {
+        "missing".to_owned()
+    } else {
+        format!("`{}`", cut(&kind.escape_ascii().to_string()))
+    };
+    let message =
+        format!("the content type is {said}: send JSON with `Content-Type: application/json`");
     Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
 }
 
@@ -147,7 +176,13 @@ mod tests {
             }
             same_origin(&headers, "localhost:8080").is_ok()
         };
-        assert!(check(&[]) && check(&[("origin", "http://localhost:8080"), ("sec-fetch-site", "same-origin")]));
+        assert!(
+            check(&[])
+                && check(&[
+                    ("origin", "http://localhost:8080"),
+                    ("sec-fetch-site", "same-origin")
+                ])
+        );
         for pair in [
             ("origin", "http://localhost:8081"),
             ("origin", "http://evil.example"),

@@ -32,12 +32,18 @@ impl Lines {
 
     /// The clock was set back by so many milliseconds: what was so long ago is so long ago.
     pub(crate) fn set_back(&mut self, by: i64) {
-        self.0.values_mut().flatten().for_each(|point| point.0 -= by);
+        self.0
+            .values_mut()
+            .flatten()
+            .for_each(|point| point.0 -= by);
     }
 
     /// All points, oldest first.
     pub(crate) fn points(&self) -> BTreeMap<String, Vec<Point>> {
-        self.0.iter().map(|(group, line)| (group.clone(), line.iter().copied().collect())).collect()
+        self.0
+            .iter()
+            .map(|(group, line)| (group.clone(), line.iter().copied().collect()))
+            .collect()
     }
 }
 
@@ -76,8 +82,22 @@ mod tests {
     #[test]
     fn equal_lags_in_a_row_are_two_points() {
         assert_eq!(
-            line(&[(0, Some(1)), (2, Some(1)), (4, Some(1)), (6, Some(5)), (8, None), (10, None), (12, None)]),
-            [(0, Some(1)), (4, Some(1)), (6, Some(5)), (8, None), (12, None)]
+            line(&[
+                (0, Some(1)),
+                (2, Some(1)),
+                (4, Some(1)),
+                (6, Some(5)),
+                (8, None),
+                (10, None),
+                (12, None)
+            ]),
+            [
+                (0, Some(1)),
+                (4, Some(1)),
+                (6, Some(5)),
+                (8, None),
+                (12, None)
+            ]
         );
     }
 
@@ -87,8 +107,15 @@ mod tests {
         let kept = line(&steps);
         assert_eq!((kept[0], kept.len()), ((199 * STEP - SPAN, Some(49)), 151));
         let calm: Vec<_> = (0..200).map(|n| (n * STEP, Some(7))).collect();
-        assert_eq!(line(&calm), [(199 * STEP - SPAN, Some(7)), (199 * STEP, Some(7))]);
-        assert_eq!(line(&[(0, Some(1)), (SPAN + 1, Some(2))]), [(SPAN + 1, Some(2))], "nothing was seen in between");
+        assert_eq!(
+            line(&calm),
+            [(199 * STEP - SPAN, Some(7)), (199 * STEP, Some(7))]
+        );
+        assert_eq!(
+            line(&[(0, Some(1)), (SPAN + 1, Some(2))]),
+            [(SPAN + 1, Some(2))],
+            "nothing was seen in between"
+        );
     }
 
     #[test]
@@ -98,7 +125,10 @@ mod tests {
         lines.add([("g", Some(2))], 3_600_000 + STEP);
         lines.set_back(3_600_000);
         lines.add([("g", Some(3))], 2 * STEP);
-        assert_eq!(lines.points()["g"], [(0, Some(1)), (STEP, Some(2)), (2 * STEP, Some(3))]);
+        assert_eq!(
+            lines.points()["g"],
+            [(0, Some(1)), (STEP, Some(2)), (2 * STEP, Some(3))]
+        );
     }
 
     #[test]

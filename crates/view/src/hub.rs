@@ -111,7 +111,9 @@ impl Hub {
                 self.flow(&key, practice);
             }
             None => {
-                known.practices.insert(key.clone(), Practice::new(facts, self.actions()));
+                known
+                    .practices
+                    .insert(key.clone(), Practice::new(facts, self.actions()));
             }
         }
         self.attend(&mut known, &key);
@@ -131,7 +133,8 @@ impl Hub {
 
     /// Whether a page of a practice is open: only then is it of use to know where its consumers can be asked.
     pub fn is_watched(&self, key: &Key) -> bool {
-        self.read(key, |practice| !practice.pages.is_empty()).unwrap_or(false)
+        self.read(key, |practice| !practice.pages.is_empty())
+            .unwrap_or(false)
     }
 
     /// Lets everything move until `shutdown`; then every page ends.
@@ -158,7 +161,11 @@ impl Hub {
 
     /// Every practice, in one line each.
     pub(crate) fn list(&self) -> Vec<Line> {
-        self.known().practices.values().map(Practice::line).collect()
+        self.known()
+            .practices
+            .values()
+            .map(Practice::line)
+            .collect()
     }
 
     /// What a practice looks like, whole.
@@ -194,7 +201,9 @@ impl Hub {
 
     /// A page more.
     pub(crate) fn open(&self, key: &Key) -> Result<Page, NoPage> {
-        let permit = Arc::clone(&self.0.seats).try_acquire_owned().map_err(|_| NoPage::Full)?;
+        let permit = Arc::clone(&self.0.seats)
+            .try_acquire_owned()
+            .map_err(|_| NoPage::Full)?;
         let mut known = self.known();
         let practice = known.practices.get_mut(key).ok_or(NoPage::Unknown)?;
         let is_first = practice.pages.is_empty();
@@ -205,7 +214,15 @@ impl Hub {
         if is_first {
             (self.0.means.stir)(key);
         }
-        Ok(Page { frames, _seat: Seat { hub: self.clone(), key: key.clone(), number, _permit: permit } })
+        Ok(Page {
+            frames,
+            _seat: Seat {
+                hub: self.clone(),
+                key: key.clone(),
+                number,
+                _permit: permit,
+            },
+        })
     }
 
     pub(crate) fn means(&self) -> &Means {
@@ -223,8 +240,14 @@ impl Hub {
 
     fn actions(&self) -> Actions {
         match &self.0.means.doing {
-            Doing::On(_) => Actions { enabled: true, how: None },
-            Doing::Off { how } => Actions { enabled: false, how: Some(how.clone()) },
+            Doing::On(_) => Actions {
+                enabled: true,
+                how: None,
+            },
+            Doing::Off { how } => Actions {
+                enabled: false,
+                how: Some(how.clone()),
+            },
         }
     }
 
@@ -247,11 +270,17 @@ impl Hub {
             .take(MOST_WORKERS)
             .collect();
         known.listening.retain(|(practice, url), listening| {
-            practice != key || wanted.get(url.as_str()).is_some_and(|consumer| consumer.name == listening.consumer)
+            practice != key
+                || wanted
+                    .get(url.as_str())
+                    .is_some_and(|consumer| consumer.name == listening.consumer)
         });
         for (url, consumer) in wanted {
             let at = (key.clone(), url.to_owned());
-            known.listening.entry(at).or_insert_with(|| self.listen(key, url, consumer));
+            known
+                .listening
+                .entry(at)
+                .or_insert_with(|| self.listen(key, url, consumer));
         }
     }
 
@@ -259,7 +288,10 @@ impl Hub {
         let (hub, key, speaker) = (self.clone(), key.clone(), consumer.clone());
         let tell = move |event: WorkerEvent| hub.heard(&key, &speaker, &event);
         let task = tokio::spawn(workers::listen(self.0.http.clone(), url.to_owned(), tell));
-        Listening { consumer: consumer.name.clone(), task: task.abort_handle() }
+        Listening {
+            consumer: consumer.name.clone(),
+            task: task.abort_handle(),
+        }
     }
 
     fn heard(&self, key: &Key, consumer: &Consumer, event: &WorkerEvent) {

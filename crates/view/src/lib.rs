@@ -60,7 +60,9 @@ mod pack;
 mod router;
 mod send;
 
-pub use action::{Act, Action, Doing, Forecast, ForecastRow, Foresee, Logs, Means, Refusal, Scale, Stir};
+pub use action::{
+    Act, Action, Doing, Forecast, ForecastRow, Foresee, Logs, Means, Refusal, Scale, Stir,
+};
 pub use facts::{Consumer, Facts, GroupFacts, KafkaFacts, Key};
 pub use hub::Hub;
 pub use model::{ConsumerState, KafkaKind, Picture};

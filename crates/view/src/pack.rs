@@ -13,11 +13,27 @@ pub(crate) fn pack(name: &str, read: &impl Fn(&str) -> Option<String>) -> String
 
 /// A style sheet.
 pub(crate) fn sheet(text: &str) -> String {
-    let around = [(" {", "{"), ("{ ", "{"), (" }", "}"), (": ", ":"), ("; ", ";"), (", ", ",")];
-    around.iter().fold(joined(&strip(text)), |sheet, (spaced, tight)| sheet.replace(spaced, tight))
+    let around = [
+        (" {", "{"),
+        ("{ ", "{"),
+        (" }", "}"),
+        (": ", ":"),
+        ("; ", ";"),
+        (", ", ","),
+    ];
+    around
+        .iter()
+        .fold(joined(&strip(text)), |sheet, (spaced, tight)| {
+            sheet.replace(spaced, tight)
+        })
 }
 
-fn add(name: &str, read: &impl Fn(&str) -> Option<String>, done: &mut BTreeSet<String>, packed: &mut String) {
+fn add(
+    name: &str,
+    read: &impl Fn(&str) -> Option<String>,
+    done: &mut BTreeSet<String>,
+    packed: &mut String,
+) {
     if !done.insert(name.to_owned()) {
         return;
     }
@@ -25,7 +41,10 @@ fn add(name: &str, read: &impl Fn(&str) -> Option<String>, done: &mut BTreeSet<S
     for imported in text.lines().filter_map(imported) {
         add(imported, read, done, packed);
     }
-    for line in strip(&text).lines().filter(|line| !line.starts_with("import ")) {
+    for line in strip(&text)
+        .lines()
+        .filter(|line| !line.starts_with("import "))
+    {
         packed.push_str(line.strip_prefix("export ").unwrap_or(line));
         packed.push('\n');
     }
@@ -33,7 +52,10 @@ fn add(name: &str, read: &impl Fn(&str) -> Option<String>, done: &mut BTreeSet<S
 
 /// The file in `import ... from './file';`.
 fn imported(line: &str) -> Option<&str> {
-    line.strip_prefix("import ")?.split_once(" from './")?.1.strip_suffix("';")
+    line.strip_prefix("import ")?
+        .split_once(" from './")?
+        .1
+        .strip_suffix("';")
 }
 
 /// Text without comments, indentation and empty lines.
@@ -46,9 +68,14 @@ fn strip(text: &str) -> String {
         rest = rest.strip_prefix(' ').unwrap_or(rest);
     }
     bare.push_str(rest);
-    let code = |line: &'_ str| line.split_once(" // ").map_or(line.len(), |(code, _)| code.len());
-    let lines =
-        bare.lines().map(|line| line[..code(line)].trim()).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    let code = |line: &'_ str| {
+        line.split_once(" // ")
+            .map_or(line.len(), |(code, _)| code.len())
+    };
+    let lines = bare
+        .lines()
+        .map(|line| line[..code(line)].trim())
+        .filter(|line| !line.is_empty() && !line.starts_with("//"));
     lines.fold(String::with_capacity(bare.len()), |mut packed, line| {
         packed.push_str(line);
         packed.push('\n');
@@ -69,8 +96,12 @@ fn tight(code: &str) -> String {
             }
             ('`', _) => template(rest, &mut templates),
             ('\'' | '"', _) => literal(rest, c),
-            ('/', _) if "\n{([,;:?=<>&|*!".contains(before) || out.ends_with("return ") => literal(rest, '/'),
-            (' ', _) if MARKS.contains(before) || rest[1..].starts_with(|next| MARKS.contains(next)) => {
+            ('/', _) if "\n{([,;:?=<>&|*!".contains(before) || out.ends_with("return ") => {
+                literal(rest, '/')
+            }
+            (' ', _)
+                if MARKS.contains(before) || rest[1..].starts_with(|next| MARKS.contains(next)) =>
+            {
                 rest = &rest[1..];
                 continue;
             }
@@ -125,13 +156,15 @@ fn template(text: &str, templates: &mut Vec<usize>) -> usize {
 
 /// Without the line breaks that mean nothing, in JS as in CSS: those after an opening bracket, a comma or a semicolon.
 fn joined(lines: &str) -> String {
-    lines.lines().fold(String::with_capacity(lines.len()), |mut text, line| {
-        text.push_str(line);
-        if !line.ends_with([',', ';', '{', '(', '[']) {
-            text.push('\n');
-        }
-        text
-    })
+    lines
+        .lines()
+        .fold(String::with_capacity(lines.len()), |mut text, line| {
+            text.push_str(line);
+            if !line.ends_with([',', ';', '{', '(', '[']) {
+                text.push('\n');
+            }
+            text
+        })
 }
 
 #[cfg(test)]
@@ -145,24 +178,41 @@ mod tests {
                 "main.js" => {
                     "// what\nimport { a } from './a.js';\nimport { b } from './b.js';\n  a(\"//\", b); // why,\n if (a)\n  b = {\n   c,\n  };\n"
                 }
-                "a.js" => "import { b } from './b.js';\n/** @param {x} y */\nexport const a = /* of */ y => b + y;\n",
+                "a.js" => {
+                    "import { b } from './b.js';\n/** @param {x} y */\nexport const a = /* of */ y => b + y;\n"
+                }
                 "b.js" => "/* long\n * one */\nexport const b = 1;\nexport default b;\n\n",
                 _ => return None,
             };
             Some(text.to_owned())
         };
-        assert_eq!(pack("main.js", &read), "const b=1;default b;const a=y=>b + y;a(\"//\",b);if(a)\nb={c,};");
+        assert_eq!(
+            pack("main.js", &read),
+            "const b=1;default b;const a=y=>b + y;a(\"//\",b);if(a)\nb={c,};"
+        );
     }
 
     #[test]
     fn only_spaces_between_words_and_signs_stay() {
         for (code, packed) in [
             ("return a ? b : - c - -d;", "return a?b:- c - -d;"),
-            ("x = ' = ' + \"a : 'b'\" + 'it\\' = s';", "x=' = ' + \"a : 'b'\" + 'it\\' = s';"),
-            ("`a : ${ b ? ` c = ${ { d : 1 } } ` : '' } = e` ;", "`a : ${b?` c = ${{d:1}} `:''} = e`;"),
+            (
+                "x = ' = ' + \"a : 'b'\" + 'it\\' = s';",
+                "x=' = ' + \"a : 'b'\" + 'it\\' = s';",
+            ),
+            (
+                "`a : ${ b ? ` c = ${ { d : 1 } } ` : '' } = e` ;",
+                "`a : ${b?` c = ${{d:1}} `:''} = e`;",
+            ),
             ("`\\` = ${ a } $ { b`", "`\\` = ${a} $ { b`"),
-            ("r.test( / [/] = \\/ : / ) / 2 / a", "r.test(/ [/] = \\/ : /)/ 2 / a"),
-            ("return / = / ; a / b + ' / = '", "return / = /;a / b + ' / = '"),
+            (
+                "r.test( / [/] = \\/ : / ) / 2 / a",
+                "r.test(/ [/] = \\/ : /)/ 2 / a",
+            ),
+            (
+                "return / = / ; a / b + ' / = '",
+                "return / = /;a / b + ' / = '",
+            ),
             ("n => / : /.test(n)", "n=>/ : /.test(n)"),
             ("const ä = ( ö ) => ü", "const ä=(ö)=>ü"),
         ] {
@@ -172,7 +222,10 @@ mod tests {
 
     #[test]
     fn a_style_sheet_keeps_its_rules() {
-        assert_eq!(sheet("/* a */\n.a {\n  b: c; /* d */\n}\n// x\n.b {}\n"), ".a{b:c;}\n.b{}\n");
+        assert_eq!(
+            sheet("/* a */\n.a {\n  b: c; /* d */\n}\n// x\n.b {}\n"),
+            ".a{b:c;}\n.b{}\n"
+        );
         assert_eq!(sheet("a /* never closed"), "a\n");
     }
 }

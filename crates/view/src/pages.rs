@@ -22,7 +22,12 @@ impl Pages {
     }
 
     /// One more, which gets `first` before anything else. Out: its queue.
-    pub(crate) fn open(&mut self, number: u64, event: &str, first: &impl Serialize) -> mpsc::Receiver<Bytes> {
+    pub(crate) fn open(
+        &mut self,
+        number: u64,
+        event: &str,
+        first: &impl Serialize,
+    ) -> mpsc::Receiver<Bytes> {
         let (sender, queue) = mpsc::channel(QUEUE);
         let frame = self.frame(event, first);
         let _ = sender.try_send(frame); // the queue is empty
@@ -40,13 +45,15 @@ impl Pages {
             return;
         }
         let frame = self.frame(event, data);
-        self.pages.retain(|(_, page)| page.try_send(frame.clone()).is_ok());
+        self.pages
+            .retain(|(_, page)| page.try_send(frame.clone()).is_ok());
     }
 
     /// One server-sent event. JSON has no line break in it.
     fn frame(&mut self, event: &str, data: &impl Serialize) -> Bytes {
         self.last += 1;
-        let data = serde_json::to_string(data).expect("should serialize: strings, numbers and lists of them");
+        let data = serde_json::to_string(data)
+            .expect("should serialize: strings, numbers and lists of them");
         format!("id: {}\nevent: {event}\ndata: {data}\n\n", self.last).into()
     }
 }
@@ -60,7 +67,10 @@ mod tests {
         let mut pages = Pages::default();
         let mut asleep = pages.open(1, "snapshot", &0);
         let mut awake = pages.open(2, "snapshot", &0);
-        assert_eq!(awake.try_recv().expect("the first"), "id: 2\nevent: snapshot\ndata: 0\n\n");
+        assert_eq!(
+            awake.try_recv().expect("the first"),
+            "id: 2\nevent: snapshot\ndata: 0\n\n"
+        );
         for n in 1..=QUEUE {
             pages.tell("patch", &n);
             assert!(awake.try_recv().is_ok(), "{n}");

@@ -17,14 +17,42 @@ pub(crate) fn patch(before: &Picture, after: &Picture) -> Option<Map<String, Val
     put(&mut patch, "sendHow", &before.send_how, &after.send_how);
     put(&mut patch, "load", &before.load, &after.load);
     put(&mut patch, "summary", &before.summary, &after.summary);
-    put(&mut patch, "partitions", &before.partitions, &after.partitions);
+    put(
+        &mut patch,
+        "partitions",
+        &before.partitions,
+        &after.partitions,
+    );
     put(&mut patch, "foreign", &before.foreign, &after.foreign);
-    put(&mut patch, "foreignCount", &before.foreign_count, &after.foreign_count);
-    put(&mut patch, "rebalances", &before.rebalances, &after.rebalances);
-    let former = |group: &GroupPicture| before.groups.iter().find(|former| former.name == group.name);
-    let changed: Vec<&GroupPicture> = after.groups.iter().filter(|group| former(group) != Some(*group)).collect();
-    let gone: Vec<&str> =
-        before.groups.iter().map(|group| group.name.as_str()).filter(|name| !has(after, name)).collect();
+    put(
+        &mut patch,
+        "foreignCount",
+        &before.foreign_count,
+        &after.foreign_count,
+    );
+    put(
+        &mut patch,
+        "rebalances",
+        &before.rebalances,
+        &after.rebalances,
+    );
+    let former = |group: &GroupPicture| {
+        before
+            .groups
+            .iter()
+            .find(|former| former.name == group.name)
+    };
+    let changed: Vec<&GroupPicture> = after
+        .groups
+        .iter()
+        .filter(|group| former(group) != Some(*group))
+        .collect();
+    let gone: Vec<&str> = before
+        .groups
+        .iter()
+        .map(|group| group.name.as_str())
+        .filter(|name| !has(after, name))
+        .collect();
     if !changed.is_empty() {
         patch.insert("groups".to_owned(), json!(changed));
     }
@@ -40,7 +68,11 @@ pub(crate) fn patch(before: &Picture, after: &Picture) -> Option<Map<String, Val
 
 /// Whether groups came or changed places, so that the page needs the whole picture.
 pub(crate) fn is_redrawn(before: &Picture, after: &Picture) -> bool {
-    let stayed = before.groups.iter().map(|group| &group.name).filter(|name| has(after, name));
+    let stayed = before
+        .groups
+        .iter()
+        .map(|group| &group.name)
+        .filter(|name| has(after, name));
     stayed.ne(after.groups.iter().map(|group| &group.name))
 }
 
@@ -63,7 +95,15 @@ mod tests {
     use crate::{model::Actions, picture::picture, picture::tests::World};
 
     fn draw(world: &World, before: Option<&Picture>) -> Picture {
-        picture(&world.facts(), before, &Actions { enabled: true, how: None }, Vec::new())
+        picture(
+            &world.facts(),
+            before,
+            &Actions {
+                enabled: true,
+                how: None,
+            },
+            Vec::new(),
+        )
     }
 
     /// What the page does with a patch.
@@ -73,13 +113,18 @@ mod tests {
                 "groups" => {
                     let groups = whole["groups"].as_array_mut().expect("a list");
                     for changed in value.as_array().expect("a list") {
-                        *groups.iter_mut().find(|group| group["name"] == changed["name"]).expect("it is there") =
-                            changed.clone();
+                        *groups
+                            .iter_mut()
+                            .find(|group| group["name"] == changed["name"])
+                            .expect("it is there") = changed.clone();
                     }
                 }
                 "gone" => {
                     let gone = value.as_array().expect("a list");
-                    whole["groups"].as_array_mut().expect("a list").retain(|group| !gone.contains(&group["name"]));
+                    whole["groups"]
+                        .as_array_mut()
+                        .expect("a list")
+                        .retain(|group| !gone.contains(&group["name"]));
                 }
                 _ => whole[key] = value.clone(),
             }
@@ -91,13 +136,25 @@ mod tests {
         let calm = World::calm();
         let changes: [(&str, &[&str], &dyn Fn(&mut World)); 8] = [
             ("nothing", &[], &|_| {}),
-            ("a message", &["groups", "now", "partitions"], &|world| world.produce(0, 3)),
-            ("a commit", &["groups", "now"], &|world| world.commit("g", 0, 9)),
-            ("a rebalance", &["groups", "now"], &|world| world.group("g").state = GroupState::PreparingRebalance),
-            ("a member less", &["groups", "now"], &|world| drop(world.group("g").members.pop())),
+            ("a message", &["groups", "now", "partitions"], &|world| {
+                world.produce(0, 3)
+            }),
+            ("a commit", &["groups", "now"], &|world| {
+                world.commit("g", 0, 9)
+            }),
+            ("a rebalance", &["groups", "now"], &|world| {
+                world.group("g").state = GroupState::PreparingRebalance
+            }),
+            ("a member less", &["groups", "now"], &|world| {
+                drop(world.group("g").members.pop())
+            }),
             ("a group less", &["gone", "now"], &|world| world.remove("h")),
-            ("another word", &["now", "sentence"], &|world| world.sentence = "all is well".to_owned()),
-            ("no Kafka", &["groups", "now"], &|world| world.kafka_is_gone()),
+            ("another word", &["now", "sentence"], &|world| {
+                world.sentence = "all is well".to_owned()
+            }),
+            ("no Kafka", &["groups", "now"], &|world| {
+                world.kafka_is_gone()
+            }),
         ];
         for (what, keys, change) in changes {
             let before = draw(&calm, None);
@@ -123,20 +180,39 @@ mod tests {
         let mut turned = World::calm();
         turned.groups.reverse();
         assert!(is_redrawn(&draw(&calm, None), &draw(&turned, None)));
-        assert!(!is_redrawn(&draw(&calm, None), &draw(&fewer, None)), "a group that is gone can be said");
+        assert!(
+            !is_redrawn(&draw(&calm, None), &draw(&fewer, None)),
+            "a group that is gone can be said"
+        );
     }
 
     #[test]
     fn groups_of_other_applications_are_told_as_status_has_them() {
-        let (world, actions) = (World::calm(), Actions { enabled: false, how: None });
+        let (world, actions) = (
+            World::calm(),
+            Actions {
+                enabled: false,
+                how: None,
+            },
+        );
         let mut facts = world.facts();
         let before = picture(&facts, None, &actions, Vec::new());
-        let billing =
-            ForeignStatus { name: "billing".to_owned(), lag: Some(7), at_most: true, ..ForeignStatus::default() };
+        let billing = ForeignStatus {
+            name: "billing".to_owned(),
+            lag: Some(7),
+            at_most: true,
+            ..ForeignStatus::default()
+        };
         (facts.status.foreign, facts.status.foreign_count) = (vec![billing], Some(1));
         let after = picture(&facts, Some(&before), &actions, Vec::new());
         let patch = patch(&before, &after).expect("something changed");
-        assert_eq!(patch.keys().collect::<Vec<_>>(), ["foreign", "foreignCount", "now"]);
-        assert_eq!((&patch["foreign"][0]["lag"], &patch["foreign"][0]["atMost"]), (&json!(7), &json!(true)));
+        assert_eq!(
+            patch.keys().collect::<Vec<_>>(),
+            ["foreign", "foreignCount", "now"]
+        );
+        assert_eq!(
+            (&patch["foreign"][0]["lag"], &patch["foreign"][0]["atMost"]),
+            (&json!(7), &json!(true))
+        );
     }
 }

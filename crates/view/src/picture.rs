@@ -8,15 +8,15 @@ use std::{
 
 use practice_api::status::{GroupStatus, Member, OwnedPartition, VerdictStatus};
 use practice_groups::{
-    Bounds, Copies, GroupSeen, GroupState, Lag, MemberSeen, OffsetReset, Partition, TopicFacts, TopicSeen, Verdict,
-    total,
+    Bounds, Copies, GroupSeen, GroupState, Lag, MemberSeen, OffsetReset, Partition, TopicFacts,
+    TopicSeen, Verdict, total,
 };
 
 use crate::{
     facts::{Consumer, Facts, GroupFacts},
     model::{
-        Actions, BrokerPicture, ConsumerState, GroupPicture, KafkaPicture, LoadPicture, MemberPicture,
-        PartitionPicture, Picture, RebalancePicture, Share, VerdictPicture,
+        Actions, BrokerPicture, ConsumerState, GroupPicture, KafkaPicture, LoadPicture,
+        MemberPicture, PartitionPicture, Picture, RebalancePicture, Share, VerdictPicture,
     },
 };
 
@@ -39,13 +39,19 @@ pub(crate) fn picture(
     let ready = status.condition("Ready");
     let named = named(facts);
     let room = MOST_SHARES / named.len().max(1);
-    let groups: Vec<GroupPicture> = named.iter().map(|named| Drawing::of(facts, before, named, room).group()).collect();
+    let groups: Vec<GroupPicture> = named
+        .iter()
+        .map(|named| Drawing::of(facts, before, named, room).group())
+        .collect();
     Picture {
         namespace: facts.key.0.clone(),
         name: facts.key.1.clone(),
         now: facts.now,
         ready: ready.is_some_and(|ready| ready.status == "True"),
-        sentence: ready.map_or_else(|| "nothing is known yet".to_owned(), |ready| ready.message.clone()),
+        sentence: ready.map_or_else(
+            || "nothing is known yet".to_owned(),
+            |ready| ready.message.clone(),
+        ),
         kafka: KafkaPicture {
             bootstrap: status.bootstrap_servers.clone().unwrap_or_default(),
             kind: facts.kafka.kind,
@@ -55,9 +61,10 @@ pub(crate) fn picture(
         actions: actions.clone(),
         send_url: facts.send_url.clone(),
         send_how: facts.send_how.clone(),
-        load: facts
-            .load
-            .map(|load| LoadPicture { messages_per_second: load.messages_per_second, value_bytes: load.value_bytes }),
+        load: facts.load.map(|load| LoadPicture {
+            messages_per_second: load.messages_per_second,
+            value_bytes: load.value_bytes,
+        }),
         summary: status.summary.clone(),
         partitions: partitions(facts, before),
         ripens: groups
@@ -76,7 +83,12 @@ fn named(facts: &Facts) -> Vec<GroupFacts> {
     if !facts.groups.is_empty() {
         return facts.groups.clone();
     }
-    let topics: Vec<String> = facts.status.topics.iter().map(|topic| topic.name.clone()).collect();
+    let topics: Vec<String> = facts
+        .status
+        .topics
+        .iter()
+        .map(|topic| topic.name.clone())
+        .collect();
     let made_up = |group: &GroupStatus| GroupFacts {
         name: group.name.clone(),
         topics: topics.clone(),
@@ -91,22 +103,32 @@ fn named(facts: &Facts) -> Vec<GroupFacts> {
 
 /// The practice's topics that are there. One look serves several practices.
 fn topics(facts: &Facts) -> impl Iterator<Item = (&String, &TopicFacts)> {
-    let all = facts.look.iter().flat_map(|look| &look.topics).filter_map(|(name, topic)| match topic {
-        TopicSeen::Present(topic) => Some((name, topic)),
-        TopicSeen::Missing | TopicSeen::Unknown(_) => None,
-    });
+    let all =
+        facts
+            .look
+            .iter()
+            .flat_map(|look| &look.topics)
+            .filter_map(|(name, topic)| match topic {
+                TopicSeen::Present(topic) => Some((name, topic)),
+                TopicSeen::Missing | TopicSeen::Unknown(_) => None,
+            });
     all.filter(|(name, _)| facts.status.topics.iter().any(|topic| topic.name == **name))
 }
 
 fn partitions(facts: &Facts, before: Option<&Picture>) -> Vec<PartitionPicture> {
     if facts.look.is_none() {
         // out of sight is not gone
-        return before.map(|before| before.partitions.clone()).unwrap_or_default();
+        return before
+            .map(|before| before.partitions.clone())
+            .unwrap_or_default();
     }
     let nowhere = Copies::default();
     let each = |(topic, seen): (&String, &TopicFacts)| {
         let one = |(number, bounds): (i32, &Option<Bounds>)| {
-            let copies = usize::try_from(number).ok().and_then(|at| seen.copies.get(at)).unwrap_or(&nowhere);
+            let copies = usize::try_from(number)
+                .ok()
+                .and_then(|at| seen.copies.get(at))
+                .unwrap_or(&nowhere);
             PartitionPicture {
                 topic: topic.clone(),
                 partition: number,
@@ -127,7 +149,8 @@ fn brokers(facts: &Facts, before: Option<&Picture>) -> Vec<BrokerPicture> {
     let mut seen: BTreeMap<i32, (bool, usize)> = BTreeMap::new();
     for copies in topics(facts).flat_map(|(_, topic)| &topic.copies) {
         for id in &copies.replicas {
-            seen.entry(*id).or_default().0 |= copies.leader.is_some() && copies.in_sync.contains(id);
+            seen.entry(*id).or_default().0 |=
+                copies.leader.is_some() && copies.in_sync.contains(id);
         }
         if let Some(leader) = copies.leader {
             let leads = seen.entry(leader).or_default();
@@ -137,16 +160,33 @@ fn brokers(facts: &Facts, before: Option<&Picture>) -> Vec<BrokerPicture> {
     for (id, up, _) in &facts.kafka.brokers {
         seen.entry(*id).or_default().0 = *up;
     }
-    let former = |id| before.and_then(|before| before.kafka.brokers.iter().find(|broker| broker.id == id));
+    let former =
+        |id| before.and_then(|before| before.kafka.brokers.iter().find(|broker| broker.id == id));
     if seen.is_empty() && facts.look.is_none() {
-        return before.map(|before| before.kafka.brokers.clone()).unwrap_or_default();
+        return before
+            .map(|before| before.kafka.brokers.clone())
+            .unwrap_or_default();
     }
     let since = |id, up| {
-        let said = facts.kafka.brokers.iter().find(|(said, ..)| *said == id).map(|(_, _, since)| *since);
-        let kept = former(id).filter(|former| former.up == up).map(|former| former.since);
+        let said = facts
+            .kafka
+            .brokers
+            .iter()
+            .find(|(said, ..)| *said == id)
+            .map(|(_, _, since)| *since);
+        let kept = former(id)
+            .filter(|former| former.up == up)
+            .map(|former| former.since);
         said.or(kept).unwrap_or(facts.now)
     };
-    seen.into_iter().map(|(id, (up, leads))| BrokerPicture { id, up, leads, since: since(id, up) }).collect()
+    seen.into_iter()
+        .map(|(id, (up, leads))| BrokerPicture {
+            id,
+            up,
+            leads,
+            since: since(id, up),
+        })
+        .collect()
 }
 
 /// One group and all that its picture is drawn from.
@@ -166,9 +206,21 @@ struct Drawing<'a> {
 }
 
 impl<'a> Drawing<'a> {
-    fn of(facts: &'a Facts, before: Option<&'a Picture>, named: &'a GroupFacts, room: usize) -> Self {
-        let seen = facts.look.as_ref().and_then(|look| look.groups.get(&named.name));
-        let status = facts.status.groups.iter().find(|status| status.name == named.name);
+    fn of(
+        facts: &'a Facts,
+        before: Option<&'a Picture>,
+        named: &'a GroupFacts,
+        room: usize,
+    ) -> Self {
+        let seen = facts
+            .look
+            .as_ref()
+            .and_then(|look| look.groups.get(&named.name));
+        let status = facts
+            .status
+            .groups
+            .iter()
+            .find(|status| status.name == named.name);
         Self {
             facts,
             named,
@@ -176,7 +228,8 @@ impl<'a> Drawing<'a> {
             unknown: status.map(unknown_of).unwrap_or_default(),
             verdicts: status.map(verdicts_of).unwrap_or_default(),
             seen: seen.filter(|seen| seen.state != GroupState::Unknown),
-            before: before.and_then(|before| before.groups.iter().find(|group| group.name == named.name)),
+            before: before
+                .and_then(|before| before.groups.iter().find(|group| group.name == named.name)),
             room,
         }
     }
@@ -185,13 +238,20 @@ impl<'a> Drawing<'a> {
         let status = self.status;
         let members = self.members();
         let (open, all_open) = self.open(&members);
-        let cut = members.iter().any(|member| member.partitions.len() < member.partition_count);
+        let cut = members
+            .iter()
+            .any(|member| member.partitions.len() < member.partition_count);
         let assignor = self.seen.and_then(|seen| seen.assignor.clone());
         GroupPicture {
             name: self.named.name.clone(),
-            state: status.map_or_else(|| GroupState::Unknown.to_string(), |status| status.state.clone()),
+            state: status.map_or_else(
+                || GroupState::Unknown.to_string(),
+                |status| status.state.clone(),
+            ),
             stopped: self.named.stopped,
-            protocol: status.map(|status| status.protocol.clone()).unwrap_or_default(),
+            protocol: status
+                .map(|status| status.protocol.clone())
+                .unwrap_or_default(),
             assignor: assignor.unwrap_or_else(|| self.named.assignor.clone()),
             epoch: status.and_then(|status| status.epoch),
             session_timeout_ms: self.named.session_timeout.map(millis),
@@ -199,9 +259,15 @@ impl<'a> Drawing<'a> {
             ready_replicas: status.map_or(0, |status| status.ready_replicas),
             idle: status.and_then(|status| status.idle),
             lag: status.and_then(|status| status.lag),
-            oldest_at: status.and_then(|status| status.oldest_since.as_deref()).and_then(since),
-            done_at: status.and_then(|status| status.done_at.as_deref()).and_then(since),
-            verdict: status.and_then(|status| status.verdict.as_ref()).map(verdict),
+            oldest_at: status
+                .and_then(|status| status.oldest_since.as_deref())
+                .and_then(since),
+            done_at: status
+                .and_then(|status| status.done_at.as_deref())
+                .and_then(since),
+            verdict: status
+                .and_then(|status| status.verdict.as_ref())
+                .map(verdict),
             message: status.and_then(|status| status.message.clone()),
             scalable: self.named.scalable && !self.named.stopped,
             topics: self.named.topics.clone(),
@@ -213,48 +279,89 @@ impl<'a> Drawing<'a> {
 
     /// By the time they were first seen, so that nobody changes place.
     fn members(&self) -> Vec<MemberPicture> {
-        let Some(seen) = self.seen else { return self.remembered() };
-        let mut members: Vec<MemberPicture> = seen.members.iter().map(|member| self.member(seen, member)).collect();
-        members.sort_by(|a, b| (a.first_seen, &a.name, &a.member_id).cmp(&(b.first_seen, &b.name, &b.member_id)));
+        let Some(seen) = self.seen else {
+            return self.remembered();
+        };
+        let mut members: Vec<MemberPicture> = seen
+            .members
+            .iter()
+            .map(|member| self.member(seen, member))
+            .collect();
+        members.sort_by(|a, b| {
+            (a.first_seen, &a.name, &a.member_id).cmp(&(b.first_seen, &b.name, &b.member_id))
+        });
         self.older_ones_are_gone(&mut members);
-        let known: BTreeSet<String> = members.iter().map(|member| member.client_id.clone()).collect();
-        let hung = |consumer: &&Consumer| consumer.state == ConsumerState::Paused && !known.contains(&consumer.name);
-        members.extend(self.consumers().filter(hung).map(|consumer| self.left(consumer)));
+        let known: BTreeSet<String> = members
+            .iter()
+            .map(|member| member.client_id.clone())
+            .collect();
+        let hung = |consumer: &&Consumer| {
+            consumer.state == ConsumerState::Paused && !known.contains(&consumer.name)
+        };
+        members.extend(
+            self.consumers()
+                .filter(hung)
+                .map(|consumer| self.left(consumer)),
+        );
         members
     }
 
     fn consumers(&self) -> impl Iterator<Item = &'a Consumer> + use<'a> {
         let name = self.named.name.as_str();
-        self.facts.consumers.iter().filter(move |consumer| consumer.group == name)
+        self.facts
+            .consumers
+            .iter()
+            .filter(move |consumer| consumer.group == name)
     }
 
     fn member(&self, seen: &GroupSeen, member: &MemberSeen) -> MemberPicture {
         let (name, now) = (&member.client_id, self.facts.now);
         let consumer = self.consumers().find(|consumer| consumer.name == *name);
         let former = self.before.and_then(|before| {
-            before.members.iter().find(|former| former.member_id.as_ref() == Some(&member.member_id))
+            before
+                .members
+                .iter()
+                .find(|former| former.member_id.as_ref() == Some(&member.member_id))
         });
         let first_seen = former.map_or(now, |former| former.first_seen);
-        let was_ours = former.is_some_and(|former| former.pod.is_some() || former.missing_since.is_some());
+        let was_ours =
+            former.is_some_and(|former| former.pod.is_some() || former.missing_since.is_some());
         let missing_since = match consumer {
             None if was_ours => former.and_then(|former| former.missing_since).or(Some(now)),
             _ => None,
         };
         let state = match consumer {
             // there before its process began: the member is the former process'
-            Some(consumer) if consumer.started.is_some_and(|started| first_seen < started) => ConsumerState::Killed,
+            Some(consumer) if consumer.started.is_some_and(|started| first_seen < started) => {
+                ConsumerState::Killed
+            }
             Some(consumer) => consumer.state,
-            None if missing_since.is_some_and(|since| now - since >= MISSING) => ConsumerState::Killed,
+            None if missing_since.is_some_and(|since| now - since >= MISSING) => {
+                ConsumerState::Killed
+            }
             None => ConsumerState::Running,
         };
-        let kept = former.filter(|former| former.state == state).map(|former| former.since);
-        let said = consumer.filter(|consumer| consumer.state == state).and_then(|consumer| consumer.since);
+        let kept = former
+            .filter(|former| former.state == state)
+            .map(|former| former.since);
+        let said = consumer
+            .filter(|consumer| consumer.state == state)
+            .and_then(|consumer| consumer.since);
         let untold = former.filter(|_| member.partitions.is_none());
         let owned_before = untold.map(|former| owned_before(seen, former));
         let owned = || member.partitions.iter().chain(&owned_before).flatten();
-        let cut = untold.map_or(0, |former| former.partition_count.saturating_sub(former.partitions.len()));
+        let cut = untold.map_or(0, |former| {
+            former
+                .partition_count
+                .saturating_sub(former.partitions.len())
+        });
         let room = self.room / seen.members.len().max(1);
-        let status = self.status.and_then(|status| status.members.iter().find(|m| m.member_id == member.member_id));
+        let status = self.status.and_then(|status| {
+            status
+                .members
+                .iter()
+                .find(|m| m.member_id == member.member_id)
+        });
         MemberPicture {
             name: name.clone(),
             pod: consumer.and_then(|consumer| consumer.pod.clone()),
@@ -264,16 +371,28 @@ impl<'a> Drawing<'a> {
                 Some(consumer) => consumer.variant.clone(),
                 None => former.and_then(|former| former.variant.clone()),
             },
-            delay_ms: consumer.map(delay_ms).or_else(|| former.and_then(|former| former.delay_ms)),
+            delay_ms: consumer
+                .map(delay_ms)
+                .or_else(|| former.and_then(|former| former.delay_ms)),
             lag: match &member.partitions {
-                Some(owned) => total(owned.iter().map(|partition| self.lag(seen, partition).effective())),
+                Some(owned) => total(
+                    owned
+                        .iter()
+                        .map(|partition| self.lag(seen, partition).effective()),
+                ),
                 None => None,
             },
-            partitions: owned().take(room).map(|partition| self.share(seen, partition)).collect(),
+            partitions: owned()
+                .take(room)
+                .map(|partition| self.share(seen, partition))
+                .collect(),
             partition_count: owned().count() + cut,
             idle_because: status.and_then(|status| status.idle_because.clone()),
             state,
-            since: said.or(missing_since.filter(|_| state == ConsumerState::Killed)).or(kept).unwrap_or(now),
+            since: said
+                .or(missing_since.filter(|_| state == ConsumerState::Killed))
+                .or(kept)
+                .unwrap_or(now),
             first_seen,
             missing_since,
         }
@@ -294,7 +413,10 @@ impl<'a> Drawing<'a> {
     /// It stands still, and the group has given it up.
     fn left(&self, consumer: &Consumer) -> MemberPicture {
         let former = self.before.and_then(|before| {
-            before.members.iter().find(|former| former.name == consumer.name && former.state == ConsumerState::Left)
+            before
+                .members
+                .iter()
+                .find(|former| former.name == consumer.name && former.state == ConsumerState::Left)
         });
         MemberPicture {
             name: consumer.name.clone(),
@@ -321,7 +443,10 @@ impl<'a> Drawing<'a> {
             because: Some(unknown()),
             lost: None,
             verdict: None,
-            unknown_since: share.unknown_since.or_else(|| self.blind()).or(Some(self.facts.now)),
+            unknown_since: share
+                .unknown_since
+                .or_else(|| self.blind())
+                .or(Some(self.facts.now)),
             ..share.clone()
         };
         match self.before {
@@ -335,7 +460,12 @@ impl<'a> Drawing<'a> {
                     ..member.clone()
                 })
                 .collect(),
-            None => self.status.iter().flat_map(|status| &status.members).map(|member| self.told(member)).collect(),
+            None => self
+                .status
+                .iter()
+                .flat_map(|status| &status.members)
+                .map(|member| self.told(member))
+                .collect(),
         }
     }
 
@@ -349,10 +479,16 @@ impl<'a> Drawing<'a> {
             lag: None,
             because: Some(unknown()),
             lost: None,
-            unknown_since: owned.unknown_since.as_deref().and_then(since).or_else(|| self.blind()),
+            unknown_since: owned
+                .unknown_since
+                .as_deref()
+                .and_then(since)
+                .or_else(|| self.blind()),
             verdict: None,
         };
-        let consumer = self.consumers().find(|consumer| consumer.name == member.client_id);
+        let consumer = self
+            .consumers()
+            .find(|consumer| consumer.name == member.client_id);
         MemberPicture {
             name: member.name.clone(),
             pod: member.pod.clone(),
@@ -375,68 +511,121 @@ impl<'a> Drawing<'a> {
     fn open(&self, members: &[MemberPicture]) -> (Vec<Share>, usize) {
         let drawn = members.iter().flat_map(|member| &member.partitions);
         let drawn = drawn.map(|share| (share.topic.as_str(), share.partition));
-        let known = self.seen.iter().flat_map(|seen| &seen.members).filter_map(|member| member.partitions.as_ref());
-        let known = known.flatten().map(|(topic, number)| (topic.as_str(), *number));
+        let known = self
+            .seen
+            .iter()
+            .flat_map(|seen| &seen.members)
+            .filter_map(|member| member.partitions.as_ref());
+        let known = known
+            .flatten()
+            .map(|(topic, number)| (topic.as_str(), *number));
         let owned: BTreeSet<(&str, i32)> = drawn.chain(known).collect();
         // what was not drawn before may belong to a member that does not tell what it owns
         let drawn_before = self.seen.filter(|seen| !seen.tells_owners()).map(|_| {
             let before = self.before.into_iter();
-            let shares = before.flat_map(|g| g.members.iter().flat_map(|member| &member.partitions).chain(&g.open));
-            shares.map(|share| (share.topic.as_str(), share.partition)).collect::<BTreeSet<_>>()
+            let shares = before.flat_map(|g| {
+                g.members
+                    .iter()
+                    .flat_map(|member| &member.partitions)
+                    .chain(&g.open)
+            });
+            shares
+                .map(|share| (share.topic.as_str(), share.partition))
+                .collect::<BTreeSet<_>>()
         });
         let may_be_open = |at: (&str, i32)| {
-            !owned.contains(&at) && drawn_before.as_ref().is_none_or(|drawn_before| drawn_before.contains(&at))
+            !owned.contains(&at)
+                && drawn_before
+                    .as_ref()
+                    .is_none_or(|drawn_before| drawn_before.contains(&at))
         };
-        let numbers = |topic: &TopicFacts| 0..i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        let numbers =
+            |topic: &TopicFacts| 0..i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         let all = topics(self.facts)
             .filter(|(name, _)| self.named.topics.contains(*name))
             .flat_map(|(name, topic)| numbers(topic).map(move |number| (name.clone(), number)));
         let nobody = GroupSeen::default();
-        let open: Vec<Partition> = all.filter(|(topic, number)| may_be_open((topic.as_str(), *number))).collect();
+        let open: Vec<Partition> = all
+            .filter(|(topic, number)| may_be_open((topic.as_str(), *number)))
+            .collect();
         let seen = self.seen.unwrap_or(&nobody);
-        (open.iter().take(self.room).map(|partition| self.share(seen, partition)).collect(), open.len())
+        (
+            open.iter()
+                .take(self.room)
+                .map(|partition| self.share(seen, partition))
+                .collect(),
+            open.len(),
+        )
     }
 
     fn lag(&self, seen: &GroupSeen, partition: &Partition) -> Lag {
         let look = self.facts.look.as_ref();
-        look.map_or(Lag::Unknown, |look| look.lag(seen, partition, self.named.reset))
+        look.map_or(Lag::Unknown, |look| {
+            look.lag(seen, partition, self.named.reset)
+        })
     }
 
     fn share(&self, seen: &GroupSeen, partition: &Partition) -> Share {
         let lag = self.lag(seen, partition);
         let unknown_since = || {
-            let since = self.unknown.get(&(partition.0.as_str(), partition.1)).copied();
+            let since = self
+                .unknown
+                .get(&(partition.0.as_str(), partition.1))
+                .copied();
             since.or_else(|| self.blind()).unwrap_or(self.facts.now)
         };
         Share {
             topic: partition.0.clone(),
             partition: partition.1,
-            committed: seen.committed.as_ref().and_then(|all| all.get(partition)).map(|committed| committed.offset),
-            end: self.facts.look.as_ref().and_then(|look| look.bounds(partition)).map(|bounds| bounds.end),
+            committed: seen
+                .committed
+                .as_ref()
+                .and_then(|all| all.get(partition))
+                .map(|committed| committed.offset),
+            end: self
+                .facts
+                .look
+                .as_ref()
+                .and_then(|look| look.bounds(partition))
+                .map(|bounds| bounds.end),
             lag: lag.effective(),
             because: lag.because().map(str::to_owned),
             lost: lag.lost(),
             unknown_since: (lag == Lag::Unknown).then(unknown_since),
-            verdict: self.verdicts.get(&(partition.0.as_str(), partition.1)).map(|verdict| (*verdict).to_owned()),
+            verdict: self
+                .verdicts
+                .get(&(partition.0.as_str(), partition.1))
+                .map(|verdict| (*verdict).to_owned()),
         }
     }
 
     /// Since when a part of the group's lag has not been known.
     fn blind(&self) -> Option<i64> {
-        self.status.and_then(|status| status.unknown_since.as_deref()).and_then(since)
+        self.status
+            .and_then(|status| status.unknown_since.as_deref())
+            .and_then(since)
     }
 }
 
 /// What a member owned before, less what others are told to own now.
 fn owned_before(seen: &GroupSeen, former: &MemberPicture) -> Vec<Partition> {
-    let told: Vec<&Vec<Partition>> = seen.members.iter().filter_map(|member| member.partitions.as_ref()).collect();
+    let told: Vec<&Vec<Partition>> = seen
+        .members
+        .iter()
+        .filter_map(|member| member.partitions.as_ref())
+        .collect();
     let is_told = |partition: &Partition| told.iter().any(|owned| owned.contains(partition));
-    let shares = former.partitions.iter().map(|share| (share.topic.clone(), share.partition));
+    let shares = former
+        .partitions
+        .iter()
+        .map(|share| (share.topic.clone(), share.partition));
     shares.filter(|partition| !is_told(partition)).collect()
 }
 
 fn since(time: &str) -> Option<i64> {
-    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+    time.parse::<jiff::Timestamp>()
+        .ok()
+        .map(jiff::Timestamp::as_millisecond)
 }
 
 fn verdict(status: &VerdictStatus) -> VerdictPicture {
@@ -452,15 +641,23 @@ fn verdict(status: &VerdictStatus) -> VerdictPicture {
 fn unknown_of(status: &GroupStatus) -> BTreeMap<(&str, i32), i64> {
     status
         .shares()
-        .filter_map(|s| Some(((s.topic.as_str(), s.partition), since(s.unknown_since.as_deref()?)?)))
+        .filter_map(|s| {
+            Some((
+                (s.topic.as_str(), s.partition),
+                since(s.unknown_since.as_deref()?)?,
+            ))
+        })
         .collect()
 }
 
 /// The partitions with which something is the matter, and what.
 fn verdicts_of(status: &GroupStatus) -> BTreeMap<(&str, i32), &str> {
-    let found = status.shares().filter_map(|share| Some((share, share.verdict.as_deref()?)));
+    let found = status
+        .shares()
+        .filter_map(|share| Some((share, share.verdict.as_deref()?)));
     let bad = found.filter(|(_, verdict)| *verdict != Verdict::Ok.word());
-    bad.map(|(share, verdict)| ((share.topic.as_str(), share.partition), verdict)).collect()
+    bad.map(|(share, verdict)| ((share.topic.as_str(), share.partition), verdict))
+        .collect()
 }
 
 fn unknown() -> String {

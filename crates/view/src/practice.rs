@@ -86,7 +86,10 @@ impl Practice {
 
     /// Pages begin anew: they were told times that are still to come.
     fn tell_anew(&mut self) {
-        let whole = Whole { picture: &self.picture, history: self.lines.points() };
+        let whole = Whole {
+            picture: &self.picture,
+            history: self.lines.points(),
+        };
         self.pages.tell("snapshot", &whole);
     }
 
@@ -95,7 +98,10 @@ impl Practice {
         let after = picture(&self.facts, Some(&self.picture), &self.actions, journal);
         let before = std::mem::replace(&mut self.picture, after);
         if is_redrawn(&before, &self.picture) {
-            let whole = Whole { picture: &self.picture, history: self.lines.points() };
+            let whole = Whole {
+                picture: &self.picture,
+                history: self.lines.points(),
+            };
             self.pages.tell("snapshot", &whole);
         } else if let Some(patch) = patch(&before, &self.picture) {
             self.pages.tell("patch", &patch);
@@ -105,14 +111,19 @@ impl Practice {
     /// A point in time: lag as it is, and what turns with time alone.
     pub(crate) fn point(&mut self, now: i64) {
         let is_set = self.set_back(now);
-        let lags = self.picture.groups.iter().map(|group| (group.name.as_str(), group.lag));
+        let lags = self
+            .picture
+            .groups
+            .iter()
+            .map(|group| (group.name.as_str(), group.lag));
         let added = self.lines.add(lags, now);
         if self.picture.ripens {
             self.facts.now = now;
             self.redraw();
         }
         self.picture.now = now;
-        self.pages.tell("patch", &json!({"now": now, "history": added}));
+        self.pages
+            .tell("patch", &json!({"now": now, "history": added}));
         if is_set {
             self.tell_anew();
         }
@@ -123,11 +134,21 @@ impl Practice {
         if self.pages.is_empty() {
             self.flow.clear(); // nobody has looked for a while: that is no news
         }
-        self.pages.open(number, "snapshot", &Whole { picture: &self.picture, history: self.lines.points() })
+        self.pages.open(
+            number,
+            "snapshot",
+            &Whole {
+                picture: &self.picture,
+                history: self.lines.points(),
+            },
+        )
     }
 
     pub(crate) fn whole(&self) -> Whole<'_> {
-        Whole { picture: &self.picture, history: self.lines.points() }
+        Whole {
+            picture: &self.picture,
+            history: self.lines.points(),
+        }
     }
 
     pub(crate) fn line(&self) -> Line {
@@ -156,7 +177,10 @@ impl Practice {
 
     /// Tells what was produced and consumed since the last time.
     pub(crate) fn flow_now(&mut self, now: i64) {
-        self.batches = Batches { last: now, awaited: false };
+        self.batches = Batches {
+            last: now,
+            awaited: false,
+        };
         if let Some(batch) = self.flow.take(now) {
             self.pages.tell("flow", &batch);
         }
@@ -166,14 +190,22 @@ impl Practice {
     pub(crate) fn heard(&mut self, consumer: &Consumer, event: &WorkerEvent) -> bool {
         match event {
             WorkerEvent::Consumed { partitions, .. } => {
-                let reads = |moved: &&Moved| self.facts.status.topics.iter().any(|topic| topic.name == moved.topic);
+                let reads = |moved: &&Moved| {
+                    self.facts
+                        .status
+                        .topics
+                        .iter()
+                        .any(|topic| topic.name == moved.topic)
+                };
                 for moved in partitions.iter().filter(reads) {
                     self.flow.consumed(&consumer.group, &consumer.name, moved);
                 }
                 false
             }
             WorkerEvent::Committed { .. } => false,
-            WorkerEvent::Assigned { .. } | WorkerEvent::Revoked { .. } | WorkerEvent::Lost { .. } => true,
+            WorkerEvent::Assigned { .. }
+            | WorkerEvent::Revoked { .. }
+            | WorkerEvent::Lost { .. } => true,
         }
     }
 
@@ -188,23 +220,46 @@ impl Practice {
 
     /// The consumers that run and say where they can be asked.
     pub(crate) fn listenable(&self) -> impl Iterator<Item = (&str, &Consumer)> {
-        self.facts.consumers.iter().filter_map(|consumer| Some((consumer.url.as_deref()?, consumer)))
+        self.facts
+            .consumers
+            .iter()
+            .filter_map(|consumer| Some((consumer.url.as_deref()?, consumer)))
     }
 
     /// The names of the consumers that were started.
     pub(crate) fn consumers(&self) -> BTreeSet<&str> {
-        self.facts.consumers.iter().map(|consumer| consumer.name.as_str()).collect()
+        self.facts
+            .consumers
+            .iter()
+            .map(|consumer| consumer.name.as_str())
+            .collect()
     }
 }
 
 /// What a picture carries on from the ones before it, by a clock that was set back by so many milliseconds.
 fn set_back(picture: &mut Picture, by: i64) {
-    picture.kafka.brokers.iter_mut().for_each(|broker| broker.since -= by);
-    for member in picture.groups.iter_mut().flat_map(|group| &mut group.members) {
+    picture
+        .kafka
+        .brokers
+        .iter_mut()
+        .for_each(|broker| broker.since -= by);
+    for member in picture
+        .groups
+        .iter_mut()
+        .flat_map(|group| &mut group.members)
+    {
         member.since -= by;
         member.first_seen -= by;
-        let unknown = member.partitions.iter_mut().filter_map(|share| share.unknown_since.as_mut());
-        member.missing_since.as_mut().into_iter().chain(unknown).for_each(|since| *since -= by);
+        let unknown = member
+            .partitions
+            .iter_mut()
+            .filter_map(|share| share.unknown_since.as_mut());
+        member
+            .missing_since
+            .as_mut()
+            .into_iter()
+            .chain(unknown)
+            .for_each(|since| *since -= by);
     }
 }
 
@@ -223,8 +278,13 @@ fn ends(flow: &mut Flow, facts: &Facts) {
 
 /// The journals of all groups as one, newest first.
 fn rebalances(facts: &Facts) -> Vec<RebalancePicture> {
-    let all = facts.journal.newest(facts.groups.iter().map(|group| group.name.as_str()), REBALANCES);
-    all.into_iter().map(|(group, rebalance)| drawn(group, rebalance)).collect()
+    let all = facts.journal.newest(
+        facts.groups.iter().map(|group| group.name.as_str()),
+        REBALANCES,
+    );
+    all.into_iter()
+        .map(|(group, rebalance)| drawn(group, rebalance))
+        .collect()
 }
 
 fn drawn(group: &str, rebalance: &Rebalance) -> RebalancePicture {
@@ -261,28 +321,61 @@ mod tests {
     fn a_clock_that_is_set_back_changes_no_age() {
         let mut world = World::calm();
         world.now = 3_700_000;
-        let mut practice = Practice::new(world.facts(), Actions { enabled: false, how: None });
+        let mut practice = Practice::new(
+            world.facts(),
+            Actions {
+                enabled: false,
+                how: None,
+            },
+        );
         practice.point(3_702_000);
         world.consumers.retain(|consumer| consumer.name != "g-0");
         world.now = 3_703_000;
         practice.publish(world.facts());
         let state = |practice: &Practice| {
             let member = &practice.picture.groups[0].members[0];
-            (member.name.clone(), member.state, practice.picture.now - member.first_seen)
+            (
+                member.name.clone(),
+                member.state,
+                practice.picture.now - member.first_seen,
+            )
         };
-        assert_eq!(state(&practice), ("g-0".to_owned(), ConsumerState::Running, 3_000));
+        assert_eq!(
+            state(&practice),
+            ("g-0".to_owned(), ConsumerState::Running, 3_000)
+        );
         let mut page = practice.open(1);
         practice.point(104_000); // an hour earlier
         let told: Vec<String> = std::iter::from_fn(|| page.try_recv().ok())
-            .map(|frame| String::from_utf8_lossy(&frame).lines().nth(1).unwrap_or_default().to_owned())
+            .map(|frame| {
+                String::from_utf8_lossy(&frame)
+                    .lines()
+                    .nth(1)
+                    .unwrap_or_default()
+                    .to_owned()
+            })
             .collect();
-        assert!(told.last().is_some_and(|last| last.contains("snapshot")), "pages begin anew: {told:?}");
-        assert_eq!(state(&practice).1, ConsumerState::Running, "its process may still be seen");
+        assert!(
+            told.last().is_some_and(|last| last.contains("snapshot")),
+            "pages begin anew: {told:?}"
+        );
+        assert_eq!(
+            state(&practice).1,
+            ConsumerState::Running,
+            "its process may still be seen"
+        );
         practice.point(107_000);
         assert_eq!(state(&practice).1, ConsumerState::Killed, "not in an hour");
-        assert!(state(&practice).2 < 10_000, "it has been there for some seconds: {:?}", state(&practice));
+        assert!(
+            state(&practice).2 < 10_000,
+            "it has been there for some seconds: {:?}",
+            state(&practice)
+        );
         for line in practice.lines.points().values() {
-            assert!(line.is_sorted() && line.iter().all(|point| point.0 <= 107_000), "{line:?}");
+            assert!(
+                line.is_sorted() && line.iter().all(|point| point.0 <= 107_000),
+                "{line:?}"
+            );
         }
     }
 }

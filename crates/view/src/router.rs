@@ -80,7 +80,10 @@ async fn nothing(uri: Uri) -> Refusal {
 
 async fn wrong_method(request: Request) -> Refusal {
     let (method, path) = (cut(request.method().as_str()), cut(request.uri().path()));
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not possible at `{path}`"))
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{method} is not possible at `{path}`"),
+    )
 }
 
 async fn list(State(hub): State<Hub>) -> Response {
@@ -94,9 +97,14 @@ async fn whole(State(hub): State<Hub>, Path(key): Path<Key>) -> Result<Json<Valu
 async fn stream(State(hub): State<Hub>, Path(key): Path<Key>) -> Result<Response, Refusal> {
     let page = hub.open(&key).map_err(|why| match why {
         NoPage::Unknown => no_practice(&key),
-        NoPage::Full => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many pages are open: close some"),
+        NoPage::Full => Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many pages are open: close some",
+        ),
     })?;
-    Ok(events(Body::from_stream(page.map(Ok::<_, std::convert::Infallible>))))
+    Ok(events(Body::from_stream(
+        page.map(Ok::<_, std::convert::Infallible>),
+    )))
 }
 
 #[derive(Deserialize)]
@@ -119,17 +127,28 @@ async fn logs(
             escape(&mut escaped, line.as_bytes());
             format!("event: line\ndata: {}\n\n", json!(escaped))
         })
-        .chain(futures::stream::once(async { "event: end\ndata: {}\n\n".to_owned() }))
+        .chain(futures::stream::once(async {
+            "event: end\ndata: {}\n\n".to_owned()
+        }))
         .take_until(hub.closing().cancelled_owned());
-    Ok(events(Body::from_stream(frames.map(Ok::<_, std::convert::Infallible>))))
+    Ok(events(Body::from_stream(
+        frames.map(Ok::<_, std::convert::Infallible>),
+    )))
 }
 
 fn events(body: Body) -> Response {
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
     response
 }
 
 pub(crate) fn no_practice((namespace, name): &Key) -> Refusal {
-    Refusal::unknown(format!("there is no practice `{}` in namespace `{}`", cut(name), cut(namespace)))
+    Refusal::unknown(format!(
+        "there is no practice `{}` in namespace `{}`",
+        cut(name),
+        cut(namespace)
+    ))
 }

@@ -41,9 +41,14 @@ fn one() -> u32 {
 }
 
 /// Sends them, until the first that is not taken. Out: the last answer, with `sent`.
-pub(crate) async fn send(hub: &Hub, key: &Key, messages: &Messages) -> Result<(StatusCode, Value), Refusal> {
+pub(crate) async fn send(
+    hub: &Hub,
+    key: &Key,
+    messages: &Messages,
+) -> Result<(StatusCode, Value), Refusal> {
     let producer = producer(hub, key)?;
-    let body = Bytes::from(serde_json::to_vec(messages).expect("should serialize: strings and a number"));
+    let body =
+        Bytes::from(serde_json::to_vec(messages).expect("should serialize: strings and a number"));
     let answers = (0..messages.count).map(|_| one_message(hub, &producer, body.clone()));
     let mut answers = futures::stream::iter(answers).buffered(AT_ONCE);
     let (mut sent, mut last) = (0_u32, (StatusCode::OK, json!({})));
@@ -54,7 +59,9 @@ pub(crate) async fn send(hub: &Hub, key: &Key, messages: &Messages) -> Result<(S
         }
         sent += 1;
         let said = &last.1;
-        let partition = said["partition"].as_i64().and_then(|partition| i32::try_from(partition).ok());
+        let partition = said["partition"]
+            .as_i64()
+            .and_then(|partition| i32::try_from(partition).ok());
         if let (Some(partition), Some(offset)) = (partition, said["offset"].as_i64()) {
             hub.sent(key, &messages.topic, partition, offset);
         }
@@ -63,21 +70,39 @@ pub(crate) async fn send(hub: &Hub, key: &Key, messages: &Messages) -> Result<(S
     Ok(last)
 }
 
-async fn one_message(hub: &Hub, producer: &str, body: Bytes) -> Result<(StatusCode, Value), Refusal> {
+async fn one_message(
+    hub: &Hub,
+    producer: &str,
+    body: Bytes,
+) -> Result<(StatusCode, Value), Refusal> {
     let away = |why: String| {
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, format!("the producer at {producer} does not answer: {why}"))
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the producer at {producer} does not answer: {why}"),
+        )
     };
     let request = Request::post(format!("{producer}/send-message"))
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::from(body))
         .map_err(|error| away(error.to_string()))?;
     let answer = async {
-        let response = hub.http().request(request).await.map_err(|error| away(error.to_string()))?;
+        let response = hub
+            .http()
+            .request(request)
+            .await
+            .map_err(|error| away(error.to_string()))?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await;
+        let body = Limited::new(response.into_body(), LONGEST_ANSWER)
+            .collect()
+            .await;
         let body = body.map_err(|error| away(error.to_string()))?.to_bytes();
-        let said: Value = serde_json::from_slice(&body).map_err(|error| away(format!("no JSON: {error}")))?;
-        if said.is_object() { Ok((status, said)) } else { Err(away("no JSON object".to_owned())) }
+        let said: Value =
+            serde_json::from_slice(&body).map_err(|error| away(format!("no JSON: {error}")))?;
+        if said.is_object() {
+            Ok((status, said))
+        } else {
+            Err(away("no JSON object".to_owned()))
+        }
     };
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(answer) => answer,

@@ -29,9 +29,13 @@ pub(crate) async fn listen(http: Http, url: String, tell: impl Fn(WorkerEvent)) 
 }
 
 async fn once(http: &Http, url: &str, tell: &impl Fn(WorkerEvent)) -> Result<(), String> {
-    let request = Request::get(format!("{url}/events")).body(Full::default()).map_err(|error| error.to_string())?;
+    let request = Request::get(format!("{url}/events"))
+        .body(Full::default())
+        .map_err(|error| error.to_string())?;
     let response = tokio::time::timeout(SILENCE, http.request(request)).await;
-    let response = response.map_err(|_| "no answer".to_owned())?.map_err(|error| error.to_string())?;
+    let response = response
+        .map_err(|_| "no answer".to_owned())?
+        .map_err(|error| error.to_string())?;
     if response.status() != StatusCode::OK {
         return Err(response.status().to_string());
     }
@@ -41,7 +45,9 @@ async fn once(http: &Http, url: &str, tell: &impl Fn(WorkerEvent)) -> Result<(),
 async fn read(mut body: Incoming, tell: &impl Fn(WorkerEvent)) -> Result<(), String> {
     let mut rest: Vec<u8> = Vec::new();
     loop {
-        let frame = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_| "it fell silent".to_owned())?;
+        let frame = tokio::time::timeout(SILENCE, body.frame())
+            .await
+            .map_err(|_| "it fell silent".to_owned())?;
         let Some(frame) = frame else { return Ok(()) };
         let frame = frame.map_err(|error| error.to_string())?;
         rest.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
@@ -68,9 +74,21 @@ mod tests {
 
     #[test]
     fn lines_that_are_no_events_are_passed_over() {
-        let assigned = WorkerEvent::Assigned { at: 1, partitions: vec!["t/0".to_owned()] };
-        assert_eq!(event(b"data: {\"event\":\"assigned\",\"at\":1,\"partitions\":[\"t/0\"]}\r\n"), Some(assigned));
-        for line in [&b"event: assigned\n"[..], b"\n", b": alive\n", b"data: {\"event\":\"new\"}\n", b"data: \xff\n"] {
+        let assigned = WorkerEvent::Assigned {
+            at: 1,
+            partitions: vec!["t/0".to_owned()],
+        };
+        assert_eq!(
+            event(b"data: {\"event\":\"assigned\",\"at\":1,\"partitions\":[\"t/0\"]}\r\n"),
+            Some(assigned)
+        );
+        for line in [
+            &b"event: assigned\n"[..],
+            b"\n",
+            b": alive\n",
+            b"data: {\"event\":\"new\"}\n",
+            b"data: \xff\n",
+        ] {
             assert_eq!(event(line), None);
         }
     }

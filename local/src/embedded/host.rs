@@ -43,10 +43,15 @@ fn run(brokers: i32) -> Result<()> {
         looker: None,
         groups: BTreeMap::new(),
     };
-    say(&Hello { bootstrap: host.bootstrap.clone() })?;
+    say(&Hello {
+        bootstrap: host.bootstrap.clone(),
+    })?;
     for line in io::stdin().lock().lines() {
-        let (number, question): (u64, Question) = serde_json::from_str(&line?).context("a question")?;
-        let answer = host.answer(question).unwrap_or_else(|error| Answer::Failed(format!("{error:#}")));
+        let (number, question): (u64, Question) =
+            serde_json::from_str(&line?).context("a question")?;
+        let answer = host
+            .answer(question)
+            .unwrap_or_else(|error| Answer::Failed(format!("{error:#}")));
         say(&(number, answer))?;
     }
     Ok(())
@@ -79,9 +84,21 @@ struct Host {
 impl Host {
     fn answer(&mut self, question: Question) -> Result<Answer> {
         match question {
-            Question::Create { topic, partitions, replication_factor } => {
-                self.cluster.create_topic(&topic, partitions, replication_factor)?;
-                self.topics.insert(topic, Made { partitions, replication_factor, copies: Vec::new() });
+            Question::Create {
+                topic,
+                partitions,
+                replication_factor,
+            } => {
+                self.cluster
+                    .create_topic(&topic, partitions, replication_factor)?;
+                self.topics.insert(
+                    topic,
+                    Made {
+                        partitions,
+                        replication_factor,
+                        copies: Vec::new(),
+                    },
+                );
                 Ok(Answer::Created)
             }
             Question::Offsets { groups } => Ok(Answer::Offsets(self.offsets(groups)?)),
@@ -103,13 +120,18 @@ impl Host {
                 let client = client(&self.bootstrap, &group)?;
                 self.groups.insert(group.clone(), client);
             }
-            let Some(client) = self.groups.get(&group) else { continue };
+            let Some(client) = self.groups.get(&group) else {
+                continue;
+            };
             let committed = client.committed_offsets(list, PATIENCE)?;
             let each = committed.elements();
             let each = each.iter().filter_map(|element| match element.offset() {
-                Offset::Offset(offset) => {
-                    Some((element.topic().to_owned(), element.partition(), offset, element.metadata().to_owned()))
-                }
+                Offset::Offset(offset) => Some((
+                    element.topic().to_owned(),
+                    element.partition(),
+                    offset,
+                    element.metadata().to_owned(),
+                )),
                 _ => None,
             });
             offsets.committed.insert(group, each.collect());
@@ -147,7 +169,9 @@ impl Host {
         Ok(each
             .iter()
             .filter_map(|element| match element.offset() {
-                Offset::Offset(offset) => Some(((element.topic().to_owned(), element.partition()), offset)),
+                Offset::Offset(offset) => {
+                    Some(((element.topic().to_owned(), element.partition()), offset))
+                }
                 _ => None,
             })
             .collect())
@@ -165,13 +189,25 @@ impl Host {
 
     /// Where the copies of new topics are.
     fn find_copies(&mut self) -> Result<()> {
-        let new = self.topics.iter().filter(|(_, made)| made.copies.is_empty());
+        let new = self
+            .topics
+            .iter()
+            .filter(|(_, made)| made.copies.is_empty());
         let new: Vec<String> = new.map(|(name, _)| name.clone()).collect();
         for name in new {
             let metadata = self.looker()?.fetch_metadata(Some(&name), PATIENCE)?;
             let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
             let mut copies: Vec<_> = partitions
-                .map(|p| (p.id(), (Some(p.leader()).filter(|id| *id >= 0), p.replicas().to_vec(), p.isr().to_vec())))
+                .map(|p| {
+                    (
+                        p.id(),
+                        (
+                            Some(p.leader()).filter(|id| *id >= 0),
+                            p.replicas().to_vec(),
+                            p.isr().to_vec(),
+                        ),
+                    )
+                })
                 .collect();
             copies.sort_unstable_by_key(|(id, _)| *id);
             if let Some(made) = self.topics.get_mut(&name) {

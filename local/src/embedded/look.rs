@@ -10,7 +10,8 @@ use std::{
 use jiff::SignedDuration;
 use practice_contract::status::WorkerStatus;
 use practice_groups::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, MemberSeen, Partition, Protocol, Snapshot, TopicFacts, TopicSeen,
+    Bounds, Committed, Copies, GroupSeen, GroupState, MemberSeen, Partition, Protocol, Snapshot,
+    TopicFacts, TopicSeen,
 };
 use practice_operator::plan::Plan;
 use sha2::{Digest, Sha256};
@@ -38,13 +39,26 @@ struct Known {
 impl Members {
     /// Takes in what consumers say of themselves, and drops whose session has ended. `now` is a time that only grows: one of the
     /// day may be set back, and a session would not end.
-    pub fn note<'a>(&mut self, reports: impl IntoIterator<Item = &'a WorkerStatus>, now: SignedDuration) {
+    pub fn note<'a>(
+        &mut self,
+        reports: impl IntoIterator<Item = &'a WorkerStatus>,
+        now: SignedDuration,
+    ) {
         for report in reports {
-            let Some(id) = report.member_id.as_ref().filter(|_| report.joined) else { continue };
-            let partitions = report.assignment.iter().map(|owned| (owned.topic.clone(), owned.partition));
+            let Some(id) = report.member_id.as_ref().filter(|_| report.joined) else {
+                continue;
+            };
+            let partitions = report
+                .assignment
+                .iter()
+                .map(|owned| (owned.topic.clone(), owned.partition));
             let mut partitions: Vec<Partition> = partitions.collect();
             partitions.sort_unstable();
-            let known = Known { client_id: report.instance.clone(), partitions, seen: now };
+            let known = Known {
+                client_id: report.instance.clone(),
+                partitions,
+                seen: now,
+            };
             self.known.insert((report.group.clone(), id.clone()), known);
         }
         let session = SignedDuration::from_secs(SESSION_TIMEOUT_SECONDS.into());
@@ -53,12 +67,19 @@ impl Members {
             .known
             .iter()
             .filter(|(_, known)| known.seen == now)
-            .flat_map(|((group, _), known)| known.partitions.iter().map(|owned| (group.clone(), owned.clone())))
+            .flat_map(|((group, _), known)| {
+                known
+                    .partitions
+                    .iter()
+                    .map(|owned| (group.clone(), owned.clone()))
+            })
             .collect();
         self.known.retain(|(group, _), known| {
             let had_some = !known.partitions.is_empty();
             if known.seen != now {
-                known.partitions.retain(|owned| !current.contains(&(group.clone(), owned.clone())));
+                known
+                    .partitions
+                    .retain(|owned| !current.contains(&(group.clone(), owned.clone())));
             }
             // others have all it had: the broker has given it up
             let gave_all = had_some && known.partitions.is_empty();
@@ -76,19 +97,26 @@ impl Members {
 pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snapshot {
     let mut snapshot = Snapshot::default();
     for topic in &plan.topics {
-        let seen = offsets.topics.get(&topic.name).map_or(TopicSeen::Missing, |there| {
-            let bounds = |bounds: &Option<(i64, i64)>| bounds.map(|(start, end)| Bounds { start, end });
-            TopicSeen::Present(TopicFacts {
-                id: id(&topic.name),
-                replication_factor: there.replication_factor,
-                partitions: there.partitions.iter().map(bounds).collect(),
-                copies: there.copies.iter().map(copies).collect(),
-            })
-        });
+        let seen = offsets
+            .topics
+            .get(&topic.name)
+            .map_or(TopicSeen::Missing, |there| {
+                let bounds =
+                    |bounds: &Option<(i64, i64)>| bounds.map(|(start, end)| Bounds { start, end });
+                TopicSeen::Present(TopicFacts {
+                    id: id(&topic.name),
+                    replication_factor: there.replication_factor,
+                    partitions: there.partitions.iter().map(bounds).collect(),
+                    copies: there.copies.iter().map(copies).collect(),
+                })
+            });
         snapshot.topics.insert(topic.name.clone(), seen);
     }
     for group in &plan.groups {
-        let of_group = members.known.iter().filter(|((name, _), _)| *name == group.id);
+        let of_group = members
+            .known
+            .iter()
+            .filter(|((name, _), _)| *name == group.id);
         let members: Vec<MemberSeen> = of_group
             .map(|((_, member_id), known)| MemberSeen {
                 member_id: member_id.clone(),
@@ -103,11 +131,22 @@ pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snap
             .into_iter()
             .flatten()
             .map(|(topic, partition, offset, metadata)| {
-                ((topic.clone(), *partition), Committed { offset: *offset, metadata: metadata.clone() })
+                (
+                    (topic.clone(), *partition),
+                    Committed {
+                        offset: *offset,
+                        metadata: metadata.clone(),
+                    },
+                )
             })
             .collect();
-        let there = group.topics.iter().filter_map(|topic| Some((topic.as_str(), offsets.topics.get(topic)?)));
-        let there: Vec<(&str, usize)> = there.map(|(name, topic)| (name, topic.partitions.len())).collect();
+        let there = group
+            .topics
+            .iter()
+            .filter_map(|topic| Some((topic.as_str(), offsets.topics.get(topic)?)));
+        let there: Vec<(&str, usize)> = there
+            .map(|(name, topic)| (name, topic.partitions.len()))
+            .collect();
         let state = match () {
             () if members.is_empty() && committed.is_empty() => GroupState::Absent,
             () if members.is_empty() => GroupState::Empty,
@@ -130,7 +169,11 @@ pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snap
 }
 
 fn copies((leader, replicas, in_sync): &(Option<i32>, Vec<i32>, Vec<i32>)) -> Copies {
-    Copies { leader: *leader, replicas: replicas.clone(), in_sync: in_sync.clone() }
+    Copies {
+        leader: *leader,
+        replicas: replicas.clone(),
+        in_sync: in_sync.clone(),
+    }
 }
 
 /// Whether everybody has what it should have. That broker divides each topic evenly, whoever gets the larger part; as long
@@ -138,23 +181,36 @@ fn copies((leader, replicas, in_sync): &(Option<i32>, Vec<i32>, Vec<i32>)) -> Co
 fn is_divided(topics: &[(&str, usize)], members: &[MemberSeen]) -> bool {
     topics.iter().all(|(topic, partitions)| {
         let of_topic = |member: &MemberSeen| {
-            let owned = member.partitions.iter().flatten().filter(|owned| owned.0 == *topic);
+            let owned = member
+                .partitions
+                .iter()
+                .flatten()
+                .filter(|owned| owned.0 == *topic);
             owned.map(|(_, number)| *number).collect::<Vec<i32>>()
         };
         let owned: Vec<Vec<i32>> = members.iter().map(of_topic).collect();
-        let (least, most) = (partitions / members.len().max(1), partitions.div_ceil(members.len().max(1)));
+        let (least, most) = (
+            partitions / members.len().max(1),
+            partitions.div_ceil(members.len().max(1)),
+        );
         let distinct: BTreeSet<&i32> = owned.iter().flatten().collect();
-        let even = owned.iter().all(|owned| (least..=most).contains(&owned.len()));
-        even && distinct.len() == *partitions && owned.iter().map(Vec::len).sum::<usize>() == *partitions
+        let even = owned
+            .iter()
+            .all(|owned| (least..=most).contains(&owned.len()));
+        even && distinct.len() == *partitions
+            && owned.iter().map(Vec::len).sum::<usize>() == *partitions
     })
 }
 
 /// An id for a topic: it lives as long as its broker, so its name is as good as any.
 fn id(topic: &str) -> String {
-    Sha256::digest(topic.as_bytes()).iter().take(16).fold(String::new(), |mut id, byte| {
-        let _ = write!(id, "{byte:02x}");
-        id
-    })
+    Sha256::digest(topic.as_bytes())
+        .iter()
+        .take(16)
+        .fold(String::new(), |mut id, byte| {
+            let _ = write!(id, "{byte:02x}");
+            id
+        })
 }
 
 #[cfg(test)]
@@ -198,12 +254,22 @@ mod tests {
             "spec": {"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "g", "replicas": 2}]}
         }))
         .expect("a practice");
-        let defaults = Defaults { bootstrap_servers: Some("k:1".into()), ..Defaults::default() };
+        let defaults = Defaults {
+            bootstrap_servers: Some("k:1".into()),
+            ..Defaults::default()
+        };
         let plan = plan(&practice, &defaults).expect("legal");
         let mut offsets = Offsets::default();
-        let topic = Topic { replication_factor: 1, partitions: vec![Some((0, 5)); 3], copies: Vec::new() };
+        let topic = Topic {
+            replication_factor: 1,
+            partitions: vec![Some((0, 5)); 3],
+            copies: Vec::new(),
+        };
         offsets.topics.insert("t".into(), topic);
-        snapshot(&plan, offsets, members).groups.remove("g").expect("was asked for")
+        snapshot(&plan, offsets, members)
+            .groups
+            .remove("g")
+            .expect("was asked for")
     }
 
     #[test]
@@ -212,20 +278,35 @@ mod tests {
         let mut members = Members::default();
         assert_eq!(look(&members).state, GroupState::Absent);
         members.note(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(0));
-        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Stable, 2));
+        assert_eq!(
+            (look(&members).state, look(&members).members.len()),
+            (GroupState::Stable, 2)
+        );
         // b was killed: the broker does not know, and says so
         members.note(&[report("a", "1", &[0, 1])], at(20));
-        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Stable, 2));
+        assert_eq!(
+            (look(&members).state, look(&members).members.len()),
+            (GroupState::Stable, 2)
+        );
         // it is back under its name, as another member
         members.note(&[report("a", "1", &[0, 1]), report("b", "3", &[])], at(25));
         // three of them share three partitions: it has to get one, and does not have it yet
-        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Reconciling, 3));
+        assert_eq!(
+            (look(&members).state, look(&members).members.len()),
+            (GroupState::Reconciling, 3)
+        );
         members.note(&[report("a", "1", &[0]), report("b", "3", &[1])], at(50));
-        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Reconciling, 2));
+        assert_eq!(
+            (look(&members).state, look(&members).members.len()),
+            (GroupState::Reconciling, 2)
+        );
         members.note(&[report("a", "1", &[0]), report("b", "3", &[1, 2])], at(51));
         assert_eq!(look(&members).state, GroupState::Stable);
         members.left("b");
-        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Reconciling, 1));
+        assert_eq!(
+            (look(&members).state, look(&members).members.len()),
+            (GroupState::Reconciling, 1)
+        );
         // one whose partitions all are with others by now is none any more, before its session ends by this clock
         let mut members = Members::default();
         members.note(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(0));
@@ -233,6 +314,9 @@ mod tests {
         assert_eq!(look(&members).members.len(), 2, "it may be busy");
         members.note(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(3));
         members.note(&[report("a", "1", &[0, 1, 2])], at(28));
-        assert_eq!((look(&members).state, look(&members).members.len()), (GroupState::Stable, 1));
+        assert_eq!(
+            (look(&members).state, look(&members).members.len()),
+            (GroupState::Stable, 1)
+        );
     }
 }

@@ -40,7 +40,12 @@ pub fn rewrite(plan: &mut Plan) -> Vec<String> {
             divided.join(", ")
         ));
     }
-    let configured: Vec<&str> = plan.topics.iter().filter(|t| !t.config.is_empty()).map(|t| t.name.as_str()).collect();
+    let configured: Vec<&str> = plan
+        .topics
+        .iter()
+        .filter(|t| !t.config.is_empty())
+        .map(|t| t.name.as_str())
+        .collect();
     if !configured.is_empty() {
         said.push(format!(
             "{}: config is not applied, the broker in memory has none (--kafka apache applies it)",
@@ -67,15 +72,27 @@ mod tests {
                 {"name": "c", "protocol": "Consumer", "assignor": "Range"}]}
         }))
         .expect("a practice");
-        let defaults = Defaults { bootstrap_servers: Some("k:1".into()), ..Defaults::default() };
+        let defaults = Defaults {
+            bootstrap_servers: Some("k:1".into()),
+            ..Defaults::default()
+        };
         let mut plan = plan(&practice, &defaults).expect("legal");
         let said = rewrite(&mut plan);
-        assert!(plan.groups.iter().all(|group| group.speaks() == "consumer/range"));
+        assert!(
+            plan.groups
+                .iter()
+                .all(|group| group.speaks() == "consumer/range")
+        );
         let env = plan.groups[0].rows[0].settings.to_env();
-        assert!(!env.iter().any(|(name, _)| name.contains("SESSION")), "{env:?}");
+        assert!(
+            !env.iter().any(|(name, _)| name.contains("SESSION")),
+            "{env:?}"
+        );
         assert_eq!(said.len(), 3, "{said:?}");
         assert!(
-            said[0].starts_with("a: protocol Consumer") && said[1].starts_with("b: ") && said[2].starts_with("t: ")
+            said[0].starts_with("a: protocol Consumer")
+                && said[1].starts_with("b: ")
+                && said[2].starts_with("t: ")
         );
     }
 }

@@ -11,8 +11,14 @@ const HASH: usize = 5;
 /// What the names of a row's consumers begin with.
 pub(super) fn stem(plan: &Plan, group: &GroupPlan, row: &RowPlan) -> String {
     let whole = plain_name(group, row);
-    let rows = plan.groups.iter().flat_map(|group| group.rows.iter().map(move |row| (group, row)));
-    let unique = rows.filter(|(group, row)| plain_name(group, row) == whole).count() == 1;
+    let rows = plan
+        .groups
+        .iter()
+        .flat_map(|group| group.rows.iter().map(move |row| (group, row)));
+    let unique = rows
+        .filter(|(group, row)| plain_name(group, row) == whole)
+        .count()
+        == 1;
     if unique && whole.len() <= LONGEST {
         return whole;
     }
@@ -23,7 +29,11 @@ pub(super) fn stem(plan: &Plan, group: &GroupPlan, row: &RowPlan) -> String {
 }
 
 fn plain_name(group: &GroupPlan, row: &RowPlan) -> String {
-    if row.variant.is_empty() { group.id.clone() } else { format!("{}-{}", group.id, row.variant) }
+    if row.variant.is_empty() {
+        group.id.clone()
+    } else {
+        format!("{}-{}", group.id, row.variant)
+    }
 }
 
 /// `a`, `b`, ... `z`, `aa`, `ab`, ...
@@ -35,7 +45,11 @@ pub(super) fn letters(number: usize) -> String {
         letters.push(b'a' + u8::try_from(rest % 26).unwrap_or_default());
         rest /= 26;
     }
-    letters.iter().rev().map(|letter| char::from(*letter)).collect()
+    letters
+        .iter()
+        .rev()
+        .map(|letter| char::from(*letter))
+        .collect()
 }
 
 #[cfg(test)]
@@ -49,7 +63,10 @@ mod tests {
 
     #[test]
     fn letters_go_on_after_z() {
-        assert_eq!([0, 1, 25, 26, 27, 51, 52, 99].map(letters), ["a", "b", "z", "aa", "ab", "az", "ba", "cv"]);
+        assert_eq!(
+            [0, 1, 25, 26, 27, 51, 52, 99].map(letters),
+            ["a", "b", "z", "aa", "ab", "az", "ba", "cv"]
+        );
         assert_eq!((0..2000).map(letters).collect::<BTreeSet<_>>().len(), 2000);
     }
 
@@ -62,13 +79,22 @@ mod tests {
                 {"name": "g", "variants": [{"name": "slow"}]}, {"name": "g-slow"}, {"name": long, "variants": [{"name": "v"}]}]}
         }))
         .expect("a practice");
-        let defaults = Defaults { bootstrap_servers: Some("k:1".into()), ..Defaults::default() };
+        let defaults = Defaults {
+            bootstrap_servers: Some("k:1".into()),
+            ..Defaults::default()
+        };
         let plan = plan(&practice, &defaults).expect("legal");
-        let stems: Vec<String> =
-            plan.groups.iter().flat_map(|group| group.rows.iter().map(|row| stem(&plan, group, row))).collect();
+        let stems: Vec<String> = plan
+            .groups
+            .iter()
+            .flat_map(|group| group.rows.iter().map(|row| stem(&plan, group, row)))
+            .collect();
         assert_eq!(stems.iter().collect::<BTreeSet<_>>().len(), 5, "{stems:?}");
         assert_eq!(stems[0], "g");
         assert!(stems.iter().all(|stem| stem.len() <= LONGEST), "{stems:?}");
-        assert!(stems[1].starts_with("g-slow-") && stems[2].starts_with("g-slow-"), "{stems:?}");
+        assert!(
+            stems[1].starts_with("g-slow-") && stems[2].starts_with("g-slow-"),
+            "{stems:?}"
+        );
     }
 }

@@ -42,7 +42,11 @@ impl Wanted {
         let mut all = Vec::new();
         for group in &plan.groups {
             for row in &group.rows {
-                let replicas = if holds.contains_key(&group.id) { 0 } else { row.replicas.unwrap_or(1) };
+                let replicas = if holds.contains_key(&group.id) {
+                    0
+                } else {
+                    row.replicas.unwrap_or(1)
+                };
                 let stem = names::stem(plan, group, row);
                 let mut settings = row.settings.clone();
                 settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -77,27 +81,43 @@ impl Wanted {
 impl Fleet {
     /// What is there, as the operator's steps ask for it.
     pub fn live(&self) -> Live {
-        let alive = self.children.iter().filter(|(_, child)| child.process.is_some());
+        let alive = self
+            .children
+            .iter()
+            .filter(|(_, child)| child.process.is_some());
         let pods = alive.map(|(name, child)| LivePod {
             name: name.clone(),
             speaks: child.speaks.clone(),
             group: child.speaks.as_ref().map(|_| child.group.clone()),
             variant: child.variant.clone(),
         });
-        Live { pods: pods.collect(), ..Live::default() }
+        Live {
+            pods: pods.collect(),
+            ..Live::default()
+        }
     }
 
     /// Brings the children a step closer to what is wanted.
     pub fn apply(&mut self, plan: &Plan, wanted: &[Wanted]) -> Running {
         let names: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
-        for (_, child) in self.children.iter_mut().filter(|(name, _)| !names.contains(name.as_str())) {
+        for (_, child) in self
+            .children
+            .iter_mut()
+            .filter(|(name, _)| !names.contains(name.as_str()))
+        {
             match child.phase {
                 Phase::Running | Phase::Paused => child.end(false),
-                Phase::Ending { until, .. } => child.phase = Phase::Ending { again: false, until },
+                Phase::Ending { until, .. } => {
+                    child.phase = Phase::Ending {
+                        again: false,
+                        until,
+                    }
+                }
                 Phase::Down { .. } => {}
             }
         }
-        self.children.retain(|name, child| names.contains(name.as_str()) || child.process.is_some());
+        self.children
+            .retain(|name, child| names.contains(name.as_str()) || child.process.is_some());
         self.later = None;
         for wanted in wanted {
             self.towards(wanted);
@@ -115,11 +135,24 @@ impl Fleet {
             Some(Phase::Running | Phase::Paused | Phase::Ending { .. }) => false,
         };
         if due {
-            let former = self.children.remove(&wanted.name).map(|child| child.ends).unwrap_or_default();
-            self.children.insert(wanted.name.clone(), Child { ends: former, ..Child::of(wanted) });
+            let former = self
+                .children
+                .remove(&wanted.name)
+                .map(|child| child.ends)
+                .unwrap_or_default();
+            self.children.insert(
+                wanted.name.clone(),
+                Child {
+                    ends: former,
+                    ..Child::of(wanted)
+                },
+            );
             self.start(&wanted.name);
         } else if let Some(child) = self.children.get_mut(&wanted.name)
-            && let Phase::Ending { again: false, until } = child.phase
+            && let Phase::Ending {
+                again: false,
+                until,
+            } = child.phase
         {
             child.phase = Phase::Ending { again: true, until }; // wanted again
         }
@@ -127,8 +160,13 @@ impl Fleet {
 
     /// Whether it may start: the first of a group at once, the others a little later.
     fn has_its_turn(&mut self, wanted: &Wanted) -> bool {
-        let of_group = self.children.values().filter(|child| child.group == wanted.group && child.speaks.is_some());
-        let Some(first) = of_group.filter_map(|child| child.started).min() else { return true };
+        let of_group = self
+            .children
+            .values()
+            .filter(|child| child.group == wanted.group && child.speaks.is_some());
+        let Some(first) = of_group.filter_map(|child| child.started).min() else {
+            return true;
+        };
         let Ok(age) = Duration::try_from(jiff::Timestamp::now().duration_since(first)) else {
             return true; // the clock was set back since then: nobody waits until it is that late again
         };
@@ -150,10 +188,16 @@ impl Fleet {
             if seen.contains(&row) {
                 continue;
             }
-            let Some(child) = self.children.get(&one.name) else { continue };
+            let Some(child) = self.children.get(&one.name) else {
+                continue;
+            };
             if child.process.is_some() && child.phase != (Phase::Paused) && child.role != one.role {
                 seen.insert(row);
-                let of_row = || self.children.values().filter(|child| child.deployment == one.deployment);
+                let of_row = || {
+                    self.children
+                        .values()
+                        .filter(|child| child.deployment == one.deployment)
+                };
                 let steady = of_row().all(|child| child.ready || child.phase == Phase::Paused);
                 if (steady || of_row().count() == 1)
                     && let Some(child) = self.children.get_mut(&one.name)
@@ -181,20 +225,38 @@ impl Fleet {
             Phase::Running | Phase::Paused => None,
         };
         let children = self.children.values().filter_map(until);
-        children.chain(self.later).map(|until| until.saturating_duration_since(Instant::now())).min()
+        children
+            .chain(self.later)
+            .map(|until| until.saturating_duration_since(Instant::now()))
+            .min()
     }
 
     fn running(&self, plan: &Plan, wanted: &[Wanted]) -> Running {
-        let count = |children: &mut dyn Iterator<Item = ()>| i32::try_from(children.count()).unwrap_or(i32::MAX);
+        let count = |children: &mut dyn Iterator<Item = ()>| {
+            i32::try_from(children.count()).unwrap_or(i32::MAX)
+        };
         let mut rows = Vec::new();
         for group in &plan.groups {
             for row in &group.rows {
-                let of_row = |child: &&Child| child.deployment == row.deployment && child.group == group.id;
+                let of_row =
+                    |child: &&Child| child.deployment == row.deployment && child.group == group.id;
                 rows.push(RunningRow {
                     group: group.id.clone(),
                     deployment: row.deployment.clone(),
-                    desired: count(&mut wanted.iter().filter(|w| w.deployment == row.deployment).map(drop)),
-                    ready: count(&mut self.children.values().filter(of_row).filter(|child| child.ready).map(drop)),
+                    desired: count(
+                        &mut wanted
+                            .iter()
+                            .filter(|w| w.deployment == row.deployment)
+                            .map(drop),
+                    ),
+                    ready: count(
+                        &mut self
+                            .children
+                            .values()
+                            .filter(of_row)
+                            .filter(|child| child.ready)
+                            .map(drop),
+                    ),
                 });
             }
         }
@@ -248,7 +310,10 @@ mod tests {
                 "producer": {"load": {"messagesPerSecond": 5}}}
         }))
         .expect("a practice");
-        let defaults = Defaults { bootstrap_servers: Some("k:1".into()), ..Defaults::default() };
+        let defaults = Defaults {
+            bootstrap_servers: Some("k:1".into()),
+            ..Defaults::default()
+        };
         plan(&practice, &defaults).expect("legal")
     }
 
@@ -264,23 +329,39 @@ mod tests {
     fn a_child_is_told_what_its_pod_would_be_told_but_for_its_name_and_where_it_listens() {
         let plan = sample();
         let rendered = objects(&plan, &BTreeMap::new(), &BTreeMap::<String, LiveRow>::new());
-        let all = Wanted::all(&plan, &BTreeMap::new(), SocketAddr::from(([127, 0, 0, 1], 81)));
+        let all = Wanted::all(
+            &plan,
+            &BTreeMap::new(),
+            SocketAddr::from(([127, 0, 0, 1], 81)),
+        );
         for wanted in all {
-            let object = rendered.iter().find(|object| object.name == wanted.deployment).expect("its Deployment");
+            let object = rendered
+                .iter()
+                .find(|object| object.name == wanted.deployment)
+                .expect("its Deployment");
             let container = &object.body["spec"]["template"]["spec"]["containers"][0];
             let pod: BTreeMap<String, String> = container["env"]
                 .as_array()
                 .expect("a list")
                 .iter()
-                .filter_map(|entry| Some((entry["name"].as_str()?.to_owned(), entry["value"].as_str()?.to_owned())))
+                .filter_map(|entry| {
+                    Some((
+                        entry["name"].as_str()?.to_owned(),
+                        entry["value"].as_str()?.to_owned(),
+                    ))
+                })
                 .collect();
             let child = match &wanted.role {
                 Role::Worker(settings) => settings.to_env(),
                 Role::Producer(settings) => settings.to_env(),
             };
-            let child: BTreeMap<String, String> = child.into_iter().map(|(name, value)| (name.into(), value)).collect();
+            let child: BTreeMap<String, String> = child
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect();
             let differs = |(name, value): &(&String, &String)| pod.get(*name) != Some(*value);
-            let differing: Vec<&String> = child.iter().filter(differs).map(|(name, _)| name).collect();
+            let differing: Vec<&String> =
+                child.iter().filter(differs).map(|(name, _)| name).collect();
             assert_eq!(differing, ["KAFKA_PRACTICE_LISTEN"], "{}", wanted.name);
             assert_eq!(child.len(), pod.len(), "{}", wanted.name);
         }

@@ -26,28 +26,59 @@ spec:
 /// What Kafka's own tool says: partitions by client id, members without any included.
 fn described(bootstrap: &str, group: &str) -> BTreeMap<String, Vec<i64>> {
     let output = Command::new("java")
-        .args(["-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &kafka_class_path()])
+        .args([
+            "-Xmx128m",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-cp",
+            &kafka_class_path(),
+        ])
         .arg("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand")
-        .args(["--bootstrap-server", bootstrap, "--describe", "--members", "--verbose", "--group", group])
+        .args([
+            "--bootstrap-server",
+            bootstrap,
+            "--describe",
+            "--members",
+            "--verbose",
+            "--group",
+            group,
+        ])
         .stdin(Stdio::null())
         .output()
         .expect("Java runs");
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}{}", text(&output.stderr));
     let mut lines = said.lines().filter(|line| !line.trim().is_empty());
-    let head: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
-    let column = |name: &str| head.iter().position(|word| *word == name).unwrap_or_else(|| panic!("{name}: {said}"));
+    let head: Vec<&str> = lines
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let column = |name: &str| {
+        head.iter()
+            .position(|word| *word == name)
+            .unwrap_or_else(|| panic!("{name}: {said}"))
+    };
     let (client, owned) = (column("CLIENT-ID"), column("CURRENT-ASSIGNMENT"));
     let numbers = |field: &str| {
-        let inside = field.split_once(['(', ':']).map_or("", |(_, inside)| inside).trim_end_matches(')');
-        let mut numbers: Vec<i64> = inside.split(',').filter_map(|number| number.parse().ok()).collect();
+        let inside = field
+            .split_once(['(', ':'])
+            .map_or("", |(_, inside)| inside)
+            .trim_end_matches(')');
+        let mut numbers: Vec<i64> = inside
+            .split(',')
+            .filter_map(|number| number.parse().ok())
+            .collect();
         numbers.sort_unstable();
         numbers
     };
     lines
         .map(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            (fields[client].to_owned(), fields.get(owned).copied().map(numbers).unwrap_or_default())
+            (
+                fields[client].to_owned(),
+                fields.get(owned).copied().map(numbers).unwrap_or_default(),
+            )
         })
         .collect()
 }
@@ -57,9 +88,14 @@ fn shown(local: &Local, group: &str) -> Option<BTreeMap<String, Vec<i64>>> {
     let group = local.group(group)?;
     let members = group["members"].as_array()?.iter().map(|member| {
         let owned = member["partitions"].as_array().into_iter().flatten();
-        let mut numbers: Vec<i64> = owned.filter_map(|owned| owned["partition"].as_i64()).collect();
+        let mut numbers: Vec<i64> = owned
+            .filter_map(|owned| owned["partition"].as_i64())
+            .collect();
         numbers.sort_unstable();
-        (member["clientId"].as_str().unwrap_or_default().to_owned(), numbers)
+        (
+            member["clientId"].as_str().unwrap_or_default().to_owned(),
+            numbers,
+        )
     });
     Some(members.collect())
 }
@@ -68,11 +104,17 @@ fn shown(local: &Local, group: &str) -> Option<BTreeMap<String, Vec<i64>>> {
 fn three_brokers_as_real_ones() {
     let mut local = Local::ready(MANIFEST, &["--kafka", "apache", "--brokers", "3"]);
     let said = local.said();
-    assert!(said.contains("spec.kafka (elsewhere:9092) is ignored here"), "{said}");
+    assert!(
+        said.contains("spec.kafka (elsewhere:9092) is ignored here"),
+        "{said}"
+    );
     assert!(said.contains("real on Apache Kafka, 3 brokers"), "{said}");
     local.settled("real-1", 2);
     local.settled("real-2", 4);
-    let bootstrap = local.picture().expect("there")["kafka"]["bootstrap"].as_str().expect("a text").to_owned();
+    let bootstrap = local.picture().expect("there")["kafka"]["bootstrap"]
+        .as_str()
+        .expect("a text")
+        .to_owned();
     for group in ["real-1", "real-2"] {
         local.until(&format!("{group} is shown as Kafka describes it"), || {
             (shown(&local, group)? == described(&bootstrap, group)).then_some(())
@@ -80,38 +122,85 @@ fn three_brokers_as_real_ones() {
     }
     let reason = local.until("one waits", || {
         let group = local.group("real-2")?;
-        group["members"].as_array()?.iter().find_map(|member| member["idleBecause"].as_str().map(str::to_owned))
+        group["members"]
+            .as_array()?
+            .iter()
+            .find_map(|member| member["idleBecause"].as_str().map(str::to_owned))
     });
     assert_eq!(reason, "3 partitions, 4 consumers: 1 waits");
 
-    assert!(local.dir.told(&["broker", "stop", "2"]).contains("broker 2 stops"));
+    assert!(
+        local
+            .dir
+            .told(&["broker", "stop", "2"])
+            .contains("broker 2 stops")
+    );
     local.until("its partitions are led and in sync elsewhere", || {
         let picture = local.picture()?;
-        let broker = picture["kafka"]["brokers"].as_array()?.iter().find(|broker| broker["id"] == 2)?.clone();
+        let broker = picture["kafka"]["brokers"]
+            .as_array()?
+            .iter()
+            .find(|broker| broker["id"] == 2)?
+            .clone();
         let partitions = picture["partitions"].as_array()?.clone();
         let elsewhere = |partition: &serde_json::Value| {
-            let in_sync = partition["isr"].as_array().is_some_and(|all| all.len() == 2 && !all.contains(&2.into()));
+            let in_sync = partition["isr"]
+                .as_array()
+                .is_some_and(|all| all.len() == 2 && !all.contains(&2.into()));
             partition["leader"].is_number() && partition["leader"] != 2 && in_sync
         };
-        (broker["up"] == false && partitions.len() == 3 && partitions.iter().all(elsewhere)).then_some(())
+        (broker["up"] == false && partitions.len() == 3 && partitions.iter().all(elsewhere))
+            .then_some(())
     });
     let sent = local.dir.told(&["send", "-n", "6", "two-of-three-have-it"]);
     assert!(sent.starts_with("6 sent to real-topic"), "{sent}");
-    local.until("they are read", || (local.logs("real-1").matches("two-of-three").count() >= 6).then_some(()));
-    assert!(local.dir.refused(&["broker", "stop", "2"]).contains("does not run"));
-    assert!(local.dir.refused(&["broker", "stop", "7"]).contains("numbered 1 to 3"));
-    assert!(local.dir.told(&["broker", "start", "2"]).contains("broker 2 starts"));
+    local.until("they are read", || {
+        (local.logs("real-1").matches("two-of-three").count() >= 6).then_some(())
+    });
+    assert!(
+        local
+            .dir
+            .refused(&["broker", "stop", "2"])
+            .contains("does not run")
+    );
+    assert!(
+        local
+            .dir
+            .refused(&["broker", "stop", "7"])
+            .contains("numbered 1 to 3")
+    );
+    assert!(
+        local
+            .dir
+            .told(&["broker", "start", "2"])
+            .contains("broker 2 starts")
+    );
     local.until("it is in sync again", || {
         let picture = local.picture()?;
         let all = picture["partitions"].as_array()?;
-        all.iter().all(|partition| partition["isr"].as_array().is_some_and(|all| all.len() == 3)).then_some(())
+        all.iter()
+            .all(|partition| {
+                partition["isr"]
+                    .as_array()
+                    .is_some_and(|all| all.len() == 3)
+            })
+            .then_some(())
     });
 
     local.save(&MANIFEST.replacen("partitions: 3", "partitions: 5", 1));
-    local.until("it grows", || local.said().contains("topic real-topic grown from 3 to 5 partitions").then_some(()));
+    local.until("it grows", || {
+        local
+            .said()
+            .contains("topic real-topic grown from 3 to 5 partitions")
+            .then_some(())
+    });
     local.until("the new ones are owned, and nobody waits", || {
         let group = local.group("real-2")?;
-        let owned = group["members"].as_array()?.iter().filter_map(|member| member["partitions"].as_array()).flatten();
+        let owned = group["members"]
+            .as_array()?
+            .iter()
+            .filter_map(|member| member["partitions"].as_array())
+            .flatten();
         (owned.count() == 5 && group["idle"] == 0).then_some(())
     });
 
@@ -119,25 +208,46 @@ fn three_brokers_as_real_ones() {
     local.signal(Signal::TERM);
     let status = local.ended(Duration::from_secs(10));
     assert!(status.success(), "{status}\n{}", local.said());
-    assert!(family.iter().all(|pid| !runs(*pid)), "brokers too: {family:?}");
-    assert!(!local.dir.path().join(".local/kafka").exists(), "their data is gone");
+    assert!(
+        family.iter().all(|pid| !runs(*pid)),
+        "brokers too: {family:?}"
+    );
+    assert!(
+        !local.dir.path().join(".local/kafka").exists(),
+        "their data is gone"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kafka_that_runs_already_is_used_and_what_is_not_ours_is_left_alone() {
     let kafka = practice_testbed::kafka().await;
-    let manifest =
-        MANIFEST.replacen("replicationFactor: 3, config: {min.insync.replicas: '2'}", "replicationFactor: 1", 1);
+    let manifest = MANIFEST.replacen(
+        "replicationFactor: 3, config: {min.insync.replicas: '2'}",
+        "replicationFactor: 1",
+        1,
+    );
     tokio::task::block_in_place(|| {
         let first = Local::ready(&manifest, &["--bootstrap", kafka.bootstrap()]);
         first.settled("real-1", 2);
-        assert!(first.dir.refused(&["broker", "stop", "1"]).contains("not started from here"));
+        assert!(
+            first
+                .dir
+                .refused(&["broker", "stop", "1"])
+                .contains("not started from here")
+        );
         // another practice of that name elsewhere on this machine: its groups are members of ours by name only
         let other = manifest.replacen("name: real}", "name: other}", 1);
         let second = Local::start(&other, &["--bootstrap", kafka.bootstrap()]);
         second.until("the group id is found to be taken", || {
-            second.said().contains("group id real-1 is in use").then_some(())
+            second
+                .said()
+                .contains("group id real-1 is in use")
+                .then_some(())
         });
-        assert_eq!(first.settled("real-1", 2).len(), 2, "nobody else has joined");
+        assert_eq!(
+            first.settled("real-1", 2).len(),
+            2,
+            "nobody else has joined"
+        );
     });
 }

@@ -10,8 +10,11 @@ use serde_json::Value;
 use crate::kit::{Local, THREE_GROUPS, get, post};
 
 fn owned(members: &[Value]) -> BTreeSet<i64> {
-    let all = members.iter().flat_map(|member| member["partitions"].as_array().into_iter().flatten());
-    all.filter_map(|owned| owned["partition"].as_i64()).collect()
+    let all = members
+        .iter()
+        .flat_map(|member| member["partitions"].as_array().into_iter().flatten());
+    all.filter_map(|owned| owned["partition"].as_i64())
+        .collect()
 }
 
 #[test]
@@ -19,34 +22,64 @@ fn every_group_gets_every_message_once() {
     let local = Local::ready(THREE_GROUPS, &[]);
     for (group, members) in [("group-1", 2), ("group-2", 3), ("group-3", 1)] {
         let members = local.settled(group, members);
-        assert_eq!(owned(&members), BTreeSet::from([0, 1, 2]), "{group}: {members:?}");
+        assert_eq!(
+            owned(&members),
+            BTreeSet::from([0, 1, 2]),
+            "{group}: {members:?}"
+        );
     }
     let said = local.said();
-    assert!(said.contains("in memory, gone at exit; every group uses the Consumer protocol here"), "{said}");
-    assert!(said.contains("group-1, group-2, group-3: protocol Consumer and assignor Range here"), "{said}");
-    let values: Vec<String> = (0..12).map(|number| format!("value-{number}-end")).collect();
+    assert!(
+        said.contains("in memory, gone at exit; every group uses the Consumer protocol here"),
+        "{said}"
+    );
+    assert!(
+        said.contains("group-1, group-2, group-3: protocol Consumer and assignor Range here"),
+        "{said}"
+    );
+    let values: Vec<String> = (0..12)
+        .map(|number| format!("value-{number}-end"))
+        .collect();
     for value in &values {
         let said = local.dir.told(&["send", value]);
         assert!(said.starts_with("sent to my-topic, partition "), "{said}");
     }
     for group in ["group-1", "group-2", "group-3"] {
         local.until(&format!("{group} has everything"), || {
-            (local.group(group)?["lag"] == 0 && local.logs(group).matches("value-").count() >= 12).then_some(())
+            (local.group(group)?["lag"] == 0 && local.logs(group).matches("value-").count() >= 12)
+                .then_some(())
         });
         let logs = local.logs(group);
         for value in &values {
-            assert_eq!(logs.matches(value.as_str()).count(), 1, "{group}: {value}\n{logs}");
+            assert_eq!(
+                logs.matches(value.as_str()).count(),
+                1,
+                "{group}: {value}\n{logs}"
+            );
         }
     }
     // the picture is there and takes messages, too
     let (code, page) = get(local.port, "/").expect("an answer");
     assert!(code == 200 && page.contains("<html"), "{code} {page}");
     let send = format!("/api/practices/local/{}/send", local.name);
-    let (code, said) = post(local.port, &send, r#"{"topic":"my-topic","value":"by the picture"}"#).expect("an answer");
+    let (code, said) = post(
+        local.port,
+        &send,
+        r#"{"topic":"my-topic","value":"by the picture"}"#,
+    )
+    .expect("an answer");
     assert_eq!(code, 200, "{said}");
-    local.until("it is read", || local.logs("group-1").contains("by the picture").then_some(()));
+    local.until("it is read", || {
+        local
+            .logs("group-1")
+            .contains("by the picture")
+            .then_some(())
+    });
     let tail = local.dir.told(&["logs", "group-3-a", "--tail", "1000"]);
-    assert!(tail.contains("assigned [") && tail.contains("value-0-end"), "{tail}");
+    assert!(
+        tail.contains("assigned [") && tail.contains("value-0-end"),
+        "{tail}"
+    );
 }
 
 #[test]
@@ -55,15 +88,32 @@ fn every_practice_of_the_samples_runs() {
     for (practice, groups) in [
         ("practice-1", &[("practice-1-group", 1, 0)][..]),
         ("practice-2", &[("practice-2-group", 4, 1)]),
-        ("practice-3", &[("my-consumer-group-1", 2, 0), ("my-consumer-group-2", 3, 0), ("my-consumer-group-3", 1, 0)]),
-        ("practice-4", &[("practice-4-both", 5, 2), ("practice-4-range", 5, 2), ("practice-4-payments-only", 2, 0)]),
+        (
+            "practice-3",
+            &[
+                ("my-consumer-group-1", 2, 0),
+                ("my-consumer-group-2", 3, 0),
+                ("my-consumer-group-3", 1, 0),
+            ],
+        ),
+        (
+            "practice-4",
+            &[
+                ("practice-4-both", 5, 2),
+                ("practice-4-range", 5, 2),
+                ("practice-4-payments-only", 2, 0),
+            ],
+        ),
         ("practice-5", &[("practice-5-group", 3, 0)]),
     ] {
-        let manifest = std::fs::read_to_string(format!("{samples}/{practice}.yaml")).expect("a sample");
+        let manifest =
+            std::fs::read_to_string(format!("{samples}/{practice}.yaml")).expect("a sample");
         let local = Local::ready(&manifest, &[]);
         for (group, members, idle) in groups {
             local.settled(group, *members);
-            local.until(&format!("{idle} of {group} wait"), || (local.group(group)?["idle"] == *idle).then_some(()));
+            local.until(&format!("{idle} of {group} wait"), || {
+                (local.group(group)?["idle"] == *idle).then_some(())
+            });
         }
     }
 }
@@ -74,16 +124,25 @@ fn more_consumers_than_partitions_wait_and_say_why() {
     local.settled("group-1", 2);
     let said = local.dir.told(&["scale", "group-1", "4"]);
     assert!(
-        said.contains("2 → 4 consumers: 2 consumers start") && said.contains("1 of 4 waits: 3 partitions"),
+        said.contains("2 → 4 consumers: 2 consumers start")
+            && said.contains("1 of 4 waits: 3 partitions"),
         "{said}"
     );
     let reason = local.until("one is idle", || {
         let group = local.group("group-1")?;
-        let idle = group["members"].as_array()?.iter().find_map(|member| member["idleBecause"].as_str())?;
+        let idle = group["members"]
+            .as_array()?
+            .iter()
+            .find_map(|member| member["idleBecause"].as_str())?;
         (group["idle"] == 1).then(|| idle.to_owned())
     });
     assert_eq!(reason, "3 partitions, 4 consumers: 1 waits");
-    assert!(local.dir.told(&["status"]).contains("3 partitions, 4 consumers: 1 waits"));
+    assert!(
+        local
+            .dir
+            .told(&["status"])
+            .contains("3 partitions, 4 consumers: 1 waits")
+    );
     let path = format!("/api/practices/local/{}/groups/group-1/scale", local.name);
     let (code, said) = post(local.port, &path, r#"{"replicas":2}"#).expect("an answer");
     assert_eq!(code, 200, "{said}");
@@ -99,19 +158,36 @@ fn a_killed_consumer_comes_back_and_its_group_notices_late() {
     local.settled("group-1", 2);
     let before = local.member("group-1", "group-1-a").expect("a member")["memberId"].clone();
     let said = local.dir.told(&["kill", "group-1-a"]);
-    assert!(said.contains("comes back after 6s") && said.contains("notices after 30s"), "{said}");
+    assert!(
+        said.contains("comes back after 6s") && said.contains("notices after 30s"),
+        "{said}"
+    );
     let begun = Instant::now();
-    local.until("it is down", || (local.member("group-1", "group-1-a")?["state"] == "killed").then_some(()));
+    local.until("it is down", || {
+        (local.member("group-1", "group-1-a")?["state"] == "killed").then_some(())
+    });
     assert!(local.dir.told(&["status"]).contains("1-a killed, back in"));
     local.until("it is back under another member id", || {
         let member = local.member("group-1", "group-1-a")?;
-        (member["state"] == "running" && member["memberId"] != before && member["memberId"].is_string()).then_some(())
+        (member["state"] == "running"
+            && member["memberId"] != before
+            && member["memberId"].is_string())
+        .then_some(())
     });
     // both of its members are there until the session of the dead one ends
-    assert_eq!(local.group("group-1").expect("there")["members"].as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        local.group("group-1").expect("there")["members"]
+            .as_array()
+            .map(Vec::len),
+        Some(3)
+    );
     let members = local.settled("group-1", 2);
     assert_eq!(owned(&members), BTreeSet::from([0, 1, 2]));
-    assert!(begun.elapsed() > Duration::from_secs(20), "the session lasts 30 s, not {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() > Duration::from_secs(20),
+        "the session lasts 30 s, not {:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -120,18 +196,28 @@ fn a_restarted_consumer_leaves_at_once_and_comes_back() {
     local.settled("group-1", 2);
     let before = local.member("group-1", "group-1-b").expect("a member")["memberId"].clone();
     let begun = Instant::now();
-    assert!(local.dir.told(&["restart", "group-1-b"]).contains("SIGTERM"));
+    assert!(
+        local
+            .dir
+            .told(&["restart", "group-1-b"])
+            .contains("SIGTERM")
+    );
     local.until("it is back under another member id", || {
         let member = local.member("group-1", "group-1-b")?;
         (member["memberId"].is_string() && member["memberId"] != before).then_some(())
     });
     let members = local.settled("group-1", 2);
     assert_eq!(owned(&members), BTreeSet::from([0, 1, 2]));
-    assert!(begun.elapsed() < Duration::from_secs(28), "it did not wait for a session to end: {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(28),
+        "it did not wait for a session to end: {:?}",
+        begun.elapsed()
+    );
     let log = local.log("group-1-b");
     assert!(log.contains("left group group-1"), "{log}");
-    local
-        .until("it has partitions again", || (local.log("group-1-b").matches("assigned [").count() >= 2).then_some(()));
+    local.until("it has partitions again", || {
+        (local.log("group-1-b").matches("assigned [").count() >= 2).then_some(())
+    });
 }
 
 #[test]
@@ -139,16 +225,34 @@ fn a_held_consumer_does_nothing_until_it_goes_on() {
     let local = Local::ready(THREE_GROUPS, &[]);
     local.settled("group-3", 1);
     assert!(local.dir.told(&["pause", "group-3-a"]).contains("SIGSTOP"));
-    local.until("it is held", || (local.member("group-3", "group-3-a")?["state"] == "paused").then_some(()));
+    local.until("it is held", || {
+        (local.member("group-3", "group-3-a")?["state"] == "paused").then_some(())
+    });
     assert!(local.dir.told(&["status"]).contains("3-a held"));
-    assert!(local.dir.refused(&["pause", "group-3-a"]).contains("held already"));
+    assert!(
+        local
+            .dir
+            .refused(&["pause", "group-3-a"])
+            .contains("held already")
+    );
     local.dir.told(&["send", "while-held"]);
-    local.until("others read on", || local.logs("group-1").contains("while-held").then_some(()));
-    local.until("it is behind", || (local.group("group-3")?["lag"] == 1).then_some(()));
+    local.until("others read on", || {
+        local.logs("group-1").contains("while-held").then_some(())
+    });
+    local.until("it is behind", || {
+        (local.group("group-3")?["lag"] == 1).then_some(())
+    });
     assert!(!local.logs("group-3").contains("while-held"));
     assert!(local.dir.told(&["resume", "group-3-a"]).contains("goes on"));
-    local.until("it has read it", || local.logs("group-3").contains("while-held").then_some(()));
-    assert!(local.dir.refused(&["resume", "group-3-a"]).contains("not held"));
+    local.until("it has read it", || {
+        local.logs("group-3").contains("while-held").then_some(())
+    });
+    assert!(
+        local
+            .dir
+            .refused(&["resume", "group-3-a"])
+            .contains("not held")
+    );
 }
 
 #[test]
@@ -156,20 +260,47 @@ fn a_stopped_group_keeps_its_place() {
     let local = Local::ready(THREE_GROUPS, &[]);
     local.dir.told(&["send", "first"]);
     local.until("it is read and committed", || {
-        (local.logs("group-1").contains("first") && local.group("group-1")?["lag"] == 0).then_some(())
+        (local.logs("group-1").contains("first") && local.group("group-1")?["lag"] == 0)
+            .then_some(())
     });
-    assert!(local.dir.told(&["stop", "group-1"]).contains("its committed offsets stay"));
+    assert!(
+        local
+            .dir
+            .told(&["stop", "group-1"])
+            .contains("its committed offsets stay")
+    );
     local.until("nobody is left", || {
         let group = local.group("group-1")?;
-        (group["members"].as_array()?.is_empty() && group["stopped"] == true && group["state"] == "Empty").then_some(())
+        (group["members"].as_array()?.is_empty()
+            && group["stopped"] == true
+            && group["state"] == "Empty")
+            .then_some(())
     });
-    assert!(local.dir.refused(&["stop", "group-1"]).contains("stopped already"));
+    assert!(
+        local
+            .dir
+            .refused(&["stop", "group-1"])
+            .contains("stopped already")
+    );
     local.dir.told(&["send", "-n", "2", "second"]);
-    local.until("they wait", || (local.group("group-1")?["lag"] == 2).then_some(()));
-    assert!(local.dir.told(&["start", "group-1"]).contains("2 consumers start"));
+    local.until("they wait", || {
+        (local.group("group-1")?["lag"] == 2).then_some(())
+    });
+    assert!(
+        local
+            .dir
+            .told(&["start", "group-1"])
+            .contains("2 consumers start")
+    );
     local.settled("group-1", 2);
-    local.until("they are read", || (local.logs("group-1").matches("second").count() == 2).then_some(()));
-    assert_eq!(local.logs("group-1").matches("value=first").count(), 1, "nothing is read twice");
+    local.until("they are read", || {
+        (local.logs("group-1").matches("second").count() == 2).then_some(())
+    });
+    assert_eq!(
+        local.logs("group-1").matches("value=first").count(),
+        1,
+        "nothing is read twice"
+    );
 }
 
 #[test]
@@ -178,13 +309,30 @@ fn a_steady_load_is_started_and_ended() {
     let load = format!("/api/practices/local/{}/load", local.name);
     let end = || -> Option<i64> {
         let picture = local.picture()?;
-        Some(picture["partitions"].as_array()?.iter().filter_map(|partition| partition["end"].as_i64()).sum())
+        Some(
+            picture["partitions"]
+                .as_array()?
+                .iter()
+                .filter_map(|partition| partition["end"].as_i64())
+                .sum(),
+        )
     };
-    let (code, said) = post(local.port, &load, r#"{"messagesPerSecond":20,"valueBytes":10}"#).expect("an answer");
-    assert!(code == 200 && said.contains("20 messages a second"), "{code} {said}");
+    let (code, said) = post(
+        local.port,
+        &load,
+        r#"{"messagesPerSecond":20,"valueBytes":10}"#,
+    )
+    .expect("an answer");
+    assert!(
+        code == 200 && said.contains("20 messages a second"),
+        "{code} {said}"
+    );
     local.until("messages come", || (end()? > 20).then_some(()));
     let (code, said) = post(local.port, &load, r#"{"messagesPerSecond":0}"#).expect("an answer");
-    assert!(code == 200 && said.contains("no steady stream"), "{code} {said}");
+    assert!(
+        code == 200 && said.contains("no steady stream"),
+        "{code} {said}"
+    );
     local.until("the producer has no stream any more", || {
         local.said().contains("no steady stream").then_some(())?;
         let before = end()?;
@@ -197,8 +345,14 @@ fn a_steady_load_is_started_and_ended() {
 /// Causes of a group's rebalances, oldest first, once each has one.
 fn causes(local: &Local, group: &str) -> Option<Vec<String>> {
     let picture = local.picture()?;
-    let of_group = picture["rebalances"].as_array()?.iter().rev().filter(|one| one["group"] == group);
-    of_group.map(|one| one["cause"].as_str().map(str::to_owned)).collect()
+    let of_group = picture["rebalances"]
+        .as_array()?
+        .iter()
+        .rev()
+        .filter(|one| one["group"] == group);
+    of_group
+        .map(|one| one["cause"].as_str().map(str::to_owned))
+        .collect()
 }
 
 #[test]
@@ -208,20 +362,35 @@ fn the_journal_says_why_a_group_rebalanced() {
     for (what, args, members, expected) in [
         ("more", &["scale", "group-3", "2"][..], 2, "ScaledUp"),
         ("fewer", &["scale", "group-3", "1"], 1, "ScaledDown"),
-        ("more again, under a name that was there before", &["scale", "group-3", "2"], 2, "ScaledUp"),
+        (
+            "more again, under a name that was there before",
+            &["scale", "group-3", "2"],
+            2,
+            "ScaledUp",
+        ),
         ("a restart", &["restart", "group-3-a"], 2, "PodDeleted"),
         ("stopped", &["stop", "group-3"], 0, "OperatorMade"),
         ("started", &["start", "group-3"], 2, "OperatorMade"),
     ] {
-        let before = local.until("what came before has its cause", || causes(&local, "group-3")).len();
+        let before = local
+            .until("what came before has its cause", || {
+                causes(&local, "group-3")
+            })
+            .len();
         local.dir.told(args);
         let news = local.until(&format!("{what}: has its cause"), || {
             let members = local.group("group-3")?["members"].as_array()?.len() == members;
             let all = causes(&local, "group-3").filter(|all| members && all.len() > before)?;
             Some(all[before..].to_vec())
         });
-        assert!(news.iter().all(|cause| cause == expected), "{what}: {news:?}");
+        assert!(
+            news.iter().all(|cause| cause == expected),
+            "{what}: {news:?}"
+        );
     }
     let told = local.dir.told(&["journal", "group-3"]);
-    assert!(told.contains("ScaledDown") && told.contains("group-3-a was restarted"), "{told}");
+    assert!(
+        told.contains("ScaledDown") && told.contains("group-3-a was restarted"),
+        "{told}"
+    );
 }

@@ -39,7 +39,8 @@ pub(crate) static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
 /// The program.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(PROGRAM.get_or_init(|| env!("CARGO_BIN_EXE_practice-local").into()));
+    let mut command =
+        Command::new(PROGRAM.get_or_init(|| env!("CARGO_BIN_EXE_practice-local").into()));
     command.stdin(Stdio::null());
     command
 }
@@ -58,7 +59,8 @@ impl Dir {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU16 = AtomicU16::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("practice-local-it-{}-{number}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("practice-local-it-{}-{number}", std::process::id()));
         fs::create_dir_all(&dir).expect("a directory");
         Self(dir)
     }
@@ -69,26 +71,43 @@ impl Dir {
 
     /// Runs a command in it, to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        program().current_dir(&self.0).args(args).output().expect("the program runs")
+        program()
+            .current_dir(&self.0)
+            .args(args)
+            .output()
+            .expect("the program runs")
     }
 
     /// The same with another standard output.
     pub(crate) fn printing(&self, args: &[&str], stdout: Stdio) -> Output {
-        program().current_dir(&self.0).args(args).stdout(stdout).output().expect("the program runs")
+        program()
+            .current_dir(&self.0)
+            .args(args)
+            .stdout(stdout)
+            .output()
+            .expect("the program runs")
     }
 
     /// What a command prints; it has to succeed.
     pub(crate) fn told(&self, args: &[&str]) -> String {
         let output = self.run(args);
         let (said, why) = (text(&output.stdout), text(&output.stderr));
-        assert!(output.status.success(), "{args:?}: {}\n{said}{why}", output.status);
+        assert!(
+            output.status.success(),
+            "{args:?}: {}\n{said}{why}",
+            output.status
+        );
         said
     }
 
     /// Why a command does nothing; it has to fail.
     pub(crate) fn refused(&self, args: &[&str]) -> String {
         let output = self.run(args);
-        assert!(!output.status.success(), "{args:?} should be refused: {}", text(&output.stdout));
+        assert!(
+            !output.status.success(),
+            "{args:?} should be refused: {}",
+            text(&output.stdout)
+        );
         text(&output.stderr)
     }
 }
@@ -130,16 +149,31 @@ impl Local {
             .stderr(said)
             .spawn()
             .expect("the program starts");
-        let name = manifest.split("name: ").nth(1).and_then(|rest| rest.split(['}', '\n']).next()).expect("a name");
-        Self { name: name.to_owned(), dir, port, child }
+        let name = manifest
+            .split("name: ")
+            .nth(1)
+            .and_then(|rest| rest.split(['}', '\n']).next())
+            .expect("a name");
+        Self {
+            name: name.to_owned(),
+            dir,
+            port,
+            child,
+        }
     }
 
     /// Starts a manifest and waits until everything has arrived.
     pub(crate) fn ready(manifest: &str, args: &[&str]) -> Self {
         let local = Self::start(manifest, args);
         // Java takes its time where several start at once
-        let within = if args.contains(&"apache") { 3 * SOON } else { SOON };
-        local.until_within(within, "it is ready", || local.said().contains("ready in ").then_some(()));
+        let within = if args.contains(&"apache") {
+            3 * SOON
+        } else {
+            SOON
+        };
+        local.until_within(within, "it is ready", || {
+            local.said().contains("ready in ").then_some(())
+        });
         local
     }
 
@@ -153,39 +187,62 @@ impl Local {
         self.until_within(SOON, what, look)
     }
 
-    fn until_within<T>(&self, within: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    fn until_within<T>(
+        &self,
+        within: Duration,
+        what: &str,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> T {
         let deadline = Instant::now() + within;
         loop {
             if let Some(found) = look() {
                 return found;
             }
-            assert!(Instant::now() < deadline, "not within {} s: {what}\n{}", within.as_secs(), self.story());
+            assert!(
+                Instant::now() < deadline,
+                "not within {} s: {what}\n{}",
+                within.as_secs(),
+                self.story()
+            );
             thread::sleep(Duration::from_millis(50));
         }
     }
 
     /// All that is known, for messages.
     fn story(&self) -> String {
-        let snapshot = self.picture().map(|picture| picture["groups"].to_string()).unwrap_or_default();
+        let snapshot = self
+            .picture()
+            .map(|picture| picture["groups"].to_string())
+            .unwrap_or_default();
         format!("{}\n{snapshot}", self.said())
     }
 
     /// The picture's JSON; `None`: it does not answer (yet).
     pub(crate) fn picture(&self) -> Option<Value> {
         let (code, body) = get(self.port, &format!("/api/practices/local/{}", self.name))?;
-        (code == 200).then(|| serde_json::from_str(&body).ok()).flatten()
+        (code == 200)
+            .then(|| serde_json::from_str(&body).ok())
+            .flatten()
     }
 
     /// A group in the picture.
     pub(crate) fn group(&self, name: &str) -> Option<Value> {
         let picture = self.picture()?;
-        picture["groups"].as_array()?.iter().find(|group| group["name"] == name).cloned()
+        picture["groups"]
+            .as_array()?
+            .iter()
+            .find(|group| group["name"] == name)
+            .cloned()
     }
 
     /// A member in the picture, by its consumer's name; of several of one name the newest.
     pub(crate) fn member(&self, group: &str, name: &str) -> Option<Value> {
         let group = self.group(group)?;
-        group["members"].as_array()?.iter().rfind(|member| member["name"] == name).cloned()
+        group["members"]
+            .as_array()?
+            .iter()
+            .rfind(|member| member["name"] == name)
+            .cloned()
     }
 
     /// Waits until a group is stable with so many members, each partition owned once; its members.
@@ -193,7 +250,8 @@ impl Local {
         self.until(&format!("{group} is stable with {members} members"), || {
             let group = self.group(group)?;
             let all = group["members"].as_array()?.clone();
-            let stable = group["state"] == "Stable" && group["open"].as_array().is_some_and(Vec::is_empty);
+            let stable =
+                group["state"] == "Stable" && group["open"].as_array().is_some_and(Vec::is_empty);
             (stable && all.len() == members).then_some(all)
         })
     }
@@ -205,14 +263,23 @@ impl Local {
 
     /// Lines of a consumer's log.
     pub(crate) fn log(&self, name: &str) -> String {
-        fs::read_to_string(self.dir.path().join(format!(".local/logs/{name}.log"))).unwrap_or_default()
+        fs::read_to_string(self.dir.path().join(format!(".local/logs/{name}.log")))
+            .unwrap_or_default()
     }
 
     /// All lines of all consumers of a group.
     pub(crate) fn logs(&self, group: &str) -> String {
-        let files = fs::read_dir(self.dir.path().join(".local/logs")).expect("a directory").flatten();
-        let of_group = files.filter(|file| file.file_name().to_string_lossy().starts_with(&format!("{group}-")));
-        of_group.map(|file| fs::read_to_string(file.path()).unwrap_or_default()).collect()
+        let files = fs::read_dir(self.dir.path().join(".local/logs"))
+            .expect("a directory")
+            .flatten();
+        let of_group = files.filter(|file| {
+            file.file_name()
+                .to_string_lossy()
+                .starts_with(&format!("{group}-"))
+        });
+        of_group
+            .map(|file| fs::read_to_string(file.path()).unwrap_or_default())
+            .collect()
     }
 
     /// Its process.
@@ -242,7 +309,11 @@ impl Local {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it has not ended within {within:?}:\n{}", self.said());
+            assert!(
+                Instant::now() < deadline,
+                "it has not ended within {within:?}:\n{}",
+                self.said()
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -262,7 +333,10 @@ impl Drop for Local {
 
 /// Sends a signal to a process.
 pub(crate) fn send(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a pid");
     kill_process(pid, signal).expect("it is there");
 }
 
@@ -275,14 +349,19 @@ pub(crate) fn runs(pid: u32) -> bool {
 pub(crate) fn described(pid: u32) -> String {
     let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let state = status.lines().find(|line| line.starts_with("State")).unwrap_or_default().to_owned();
+    let state = status
+        .lines()
+        .find(|line| line.starts_with("State"))
+        .unwrap_or_default()
+        .to_owned();
     format!("{pid} {} {state}", text(&words).replace('\0', " "))
 }
 
 fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").expect("/proc").flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| stat(*pid).is_some_and(|(_, of)| of == parent)).collect()
+    pids.filter(|pid| stat(*pid).is_some_and(|(_, of)| of == parent))
+        .collect()
 }
 
 /// State and parent.
@@ -297,7 +376,8 @@ pub(crate) fn ports() -> u16 {
     const FIRST: u16 = 14_000;
     const PAIRS: u16 = 2_900;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let offset = u16::try_from(u64::from(std::process::id()) * 7919 % u64::from(PAIRS)).unwrap_or_default();
+    let offset =
+        u16::try_from(u64::from(std::process::id()) * 7919 % u64::from(PAIRS)).unwrap_or_default();
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     (0..PAIRS)
         .map(|_| FIRST + 2 * ((offset + NEXT.fetch_add(1, Ordering::Relaxed)) % PAIRS))
@@ -307,7 +387,10 @@ pub(crate) fn ports() -> u16 {
 
 /// A request without a library: code and body.
 pub(crate) fn get(port: u16, path: &str) -> Option<(u16, String)> {
-    ask(port, &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"))
+    ask(
+        port,
+        &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"),
+    )
 }
 
 /// A request with JSON in it.
@@ -323,7 +406,9 @@ pub(crate) fn post(port: u16, path: &str, body: &str) -> Option<(u16, String)> {
 
 fn ask(port: u16, request: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .ok()?;
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

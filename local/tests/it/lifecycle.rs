@@ -15,13 +15,25 @@ fn asked_to_end_it_ends_within_ten_seconds_with_all_its_children() {
         let mut local = Local::ready(THREE_GROUPS, &[]);
         local.dir.told(&["pause", "group-3-a"]);
         let family = local.family();
-        assert_eq!(family.len(), 8, "six consumers, a producer, a broker: {family:?}");
+        assert_eq!(
+            family.len(),
+            8,
+            "six consumers, a producer, a broker: {family:?}"
+        );
         local.signal(signal);
         let status = local.ended(Duration::from_secs(10));
         assert!(status.success(), "{signal:?}: {status}\n{}", local.said());
-        let left: Vec<String> = family.iter().filter(|pid| runs(**pid)).map(|pid| described(*pid)).collect();
+        let left: Vec<String> = family
+            .iter()
+            .filter(|pid| runs(**pid))
+            .map(|pid| described(*pid))
+            .collect();
         assert!(left.is_empty(), "{signal:?}: {left:#?}");
-        assert!(local.log("group-1-a").contains("left group group-1"), "{}", local.log("group-1-a"));
+        assert!(
+            local.log("group-1-a").contains("left group group-1"),
+            "{}",
+            local.log("group-1-a")
+        );
     }
 }
 
@@ -35,7 +47,11 @@ fn killed_it_leaves_no_orphan_not_even_one_that_is_held() {
     local.ended(Duration::from_secs(5));
     let deadline = Instant::now() + Duration::from_secs(10);
     while family.iter().any(|pid| runs(*pid)) {
-        let left: Vec<String> = family.iter().filter(|pid| runs(**pid)).map(|pid| described(*pid)).collect();
+        let left: Vec<String> = family
+            .iter()
+            .filter(|pid| runs(**pid))
+            .map(|pid| described(*pid))
+            .collect();
         assert!(Instant::now() < deadline, "still there: {left:#?}");
         thread::sleep(Duration::from_millis(50));
     }
@@ -49,19 +65,38 @@ fn two_run_beside_each_other_and_not_in_one_place() {
     let first = Local::ready(THREE_GROUPS, &[]);
     let second = Local::ready(THREE_GROUPS, &[]);
     first.dir.told(&["send", "for-the-first"]);
-    first.until("it is read", || first.logs("group-1").contains("for-the-first").then_some(()));
+    first.until("it is read", || {
+        first
+            .logs("group-1")
+            .contains("for-the-first")
+            .then_some(())
+    });
     assert!(!second.logs("group-1").contains("for-the-first"));
     let directory = first.dir.path().display().to_string();
     let status = second.dir.told(&["-C", &directory, "status"]);
-    assert!(status.starts_with("three on the embedded broker"), "{status}");
+    assert!(
+        status.starts_with("three on the embedded broker"),
+        "{status}"
+    );
     let port = second.port.to_string();
-    let again = first.dir.refused(&["up", "practice.yaml", "--port-base", &crate::kit::ports().to_string()]);
-    assert!(again.contains("a practice runs in") && again.contains("-C DIR"), "{again}");
+    let again = first.dir.refused(&[
+        "up",
+        "practice.yaml",
+        "--port-base",
+        &crate::kit::ports().to_string(),
+    ]);
+    assert!(
+        again.contains("a practice runs in") && again.contains("-C DIR"),
+        "{again}"
+    );
     let dir = crate::kit::Dir::new();
     std::fs::write(dir.path().join("practice.yaml"), THREE_GROUPS).expect("written");
     let taken = dir.refused(&["up", "practice.yaml", "--port-base", &port]);
     let who = format!("port {port} for the picture is taken by practice-local (pid ");
-    assert!(taken.contains(&who) && taken.contains("--port-base"), "{taken}");
+    assert!(
+        taken.contains(&who) && taken.contains("--port-base"),
+        "{taken}"
+    );
 }
 
 #[test]
@@ -72,8 +107,15 @@ fn a_consumer_that_ends_by_itself_comes_back() {
         text(&words).contains("group-3-a")
     });
     crate::kit::send(worker.expect("a worker"), Signal::KILL);
-    local.until("its end is told", || local.said().contains("group-3-a has ended, signal: 9").then_some(()));
-    local.until("it is back", || (local.log("group-3-a").matches("assigned [").count() >= 2).then_some(()));
+    local.until("its end is told", || {
+        local
+            .said()
+            .contains("group-3-a has ended, signal: 9")
+            .then_some(())
+    });
+    local.until("it is back", || {
+        (local.log("group-3-a").matches("assigned [").count() >= 2).then_some(())
+    });
 }
 
 #[test]
@@ -85,7 +127,13 @@ fn children_are_not_for_people_and_end_without_a_parent() {
     }
     // its standard input is closed, as that of an orphan
     let broker = program().args(["embedded", "1"]).output().expect("runs");
-    assert!(broker.status.success() && text(&broker.stdout).contains("bootstrap"), "{broker:?}");
-    let kept = program().args(["keeper", "--", "sleep", "600"]).output().expect("runs");
+    assert!(
+        broker.status.success() && text(&broker.stdout).contains("bootstrap"),
+        "{broker:?}"
+    );
+    let kept = program()
+        .args(["keeper", "--", "sleep", "600"])
+        .output()
+        .expect("runs");
     assert!(kept.status.success(), "{kept:?}");
 }

@@ -11,7 +11,9 @@ fn owners(members: &[Value]) -> BTreeMap<i64, String> {
     let each = |member: &Value| {
         let name = member["name"].as_str().expect("a name").to_owned();
         let numbers = member["partitions"].as_array().expect("a list").iter();
-        numbers.map(move |owned| (owned["partition"].as_i64().expect("a number"), name.clone())).collect::<Vec<_>>()
+        numbers
+            .map(move |owned| (owned["partition"].as_i64().expect("a number"), name.clone()))
+            .collect::<Vec<_>>()
     };
     members.iter().flat_map(each).collect()
 }
@@ -37,23 +39,47 @@ fn what_is_predicted_is_what_happens() {
         ],
         "{said}"
     );
-    assert_eq!(owners(&local.settled("group-1", 2)), before, "nothing was done");
+    assert_eq!(
+        owners(&local.settled("group-1", 2)),
+        before,
+        "nothing was done"
+    );
     local.save(&more);
     let after = local.until("the others have joined", || {
         let members = local.settled("group-1", 5);
         let after = owners(&members);
-        (after.len() == 3 && after.values().collect::<std::collections::BTreeSet<_>>().len() == 3).then_some(after)
+        (after.len() == 3
+            && after
+                .values()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+                == 3)
+            .then_some(after)
     });
-    let moved = before.iter().filter(|(partition, owner)| after.get(partition) != Some(owner)).count();
+    let moved = before
+        .iter()
+        .filter(|(partition, owner)| after.get(partition) != Some(owner))
+        .count();
     assert_eq!(moved, 2, "{before:?} -> {after:?}");
 
-    let json: Value = serde_json::from_str(&local.dir.told(&["plan", "more.yaml", "-o", "json"])).expect("JSON");
-    assert_eq!((&json["exists"], &json["groups"][0]["change"]), (&true.into(), &"Stays".into()), "{json:#}");
-    fs::write(local.dir.path().join("grown.yaml"), more.replacen("partitions: 3", "partitions: 6", 1))
-        .expect("written");
+    let json: Value =
+        serde_json::from_str(&local.dir.told(&["plan", "more.yaml", "-o", "json"])).expect("JSON");
+    assert_eq!(
+        (&json["exists"], &json["groups"][0]["change"]),
+        (&true.into(), &"Stays".into()),
+        "{json:#}"
+    );
+    fs::write(
+        local.dir.path().join("grown.yaml"),
+        more.replacen("partitions: 3", "partitions: 6", 1),
+    )
+    .expect("written");
     let refused = local.dir.run(&["plan", "grown.yaml"]);
     let said = crate::kit::text(&refused.stdout);
-    assert!(!refused.status.success() && said.contains("this needs --kafka apache"), "{said}");
+    assert!(
+        !refused.status.success() && said.contains("this needs --kafka apache"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -61,16 +87,38 @@ fn without_a_practice_everything_is_made_from_nothing() {
     let dir = Dir::new();
     fs::write(dir.path().join("practice.yaml"), THREE_GROUPS).expect("written");
     let said = dir.told(&["plan", "practice.yaml"]);
-    assert!(said.starts_with("three   new, 6 consumers start\n"), "{said}");
-    assert!(said.contains("protocol Consumer and assignor Range here instead of Classic"), "{said}");
-    assert!(!dir.told(&["plan", "practice.yaml", "--kafka", "apache"]).contains("instead of Classic"));
-    let yaml: Value = serde_yaml::from_str(&dir.told(&["plan", "practice.yaml", "-o", "yaml"])).expect("YAML");
-    assert_eq!((&yaml["exists"], &yaml["groups"][1]["starts"]["number"]), (&false.into(), &3.into()));
-    fs::write(dir.path().join("practice.yaml"), THREE_GROUPS.replacen("replicas: 2}", "replicas: 200}", 1))
-        .expect("written");
+    assert!(
+        said.starts_with("three   new, 6 consumers start\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("protocol Consumer and assignor Range here instead of Classic"),
+        "{said}"
+    );
+    assert!(
+        !dir.told(&["plan", "practice.yaml", "--kafka", "apache"])
+            .contains("instead of Classic")
+    );
+    let yaml: Value =
+        serde_yaml::from_str(&dir.told(&["plan", "practice.yaml", "-o", "yaml"])).expect("YAML");
+    assert_eq!(
+        (&yaml["exists"], &yaml["groups"][1]["starts"]["number"]),
+        (&false.into(), &3.into())
+    );
+    fs::write(
+        dir.path().join("practice.yaml"),
+        THREE_GROUPS.replacen("replicas: 2}", "replicas: 200}", 1),
+    )
+    .expect("written");
     let wrong = dir.run(&["plan", "practice.yaml"]);
     assert!(!wrong.status.success(), "{wrong:?}");
-    assert!(crate::kit::text(&wrong.stdout).contains("spec.groups[0].replicas: 200"), "{wrong:?}");
-    assert!(dir.refused(&["plan", "nowhere.yaml"]).contains("there is no nowhere.yaml"));
+    assert!(
+        crate::kit::text(&wrong.stdout).contains("spec.groups[0].replicas: 200"),
+        "{wrong:?}"
+    );
+    assert!(
+        dir.refused(&["plan", "nowhere.yaml"])
+            .contains("there is no nowhere.yaml")
+    );
     assert!(!dir.path().join(".local").exists(), "nothing was started");
 }

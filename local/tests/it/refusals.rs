@@ -11,17 +11,51 @@ fn wrong_words_are_refused_with_what_is_right() {
     for (args, says) in [
         (vec!["up"], "MANIFEST"),
         (vec!["up", "nowhere.yaml"], "there is no nowhere.yaml"),
-        (vec!["up", "practice.yaml", "--kafka", "redpanda"], "embedded, apache"),
+        (
+            vec!["up", "practice.yaml", "--kafka", "redpanda"],
+            "embedded, apache",
+        ),
         (vec!["up", "practice.yaml", "--brokers", "0"], "1..=9"),
-        (vec!["up", "practice.yaml", "--bootstrap", "localhost"], "host:port"),
-        (vec!["up", "practice.yaml", "--bootstrap", "k:1", "--kafka", "apache"], "cannot be used with"),
+        (
+            vec!["up", "practice.yaml", "--bootstrap", "localhost"],
+            "host:port",
+        ),
+        (
+            vec![
+                "up",
+                "practice.yaml",
+                "--bootstrap",
+                "k:1",
+                "--kafka",
+                "apache",
+            ],
+            "cannot be used with",
+        ),
         (vec!["up", "practice.yaml", "--port-base", "0"], "1..=65534"),
-        (vec!["up", "practice.yaml", "--port-base", "65535"], "1..=65534"),
-        (vec!["up", "practice.yaml", "--restart-delay", "10"], "500ms, 5s or 2m"),
-        (vec!["up", "practice.yaml", "--listen", "everywhere"], "invalid IP address"),
-        (vec!["up", "practice.yaml", "--listen", "0.0.0.0"], "one address of this machine"),
-        (vec!["up", "practice.yaml", "--listen", "192.0.2.1"], "not an address of this machine"),
-        (vec!["-C", "nowhere", "up", "practice.yaml"], "-C is `nowhere`"),
+        (
+            vec!["up", "practice.yaml", "--port-base", "65535"],
+            "1..=65534",
+        ),
+        (
+            vec!["up", "practice.yaml", "--restart-delay", "10"],
+            "500ms, 5s or 2m",
+        ),
+        (
+            vec!["up", "practice.yaml", "--listen", "everywhere"],
+            "invalid IP address",
+        ),
+        (
+            vec!["up", "practice.yaml", "--listen", "0.0.0.0"],
+            "one address of this machine",
+        ),
+        (
+            vec!["up", "practice.yaml", "--listen", "192.0.2.1"],
+            "not an address of this machine",
+        ),
+        (
+            vec!["-C", "nowhere", "up", "practice.yaml"],
+            "-C is `nowhere`",
+        ),
         (vec!["scale", "g", "many"], "invalid digit"),
         (vec!["send", "-n", "0", "x"], "1..=10000"),
         (vec!["broker", "kick", "1"], "stop, start"),
@@ -40,14 +74,35 @@ fn a_wrong_manifest_starts_nothing() {
     let dir = Dir::new();
     for (from, to, says) in [
         ("replicas: 2}", "replicas: 200}", "spec.groups[0].replicas"),
-        ("partitions: 3", "partitions: 0", "spec.topics[0].partitions"),
+        (
+            "partitions: 3",
+            "partitions: 0",
+            "spec.topics[0].partitions",
+        ),
         ("name: group-2,", "name: group-1,", "is there twice"),
-        ("processingDelay: 20ms", "processingDelay: 20m", "processingDelay must be shorter"),
-        ("kind: ConsumerGroupPractice", "kind: Pod", "only kafka-practice.dev/v1alpha1"),
+        (
+            "processingDelay: 20ms",
+            "processingDelay: 20m",
+            "processingDelay must be shorter",
+        ),
+        (
+            "kind: ConsumerGroupPractice",
+            "kind: Pod",
+            "only kafka-practice.dev/v1alpha1",
+        ),
         ("{name: three}", "{name: Three}", "metadata.name"),
     ] {
-        fs::write(dir.path().join("practice.yaml"), THREE_GROUPS.replacen(from, to, 1)).expect("written");
-        let said = dir.refused(&["up", "practice.yaml", "--port-base", &crate::kit::ports().to_string()]);
+        fs::write(
+            dir.path().join("practice.yaml"),
+            THREE_GROUPS.replacen(from, to, 1),
+        )
+        .expect("written");
+        let said = dir.refused(&[
+            "up",
+            "practice.yaml",
+            "--port-base",
+            &crate::kit::ports().to_string(),
+        ]);
         assert!(said.contains(says), "{says}: {said}");
     }
     assert!(!dir.path().join(".local").exists(), "nothing was started");
@@ -57,17 +112,32 @@ fn a_wrong_manifest_starts_nothing() {
 fn what_is_not_there_is_answered_with_what_is() {
     let local = Local::ready(THREE_GROUPS, &[]);
     for (args, says) in [
-        (vec!["scale", "group-9", "3"], "there is no group `group-9`: there are group-1, group-2, group-3"),
-        (vec!["scale", "group-1", "101"], "spec.groups[0].replicas: 101"),
+        (
+            vec!["scale", "group-9", "3"],
+            "there is no group `group-9`: there are group-1, group-2, group-3",
+        ),
+        (
+            vec!["scale", "group-1", "101"],
+            "spec.groups[0].replicas: 101",
+        ),
         (vec!["scale", "group-1/slow", "1"], "no variant `slow`"),
-        (vec!["journal", "group-9"], "there is no group `group-9`: there are group-1"),
+        (
+            vec!["journal", "group-9"],
+            "there is no group `group-9`: there are group-1",
+        ),
         (vec!["kill", "group-1-z"], "there are group-1-a, group-1-b"),
         (vec!["stop", "nobody"], "there is no group `nobody`"),
         (vec!["start", "group-1"], "started already"),
-        (vec!["logs", "group-1-z"], "there is no log of `group-1-z`: there are broker, group-1-a"),
+        (
+            vec!["logs", "group-1-z"],
+            "there is no log of `group-1-z`: there are broker, group-1-a",
+        ),
         (vec!["logs", "../../said"], "there is no log of"),
         (vec!["broker", "stop", "1"], "--kafka apache --brokers 3"),
-        (vec!["send", "--topic", "nowhere", "x"], "0 of 1 sent, then 404"),
+        (
+            vec!["send", "--topic", "nowhere", "x"],
+            "0 of 1 sent, then 404",
+        ),
         (vec!["send", "--partition", "7", "x"], "0 of 1 sent, then 4"),
     ] {
         let said = local.dir.refused(&args);

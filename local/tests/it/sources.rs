@@ -9,8 +9,13 @@ fn sources(folder: &Path) -> Vec<(String, String)> {
         let path = entry.path();
         if path.is_dir() {
             found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
-            found.push((path.display().to_string(), fs::read_to_string(&path).expect("text")));
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !path.ends_with("tests.rs")
+        {
+            found.push((
+                path.display().to_string(),
+                fs::read_to_string(&path).expect("text"),
+            ));
         }
     }
     found
@@ -20,7 +25,10 @@ fn sources(folder: &Path) -> Vec<(String, String)> {
 fn what_runs_is_recorded_only_where_things_are_started() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut made = Vec::new();
-    for (path, text) in ["operator/src", "local/src"].iter().flat_map(|folder| sources(&root.join(folder))) {
+    for (path, text) in ["operator/src", "local/src"]
+        .iter()
+        .flat_map(|folder| sources(&root.join(folder)))
+    {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         // a value with fields; the empty one of a plan that could not be made says nothing
         let makes = code.lines().any(|line| {
@@ -36,7 +44,9 @@ fn what_runs_is_recorded_only_where_things_are_started() {
     }
     made.sort_unstable();
     assert!(
-        made.len() == 2 && made[0].ends_with("local/src/fleet/step.rs") && made[1].ends_with("operator/src/apply.rs"),
+        made.len() == 2
+            && made[0].ends_with("local/src/fleet/step.rs")
+            && made[1].ends_with("operator/src/apply.rs"),
         "Running is made in {made:?}"
     );
 }

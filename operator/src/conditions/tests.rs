@@ -13,7 +13,9 @@ fn world() -> World {
 
 /// Status and reason of a condition.
 fn said(status: &PracticeStatus, kind: &str) -> (String, String) {
-    let condition = status.condition(kind).unwrap_or_else(|| panic!("{kind} is missing"));
+    let condition = status
+        .condition(kind)
+        .unwrap_or_else(|| panic!("{kind} is missing"));
     (condition.status.clone(), condition.reason.clone())
 }
 
@@ -21,26 +23,50 @@ fn assert_said(world: &mut World, what: &str, expected: &[(&str, &str, &str)]) -
     let status = world.status();
     for (kind, value, reason) in expected {
         let message = &status.condition(kind).expect("is there").message;
-        assert_eq!(said(&status, kind), ((*value).to_owned(), (*reason).to_owned()), "{what}: {kind}: {message}");
+        assert_eq!(
+            said(&status, kind),
+            ((*value).to_owned(), (*reason).to_owned()),
+            "{what}: {kind}: {message}"
+        );
     }
     status
 }
 
 fn group_has(world: &mut World, id: &str, members: usize) {
     world.group(id, |group| {
-        let like = MemberSeen { member_id: "m".into(), client_id: "x".into(), host: "/h".into(), partitions: None };
+        let like = MemberSeen {
+            member_id: "m".into(),
+            client_id: "x".into(),
+            host: "/h".into(),
+            partitions: None,
+        };
         group.members.resize(members, like);
-        group.state = if members == 0 { GroupState::Empty } else { GroupState::Stable };
+        group.state = if members == 0 {
+            GroupState::Empty
+        } else {
+            GroupState::Stable
+        };
     });
 }
 
 /// As between the two rebalances of the cooperative protocol.
 fn lose_one(member: &mut MemberSeen) {
-    member.partitions.as_mut().expect("it is assigned").pop().expect("it owns one");
+    member
+        .partitions
+        .as_mut()
+        .expect("it is assigned")
+        .pop()
+        .expect("it owns one");
 }
 
 fn ready_consumers(world: &mut World, deployment: &str, ready: i32) {
-    world.running.rows.iter_mut().find(|row| row.deployment == deployment).expect("runs").ready = ready;
+    world
+        .running
+        .rows
+        .iter_mut()
+        .find(|row| row.deployment == deployment)
+        .expect("runs")
+        .ready = ready;
 }
 
 #[test]
@@ -59,29 +85,62 @@ fn what_is_settled_is_ready() {
             ("IdleConsumers", "False", "EveryConsumerHasPartitions"),
         ],
     );
-    let order: Vec<&str> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+    let order: Vec<&str> = status
+        .conditions
+        .iter()
+        .map(|condition| condition.type_.as_str())
+        .collect();
     assert_eq!(order, KINDS);
-    assert!(status.conditions.iter().all(|condition| condition.observed_generation == Some(1)));
+    assert!(
+        status
+            .conditions
+            .iter()
+            .all(|condition| condition.observed_generation == Some(1))
+    );
 }
 
 #[test]
 fn ready_waits_until_everything_has_arrived_once() {
     type Change = fn(&mut World);
     let cases: [(&str, Change, &str); 10] = [
-        ("a partition waits for the second rebalance", |w| w.group("a", |g| lose_one(&mut g.members[0])), "Starting"),
+        (
+            "a partition waits for the second rebalance",
+            |w| w.group("a", |g| lose_one(&mut g.members[0])),
+            "Starting",
+        ),
         ("a member is missing", |w| group_has(w, "a", 1), "Starting"),
         ("a member too many", |w| group_has(w, "a", 3), "Starting"),
         ("no members at all", |w| group_has(w, "b", 0), "Starting"),
-        ("a group rebalances", |w| w.group("a", |g| g.state = GroupState::PreparingRebalance), "Starting"),
-        ("a group cannot be described", |w| w.group("a", |g| *g = practice_groups::GroupSeen::default()), "Starting"),
-        ("the producer is starting", |w| w.running.producer = Some(false), "Starting"),
-        ("no pod of a group is ready", |w| ready_consumers(w, "p-b", 0), "NoConsumers"),
+        (
+            "a group rebalances",
+            |w| w.group("a", |g| g.state = GroupState::PreparingRebalance),
+            "Starting",
+        ),
+        (
+            "a group cannot be described",
+            |w| w.group("a", |g| *g = practice_groups::GroupSeen::default()),
+            "Starting",
+        ),
+        (
+            "the producer is starting",
+            |w| w.running.producer = Some(false),
+            "Starting",
+        ),
+        (
+            "no pod of a group is ready",
+            |w| ready_consumers(w, "p-b", 0),
+            "NoConsumers",
+        ),
         (
             "a topic is missing",
             |w| w.kafka(|s| drop(s.topics.insert("t".into(), TopicSeen::Missing))),
             "TopicsNotReady",
         ),
-        ("Kafka is down", |w| w.outage(KafkaError::Refused), "KafkaUnreachable"),
+        (
+            "Kafka is down",
+            |w| w.outage(KafkaError::Refused),
+            "KafkaUnreachable",
+        ),
     ];
     for (what, change, reason) in cases {
         let mut world = world();
@@ -94,27 +153,43 @@ fn ready_waits_until_everything_has_arrived_once() {
 fn scaling_and_a_lost_producer_leave_it_ready() {
     type Change = fn(&mut World);
     let cases: [(&str, Change, (&str, &str, &str)); 5] = [
-        ("more replicas are wanted", |w| w.running.rows[0].desired = 4, ("Reconciling", "True", "Moving")),
+        (
+            "more replicas are wanted",
+            |w| w.running.rows[0].desired = 4,
+            ("Reconciling", "True", "Moving"),
+        ),
         (
             "members join",
             |w| w.group("a", |g| g.state = GroupState::PreparingRebalance),
             ("Reconciling", "True", "Moving"),
         ),
-        ("a member is gone", |w| group_has(w, "a", 1), ("Reconciling", "True", "Moving")),
+        (
+            "a member is gone",
+            |w| group_has(w, "a", 1),
+            ("Reconciling", "True", "Moving"),
+        ),
         (
             "one of two pods is not ready",
             |w| ready_consumers(w, "p-a", 1),
             ("ConsumersAvailable", "True", "EveryGroupHasConsumers"),
         ),
-        ("the producer is lost", |w| w.running.producer = Some(false), ("ProducerAvailable", "False", "Unavailable")),
+        (
+            "the producer is lost",
+            |w| w.running.producer = Some(false),
+            ("ProducerAvailable", "False", "Unavailable"),
+        ),
     ];
     for (what, change, other) in cases {
         let mut world = world();
         let before = world.status();
         change(&mut world);
         let after = assert_said(&mut world, what, &[("Ready", "True", "Ready"), other]);
-        let [was, is] =
-            [&before, &after].map(|status| &status.condition("Ready").expect("is there").last_transition_time);
+        let [was, is] = [&before, &after].map(|status| {
+            &status
+                .condition("Ready")
+                .expect("is there")
+                .last_transition_time
+        });
         assert_eq!(was, is, "{what}: it did not turn");
     }
 }
@@ -174,21 +249,39 @@ fn what_was_ready_is_not_when_something_is_gone() {
         ),
         (
             "a topic is refused for good",
-            |w| drop(w.prepared.refused.insert("t".into(), Refusal::Refused("too many copies".into()))),
+            |w| {
+                drop(
+                    w.prepared
+                        .refused
+                        .insert("t".into(), Refusal::Refused("too many copies".into())),
+                )
+            },
             "TopicRefused",
             "TopicsReady",
             ("False", "TopicsNotReady"),
         ),
         (
             "a topic is denied",
-            |w| drop(w.prepared.refused.insert("t".into(), Refusal::Denied("Create".into()))),
+            |w| {
+                drop(
+                    w.prepared
+                        .refused
+                        .insert("t".into(), Refusal::Denied("Create".into())),
+                )
+            },
             "AuthorizationFailed",
             "Stalled",
             ("True", "AuthorizationFailed"),
         ),
         (
             "a topic is not ready this time",
-            |w| drop(w.prepared.refused.insert("t".into(), Refusal::Failed("no leader yet".into()))),
+            |w| {
+                drop(
+                    w.prepared
+                        .refused
+                        .insert("t".into(), Refusal::Failed("no leader yet".into())),
+                )
+            },
             "TopicsNotReady",
             "TopicsReady",
             ("False", "TopicsNotReady"),
@@ -199,9 +292,17 @@ fn what_was_ready_is_not_when_something_is_gone() {
         assert_said(&mut world, "at first", &[("Ready", "True", "Ready")]);
         let unchanged = world.now;
         change(&mut world);
-        let after = assert_said(&mut world, what, &[("Ready", "False", reason), (kind, value, because)]);
+        let after = assert_said(
+            &mut world,
+            what,
+            &[("Ready", "False", reason), (kind, value, because)],
+        );
         assert_eq!(
-            after.condition("Ready").expect("is there").last_transition_time.0,
+            after
+                .condition("Ready")
+                .expect("is there")
+                .last_transition_time
+                .0,
             unchanged,
             "{what}: it turned now"
         );
@@ -221,9 +322,10 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
         (
             "a group id is taken",
             |w| {
-                drop(
-                    w.prepared.unclaimed.insert("a".into(), Unclaimed::Conflict("group id a is in use: choose".into())),
-                );
+                drop(w.prepared.unclaimed.insert(
+                    "a".into(),
+                    Unclaimed::Conflict("group id a is in use: choose".into()),
+                ));
             },
             "GroupConflict",
             "group id a is in use",
@@ -231,11 +333,10 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
         (
             "a topic is another's",
             |w| {
-                drop(
-                    w.prepared
-                        .refused
-                        .insert("t".into(), Refusal::Conflict("topic t exists with retention.ms at `1`".into())),
-                );
+                drop(w.prepared.refused.insert(
+                    "t".into(),
+                    Refusal::Conflict("topic t exists with retention.ms at `1`".into()),
+                ));
             },
             "TopicConflict",
             "retention.ms",
@@ -254,7 +355,11 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
                 world.status();
             }
             change(&mut world);
-            let status = assert_said(&mut world, what, &[("Ready", "False", reason), ("Stalled", "True", reason)]);
+            let status = assert_said(
+                &mut world,
+                what,
+                &[("Ready", "False", reason), ("Stalled", "True", reason)],
+            );
             for kind in ["Ready", "Stalled"] {
                 let said = &status.condition(kind).expect("is there").message;
                 assert!(said.contains(message), "{what}: {kind} says {said}");
@@ -266,12 +371,21 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
 #[test]
 fn what_kafka_has_not_said_is_no_conflict() {
     let mut world = world();
-    world.prepared.unclaimed.insert("a".into(), Unclaimed::Unknown);
-    let moving =
-        [("Reconciling", "True", "Moving"), ("Stalled", "False", "Progressing"), ("Ready", "False", "Starting")];
+    world
+        .prepared
+        .unclaimed
+        .insert("a".into(), Unclaimed::Unknown);
+    let moving = [
+        ("Reconciling", "True", "Moving"),
+        ("Stalled", "False", "Progressing"),
+        ("Ready", "False", "Starting"),
+    ];
     let status = assert_said(&mut world, "not claimed yet", &moving);
     let message = &status.condition("Reconciling").expect("is there").message;
-    assert!(message.contains("group a waits until Kafka says whether its id is free"), "{message}");
+    assert!(
+        message.contains("group a waits until Kafka says whether its id is free"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -279,40 +393,76 @@ fn a_group_that_does_not_tell_who_owns_what_is_not_said_to_own_nothing() {
     let mut world = world();
     let taken = Unclaimed::Conflict("group id b is in use".into());
     world.prepared.unclaimed.insert("b".into(), taken);
-    world.running.rows.iter_mut().filter(|row| row.group == "b").for_each(|row| row.desired = 0);
+    world
+        .running
+        .rows
+        .iter_mut()
+        .filter(|row| row.group == "b")
+        .for_each(|row| row.desired = 0);
     world.group("b", |group| {
         group.state = GroupState::PreparingRebalance;
         group.members[0].partitions = None;
     });
-    let status = assert_said(&mut world, "others' members rebalance", &[("Reconciling", "True", "Moving")]);
+    let status = assert_said(
+        &mut world,
+        "others' members rebalance",
+        &[("Reconciling", "True", "Moving")],
+    );
     let message = &status.condition("Reconciling").expect("is there").message;
-    assert_eq!(message, "group b does not tell yet who has which partitions");
+    assert_eq!(
+        message,
+        "group b does not tell yet who has which partitions"
+    );
 }
 
 #[test]
 fn who_is_in_a_group_and_is_none_of_its_pods_is_named() {
     for (members, says) in [
         (3, "group a has 3 of 2 consumers, x is none of its pods"),
-        (4, "group a has 4 of 2 consumers, x and 1 more are none of its pods"),
+        (
+            4,
+            "group a has 4 of 2 consumers, x and 1 more are none of its pods",
+        ),
     ] {
         let mut world = world();
         group_has(&mut world, "a", members);
-        let status = assert_said(&mut world, "a stranger", &[("Reconciling", "True", "Moving")]);
-        assert_eq!(status.condition("Reconciling").expect("is there").message, says);
+        let status = assert_said(
+            &mut world,
+            "a stranger",
+            &[("Reconciling", "True", "Moving")],
+        );
+        assert_eq!(
+            status.condition("Reconciling").expect("is there").message,
+            says
+        );
     }
 }
 
 #[test]
 fn a_group_without_consumers_is_fine_where_none_are_wanted() {
-    for group in [json!({"name": "a", "replicas": 0}), json!({"name": "a", "replicas": 2, "state": "Stopped"})] {
+    for group in [
+        json!({"name": "a", "replicas": 0}),
+        json!({"name": "a", "replicas": 2, "state": "Stopped"}),
+    ] {
         let mut world = World::settled(json!({"topics": [{"name": "t"}], "groups": [group]}));
         world.running.rows[0].desired = 0;
         ready_consumers(&mut world, "p-a", 0);
         group_has(&mut world, "a", 0);
-        assert_said(&mut world, "none wanted", &[("Ready", "True", "Ready"), ("Reconciling", "False", "Settled")]);
+        assert_said(
+            &mut world,
+            "none wanted",
+            &[
+                ("Ready", "True", "Ready"),
+                ("Reconciling", "False", "Settled"),
+            ],
+        );
     }
-    let mut world = World::settled(json!({"topics": [{"name": "t"}], "producer": {"enabled": false}}));
-    let none = [("Ready", "True", "Ready"), ("ProducerAvailable", "False", "Disabled")];
+    let mut world =
+        World::settled(json!({"topics": [{"name": "t"}], "producer": {"enabled": false}}));
+    let none = [
+        ("Ready", "True", "Ready"),
+        ("ProducerAvailable", "False", "Disabled"),
+    ];
     assert_said(&mut world, "no group, no producer", &none);
 }
 
@@ -322,14 +472,18 @@ fn kubernetes_own_reason_is_told() {
     ready_consumers(&mut world, "p-b", 0);
     world.running.refusals.push("exceeded quota: pods".into());
     let status = world.status();
-    let message = &status.condition("ConsumersAvailable").expect("is there").message;
+    let message = &status
+        .condition("ConsumersAvailable")
+        .expect("is there")
+        .message;
     assert_eq!(message, "no consumer is ready in b: exceeded quota: pods");
 }
 
 #[test]
 fn idle_consumers_are_information() {
-    let mut world =
-        World::settled(json!({"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "a", "replicas": 4}]}));
+    let mut world = World::settled(
+        json!({"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "a", "replicas": 4}]}),
+    );
     world.observed.idle.insert(("a".into(), "p-a-3-id".into()));
     let expected = [
         ("IdleConsumers", "True", "MoreConsumersThanPartitions"),
@@ -351,19 +505,33 @@ fn a_time_is_kept_until_the_status_turns() {
     let down = world.status();
     world.outage(KafkaError::TimedOut);
     let silent = world.status();
-    let time = |status: &PracticeStatus, kind: &str| status.condition(kind).expect("is there").last_transition_time.0;
+    let time = |status: &PracticeStatus, kind: &str| {
+        status
+            .condition(kind)
+            .expect("is there")
+            .last_transition_time
+            .0
+    };
     assert!(time(&down, "KafkaReachable") > time(&first, "KafkaReachable"));
-    assert_eq!(time(&down, "KafkaReachable"), time(&silent, "KafkaReachable"), "another reason is no turn");
-    assert_eq!(time(&down, "ProducerAvailable"), time(&first, "ProducerAvailable"));
+    assert_eq!(
+        time(&down, "KafkaReachable"),
+        time(&silent, "KafkaReachable"),
+        "another reason is no turn"
+    );
+    assert_eq!(
+        time(&down, "ProducerAvailable"),
+        time(&first, "ProducerAvailable")
+    );
 }
 
 #[test]
 fn of_a_spec_that_is_refused_nothing_else_is_known() {
     let mut world = world();
     let before = world.status();
-    for (fault, reason) in
-        [(SpecFault::NoKafka, "NoKafka"), (SpecFault::Illegal("spec.x is `y`".into()), "InvalidSpec")]
-    {
+    for (fault, reason) in [
+        (SpecFault::NoKafka, "NoKafka"),
+        (SpecFault::Illegal("spec.x is `y`".into()), "InvalidSpec"),
+    ] {
         let after = conditions(
             Err(&fault),
             &Prepared::default(),
@@ -374,21 +542,48 @@ fn of_a_spec_that_is_refused_nothing_else_is_known() {
             Some(2),
             world.now,
         );
-        let status = PracticeStatus { conditions: after, ..before.clone() };
+        let status = PracticeStatus {
+            conditions: after,
+            ..before.clone()
+        };
         assert_eq!(said(&status, "Ready"), ("False".into(), reason.into()));
         assert_eq!(said(&status, "Stalled"), ("True".into(), reason.into()));
-        assert_eq!(said(&status, "Reconciling"), ("False".into(), "Stalled".into()));
-        for kind in ["KafkaReachable", "TopicsReady", "ConsumersAvailable", "ProducerAvailable", "IdleConsumers"] {
-            assert_eq!(said(&status, kind), ("Unknown".into(), "NotChecked".into()), "{kind}");
+        assert_eq!(
+            said(&status, "Reconciling"),
+            ("False".into(), "Stalled".into())
+        );
+        for kind in [
+            "KafkaReachable",
+            "TopicsReady",
+            "ConsumersAvailable",
+            "ProducerAvailable",
+            "IdleConsumers",
+        ] {
+            assert_eq!(
+                said(&status, kind),
+                ("Unknown".into(), "NotChecked".into()),
+                "{kind}"
+            );
         }
-        assert_eq!(status.condition("Ready").expect("is there").message, fault.to_string());
+        assert_eq!(
+            status.condition("Ready").expect("is there").message,
+            fault.to_string()
+        );
     }
 }
 
 #[test]
 fn a_message_fits_the_api() {
     let mut world = world();
-    world.running.conflicts = (0..200).map(|n| format!("Deployment with-a-long-name-{n}")).collect();
+    world.running.conflicts = (0..200)
+        .map(|n| format!("Deployment with-a-long-name-{n}"))
+        .collect();
     let status = world.status();
-    assert!(status.conditions.iter().all(|condition| condition.message.len() <= 32_768), "metav1.Condition");
+    assert!(
+        status
+            .conditions
+            .iter()
+            .all(|condition| condition.message.len() <= 32_768),
+        "metav1.Condition"
+    );
 }

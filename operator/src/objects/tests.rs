@@ -10,15 +10,30 @@ fn rendered(spec: Value) -> Vec<Object> {
 }
 
 fn find<'a>(objects: &'a [Object], kind: Kind, name: &str) -> &'a Value {
-    let found = objects.iter().find(|object| object.kind == kind && object.name == name);
+    let found = objects
+        .iter()
+        .find(|object| object.kind == kind && object.name == name);
     &found.unwrap_or_else(|| panic!("no {kind:?} {name}")).body
 }
 
 fn env(deployment: &Value) -> BTreeMap<String, String> {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let entries = container["env"].as_array().expect("is a list");
-    let value = |entry: &Value| entry["value"].as_str().unwrap_or("(a field of the pod)").to_owned();
-    entries.iter().map(|entry| (entry["name"].as_str().expect("is named").to_owned(), value(entry))).collect()
+    let value = |entry: &Value| {
+        entry["value"]
+            .as_str()
+            .unwrap_or("(a field of the pod)")
+            .to_owned()
+    };
+    entries
+        .iter()
+        .map(|entry| {
+            (
+                entry["name"].as_str().expect("is named").to_owned(),
+                value(entry),
+            )
+        })
+        .collect()
 }
 
 const PRACTICE_3: &str = r#"{"topics": [{"name": "my-topic", "partitions": 3}], "groups": [
@@ -31,8 +46,14 @@ fn practice_3() -> Vec<Object> {
 
 #[test]
 fn a_practice_consists_of_these() {
-    let names: Vec<String> = practice_3().iter().map(|object| format!("{:?} {}", object.kind, object.name)).collect();
-    let odd = names[3].strip_prefix("Deployment ").expect("is one").to_owned();
+    let names: Vec<String> = practice_3()
+        .iter()
+        .map(|object| format!("{:?} {}", object.kind, object.name))
+        .collect();
+    let odd = names[3]
+        .strip_prefix("Deployment ")
+        .expect("is one")
+        .to_owned();
     assert!(odd.starts_with("p-odd-group-"), "{odd}");
     assert_eq!(
         names,
@@ -94,8 +115,14 @@ fn a_variants_deployment_says_all_that_others_rely_on() {
         container["securityContext"],
         json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
     );
-    assert_eq!((&container["image"], &container["imagePullPolicy"]), (&json!("w"), &json!("IfNotPresent")));
-    assert_eq!(container["ports"], json!([{"name": "http", "containerPort": 8080, "protocol": "TCP"}]));
+    assert_eq!(
+        (&container["image"], &container["imagePullPolicy"]),
+        (&json!("w"), &json!("IfNotPresent"))
+    );
+    assert_eq!(
+        container["ports"],
+        json!([{"name": "http", "containerPort": 8080, "protocol": "TCP"}])
+    );
     assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/livez");
     assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
     for forbidden in ["volumes", "hostNetwork", "hostPID", "serviceAccountName"] {
@@ -106,22 +133,38 @@ fn a_variants_deployment_says_all_that_others_rely_on() {
 #[test]
 fn each_consumer_is_told_what_the_manifest_says() {
     let objects = practice_3();
-    let slow = env(find(&objects, Kind::Deployment, "p-my-consumer-group-2-slow"));
+    let slow = env(find(
+        &objects,
+        Kind::Deployment,
+        "p-my-consumer-group-2-slow",
+    ));
     for (name, value) in [
         ("KAFKA_SERVERS", "k:1"),
         ("KAFKA_TOPIC", "my-topic"),
         ("KAFKA_CONSUMER_GROUP_ID", "my-consumer-group-2"),
         ("KAFKA_PRACTICE_INSTANCE", "(a field of the pod)"),
     ] {
-        assert_eq!(slow.get(name).map(String::as_str), Some(value), "{name} of {slow:?}");
+        assert_eq!(
+            slow.get(name).map(String::as_str),
+            Some(value),
+            "{name} of {slow:?}"
+        );
     }
     let settings = |env: &BTreeMap<String, String>| {
         let variables = env.clone();
-        WorkerSettings::from_env(&move |name: &str| variables.get(name).cloned()).expect("what is written can be read")
+        WorkerSettings::from_env(&move |name: &str| variables.get(name).cloned())
+            .expect("what is written can be read")
     };
     let told = settings(&slow);
-    assert_eq!((told.delay.as_secs(), told.owner.as_deref()), (5, Some("n/p")));
-    let plain = settings(&env(find(&objects, Kind::Deployment, "p-my-consumer-group-2")));
+    assert_eq!(
+        (told.delay.as_secs(), told.owner.as_deref()),
+        (5, Some("n/p"))
+    );
+    let plain = settings(&env(find(
+        &objects,
+        Kind::Deployment,
+        "p-my-consumer-group-2",
+    )));
     assert_eq!(plain.delay.as_secs(), 0);
     assert_eq!(settings(&env(&objects[3].body)).group, "Odd_Group.");
 }
@@ -132,9 +175,15 @@ fn a_kip_848_consumer_is_not_told_what_only_classic_has() {
     let consumer = env(&objects[3].body);
     let classic = env(find(&objects, Kind::Deployment, "p-my-consumer-group-2"));
     let differ = |env: &BTreeMap<String, String>| {
-        env.keys().filter(|name| name.contains("SESSION") || name.contains("HEARTBEAT")).count()
+        env.keys()
+            .filter(|name| name.contains("SESSION") || name.contains("HEARTBEAT"))
+            .count()
     };
-    assert_eq!((differ(&classic), differ(&consumer)), (2, 0), "{consumer:?}");
+    assert_eq!(
+        (differ(&classic), differ(&consumer)),
+        (2, 0),
+        "{consumer:?}"
+    );
 }
 
 #[test]
@@ -144,12 +193,21 @@ fn the_exact_group_id_is_in_the_annotation_whatever_the_label() {
         let metadata = &object.body["metadata"];
         assert_eq!(metadata["annotations"][GROUP], "Odd_Group.");
         let label = metadata["labels"][GROUP].as_str().expect("is text");
-        assert!(label.starts_with("Odd-Group-") && label.len() <= 63, "{label}");
+        assert!(
+            label.starts_with("Odd-Group-") && label.len() <= 63,
+            "{label}"
+        );
     }
     let template = &objects[3].body["spec"]["template"]["metadata"];
     assert_eq!(template["annotations"][GROUP], "Odd_Group.");
-    assert_eq!(template["labels"][GROUP], objects[3].body["metadata"]["labels"][GROUP]);
-    assert_eq!(template["labels"][VARIANT], "", "plain members have an empty variant");
+    assert_eq!(
+        template["labels"][GROUP],
+        objects[3].body["metadata"]["labels"][GROUP]
+    );
+    assert_eq!(
+        template["labels"][VARIANT], "",
+        "plain members have an empty variant"
+    );
 }
 
 #[test]
@@ -174,22 +232,42 @@ fn the_producers_service_finds_the_producer_alone() {
         json!([{"name": "http", "port": 8081, "targetPort": "http", "protocol": "TCP"}])
     );
     let selector = service["spec"]["selector"].as_object().expect("is one");
-    let pods = |name: &str| &find(&objects, Kind::Deployment, name)["spec"]["template"]["metadata"]["labels"];
+    let pods = |name: &str| {
+        &find(&objects, Kind::Deployment, name)["spec"]["template"]["metadata"]["labels"]
+    };
     let selects = |labels: &Value| selector.iter().all(|(key, value)| labels[key] == *value);
     assert!(selects(pods("p-producer")) && !selects(pods("p-my-consumer-group-2")));
-    assert_eq!(find(&objects, Kind::Deployment, "p-producer")["spec"]["selector"]["matchLabels"], json!(selector));
+    assert_eq!(
+        find(&objects, Kind::Deployment, "p-producer")["spec"]["selector"]["matchLabels"],
+        json!(selector)
+    );
 }
 
 #[test]
 fn a_group_without_replicas_leaves_the_number_to_others() {
     let objects = practice_3();
-    assert!(!objects[3].body["spec"].as_object().expect("is one").contains_key("replicas"));
+    assert!(
+        !objects[3].body["spec"]
+            .as_object()
+            .expect("is one")
+            .contains_key("replicas")
+    );
     let plan = plan_of(serde_json::from_str(PRACTICE_3).expect("is JSON"));
     let hold = BTreeMap::from([("Odd_Group.".to_owned(), Hold::Stopped)]);
-    let live = BTreeMap::from([(objects[3].name.clone(), LiveRow { replicas: 7, ours: false, before: None })]);
+    let live = BTreeMap::from([(
+        objects[3].name.clone(),
+        LiveRow {
+            replicas: 7,
+            ours: false,
+            before: None,
+        },
+    )]);
     let stopped = &super::objects(&plan, &hold, &live)[3].body;
     assert_eq!(
-        (&stopped["spec"]["replicas"], &stopped["metadata"]["annotations"][REPLICAS_BEFORE]),
+        (
+            &stopped["spec"]["replicas"],
+            &stopped["metadata"]["annotations"][REPLICAS_BEFORE]
+        ),
         (&json!(0), &json!("7"))
     );
 }
@@ -198,41 +276,102 @@ fn a_group_without_replicas_leaves_the_number_to_others() {
 fn a_group_is_held_for_the_first_reason_that_holds() {
     let plan = plan_of(json!({"topics": [{"name": "t"}], "groups": [
         {"name": "runs"}, {"name": "stopped", "state": "Stopped"}, {"name": "unclaimed"}, {"name": "switches", "assignor": "Range"}]}));
-    let unclaimed = ["stopped", "unclaimed"].map(|group| (group.to_owned(), Unclaimed::Unknown)).into();
+    let unclaimed = ["stopped", "unclaimed"]
+        .map(|group| (group.to_owned(), Unclaimed::Unknown))
+        .into();
     let pod = |group: &str, speaks: &str| LivePod {
         name: format!("{group}-pod"),
         speaks: Some(speaks.into()),
         group: Some(group.into()),
         ..LivePod::default()
     };
-    let producer = LivePod { name: "producer".into(), ..LivePod::default() };
+    let producer = LivePod {
+        name: "producer".into(),
+        ..LivePod::default()
+    };
     let sticky = "classic/cooperative-sticky";
-    let pods = vec![producer, pod("runs", sticky), pod("switches", sticky), pod("unclaimed", "classic/range")];
-    let live = Live { pods, ..Live::default() };
-    let expected = [("stopped", Hold::Stopped), ("switches", Hold::Switching), ("unclaimed", Hold::Unclaimed)];
-    assert_eq!(holds(&plan, &unclaimed, &live), expected.map(|(group, hold)| (group.to_owned(), hold)).into());
+    let pods = vec![
+        producer,
+        pod("runs", sticky),
+        pod("switches", sticky),
+        pod("unclaimed", "classic/range"),
+    ];
+    let live = Live {
+        pods,
+        ..Live::default()
+    };
+    let expected = [
+        ("stopped", Hold::Stopped),
+        ("switches", Hold::Switching),
+        ("unclaimed", Hold::Unclaimed),
+    ];
+    assert_eq!(
+        holds(&plan, &unclaimed, &live),
+        expected
+            .map(|(group, hold)| (group.to_owned(), hold))
+            .into()
+    );
 }
 
 #[test]
 fn replicas_are_set_kept_or_handed_over() {
-    let live = |replicas, ours, before| Some(LiveRow { replicas, ours, before });
-    let said = |set, before, hand_over| Replicas { set, before, hand_over };
+    let live = |replicas, ours, before| {
+        Some(LiveRow {
+            replicas,
+            ours,
+            before,
+        })
+    };
+    let said = |set, before, hand_over| Replicas {
+        set,
+        before,
+        hand_over,
+    };
     for (wanted, held, live, expected) in [
         (Some(3), false, None, said(Some(3), None, None)),
-        (Some(3), false, live(5, false, None), said(Some(3), None, None)),
-        (Some(3), true, live(3, true, None), said(Some(0), None, None)),
+        (
+            Some(3),
+            false,
+            live(5, false, None),
+            said(Some(3), None, None),
+        ),
+        (
+            Some(3),
+            true,
+            live(3, true, None),
+            said(Some(0), None, None),
+        ),
         (None, false, None, said(None, None, None)),
         (None, false, live(4, false, None), said(None, None, None)),
         // taken out of the manifest: the live number goes into other hands
         (None, false, live(4, true, None), said(None, None, Some(4))),
         // held, and back
-        (None, true, live(4, false, None), said(Some(0), Some(4), None)),
-        (None, true, live(0, true, Some(4)), said(Some(0), Some(4), None)),
-        (None, false, live(0, true, Some(4)), said(None, None, Some(4))),
+        (
+            None,
+            true,
+            live(4, false, None),
+            said(Some(0), Some(4), None),
+        ),
+        (
+            None,
+            true,
+            live(0, true, Some(4)),
+            said(Some(0), Some(4), None),
+        ),
+        (
+            None,
+            false,
+            live(0, true, Some(4)),
+            said(None, None, Some(4)),
+        ),
         // never ran before it was claimed
         (None, true, None, said(Some(0), None, None)),
         (None, false, live(0, true, None), said(None, None, Some(1))),
     ] {
-        assert_eq!(replicas(wanted, held, live), expected, "{wanted:?} {held} {live:?}");
+        assert_eq!(
+            replicas(wanted, held, live),
+            expected,
+            "{wanted:?} {held} {live:?}"
+        );
     }
 }

@@ -9,7 +9,8 @@ use practice_contract::Assignor;
 use practice_groups::assign::{Change, Holder, Moves, Newcomers, Owned, Topics, moves};
 
 use super::{
-    Broker, Count, GroupChange, GroupPrediction, Now, Order, Span, TopicChange, TopicPrediction, counted,
+    Broker, Count, GroupChange, GroupPrediction, Now, Order, Span, TopicChange, TopicPrediction,
+    counted,
     pause::{Facts, pause},
     rows::{Row, rows},
     topics::counts,
@@ -35,21 +36,31 @@ pub(super) struct Scene<'a> {
 impl Scene<'_> {
     /// Groups of the manifest, then those that it names no longer.
     pub(super) fn groups(&self) -> Vec<GroupPrediction> {
-        let former = self.now.map(|now| now.plan.groups.as_slice()).unwrap_or_default();
-        let named = self
-            .after
-            .groups
+        let former = self
+            .now
+            .map(|now| now.plan.groups.as_slice())
+            .unwrap_or_default();
+        let named = self.after.groups.iter().map(|group| {
+            self.group(
+                Some(group),
+                former.iter().find(|former| former.id == group.id),
+            )
+        });
+        let gone = former
             .iter()
-            .map(|group| self.group(Some(group), former.iter().find(|former| former.id == group.id)));
-        let gone = former.iter().filter(|former| !self.after.groups.iter().any(|group| group.id == former.id));
-        named.chain(gone.map(|former| self.group(None, Some(former)))).collect()
+            .filter(|former| !self.after.groups.iter().any(|group| group.id == former.id));
+        named
+            .chain(gone.map(|former| self.group(None, Some(former))))
+            .collect()
     }
 
     /// At least one of both is there.
     fn group(&self, after: Option<&GroupPlan>, before: Option<&GroupPlan>) -> GroupPrediction {
         let any = after.or(before);
         let name = any.map(|group| group.id.clone()).unwrap_or_default();
-        let status = self.status.and_then(|status| status.groups.iter().find(|group| group.name == name));
+        let status = self
+            .status
+            .and_then(|status| status.groups.iter().find(|group| group.name == name));
         let rows = rows(after, before, status, self.now.map(|now| now.rows));
         let grown = self.grown(after);
         let change = change(after, before, &rows, !grown.is_empty());
@@ -58,29 +69,67 @@ impl Scene<'_> {
         let (starts, stops) = (sum(Row::starts), sum(Row::stops));
         let reads = any.and_then(|group| self.reads(group));
         let (idle, advice) = match after {
-            Some(group) if change == GroupChange::Started && is_scaled_elsewhere(group) => (None, None),
+            Some(group) if change == GroupChange::Started && is_scaled_elsewhere(group) => {
+                (None, None)
+            }
             Some(group) => self.idle(group, to),
             None => (Some(Count::default()), None),
         };
         let seen = seen(status, &rows, self.now, self.broker.order);
         let (moves, unknown) = match (&seen, &reads, any) {
-            (Ok(members), Some(reads), Some(group)) => {
-                (Some(moved(change, group, &rows, members, reads, self.broker.order)), None)
-            }
+            (Ok(members), Some(reads), Some(group)) => (
+                Some(moved(
+                    change,
+                    group,
+                    &rows,
+                    members,
+                    reads,
+                    self.broker.order,
+                )),
+                None,
+            ),
             (Err(_), ..) if from == 0 => (Some(Span::default()), None), // nobody is there, nothing can move
             (Err(why), ..) => (None, Some(why.clone())),
-            _ => (None, Some("how many partitions its topics have is not known".to_owned())),
+            _ => (
+                None,
+                Some("how many partitions its topics have is not known".to_owned()),
+            ),
         };
-        let owned = seen.as_ref().ok().map(|members| members.iter().map(|member| member.owned.count()).sum());
-        let speaks = if change == GroupChange::Switched { after } else { before.or(after) };
-        let pause = speaks
-            .and_then(|group| pause(Facts { change, group, stops, to, owned, moves: moves.as_ref() }, self.broker));
+        let owned = seen
+            .as_ref()
+            .ok()
+            .map(|members| members.iter().map(|member| member.owned.count()).sum());
+        let speaks = if change == GroupChange::Switched {
+            after
+        } else {
+            before.or(after)
+        };
+        let pause = speaks.and_then(|group| {
+            pause(
+                Facts {
+                    change,
+                    group,
+                    stops,
+                    to,
+                    owned,
+                    moves: moves.as_ref(),
+                },
+                self.broker,
+            )
+        });
         let mut because = because(change, after, before, &rows);
         because.extend(grown);
         if let Some(status) = status.filter(|status| !status.claimed && to > 0) {
-            let held = self.status.and_then(|status| held_back(status, &name)).map(|held| &held.message);
-            let why = held.or(status.message.as_ref()).map_or_else(String::new, |why| format!(" ({why})"));
-            because.push(format!("its group id is not claimed{why}: until it is, no consumer starts"));
+            let held = self
+                .status
+                .and_then(|status| held_back(status, &name))
+                .map(|held| &held.message);
+            let why = held
+                .or(status.message.as_ref())
+                .map_or_else(String::new, |why| format!(" ({why})"));
+            because.push(format!(
+                "its group id is not claimed{why}: until it is, no consumer starts"
+            ));
         }
         GroupPrediction {
             name,
@@ -88,8 +137,14 @@ impl Scene<'_> {
             from,
             to,
             because,
-            starts: Count { number: starts, why: start(change, after) },
-            stops: Count { number: stops, why: stop(change) },
+            starts: Count {
+                number: starts,
+                why: start(change, after),
+            },
+            stops: Count {
+                number: stops,
+                why: stop(change),
+            },
             idle,
             advice,
             stays: moves.as_ref().map(stays),
@@ -102,17 +157,32 @@ impl Scene<'_> {
     /// What a group reads afterwards; `None`: a topic's number of partitions is not known.
     fn reads(&self, group: &GroupPlan) -> Option<Topics> {
         let counts = counts(self.topics);
-        group.topics.iter().map(|topic| Some((topic.clone(), counts.get(topic.as_str()).copied().flatten()?))).collect()
+        group
+            .topics
+            .iter()
+            .map(|topic| {
+                Some((
+                    topic.clone(),
+                    counts.get(topic.as_str()).copied().flatten()?,
+                ))
+            })
+            .collect()
     }
 
     /// Topics of a group that get more partitions.
     fn grown(&self, group: Option<&GroupPlan>) -> Vec<String> {
         let is_read = |topic: &&TopicPrediction| {
-            topic.change == TopicChange::Grown && group.is_some_and(|group| group.topics.contains(&topic.name))
+            topic.change == TopicChange::Grown
+                && group.is_some_and(|group| group.topics.contains(&topic.name))
         };
-        let seen = |name: &str| self.status.and_then(|status| status.topics.iter().find(|topic| topic.name == name));
+        let seen = |name: &str| {
+            self.status
+                .and_then(|status| status.topics.iter().find(|topic| topic.name == name))
+        };
         let words = |topic: &TopicPrediction| {
-            let from = seen(&topic.name).and_then(|topic| topic.partitions).unwrap_or_default();
+            let from = seen(&topic.name)
+                .and_then(|topic| topic.partitions)
+                .unwrap_or_default();
             let to = topic.partitions.unwrap_or_default();
             format!("{} {from} → {to} partitions, found within 10 s", topic.name)
         };
@@ -124,7 +194,9 @@ impl Scene<'_> {
         if members == 0 {
             return (Some(Count::default()), None);
         }
-        let Some(reads) = self.reads(group) else { return (None, None) };
+        let Some(reads) = self.reads(group) else {
+            return (None, None);
+        };
         let (room, because) = room(group.assignor, reads.values().copied());
         let idle = members.saturating_sub(room);
         if idle == 0 {
@@ -136,7 +208,9 @@ impl Scene<'_> {
             (_, Assignor::Range) => format!("{members} partitions of one topic"),
             _ => format!("{members} partitions of its topics together"),
         };
-        let advice = format!("to use all {members}: {whose} (they cannot be taken away again), or {room} consumers");
+        let advice = format!(
+            "to use all {members}: {whose} (they cannot be taken away again), or {room} consumers"
+        );
         (Some(Count { number: idle, why }), Some(advice))
     }
 }
@@ -145,16 +219,34 @@ impl Scene<'_> {
 /// with the same consumer.)
 pub fn room(assignor: Assignor, partitions: impl Iterator<Item = i32> + Clone) -> (usize, String) {
     let number = |count: i32| usize::try_from(count).unwrap_or(0);
-    let (all, largest) = (number(partitions.clone().sum()), number(partitions.max().unwrap_or(0)));
+    let (all, largest) = (
+        number(partitions.clone().sum()),
+        number(partitions.max().unwrap_or(0)),
+    );
     if assignor == Assignor::Range && largest < all {
-        return (largest, format!("Range divides topic by topic, the largest has {}", counted(largest, "partition")));
+        return (
+            largest,
+            format!(
+                "Range divides topic by topic, the largest has {}",
+                counted(largest, "partition")
+            ),
+        );
     }
     (all, counted(all, "partition"))
 }
 
-fn change(after: Option<&GroupPlan>, before: Option<&GroupPlan>, rows: &[Row], grown: bool) -> GroupChange {
+fn change(
+    after: Option<&GroupPlan>,
+    before: Option<&GroupPlan>,
+    rows: &[Row],
+    grown: bool,
+) -> GroupChange {
     let (Some(before), Some(after)) = (before, after) else {
-        return if after.is_some() { GroupChange::New } else { GroupChange::Gone };
+        return if after.is_some() {
+            GroupChange::New
+        } else {
+            GroupChange::Gone
+        };
     };
     match (before.stopped, after.stopped) {
         (true, true) => return GroupChange::Stays,
@@ -173,7 +265,12 @@ fn change(after: Option<&GroupPlan>, before: Option<&GroupPlan>, rows: &[Row], g
 }
 
 /// What is different in the manifest.
-fn because(change: GroupChange, after: Option<&GroupPlan>, before: Option<&GroupPlan>, rows: &[Row]) -> Vec<String> {
+fn because(
+    change: GroupChange,
+    after: Option<&GroupPlan>,
+    before: Option<&GroupPlan>,
+    rows: &[Row],
+) -> Vec<String> {
     let mut because = Vec::new();
     match (change, before, after) {
         (GroupChange::Switched, Some(before), Some(after)) => {
@@ -183,7 +280,11 @@ fn because(change: GroupChange, after: Option<&GroupPlan>, before: Option<&Group
         _ => return because,
     }
     for row in rows {
-        let title = if row.variant.is_empty() { String::new() } else { format!("{}: ", row.variant) };
+        let title = if row.variant.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", row.variant)
+        };
         because.extend(row.told.iter().map(|told| format!("{title}{told}")));
         if row.from != row.to && (rows.len() > 1 || change != GroupChange::Scaled) {
             because.push(format!("{title}{} → {} consumers", row.from, row.to));
@@ -200,8 +301,12 @@ fn is_scaled_elsewhere(group: &GroupPlan) -> bool {
 fn start(change: GroupChange, after: Option<&GroupPlan>) -> String {
     let elsewhere = after.is_some_and(is_scaled_elsewhere);
     match change {
-        GroupChange::New if elsewhere => "replicas are somebody else's to say, they begin at 1".to_owned(),
-        GroupChange::Rollout => "new ones in the place of those that stop, some at a time".to_owned(),
+        GroupChange::New if elsewhere => {
+            "replicas are somebody else's to say, they begin at 1".to_owned()
+        }
+        GroupChange::Rollout => {
+            "new ones in the place of those that stop, some at a time".to_owned()
+        }
         GroupChange::Switched => "when all have stopped".to_owned(),
         GroupChange::Started if elsewhere => {
             "at least: as many as before it was stopped, which status does not say".to_owned()
@@ -221,7 +326,12 @@ fn stop(change: GroupChange) -> String {
 }
 
 fn stays(moves: &Span) -> Span {
-    Span { least: moves.of - moves.most, most: moves.of - moves.least, of: moves.of, why: String::new() }
+    Span {
+        least: moves.of - moves.most,
+        most: moves.of - moves.least,
+        of: moves.of,
+        why: String::new(),
+    }
 }
 
 /// Members as status has them, or why who owns what is not known. Whoever is of no known row stays.
@@ -234,23 +344,37 @@ fn seen<'a>(
     let status = status.ok_or("who owns what is not known")?;
     match status.state.as_str() {
         "Stable" | "Empty" | "Absent" => {}
-        state => return Err(format!("who owns what is not known while the group is {state}")),
+        state => {
+            return Err(format!(
+                "who owns what is not known while the group is {state}"
+            ));
+        }
     }
     if status.truncated {
         return Err("status is cut and does not say all that its members own".to_owned());
     }
     let row = |member: &Member| {
         let deployment = now.and_then(|now| now.rows.get(&member.name));
-        rows.iter().position(|row| Some(&row.deployment) == deployment).unwrap_or(rows.len())
+        rows.iter()
+            .position(|row| Some(&row.deployment) == deployment)
+            .unwrap_or(rows.len())
     };
     let owned = |member: &'a Member| {
-        let these = member.partitions.iter().map(|owned| (owned.topic.as_str(), owned.partition)).collect();
+        let these = member
+            .partitions
+            .iter()
+            .map(|owned| (owned.topic.as_str(), owned.partition))
+            .collect();
         match usize::try_from(member.partition_count) {
             Ok(count) if count != member.partitions.len() => Owned::Some(count),
             _ => Owned::These(these),
         }
     };
-    let holder = |member: &'a Member| Holder { id: member.member_id.clone(), owned: owned(member), row: row(member) };
+    let holder = |member: &'a Member| Holder {
+        id: member.member_id.clone(),
+        owned: owned(member),
+        row: row(member),
+    };
     let mut members: Vec<Holder<'a>> = status.members.iter().map(holder).collect();
     if order == Order::ByArrival {
         // range gives neighbouring partitions to neighbours: what they own says how they stand
@@ -265,7 +389,10 @@ fn seen<'a>(
 /// Where a member stands in a group that range has divided; whoever has nothing stands last.
 fn first_owned(member: &Holder<'_>) -> (bool, Option<(String, i32)>) {
     let first = match &member.owned {
-        Owned::These(owned) => owned.iter().min().map(|(topic, number)| ((*topic).to_owned(), *number)),
+        Owned::These(owned) => owned
+            .iter()
+            .min()
+            .map(|(topic, number)| ((*topic).to_owned(), *number)),
         Owned::Some(_) => None,
     };
     (first.is_none(), first)
@@ -287,20 +414,54 @@ fn moved(
         }
     }
     let of = members.iter().map(|member| member.owned.count()).sum();
-    let span = |Moves { least, most, of }: Moves, why: String| Span { least, most, of, why };
+    let span = |Moves { least, most, of }: Moves, why: String| Span {
+        least,
+        most,
+        of,
+        why,
+    };
     match change {
-        GroupChange::New | GroupChange::Gone | GroupChange::Started | GroupChange::Stopped | GroupChange::Stays => {
-            span(Moves { least: 0, most: 0, of }, String::new())
-        }
-        GroupChange::Switched => span(Moves { least: of, most: of, of }, "all members are new ones".to_owned()),
+        GroupChange::New
+        | GroupChange::Gone
+        | GroupChange::Started
+        | GroupChange::Stopped
+        | GroupChange::Stays => span(
+            Moves {
+                least: 0,
+                most: 0,
+                of,
+            },
+            String::new(),
+        ),
+        GroupChange::Switched => span(
+            Moves {
+                least: of,
+                most: of,
+                of,
+            },
+            "all members are new ones".to_owned(),
+        ),
         GroupChange::Scaled | GroupChange::Rollout | GroupChange::Rebalanced => {
             let of_row = |place: usize| members.iter().filter(|member| member.row == place).count();
-            let mut leave: Vec<usize> =
-                rows.iter().enumerate().map(|(place, row)| row.stops().min(of_row(place))).collect();
+            let mut leave: Vec<usize> = rows
+                .iter()
+                .enumerate()
+                .map(|(place, row)| row.stops().min(of_row(place)))
+                .collect();
             leave.push(0); // whoever is of no known row
             let join = rows.iter().map(Row::starts).sum();
-            let newcomers = if order == Order::ById { Newcomers::Anywhere } else { Newcomers::Last };
-            let change = Change { assignor: group.assignor, topics: reads, leave: &leave, join, newcomers };
+            let newcomers = if order == Order::ById {
+                Newcomers::Anywhere
+            } else {
+                Newcomers::Last
+            };
+            let change = Change {
+                assignor: group.assignor,
+                topics: reads,
+                leave: &leave,
+                join,
+                newcomers,
+            };
             let moves = moves(&members, &change);
             let why = which(&members, &change, moves).unwrap_or_else(|| because_of(&change, moves));
             span(moves, why)
@@ -313,17 +474,25 @@ fn because_of(change: &Change<'_>, moves: Moves) -> String {
     let leaves = change.leave.iter().any(|leave| *leave > 0);
     let why = match (change.assignor, change.join > 0, leaves) {
         _ if moves.most == 0 => return "members keep what they have".to_owned(),
-        (Assignor::Range, ..) if change.newcomers == Newcomers::Last => "by the order in which members came",
+        (Assignor::Range, ..) if change.newcomers == Newcomers::Last => {
+            "by the order in which members came"
+        }
         (Assignor::Range | Assignor::RoundRobin, true, _) => {
             "by the order of member ids, and those of new members are random"
         }
-        (Assignor::Range | Assignor::RoundRobin, false, true) => "by the order of member ids: it hangs on who leaves",
+        (Assignor::Range | Assignor::RoundRobin, false, true) => {
+            "by the order of member ids: it hangs on who leaves"
+        }
         (Assignor::Range | Assignor::RoundRobin, false, false) => "each topic is divided anew",
         (Assignor::CooperativeSticky, _, true) => {
             "what those who leave have; the others keep theirs where that is even"
         }
-        (Assignor::CooperativeSticky, _, false) => "members keep what they have as long as it is even",
-        (Assignor::Uniform, ..) => "members keep what they have; who has one more the broker's map decides",
+        (Assignor::CooperativeSticky, _, false) => {
+            "members keep what they have as long as it is even"
+        }
+        (Assignor::Uniform, ..) => {
+            "members keep what they have; who has one more the broker's map decides"
+        }
     };
     why.to_owned()
 }
@@ -336,29 +505,53 @@ fn which(members: &[Holder<'_>], change: &Change<'_>, moves: Moves) -> Option<St
         return None;
     }
     let named = |member: &Holder<'_>| match &member.owned {
-        Owned::These(owned) => {
-            Some(owned.iter().map(|(topic, number)| format!("{topic}/{number}")).collect::<Vec<_>>())
-        }
+        Owned::These(owned) => Some(
+            owned
+                .iter()
+                .map(|(topic, number)| format!("{topic}/{number}"))
+                .collect::<Vec<_>>(),
+        ),
         Owned::Some(_) => None,
     };
-    let all = |members: Vec<&Holder<'_>>| members.into_iter().map(named).collect::<Option<Vec<_>>>();
+    let all =
+        |members: Vec<&Holder<'_>>| members.into_iter().map(named).collect::<Option<Vec<_>>>();
     let few = |lists: &[Vec<String>]| lists.iter().map(Vec::len).sum::<usize>() <= NAMED;
     match (leaving, change.join) {
         (1, 0) => {
-            let may = members.iter().filter(|member| change.leave.get(member.row).is_some_and(|leave| *leave > 0));
-            let lists: Vec<Vec<String>> = all(may.collect())?.into_iter().filter(|list| !list.is_empty()).collect();
-            few(&lists).then(|| lists.iter().map(|list| list.join(" and ")).collect::<Vec<_>>().join(", or "))
+            let may = members
+                .iter()
+                .filter(|member| change.leave.get(member.row).is_some_and(|leave| *leave > 0));
+            let lists: Vec<Vec<String>> = all(may.collect())?
+                .into_iter()
+                .filter(|list| !list.is_empty())
+                .collect();
+            few(&lists).then(|| {
+                lists
+                    .iter()
+                    .map(|list| list.join(" and "))
+                    .collect::<Vec<_>>()
+                    .join(", or ")
+            })
         }
         (0, 1) => {
             let partitions: i32 = change.topics.values().sum();
-            let each = usize::try_from(partitions).unwrap_or(0).checked_div(members.len() + 1)?;
-            let donors: Vec<_> = members.iter().filter(|member| member.owned.count() > each).collect();
+            let each = usize::try_from(partitions)
+                .unwrap_or(0)
+                .checked_div(members.len() + 1)?;
+            let donors: Vec<_> = members
+                .iter()
+                .filter(|member| member.owned.count() > each)
+                .collect();
             let lists = all(donors)?;
             let candidates = lists.concat();
             match moves {
                 _ if !few(&lists) => None,
-                Moves { least: 1, most: 1, .. } => Some(candidates.join(" or ")),
-                Moves { least, most, .. } if least == most => Some(format!("{least} of {}", candidates.join(", "))),
+                Moves {
+                    least: 1, most: 1, ..
+                } => Some(candidates.join(" or ")),
+                Moves { least, most, .. } if least == most => {
+                    Some(format!("{least} of {}", candidates.join(", ")))
+                }
                 _ => None,
             }
         }

@@ -36,28 +36,63 @@ pub(super) struct Facts<'a> {
 
 /// The pause of a group; `None`: no partition loses its owner, or how many do is not known.
 pub(super) fn pause(facts: Facts<'_>, broker: Broker) -> Option<Pause> {
-    let Facts { change, group, stops, to, owned, moves } = facts;
+    let Facts {
+        change,
+        group,
+        stops,
+        to,
+        owned,
+        moves,
+    } = facts;
     let consumer = group.protocol == Protocol::Consumer;
     let settings = group.rows.first().map(|row| &row.settings);
-    let heartbeat = if consumer { broker.heartbeat } else { settings.map(|settings| settings.heartbeat_interval)? };
-    let session = if consumer { broker.session } else { settings.map(|settings| settings.session_timeout)? };
+    let heartbeat = if consumer {
+        broker.heartbeat
+    } else {
+        settings.map(|settings| settings.heartbeat_interval)?
+    };
+    let session = if consumer {
+        broker.session
+    } else {
+        settings.map(|settings| settings.session_timeout)?
+    };
     let about = |time: Duration| Some(millis(time));
     let noticed = (stops > 0).then(|| millis(session));
     let all = |about_ms, why: &str| {
         let of = owned.filter(|owned| *owned > 0)?;
-        Some(Pause { least: of, most: of, about_ms, why: why.to_owned(), noticed_after_ms: None })
+        Some(Pause {
+            least: of,
+            most: of,
+            about_ms,
+            why: why.to_owned(),
+            noticed_after_ms: None,
+        })
     };
     match change {
         GroupChange::New | GroupChange::Started | GroupChange::Stays => None,
-        GroupChange::Gone => all(None, "nobody of the group is left; its committed offsets stay"),
-        GroupChange::Stopped => all(None, "until it is started again; its committed offsets stay"),
+        GroupChange::Gone => all(
+            None,
+            "nobody of the group is left; its committed offsets stay",
+        ),
+        GroupChange::Stopped => all(
+            None,
+            "until it is started again; its committed offsets stay",
+        ),
         GroupChange::Switched => {
-            let time = if consumer { broker.heartbeat * CONSUMER_FROM_EMPTY } else { CLASSIC_FROM_EMPTY };
-            all(about(time), "all stop before the first starts: members that differ in it cannot share a group")
+            let time = if consumer {
+                broker.heartbeat * CONSUMER_FROM_EMPTY
+            } else {
+                CLASSIC_FROM_EMPTY
+            };
+            all(
+                about(time),
+                "all stop before the first starts: members that differ in it cannot share a group",
+            )
         }
         _ if to == 0 => all(None, "no consumer is left; its committed offsets stay"),
         GroupChange::Scaled | GroupChange::Rollout | GroupChange::Rebalanced => {
-            let eager = !consumer && matches!(group.assignor, Assignor::Range | Assignor::RoundRobin);
+            let eager =
+                !consumer && matches!(group.assignor, Assignor::Range | Assignor::RoundRobin);
             if eager {
                 let of = owned.filter(|owned| *owned > 0)?;
                 let why = format!(
@@ -65,16 +100,36 @@ pub(super) fn pause(facts: Facts<'_>, broker: Broker) -> Option<Pause> {
                     group.assignor,
                     duration::print(heartbeat)
                 );
-                return Some(Pause { least: of, most: of, about_ms: about(heartbeat), why, noticed_after_ms: noticed });
+                return Some(Pause {
+                    least: of,
+                    most: of,
+                    about_ms: about(heartbeat),
+                    why,
+                    noticed_after_ms: noticed,
+                });
             }
             let moves = moves.filter(|moves| moves.most > 0)?;
             let why = if consumer {
-                format!("{}: only what moves; the broker's heartbeat is {}", group.assignor, duration::print(heartbeat))
+                format!(
+                    "{}: only what moves; the broker's heartbeat is {}",
+                    group.assignor,
+                    duration::print(heartbeat)
+                )
             } else {
-                format!("{}: only what moves (heartbeatInterval {})", group.assignor, duration::print(heartbeat))
+                format!(
+                    "{}: only what moves (heartbeatInterval {})",
+                    group.assignor,
+                    duration::print(heartbeat)
+                )
             };
             let (least, most) = (moves.least, moves.most);
-            Some(Pause { least, most, about_ms: about(heartbeat), why, noticed_after_ms: noticed })
+            Some(Pause {
+                least,
+                most,
+                about_ms: about(heartbeat),
+                why,
+                noticed_after_ms: noticed,
+            })
         }
     }
 }

@@ -36,12 +36,20 @@ impl Row {
 
     /// Consumers that stop.
     pub(super) fn stops(&self) -> usize {
-        if self.is_replaced() { self.from } else { self.from.saturating_sub(self.to) }
+        if self.is_replaced() {
+            self.from
+        } else {
+            self.from.saturating_sub(self.to)
+        }
     }
 
     /// Consumers that start.
     pub(super) fn starts(&self) -> usize {
-        if self.is_replaced() { self.to } else { self.to.saturating_sub(self.from) }
+        if self.is_replaced() {
+            self.to
+        } else {
+            self.to.saturating_sub(self.from)
+        }
     }
 }
 
@@ -52,22 +60,46 @@ pub(super) fn rows(
     status: Option<&GroupStatus>,
     rows: Option<&BTreeMap<String, String>>,
 ) -> Vec<Row> {
-    let switched = matches!((before, after), (Some(before), Some(after)) if before.speaks() != after.speaks());
+    let switched =
+        matches!((before, after), (Some(before), Some(after)) if before.speaks() != after.speaks());
     let of = |group: Option<&GroupPlan>, variant: &str| {
-        group.and_then(|group| group.rows.iter().find(|row| row.variant == variant)).cloned()
+        group
+            .and_then(|group| group.rows.iter().find(|row| row.variant == variant))
+            .cloned()
     };
     let from = |former: &RowPlan| before.map_or(0, |group| running(group, former, status, rows));
     let stay = after.into_iter().flat_map(|group| &group.rows).map(|row| {
         let former = of(before, &row.variant);
         let from = former.as_ref().map_or(0, from);
         // what somebody else scales to 0 stays there; one that begins to be scaled by somebody else starts at 1
-        let runs = before.is_some_and(|group| !group.stopped) && status.is_none_or(|status| status.claimed);
-        let goes_on = runs && former.as_ref().is_some_and(|former| former.replicas.is_none());
-        let to = if after.is_some_and(|group| group.stopped) { 0 } else { wanted(row, from, goes_on) };
-        let told = former.as_ref().map(|former| told(former, row)).unwrap_or_default();
-        Row { deployment: row.deployment.clone(), variant: row.variant.clone(), from, to, told, switched }
+        let runs = before.is_some_and(|group| !group.stopped)
+            && status.is_none_or(|status| status.claimed);
+        let goes_on = runs
+            && former
+                .as_ref()
+                .is_some_and(|former| former.replicas.is_none());
+        let to = if after.is_some_and(|group| group.stopped) {
+            0
+        } else {
+            wanted(row, from, goes_on)
+        };
+        let told = former
+            .as_ref()
+            .map(|former| told(former, row))
+            .unwrap_or_default();
+        Row {
+            deployment: row.deployment.clone(),
+            variant: row.variant.clone(),
+            from,
+            to,
+            told,
+            switched,
+        }
     });
-    let go = before.into_iter().flat_map(|group| &group.rows).filter(|row| of(after, &row.variant).is_none());
+    let go = before
+        .into_iter()
+        .flat_map(|group| &group.rows)
+        .filter(|row| of(after, &row.variant).is_none());
     let go = go.map(|row| Row {
         deployment: row.deployment.clone(),
         variant: row.variant.clone(),
@@ -82,7 +114,8 @@ pub(super) fn rows(
 /// How many consumers a row will have; what somebody else scales stays as it is if it `goes_on`, otherwise there is one at least.
 fn wanted(row: &RowPlan, from: usize, goes_on: bool) -> usize {
     let theirs = if goes_on { from } else { from.max(1) };
-    row.replicas.map_or(theirs, |replicas| usize::try_from(replicas).unwrap_or(0))
+    row.replicas
+        .map_or(theirs, |replicas| usize::try_from(replicas).unwrap_or(0))
 }
 
 /// How many consumers a row has now.
@@ -97,12 +130,25 @@ fn running(
     }
     let Some(replicas) = row.replicas else {
         let known: i32 = group.rows.iter().filter_map(|row| row.replicas).sum();
-        let others = group.rows.iter().filter(|row| row.replicas.is_none()).count();
+        let others = group
+            .rows
+            .iter()
+            .filter(|row| row.replicas.is_none())
+            .count();
         return match (status, rows) {
-            (Some(status), _) if others == 1 => usize::try_from(status.replicas - known).unwrap_or(0),
+            (Some(status), _) if others == 1 => {
+                usize::try_from(status.replicas - known).unwrap_or(0)
+            }
             (Some(status), Some(rows)) => {
-                let of_row = |name: &String| rows.get(name).is_some_and(|deployment| *deployment == row.deployment);
-                status.members.iter().filter(|member| of_row(&member.name)).count()
+                let of_row = |name: &String| {
+                    rows.get(name)
+                        .is_some_and(|deployment| *deployment == row.deployment)
+                };
+                status
+                    .members
+                    .iter()
+                    .filter(|member| of_row(&member.name))
+                    .count()
             }
             _ => 1,
         };
@@ -112,13 +158,28 @@ fn running(
 
 /// The Deployment of each consumer that is a pod: its name begins with that, and no other row's is longer.
 pub fn rows_of_pods(plan: &Plan, status: &PracticeStatus) -> BTreeMap<String, String> {
-    let deployments = || plan.groups.iter().flat_map(|group| &group.rows).map(|row| &row.deployment);
-    let is_of = |pod: &str, deployment: &str| pod.strip_prefix(deployment).is_some_and(|rest| rest.starts_with('-'));
+    let deployments = || {
+        plan.groups
+            .iter()
+            .flat_map(|group| &group.rows)
+            .map(|row| &row.deployment)
+    };
+    let is_of = |pod: &str, deployment: &str| {
+        pod.strip_prefix(deployment)
+            .is_some_and(|rest| rest.starts_with('-'))
+    };
     let of = |member: &Member| {
-        let deployment = deployments().filter(|name| is_of(&member.name, name)).max_by_key(|name| name.len())?;
+        let deployment = deployments()
+            .filter(|name| is_of(&member.name, name))
+            .max_by_key(|name| name.len())?;
         Some((member.name.clone(), deployment.clone()))
     };
-    status.groups.iter().flat_map(|group| &group.members).filter_map(of).collect()
+    status
+        .groups
+        .iter()
+        .flat_map(|group| &group.members)
+        .filter_map(of)
+        .collect()
 }
 
 /// What a row's consumers are told otherwise, but for protocol and assignor: `processingDelay 0s → 5s`.
@@ -130,18 +191,41 @@ pub fn told(before: &RowPlan, after: &RowPlan) -> Vec<String> {
     }
     let mut time = |name: &str, from, to| {
         if from != to {
-            told.push(format!("{name} {} → {}", duration::print(from), duration::print(to)));
+            told.push(format!(
+                "{name} {} → {}",
+                duration::print(from),
+                duration::print(to)
+            ));
         }
     };
     time("processingDelay", before.delay, after.delay);
-    time("sessionTimeout", before.session_timeout, after.session_timeout);
-    time("heartbeatInterval", before.heartbeat_interval, after.heartbeat_interval);
-    time("maxPollInterval", before.max_poll_interval, after.max_poll_interval);
+    time(
+        "sessionTimeout",
+        before.session_timeout,
+        after.session_timeout,
+    );
+    time(
+        "heartbeatInterval",
+        before.heartbeat_interval,
+        after.heartbeat_interval,
+    );
+    time(
+        "maxPollInterval",
+        before.max_poll_interval,
+        after.max_poll_interval,
+    );
     if before.topics != after.topics {
-        told.push(format!("topics {} → {}", before.topics.join(", "), after.topics.join(", ")));
+        told.push(format!(
+            "topics {} → {}",
+            before.topics.join(", "),
+            after.topics.join(", ")
+        ));
     }
     if before.offset_reset != after.offset_reset {
-        told.push(format!("autoOffsetReset {} → {}", before.offset_reset, after.offset_reset));
+        told.push(format!(
+            "autoOffsetReset {} → {}",
+            before.offset_reset, after.offset_reset
+        ));
     }
     told
 }

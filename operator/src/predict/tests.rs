@@ -42,35 +42,57 @@ fn live(spec: &Value, groups: &[(&str, Members<'_>)]) -> Live {
                 "readyReplicas": members.len(), "lag": 0, "members": members})
         })
         .collect();
-    let status =
-        json!({"observedGeneration": 1, "bootstrapServers": plan.bootstrap, "topics": topics, "groups": groups});
-    Live { plan, status: serde_json::from_value(status).expect("a status"), rows }
+    let status = json!({"observedGeneration": 1, "bootstrapServers": plan.bootstrap, "topics": topics, "groups": groups});
+    Live {
+        plan,
+        status: serde_json::from_value(status).expect("a status"),
+        rows,
+    }
 }
 
 impl Live {
     fn to(&self, spec: &Value) -> Prediction {
-        let now = Now { plan: &self.plan, status: Some(&self.status), rows: &self.rows };
+        let now = Now {
+            plan: &self.plan,
+            status: Some(&self.status),
+            rows: &self.rows,
+        };
         predict(&plan_of(spec.clone()), Some(&now), Broker::default())
     }
 }
 
 /// `g Scaled 2>5 +3 -0 idle 2, moves 1..1 of 3, pause 1..1 500`
 fn said(group: &GroupPrediction) -> String {
-    let idle = group.idle.as_ref().map_or_else(|| "?".to_owned(), |idle| idle.number.to_string());
-    let moves = group
-        .moves
+    let idle = group
+        .idle
         .as_ref()
-        .map_or_else(|| "?".to_owned(), |moves| format!("{}..{} of {}", moves.least, moves.most, moves.of));
+        .map_or_else(|| "?".to_owned(), |idle| idle.number.to_string());
+    let moves = group.moves.as_ref().map_or_else(
+        || "?".to_owned(),
+        |moves| format!("{}..{} of {}", moves.least, moves.most, moves.of),
+    );
     let pause = group.pause.as_ref().map_or_else(
         || "-".to_owned(),
         |pause| {
-            let about = pause.about_ms.map_or_else(|| "open".to_owned(), |ms| ms.to_string());
+            let about = pause
+                .about_ms
+                .map_or_else(|| "open".to_owned(), |ms| ms.to_string());
             format!("{}..{} {about}", pause.least, pause.most)
         },
     );
-    let GroupPrediction { name, change, from, to, starts, stops, .. } = group;
+    let GroupPrediction {
+        name,
+        change,
+        from,
+        to,
+        starts,
+        stops,
+        ..
+    } = group;
     let (starts, stops) = (starts.number, stops.number);
-    format!("{name} {change:?} {from}>{to} +{starts} -{stops} idle {idle}, moves {moves}, pause {pause}")
+    format!(
+        "{name} {change:?} {from}>{to} +{starts} -{stops} idle {idle}, moves {moves}, pause {pause}"
+    )
 }
 
 fn spec(partitions: i32, group: Value) -> Value {
@@ -85,8 +107,18 @@ fn from_nothing_everything_is_made() {
             {"name": "off", "replicas": 2, "state": "Stopped"}, {"name": "both", "replicas": 2}],
     }));
     let all = predict(&plan, None, Broker::default());
-    let topics: Vec<_> = all.topics.iter().map(|topic| (topic.name.as_str(), topic.change, topic.partitions)).collect();
-    assert_eq!(topics, [("t", TopicChange::Created, Some(3)), ("u", TopicChange::Stays, None)]);
+    let topics: Vec<_> = all
+        .topics
+        .iter()
+        .map(|topic| (topic.name.as_str(), topic.change, topic.partitions))
+        .collect();
+    assert_eq!(
+        topics,
+        [
+            ("t", TopicChange::Created, Some(3)),
+            ("u", TopicChange::Stays, None)
+        ]
+    );
     assert_eq!(
         all.groups.iter().map(said).collect::<Vec<_>>(),
         [
@@ -105,55 +137,161 @@ fn each_change_of_a_group_is_predicted() {
     let classic = json!({"name": "g", "replicas": 2});
     let with = |base: &Value, more: Value| {
         let mut group = base.clone();
-        group.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        group
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         group
     };
     let range = with(&classic, json!({"assignor": "Range"}));
     let consumer = with(&classic, json!({"protocol": "Consumer"}));
     let stopped = with(&classic, json!({"state": "Stopped"}));
-    let slow = with(&classic, json!({"variants": [{"name": "slow", "replicas": 1}]}));
+    let slow = with(
+        &classic,
+        json!({"variants": [{"name": "slow", "replicas": 1}]}),
+    );
     let rows = [
-        (&classic, 3, json!({}), "g Stays 2>2 +0 -0 idle 0, moves 0..0 of 3, pause -"),
-        (&classic, 3, json!({"replicas": 5}), "g Scaled 2>5 +3 -0 idle 2, moves 1..1 of 3, pause 1..1 500"),
-        (&classic, 3, json!({"replicas": 1}), "g Scaled 2>1 +0 -1 idle 0, moves 1..2 of 3, pause 1..2 500"),
-        (&classic, 3, json!({"replicas": 0}), "g Scaled 2>0 +0 -2 idle 0, moves 0..0 of 3, pause 3..3 open"),
-        (&classic, 3, json!({"processingDelay": "5s"}), "g Rollout 2>2 +2 -2 idle 0, moves 3..3 of 3, pause 3..3 500"),
-        (&classic, 3, json!({"assignor": "Range"}), "g Switched 2>2 +2 -2 idle 0, moves 3..3 of 3, pause 3..3 5000"),
+        (
+            &classic,
+            3,
+            json!({}),
+            "g Stays 2>2 +0 -0 idle 0, moves 0..0 of 3, pause -",
+        ),
+        (
+            &classic,
+            3,
+            json!({"replicas": 5}),
+            "g Scaled 2>5 +3 -0 idle 2, moves 1..1 of 3, pause 1..1 500",
+        ),
+        (
+            &classic,
+            3,
+            json!({"replicas": 1}),
+            "g Scaled 2>1 +0 -1 idle 0, moves 1..2 of 3, pause 1..2 500",
+        ),
+        (
+            &classic,
+            3,
+            json!({"replicas": 0}),
+            "g Scaled 2>0 +0 -2 idle 0, moves 0..0 of 3, pause 3..3 open",
+        ),
+        (
+            &classic,
+            3,
+            json!({"processingDelay": "5s"}),
+            "g Rollout 2>2 +2 -2 idle 0, moves 3..3 of 3, pause 3..3 500",
+        ),
+        (
+            &classic,
+            3,
+            json!({"assignor": "Range"}),
+            "g Switched 2>2 +2 -2 idle 0, moves 3..3 of 3, pause 3..3 5000",
+        ),
         (
             &classic,
             3,
             json!({"protocol": "Consumer"}),
             "g Switched 2>2 +2 -2 idle 0, moves 3..3 of 3, pause 3..3 10000",
         ),
-        (&classic, 3, json!({"state": "Stopped"}), "g Stopped 2>0 +0 -2 idle 0, moves 0..0 of 3, pause 3..3 open"),
-        (&stopped, 3, json!({"state": "Running"}), "g Started 0>2 +2 -0 idle 0, moves 0..0 of 3, pause -"),
-        (&classic, 3, json!({"replicas": null}), "g Stays 2>2 +0 -0 idle 0, moves 0..0 of 3, pause -"),
-        (&classic, 6, json!({}), "g Rebalanced 2>2 +0 -0 idle 0, moves 0..0 of 3, pause -"),
-        (&range, 3, json!({"replicas": 3}), "g Scaled 2>3 +1 -0 idle 0, moves 1..2 of 3, pause 3..3 500"),
-        (&range, 3, json!({"replicas": 1}), "g Scaled 2>1 +0 -1 idle 0, moves 1..2 of 3, pause 3..3 500"),
-        (&range, 6, json!({}), "g Rebalanced 2>2 +0 -0 idle 0, moves 1..1 of 3, pause 3..3 500"),
-        (&consumer, 3, json!({"replicas": 3}), "g Scaled 2>3 +1 -0 idle 0, moves 1..1 of 3, pause 1..1 5000"),
-        (&consumer, 3, json!({"assignor": "Range"}), "g Switched 2>2 +2 -2 idle 0, moves 3..3 of 3, pause 3..3 10000"),
-        (&slow, 3, json!({"variants": []}), "g Scaled 3>2 +0 -1 idle 0, moves 1..1 of 3, pause 1..1 500"),
+        (
+            &classic,
+            3,
+            json!({"state": "Stopped"}),
+            "g Stopped 2>0 +0 -2 idle 0, moves 0..0 of 3, pause 3..3 open",
+        ),
+        (
+            &stopped,
+            3,
+            json!({"state": "Running"}),
+            "g Started 0>2 +2 -0 idle 0, moves 0..0 of 3, pause -",
+        ),
+        (
+            &classic,
+            3,
+            json!({"replicas": null}),
+            "g Stays 2>2 +0 -0 idle 0, moves 0..0 of 3, pause -",
+        ),
+        (
+            &classic,
+            6,
+            json!({}),
+            "g Rebalanced 2>2 +0 -0 idle 0, moves 0..0 of 3, pause -",
+        ),
+        (
+            &range,
+            3,
+            json!({"replicas": 3}),
+            "g Scaled 2>3 +1 -0 idle 0, moves 1..2 of 3, pause 3..3 500",
+        ),
+        (
+            &range,
+            3,
+            json!({"replicas": 1}),
+            "g Scaled 2>1 +0 -1 idle 0, moves 1..2 of 3, pause 3..3 500",
+        ),
+        (
+            &range,
+            6,
+            json!({}),
+            "g Rebalanced 2>2 +0 -0 idle 0, moves 1..1 of 3, pause 3..3 500",
+        ),
+        (
+            &consumer,
+            3,
+            json!({"replicas": 3}),
+            "g Scaled 2>3 +1 -0 idle 0, moves 1..1 of 3, pause 1..1 5000",
+        ),
+        (
+            &consumer,
+            3,
+            json!({"assignor": "Range"}),
+            "g Switched 2>2 +2 -2 idle 0, moves 3..3 of 3, pause 3..3 10000",
+        ),
+        (
+            &slow,
+            3,
+            json!({"variants": []}),
+            "g Scaled 3>2 +0 -1 idle 0, moves 1..1 of 3, pause 1..1 500",
+        ),
         (
             &slow,
             3,
             json!({"variants": [{"name": "slow", "replicas": 1, "processingDelay": "1s"}]}),
             "g Rollout 3>3 +1 -1 idle 0, moves 1..2 of 3, pause 1..2 500",
         ),
-        (&slow, 3, json!({"replicas": 1}), "g Scaled 3>2 +0 -1 idle 0, moves 1..1 of 3, pause 1..1 500"),
+        (
+            &slow,
+            3,
+            json!({"replicas": 1}),
+            "g Scaled 3>2 +0 -1 idle 0, moves 1..1 of 3, pause 1..1 500",
+        ),
     ];
     for (before, partitions, more, expected) in rows {
         let members: Members<'_> = if before == &slow {
-            &[("a", "p-g", &[("t", 0)]), ("b", "p-g", &[("t", 1)]), ("c", "p-g-slow", &[("t", 2)])]
+            &[
+                ("a", "p-g", &[("t", 0)]),
+                ("b", "p-g", &[("t", 1)]),
+                ("c", "p-g-slow", &[("t", 2)]),
+            ]
         } else {
-            &[("a", "p-g", &[("t", 0), ("t", 1)]), ("b", "p-g", &[("t", 2)])]
+            &[
+                ("a", "p-g", &[("t", 0), ("t", 1)]),
+                ("b", "p-g", &[("t", 2)]),
+            ]
         };
         let there = live(&spec(3, before.clone()), &[("g", members)]);
         let all = there.to(&spec(partitions, with(before, more.clone())));
         assert_eq!(said(&all.groups[0]), expected, "{more}");
-        let grown = if partitions == 3 { TopicChange::Stays } else { TopicChange::Grown };
-        assert_eq!((all.topics[0].change, all.topics[0].partitions), (grown, Some(partitions)), "{more}");
+        let grown = if partitions == 3 {
+            TopicChange::Stays
+        } else {
+            TopicChange::Grown
+        };
+        assert_eq!(
+            (all.topics[0].change, all.topics[0].partitions),
+            (grown, Some(partitions)),
+            "{more}"
+        );
         let stays = all.groups[0].change == GroupChange::Stays && partitions == 3;
         assert_eq!(all.changes_something(), !stays, "{more}");
     }
@@ -163,16 +301,28 @@ fn each_change_of_a_group_is_predicted() {
 fn words_say_why() {
     let there = live(
         &spec(3, json!({"name": "g", "replicas": 2})),
-        &[("g", &[("a", "p-g", &[("t", 0), ("t", 1)]), ("b", "p-g", &[("t", 2)])])],
+        &[(
+            "g",
+            &[
+                ("a", "p-g", &[("t", 0), ("t", 1)]),
+                ("b", "p-g", &[("t", 2)]),
+            ],
+        )],
     );
     let group = |more: Value| {
         let mut group = json!({"name": "g", "replicas": 2});
-        group.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        group
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         there.to(&spec(3, group)).groups.remove(0)
     };
     let five = group(json!({"replicas": 5}));
     let idle = five.idle.expect("known");
-    assert_eq!((idle.number, idle.why.as_str()), (2, "3 partitions, each has one owner in a group"));
+    assert_eq!(
+        (idle.number, idle.why.as_str()),
+        (2, "3 partitions, each has one owner in a group")
+    );
     assert_eq!(
         five.advice.as_deref(),
         Some("to use all 5: 5 partitions of t (they cannot be taken away again), or 3 consumers")
@@ -183,54 +333,115 @@ fn words_say_why() {
     let slow = group(json!({"processingDelay": "5s"}));
     assert_eq!(slow.because, ["processingDelay 0s → 5s"]);
     let pause = slow.pause.expect("they stop");
-    assert_eq!((pause.about_ms, pause.noticed_after_ms), (Some(500), Some(10_000)));
-    assert_eq!(group(json!({"assignor": "Range"})).because, ["classic/cooperative-sticky → classic/range"]);
+    assert_eq!(
+        (pause.about_ms, pause.noticed_after_ms),
+        (Some(500), Some(10_000))
+    );
+    assert_eq!(
+        group(json!({"assignor": "Range"})).because,
+        ["classic/cooperative-sticky → classic/range"]
+    );
     let gone = there.to(&json!({"topics": [{"name": "u"}], "producer": {"enabled": false}}));
-    assert_eq!(said(&gone.groups[0]), "g Gone 2>0 +0 -2 idle 0, moves 0..0 of 3, pause 3..3 open");
-    let topics: Vec<_> = gone.topics.iter().map(|topic| (topic.name.as_str(), topic.change)).collect();
-    assert_eq!(topics, [("u", TopicChange::Created), ("t", TopicChange::Released)]);
+    assert_eq!(
+        said(&gone.groups[0]),
+        "g Gone 2>0 +0 -2 idle 0, moves 0..0 of 3, pause 3..3 open"
+    );
+    let topics: Vec<_> = gone
+        .topics
+        .iter()
+        .map(|topic| (topic.name.as_str(), topic.change))
+        .collect();
+    assert_eq!(
+        topics,
+        [("u", TopicChange::Created), ("t", TopicChange::Released)]
+    );
     assert_eq!(gone.producer, ["stops: spec.producer.enabled is false"]);
     let busy = there.to(&json!({"topics": [{"name": "t", "partitions": 3}],
         "groups": [{"name": "g", "replicas": 2}], "producer": {"load": {"messagesPerSecond": 3}}}));
-    assert_eq!(busy.producer, ["is replaced: 3 messages a second of 100 bytes"]);
+    assert_eq!(
+        busy.producer,
+        ["is replaced: 3 messages a second of 100 bytes"]
+    );
     assert!(busy.changes_something());
 }
 
 #[test]
 fn in_memory_members_stand_as_they_came() {
     let spec = |replicas: i32| {
-        let group = json!({"name": "g", "replicas": replicas, "protocol": "Consumer", "assignor": "Range"});
+        let group =
+            json!({"name": "g", "replicas": replicas, "protocol": "Consumer", "assignor": "Range"});
         json!({"topics": [{"name": "t", "partitions": 3}], "groups": [group]})
     };
     // z came before a: what they own says so, their ids do not
-    let there = live(&spec(2), &[("g", &[("z", "p-g", &[("t", 0), ("t", 1)]), ("a", "p-g", &[("t", 2)])])]);
-    let memory = Broker { order: Order::ByArrival, heartbeat: Duration::from_secs(3), ..Broker::default() };
-    let now = Now { plan: &there.plan, status: Some(&there.status), rows: &there.rows };
+    let there = live(
+        &spec(2),
+        &[(
+            "g",
+            &[
+                ("z", "p-g", &[("t", 0), ("t", 1)]),
+                ("a", "p-g", &[("t", 2)]),
+            ],
+        )],
+    );
+    let memory = Broker {
+        order: Order::ByArrival,
+        heartbeat: Duration::from_secs(3),
+        ..Broker::default()
+    };
+    let now = Now {
+        plan: &there.plan,
+        status: Some(&there.status),
+        rows: &there.rows,
+    };
     let all = predict(&plan_of(spec(3)), Some(&now), memory);
-    assert_eq!(said(&all.groups[0]), "g Scaled 2>3 +1 -0 idle 0, moves 2..2 of 3, pause 2..2 3000");
-    assert_eq!(said(&there.to(&spec(3)).groups[0]), "g Scaled 2>3 +1 -0 idle 0, moves 2..3 of 3, pause 2..3 5000");
+    assert_eq!(
+        said(&all.groups[0]),
+        "g Scaled 2>3 +1 -0 idle 0, moves 2..2 of 3, pause 2..2 3000"
+    );
+    assert_eq!(
+        said(&there.to(&spec(3)).groups[0]),
+        "g Scaled 2>3 +1 -0 idle 0, moves 2..3 of 3, pause 2..3 5000"
+    );
 }
 
 #[test]
 fn a_topic_that_is_not_as_described_is_refused_and_what_is_larger_stays() {
     let group = json!({"name": "g", "replicas": 1});
-    let mut there = live(&spec(3, group.clone()), &[("g", &[("a", "p-g", &[("t", 0), ("t", 1), ("t", 2)])])]);
+    let mut there = live(
+        &spec(3, group.clone()),
+        &[("g", &[("a", "p-g", &[("t", 0), ("t", 1), ("t", 2)])])],
+    );
     there.status.topics[0].partitions = Some(4);
     let same = there.to(&spec(3, group.clone()));
-    assert_eq!((same.topics[0].change, same.topics[0].partitions), (TopicChange::Stays, Some(4)));
+    assert_eq!(
+        (same.topics[0].change, same.topics[0].partitions),
+        (TopicChange::Stays, Some(4))
+    );
     assert!(same.topics[0].why.contains("more than the 3"), "{same:?}");
     there.status.topics[0].replication_factor = Some(2);
     let other = there.to(&spec(6, group.clone()));
-    assert_eq!((other.topics[0].change, other.topics[0].partitions), (TopicChange::Refused, Some(4)));
-    assert!(other.topics[0].why.contains("replicationFactor 2"), "{other:?}");
-    let configured =
-        json!({"topics": [{"name": "t", "partitions": 3, "config": {"retention.ms": "60000"}}], "groups": [group]});
+    assert_eq!(
+        (other.topics[0].change, other.topics[0].partitions),
+        (TopicChange::Refused, Some(4))
+    );
+    assert!(
+        other.topics[0].why.contains("replicationFactor 2"),
+        "{other:?}"
+    );
+    let configured = json!({"topics": [{"name": "t", "partitions": 3, "config": {"retention.ms": "60000"}}], "groups": [group]});
     there.status.topics[0].replication_factor = Some(1);
     let ours = there.to(&configured);
-    assert_eq!((ours.topics[0].change, ours.topics[0].why.as_str()), (TopicChange::Configured, "retention.ms=60000"));
-    there.status.topics[0].configured = vec!["cleanup.policy".to_owned(), "retention.ms".to_owned()];
+    assert_eq!(
+        (ours.topics[0].change, ours.topics[0].why.as_str()),
+        (TopicChange::Configured, "retention.ms=60000")
+    );
+    there.status.topics[0].configured =
+        vec!["cleanup.policy".to_owned(), "retention.ms".to_owned()];
     let back = there.to(&configured);
-    assert_eq!(back.topics[0].why, "retention.ms=60000, cleanup.policy back to its default");
+    assert_eq!(
+        back.topics[0].why,
+        "retention.ms=60000, cleanup.policy back to its default"
+    );
     let mut grown = configured.clone();
     grown["topics"][0]["partitions"] = json!(6);
     assert_eq!(
@@ -240,7 +451,11 @@ fn a_topic_that_is_not_as_described_is_refused_and_what_is_larger_stays() {
     there.status.topics[0].created_topic_id = None;
     for other in [configured, grown] {
         let topic = &there.to(&other).topics[0];
-        assert_eq!((topic.change, topic.partitions), (TopicChange::Refused, Some(4)), "{other}");
+        assert_eq!(
+            (topic.change, topic.partitions),
+            (TopicChange::Refused, Some(4)),
+            "{other}"
+        );
     }
 }
 
@@ -248,26 +463,60 @@ fn a_topic_that_is_not_as_described_is_refused_and_what_is_larger_stays() {
 fn what_somebody_else_scaled_to_0_stays_there() {
     let theirs = spec(3, json!({"name": "g", "replicas": null}));
     let there = live(&theirs, &[("g", &[])]).to(&theirs);
-    assert_eq!((there.groups[0].change, there.groups[0].to), (GroupChange::Stays, 0));
+    assert_eq!(
+        (there.groups[0].change, there.groups[0].to),
+        (GroupChange::Stays, 0)
+    );
     let ours = live(&spec(3, json!({"name": "g", "replicas": 0})), &[("g", &[])]);
-    assert_eq!(ours.to(&theirs).groups[0].to, 1, "whoever takes it over finds one consumer");
+    assert_eq!(
+        ours.to(&theirs).groups[0].to,
+        1,
+        "whoever takes it over finds one consumer"
+    );
 }
 
 #[test]
 fn what_is_not_known_is_not_said() {
     let group = json!({"name": "g", "replicas": 2});
-    let mut there = live(&spec(3, group), &[("g", &[("a", "p-g", &[("t", 0), ("t", 1)]), ("b", "p-g", &[("t", 2)])])]);
+    let mut there = live(
+        &spec(3, group),
+        &[(
+            "g",
+            &[
+                ("a", "p-g", &[("t", 0), ("t", 1)]),
+                ("b", "p-g", &[("t", 2)]),
+            ],
+        )],
+    );
     let three = spec(3, json!({"name": "g", "replicas": 3}));
     there.status.groups[0].state = "PreparingRebalance".to_owned();
     let all = there.to(&three);
-    assert_eq!(said(&all.groups[0]), "g Scaled 2>3 +1 -0 idle 0, moves ?, pause -");
-    assert!(all.groups[0].unknown.as_ref().is_some_and(|why| why.contains("PreparingRebalance")), "{all:?}");
+    assert_eq!(
+        said(&all.groups[0]),
+        "g Scaled 2>3 +1 -0 idle 0, moves ?, pause -"
+    );
+    assert!(
+        all.groups[0]
+            .unknown
+            .as_ref()
+            .is_some_and(|why| why.contains("PreparingRebalance")),
+        "{all:?}"
+    );
     there.status.groups[0].state = "Stable".to_owned();
     there.status.groups[0].claimed = false;
     there.status.groups[0].members.clear();
     let all = there.to(&three);
-    assert_eq!(said(&all.groups[0]), "g Scaled 0>3 +3 -0 idle 0, moves 0..0 of 0, pause -");
-    assert!(all.groups[0].because.iter().any(|why| why.contains("not claimed")), "{all:?}");
+    assert_eq!(
+        said(&all.groups[0]),
+        "g Scaled 0>3 +3 -0 idle 0, moves 0..0 of 0, pause -"
+    );
+    assert!(
+        all.groups[0]
+            .because
+            .iter()
+            .any(|why| why.contains("not claimed")),
+        "{all:?}"
+    );
     there.status.observed_generation = Some(7);
     assert_eq!(there.to(&three).notes.len(), 1);
     let elsewhere = json!({"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "g", "replicas": 2}],
@@ -275,24 +524,54 @@ fn what_is_not_known_is_not_said() {
     there.status.groups[0].claimed = true;
     let all = there.to(&elsewhere);
     assert_eq!(all.topics[0].change, TopicChange::Created);
-    assert_eq!(said(&all.groups[0]), "g Rollout 2>2 +2 -2 idle 0, moves ?, pause -");
-    assert!(all.notes[0].contains("another Kafka, other:1 instead of k:1"), "{all:?}");
+    assert_eq!(
+        said(&all.groups[0]),
+        "g Rollout 2>2 +2 -2 idle 0, moves ?, pause -"
+    );
+    assert!(
+        all.notes[0].contains("another Kafka, other:1 instead of k:1"),
+        "{all:?}"
+    );
     let unseen = predict(
         &plan_of(three.clone()),
-        Some(&Now { plan: &there.plan, status: None, rows: &there.rows }),
+        Some(&Now {
+            plan: &there.plan,
+            status: None,
+            rows: &there.rows,
+        }),
         Broker::default(),
     );
     assert_eq!((unseen.exists, unseen.notes.len()), (Some(true), 1));
-    let refused = Prediction::refused("n", "p", None, vec!["spec.groups[0].replicas: 101".to_owned()]);
+    let refused = Prediction::refused(
+        "n",
+        "p",
+        None,
+        vec!["spec.groups[0].replicas: 101".to_owned()],
+    );
     let text = serde_json::to_string(&refused).expect("JSON");
-    assert_eq!(serde_json::from_str::<Prediction>(&text).expect("the same"), refused);
+    assert_eq!(
+        serde_json::from_str::<Prediction>(&text).expect("the same"),
+        refused
+    );
 }
 
 #[test]
 fn a_manifest_that_was_refused_never_ran() {
     let wanted = |replicas: u32| spec(3, json!({"name": "g", "replicas": replicas}));
-    let mut there = live(&wanted(60), &[("g", &[("g-0", "p-g", &[("t", 0)]), ("g-1", "p-g", &[("t", 1), ("t", 2)])])]);
-    assert!(said(&there.to(&wanted(2)).groups[0]).starts_with("g Scaled 60>2 "), "as if it ran");
+    let mut there = live(
+        &wanted(60),
+        &[(
+            "g",
+            &[
+                ("g-0", "p-g", &[("t", 0)]),
+                ("g-1", "p-g", &[("t", 1), ("t", 2)]),
+            ],
+        )],
+    );
+    assert!(
+        said(&there.to(&wanted(2)).groups[0]).starts_with("g Scaled 60>2 "),
+        "as if it ran"
+    );
     let refused = |generation: i64| {
         let stalled = json!([{"type": "Stalled", "status": "True", "reason": "PolicyViolation", "message": "why",
             "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
@@ -300,18 +579,33 @@ fn a_manifest_that_was_refused_never_ran() {
     };
     there.status.conditions = refused(1);
     let all = there.to(&wanted(2));
-    assert_eq!(said(&all.groups[0]), "g New 0>2 +2 -0 idle 0, moves 0..0 of 0, pause -");
+    assert_eq!(
+        said(&all.groups[0]),
+        "g New 0>2 +2 -0 idle 0, moves 0..0 of 0, pause -"
+    );
     assert_eq!(
         (all.topics[0].change, &*all.producer, all.exists),
         (TopicChange::Created, &["starts".to_owned()][..], Some(true))
     );
     let says = "the manifest that is applied is refused (PolicyViolation), so this is said as from nothing: of the one before it 2 consumers of g run on";
-    assert!(all.notes.len() == 1 && all.notes[0].starts_with(says), "{:?}", all.notes);
+    assert!(
+        all.notes.len() == 1 && all.notes[0].starts_with(says),
+        "{:?}",
+        all.notes
+    );
     there.status.groups.clear();
     let all = there.to(&wanted(2));
-    assert!(all.notes.len() == 1 && all.notes[0].ends_with("nothing ran before it"), "{:?}", all.notes);
+    assert!(
+        all.notes.len() == 1 && all.notes[0].ends_with("nothing ran before it"),
+        "{:?}",
+        all.notes
+    );
     there.status.conditions = refused(0);
-    assert_eq!(there.to(&wanted(2)).notes, Vec::<String>::new(), "a manifest before this one was");
+    assert_eq!(
+        there.to(&wanted(2)).notes,
+        Vec::<String>::new(),
+        "a manifest before this one was"
+    );
 }
 
 #[test]
@@ -320,8 +614,14 @@ fn how_many_start_again_is_not_known_where_somebody_else_says_it() {
     let mut there = live(&group("Stopped"), &[("g", &[])]);
     there.status.groups[0].state = "Empty".to_owned();
     let all = there.to(&group("Running"));
-    assert_eq!(said(&all.groups[0]), "g Started 0>1 +1 -0 idle ?, moves 0..0 of 0, pause -");
-    let idle = words::group(&all.groups[0]).into_iter().find(|said| said.label == "idle").expect("it is said");
+    assert_eq!(
+        said(&all.groups[0]),
+        "g Started 0>1 +1 -0 idle ?, moves 0..0 of 0, pause -"
+    );
+    let idle = words::group(&all.groups[0])
+        .into_iter()
+        .find(|said| said.label == "idle")
+        .expect("it is said");
     assert_eq!(idle.why, "how many consumers start is not known");
     assert!(all.groups[0].starts.why.starts_with("at least"), "{all:?}");
 }

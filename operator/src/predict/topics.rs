@@ -13,31 +13,49 @@ use crate::{
 };
 
 /// Topics of the plan, then those that it names no longer.
-pub(super) fn predicted(after: &Plan, before: Option<&Plan>, status: Option<&PracticeStatus>) -> Vec<TopicPrediction> {
-    let former = |name: &str| before.and_then(|before| before.topics.iter().find(|topic| topic.name == name));
-    let seen = |name: &str| status.and_then(|status| status.topics.iter().find(|topic| topic.name == name));
-    let named = after.topics.iter().map(|topic| of_topic(topic, former(&topic.name), seen(&topic.name)));
+pub(super) fn predicted(
+    after: &Plan,
+    before: Option<&Plan>,
+    status: Option<&PracticeStatus>,
+) -> Vec<TopicPrediction> {
+    let former = |name: &str| {
+        before.and_then(|before| before.topics.iter().find(|topic| topic.name == name))
+    };
+    let seen = |name: &str| {
+        status.and_then(|status| status.topics.iter().find(|topic| topic.name == name))
+    };
+    let named = after
+        .topics
+        .iter()
+        .map(|topic| of_topic(topic, former(&topic.name), seen(&topic.name)));
     let released = before.into_iter().flat_map(|before| &before.topics);
-    let released = released.filter(|topic| !after.topics.iter().any(|named| named.name == topic.name)).map(|topic| {
-        TopicPrediction {
+    let released = released
+        .filter(|topic| !after.topics.iter().any(|named| named.name == topic.name))
+        .map(|topic| TopicPrediction {
             name: topic.name.clone(),
             change: TopicChange::Released,
             partitions: seen(&topic.name).and_then(|seen| seen.partitions),
             why: "the manifest names it no longer: it stays in Kafka with its messages".to_owned(),
-        }
-    });
+        });
     named.chain(released).collect()
 }
 
 /// How many partitions each topic will have; `None`: not known.
 pub(super) fn counts(topics: &[TopicPrediction]) -> BTreeMap<&str, Option<i32>> {
-    topics.iter().map(|topic| (topic.name.as_str(), topic.partitions)).collect()
+    topics
+        .iter()
+        .map(|topic| (topic.name.as_str(), topic.partitions))
+        .collect()
 }
 
 fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -> TopicPrediction {
     let there = seen.and_then(|seen| seen.partitions);
-    let predicted =
-        |change, partitions, why: String| TopicPrediction { name: topic.name.clone(), change, partitions, why };
+    let predicted = |change, partitions, why: String| TopicPrediction {
+        name: topic.name.clone(),
+        change,
+        partitions,
+        why,
+    };
     let Some(facts) = seen.and_then(facts) else {
         if !topic.managed {
             return predicted(
@@ -50,7 +68,10 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
             let why = "nothing is different; whether Kafka has it is not known";
             return predicted(TopicChange::Stays, Some(topic.partitions), why.into());
         }
-        let (what, copies) = (counted(number(topic.partitions), "partition"), topic.replication_factor);
+        let (what, copies) = (
+            counted(number(topic.partitions), "partition"),
+            topic.replication_factor,
+        );
         let why = format!(
             "{what}, replicationFactor {copies}; one that Kafka has already is used, and grows if it is smaller"
         );
@@ -58,8 +79,15 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
     };
     let differs = topic.managed && former.is_some_and(|former| former.config != topic.config);
     let ours = seen.is_some_and(TopicStatus::is_own);
-    let back = seen.filter(|_| ours).into_iter().flat_map(|seen| released(topic, seen));
-    let set = if differs && ours { settings(topic, former, back).join(", ") } else { String::new() };
+    let back = seen
+        .filter(|_| ours)
+        .into_iter()
+        .flat_map(|seen| released(topic, seen));
+    let set = if differs && ours {
+        settings(topic, former, back).join(", ")
+    } else {
+        String::new()
+    };
     match topic_step(topic, Some(&facts)) {
         TopicStep::Conflict(why) => predicted(TopicChange::Refused, there, why),
         _ if differs && !ours && !topic.config.is_empty() => {
@@ -67,8 +95,15 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
             predicted(TopicChange::Refused, there, why.into())
         }
         TopicStep::Grow(from) => {
-            let set = if set.is_empty() { set } else { format!("; {set}") };
-            let why = format!("{from} → {}; partitions cannot be taken away again{set}", topic.partitions);
+            let set = if set.is_empty() {
+                set
+            } else {
+                format!("; {set}")
+            };
+            let why = format!(
+                "{from} → {}; partitions cannot be taken away again{set}",
+                topic.partitions
+            );
             predicted(TopicChange::Grown, Some(topic.partitions), why)
         }
         TopicStep::Create | TopicStep::Ready | TopicStep::Unknown(_) if !set.is_empty() => {
@@ -77,7 +112,10 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
         TopicStep::Create | TopicStep::Ready | TopicStep::Unknown(_) => {
             let more = there.is_some_and(|there| there > topic.partitions && topic.managed);
             let why = if more {
-                format!("it has more than the {} of the manifest, and keeps them", topic.partitions)
+                format!(
+                    "it has more than the {} of the manifest, and keeps them",
+                    topic.partitions
+                )
             } else {
                 String::new()
             };
@@ -90,7 +128,11 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
 fn facts(seen: &TopicStatus) -> Option<TopicSeen> {
     let partitions = vec![None; number(seen.partitions?)];
     let replication_factor = seen.replication_factor?;
-    Some(TopicSeen::Present(TopicFacts { replication_factor, partitions, ..TopicFacts::default() }))
+    Some(TopicSeen::Present(TopicFacts {
+        replication_factor,
+        partitions,
+        ..TopicFacts::default()
+    }))
 }
 
 fn number(count: i32) -> usize {

@@ -45,18 +45,38 @@ pub fn consumers(group: &GroupPrediction) -> String {
 pub fn group(group: &GroupPrediction) -> Vec<Said> {
     let mut all = Vec::new();
     let mut say = |label, number: String, why: &str, manner| {
-        all.push(Said { label, number, why: why.to_owned(), manner });
+        all.push(Said {
+            label,
+            number,
+            why: why.to_owned(),
+            manner,
+        });
     };
     for (place, because) in group.because.iter().enumerate() {
-        say(if place == 0 { "because" } else { "" }, String::new(), because, Manner::Plain);
+        say(
+            if place == 0 { "because" } else { "" },
+            String::new(),
+            because,
+            Manner::Plain,
+        );
     }
     let counts: [(&str, &Count); 2] = [("starts", &group.starts), ("stops", &group.stops)];
     for (label, count) in counts.into_iter().filter(|(_, count)| count.number > 0) {
-        say(label, counted(count.number, "consumer"), &count.why, Manner::Plain);
+        say(
+            label,
+            counted(count.number, "consumer"),
+            &count.why,
+            Manner::Plain,
+        );
     }
     match &group.idle {
         Some(idle) if idle.number > 0 => {
-            say("idle", format!("{} of {}", idle.number, counted(group.to, "consumer")), &idle.why, Manner::Warning);
+            say(
+                "idle",
+                format!("{} of {}", idle.number, counted(group.to, "consumer")),
+                &idle.why,
+                Manner::Warning,
+            );
         }
         None if group.to > 0 => {
             let why = match group.change {
@@ -67,7 +87,10 @@ pub fn group(group: &GroupPrediction) -> Vec<Said> {
         }
         Some(_) | None => {}
     }
-    let reads = !matches!(group.change, GroupChange::Stays | GroupChange::Gone | GroupChange::Stopped);
+    let reads = !matches!(
+        group.change,
+        GroupChange::Stays | GroupChange::Gone | GroupChange::Stopped
+    );
     match (&group.moves, &group.stays, &group.unknown) {
         (Some(moves), Some(stays), _) if moves.of > 0 && reads && group.to > 0 => {
             say("moves", span(moves), &moves.why, Manner::Plain);
@@ -79,7 +102,10 @@ pub fn group(group: &GroupPrediction) -> Vec<Said> {
     if let Some(pause) = &group.pause {
         say("pause", about(pause), &pause.why, Manner::Plain);
         if let Some(ms) = pause.noticed_after_ms {
-            let words = format!("a consumer that crashes or hangs instead is noticed after {}", seconds(ms));
+            let words = format!(
+                "a consumer that crashes or hangs instead is noticed after {}",
+                seconds(ms)
+            );
             say("", String::new(), &words, Manner::Aside);
         }
     }
@@ -91,13 +117,21 @@ pub fn group(group: &GroupPrediction) -> Vec<Said> {
 
 /// `1 of 3 partitions`, `1..2 of 3 partitions`
 fn span(span: &Span) -> String {
-    format!("{} of {}", number(span.least, span.most), counted(span.of, "partition"))
+    format!(
+        "{} of {}",
+        number(span.least, span.most),
+        counted(span.of, "partition")
+    )
 }
 
 /// `1..2 partitions, each for about 0.5 s`
 fn about(pause: &Pause) -> String {
     let number = number(pause.least, pause.most);
-    let what = if pause.most == 1 { "partition" } else { "partitions" };
+    let what = if pause.most == 1 {
+        "partition"
+    } else {
+        "partitions"
+    };
     let each = if pause.most == 1 { "for" } else { "each for" };
     match pause.about_ms {
         Some(ms) => format!("{number} {what}, {each} about {}", seconds(ms)),
@@ -106,10 +140,18 @@ fn about(pause: &Pause) -> String {
 }
 
 fn number(least: usize, most: usize) -> String {
-    if least == most { least.to_string() } else { format!("{least}..{most}") }
+    if least == most {
+        least.to_string()
+    } else {
+        format!("{least}..{most}")
+    }
 }
 
 /// `0.5 s`, `10 s`
 fn seconds(ms: u64) -> String {
-    if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{}.{} s", ms / 1000, ms % 1000 / 100) }
+    if ms.is_multiple_of(1000) {
+        format!("{} s", ms / 1000)
+    } else {
+        format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+    }
 }

@@ -25,25 +25,50 @@ pub(super) fn unsupported(group: &GroupPlan) -> String {
 }
 
 /// Whether a group's consumers may start: nobody has used the group id, or only this practice.
-pub(super) fn claim(plan: &Plan, group: &GroupPlan, seen: Option<&GroupSeen>, live: &Live) -> Result<(), Unclaimed> {
-    let Some(seen) = seen else { return Err(Unclaimed::Unknown) };
+pub(super) fn claim(
+    plan: &Plan,
+    group: &GroupPlan,
+    seen: Option<&GroupSeen>,
+    live: &Live,
+) -> Result<(), Unclaimed> {
+    let Some(seen) = seen else {
+        return Err(Unclaimed::Unknown);
+    };
     if let Some(denied @ KafkaError::Denied { .. }) = &seen.trouble {
         return Err(Unclaimed::Denied(format!("group {}: {denied}", group.id)));
     }
-    let Some(committed) = &seen.committed else { return Err(Unclaimed::Unknown) };
+    let Some(committed) = &seen.committed else {
+        return Err(Unclaimed::Unknown);
+    };
     if seen.state == GroupState::Unknown {
         return Err(Unclaimed::Unknown);
     }
     let conflict = |why: String| {
-        let fix = "choose another name, or stop the other application and delete the group's offsets";
-        Err(Unclaimed::Conflict(format!("group id {} is in use: {why}; {fix}", group.id)))
+        let fix =
+            "choose another name, or stop the other application and delete the group's offsets";
+        Err(Unclaimed::Conflict(format!(
+            "group id {} is in use: {why}; {fix}",
+            group.id
+        )))
     };
-    if let Some(stranger) = seen.members.iter().find(|member| !live.is_pod(&member.client_id)) {
-        return conflict(format!("its member {} on {} is not of this practice", stranger.client_id, stranger.host));
+    if let Some(stranger) = seen
+        .members
+        .iter()
+        .find(|member| !live.is_pod(&member.client_id))
+    {
+        return conflict(format!(
+            "its member {} on {} is not of this practice",
+            stranger.client_id, stranger.host
+        ));
     }
     let ours = commit_metadata(&format!("{}/{}", plan.namespace, plan.name));
-    if let Some(((topic, partition), _)) = committed.iter().find(|(_, committed)| committed.metadata != ours) {
-        return conflict(format!("its committed offset of {topic}/{partition} is not this practice's"));
+    if let Some(((topic, partition), _)) = committed
+        .iter()
+        .find(|(_, committed)| committed.metadata != ours)
+    {
+        return conflict(format!(
+            "its committed offset of {topic}/{partition} is not this practice's"
+        ));
     }
     Ok(())
 }
@@ -59,10 +84,18 @@ mod tests {
 
     #[test]
     fn a_group_id_is_claimed_only_where_nobody_else_uses_it() {
-        let plan = plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
+        let plan =
+            plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
         let group = &plan.groups[0];
-        let pods = vec![LivePod { name: "p-g-1".into(), group: Some("g".into()), ..LivePod::default() }];
-        let live = Live { pods, ..Live::default() };
+        let pods = vec![LivePod {
+            name: "p-g-1".into(),
+            group: Some("g".into()),
+            ..LivePod::default()
+        }];
+        let live = Live {
+            pods,
+            ..Live::default()
+        };
         let member = |client_id: &str| MemberSeen {
             member_id: "m".into(),
             client_id: client_id.into(),
@@ -70,25 +103,63 @@ mod tests {
             partitions: None,
         };
         let commit = |metadata: &str| {
-            Some(BTreeMap::from([(("t".to_owned(), 0), Committed { offset: 1, metadata: metadata.into() })]))
+            Some(BTreeMap::from([(
+                ("t".to_owned(), 0),
+                Committed {
+                    offset: 1,
+                    metadata: metadata.into(),
+                },
+            )]))
         };
-        let seen = |state, members, committed| GroupSeen { state, members, committed, ..GroupSeen::default() };
+        let seen = |state, members, committed| GroupSeen {
+            state,
+            members,
+            committed,
+            ..GroupSeen::default()
+        };
         let ours = "kafka-practice:n/p";
         let claims = |seen: &GroupSeen| claim(&plan, group, Some(seen), &live);
-        assert_eq!(claims(&seen(GroupState::Absent, vec![], Some(BTreeMap::new()))), Ok(()));
-        assert_eq!(claims(&seen(GroupState::Empty, vec![], commit(ours))), Ok(()));
-        assert_eq!(claims(&seen(GroupState::Stable, vec![member("p-g-1")], commit(ours))), Ok(()));
-        assert_eq!(claims(&seen(GroupState::Empty, vec![], None)), Err(Unclaimed::Unknown));
+        assert_eq!(
+            claims(&seen(GroupState::Absent, vec![], Some(BTreeMap::new()))),
+            Ok(())
+        );
+        assert_eq!(
+            claims(&seen(GroupState::Empty, vec![], commit(ours))),
+            Ok(())
+        );
+        assert_eq!(
+            claims(&seen(
+                GroupState::Stable,
+                vec![member("p-g-1")],
+                commit(ours)
+            )),
+            Ok(())
+        );
+        assert_eq!(
+            claims(&seen(GroupState::Empty, vec![], None)),
+            Err(Unclaimed::Unknown)
+        );
         assert_eq!(claims(&GroupSeen::default()), Err(Unclaimed::Unknown));
-        let denied = KafkaError::Denied { operation: "Describe", resource: "group g".into() };
-        let denied = GroupSeen { trouble: Some(denied), ..GroupSeen::default() };
-        assert!(matches!(claims(&denied), Err(Unclaimed::Denied(why)) if why.starts_with("group g: Kafka denied")));
+        let denied = KafkaError::Denied {
+            operation: "Describe",
+            resource: "group g".into(),
+        };
+        let denied = GroupSeen {
+            trouble: Some(denied),
+            ..GroupSeen::default()
+        };
+        assert!(
+            matches!(claims(&denied), Err(Unclaimed::Denied(why)) if why.starts_with("group g: Kafka denied"))
+        );
         for foreign in [
             seen(GroupState::Stable, vec![member("other")], commit(ours)),
             seen(GroupState::Empty, vec![], commit("")),
             seen(GroupState::Empty, vec![], commit("kafka-practice:n/p2")),
         ] {
-            assert!(matches!(claims(&foreign), Err(Unclaimed::Conflict(_))), "{foreign:?}");
+            assert!(
+                matches!(claims(&foreign), Err(Unclaimed::Conflict(_))),
+                "{foreign:?}"
+            );
         }
     }
 }

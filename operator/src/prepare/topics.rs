@@ -29,7 +29,9 @@ pub enum TopicStep {
 pub fn topic_step(topic: &Topic, seen: Option<&TopicSeen>) -> TopicStep {
     let name = &topic.name;
     match seen {
-        None => TopicStep::Unknown(Refusal::Failed(format!("topic {name} has not been described yet"))),
+        None => TopicStep::Unknown(Refusal::Failed(format!(
+            "topic {name} has not been described yet"
+        ))),
         Some(TopicSeen::Unknown(error)) => TopicStep::Unknown(refusal(topic, error)),
         Some(TopicSeen::Missing) if topic.managed => TopicStep::Create,
         Some(TopicSeen::Missing) => TopicStep::Conflict(format!(
@@ -42,16 +44,20 @@ pub fn topic_step(topic: &Topic, seen: Option<&TopicSeen>) -> TopicStep {
                 facts.replication_factor, topic.replication_factor
             ))
         }
-        Some(TopicSeen::Present(facts)) => match i32::try_from(facts.partitions.len()).unwrap_or(i32::MAX) {
-            there if there < topic.partitions => TopicStep::Grow(there),
-            _ => TopicStep::Ready,
-        },
+        Some(TopicSeen::Present(facts)) => {
+            match i32::try_from(facts.partitions.len()).unwrap_or(i32::MAX) {
+                there if there < topic.partitions => TopicStep::Grow(there),
+                _ => TopicStep::Ready,
+            }
+        }
     }
 }
 
 /// Whether a topic is the very one that this practice made.
 fn is_ours(former: Option<&TopicStatus>, seen: Option<&TopicSeen>) -> bool {
-    let Some(TopicSeen::Present(facts)) = seen else { return false };
+    let Some(TopicSeen::Present(facts)) = seen else {
+        return false;
+    };
     former.is_some_and(|former| former.created_topic_id.as_ref() == Some(&facts.id))
 }
 
@@ -78,29 +84,61 @@ pub(super) fn known(
         Some(TopicSeen::Present(facts)) => Some(facts.id.clone()),
         _ => None,
     };
-    let settled = id.as_ref().is_some_and(|id| memories.is_settled(key, &topic.name, plan.generation, id));
-    let former = before.and_then(|before| before.topics.iter().find(|status| status.name == topic.name));
+    let settled = id
+        .as_ref()
+        .is_some_and(|id| memories.is_settled(key, &topic.name, plan.generation, id));
+    let former = before.and_then(|before| {
+        before
+            .topics
+            .iter()
+            .find(|status| status.name == topic.name)
+    });
     let ours = is_ours(former, seen);
-    let released = former.filter(|_| ours).map(|former| released(topic, former).cloned().collect());
-    Known { id, settled, ours, released: released.unwrap_or_default() }
+    let released = former
+        .filter(|_| ours)
+        .map(|former| released(topic, former).cloned().collect());
+    Known {
+        id,
+        settled,
+        ours,
+        released: released.unwrap_or_default(),
+    }
 }
 
 /// Keys that a practice has set on its own topic, and that the manifest names no longer.
-pub(crate) fn released<'a>(topic: &'a Topic, status: &'a TopicStatus) -> impl Iterator<Item = &'a String> {
-    status.configured.iter().filter(|key| topic.managed && !topic.config.contains_key(*key))
+pub(crate) fn released<'a>(
+    topic: &'a Topic,
+    status: &'a TopicStatus,
+) -> impl Iterator<Item = &'a String> {
+    status
+        .configured
+        .iter()
+        .filter(|key| topic.managed && !topic.config.contains_key(*key))
 }
 
 /// What a manifest sets otherwise than the one before it, key by key, and the keys that go `back`.
-pub fn settings<'a>(topic: &Topic, former: Option<&Topic>, back: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let is_new =
-        |(key, value): &(&String, &String)| former.is_none_or(|former| former.config.get(*key) != Some(*value));
-    let set = topic.config.iter().filter(is_new).map(|(key, value)| setting(key, Some(value)));
+pub fn settings<'a>(
+    topic: &Topic,
+    former: Option<&Topic>,
+    back: impl Iterator<Item = &'a String>,
+) -> Vec<String> {
+    let is_new = |(key, value): &(&String, &String)| {
+        former.is_none_or(|former| former.config.get(*key) != Some(*value))
+    };
+    let set = topic
+        .config
+        .iter()
+        .filter(is_new)
+        .map(|(key, value)| setting(key, Some(value)));
     set.chain(back.map(|key| setting(key, None))).collect()
 }
 
 /// `retention.ms=60000`; without a value `retention.ms back to its default`.
 fn setting(key: &str, value: Option<&String>) -> String {
-    value.map_or_else(|| format!("{key} back to its default"), |value| format!("{key}={value}"))
+    value.map_or_else(
+        || format!("{key} back to its default"),
+        |value| format!("{key}={value}"),
+    )
 }
 
 /// Makes, grows and configures a topic as far as it is this practice's to do.
@@ -114,21 +152,37 @@ pub(super) async fn prepare_topic(
     let name = &topic.name;
     let done = match topic_step(topic, seen) {
         TopicStep::Create => {
-            let made = kafka.create_topic(name, topic.partitions, topic.replication_factor, &topic.config).await;
+            let made = kafka
+                .create_topic(
+                    name,
+                    topic.partitions,
+                    topic.replication_factor,
+                    &topic.config,
+                )
+                .await;
             made.map(|made| match made {
                 Made::Created => {
                     prepared.created.insert(name.clone());
-                    prepared.configured.insert(name.clone(), topic.config.keys().cloned().collect());
-                    prepared.deeds.push(Deed::Created { topic: name.clone(), partitions: topic.partitions });
+                    prepared
+                        .configured
+                        .insert(name.clone(), topic.config.keys().cloned().collect());
+                    prepared.deeds.push(Deed::Created {
+                        topic: name.clone(),
+                        partitions: topic.partitions,
+                    });
                 }
                 Made::AlreadyThere => {} // the next look shows what it is
             })
         }
-        step @ (TopicStep::Grow(_) | TopicStep::Ready) => adapt(kafka, topic, &step, known, prepared).await,
+        step @ (TopicStep::Grow(_) | TopicStep::Ready) => {
+            adapt(kafka, topic, &step, known, prepared).await
+        }
         TopicStep::Conflict(_) | TopicStep::Unknown(_) => Ok(()),
     };
     if let Err(error) = done {
-        prepared.refused.insert(name.clone(), refusal(topic, &error));
+        prepared
+            .refused
+            .insert(name.clone(), refusal(topic, &error));
     }
 }
 
@@ -142,32 +196,52 @@ async fn adapt(
     prepared: &mut Prepared,
 ) -> Result<(), KafkaError> {
     let name = &topic.name;
-    let differing =
-        if known.settled { BTreeMap::new() } else { differing_config(kafka, topic, &known.released).await? };
+    let differing = if known.settled {
+        BTreeMap::new()
+    } else {
+        differing_config(kafka, topic, &known.released).await?
+    };
     match differing.first_key_value() {
         Some((key, there)) if !known.ours => {
-            let (there, wanted) = (there.as_deref().unwrap_or("its default"), &topic.config[key]);
+            let (there, wanted) = (
+                there.as_deref().unwrap_or("its default"),
+                &topic.config[key],
+            );
             let why = format!(
                 "topic {name} exists with {key} at `{there}`, the manifest says `{wanted}`: make them agree, or set managed to false"
             );
-            prepared.refused.insert(name.clone(), Refusal::Conflict(why));
+            prepared
+                .refused
+                .insert(name.clone(), Refusal::Conflict(why));
             return Ok(());
         }
         Some(_) => {
             let wanted = |key: String| (key.clone(), topic.config.get(&key).cloned());
             let set: BTreeMap<_, _> = differing.into_keys().map(wanted).collect();
             kafka.configure_topic(name, &set).await?;
-            let set = set.iter().map(|(key, value)| setting(key, value.as_ref())).collect();
-            prepared.deeds.push(Deed::Configured { topic: name.clone(), set });
+            let set = set
+                .iter()
+                .map(|(key, value)| setting(key, value.as_ref()))
+                .collect();
+            prepared.deeds.push(Deed::Configured {
+                topic: name.clone(),
+                set,
+            });
         }
         None => {}
     }
     if topic.managed {
-        prepared.configured.insert(name.clone(), topic.config.keys().cloned().collect());
+        prepared
+            .configured
+            .insert(name.clone(), topic.config.keys().cloned().collect());
     }
     if let TopicStep::Grow(from) = *step {
         kafka.grow_topic(name, topic.partitions).await?;
-        prepared.deeds.push(Deed::Grown { topic: name.clone(), from, to: topic.partitions });
+        prepared.deeds.push(Deed::Grown {
+            topic: name.clone(),
+            from,
+            to: topic.partitions,
+        });
     }
     Ok(())
 }
@@ -186,17 +260,21 @@ async fn differing_config(
     let wanted = topic.config.iter().map(|(key, value)| (key, Some(value)));
     let wanted = wanted.chain(released.iter().map(|key| (key, None)));
     let differs = wanted.filter(|(key, value)| set.get(*key) != *value);
-    Ok(differs.map(|(key, _)| (key.clone(), set.get(key).cloned())).collect())
+    Ok(differs
+        .map(|(key, _)| (key.clone(), set.get(key).cloned()))
+        .collect())
 }
 
 pub(crate) fn refusal(topic: &Topic, error: &KafkaError) -> Refusal {
     let name = &topic.name;
     match error {
         // brokers come and go without anybody's help
-        KafkaError::Answered { code, message, .. } if code == "InvalidReplicationFactor" => Refusal::Failed(format!(
-            "topic {name}: replicationFactor is {}, more than there are brokers ({message}): add brokers, or use a topic with a smaller one",
-            topic.replication_factor
-        )),
+        KafkaError::Answered { code, message, .. } if code == "InvalidReplicationFactor" => {
+            Refusal::Failed(format!(
+                "topic {name}: replicationFactor is {}, more than there are brokers ({message}): add brokers, or use a topic with a smaller one",
+                topic.replication_factor
+            ))
+        }
         KafkaError::Denied { .. } => Refusal::Denied(format!("topic {name}: {error}")),
         error if error.needs_help() => Refusal::Refused(format!("topic {name}: {error}")),
         error => Refusal::Failed(format!("topic {name}: {error}")),
@@ -222,8 +300,9 @@ mod tests {
 
     #[test]
     fn a_topic_is_made_grown_used_or_left_alone() {
-        let plan =
-            plan_of(serde_json::json!({"topics": [{"name": "t", "partitions": 3}, {"name": "u", "managed": false}]}));
+        let plan = plan_of(
+            serde_json::json!({"topics": [{"name": "t", "partitions": 3}, {"name": "u", "managed": false}]}),
+        );
         let (t, u) = (&plan.topics[0], &plan.topics[1]);
         assert_eq!(topic_step(t, Some(&TopicSeen::Missing)), TopicStep::Create);
         assert_eq!(topic_step(t, Some(&present(1, 1))), TopicStep::Grow(1));

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use practice_api::status::{GroupStatus, Member, OwnedPartition, TopicStatus};
-use practice_groups::{GroupSeen, GroupState, MemberSeen, OffsetReset, Partition, Snapshot, TopicSeen, total};
+use practice_groups::{
+    GroupSeen, GroupState, MemberSeen, OffsetReset, Partition, Snapshot, TopicSeen, total,
+};
 
 use super::{count, verdict::Case};
 use crate::{apply::Running, observe::Observed, plan::GroupPlan, prepare::Prepared};
@@ -32,12 +34,30 @@ impl Look<'_> {
         let known = seen.state != GroupState::Unknown;
         let partitions = partitions(group, snapshot);
         let wanted = rows().map(|row| row.desired).sum();
-        let judged = self.seen.and_then(|observed| observed.verdicts.get(&group.id));
-        let case = Case { group, seen, snapshot, judged, topics: self.topics, wanted, before, now: self.now };
+        let judged = self
+            .seen
+            .and_then(|observed| observed.verdicts.get(&group.id));
+        let case = Case {
+            group,
+            seen,
+            snapshot,
+            judged,
+            topics: self.topics,
+            wanted,
+            before,
+            now: self.now,
+        };
         let words = case.words(&partitions);
         let verdict = case.verdict(&words, partitions.len());
-        let shares =
-            Shares { group, snapshot, seen, unknown: unknown(before), blind: blind(before), words, now: self.now };
+        let shares = Shares {
+            group,
+            snapshot,
+            seen,
+            unknown: unknown(before),
+            blind: blind(before),
+            words,
+            now: self.now,
+        };
         let idle: BTreeSet<&str> = self
             .seen
             .iter()
@@ -45,22 +65,37 @@ impl Look<'_> {
             .filter(|(id, _)| *id == group.id)
             .map(|(_, member)| member.as_str())
             .collect();
-        let lags = partitions.iter().map(|partition| snapshot.lag(seen, partition, reset(group)).effective());
+        let lags = partitions
+            .iter()
+            .map(|partition| snapshot.lag(seen, partition, reset(group)).effective());
         let lag = total(lags).filter(|_| known && hidden.is_none());
         // whatever a member does not tell may be its own
-        let unowned = if known && seen.tells_owners() { unowned(partitions.iter(), seen) } else { Vec::new() };
-        let pace = self.seen.and_then(|observed| observed.paces.get(&group.id)).copied().unwrap_or_default();
+        let unowned = if known && seen.tells_owners() {
+            unowned(partitions.iter(), seen)
+        } else {
+            Vec::new()
+        };
+        let pace = self
+            .seen
+            .and_then(|observed| observed.paces.get(&group.id))
+            .copied()
+            .unwrap_or_default();
         let pace = lag.filter(|lag| *lag > 0).map(|_| pace).unwrap_or_default();
         let waits = waits(partitions.len(), seen.members.len(), idle.len());
         let member = |member: &MemberSeen| {
-            let reason = idle.contains(member.member_id.as_str()).then(|| waits.clone());
+            let reason = idle
+                .contains(member.member_id.as_str())
+                .then(|| waits.clone());
             self.member(&shares, member, reason)
         };
         GroupStatus {
             name: group.id.clone(),
             claimed: !self.prepared.unclaimed.contains_key(&group.id),
             state: seen.state.to_string(),
-            protocol: seen.protocol.map_or_else(|| planned(group).to_string(), |protocol| protocol.to_string()),
+            protocol: seen.protocol.map_or_else(
+                || planned(group).to_string(),
+                |protocol| protocol.to_string(),
+            ),
             epoch: seen.epoch,
             replicas: wanted,
             ready_replicas: rows().map(|row| row.ready).sum(),
@@ -68,30 +103,50 @@ impl Look<'_> {
             lag,
             unknown_since: match lag {
                 Some(_) => None,
-                None => Some(since(before.and_then(|before| before.unknown_since.as_deref()), self.now)),
+                None => Some(since(
+                    before.and_then(|before| before.unknown_since.as_deref()),
+                    self.now,
+                )),
             },
-            oldest_since: pace.oldest.and_then(|age| self.now.checked_sub(age).ok()).map(time),
-            done_at: pace.drain.and_then(|left| self.now.checked_add(left).ok()).map(time),
+            oldest_since: pace
+                .oldest
+                .and_then(|age| self.now.checked_sub(age).ok())
+                .map(time),
+            done_at: pace
+                .drain
+                .and_then(|left| self.now.checked_add(left).ok())
+                .map(time),
             verdict,
             message: seen.trouble.as_ref().map(ToString::to_string).or(hidden),
             members: seen.members.iter().map(member).collect(),
             unowned_count: count(unowned.len()),
-            unowned: unowned.into_iter().map(|partition| shares.share(partition)).collect(),
+            unowned: unowned
+                .into_iter()
+                .map(|partition| shares.share(partition))
+                .collect(),
             truncated: false,
         }
     }
 
     fn member(self, shares: &Shares, member: &MemberSeen, idle_because: Option<String>) -> Member {
         let owned = member.partitions.iter().flatten();
-        let partitions: Vec<OwnedPartition> = owned.map(|partition| shares.share(partition)).collect();
-        let pod = self.running.pods.contains(&member.client_id).then(|| member.client_id.clone());
+        let partitions: Vec<OwnedPartition> =
+            owned.map(|partition| shares.share(partition)).collect();
+        let pod = self
+            .running
+            .pods
+            .contains(&member.client_id)
+            .then(|| member.client_id.clone());
         Member {
             name: member.client_id.clone(),
             pod,
             member_id: member.member_id.clone(),
             client_id: member.client_id.clone(),
             partition_count: count(partitions.len()),
-            lag: member.partitions.as_ref().and_then(|_| total(partitions.iter().map(|partition| partition.lag))),
+            lag: member
+                .partitions
+                .as_ref()
+                .and_then(|_| total(partitions.iter().map(|partition| partition.lag))),
             partitions,
             idle_because,
         }
@@ -131,8 +186,16 @@ struct Shares<'a> {
 impl Shares<'_> {
     fn share(&self, partition: &Partition) -> OwnedPartition {
         let lag = self.snapshot.lag(self.seen, partition, reset(self.group));
-        let committed = self.seen.committed.as_ref().and_then(|all| all.get(partition));
-        let unknown = self.unknown.get(&(partition.0.as_str(), partition.1)).copied().or(self.blind);
+        let committed = self
+            .seen
+            .committed
+            .as_ref()
+            .and_then(|all| all.get(partition));
+        let unknown = self
+            .unknown
+            .get(&(partition.0.as_str(), partition.1))
+            .copied()
+            .or(self.blind);
         OwnedPartition {
             topic: partition.0.clone(),
             partition: partition.1,
@@ -152,14 +215,24 @@ impl Shares<'_> {
 
 fn unknown(before: Option<&GroupStatus>) -> BTreeMap<(&str, i32), &str> {
     let all = before.into_iter().flat_map(GroupStatus::shares);
-    all.filter_map(|share| Some(((share.topic.as_str(), share.partition), share.unknown_since.as_deref()?))).collect()
+    all.filter_map(|share| {
+        Some((
+            (share.topic.as_str(), share.partition),
+            share.unknown_since.as_deref()?,
+        ))
+    })
+    .collect()
 }
 
 /// A group that was unknown as a whole, or whose members did not tell what they own, listed no partitions; those that were
 /// unknown were so all the same.
 fn blind(before: Option<&GroupStatus>) -> Option<&str> {
     let tells_nothing = |before: &&GroupStatus| {
-        before.members.iter().all(|member| member.partition_count == 0) && before.unowned_count == 0
+        before
+            .members
+            .iter()
+            .all(|member| member.partition_count == 0)
+            && before.unowned_count == 0
     };
     before.filter(tells_nothing)?.unknown_since.as_deref()
 }
@@ -169,7 +242,8 @@ fn partitions(group: &GroupPlan, snapshot: &Snapshot) -> Vec<Partition> {
     let mut partitions = Vec::new();
     for topic in &group.topics {
         if let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) {
-            partitions.extend((0..count(facts.partitions.len())).map(|number| (topic.clone(), number)));
+            partitions
+                .extend((0..count(facts.partitions.len())).map(|number| (topic.clone(), number)));
         }
     }
     partitions
@@ -177,16 +251,29 @@ fn partitions(group: &GroupPlan, snapshot: &Snapshot) -> Vec<Partition> {
 
 /// A topic of the group of which nothing is known, and why.
 fn hidden(group: &GroupPlan, look: &Snapshot) -> Option<String> {
-    group.topics.iter().find_map(|topic| match look.topics.get(topic) {
-        None => Some(format!("topic {topic}: not looked at yet")),
-        Some(TopicSeen::Unknown(why)) => Some(format!("topic {topic}: {why}")),
-        Some(TopicSeen::Present(_) | TopicSeen::Missing) => None,
-    })
+    group
+        .topics
+        .iter()
+        .find_map(|topic| match look.topics.get(topic) {
+            None => Some(format!("topic {topic}: not looked at yet")),
+            Some(TopicSeen::Unknown(why)) => Some(format!("topic {topic}: {why}")),
+            Some(TopicSeen::Present(_) | TopicSeen::Missing) => None,
+        })
 }
 
-fn unowned<'a>(partitions: impl Iterator<Item = &'a Partition>, seen: &GroupSeen) -> Vec<&'a Partition> {
-    let owned: BTreeSet<&Partition> = seen.members.iter().flat_map(|member| &member.partitions).flatten().collect();
-    partitions.filter(|partition| !owned.contains(partition)).collect()
+fn unowned<'a>(
+    partitions: impl Iterator<Item = &'a Partition>,
+    seen: &GroupSeen,
+) -> Vec<&'a Partition> {
+    let owned: BTreeSet<&Partition> = seen
+        .members
+        .iter()
+        .flat_map(|member| &member.partitions)
+        .flatten()
+        .collect();
+    partitions
+        .filter(|partition| !owned.contains(partition))
+        .collect()
 }
 
 pub(crate) fn reset(group: &GroupPlan) -> OffsetReset {
@@ -207,19 +294,29 @@ fn planned(group: &GroupPlan) -> practice_groups::Protocol {
 pub(super) fn waits(partitions: usize, members: usize, idle: usize) -> String {
     let s = |n: usize| if n == 1 { "" } else { "s" };
     let verb = if idle == 1 { "waits" } else { "wait" };
-    format!("{partitions} partition{}, {members} consumer{}: {idle} {verb}", s(partitions), s(members))
+    format!(
+        "{partitions} partition{}, {members} consumer{}: {idle} {verb}",
+        s(partitions),
+        s(members)
+    )
 }
 
 /// Since when something is so that was so before, or is so since now. A time that is still to come is none: the clock was set
 /// back, and it was before that.
 fn since(before: Option<&str>, now: Timestamp) -> String {
-    let past = before.filter(|before| before.parse::<Timestamp>().is_ok_and(|before| before <= now));
+    let past = before.filter(|before| {
+        before
+            .parse::<Timestamp>()
+            .is_ok_and(|before| before <= now)
+    });
     past.map_or_else(|| time(now), str::to_owned)
 }
 
 /// RFC 3339, to the second.
 pub(super) fn time(at: Timestamp) -> String {
-    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+    Timestamp::from_second(at.as_second())
+        .unwrap_or(at)
+        .to_string()
 }
 
 #[cfg(test)]

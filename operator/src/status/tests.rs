@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::SignedDuration;
-use practice_groups::{Bounds, Committed, GroupSeen, KafkaError, MemberSeen, Partition, TopicFacts};
+use practice_groups::{
+    Bounds, Committed, GroupSeen, KafkaError, MemberSeen, Partition, TopicFacts,
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -42,20 +44,35 @@ impl World {
     pub(crate) fn settled(spec: Value) -> Self {
         let plan = plan_of(spec);
         let mut snapshot = Snapshot::default();
-        let mut running = Running { producer: plan.producer.as_ref().map(|_| true), ..Running::default() };
+        let mut running = Running {
+            producer: plan.producer.as_ref().map(|_| true),
+            ..Running::default()
+        };
         for topic in &plan.topics {
             let bounds = Some(Bounds { start: 0, end: 10 });
             let partitions = vec![bounds; usize::try_from(topic.partitions).expect("positive")];
             let id = format!("{:032x}", 7);
-            let facts = TopicFacts { id, replication_factor: 1, partitions, ..TopicFacts::default() };
-            snapshot.topics.insert(topic.name.clone(), TopicSeen::Present(facts));
+            let facts = TopicFacts {
+                id,
+                replication_factor: 1,
+                partitions,
+                ..TopicFacts::default()
+            };
+            snapshot
+                .topics
+                .insert(topic.name.clone(), TopicSeen::Present(facts));
         }
         for group in &plan.groups {
             let mut members = Vec::new();
             for row in &group.rows {
                 let replicas = row.replicas.unwrap_or(1);
                 let (id, deployment) = (group.id.clone(), row.deployment.clone());
-                running.rows.push(RunningRow { group: id, deployment, desired: replicas, ready: replicas });
+                running.rows.push(RunningRow {
+                    group: id,
+                    deployment,
+                    desired: replicas,
+                    ready: replicas,
+                });
                 for number in 0..replicas {
                     let pod = format!("{}-{number}", row.deployment);
                     running.pods.push(pod.clone());
@@ -68,22 +85,49 @@ impl World {
                 }
             }
             let mut committed = BTreeMap::new();
-            let all = plan.topics.iter().filter(|topic| group.topics.contains(&topic.name));
-            let all = all.flat_map(|topic| (0..topic.partitions).map(|number| (topic.name.clone(), number)));
+            let all = plan
+                .topics
+                .iter()
+                .filter(|topic| group.topics.contains(&topic.name));
+            let all = all
+                .flat_map(|topic| (0..topic.partitions).map(|number| (topic.name.clone(), number)));
             for (turn, partition) in all.enumerate() {
-                committed.insert(partition.clone(), Committed { offset: 10, metadata: "kafka-practice:n/p".into() });
+                committed.insert(
+                    partition.clone(),
+                    Committed {
+                        offset: 10,
+                        metadata: "kafka-practice:n/p".into(),
+                    },
+                );
                 if !members.is_empty() {
                     let next = turn % members.len();
-                    members[next].partitions.as_mut().expect("was set").push(partition);
+                    members[next]
+                        .partitions
+                        .as_mut()
+                        .expect("was set")
+                        .push(partition);
                 }
             }
-            let state = if members.is_empty() { GroupState::Empty } else { GroupState::Stable };
+            let state = if members.is_empty() {
+                GroupState::Empty
+            } else {
+                GroupState::Stable
+            };
             let protocol = Some(practice_groups::Protocol::Classic);
-            let seen = GroupSeen { state, protocol, members, committed: Some(committed), ..GroupSeen::default() };
+            let seen = GroupSeen {
+                state,
+                protocol,
+                members,
+                committed: Some(committed),
+                ..GroupSeen::default()
+            };
             snapshot.groups.insert(group.id.clone(), seen);
         }
         let look: Look = Ok(Arc::new(snapshot));
-        let prepared = Prepared { look: Some(look.clone()), ..Prepared::default() };
+        let prepared = Prepared {
+            look: Some(look.clone()),
+            ..Prepared::default()
+        };
         let observed = Observed {
             look,
             paces: BTreeMap::new(),
@@ -91,7 +135,14 @@ impl World {
             idle: std::collections::BTreeSet::new(),
             again: None,
         };
-        Self { plan, prepared, running, observed, before: None, now: "2026-01-01T00:00:00Z".parse().expect("a time") }
+        Self {
+            plan,
+            prepared,
+            running,
+            observed,
+            before: None,
+            now: "2026-01-01T00:00:00Z".parse().expect("a time"),
+        }
     }
 
     /// Changes what Kafka says.
@@ -132,8 +183,10 @@ impl World {
 }
 
 pub(crate) fn two_groups() -> World {
-    World::settled(json!({"topics": [{"name": "t", "partitions": 3}], "groups": [
-        {"name": "a", "replicas": 2}, {"name": "b", "replicas": 1, "autoOffsetReset": "latest", "variants": [{"name": "v", "replicas": 1}]}]}))
+    World::settled(
+        json!({"topics": [{"name": "t", "partitions": 3}], "groups": [
+        {"name": "a", "replicas": 2}, {"name": "b", "replicas": 1, "autoOffsetReset": "latest", "variants": [{"name": "v", "replicas": 1}]}]}),
+    )
 }
 
 pub(crate) fn at(topic: &str, partition: i32) -> Partition {
@@ -143,24 +196,50 @@ pub(crate) fn at(topic: &str, partition: i32) -> Partition {
 #[test]
 fn what_is_settled_reads_so() {
     let status = two_groups().status();
-    let expected =
-        Summary { topics: 1, partitions: Some(3), groups: 2, consumers: Some(4), idle: Some(0), lag: Some(0) };
+    let expected = Summary {
+        topics: 1,
+        partitions: Some(3),
+        groups: 2,
+        consumers: Some(4),
+        idle: Some(0),
+        lag: Some(0),
+    };
     assert_eq!(status.summary, expected);
     assert_eq!(status.bootstrap_servers.as_deref(), Some("k:1"));
     let topic = &status.topics[0];
-    assert_eq!((topic.ready, topic.partitions, topic.replication_factor), (true, Some(3), Some(1)));
+    assert_eq!(
+        (topic.ready, topic.partitions, topic.replication_factor),
+        (true, Some(3), Some(1))
+    );
     assert_eq!(
         (topic.topic_id.as_deref(), topic.created_topic_id.as_deref()),
         (Some(format!("{:032x}", 7).as_str()), None)
     );
     let (a, b) = (&status.groups[0], &status.groups[1]);
-    assert_eq!((a.claimed, a.state.as_str(), a.protocol.as_str(), a.epoch), (true, "Stable", "Classic", None));
+    assert_eq!(
+        (a.claimed, a.state.as_str(), a.protocol.as_str(), a.epoch),
+        (true, "Stable", "Classic", None)
+    );
     assert_eq!((a.replicas, a.ready_replicas, b.replicas), (2, 2, 2));
     let owner = &a.members[0];
-    assert_eq!((owner.name.as_str(), owner.pod.as_deref(), owner.partition_count), ("p-a-0", Some("p-a-0"), 2));
-    assert_eq!((owner.partitions[0].partition, owner.partitions[1].partition), (0, 2));
     assert_eq!(
-        (owner.partitions[0].committed, owner.partitions[0].end, owner.partitions[0].lag),
+        (
+            owner.name.as_str(),
+            owner.pod.as_deref(),
+            owner.partition_count
+        ),
+        ("p-a-0", Some("p-a-0"), 2)
+    );
+    assert_eq!(
+        (owner.partitions[0].partition, owner.partitions[1].partition),
+        (0, 2)
+    );
+    assert_eq!(
+        (
+            owner.partitions[0].committed,
+            owner.partitions[0].end,
+            owner.partitions[0].lag
+        ),
         (Some(10), Some(10), Some(0))
     );
     assert_eq!(owner.partitions[0].because, None);
@@ -174,31 +253,61 @@ fn a_lag_is_a_number_only_when_all_of_it_is_known() {
         ("read to the end", |_| {}, Some(0), Some(0), None),
         (
             "behind",
-            |w| w.group("a", |g| g.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 4),
+            |w| {
+                w.group("a", |g| {
+                    g.committed
+                        .as_mut()
+                        .expect("set")
+                        .get_mut(&at("t", 0))
+                        .expect("set")
+                        .offset = 4
+                })
+            },
             Some(6),
             Some(6),
             None,
         ),
         (
             "earliest without a commit",
-            |w| w.group("a", |g| drop(g.committed.as_mut().expect("set").remove(&at("t", 0)))),
+            |w| {
+                w.group("a", |g| {
+                    drop(g.committed.as_mut().expect("set").remove(&at("t", 0)))
+                })
+            },
             Some(10),
             Some(10),
             Some("NoCommit"),
         ),
         (
             "committed beyond the end",
-            |w| w.group("a", |g| g.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 11),
+            |w| {
+                w.group("a", |g| {
+                    g.committed
+                        .as_mut()
+                        .expect("set")
+                        .get_mut(&at("t", 0))
+                        .expect("set")
+                        .offset = 11
+                })
+            },
             Some(0),
             Some(0),
             Some("Stale"),
         ),
-        ("commits cannot be read", |w| w.group("a", |g| g.committed = None), None, None, Some("Unknown")),
+        (
+            "commits cannot be read",
+            |w| w.group("a", |g| g.committed = None),
+            None,
+            None,
+            Some("Unknown"),
+        ),
         (
             "a leader is gone",
             |w| {
                 w.kafka(|s| {
-                    let Some(TopicSeen::Present(facts)) = s.topics.get_mut("t") else { panic!("is present") };
+                    let Some(TopicSeen::Present(facts)) = s.topics.get_mut("t") else {
+                        panic!("is present")
+                    };
                     facts.partitions[0] = None;
                 });
             },
@@ -210,10 +319,17 @@ fn a_lag_is_a_number_only_when_all_of_it_is_known() {
             "retention was faster",
             |w| {
                 w.kafka(|s| {
-                    let Some(TopicSeen::Present(facts)) = s.topics.get_mut("t") else { panic!("is present") };
+                    let Some(TopicSeen::Present(facts)) = s.topics.get_mut("t") else {
+                        panic!("is present")
+                    };
                     facts.partitions[0] = Some(Bounds { start: 12, end: 20 });
                     let g = s.groups.get_mut("b").expect("seen");
-                    g.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 20;
+                    g.committed
+                        .as_mut()
+                        .expect("set")
+                        .get_mut(&at("t", 0))
+                        .expect("set")
+                        .offset = 20;
                 });
             },
             Some(8),
@@ -228,9 +344,16 @@ fn a_lag_is_a_number_only_when_all_of_it_is_known() {
         let group = &status.groups[0];
         assert_eq!((group.lag, group.members[0].lag), (lag, lag), "{what}");
         assert_eq!(status.summary.lag, sum, "{what}");
-        assert_eq!(group.members[0].partitions[0].because.as_deref(), because, "{what}");
+        assert_eq!(
+            group.members[0].partitions[0].because.as_deref(),
+            because,
+            "{what}"
+        );
         let other = (because != Some("Unknown") || what.contains("leader")).then_some(0);
-        assert_eq!(group.members[1].lag, other, "{what}: of another member's partition");
+        assert_eq!(
+            group.members[1].lag, other,
+            "{what}: of another member's partition"
+        );
     }
 }
 
@@ -247,21 +370,41 @@ fn unknown_is_never_zero() {
     let known = world.status();
     world.outage(KafkaError::Refused);
     let status = world.status();
-    let totals = (status.summary.consumers, status.summary.idle, status.summary.lag);
+    let totals = (
+        status.summary.consumers,
+        status.summary.idle,
+        status.summary.lag,
+    );
     assert_eq!(totals, (None, None, None));
     for group in &status.groups {
-        assert_eq!((group.lag, group.idle, group.state.as_str()), (None, None, "Unknown"));
-        assert!(group.claimed, "what was claimed stays so while Kafka is down");
+        assert_eq!(
+            (group.lag, group.idle, group.state.as_str()),
+            (None, None, "Unknown")
+        );
+        assert!(
+            group.claimed,
+            "what was claimed stays so while Kafka is down"
+        );
     }
     assert_eq!(status.topics, known.topics, "out of sight is not gone");
     let json = serde_json::to_value(&status).expect("is JSON");
     assert_eq!(json["groups"][0]["lag"], Value::Null);
-    assert!(json["groups"][0].as_object().expect("is one").contains_key("lag"), "null, not absent");
+    assert!(
+        json["groups"][0]
+            .as_object()
+            .expect("is one")
+            .contains_key("lag"),
+        "null, not absent"
+    );
 
     let mut world = two_groups();
     world.group("a", |group| *group = GroupSeen::default());
     let status = world.status();
-    assert_eq!((status.summary.lag, status.summary.consumers), (None, None), "one unknown group makes sums unknown");
+    assert_eq!(
+        (status.summary.lag, status.summary.consumers),
+        (None, None),
+        "one unknown group makes sums unknown"
+    );
     assert_eq!(status.groups[1].lag, Some(0));
 }
 
@@ -271,23 +414,36 @@ fn nothing_is_remembered_of_another_kafka() {
     world.prepared.created.insert("t".into());
     assert!(world.status().topics[0].created_topic_id.is_some());
     world.prepared.created.clear();
-    assert!(world.status().topics[0].created_topic_id.is_some(), "it is kept");
+    assert!(
+        world.status().topics[0].created_topic_id.is_some(),
+        "it is kept"
+    );
     world.plan.bootstrap = "other:1".into();
     world.outage(KafkaError::TimedOut);
     let topic = &world.status().topics[0];
-    assert_eq!((topic.ready, &topic.created_topic_id, topic.partitions), (false, &None, None));
+    assert_eq!(
+        (topic.ready, &topic.created_topic_id, topic.partitions),
+        (false, &None, None)
+    );
 }
 
 #[test]
 fn idle_members_are_named_with_the_reason() {
-    let mut world =
-        World::settled(json!({"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "a", "replicas": 4}]}));
+    let mut world = World::settled(
+        json!({"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "a", "replicas": 4}]}),
+    );
     assert_eq!(world.status().groups[0].idle, Some(0), "not long enough");
     world.observed.idle.insert(("a".into(), "p-a-3-id".into()));
-    world.observed.idle.insert(("other".into(), "p-a-2-id".into()));
+    world
+        .observed
+        .idle
+        .insert(("other".into(), "p-a-2-id".into()));
     let group = &world.status().groups[0];
     assert_eq!(group.idle, Some(1));
-    assert_eq!(group.members[3].idle_because.as_deref(), Some("3 partitions, 4 consumers: 1 waits"));
+    assert_eq!(
+        group.members[3].idle_because.as_deref(),
+        Some("3 partitions, 4 consumers: 1 waits")
+    );
     assert_eq!(group.members[2].idle_because, None);
     for (partitions, members, idle, sentence) in [
         (1, 2, 1, "1 partition, 2 consumers: 1 waits"),
@@ -303,7 +459,10 @@ fn a_member_is_a_pod_only_if_there_is_one() {
     let mut world = two_groups();
     world.running.pods.retain(|pod| pod != "p-a-0");
     let members = &world.status().groups[0].members;
-    assert_eq!((members[0].name.as_str(), members[0].pod.as_deref()), ("p-a-0", None));
+    assert_eq!(
+        (members[0].name.as_str(), members[0].pod.as_deref()),
+        ("p-a-0", None)
+    );
     assert_eq!(members[1].pod.as_deref(), Some("p-a-1"));
 }
 
@@ -313,21 +472,70 @@ fn of_a_spec_that_is_refused_nothing_is_known_but_whose_it_is() {
     let before = world.status();
     let fault = SpecFault::Illegal("why".into());
     let prepared = Prepared::default();
-    let after = status(Err(&fault), &prepared, &Running::default(), None, Some(&before), Some(2), world.now);
+    let after = status(
+        Err(&fault),
+        &prepared,
+        &Running::default(),
+        None,
+        Some(&before),
+        Some(2),
+        world.now,
+    );
     assert_eq!(after.observed_generation, Some(2));
-    assert_eq!((&after.topics, &after.bootstrap_servers), (&before.topics, &before.bootstrap_servers));
+    assert_eq!(
+        (&after.topics, &after.bootstrap_servers),
+        (&before.topics, &before.bootstrap_servers)
+    );
     for (group, former) in after.groups.iter().zip(&before.groups) {
-        assert!(former.lag.is_some() && former.unknown_since.is_none() && former.claimed, "{former:?}");
-        let kept = (&group.name, group.claimed, &group.protocol, group.replicas, group.ready_replicas);
-        let was = (&former.name, former.claimed, &former.protocol, former.replicas, former.ready_replicas);
+        assert!(
+            former.lag.is_some() && former.unknown_since.is_none() && former.claimed,
+            "{former:?}"
+        );
+        let kept = (
+            &group.name,
+            group.claimed,
+            &group.protocol,
+            group.replicas,
+            group.ready_replicas,
+        );
+        let was = (
+            &former.name,
+            former.claimed,
+            &former.protocol,
+            former.replicas,
+            former.ready_replicas,
+        );
         assert_eq!(kept, was);
-        assert_eq!((group.state.as_str(), group.lag, group.idle, &group.members), ("Unknown", None, None, &vec![]));
-        assert_eq!(group.unknown_since.as_deref(), Some(group::time(world.now).as_str()));
-        assert!(group.message.as_ref().is_some_and(|why| why.contains("manifest")), "{:?}", group.message);
+        assert_eq!(
+            (group.state.as_str(), group.lag, group.idle, &group.members),
+            ("Unknown", None, None, &vec![])
+        );
+        assert_eq!(
+            group.unknown_since.as_deref(),
+            Some(group::time(world.now).as_str())
+        );
+        assert!(
+            group
+                .message
+                .as_ref()
+                .is_some_and(|why| why.contains("manifest")),
+            "{:?}",
+            group.message
+        );
     }
-    assert_eq!((after.summary.consumers, after.summary.idle, after.summary.lag), (None, None, None));
+    assert_eq!(
+        (
+            after.summary.consumers,
+            after.summary.idle,
+            after.summary.lag
+        ),
+        (None, None, None)
+    );
     let kafka = after.condition("KafkaReachable").expect("it is there");
-    assert_eq!((kafka.status.as_str(), kafka.reason.as_str()), ("Unknown", "NotChecked"));
+    assert_eq!(
+        (kafka.status.as_str(), kafka.reason.as_str()),
+        ("Unknown", "NotChecked")
+    );
     let again = status(
         Err(&fault),
         &prepared,
@@ -338,9 +546,21 @@ fn of_a_spec_that_is_refused_nothing_is_known_but_whose_it_is() {
         world.now + SignedDuration::from_secs(5),
     );
     assert_eq!(again, after, "nothing to write while nobody looks");
-    let never = status(Err(&fault), &prepared, &Running::default(), None, None, Some(2), world.now);
+    let never = status(
+        Err(&fault),
+        &prepared,
+        &Running::default(),
+        None,
+        None,
+        Some(2),
+        world.now,
+    );
     assert_eq!(never.groups, Vec::new());
-    assert_eq!(never.conditions.len(), 8, "every condition from the first visit");
+    assert_eq!(
+        never.conditions.len(),
+        8,
+        "every condition from the first visit"
+    );
 }
 
 #[test]
@@ -348,7 +568,14 @@ fn news_is_what_means_something() {
     type Change = fn(&mut PracticeStatus);
     let before = {
         let mut world = two_groups();
-        world.group("a", |g| g.committed.as_mut().expect("set").get_mut(&at("t", 0)).expect("set").offset = 4);
+        world.group("a", |g| {
+            g.committed
+                .as_mut()
+                .expect("set")
+                .get_mut(&at("t", 0))
+                .expect("set")
+                .offset = 4
+        });
         world.status()
     };
     assert_eq!(before.groups[0].lag, Some(6));
@@ -357,19 +584,50 @@ fn news_is_what_means_something() {
         ("6 -> 7", |s| s.groups[0].lag = Some(7), News::Numbers),
         (
             "6 -> 1 everywhere",
-            |s| (s.groups[0].lag, s.summary.lag, s.groups[0].members[0].lag) = (Some(1), Some(1), Some(1)),
+            |s| {
+                (s.groups[0].lag, s.summary.lag, s.groups[0].members[0].lag) =
+                    (Some(1), Some(1), Some(1))
+            },
             News::Numbers,
         ),
-        ("an offset moved", |s| s.groups[0].members[0].partitions[0].committed = Some(5), News::Numbers),
-        ("the end moved", |s| s.groups[0].members[0].partitions[0].end = Some(50), News::Numbers),
+        (
+            "an offset moved",
+            |s| s.groups[0].members[0].partitions[0].committed = Some(5),
+            News::Numbers,
+        ),
+        (
+            "the end moved",
+            |s| s.groups[0].members[0].partitions[0].end = Some(50),
+            News::Numbers,
+        ),
         ("6 -> 0", |s| s.groups[0].lag = Some(0), News::Meaning),
         ("0 -> 6", |s| s.groups[1].lag = Some(6), News::Meaning),
         ("6 -> unknown", |s| s.groups[0].lag = None, News::Meaning),
-        ("a partition becomes unknown", |s| s.groups[0].members[0].partitions[0].lag = None, News::Meaning),
-        ("the first commit", |s| s.groups[0].members[0].partitions[0].committed = None, News::Meaning),
-        ("the sum becomes unknown", |s| s.summary.lag = None, News::Meaning),
-        ("a partition moves", |s| drop(s.groups[0].members[0].partitions.pop()), News::Meaning),
-        ("a condition turns", |s| s.conditions[0].status = "Unknown".into(), News::Meaning),
+        (
+            "a partition becomes unknown",
+            |s| s.groups[0].members[0].partitions[0].lag = None,
+            News::Meaning,
+        ),
+        (
+            "the first commit",
+            |s| s.groups[0].members[0].partitions[0].committed = None,
+            News::Meaning,
+        ),
+        (
+            "the sum becomes unknown",
+            |s| s.summary.lag = None,
+            News::Meaning,
+        ),
+        (
+            "a partition moves",
+            |s| drop(s.groups[0].members[0].partitions.pop()),
+            News::Meaning,
+        ),
+        (
+            "a condition turns",
+            |s| s.conditions[0].status = "Unknown".into(),
+            News::Meaning,
+        ),
     ];
     for (what, change, expected) in cases {
         let mut after = before.clone();
@@ -381,20 +639,43 @@ fn news_is_what_means_something() {
 
 #[test]
 fn a_status_stays_small_and_its_counts_true() {
-    let groups: Vec<Value> = (0..32).map(|n| json!({"name": format!("group-{n}"), "replicas": 100})).collect();
+    let groups: Vec<Value> = (0..32)
+        .map(|n| json!({"name": format!("group-{n}"), "replicas": 100}))
+        .collect();
     let mut world = World::settled(
         json!({"topics": [{"name": "a-topic-with-a-rather-long-name", "partitions": 1000}], "groups": groups}),
     );
     let status = world.status();
     let size = serde_json::to_vec(&status).expect("is JSON").len();
     assert!(size <= 256 << 10, "{size} bytes");
-    assert_eq!((status.summary.consumers, status.summary.lag, status.summary.idle), (Some(3200), Some(0), Some(0)));
+    assert_eq!(
+        (
+            status.summary.consumers,
+            status.summary.lag,
+            status.summary.idle
+        ),
+        (Some(3200), Some(0), Some(0))
+    );
     for group in &status.groups {
-        assert!(group.truncated && group.members.len() < 100, "{} members are left", group.members.len());
-        assert!(group.members.iter().all(|member| member.partition_count == 10), "counts are true");
+        assert!(
+            group.truncated && group.members.len() < 100,
+            "{} members are left",
+            group.members.len()
+        );
+        assert!(
+            group
+                .members
+                .iter()
+                .all(|member| member.partition_count == 10),
+            "counts are true"
+        );
         assert_eq!((group.replicas, group.lag), (100, Some(0)));
     }
-    assert_eq!(status.condition("Ready").expect("is there").status, "True", "judged before it was cut");
+    assert_eq!(
+        status.condition("Ready").expect("is there").status,
+        "True",
+        "judged before it was cut"
+    );
     let small = two_groups().status();
     assert!(small.groups.iter().all(|group| !group.truncated));
 }
@@ -406,10 +687,15 @@ fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
         state: GroupState::Empty,
         protocol: Some(practice_groups::Protocol::Classic),
         members: Some(2),
-        topics: topics.iter().map(|(topic, lag)| ((*topic).to_owned(), *lag)).collect(),
+        topics: topics
+            .iter()
+            .map(|(topic, lag)| ((*topic).to_owned(), *lag))
+            .collect(),
     };
     let mut see = |foreign: Option<Vec<(String, ForeignSeen)>>| {
-        world.kafka(|look| look.foreign = foreign.map(|foreign| Arc::new(foreign.into_iter().collect())));
+        world.kafka(|look| {
+            look.foreign = foreign.map(|foreign| Arc::new(foreign.into_iter().collect()))
+        });
         let before = world.before.clone();
         let status = world.status();
         (before.map(|before| news(Some(&before), &status)), status)
@@ -417,10 +703,20 @@ fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
     let (_, status) = see(None);
     assert_eq!((status.foreign.len(), status.foreign_count), (0, None));
     let (said, status) = see(Some(Vec::new()));
-    assert_eq!((said, status.foreign_count), (Some(News::None), Some(0)), "none is never the reason to write");
+    assert_eq!(
+        (said, status.foreign_count),
+        (Some(News::None), Some(0)),
+        "none is never the reason to write"
+    );
     let others = [
-        ("billing".to_owned(), foreign(&[("t", Some(7)), ("of-another-practice", Some(1))])),
-        ("elsewhere".to_owned(), foreign(&[("of-another-practice", Some(1))])),
+        (
+            "billing".to_owned(),
+            foreign(&[("t", Some(7)), ("of-another-practice", Some(1))]),
+        ),
+        (
+            "elsewhere".to_owned(),
+            foreign(&[("of-another-practice", Some(1))]),
+        ),
         ("a".to_owned(), foreign(&[("t", Some(1))])),
     ];
     let (said, status) = see(Some(others.to_vec()));
@@ -434,26 +730,71 @@ fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
         lag: Some(7),
         at_most: true,
     };
-    assert_eq!((status.foreign, status.foreign_count), (vec![billing.clone()], Some(1)), "`a` is the practice's own");
-    let (said, _) = see(Some(vec![("billing".to_owned(), foreign(&[("t", Some(9))]))]));
+    assert_eq!(
+        (status.foreign, status.foreign_count),
+        (vec![billing.clone()], Some(1)),
+        "`a` is the practice's own"
+    );
+    let (said, _) = see(Some(vec![(
+        "billing".to_owned(),
+        foreign(&[("t", Some(9))]),
+    )]));
     assert_eq!(said, Some(News::Numbers));
     // an operator that has just started has not asked yet
     let (said, status) = see(None);
     assert_eq!((said, status.foreign_count), (Some(News::None), Some(1)));
-    let (said, status) = see(Some(vec![("billing".to_owned(), foreign(&[("t", Some(0))]))]));
-    assert_eq!((said, status.foreign[0].at_most), (Some(News::Meaning), false), "nothing is nothing");
-    let silent = ForeignSeen { state: GroupState::Unknown, members: None, ..foreign(&[("t", None)]) };
+    let (said, status) = see(Some(vec![(
+        "billing".to_owned(),
+        foreign(&[("t", Some(0))]),
+    )]));
+    assert_eq!(
+        (said, status.foreign[0].at_most),
+        (Some(News::Meaning), false),
+        "nothing is nothing"
+    );
+    let silent = ForeignSeen {
+        state: GroupState::Unknown,
+        members: None,
+        ..foreign(&[("t", None)])
+    };
     let (_, status) = see(Some(vec![("billing".to_owned(), silent)]));
     let billing = &status.foreign[0];
-    assert_eq!((billing.state.as_str(), billing.members, billing.lag, billing.at_most), ("Unknown", None, None, true));
-    assert_eq!(status.foreign_count, Some(1), "its coordinator did not answer: it is there all the same");
+    assert_eq!(
+        (
+            billing.state.as_str(),
+            billing.members,
+            billing.lag,
+            billing.at_most
+        ),
+        ("Unknown", None, None, true)
+    );
+    assert_eq!(
+        status.foreign_count,
+        Some(1),
+        "its coordinator did not answer: it is there all the same"
+    );
     let many = (0..200).map(|number| (format!("app-{number:03}"), foreign(&[("t", None)])));
     let (_, status) = see(Some(many.collect()));
-    assert_eq!((status.foreign.len(), status.foreign_count), (20, Some(200)));
-    assert_eq!((status.foreign[19].name.as_str(), status.foreign[19].lag), ("app-019", None));
+    assert_eq!(
+        (status.foreign.len(), status.foreign_count),
+        (20, Some(200))
+    );
+    assert_eq!(
+        (status.foreign[19].name.as_str(), status.foreign[19].lag),
+        ("app-019", None)
+    );
     world.outage(KafkaError::Refused);
     let status = world.status();
-    assert_eq!((status.foreign.len(), status.foreign_count), (20, Some(200)), "out of sight is not gone");
-    assert!(status.foreign.iter().all(|group| group.lag.is_none() && group.state == "Unknown"));
+    assert_eq!(
+        (status.foreign.len(), status.foreign_count),
+        (20, Some(200)),
+        "out of sight is not gone"
+    );
+    assert!(
+        status
+            .foreign
+            .iter()
+            .all(|group| group.lag.is_none() && group.state == "Unknown")
+    );
     assert!(status.foreign.iter().all(|group| group.members.is_none()));
 }

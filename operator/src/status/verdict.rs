@@ -33,35 +33,61 @@ impl Case<'_> {
         let before = self.shares_before();
         let found = |partition: &Partition| {
             let finding = self.judged?.partitions.get(partition);
-            finding.map(|finding| finding.verdict().word().to_owned()).or_else(|| {
-                let share = before.get(&(partition.0.as_str(), partition.1))?;
-                let committed = self.seen.committed.as_ref()?.get(partition).map(|committed| committed.offset);
-                share.verdict.clone().filter(|_| share.committed == committed) // what was said holds while its commit is the same
-            })
+            finding
+                .map(|finding| finding.verdict().word().to_owned())
+                .or_else(|| {
+                    let share = before.get(&(partition.0.as_str(), partition.1))?;
+                    let committed = self
+                        .seen
+                        .committed
+                        .as_ref()?
+                        .get(partition)
+                        .map(|committed| committed.offset);
+                    share
+                        .verdict
+                        .clone()
+                        .filter(|_| share.committed == committed) // what was said holds while its commit is the same
+                })
         };
-        partitions.iter().filter_map(|partition| Some((partition.clone(), found(partition)?))).collect()
+        partitions
+            .iter()
+            .filter_map(|partition| Some((partition.clone(), found(partition)?)))
+            .collect()
     }
 
     /// What status said of partitions.
     fn shares_before(&self) -> BTreeMap<(&str, i32), &OwnedPartition> {
         let all = self.before.into_iter().flat_map(GroupStatus::shares);
-        all.map(|share| ((share.topic.as_str(), share.partition), share)).collect()
+        all.map(|share| ((share.topic.as_str(), share.partition), share))
+            .collect()
     }
 
     /// The group's. `words`: those of all of its partitions, `count` in number.
-    pub(super) fn verdict(&self, words: &BTreeMap<Partition, String>, count: usize) -> Option<VerdictStatus> {
+    pub(super) fn verdict(
+        &self,
+        words: &BTreeMap<Partition, String>,
+        count: usize,
+    ) -> Option<VerdictStatus> {
         let former = self.before.and_then(|before| before.verdict.as_ref());
         let Some(judged) = self.judged.filter(|_| self.seen.committed.is_some()) else {
             return former.cloned(); // nothing new is known; that it is so long ago, the group says itself
         };
-        let worst = judged.partitions.values().map(|finding| finding.verdict()).max();
+        let worst = judged
+            .partitions
+            .values()
+            .map(|finding| finding.verdict())
+            .max();
         let worst = worst.filter(|worst| *worst > Verdict::Ok);
         let Some(worst) = worst else {
             if words.values().any(|word| word != Verdict::Ok.word()) {
                 return former.cloned();
             }
             let message = "every partition is read, or has nothing left to read".to_owned();
-            let ok = || VerdictStatus { verdict: Verdict::Ok.word().into(), message, ..VerdictStatus::default() };
+            let ok = || VerdictStatus {
+                verdict: Verdict::Ok.word().into(),
+                message,
+                ..VerdictStatus::default()
+            };
             return (words.len() == count).then(ok);
         };
         let concerned: Vec<(&Partition, Finding)> = judged
@@ -70,8 +96,14 @@ impl Case<'_> {
             .map(|(at, finding)| (at, *finding))
             .filter(|(_, f)| f.verdict() == worst)
             .collect();
-        let age = concerned.iter().filter_map(|(_, finding)| finding.age()).max().unwrap_or_default();
-        let since = former.filter(|former| former.verdict == worst.word()).and_then(|former| former.since.clone());
+        let age = concerned
+            .iter()
+            .filter_map(|(_, finding)| finding.age())
+            .max()
+            .unwrap_or_default();
+        let since = former
+            .filter(|former| former.verdict == worst.word())
+            .and_then(|former| former.since.clone());
         let (message, advice) = self.say(worst, &concerned);
         Some(VerdictStatus {
             verdict: worst.word().to_owned(),
@@ -85,17 +117,35 @@ impl Case<'_> {
     fn say(&self, worst: Verdict, concerned: &[(&Partition, Finding)]) -> (String, String) {
         let names = names(concerned);
         let many = concerned.len() > 1;
-        match (worst, concerned.first().map(|(at, finding)| (*at, *finding))) {
-            (Verdict::Rewind, Some((at, Finding::Rewind { from, to, made_anew, .. }))) => {
+        match (
+            worst,
+            concerned.first().map(|(at, finding)| (*at, *finding)),
+        ) {
+            (
+                Verdict::Rewind,
+                Some((
+                    at,
+                    Finding::Rewind {
+                        from,
+                        to,
+                        made_anew,
+                        ..
+                    },
+                )),
+            ) => {
                 let (topic, number) = at;
                 let others = match concerned.len() - 1 {
                     0 => String::new(),
                     others => format!(", and so did {others} more"),
                 };
-                let went = format!("{topic}/{number}: its commit went back from {from} to {to}{others}");
+                let went =
+                    format!("{topic}/{number}: its commit went back from {from} to {to}{others}");
                 if made_anew {
                     let (who, advice) = if self.is_ours(topic) {
-                        ("this practice made the topic anew", "nothing: the new topic is read from its beginning")
+                        (
+                            "this practice made the topic anew",
+                            "nothing: the new topic is read from its beginning",
+                        )
                     } else {
                         (
                             "somebody made the topic anew",
@@ -104,14 +154,23 @@ impl Case<'_> {
                     };
                     return (format!("{went}: {who}"), advice.to_owned());
                 }
-                let advice = "if nobody set it back on purpose, look who else commits as this group";
-                (format!("{went}: what lies between is consumed again"), advice.to_owned())
+                let advice =
+                    "if nobody set it back on purpose, look who else commits as this group";
+                (
+                    format!("{went}: what lies between is consumed again"),
+                    advice.to_owned(),
+                )
             }
-            (Verdict::Warn, _) => {
-                (format!("{names}: read, but more slowly than written; lag has only grown"), self.speed_up())
-            }
+            (Verdict::Warn, _) => (
+                format!("{names}: read, but more slowly than written; lag has only grown"),
+                self.speed_up(),
+            ),
             (Verdict::Stall, _) => {
-                let (whose, has) = if many { ("their owners", "have") } else { ("its owner", "has") };
+                let (whose, has) = if many {
+                    ("their owners", "have")
+                } else {
+                    ("its owner", "has")
+                };
                 (
                     format!(
                         "{names}: messages wait, and {whose} {}{has} committed nothing new",
@@ -122,7 +181,10 @@ impl Case<'_> {
             }
             _ => {
                 let them = if many { "them" } else { "it" };
-                (format!("{names}: messages wait, and no consumer owns {them}"), self.start())
+                (
+                    format!("{names}: messages wait, and no consumer owns {them}"),
+                    self.start(),
+                )
             }
         }
     }
@@ -136,7 +198,11 @@ impl Case<'_> {
     /// `x `, for up to two owners.
     fn owners(&self, concerned: &[(&Partition, Finding)]) -> String {
         let owns = |owned: &Vec<Partition>| concerned.iter().any(|(at, _)| owned.contains(at));
-        let owners = self.seen.members.iter().filter(|member| member.partitions.as_ref().is_some_and(owns));
+        let owners = self
+            .seen
+            .members
+            .iter()
+            .filter(|member| member.partitions.as_ref().is_some_and(owns));
         let names: Vec<&str> = owners.map(|member| member.client_id.as_str()).collect();
         match names.as_slice() {
             [] => String::new(),
@@ -149,15 +215,24 @@ impl Case<'_> {
     fn start(&self) -> String {
         let name = &self.group.id;
         match self.seen.members.len() {
-            _ if self.group.stopped => format!("group {name} is Stopped in the manifest: set its state to Running"),
+            _ if self.group.stopped => {
+                format!("group {name} is Stopped in the manifest: set its state to Running")
+            }
             0 if self.wanted == 0 => format!("group {name} has no replicas: scale it up"),
-            0 => "none of its consumers is in the group: look at its pods and their logs".to_owned(),
+            0 => {
+                "none of its consumers is in the group: look at its pods and their logs".to_owned()
+            }
             _ => "it has members, and none took it: look at their logs".to_owned(),
         }
     }
 
     fn speed_up(&self) -> String {
-        let partitions: usize = self.group.topics.iter().map(|topic| self.count(topic)).sum();
+        let partitions: usize = self
+            .group
+            .topics
+            .iter()
+            .map(|topic| self.count(topic))
+            .sum();
         let slowest = self.group.slowest();
         let less = if slowest.is_zero() {
             "less work for each message".to_owned()
@@ -167,7 +242,9 @@ impl Case<'_> {
         if self.seen.members.len() < partitions {
             format!("more consumers, up to {partitions}, one for each partition; or {less}")
         } else {
-            format!("{less}; or more partitions and consumers: each partition has a consumer of its own already")
+            format!(
+                "{less}; or more partitions and consumers: each partition has a consumer of its own already"
+            )
         }
     }
 

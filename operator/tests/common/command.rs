@@ -9,7 +9,9 @@ use std::{
 /// A variable that `node.sh env` prints.
 pub(crate) fn of_node(name: &str) -> String {
     let set = env::var(name).ok().filter(|value| !value.is_empty());
-    set.unwrap_or_else(|| panic!("{name} is not set: bring a node up with `eval \"$(make -s node)\"` first"))
+    set.unwrap_or_else(|| {
+        panic!("{name} is not set: bring a node up with `eval \"$(make -s node)\"` first")
+    })
 }
 
 /// A file of this repository.
@@ -21,7 +23,9 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 pub(crate) fn kubectl(args: &[&str]) -> Command {
     let config = PathBuf::from(of_node("KUBECONFIG"));
     let mut command = Command::new("kubectl");
-    command.args(args).env("KUBECACHEDIR", config.with_file_name("kube-cache"));
+    command
+        .args(args)
+        .env("KUBECACHEDIR", config.with_file_name("kube-cache"));
     command
 }
 
@@ -39,9 +43,20 @@ pub(crate) fn node(args: &[&str]) -> String {
 
 /// Runs it to its end: stdout, or everything it said.
 pub(crate) fn run(command: &mut Command) -> Result<String, String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
-    let [said, complained] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    if output.status.success() { Ok(said) } else { Err(format!("{command:?}: {}\n{said}{complained}", output.status)) }
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    let [said, complained] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    if output.status.success() {
+        Ok(said)
+    } else {
+        Err(format!(
+            "{command:?}: {}\n{said}{complained}",
+            output.status
+        ))
+    }
 }
 
 /// As [`run`], for what has to succeed.

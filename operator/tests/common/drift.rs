@@ -12,7 +12,10 @@ use super::{
 /// Somebody scales a row that wants two by hand; for how many seconds that lasts.
 pub(crate) fn drift(scene: &Scene, practice: &str, deployments: &Watch) -> f64 {
     let events = deployments.events();
-    let row = events.iter().find(|event| wanted(&event.object) == Some(2)).expect("a row wants two");
+    let row = events
+        .iter()
+        .find(|event| wanted(&event.object) == Some(2))
+        .expect("a row wants two");
     let name = row.name();
     assert!(name.starts_with(practice), "{name}");
     let began = SystemTime::now();

@@ -32,10 +32,19 @@ pub(crate) fn figure(what: &str, value: f64, unit: &str, bound: Bound, how: &str
         Bound::AtLeast(least) => format!(">= {least} {unit}"),
         Bound::None => "-".to_owned(),
     };
-    let missed = if bound.is_kept(value, 1.0) { "" } else { " (missed)" };
-    let digits = if value.fract() == 0.0 || value.abs() >= 1000.0 { 0 } else { 2 };
+    let missed = if bound.is_kept(value, 1.0) {
+        ""
+    } else {
+        " (missed)"
+    };
+    let digits = if value.fract() == 0.0 || value.abs() >= 1000.0 {
+        0
+    } else {
+        2
+    };
     let others = others(what);
-    let row = format!("| {what} | {value:.digits$} {unit}{missed} | {promised} | {others} | {how} |");
+    let row =
+        format!("| {what} | {value:.digits$} {unit}{missed} | {promised} | {others} | {how} |");
     say(&row);
     if let Some(file) = env::var_os("FIGURES") {
         let opened = OpenOptions::new().append(true).create(true).open(&file);
@@ -47,7 +56,10 @@ pub(crate) fn figure(what: &str, value: f64, unit: &str, bound: Bound, how: &str
 /// As [`figure`], and fails where the bound is missed by more than this factor.
 pub(crate) fn hold(what: &str, value: f64, unit: &str, bound: Bound, room: f64, how: &str) {
     figure(what, value, unit, bound, how);
-    assert!(bound.is_kept(value, room), "{what}: {value:.2} {unit}, wanted {bound:?} with {room} times as much room");
+    assert!(
+        bound.is_kept(value, room),
+        "{what}: {value:.2} {unit}, wanted {bound:?} with {room} times as much room"
+    );
 }
 
 /// What the Python original and the usual tools were measured at, each in a run of its own on a machine of this size (2 cores,

@@ -7,7 +7,9 @@ use super::command::done;
 
 /// The process of a pod's program, by the pod's uid (in its cgroup's name) and the program's path.
 pub(crate) fn process_of(pod_uid: &str, program: &str) -> u32 {
-    let processes = fs::read_dir("/proc").expect("/proc is mounted").filter_map(Result::ok);
+    let processes = fs::read_dir("/proc")
+        .expect("/proc is mounted")
+        .filter_map(Result::ok);
     let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_it = |pid: &u32| {
         let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
@@ -15,7 +17,8 @@ pub(crate) fn process_of(pod_uid: &str, program: &str) -> u32 {
         cgroup.replace('_', "-").contains(pod_uid)
             && cmdline.split(|byte| *byte == 0).next() == Some(program.as_bytes())
     };
-    pids.find(is_it).unwrap_or_else(|| panic!("no process {program} in the cgroup of pod {pod_uid}"))
+    pids.find(is_it)
+        .unwrap_or_else(|| panic!("no process {program} in the cgroup of pod {pod_uid}"))
 }
 
 /// Resident memory, in MiB.
@@ -48,18 +51,31 @@ fn seconds(pid: u32, fields: [usize; 2]) -> f64 {
     let stat = read(pid, "stat");
     let after_name = stat.rsplit_once(')').expect("proc(5)").1;
     let all: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks: f64 = fields.map(|field| all[field].parse::<f64>().expect("proc(5)")).iter().sum();
+    let ticks: f64 = fields
+        .map(|field| all[field].parse::<f64>().expect("proc(5)"))
+        .iter()
+        .sum();
     ticks / ticks_a_second()
 }
 
 fn ticks_a_second() -> f64 {
-    done(Command::new("getconf").arg("CLK_TCK")).trim().parse().expect("a number")
+    done(Command::new("getconf").arg("CLK_TCK"))
+        .trim()
+        .parse()
+        .expect("a number")
 }
 
 fn mib(pid: u32, file: &str, field: &str) -> f64 {
     let text = read(pid, file);
-    let line = text.lines().find_map(|line| line.strip_prefix(field)).expect("proc(5)");
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("proc(5)");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .expect("proc(5)");
+    let kib: f64 = line
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .expect("proc(5)");
     kib / 1024.0
 }
 

@@ -17,9 +17,15 @@ pub(crate) struct Partition {
 
 /// Every partition of a group that is owned or has a committed offset.
 pub(crate) fn group(name: &str) -> Vec<Partition> {
-    let said = done(&mut tool("consumer.group.ConsumerGroupCommand", &["--describe", "--group", name]));
+    let said = done(&mut tool(
+        "consumer.group.ConsumerGroupCommand",
+        &["--describe", "--group", name],
+    ));
     let text = |row: &BTreeMap<&str, &str>, column: &str| {
-        row.get(column).copied().unwrap_or_else(|| panic!("no {column} in:\n{said}")).to_owned()
+        row.get(column)
+            .copied()
+            .unwrap_or_else(|| panic!("no {column} in:\n{said}"))
+            .to_owned()
     };
     let rows = table(&said);
     let one = |row: &BTreeMap<&str, &str>| Partition {
@@ -34,27 +40,62 @@ pub(crate) fn group(name: &str) -> Vec<Partition> {
 
 /// `client.id` and number of partitions of each member of a group.
 pub(crate) fn members(name: &str) -> BTreeMap<String, i64> {
-    let said = done(&mut tool("consumer.group.ConsumerGroupCommand", &["--describe", "--members", "--group", name]));
+    let said = done(&mut tool(
+        "consumer.group.ConsumerGroupCommand",
+        &["--describe", "--members", "--group", name],
+    ));
     let rows = table(&said);
-    rows.iter().map(|row| (row["CLIENT-ID"].to_owned(), row["#PARTITIONS"].parse().expect("a number"))).collect()
+    rows.iter()
+        .map(|row| {
+            (
+                row["CLIENT-ID"].to_owned(),
+                row["#PARTITIONS"].parse().expect("a number"),
+            )
+        })
+        .collect()
 }
 
 /// Names of all groups and topics.
 pub(crate) fn names() -> Vec<String> {
-    let groups = done(&mut tool("consumer.group.ConsumerGroupCommand", &["--list"]));
+    let groups = done(&mut tool(
+        "consumer.group.ConsumerGroupCommand",
+        &["--list"],
+    ));
     let topics = done(&mut tool("TopicCommand", &["--list"]));
-    groups.lines().chain(topics.lines()).map(str::to_owned).collect()
+    groups
+        .lines()
+        .chain(topics.lines())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A topic made by hand.
 pub(crate) fn create_topic(name: &str, partitions: i32) {
-    done(&mut tool("TopicCommand", &["--create", "--topic", name, "--partitions", &partitions.to_string()]));
+    done(&mut tool(
+        "TopicCommand",
+        &[
+            "--create",
+            "--topic",
+            name,
+            "--partitions",
+            &partitions.to_string(),
+        ],
+    ));
 }
 
 /// Messages of so many bytes, as fast as Kafka's own tool sends them.
 pub(crate) fn fill(topic: &str, messages: i64, bytes: u32) {
     let (number, size) = (messages.to_string(), bytes.to_string());
-    let args = ["--topic", topic, "--num-records", &number, "--record-size", &size, "--throughput", "-1"];
+    let args = [
+        "--topic",
+        topic,
+        "--num-records",
+        &number,
+        "--record-size",
+        &size,
+        "--throughput",
+        "-1",
+    ];
     done(&mut tool("ProducerPerformance", &args));
 }
 
@@ -67,15 +108,27 @@ pub(crate) fn delete_topic(name: &str) {
 fn tool(class: &str, args: &[&str]) -> Command {
     let jars = practice_testbed::kafka_class_path();
     let mut command = Command::new("java");
-    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", &jars, &format!("org.apache.kafka.tools.{class}")]);
-    command.args(["--bootstrap-server", &of_node("BOOTSTRAP_HOST")]).args(args);
+    command.args([
+        "-Xmx256m",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        &jars,
+        &format!("org.apache.kafka.tools.{class}"),
+    ]);
+    command
+        .args(["--bootstrap-server", &of_node("BOOTSTRAP_HOST")])
+        .args(args);
     command
 }
 
 /// Rows by column: the tools print tables whose columns are separated by spaces and whose cells have none.
 fn table(said: &str) -> Vec<BTreeMap<&str, &str>> {
     let mut lines = said.lines().filter(|line| !line.trim().is_empty());
-    let Some(heads) = lines.by_ref().find(|line| line.starts_with("GROUP ")) else { return Vec::new() };
+    let Some(heads) = lines.by_ref().find(|line| line.starts_with("GROUP ")) else {
+        return Vec::new();
+    };
     let heads: Vec<&str> = heads.split_whitespace().collect();
-    lines.map(|line| heads.iter().copied().zip(line.split_whitespace()).collect()).collect()
+    lines
+        .map(|line| heads.iter().copied().zip(line.split_whitespace()).collect())
+        .collect()
 }

@@ -46,49 +46,84 @@ pub(crate) struct Logs {
 impl Logs {
     pub(crate) fn follow(namespace: &str, practice: &str) -> Self {
         let pods = Pods::default();
-        let selector = format!("kafka-practice.dev/practice={practice},app.kubernetes.io/component=worker");
+        let selector =
+            format!("kafka-practice.dev/practice={practice},app.kubernetes.io/component=worker");
         let hook = {
             let (pods, namespace) = (Arc::clone(&pods), namespace.to_owned());
             let mut followers = Vec::new();
             move |event: &Event| followers.extend(began(&pods, &namespace, event))
         };
-        Self { _watch: Watch::with(namespace, &["pods", "-l", &selector], hook), pods }
+        Self {
+            _watch: Watch::with(namespace, &["pods", "-l", &selector], hook),
+            pods,
+        }
     }
 
     /// Every pod's log so far.
     pub(crate) fn pods(&self) -> BTreeMap<String, PodLog> {
-        self.pods.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.pods
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// What the members of a group have handled so far.
     pub(crate) fn handled(&self, group: &str) -> Vec<Handled> {
-        self.pods().iter().filter(|(_, log)| log.group == group).flat_map(|(pod, log)| handled(pod, log)).collect()
+        self.pods()
+            .iter()
+            .filter(|(_, log)| log.group == group)
+            .flat_map(|(pod, log)| handled(pod, log))
+            .collect()
     }
 
     /// What a group's members print beside messages, in the order of time, in seconds since a moment.
     pub(crate) fn story(&self, group: &str, since: SystemTime) -> String {
         let pods = self.pods();
-        let lines = pods.iter().filter(|(_, log)| log.group == group).flat_map(|(pod, log)| {
-            let told =
-                log.lines.iter().filter(|(_, line)| !line.starts_with("Message Info") && !line.starts_with("Received"));
-            told.map(move |(at, line)| (*at, pod, line))
-        });
+        let lines = pods
+            .iter()
+            .filter(|(_, log)| log.group == group)
+            .flat_map(|(pod, log)| {
+                let told = log.lines.iter().filter(|(_, line)| {
+                    !line.starts_with("Message Info") && !line.starts_with("Received")
+                });
+                told.map(move |(at, line)| (*at, pod, line))
+            });
         let mut lines: Vec<_> = lines.collect();
         lines.sort();
-        let told = lines.iter().map(|(at, pod, line)| format!("{:8.3} {pod} {line}", between(since, *at)));
+        let told = lines
+            .iter()
+            .map(|(at, pod, line)| format!("{:8.3} {pod} {line}", between(since, *at)));
         told.collect::<Vec<String>>().join("\n")
     }
 
     /// When each partition of a group was first assigned after a moment, to any member but this one.
-    pub(crate) fn assigned_since(&self, group: &str, since: SystemTime, but: &str) -> BTreeMap<i64, SystemTime> {
+    pub(crate) fn assigned_since(
+        &self,
+        group: &str,
+        since: SystemTime,
+        but: &str,
+    ) -> BTreeMap<i64, SystemTime> {
         let mut assigned = BTreeMap::new();
-        for (_, log) in self.pods().iter().filter(|(pod, log)| log.group == group && *pod != but) {
+        for (_, log) in self
+            .pods()
+            .iter()
+            .filter(|(pod, log)| log.group == group && *pod != but)
+        {
             for (at, line) in log.lines.iter().filter(|(at, _)| *at > since) {
-                let Some(partitions) = line.strip_prefix("assigned [").and_then(|line| line.strip_suffix(']')) else {
+                let Some(partitions) = line
+                    .strip_prefix("assigned [")
+                    .and_then(|line| line.strip_suffix(']'))
+                else {
                     continue;
                 };
-                for number in partitions.split(' ').filter_map(|name| name.rsplit_once('/')?.1.parse().ok()) {
-                    assigned.entry(number).and_modify(|first: &mut SystemTime| *first = *at.min(first)).or_insert(*at);
+                for number in partitions
+                    .split(' ')
+                    .filter_map(|name| name.rsplit_once('/')?.1.parse().ok())
+                {
+                    assigned
+                        .entry(number)
+                        .and_modify(|first: &mut SystemTime| *first = *at.min(first))
+                        .or_insert(*at);
                 }
             }
         }
@@ -103,25 +138,42 @@ fn began(pods: &Pods, namespace: &str, event: &Event) -> Option<Background> {
         return None;
     }
     let name = event.name().to_owned();
-    let group = event.object["metadata"]["annotations"]["kafka-practice.dev/group"].as_str()?.to_owned();
+    let group = event.object["metadata"]["annotations"]["kafka-practice.dev/group"]
+        .as_str()?
+        .to_owned();
     {
         let mut pods = pods.lock().unwrap_or_else(PoisonError::into_inner);
         if pods.contains_key(&name) {
             return None;
         }
-        pods.insert(name.clone(), PodLog { group, lines: Vec::new() });
+        pods.insert(
+            name.clone(),
+            PodLog {
+                group,
+                lines: Vec::new(),
+            },
+        );
     }
     let mut process = Background::start(
-        kubectl(&["-n", namespace, "logs", "-f", "--timestamps", &name]).stdout(Stdio::piped()).stderr(Stdio::null()),
+        kubectl(&["-n", namespace, "logs", "-f", "--timestamps", &name])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null()),
     );
     let stdout = BufReader::new(process.0.stdout.take().expect("it is piped"));
     let pods = Arc::clone(pods);
     thread::spawn(move || {
         for line in stdout.lines().map_while(Result::ok) {
-            let Some((stamp, text)) = line.split_once(' ') else { continue };
-            let at: jiff::Timestamp = stamp.parse().unwrap_or_else(|error| panic!("{line}: {error}"));
+            let Some((stamp, text)) = line.split_once(' ') else {
+                continue;
+            };
+            let at: jiff::Timestamp = stamp
+                .parse()
+                .unwrap_or_else(|error| panic!("{line}: {error}"));
             let mut pods = pods.lock().unwrap_or_else(PoisonError::into_inner);
-            pods.entry(name.clone()).or_default().lines.push((at.into(), text.to_owned()));
+            pods.entry(name.clone())
+                .or_default()
+                .lines
+                .push((at.into(), text.to_owned()));
         }
     });
     Some(process)
@@ -135,10 +187,20 @@ fn handled(pod: &str, log: &PodLog) -> Vec<Handled> {
         if let Some(place) = line.strip_prefix("Message Info: topic ") {
             in_hand = parse_place(place);
         } else if let Some(message) = line.strip_prefix("Received message: key=") {
-            let (partition, offset) =
-                in_hand.take().unwrap_or_else(|| panic!("{pod}: done before it was taken: {line}"));
-            let value = message.split_once(" & value=").map_or("", |(_, value)| value).to_owned();
-            handled.push(Handled { pod: pod.to_owned(), at: *at, partition, offset, value });
+            let (partition, offset) = in_hand
+                .take()
+                .unwrap_or_else(|| panic!("{pod}: done before it was taken: {line}"));
+            let value = message
+                .split_once(" & value=")
+                .map_or("", |(_, value)| value)
+                .to_owned();
+            handled.push(Handled {
+                pod: pod.to_owned(),
+                at: *at,
+                partition,
+                offset,
+                value,
+            });
         }
     }
     handled

@@ -2,7 +2,10 @@
 //! what its pods print, what its status says and what Kafka's own tools say. In: a node that is up (`KUBECONFIG`,
 //! `BOOTSTRAP_HOST` from `deploy/node/node.sh env`) with the release `cgp`. A test without them fails.
 //! Deliberately absent: any client of Kubernetes or Kafka that the product itself is built with.
-#![allow(dead_code, reason = "two test programs share this and neither uses all of it")]
+#![allow(
+    dead_code,
+    reason = "two test programs share this and neither uses all of it"
+)]
 
 pub(crate) mod command;
 pub(crate) mod drift;
@@ -42,12 +45,19 @@ pub(crate) fn say(line: &str) {
 }
 
 /// Tries until it gets an `Ok`; panics with the last error when `within` is over.
-pub(crate) fn until<T>(what: &str, within: Duration, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+pub(crate) fn until<T>(
+    what: &str,
+    within: Duration,
+    mut attempt: impl FnMut() -> Result<T, String>,
+) -> T {
     let deadline = Instant::now() + within;
     loop {
         match attempt() {
             Ok(found) => return found,
-            Err(error) => assert!(Instant::now() < deadline, "{what}: not within {within:?}: {error}"),
+            Err(error) => assert!(
+                Instant::now() < deadline,
+                "{what}: not within {within:?}: {error}"
+            ),
         }
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -25,7 +25,9 @@ pub(crate) struct Event {
 
 impl Event {
     pub(crate) fn name(&self) -> &str {
-        self.object["metadata"]["name"].as_str().expect("every object has a name")
+        self.object["metadata"]["name"]
+            .as_str()
+            .expect("every object has a name")
     }
 
     /// The status of a condition, empty when it is not there.
@@ -36,7 +38,10 @@ impl Event {
 
 /// Seconds from one moment to another.
 pub(crate) fn between(from: SystemTime, to: SystemTime) -> f64 {
-    to.duration_since(from).map_or_else(|early| -early.duration().as_secs_f64(), |late| late.as_secs_f64())
+    to.duration_since(from).map_or_else(
+        |early| -early.duration().as_secs_f64(),
+        |late| late.as_secs_f64(),
+    )
 }
 
 type Seen = Arc<(Mutex<Vec<Event>>, Condvar)>;
@@ -53,9 +58,27 @@ impl Watch {
     }
 
     /// `hook` is called for each event, before others can see it.
-    pub(crate) fn with(namespace: &str, args: &[&str], hook: impl FnMut(&Event) + Send + 'static) -> Self {
-        let mut command = kubectl(&["-v=6", "-n", namespace, "get", "-w", "--output-watch-events", "-o", "json"]);
-        let mut process = Background::start(command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    pub(crate) fn with(
+        namespace: &str,
+        args: &[&str],
+        hook: impl FnMut(&Event) + Send + 'static,
+    ) -> Self {
+        let mut command = kubectl(&[
+            "-v=6",
+            "-n",
+            namespace,
+            "get",
+            "-w",
+            "--output-watch-events",
+            "-o",
+            "json",
+        ]);
+        let mut process = Background::start(
+            command
+                .args(args)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        );
         let seen = Seen::default();
         let stdout = BufReader::new(process.0.stdout.take().expect("it is piped"));
         thread::spawn({
@@ -71,17 +94,31 @@ impl Watch {
                 }
             }
         });
-        begins.recv_timeout(Duration::from_secs(30)).expect("kubectl -v=6 tells when its watch has begun");
-        Self { seen, _process: process }
+        begins
+            .recv_timeout(Duration::from_secs(30))
+            .expect("kubectl -v=6 tells when its watch has begun");
+        Self {
+            seen,
+            _process: process,
+        }
     }
 
     /// Every event so far.
     pub(crate) fn events(&self) -> Vec<Event> {
-        self.seen.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The first event that is so; panics when there is none in time.
-    pub(crate) fn first(&self, what: &str, within: Duration, is_so: impl Fn(&Event) -> bool) -> Event {
+    pub(crate) fn first(
+        &self,
+        what: &str,
+        within: Duration,
+        is_so: impl Fn(&Event) -> bool,
+    ) -> Event {
         let deadline = Instant::now() + within;
         let mut events = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut looked_at = 0;
@@ -91,8 +128,17 @@ impl Watch {
             }
             looked_at = events.len();
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "{what}: not seen within {within:?}; last: {:?}", events.last());
-            events = self.seen.1.wait_timeout(events, left).unwrap_or_else(PoisonError::into_inner).0;
+            assert!(
+                !left.is_zero(),
+                "{what}: not seen within {within:?}; last: {:?}",
+                events.last()
+            );
+            events = self
+                .seen
+                .1
+                .wait_timeout(events, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
@@ -103,10 +149,20 @@ fn read(stdout: impl BufRead, seen: &Seen, mut hook: impl FnMut(&Event)) {
         r#type: String,
         object: Value,
     }
-    for line in serde_json::Deserializer::from_reader(stdout).into_iter::<Line>().map_while(Result::ok) {
-        let event = Event { at: SystemTime::now(), kind: line.r#type, object: line.object };
+    for line in serde_json::Deserializer::from_reader(stdout)
+        .into_iter::<Line>()
+        .map_while(Result::ok)
+    {
+        let event = Event {
+            at: SystemTime::now(),
+            kind: line.r#type,
+            object: line.object,
+        };
         hook(&event);
-        seen.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        seen.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event);
         seen.1.notify_all();
     }
 }

@@ -23,8 +23,14 @@ fn practice(scene: &Scene, mut of_group: Value) -> Sample {
 }
 
 fn has_members(practice: &Value, name: &str, wanted: usize) -> Result<(), String> {
-    let found = group(practice, name)["members"].as_array().map_or(0, Vec::len);
-    if found == wanted { Ok(()) } else { Err(format!("{found} members")) }
+    let found = group(practice, name)["members"]
+        .as_array()
+        .map_or(0, Vec::len);
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(format!("{found} members"))
+    }
 }
 
 #[test]
@@ -44,7 +50,9 @@ fn an_autoscaler_scales_a_group_without_replicas() {
         },
     });
     scene.apply(&Sample(scaler));
-    scene.practice_when("p", "3 members", Duration::from_mins(1), |practice| has_members(practice, &name, 3));
+    scene.practice_when("p", "3 members", Duration::from_mins(1), |practice| {
+        has_members(practice, &name, 3)
+    });
     // the operator looks again, for another reason, and leaves the number alone
     scene.kubectl(&["annotate", "cgp", "p", "looked=again"]);
     sleep(Duration::from_secs(5));
@@ -53,21 +61,41 @@ fn an_autoscaler_scales_a_group_without_replicas() {
     assert_eq!(group(&after, &name)["replicas"], 3);
     assert_eq!(kafka::members(&name).len(), 3);
     // whoever scales it: that is why the group rebalanced
-    scene.practice_when("p", "the rebalances have their cause", Duration::from_secs(20), |practice| {
-        let rebalances = practice["status"]["rebalances"].as_array().cloned().unwrap_or_default();
-        let causes: Vec<&Value> = rebalances.iter().map(|rebalance| &rebalance["cause"]).collect();
-        if !causes.is_empty() && causes.iter().all(|cause| *cause == "ScaledUp") {
-            Ok(())
-        } else {
-            Err(format!("{causes:?}"))
-        }
-    });
+    scene.practice_when(
+        "p",
+        "the rebalances have their cause",
+        Duration::from_secs(20),
+        |practice| {
+            let rebalances = practice["status"]["rebalances"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let causes: Vec<&Value> = rebalances
+                .iter()
+                .map(|rebalance| &rebalance["cause"])
+                .collect();
+            if !causes.is_empty() && causes.iter().all(|cause| *cause == "ScaledUp") {
+                Ok(())
+            } else {
+                Err(format!("{causes:?}"))
+            }
+        },
+    );
 
     scene.kubectl(&["delete", "hpa", "scaler"]);
-    scene.patch("p", &json!([{"op": "add", "path": "/spec/groups/0/replicas", "value": 2}]));
-    scene.practice_when("p", "2 members", Duration::from_mins(1), |practice| has_members(practice, &name, 2));
+    scene.patch(
+        "p",
+        &json!([{"op": "add", "path": "/spec/groups/0/replicas", "value": 2}]),
+    );
+    scene.practice_when("p", "2 members", Duration::from_mins(1), |practice| {
+        has_members(practice, &name, 2)
+    });
     let events = scene.get(&["events.events.k8s.io"]);
-    let drift = events["items"].as_array().expect("a list").iter().find(|event| event["reason"] == "DriftRepaired");
+    let drift = events["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|event| event["reason"] == "DriftRepaired");
     assert_eq!(drift, None, "nobody else's number was taken for drift");
 }
 
@@ -82,25 +110,44 @@ fn pods_that_a_quota_refuses_are_told_in_a_condition() {
     let sample = practice(&scene, json!({"replicas": 3}));
     let name = sample.groups().swap_remove(0);
     scene.apply(&sample);
-    scene.practice_when("p", "it says who refuses pods, and the others run", Duration::from_mins(1), |practice| {
-        has_members(practice, &name, 2)?;
-        if scene::condition(practice, "ConsumersAvailable") != "True" {
-            return Err(condition_message(practice, "ConsumersAvailable").to_owned());
-        }
-        let message = condition_message(practice, "Reconciling");
-        if message.contains("Kubernetes refuses pods") && message.contains("exceeded quota: two-pods") {
-            Ok(())
-        } else {
-            Err(message.to_owned())
-        }
-    });
+    scene.practice_when(
+        "p",
+        "it says who refuses pods, and the others run",
+        Duration::from_mins(1),
+        |practice| {
+            has_members(practice, &name, 2)?;
+            if scene::condition(practice, "ConsumersAvailable") != "True" {
+                return Err(condition_message(practice, "ConsumersAvailable").to_owned());
+            }
+            let message = condition_message(practice, "Reconciling");
+            if message.contains("Kubernetes refuses pods")
+                && message.contains("exceeded quota: two-pods")
+            {
+                Ok(())
+            } else {
+                Err(message.to_owned())
+            }
+        },
+    );
 
     // who asks for less gets it
-    scene.patch("p", &json!([{"op": "replace", "path": "/spec/groups/0/replicas", "value": 2}]));
-    scene.practice_when("p", "nothing is refused any more", Duration::from_mins(1), |practice| {
-        has_members(practice, &name, 2)?;
-        let message = condition_message(practice, "Reconciling");
-        if message.contains("refuses") { Err(message.to_owned()) } else { Ok(()) }
-    });
+    scene.patch(
+        "p",
+        &json!([{"op": "replace", "path": "/spec/groups/0/replicas", "value": 2}]),
+    );
+    scene.practice_when(
+        "p",
+        "nothing is refused any more",
+        Duration::from_mins(1),
+        |practice| {
+            has_members(practice, &name, 2)?;
+            let message = condition_message(practice, "Reconciling");
+            if message.contains("refuses") {
+                Err(message.to_owned())
+            } else {
+                Ok(())
+            }
+        },
+    );
     scene.wait_ready("p");
 }

@@ -32,9 +32,12 @@ fn a_manifest_is_real_soon_and_drift_short() {
         let deployments = Watch::start(&scene.namespace, &["deployments", "-l", &labelled]);
         scene.apply(&sample);
         let minute = Duration::from_mins(1);
-        let applied = practices.first("the practice", minute, |event| event.name() == name && event.kind == "ADDED");
-        let is_ready =
-            practices.first("Ready", minute, |event| event.name() == name && event.condition("Ready") == "True");
+        let applied = practices.first("the practice", minute, |event| {
+            event.name() == name && event.kind == "ADDED"
+        });
+        let is_ready = practices.first("Ready", minute, |event| {
+            event.name() == name && event.condition("Ready") == "True"
+        });
         let created: Vec<f64> = deployments
             .events()
             .iter()
@@ -49,7 +52,11 @@ fn a_manifest_is_real_soon_and_drift_short() {
         scene.kubectl(&["delete", "cgp", &name]);
         until("its pods are gone", minute, || {
             let left = scene.objects(&name);
-            if left.is_empty() { Ok(()) } else { Err(left.join(" ")) }
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(left.join(" "))
+            }
         });
     }
     let measured = [
@@ -59,8 +66,18 @@ fn a_manifest_is_real_soon_and_drift_short() {
             0.5,
             "from the practice's event to the last of 5 Deployments', kubectl get -w",
         ),
-        ("apply -> Ready", ready, 10.0, "practice-3 from its event to Ready=True, kubectl get -w"),
-        ("drift repaired", repaired, 2.0, "`kubectl scale` of a row to 5, until the watch shows the manifest's number"),
+        (
+            "apply -> Ready",
+            ready,
+            10.0,
+            "practice-3 from its event to Ready=True, kubectl get -w",
+        ),
+        (
+            "drift repaired",
+            repaired,
+            2.0,
+            "`kubectl scale` of a row to 5, until the watch shows the manifest's number",
+        ),
     ];
     for (what, seconds, bound, how) in measured {
         let how = format!("{how}, median of {seconds:.2?}");

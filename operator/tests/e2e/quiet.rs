@@ -22,16 +22,33 @@ fn steady_state_and_an_operator_restart_write_nothing() {
     scene.apply(&idle);
     scene.wait_ready(practice.practice());
     scene.wait_ready(idle.practice());
-    scene.practice_when(idle.practice(), "one is idle", Duration::from_mins(1), |practice| {
-        let idle = &practice["status"]["summary"]["idle"];
-        if idle == 1 { Ok(()) } else { Err(format!("idle: {idle}")) }
-    });
+    scene.practice_when(
+        idle.practice(),
+        "one is idle",
+        Duration::from_mins(1),
+        |practice| {
+            let idle = &practice["status"]["summary"]["idle"];
+            if idle == 1 {
+                Ok(())
+            } else {
+                Err(format!("idle: {idle}"))
+            }
+        },
+    );
     let mut audit = Audit::from_here();
-    until("what follows from the start is written", Duration::from_mins(1), || {
-        sleep(Duration::from_secs(10));
-        let writes = audit.writes(&scene.namespace);
-        if writes.is_empty() { Ok(()) } else { Err(writes.join("\n")) }
-    });
+    until(
+        "what follows from the start is written",
+        Duration::from_mins(1),
+        || {
+            sleep(Duration::from_secs(10));
+            let writes = audit.writes(&scene.namespace);
+            if writes.is_empty() {
+                Ok(())
+            } else {
+                Err(writes.join("\n"))
+            }
+        },
+    );
 
     sleep(Duration::from_mins(1));
     let steady = audit.writes(&scene.namespace);
@@ -43,8 +60,22 @@ fn steady_state_and_an_operator_restart_write_nothing() {
     assert_eq!(steady, Vec::<String>::new());
 
     let (namespace, operator) = RELEASE;
-    done(&mut kubectl(&["-n", namespace, "delete", "pod", "-l", "app.kubernetes.io/component=operator"]));
-    done(&mut kubectl(&["-n", namespace, "rollout", "status", &format!("deployment/{operator}"), "--timeout=120s"]));
+    done(&mut kubectl(&[
+        "-n",
+        namespace,
+        "delete",
+        "pod",
+        "-l",
+        "app.kubernetes.io/component=operator",
+    ]));
+    done(&mut kubectl(&[
+        "-n",
+        namespace,
+        "rollout",
+        "status",
+        &format!("deployment/{operator}"),
+        "--timeout=120s",
+    ]));
     sleep(Duration::from_secs(20)); // several looks at Kafka and at every object
     let restarted = audit.writes(&scene.namespace);
     note(

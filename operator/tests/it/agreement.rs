@@ -37,7 +37,12 @@ fn name(what: &str, protocol: &str) -> String {
 /// Every partition that a group's status lists.
 fn shares<'a>(status: &'a PracticeStatus, name: &str) -> Vec<&'a OwnedPartition> {
     let group = group(status, name);
-    group.members.iter().flat_map(|member| &member.partitions).chain(&group.unowned).collect()
+    group
+        .members
+        .iter()
+        .flat_map(|member| &member.partitions)
+        .chain(&group.unowned)
+        .collect()
 }
 
 /// Both groups of a topic have this lag, and so many members.
@@ -62,17 +67,28 @@ fn ready(status: &PracticeStatus) -> bool {
 }
 
 fn id_of(status: &PracticeStatus, topic: &str) -> Option<String> {
-    status.topics.iter().find(|status| status.name == topic)?.topic_id.clone()
+    status
+        .topics
+        .iter()
+        .find(|status| status.name == topic)?
+        .topic_id
+        .clone()
 }
 
 /// Waits until status of practice `p` is so.
-async fn until(scene: &Scene, what: &str, holds: impl Fn(&PracticeStatus) -> bool) -> PracticeStatus {
+async fn until(
+    scene: &Scene,
+    what: &str,
+    holds: impl Fn(&PracticeStatus) -> bool,
+) -> PracticeStatus {
     scene.status_within(LONGEST, "p", what, holds).await
 }
 
 /// librdkafka waits.
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(call).await.expect("it does not panic")
+    tokio::task::spawn_blocking(call)
+        .await
+        .expect("it does not panic")
 }
 
 /// The log cleaner runs every 15 s.
@@ -84,7 +100,10 @@ async fn compacted(bootstrap: &str) {
         if first > Some(10) {
             return;
         }
-        assert!(begun.elapsed() < Duration::from_mins(2), "the first message is still {first:?}");
+        assert!(
+            begun.elapsed() < Duration::from_mins(2),
+            "the first message is still {first:?}"
+        );
         sleep(Duration::from_millis(500)).await;
     }
 }
@@ -93,9 +112,14 @@ async fn compacted(bootstrap: &str) {
 fn everything(bootstrap: &str, running: i32) -> Value {
     let compact = json!({"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"});
     let mut groups = Vec::new();
-    for (topic, replicas) in
-        [("idle", 3), ("marked", 1), ("compacted", 1), ("expired", running), ("again", running), ("fresh", 0)]
-    {
+    for (topic, replicas) in [
+        ("idle", 3),
+        ("marked", 1),
+        ("compacted", 1),
+        ("expired", running),
+        ("again", running),
+        ("fresh", 0),
+    ] {
         groups.extend(pair(topic, replicas));
     }
     for protocol in PROTOCOLS {
@@ -115,7 +139,10 @@ fn everything(bootstrap: &str, running: i32) -> Value {
 
 /// Both groups of each topic.
 fn of(topics: &[&str]) -> Vec<String> {
-    topics.iter().flat_map(|topic| PROTOCOLS.map(|protocol| name(topic, protocol))).collect()
+    topics
+        .iter()
+        .flat_map(|topic| PROTOCOLS.map(|protocol| name(topic, protocol)))
+        .collect()
 }
 
 /// What is there for the groups to read, and who else is there: one that has gone, one that stops at its last message, one
@@ -132,18 +159,37 @@ fn furnish(servers: &str) -> Vec<Member> {
     }
     clients::commit(servers, "theirs", "idle", 0, 4, "");
     clients::commit(servers, "theirs-marked", "marked", 0, 2, "");
-    let mut members = vec![Member::join(servers, "theirs-silent", "idle", "a-client", Joins::Consumer)];
+    let mut members = vec![Member::join(
+        servers,
+        "theirs-silent",
+        "idle",
+        "a-client",
+        Joins::Consumer,
+    )];
     for group in ["fresh", "late"] {
         for (protocol, joins) in PROTOCOLS.into_iter().zip([Joins::Classic, Joins::Consumer]) {
-            members.push(Member::join(servers, &name(group, protocol), "fresh", group, joins));
+            members.push(Member::join(
+                servers,
+                &name(group, protocol),
+                "fresh",
+                group,
+                joins,
+            ));
         }
     }
     members
 }
 
 fn at_rest(status: &PracticeStatus) -> bool {
-    let read = [("idle", 3), ("marked", 1), ("compacted", 1), ("expired", 1), ("again", 1)];
-    read.into_iter().all(|(topic, members)| both(status, topic, members, Some(0)))
+    let read = [
+        ("idle", 3),
+        ("marked", 1),
+        ("compacted", 1),
+        ("expired", 1),
+        ("again", 1),
+    ];
+    read.into_iter()
+        .all(|(topic, members)| both(status, topic, members, Some(0)))
         && both(status, "fresh", 1, Some(5))
         && both(status, "late", 1, Some(0))
         && status.foreign.len() == OTHERS.len()
@@ -151,26 +197,68 @@ fn at_rest(status: &PracticeStatus) -> bool {
 
 fn judge_at_rest(status: &PracticeStatus) {
     for protocol in PROTOCOLS {
-        assert_eq!(group(status, &name("idle", protocol)).idle, Some(1), "two partitions, three consumers");
+        assert_eq!(
+            group(status, &name("idle", protocol)).idle,
+            Some(1),
+            "two partitions, three consumers"
+        );
     }
     let plain = || (None, Some(0), None);
-    assert_eq!(told(status, "marked"), [plain(), plain()], "the marker is passed");
-    assert_eq!(shares(status, "marked-Classic")[0].end, Some(3), "two messages and a marker");
-    assert_eq!(shares(status, "compacted-Classic")[0].end, Some(200), "compaction moves no end");
-    assert_eq!(told(status, "fresh"), [uncommitted(5), uncommitted(5)], "earliest");
-    assert_eq!(told(status, "late"), [uncommitted(0), uncommitted(0)], "latest");
-    let foreign: Vec<(&str, Option<i64>, bool)> =
-        status.foreign.iter().map(|group| (group.name.as_str(), group.lag, group.at_most)).collect();
-    let expected = [("theirs", Some(6), true), ("theirs-marked", Some(1), true), ("theirs-silent", Some(10), true)];
-    assert_eq!(foreign, expected, "only who reads can tell a marker from a message");
+    assert_eq!(
+        told(status, "marked"),
+        [plain(), plain()],
+        "the marker is passed"
+    );
+    assert_eq!(
+        shares(status, "marked-Classic")[0].end,
+        Some(3),
+        "two messages and a marker"
+    );
+    assert_eq!(
+        shares(status, "compacted-Classic")[0].end,
+        Some(200),
+        "compaction moves no end"
+    );
+    assert_eq!(
+        told(status, "fresh"),
+        [uncommitted(5), uncommitted(5)],
+        "earliest"
+    );
+    assert_eq!(
+        told(status, "late"),
+        [uncommitted(0), uncommitted(0)],
+        "latest"
+    );
+    let foreign: Vec<(&str, Option<i64>, bool)> = status
+        .foreign
+        .iter()
+        .map(|group| (group.name.as_str(), group.lag, group.at_most))
+        .collect();
+    let expected = [
+        ("theirs", Some(6), true),
+        ("theirs-marked", Some(1), true),
+        ("theirs-silent", Some(10), true),
+    ];
+    assert_eq!(
+        foreign, expected,
+        "only who reads can tell a marker from a message"
+    );
 }
 
 fn judge_disturbed(status: &PracticeStatus) {
     let open = || (None, Some(3), None);
-    assert_eq!(told(status, "marked"), [open(), open()], "what is in an open transaction is not read yet");
+    assert_eq!(
+        told(status, "marked"),
+        [open(), open()],
+        "what is in an open transaction is not read yet"
+    );
     let expired = || (Some("Expired".to_owned()), Some(3), Some(3));
     assert_eq!(told(status, "expired"), [expired(), expired()]);
-    assert_eq!(told(status, "again"), [uncommitted(9), uncommitted(9)], "of the former topic nothing is carried over");
+    assert_eq!(
+        told(status, "again"),
+        [uncommitted(9), uncommitted(9)],
+        "of the former topic nothing is carried over"
+    );
 }
 
 fn uncommitted(lag: i64) -> (Option<String>, Option<i64>, Option<i64>) {
@@ -190,16 +278,35 @@ async fn whatever_becomes_of_groups_status_says_what_kafkas_own_tool_says() {
     let members = blocking(move || furnish(&servers)).await;
     compacted(&bootstrap).await;
     until(&scene, "all is read, and others are known", at_rest).await;
-    let topics = ["idle", "marked", "compacted", "expired", "again", "fresh", "late"];
+    let topics = [
+        "idle",
+        "marked",
+        "compacted",
+        "expired",
+        "again",
+        "fresh",
+        "late",
+    ];
     let all = [of(&topics), OTHERS.map(str::to_owned).to_vec()].concat();
     judge_at_rest(&agreed("at rest", &scene, "p", tool, &bootstrap, &all).await);
 
     // consumers go, messages are deleted that they have not read, a topic is made anew, a transaction is open
     scene.apply("p", &everything(&bootstrap, 0)).await;
     let gone = |s: &PracticeStatus| both(s, "expired", 0, Some(0)) && both(s, "again", 0, Some(0));
-    let former = id_of(&until(&scene, "their consumers have left", gone).await, "again");
-    let delete = ["--bootstrap-server", &bootstrap, "--delete", "--topic", "again"];
-    kafka.tool("org.apache.kafka.tools.TopicCommand", &delete).await;
+    let former = id_of(
+        &until(&scene, "their consumers have left", gone).await,
+        "again",
+    );
+    let delete = [
+        "--bootstrap-server",
+        &bootstrap,
+        "--delete",
+        "--topic",
+        "again",
+    ];
+    kafka
+        .tool("org.apache.kafka.tools.TopicCommand", &delete)
+        .await;
     let servers = bootstrap.clone();
     let open = blocking(move || {
         clients::send(&servers, "expired", 6);
@@ -212,7 +319,9 @@ async fn whatever_becomes_of_groups_status_says_what_kafkas_own_tool_says() {
     let servers = bootstrap.clone();
     blocking(move || clients::send(&servers, "again", 9)).await;
     let disturbed = |s: &PracticeStatus| {
-        both(s, "marked", 1, Some(3)) && both(s, "expired", 0, Some(3)) && both(s, "again", 0, Some(9))
+        both(s, "marked", 1, Some(3))
+            && both(s, "expired", 0, Some(3))
+            && both(s, "again", 0, Some(9))
     };
     until(&scene, "all of that is seen", disturbed).await;
     // a group that has neither members nor commits is none to Kafka's tool
@@ -227,7 +336,11 @@ async fn whatever_becomes_of_groups_status_says_what_kafkas_own_tool_says() {
     until(&scene, "all is read again", over).await;
     let status = agreed("over", &scene, "p", tool, &bootstrap, &of(&topics)).await;
     assert_eq!(shares(&status, "again-Consumer")[0].committed, Some(9));
-    assert_eq!(shares(&status, "marked-Consumer")[0].committed, Some(7), "five messages and two markers");
+    assert_eq!(
+        shares(&status, "marked-Consumer")[0].committed,
+        Some(7),
+        "five messages and two markers"
+    );
     blocking(|| drop(members)).await;
     drop(pods);
 }
@@ -262,22 +375,36 @@ async fn while_one_of_three_brokers_is_down_status_says_what_kafkas_own_tool_say
     let all = [&safe[..], &["of-single".to_owned()]].concat();
     agreed("three brokers", &scene, "p", tool, &bootstrap, &all).await;
 
-    let look = practice_groups::Kafka::connect(&bootstrap).observe(&["single".to_owned()], &[]).await;
-    let Some(TopicSeen::Present(facts)) = look.expect("Kafka answers").topics.remove("single") else {
+    let look = practice_groups::Kafka::connect(&bootstrap)
+        .observe(&["single".to_owned()], &[])
+        .await;
+    let Some(TopicSeen::Present(facts)) = look.expect("Kafka answers").topics.remove("single")
+    else {
         panic!("the topic is there")
     };
     let victim = facts.copies[1].leader.expect("it has a leader");
-    brokers.kill(usize::try_from(victim).expect("positive")).await;
+    brokers
+        .kill(usize::try_from(victim).expect("positive"))
+        .await;
     let known = |s: &PracticeStatus| both(s, "safe", 1, Some(0)) && of_single(s).is_none();
     until(&scene, "what only it knew is unknown", known).await;
     // of a partition that nobody leads Kafka's tool says nothing but an error, for all groups of a call
     let status = agreed("one of three is down", &scene, "p", tool, &bootstrap, &safe).await;
     let single = shares(&status, "of-single");
     let unknown: Vec<bool> = single.iter().map(|share| share.lag.is_none()).collect();
-    assert_eq!(unknown, [0, 1, 2].map(|number: usize| facts.copies[number].leader == Some(victim)), "{single:?}");
-    assert_eq!(status.summary.lag, None, "null, not what the others add up to");
+    assert_eq!(
+        unknown,
+        [0, 1, 2].map(|number: usize| facts.copies[number].leader == Some(victim)),
+        "{single:?}"
+    );
+    assert_eq!(
+        status.summary.lag, None,
+        "null, not what the others add up to"
+    );
 
-    brokers.restart(usize::try_from(victim).expect("positive")).await;
+    brokers
+        .restart(usize::try_from(victim).expect("positive"))
+        .await;
     until(&scene, "it is back", read).await;
     drop(pods);
 }

@@ -39,14 +39,26 @@ fn stranger(scene: &Scene, topic: &str, group: &str) -> DropGuard {
 }
 
 /// Waits until Kafka says this of a group.
-async fn until_group(scene: &Scene, id: &str, what: &str, holds: impl Fn(&practice_groups::GroupSeen) -> bool) {
+async fn until_group(
+    scene: &Scene,
+    id: &str,
+    what: &str,
+    holds: impl Fn(&practice_groups::GroupSeen) -> bool,
+) {
     let kafka = Kafka::connect(scene.kafka.bootstrap());
     let groups = [id.to_owned()];
     scene
         .until(what, async || {
-            let seen = kafka.observe(&[], &groups).await.map_err(|error| error.to_string())?;
+            let seen = kafka
+                .observe(&[], &groups)
+                .await
+                .map_err(|error| error.to_string())?;
             let seen = seen.groups.get(id).expect("it was asked for");
-            if holds(seen) { Ok(()) } else { Err(format!("{seen:?}")) }
+            if holds(seen) {
+                Ok(())
+            } else {
+                Err(format!("{seen:?}"))
+            }
         })
         .await;
 }
@@ -62,27 +74,51 @@ async fn an_object_that_is_not_ours_is_never_touched() {
             "template": {"metadata": {"labels": {"app": "theirs"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}},
     }))
     .expect("a Deployment");
-    let theirs = scene.api().create(&PostParams::default(), &theirs).await.expect("may be made");
+    let theirs = scene
+        .api()
+        .create(&PostParams::default(), &theirs)
+        .await
+        .expect("may be made");
     let service: Service = serde_json::from_value(json!({
         // the practice's own label does not make it ours
         "metadata": {"name": "p-producer", "labels": {"kafka-practice.dev/practice": "p"}},
         "spec": {"ports": [{"port": 1}]},
     }))
     .expect("a Service");
-    let service = scene.api().create(&PostParams::default(), &service).await.expect("may be made");
+    let service = scene
+        .api()
+        .create(&PostParams::default(), &service)
+        .await
+        .expect("may be made");
     scene.apply("p", &json!({"topics": [{"name": scene.name("t")}], "groups": [{"name": id, "replicas": 1}]})).await;
     let message = scene.condition("p", "Ready=False/NameConflict").await;
-    assert!(message.contains(&format!("Deployment {name}")) && message.contains("Service p-producer"), "{message}");
+    assert!(
+        message.contains(&format!("Deployment {name}")) && message.contains("Service p-producer"),
+        "{message}"
+    );
     scene.condition("p", "Stalled=True/NameConflict").await;
     scene.event("Stalled", "NameConflict").await;
     scene.quiet().await;
-    let untouched =
-        |before: &dyn ResourceVersion, after: &dyn ResourceVersion| assert_eq!(before.version(), after.version());
-    untouched(&theirs, &scene.get::<Deployment>(&name).await.expect("it is there"));
-    untouched(&service, &scene.get::<Service>("p-producer").await.expect("it is there"));
+    let untouched = |before: &dyn ResourceVersion, after: &dyn ResourceVersion| {
+        assert_eq!(before.version(), after.version())
+    };
+    untouched(
+        &theirs,
+        &scene.get::<Deployment>(&name).await.expect("it is there"),
+    );
+    untouched(
+        &service,
+        &scene
+            .get::<Service>("p-producer")
+            .await
+            .expect("it is there"),
+    );
     scene.delete("p").await;
     scene.gone("p").await;
-    untouched(&theirs, &scene.get::<Deployment>(&name).await.expect("it is there"));
+    untouched(
+        &theirs,
+        &scene.get::<Deployment>(&name).await.expect("it is there"),
+    );
 }
 
 /// What changes with every write.
@@ -104,27 +140,47 @@ async fn a_group_with_a_foreign_member_or_commit_is_not_joined() {
     scene.kafka.create_topic(&topic, 2).await;
     scene.kafka.send(&topic, 0, "theirs").await;
     let member = stranger(&scene, &topic, &id);
-    until_group(&scene, &id, "the stranger has joined and committed", |seen| {
-        seen.state == GroupState::Stable && seen.committed.as_ref().is_some_and(|all| !all.is_empty())
-    })
+    until_group(
+        &scene,
+        &id,
+        "the stranger has joined and committed",
+        |seen| {
+            seen.state == GroupState::Stable
+                && seen.committed.as_ref().is_some_and(|all| !all.is_empty())
+        },
+    )
     .await;
     let spec = json!({"topics": [{"name": topic, "partitions": 2}], "groups": [{"name": id, "replicas": 2}]});
     scene.apply("p", &spec).await;
     let message = scene.condition("p", "Ready=False/GroupConflict").await;
-    assert!(message.contains(&format!("group id {id} is in use: its member stranger")), "{message}");
+    assert!(
+        message.contains(&format!("group id {id} is in use: its member stranger")),
+        "{message}"
+    );
     scene.condition("p", "Stalled=True/GroupConflict").await;
-    let status = scene.status("p", "not claimed", |s| !s.groups[0].claimed && s.groups[0].members.len() == 1).await;
+    let status = scene
+        .status("p", "not claimed", |s| {
+            !s.groups[0].claimed && s.groups[0].members.len() == 1
+        })
+        .await;
     assert_eq!(status.groups[0].members[0].pod, None);
     scene.has_replicas(&format!("p-{id}"), 0).await;
 
     // it goes, and leaves its commits
     drop(member);
-    until_group(&scene, &id, "the stranger has left", |seen| seen.state == GroupState::Empty).await;
+    until_group(&scene, &id, "the stranger has left", |seen| {
+        seen.state == GroupState::Empty
+    })
+    .await;
     let committed = format!("its committed offset of {topic}/");
     scene
         .until("its commits are seen", async || {
             let message = scene.condition("p", "Stalled=True/GroupConflict").await;
-            if message.contains(&committed) { Ok(()) } else { Err(message) }
+            if message.contains(&committed) {
+                Ok(())
+            } else {
+                Err(message)
+            }
         })
         .await;
     scene.has_replicas(&format!("p-{id}"), 0).await;
@@ -146,8 +202,16 @@ async fn a_group_id_of_two_practices_is_the_elders() {
     scene.ready("elder").await;
     tokio::time::sleep(Duration::from_secs(1)).await; // creation times are whole seconds
     scene.apply("younger", &spec).await;
-    let message = scene.condition("younger", "Ready=False/GroupConflict").await;
-    assert!(message.contains(&format!("belongs to the older practice {}/elder", scene.namespace)), "{message}");
+    let message = scene
+        .condition("younger", "Ready=False/GroupConflict")
+        .await;
+    assert!(
+        message.contains(&format!(
+            "belongs to the older practice {}/elder",
+            scene.namespace
+        )),
+        "{message}"
+    );
     scene.has_replicas(&format!("younger-{id}"), 0).await;
     let status = scene.ready("elder").await;
     assert_eq!(group(&status, &id).members.len(), 1);
@@ -185,22 +249,31 @@ async fn two_practices_at_once_do_not_both_claim_a_group_id() {
 async fn a_practice_that_is_applied_again_goes_on_where_it_stopped() {
     let scene = Scene::new("again").await;
     let (topic, id) = (scene.name("t"), scene.name("g"));
-    let spec =
-        json!({"topics": [{"name": topic}], "groups": [{"name": id, "replicas": 1}], "producer": {"enabled": false}});
+    let spec = json!({"topics": [{"name": topic}], "groups": [{"name": id, "replicas": 1}], "producer": {"enabled": false}});
     let pods = scene.run_pods();
     scene.apply("p", &spec).await;
     scene.ready("p").await;
     scene.kafka.send(&topic, 0, "ours").await;
     let ours = format!("kafka-practice:{}/p", scene.namespace);
     until_group(&scene, &id, "it has committed", |seen| {
-        seen.committed.as_ref().is_some_and(|all| all.len() == 1 && all.values().all(|c| c.metadata == ours))
+        seen.committed
+            .as_ref()
+            .is_some_and(|all| all.len() == 1 && all.values().all(|c| c.metadata == ours))
     })
     .await;
-    let first = scene.practice("p").await.expect("it is there").uid().expect("it has one");
+    let first = scene
+        .practice("p")
+        .await
+        .expect("it is there")
+        .uid()
+        .expect("it has one");
     scene.delete("p").await;
     scene.gone("p").await;
     let again = async {
-        until_group(&scene, &id, "its consumer has left", |seen| seen.members.is_empty()).await;
+        until_group(&scene, &id, "its consumer has left", |seen| {
+            seen.members.is_empty()
+        })
+        .await;
         scene.apply("p", &spec).await;
         scene.ready("p").await
     };

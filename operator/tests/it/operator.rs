@@ -13,8 +13,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// Outlives every test: the operator, and the consumers of its pods, run on it.
-pub(crate) static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Builder::new_multi_thread().enable_all().build().expect("threads can be started"));
+pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("threads can be started")
+});
 
 /// Namespace and `ServiceAccount` of the operator.
 #[derive(Debug, Clone)]
@@ -28,7 +32,9 @@ pub(crate) struct Account {
 impl Account {
     /// The mutating requests of the operator about objects in a namespace.
     pub(crate) async fn writes(&self, namespace: &str) -> Vec<String> {
-        cluster().await.audit_in(namespace, &self.namespace, self.name)
+        cluster()
+            .await
+            .audit_in(namespace, &self.namespace, self.name)
     }
 }
 
@@ -48,7 +54,13 @@ pub(crate) async fn operator() -> &'static Account {
 
 /// Starts an operator in a cluster that has the CRD, on the runtime that this is called on.
 pub(crate) async fn start(cluster: &Cluster, shutdown: CancellationToken) -> Account {
-    start_with(cluster, Config::default(), Some("turn it on".to_owned()), shutdown).await
+    start_with(
+        cluster,
+        Config::default(),
+        Some("turn it on".to_owned()),
+        shutdown,
+    )
+    .await
 }
 
 /// The same with a policy, or with pods of another size; without a `how` things can be done from its picture.
@@ -62,15 +74,24 @@ pub(crate) async fn start_with(
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .try_init(); // another test was first
-    let listen = || async { TcpListener::bind("127.0.0.1:0").await.expect("a port is free") };
+    let listen = || async {
+        TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free")
+    };
     let rules = chart_rules(&format!("view.actions={}", how.is_none()));
-    let picture = Picture { listener: listen().await, how };
+    let picture = Picture {
+        listener: listen().await,
+        how,
+    };
     let account = Account {
         namespace: cluster.namespace("operator").await,
         name: "operator",
         picture: picture.listener.local_addr().expect("it is bound"),
     };
-    let client = cluster.service_account(&account.namespace, account.name, Role::Rules(&rules)).await;
+    let client = cluster
+        .service_account(&account.namespace, account.name, Role::Rules(&rules))
+        .await;
     let defaults = Defaults {
         bootstrap_servers: Some(kafka().await.bootstrap().to_owned()),
         worker_image: "worker:test".to_owned(),
@@ -78,7 +99,13 @@ pub(crate) async fn start_with(
         config,
         ..Defaults::default()
     };
-    tokio::spawn(practice_operator::run(client, defaults, listen().await, Some(picture), shutdown));
+    tokio::spawn(practice_operator::run(
+        client,
+        defaults,
+        listen().await,
+        Some(picture),
+        shutdown,
+    ));
     account
 }
 
@@ -105,7 +132,9 @@ fn chart_rules(set: &str) -> String {
     let text = String::from_utf8(rendered.stdout).expect("YAML is text");
     let role = text
         .split("\n---\n")
-        .map(|document| serde_yaml::from_str::<serde_json::Value>(document).expect("helm renders YAML"))
+        .map(|document| {
+            serde_yaml::from_str::<serde_json::Value>(document).expect("helm renders YAML")
+        })
         .find(|document| document["kind"] == "ClusterRole")
         .expect("the chart has a ClusterRole");
     serde_yaml::to_string(&role["rules"]).expect("it is YAML")

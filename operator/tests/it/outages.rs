@@ -34,31 +34,60 @@ async fn a_kafka_that_is_not_there_is_told_and_holds_up_nobody() {
     let scene = Scene::new("unreachable").await;
     let refused = "127.0.0.1:1";
     scene.apply("refused", &on(&scene, refused, 1)).await;
-    scene.apply("unknown", &on(&scene, "no-such-host.invalid:9092", 1)).await;
+    scene
+        .apply("unknown", &on(&scene, "no-such-host.invalid:9092", 1))
+        .await;
     let both = async {
-        scene.condition("refused", "KafkaReachable=False/ConnectionRefused").await;
-        scene.condition("unknown", "KafkaReachable=False/Unreachable").await;
+        scene
+            .condition("refused", "KafkaReachable=False/ConnectionRefused")
+            .await;
+        scene
+            .condition("unknown", "KafkaReachable=False/Unreachable")
+            .await;
     };
     timeout(TOLD, both).await.expect("it is told in time");
     for name in ["refused", "unknown"] {
         let message = scene.condition(name, "Ready=False/KafkaUnreachable").await;
-        assert!(!message.contains("127.0.0.1") && !message.contains("no-such-host"), "no scan of ports: {message}");
+        assert!(
+            !message.contains("127.0.0.1") && !message.contains("no-such-host"),
+            "no scan of ports: {message}"
+        );
         // the objects are there, their consumers wait for the claim
-        scene.has_replicas(&format!("{name}-{}", scene.name("g")), 0).await;
+        scene
+            .has_replicas(&format!("{name}-{}", scene.name("g")), 0)
+            .await;
         scene.deployment(&format!("{name}-producer")).await;
-        let status = scene.practice(name).await.expect("it is there").status.expect("it is set");
-        assert_eq!((status.summary.lag, status.summary.consumers), (None, None), "unknown is not 0");
+        let status = scene
+            .practice(name)
+            .await
+            .expect("it is there")
+            .status
+            .expect("it is set");
+        assert_eq!(
+            (status.summary.lag, status.summary.consumers),
+            (None, None),
+            "unknown is not 0"
+        );
     }
     scene.event("KafkaUnreachable", "").await;
 
     // others do not wait
-    scene.apply("fine", &json!({"topics": [{"name": scene.name("fine")}], "producer": {"enabled": false}})).await;
+    scene
+        .apply(
+            "fine",
+            &json!({"topics": [{"name": scene.name("fine")}], "producer": {"enabled": false}}),
+        )
+        .await;
     scene.ready("fine").await;
 
     // the name is corrected
-    scene.apply("refused", &on(&scene, scene.kafka.bootstrap(), 1)).await;
+    scene
+        .apply("refused", &on(&scene, scene.kafka.bootstrap(), 1))
+        .await;
     scene.condition("refused", "KafkaReachable=True").await;
-    scene.has_replicas(&format!("refused-{}", scene.name("g")), 1).await;
+    scene
+        .has_replicas(&format!("refused-{}", scene.name("g")), 1)
+        .await;
 }
 
 #[tokio::test]
@@ -69,37 +98,76 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
     scene.apply("p", &on(&scene, kafka.bootstrap(), 2)).await;
     scene.ready("p").await;
     kafka.send(&scene.name("t"), 0, "before").await;
-    let read = |s: &practice_api::PracticeStatus| s.summary.lag == Some(0) && s.summary.consumers == Some(2);
+    let read = |s: &practice_api::PracticeStatus| {
+        s.summary.lag == Some(0) && s.summary.consumers == Some(2)
+    };
     scene.status("p", "it is read", read).await;
     let name = format!("p-{}", scene.name("g"));
 
     kafka.pause();
-    timeout(TOLD, scene.condition("p", "KafkaReachable=False")).await.expect("silence is told in time");
+    timeout(TOLD, scene.condition("p", "KafkaReachable=False"))
+        .await
+        .expect("silence is told in time");
     scene.condition("p", "Ready=False/KafkaUnreachable").await;
-    let status = scene.practice("p").await.expect("it is there").status.expect("it is set");
-    assert_eq!((status.summary.lag, status.groups[0].lag, status.groups[0].claimed), (None, None, true));
+    let status = scene
+        .practice("p")
+        .await
+        .expect("it is there")
+        .status
+        .expect("it is set");
+    assert_eq!(
+        (
+            status.summary.lag,
+            status.groups[0].lag,
+            status.groups[0].claimed
+        ),
+        (None, None, true)
+    );
     assert!(status.topics[0].ready, "out of sight is not gone");
-    assert_eq!(scene.replicas(&name).await, 2, "what was claimed goes on running");
+    assert_eq!(
+        scene.replicas(&name).await,
+        2,
+        "what was claimed goes on running"
+    );
     // a change that needs no Kafka is made all the same, and one that does when Kafka is back
     let mut changed = on(&scene, kafka.bootstrap(), 3);
     changed["topics"][0]["config"] = json!({"retention.ms": "60000"});
     scene.apply("p", &changed).await;
     scene.has_replicas(&name, 3).await;
     let seen = |s: &practice_api::PracticeStatus| s.topics[0].ready;
-    scene.status("p", "it is seen, and Kafka is not", seen).await;
+    scene
+        .status("p", "it is seen, and Kafka is not", seen)
+        .await;
     kafka.resume();
     scene.condition("p", "KafkaReachable=True").await;
     scene.event("TopicConfigured", "retention.ms=60000").await;
-    let set = practice_groups::Kafka::connect(kafka.bootstrap()).topic_config(&scene.name("t")).await;
-    assert_eq!(set.expect("can be read").get("retention.ms").map(String::as_str), Some("60000"));
-    scene.status("p", "3 members", |s| s.summary.consumers == Some(3) && s.summary.lag == Some(0)).await;
+    let set = practice_groups::Kafka::connect(kafka.bootstrap())
+        .topic_config(&scene.name("t"))
+        .await;
+    assert_eq!(
+        set.expect("can be read")
+            .get("retention.ms")
+            .map(String::as_str),
+        Some("60000")
+    );
+    scene
+        .status("p", "3 members", |s| {
+            s.summary.consumers == Some(3) && s.summary.lag == Some(0)
+        })
+        .await;
     scene.ready("p").await;
 
     kafka.stop().await;
-    timeout(TOLD, scene.condition("p", "KafkaReachable=False")).await.expect("a stop is told in time");
+    timeout(TOLD, scene.condition("p", "KafkaReachable=False"))
+        .await
+        .expect("a stop is told in time");
     kafka.restart().await;
     scene.condition("p", "KafkaReachable=True").await;
-    scene.status("p", "3 members again", |s| s.summary.consumers == Some(3) && s.summary.lag == Some(0)).await;
+    scene
+        .status("p", "3 members again", |s| {
+            s.summary.consumers == Some(3) && s.summary.lag == Some(0)
+        })
+        .await;
     scene.ready("p").await;
     scene.quiet().await;
     drop(pods);
@@ -112,14 +180,25 @@ async fn consumers_keep_running_until_the_kafka_of_a_changed_address_is_reached(
     let _pods = scene.run_pods();
     scene.apply("p", &on(&scene, former.bootstrap(), 2)).await;
     scene.ready("p").await;
-    let (group_id, workers, producer) = (scene.name("g"), format!("p-{}", scene.name("g")), "p-producer");
-    let before = [scene.deployment(&workers).await, scene.deployment(producer).await];
+    let (group_id, workers, producer) = (
+        scene.name("g"),
+        format!("p-{}", scene.name("g")),
+        "p-producer",
+    );
+    let before = [
+        scene.deployment(&workers).await,
+        scene.deployment(producer).await,
+    ];
     // accepts connections, and answers as no Kafka does
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     let not_kafka = listener.local_addr().expect("it is bound").to_string();
     let _answers = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                .await
+                .ok();
         }
     })
     .abort_handle();
@@ -132,28 +211,57 @@ async fn consumers_keep_running_until_the_kafka_of_a_changed_address_is_reached(
         let new = json!({"name": scene.name("new"), "replicas": 1});
         spec["groups"].as_array_mut().expect("a list").push(new);
         scene.apply("p", &spec).await;
-        timeout(TOLD, scene.condition("p", &format!("KafkaReachable=False/{expected}"))).await.expect("in time");
+        timeout(
+            TOLD,
+            scene.condition("p", &format!("KafkaReachable=False/{expected}")),
+        )
+        .await
+        .expect("in time");
         let message = scene.condition("p", "Reconciling=True").await;
-        assert!(message.contains(former.bootstrap()) && message.contains(bootstrap), "{message}");
-        let status = scene.status("p", "the new group is there", |s| s.groups.len() == 2).await;
-        assert_eq!(status.bootstrap_servers.as_deref(), Some(former.bootstrap()), "where they run");
+        assert!(
+            message.contains(former.bootstrap()) && message.contains(bootstrap),
+            "{message}"
+        );
+        let status = scene
+            .status("p", "the new group is there", |s| s.groups.len() == 2)
+            .await;
+        assert_eq!(
+            status.bootstrap_servers.as_deref(),
+            Some(former.bootstrap()),
+            "where they run"
+        );
         assert!(status.claims(&group_id) && !status.claims(&scene.name("new")));
-        scene.has_replicas(&format!("p-{}", scene.name("new")), 0).await;
+        scene
+            .has_replicas(&format!("p-{}", scene.name("new")), 0)
+            .await;
         for deployment in &before {
-            let now = scene.deployment(deployment.metadata.name.as_deref().expect("it has a name")).await;
-            assert_eq!(now.spec, deployment.spec, "neither stopped nor moved to {bootstrap}");
+            let now = scene
+                .deployment(deployment.metadata.name.as_deref().expect("it has a name"))
+                .await;
+            assert_eq!(
+                now.spec, deployment.spec,
+                "neither stopped nor moved to {bootstrap}"
+            );
         }
     }
 
     scene.apply("p", &on(&scene, next.bootstrap(), 2)).await;
-    scene.status("p", "it runs there", |s| s.bootstrap_servers.as_deref() == Some(next.bootstrap())).await;
+    scene
+        .status("p", "it runs there", |s| {
+            s.bootstrap_servers.as_deref() == Some(next.bootstrap())
+        })
+        .await;
     scene.ready("p").await;
     for name in [workers.as_str(), producer] {
         scene
             .until(&format!("{name} is moved"), async || {
                 let spec = json!(scene.deployment(name).await.spec);
                 let servers = spec["template"]["spec"]["containers"][0]["env"][0]["value"].clone();
-                if servers == next.bootstrap() { Ok(()) } else { Err(servers.to_string()) }
+                if servers == next.bootstrap() {
+                    Ok(())
+                } else {
+                    Err(servers.to_string())
+                }
             })
             .await;
     }
@@ -176,20 +284,29 @@ async fn what_kafka_denies_is_named_with_the_right_to_grant() {
     };
     let message = scene.condition("p", "TopicsReady=False").await;
     assert_eq!(message, denied(&format!("topic {topic}"), "Describe"));
-    let message = scene.condition("p", "Stalled=True/AuthorizationFailed").await;
+    let message = scene
+        .condition("p", "Stalled=True/AuthorizationFailed")
+        .await;
     assert_eq!(message, denied(&format!("topic {topic}"), "Describe"));
-    scene.condition("p", "Ready=False/AuthorizationFailed").await;
+    scene
+        .condition("p", "Ready=False/AuthorizationFailed")
+        .await;
     scene.event("Stalled", "AuthorizationFailed").await;
     kafka.allow("Describe", ["--topic", &topic]).await;
     scene.ready("p").await;
-    assert_eq!(scene.condition("p", "Stalled=False").await, "nothing is in the way");
+    assert_eq!(
+        scene.condition("p", "Stalled=False").await,
+        "nothing is in the way"
+    );
 
     // a right that only a change needs
     kafka.deny("AlterConfigs", ["--topic", &topic]).await;
     let mut spec = on(&scene, kafka.bootstrap(), 1);
     spec["topics"][0]["config"] = json!({"retention.ms": "60000"});
     scene.apply("p", &spec).await;
-    let message = scene.condition("p", "Stalled=True/AuthorizationFailed").await;
+    let message = scene
+        .condition("p", "Stalled=True/AuthorizationFailed")
+        .await;
     assert_eq!(message, denied(&format!("topic {topic}"), "AlterConfigs"));
     scene.apply("p", &on(&scene, kafka.bootstrap(), 1)).await;
     scene.ready("p").await;
@@ -199,11 +316,20 @@ async fn what_kafka_denies_is_named_with_the_right_to_grant() {
     let new = scene.name("new");
     kafka.deny("Describe", ["--group", &new]).await;
     let mut spec = on(&scene, kafka.bootstrap(), 1);
-    spec["groups"].as_array_mut().expect("a list").push(json!({"name": new, "replicas": 1}));
+    spec["groups"]
+        .as_array_mut()
+        .expect("a list")
+        .push(json!({"name": new, "replicas": 1}));
     scene.apply("p", &spec).await;
-    let message = scene.condition("p", "Stalled=True/AuthorizationFailed").await;
+    let message = scene
+        .condition("p", "Stalled=True/AuthorizationFailed")
+        .await;
     assert_eq!(message, denied(&format!("group {new}"), "Describe"));
-    let status = scene.status("p", "both are unknown", |s| s.groups.iter().all(|group| group.state == "Unknown")).await;
+    let status = scene
+        .status("p", "both are unknown", |s| {
+            s.groups.iter().all(|group| group.state == "Unknown")
+        })
+        .await;
     assert_eq!((status.claims(&id), status.claims(&new)), (true, false));
     scene.has_replicas(&format!("p-{id}"), 1).await;
     scene.has_replicas(&format!("p-{new}"), 0).await;
@@ -227,11 +353,22 @@ async fn a_kafka_that_knows_only_classic_groups_is_told_and_runs_those() {
         })
     };
     scene.apply("p", &spec("Consumer")).await;
-    let message = scene.condition("p", "Ready=False/ProtocolUnsupported").await;
-    assert!(message.contains(&new) && message.contains("Classic"), "it names the group and the fix: {message}");
-    scene.condition("p", "Stalled=True/ProtocolUnsupported").await;
+    let message = scene
+        .condition("p", "Ready=False/ProtocolUnsupported")
+        .await;
+    assert!(
+        message.contains(&new) && message.contains("Classic"),
+        "it names the group and the fix: {message}"
+    );
+    scene
+        .condition("p", "Stalled=True/ProtocolUnsupported")
+        .await;
     scene.event("Stalled", "ProtocolUnsupported").await;
-    let status = scene.status("p", "the other group runs", |s| group(s, &old).members.len() == 1).await;
+    let status = scene
+        .status("p", "the other group runs", |s| {
+            group(s, &old).members.len() == 1
+        })
+        .await;
     assert!(group(&status, &old).claimed && !group(&status, &new).claimed);
     scene.has_replicas(&format!("p-{new}"), 0).await; // no consumer that could only fail
     scene.quiet().await;
@@ -241,14 +378,27 @@ async fn a_kafka_that_knows_only_classic_groups_is_told_and_runs_those() {
 
     // one that runs and is to speak what this Kafka does not know
     scene.apply("p", &spec("Consumer")).await;
-    scene.condition("p", "Ready=False/ProtocolUnsupported").await;
+    scene
+        .condition("p", "Ready=False/ProtocolUnsupported")
+        .await;
     scene.has_replicas(&format!("p-{new}"), 0).await;
     let told = |s: &practice_api::PracticeStatus| {
         let newest = s.rebalances.iter().find(|rebalance| rebalance.group == new);
-        newest.filter(|newest| newest.left == 1).and_then(|newest| newest.cause.clone())
+        newest
+            .filter(|newest| newest.left == 1)
+            .and_then(|newest| newest.cause.clone())
     };
-    let status = scene.status("p", "it is told why its consumer went", |s| told(s).is_some()).await;
-    assert_eq!(told(&status).as_deref(), Some("OperatorMade"), "nobody has scaled it: {:?}", status.rebalances);
+    let status = scene
+        .status("p", "it is told why its consumer went", |s| {
+            told(s).is_some()
+        })
+        .await;
+    assert_eq!(
+        told(&status).as_deref(),
+        Some("OperatorMade"),
+        "nobody has scaled it: {:?}",
+        status.rebalances
+    );
 }
 
 #[tokio::test]
@@ -257,9 +407,14 @@ async fn an_api_server_that_was_away_and_an_object_that_cannot_be_read_blind_nob
     cluster.apply_crd(&looser_crd()).await;
     let scene = Scene::of(&cluster, "away").await;
     let resource = ApiResource::erase::<practice_api::ConsumerGroupPractice>(&());
-    let untyped: Api<DynamicObject> = Api::namespaced_with(cluster.client(), &scene.namespace, &resource);
-    let odd = DynamicObject::new("odd", &resource).data(json!({"spec": {"topics": "none of them"}}));
-    untyped.create(&PostParams::default(), &odd).await.expect("the looser definition takes it");
+    let untyped: Api<DynamicObject> =
+        Api::namespaced_with(cluster.client(), &scene.namespace, &resource);
+    let odd =
+        DynamicObject::new("odd", &resource).data(json!({"spec": {"topics": "none of them"}}));
+    untyped
+        .create(&PostParams::default(), &odd)
+        .await
+        .expect("the looser definition takes it");
 
     let stop = CancellationToken::new();
     let account = operator::start(&cluster, stop.clone()).await;
@@ -269,17 +424,35 @@ async fn an_api_server_that_was_away_and_an_object_that_cannot_be_read_blind_nob
     };
     scene.apply("p", &spec(1)).await;
     scene.ready("p").await;
-    untyped.patch("odd", &PatchParams::default(), &Patch::Merge(json!({"spec": {"topics": 7}}))).await.expect("again");
+    untyped
+        .patch(
+            "odd",
+            &PatchParams::default(),
+            &Patch::Merge(json!({"spec": {"topics": 7}})),
+        )
+        .await
+        .expect("again");
     scene.apply("p", &spec(2)).await;
-    scene.status("p", "it is still served", |s| s.topics[0].partitions == Some(2) && s.topics[0].ready).await;
+    scene
+        .status("p", "it is still served", |s| {
+            s.topics[0].partitions == Some(2) && s.topics[0].ready
+        })
+        .await;
     let about_odd = cluster.audit_in(&scene.namespace, &account.namespace, account.name);
-    assert!(about_odd.iter().all(|write| !write.ends_with(" odd")), "it is left alone: {about_odd:?}");
+    assert!(
+        about_odd.iter().all(|write| !write.ends_with(" odd")),
+        "it is left alone: {about_odd:?}"
+    );
 
     cluster.stop().await;
     tokio::time::sleep(Duration::from_secs(30)).await;
     cluster.restart().await;
     scene.apply("p", &spec(3)).await;
-    scene.status("p", "it goes on", |s| s.topics[0].partitions == Some(3) && s.topics[0].ready).await;
+    scene
+        .status("p", "it goes on", |s| {
+            s.topics[0].partitions == Some(3) && s.topics[0].ready
+        })
+        .await;
     scene.ready("p").await;
     stop.cancel();
 }

@@ -36,15 +36,28 @@ pub(crate) async fn ask_for(url: &str) -> Result<(u16, Value), String> {
 }
 
 async fn post(url: &str, body: Value) -> (u16, Value) {
-    let request = Request::post(url).header("content-type", "application/json").body(Full::from(body.to_string()));
+    let request = Request::post(url)
+        .header("content-type", "application/json")
+        .body(Full::from(body.to_string()));
     ask(request.expect("legal")).await.expect("it answers")
 }
 
 async fn ask(request: Request<Full<Bytes>>) -> Result<(u16, Value), String> {
-    let response = http().request(request).await.map_err(|error| error.to_string())?;
+    let response = http()
+        .request(request)
+        .await
+        .map_err(|error| error.to_string())?;
     let status = response.status().as_u16();
-    let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-    Ok((status, serde_json::from_slice(&body).map_err(|error| error.to_string())?))
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?
+        .to_bytes();
+    Ok((
+        status,
+        serde_json::from_slice(&body).map_err(|error| error.to_string())?,
+    ))
 }
 
 /// The events of a stream as they come, until `is` is true of one.
@@ -57,7 +70,9 @@ async fn event(stream: &mut Stream, what: &str, is: impl Fn(&str, &Value) -> boo
             }
         }
     };
-    tokio::time::timeout(Duration::from_mins(1), found).await.unwrap_or_else(|_| panic!("{what}: not in time"))
+    tokio::time::timeout(Duration::from_mins(1), found)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not in time"))
 }
 
 struct Stream {
@@ -67,23 +82,39 @@ struct Stream {
 
 impl Stream {
     async fn open(picture: &str) -> Self {
-        let request = Request::get(format!("{picture}/stream")).body(Full::default()).expect("legal");
+        let request = Request::get(format!("{picture}/stream"))
+            .body(Full::default())
+            .expect("legal");
         let response = http().request(request).await.expect("it answers");
         assert_eq!(response.status(), 200);
-        Self { body: response.into_body(), rest: String::new() }
+        Self {
+            body: response.into_body(),
+            rest: String::new(),
+        }
     }
 
     async fn next(&mut self) -> (String, Value) {
         loop {
             if let Some(end) = self.rest.find("\n\n") {
-                let field = |name: &str| self.rest[..end].lines().find_map(|line| line.strip_prefix(name));
+                let field = |name: &str| {
+                    self.rest[..end]
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name))
+                };
                 let name = field("event: ").expect("a name").to_owned();
                 let data = serde_json::from_str(field("data: ").expect("data")).expect("JSON");
                 self.rest.drain(..end + 2);
                 return (name, data);
             }
-            let frame = self.body.frame().await.expect("it goes on").expect("it goes on");
-            self.rest.push_str(std::str::from_utf8(&frame.into_data().expect("data")).expect("whole events"));
+            let frame = self
+                .body
+                .frame()
+                .await
+                .expect("it goes on")
+                .expect("it goes on");
+            self.rest.push_str(
+                std::str::from_utf8(&frame.into_data().expect("data")).expect("whole events"),
+            );
         }
     }
 }
@@ -102,14 +133,22 @@ fn two_groups(scene: &Scene, replicas: i32) -> Value {
 /// Name and numbers of partitions of each member of a group, sorted.
 fn owners(picture: &Value, group: &str) -> Vec<(String, Vec<i64>)> {
     let groups = picture["groups"].as_array().expect("a list");
-    let group = groups.iter().find(|there| there["name"] == group).expect("it is there");
+    let group = groups
+        .iter()
+        .find(|there| there["name"] == group)
+        .expect("it is there");
     let numbers = |member: &Value| {
         let shares = member["partitions"].as_array().expect("a list");
-        shares.iter().map(|share| share["partition"].as_i64().expect("a number")).collect()
+        shares
+            .iter()
+            .map(|share| share["partition"].as_i64().expect("a number"))
+            .collect()
     };
     let members = group["members"].as_array().expect("a list");
-    let mut owners: Vec<_> =
-        members.iter().map(|m| (m["name"].as_str().expect("a name").to_owned(), numbers(m))).collect();
+    let mut owners: Vec<_> = members
+        .iter()
+        .map(|m| (m["name"].as_str().expect("a name").to_owned(), numbers(m)))
+        .collect();
     owners.sort();
     owners
 }
@@ -123,9 +162,16 @@ async fn it_shows_what_kafka_says_and_tells_what_changes() {
     scene.ready("p").await;
     let settled = |status: &practice_api::PracticeStatus| {
         let members = &group(status, &g).members;
-        members.len() == 2 && members.iter().map(|member| member.partitions.len()).sum::<usize>() == 3
+        members.len() == 2
+            && members
+                .iter()
+                .map(|member| member.partitions.len())
+                .sum::<usize>()
+                == 3
     };
-    scene.status("p", "two members have three partitions", settled).await;
+    scene
+        .status("p", "two members have three partitions", settled)
+        .await;
 
     let url = scene.picture("p");
     let drawn = scene
@@ -133,32 +179,80 @@ async fn it_shows_what_kafka_says_and_tells_what_changes() {
             let picture = get(&url).await?;
             let status = scene.practice("p").await?.status.expect("it is set");
             let numbers = |member: &practice_api::status::Member| {
-                member.partitions.iter().map(|owned| i64::from(owned.partition)).collect::<Vec<_>>()
+                member
+                    .partitions
+                    .iter()
+                    .map(|owned| i64::from(owned.partition))
+                    .collect::<Vec<_>>()
             };
-            let mut said: Vec<_> = group(&status, &g).members.iter().map(|m| (m.name.clone(), numbers(m))).collect();
+            let mut said: Vec<_> = group(&status, &g)
+                .members
+                .iter()
+                .map(|m| (m.name.clone(), numbers(m)))
+                .collect();
             said.sort();
-            if owners(&picture, &g) == said { Ok(picture) } else { Err(format!("{picture:#}")) }
+            if owners(&picture, &g) == said {
+                Ok(picture)
+            } else {
+                Err(format!("{picture:#}"))
+            }
         })
         .await;
-    assert_eq!((&drawn["ready"], &drawn["kafka"]["kind"]), (&json!(true), &json!("cluster")));
-    assert_eq!(drawn["actions"], json!({"enabled": false, "how": "turn it on"}));
+    assert_eq!(
+        (&drawn["ready"], &drawn["kafka"]["kind"]),
+        (&json!(true), &json!("cluster"))
+    );
+    assert_eq!(
+        drawn["actions"],
+        json!({"enabled": false, "how": "turn it on"})
+    );
     let partitions = drawn["partitions"].as_array().expect("a list");
     assert_eq!(partitions.len(), 3);
-    assert!(partitions.iter().all(|p| p["topic"] == json!(t) && p["leader"].is_i64() && p["isr"] == p["replicas"]));
+    assert!(
+        partitions
+            .iter()
+            .all(|p| p["topic"] == json!(t) && p["leader"].is_i64() && p["isr"] == p["replicas"])
+    );
     assert_eq!(
-        (&drawn["kafka"]["brokers"][0]["up"], &drawn["kafka"]["brokers"][0]["leads"]),
+        (
+            &drawn["kafka"]["brokers"][0]["up"],
+            &drawn["kafka"]["brokers"][0]["leads"]
+        ),
         (&json!(true), &json!(3))
     );
-    let [group_g, free] = drawn["groups"].as_array().expect("a list").as_slice() else { panic!("{drawn:#}") };
-    assert_eq!((&group_g["scalable"], &free["scalable"]), (&json!(true), &json!(false)));
-    assert_eq!((&group_g["sessionTimeoutMs"], &drawn["load"]), (&json!(10_000), &Value::Null));
-    let slow: Vec<_> =
-        group_g["members"].as_array().expect("a list").iter().filter(|m| m["variant"] == "slow").collect();
-    assert_eq!((slow.len(), &slow[0]["delayMs"], &slow[0]["pod"]), (1, &json!(1000), &slow[0]["name"]));
-    let how = format!("kubectl -n {} port-forward svc/p-producer 8081", scene.namespace);
-    assert_eq!((&drawn["sendUrl"], &drawn["sendHow"]), (&json!("http://localhost:8081/send-message"), &json!(how)));
+    let [group_g, free] = drawn["groups"].as_array().expect("a list").as_slice() else {
+        panic!("{drawn:#}")
+    };
+    assert_eq!(
+        (&group_g["scalable"], &free["scalable"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(
+        (&group_g["sessionTimeoutMs"], &drawn["load"]),
+        (&json!(10_000), &Value::Null)
+    );
+    let slow: Vec<_> = group_g["members"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|m| m["variant"] == "slow")
+        .collect();
+    assert_eq!(
+        (slow.len(), &slow[0]["delayMs"], &slow[0]["pod"]),
+        (1, &json!(1000), &slow[0]["name"])
+    );
+    let how = format!(
+        "kubectl -n {} port-forward svc/p-producer 8081",
+        scene.namespace
+    );
+    assert_eq!(
+        (&drawn["sendUrl"], &drawn["sendHow"]),
+        (&json!("http://localhost:8081/send-message"), &json!(how))
+    );
     let (start, _) = url.rsplit_once("/api/practices").expect("it has that path");
-    let list = get(&format!("{start}/api/practices")).await.expect("a list");
+    let list = get(&format!("{start}/api/practices"))
+        .await
+        .expect("a list");
     assert!(
         list.as_array()
             .expect("a list")
@@ -173,9 +267,15 @@ async fn it_shows_what_kafka_says_and_tells_what_changes() {
         .until("a message is seen as it is consumed", async || {
             scene.kafka.send(&t, 0, "hello").await;
             let heard = event(&mut stream, "a flow", |name, data| {
-                name == "flow" && data["consumed"].as_array().is_some_and(|some| some.iter().any(|c| c[0] == json!(g)))
+                name == "flow"
+                    && data["consumed"]
+                        .as_array()
+                        .is_some_and(|some| some.iter().any(|c| c[0] == json!(g)))
             });
-            tokio::time::timeout(Duration::from_secs(2), heard).await.map(drop).map_err(|_| "nothing".to_owned())
+            tokio::time::timeout(Duration::from_secs(2), heard)
+                .await
+                .map(drop)
+                .map_err(|_| "nothing".to_owned())
         })
         .await;
 
@@ -185,7 +285,10 @@ async fn it_shows_what_kafka_says_and_tells_what_changes() {
         let rebalances = data["rebalances"].as_array();
         name == "patch"
             && rebalances.is_some_and(|all| {
-                all.iter().any(|r| r["group"] == json!(g) && r["joined"].as_array().is_some_and(|who| !who.is_empty()))
+                all.iter().any(|r| {
+                    r["group"] == json!(g)
+                        && r["joined"].as_array().is_some_and(|who| !who.is_empty())
+                })
             })
     });
     joined.await;
@@ -193,10 +296,17 @@ async fn it_shows_what_kafka_says_and_tells_what_changes() {
 
     scene.delete("p").await;
     scene
-        .until("the picture of a practice that is gone is gone", async || {
-            let said = get(&url).await?;
-            if said["message"].is_string() { Ok(()) } else { Err(format!("{said}")) }
-        })
+        .until(
+            "the picture of a practice that is gone is gone",
+            async || {
+                let said = get(&url).await?;
+                if said["message"].is_string() {
+                    Ok(())
+                } else {
+                    Err(format!("{said}"))
+                }
+            },
+        )
         .await;
 }
 
@@ -207,11 +317,24 @@ async fn it_changes_nothing_unless_it_may() {
     scene.deployment(&format!("p-{}", scene.name("g"))).await;
     let url = scene.picture("p");
     scene
-        .until("it is drawn", async || get(&url).await?["groups"][0].is_object().then_some(()).ok_or_else(String::new))
+        .until("it is drawn", async || {
+            get(&url).await?["groups"][0]
+                .is_object()
+                .then_some(())
+                .ok_or_else(String::new)
+        })
         .await;
-    for path in [format!("groups/{}/stop", scene.name("g")), "load".to_owned(), "send".to_owned()] {
+    for path in [
+        format!("groups/{}/stop", scene.name("g")),
+        "load".to_owned(),
+        "send".to_owned(),
+    ] {
         let (status, said) = post(&format!("{url}/{path}"), json!({})).await;
-        assert_eq!((status, &said["how"]), (403, &json!("turn it on")), "{path}: {said}");
+        assert_eq!(
+            (status, &said["how"]),
+            (403, &json!("turn it on")),
+            "{path}: {said}"
+        );
     }
     let practice = scene.practice("p").await.expect("it is there");
     assert_eq!(practice.metadata.generation, Some(1), "nothing was changed");
@@ -226,9 +349,17 @@ async fn with_leave_it_changes_the_manifest_or_deletes_a_pod_and_nothing_else() 
     let account = operator::start_with(&cluster, Config::default(), None, stop.clone()).await;
     let (g, free) = (scene.name("g"), scene.name("free"));
     scene.apply("p", &two_groups(&scene, 1)).await;
-    let url = format!("http://{}/api/practices/{}/p", account.picture, scene.namespace);
+    let url = format!(
+        "http://{}/api/practices/{}/p",
+        account.picture, scene.namespace
+    );
     scene
-        .until("it is drawn", async || get(&url).await?["groups"][0].is_object().then_some(()).ok_or_else(String::new))
+        .until("it is drawn", async || {
+            get(&url).await?["groups"][0]
+                .is_object()
+                .then_some(())
+                .ok_or_else(String::new)
+        })
         .await;
     let name = format!("p-{g}");
     scene.has_replicas(&name, 1).await;
@@ -241,35 +372,74 @@ async fn with_leave_it_changes_the_manifest_or_deletes_a_pod_and_nothing_else() 
     ] {
         let (status, said) = post(&format!("{url}/groups/{g}/{path}"), body).await;
         assert_eq!(status, 200, "{path}: {said}");
-        assert!(said["message"].as_str().is_some_and(|message| message.contains(&g)), "{said}");
+        assert!(
+            said["message"]
+                .as_str()
+                .is_some_and(|message| message.contains(&g)),
+            "{said}"
+        );
         scene.has_replicas(&name, replicas).await;
         // drawn before the next one is asked for: a stopped group cannot be scaled
         scene
             .until("it is drawn", async || {
                 let picture = get(&url).await?;
                 let stopped = &picture["groups"][0]["stopped"];
-                if *stopped == json!(path == "stop") { Ok(()) } else { Err(picture.to_string()) }
+                if *stopped == json!(path == "stop") {
+                    Ok(())
+                } else {
+                    Err(picture.to_string())
+                }
             })
             .await;
     }
     let spec = scene.practice("p").await.expect("it is there").spec;
-    assert_eq!((spec.groups[0].replicas, spec.groups[0].variants[0].replicas), (Some(2), Some(1)), "variants stay");
+    assert_eq!(
+        (spec.groups[0].replicas, spec.groups[0].variants[0].replicas),
+        (Some(2), Some(1)),
+        "variants stay"
+    );
     assert_eq!((spec.groups.len(), spec.groups[1].replicas), (2, None));
     let (status, said) = post(&format!("{url}/groups/{free}/scale"), json!({"by": 1})).await;
     assert_eq!(status, 409, "{said}");
 
-    let load = || async { scene.practice("p").await.expect("it is there").spec.producer.load };
-    let (status, said) = post(&format!("{url}/load"), json!({"messagesPerSecond": 50, "valueBytes": 10})).await;
+    let load = || async {
+        scene
+            .practice("p")
+            .await
+            .expect("it is there")
+            .spec
+            .producer
+            .load
+    };
+    let (status, said) = post(
+        &format!("{url}/load"),
+        json!({"messagesPerSecond": 50, "valueBytes": 10}),
+    )
+    .await;
     assert_eq!(status, 200, "{said}");
-    assert_eq!(load().await.map(|load| (load.messages_per_second, load.value_bytes)), Some((50, 10)));
+    assert_eq!(
+        load()
+            .await
+            .map(|load| (load.messages_per_second, load.value_bytes)),
+        Some((50, 10))
+    );
     scene
         .until("the stream of messages is drawn", async || {
             let load = get(&url).await?["load"].clone();
-            if load == json!({"messagesPerSecond": 50, "valueBytes": 10}) { Ok(()) } else { Err(load.to_string()) }
+            if load == json!({"messagesPerSecond": 50, "valueBytes": 10}) {
+                Ok(())
+            } else {
+                Err(load.to_string())
+            }
         })
         .await;
     post(&format!("{url}/load"), json!({"messagesPerSecond": 60})).await;
-    assert_eq!(load().await.map(|load| (load.messages_per_second, load.value_bytes)), Some((60, 10)));
+    assert_eq!(
+        load()
+            .await
+            .map(|load| (load.messages_per_second, load.value_bytes)),
+        Some((60, 10))
+    );
     let (status, said) = post(&format!("{url}/load"), json!({"messagesPerSecond": 0})).await;
     assert_eq!((status, load().await.is_none()), (200, true), "{said}");
 
@@ -280,37 +450,88 @@ async fn with_leave_it_changes_the_manifest_or_deletes_a_pod_and_nothing_else() 
             .until("it knows the pod", async || {
                 nudge(&scene).await;
                 let (status, said) = post(&path, json!({})).await;
-                if status == 200 { Ok(()) } else { Err(said.to_string()) }
+                if status == 200 {
+                    Ok(())
+                } else {
+                    Err(said.to_string())
+                }
             })
             .await;
-        let is_going = |pod: Option<Pod>| pod.is_none_or(|pod| pod.metadata.deletion_timestamp.is_some());
-        assert!(is_going(scene.api::<Pod>().get_opt(&pod).await.expect("it can be asked")), "{verb}");
+        let is_going =
+            |pod: Option<Pod>| pod.is_none_or(|pod| pod.metadata.deletion_timestamp.is_some());
+        assert!(
+            is_going(
+                scene
+                    .api::<Pod>()
+                    .get_opt(&pod)
+                    .await
+                    .expect("it can be asked")
+            ),
+            "{verb}"
+        );
     }
     let strange = json!({"metadata": {"name": "strange"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
     let strange: Pod = serde_json::from_value(strange).expect("a pod");
-    scene.api::<Pod>().create(&PostParams::default(), &strange).await.expect("it is made");
+    scene
+        .api::<Pod>()
+        .create(&PostParams::default(), &strange)
+        .await
+        .expect("it is made");
     let (status, _) = post(&format!("{url}/consumers/strange/kill"), json!({})).await;
     assert_eq!(status, 404, "it is none of ours");
-    for (path, says) in [(format!("consumers/{}/pause", "strange"), "no consumer"), ("brokers/1/stop".to_owned(), "")] {
+    for (path, says) in [
+        (format!("consumers/{}/pause", "strange"), "no consumer"),
+        ("brokers/1/stop".to_owned(), ""),
+    ] {
         let (status, said) = post(&format!("{url}/{path}"), json!({})).await;
         assert_eq!(status, 404, "{said}");
-        assert!(said["message"].as_str().is_some_and(|message| message.contains(says)), "{said}");
+        assert!(
+            said["message"]
+                .as_str()
+                .is_some_and(|message| message.contains(says)),
+            "{said}"
+        );
     }
-    let pods = scene.api::<Pod>().list(&ListParams::default()).await.expect("can be listed");
-    assert!(pods.iter().any(|pod| pod.metadata.name.as_deref() == Some("strange")));
+    let pods = scene
+        .api::<Pod>()
+        .list(&ListParams::default())
+        .await
+        .expect("can be listed");
+    assert!(
+        pods.iter()
+            .any(|pod| pod.metadata.name.as_deref() == Some("strange"))
+    );
     stop.cancel();
 }
 
 /// When a consumer of group `g` was last given something, as the consumers themselves say; milliseconds since the epoch.
 async fn last_assigned(scene: &Scene, g: &str) -> i64 {
     let mut last = 0;
-    for pod in scene.api::<Pod>().list(&ListParams::default()).await.expect("can be listed") {
-        let port = pod.spec.expect("it has one").containers[0].ports.as_ref().expect("it has one")[0].container_port;
+    for pod in scene
+        .api::<Pod>()
+        .list(&ListParams::default())
+        .await
+        .expect("can be listed")
+    {
+        let port = pod.spec.expect("it has one").containers[0]
+            .ports
+            .as_ref()
+            .expect("it has one")[0]
+            .container_port;
         // one that has just ended does not answer
-        let Ok(status) = get(&format!("http://127.0.0.1:{port}/status")).await else { continue };
-        let rebalances = status["rebalances"].as_array().filter(|_| status["group"] == json!(g));
-        let assigned = rebalances.into_iter().flatten().filter(|rebalance| rebalance["what"] == "assigned");
-        last = assigned.filter_map(|rebalance| rebalance["at"].as_i64()).fold(last, i64::max);
+        let Ok(status) = get(&format!("http://127.0.0.1:{port}/status")).await else {
+            continue;
+        };
+        let rebalances = status["rebalances"]
+            .as_array()
+            .filter(|_| status["group"] == json!(g));
+        let assigned = rebalances
+            .into_iter()
+            .flatten()
+            .filter(|rebalance| rebalance["what"] == "assigned");
+        last = assigned
+            .filter_map(|rebalance| rebalance["at"].as_i64())
+            .fold(last, i64::max);
     }
     last
 }
@@ -328,11 +549,16 @@ async fn a_change_of_owner_is_drawn_before_kafka_would_be_looked_at_again() {
         scene.apply("p", &two_groups(&scene, replicas)).await;
         let members = usize::try_from(replicas).expect("positive") + 1;
         let settled = event(&mut stream, "every member has its share", |_, data| {
-            let group =
-                data["groups"].as_array().and_then(|groups| groups.iter().find(|there| there["name"] == json!(g)));
-            let Some(group) = group.filter(|group| group["state"] == "Stable") else { return false };
-            let shares: Vec<usize> =
-                owners(&json!({"groups": [group]}), &g).iter().map(|(_, owned)| owned.len()).collect();
+            let group = data["groups"]
+                .as_array()
+                .and_then(|groups| groups.iter().find(|there| there["name"] == json!(g)));
+            let Some(group) = group.filter(|group| group["state"] == "Stable") else {
+                return false;
+            };
+            let shares: Vec<usize> = owners(&json!({"groups": [group]}), &g)
+                .iter()
+                .map(|(_, owned)| owned.len())
+                .collect();
             shares.len() == members && shares.iter().sum::<usize>() == 3 && !shares.contains(&0)
         });
         let drawn = settled.await["now"].as_i64().expect("a time");
@@ -358,7 +584,11 @@ async fn a_pod(scene: &Scene, deployment: &str, suffix: &str) -> String {
         "spec": template["spec"],
     });
     let pod: Pod = serde_json::from_value(pod).expect("a template makes a pod");
-    scene.api::<Pod>().create(&PostParams::default(), &pod).await.expect("it is made");
+    scene
+        .api::<Pod>()
+        .create(&PostParams::default(), &pod)
+        .await
+        .expect("it is made");
     name
 }
 
@@ -366,5 +596,8 @@ async fn a_pod(scene: &Scene, deployment: &str, suffix: &str) -> String {
 async fn nudge(scene: &Scene) {
     let patch = json!({"metadata": {"annotations": {"tests/nudge": format!("{:?}", std::time::Instant::now())}}});
     let practices = scene.api::<ConsumerGroupPractice>();
-    practices.patch("p", &PatchParams::default(), &Patch::Merge(&patch)).await.expect("it is there");
+    practices
+        .patch("p", &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .expect("it is there");
 }

@@ -37,7 +37,9 @@ impl Pods {
             let stop = stop.clone();
             async move { node(cluster().await.client(), namespace, stop).await }
         });
-        Self { _stops: stop.drop_guard() }
+        Self {
+            _stops: stop.drop_guard(),
+        }
     }
 }
 
@@ -55,14 +57,18 @@ async fn node(client: Client, namespace: String, stop: CancellationToken) {
         let mut places: Vec<(String, Value)> = Vec::new();
         for deployment in &wanted {
             let template = json!(deployment.spec.template);
-            let replicas = usize::try_from(deployment.spec.replicas.unwrap_or(1)).expect("is not negative");
-            places.extend(std::iter::repeat_n((deployment.name_any(), template), replicas));
+            let replicas =
+                usize::try_from(deployment.spec.replicas.unwrap_or(1)).expect("is not negative");
+            places.extend(std::iter::repeat_n(
+                (deployment.name_any(), template),
+                replicas,
+            ));
         }
         // each that runs keeps a place that is like it
         running.retain(|name, pod| {
-            let place = places
-                .iter()
-                .position(|(deployment, template)| *deployment == pod.deployment && *template == pod.template);
+            let place = places.iter().position(|(deployment, template)| {
+                *deployment == pod.deployment && *template == pod.template
+            });
             if let Some(place) = place {
                 drop(places.swap_remove(place));
             } else {
@@ -81,14 +87,19 @@ async fn node(client: Client, namespace: String, stop: CancellationToken) {
         let mut still = Vec::new();
         for (name, ended) in leaving.drain(..) {
             if ended.is_finished() {
-                pods.delete(&name, &DeleteParams::default().grace_period(0)).await.ok();
+                pods.delete(&name, &DeleteParams::default().grace_period(0))
+                    .await
+                    .ok();
             } else {
                 still.push((name, ended));
             }
         }
         leaving = still;
         for deployment in &wanted {
-            let ready = running.values().filter(|pod| pod.deployment == deployment.name_any()).count();
+            let ready = running
+                .values()
+                .filter(|pod| pod.deployment == deployment.name_any())
+                .count();
             report(&deployments, deployment, ready).await;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -100,11 +111,17 @@ async fn node(client: Client, namespace: String, stop: CancellationToken) {
 }
 
 async fn start(pods: &Api<Pod>, name: &str, deployment: &str, template: Value) -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     let mut spec = template["spec"].clone();
-    spec["containers"][0]["ports"][0]["containerPort"] = json!(listener.local_addr().expect("it is bound").port());
+    spec["containers"][0]["ports"][0]["containerPort"] =
+        json!(listener.local_addr().expect("it is bound").port());
     let hash = Sha256::digest(template.to_string());
-    let revision = format!("{:08x}", u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]));
+    let revision = format!(
+        "{:08x}",
+        u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+    );
     let mut labels = template["metadata"]["labels"].clone();
     labels["pod-template-hash"] = json!(revision);
     let set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{deployment}-{revision}"),
@@ -119,9 +136,13 @@ async fn start(pods: &Api<Pod>, name: &str, deployment: &str, template: Value) -
         "spec": spec,
     });
     let pod: Pod = serde_json::from_value(pod).expect("a template makes a pod");
-    pods.create(&PostParams::default(), &pod).await.unwrap_or_else(|error| panic!("pod {name} is refused: {error}"));
+    pods.create(&PostParams::default(), &pod)
+        .await
+        .unwrap_or_else(|error| panic!("pod {name} is refused: {error}"));
     let status = json!({"status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}});
-    let told = pods.patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await;
+    let told = pods
+        .patch_status(name, &PatchParams::default(), &Patch::Merge(&status))
+        .await;
     told.unwrap_or_else(|error| panic!("status of pod {name} is refused: {error}"));
     let stop = CancellationToken::new();
     let container = &template["spec"]["containers"][0];
@@ -131,7 +152,12 @@ async fn start(pods: &Api<Pod>, name: &str, deployment: &str, template: Value) -
     } else {
         RUNTIME.spawn(stop.clone().cancelled_owned())
     };
-    Running { deployment: deployment.to_owned(), template, stop, ended }
+    Running {
+        deployment: deployment.to_owned(),
+        template,
+        stop,
+        ended,
+    }
 }
 
 /// What the container would read from its environment.
@@ -139,14 +165,20 @@ fn settings(pod: &str, env: &Value) -> WorkerSettings {
     let value = |name: &str| {
         let entry = env.as_array()?.iter().find(|entry| entry["name"] == name)?;
         let from_pod = entry["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name";
-        if from_pod { Some(pod.to_owned()) } else { entry["value"].as_str().map(str::to_owned) }
+        if from_pod {
+            Some(pod.to_owned())
+        } else {
+            entry["value"].as_str().map(str::to_owned)
+        }
     };
     WorkerSettings::from_env(&value).expect("the operator writes what a worker reads")
 }
 
 /// A consumer, until it is told to stop.
 pub(crate) async fn consume(settings: WorkerSettings, stop: CancellationToken) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     consume_at(settings, listener, stop).await;
 }
 
@@ -174,6 +206,12 @@ async fn report(deployments: &Api<Deployment>, deployment: &Deployment, ready: u
         "conditions": [{"type": "Available", "status": available, "reason": "Test", "message": ""}],
     }});
     let name = deployment.name_any();
-    let params = PatchParams { field_manager: Some("controllers".to_owned()), ..PatchParams::default() };
-    deployments.patch_status(&name, &params, &Patch::Merge(&status)).await.ok(); // it may be gone, and is seen again if not
+    let params = PatchParams {
+        field_manager: Some("controllers".to_owned()),
+        ..PatchParams::default()
+    };
+    deployments
+        .patch_status(&name, &params, &Patch::Merge(&status))
+        .await
+        .ok(); // it may be gone, and is seen again if not
 }

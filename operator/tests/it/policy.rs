@@ -29,23 +29,53 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
     let account = operator::start_with(&cluster, config, None, stop.clone()).await;
 
     // it would be noticed if the operator so much as knocked
-    let forbidden = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let forbidden = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     let address = forbidden.local_addr().expect("it has one").to_string();
     let spec = |topic: &str, partitions: i32, group: &str, replicas: i32| json!({"topics": [{"name": topic, "partitions": partitions}], "groups": [{"name": group, "replicas": replicas}]});
     let (topic, group) = (scene.name("t"), scene.name("g"));
     let mut elsewhere = spec(&topic, 1, &group, 1);
     elsewhere["kafka"] = json!({"bootstrapServers": address});
     let cases: [(&str, Value, &str, &str); 5] = [
-        ("server", elsewhere.clone(), "allowedBootstrapServers", &address),
-        ("topic", spec("their-topic", 1, &group, 1), "topicPrefixes", "their-topic"),
-        ("group", spec(&topic, 1, "their-group", 1), "groupPrefixes", "their-group"),
-        ("partitions", spec(&topic, 6, &group, 1), "maxPartitions", "asks for 6"),
-        ("replicas", spec(&topic, 1, &group, 5), "maxReplicas", "asks for 5"),
+        (
+            "server",
+            elsewhere.clone(),
+            "allowedBootstrapServers",
+            &address,
+        ),
+        (
+            "topic",
+            spec("their-topic", 1, &group, 1),
+            "topicPrefixes",
+            "their-topic",
+        ),
+        (
+            "group",
+            spec(&topic, 1, "their-group", 1),
+            "groupPrefixes",
+            "their-group",
+        ),
+        (
+            "partitions",
+            spec(&topic, 6, &group, 1),
+            "maxPartitions",
+            "asks for 6",
+        ),
+        (
+            "replicas",
+            spec(&topic, 1, &group, 5),
+            "maxReplicas",
+            "asks for 5",
+        ),
     ];
     for (name, spec, rule, value) in &cases {
         scene.apply(name, spec).await;
         let message = scene.condition(name, "Ready=False/PolicyViolation").await;
-        assert!(message.contains(rule) && message.contains(value), "{name}: {message}");
+        assert!(
+            message.contains(rule) && message.contains(value),
+            "{name}: {message}"
+        );
         scene.condition(name, "Stalled=True/PolicyViolation").await;
         scene.event("Stalled", rule).await;
         scene.delete(name).await; // the totals are of all practices of the namespace
@@ -53,11 +83,25 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
     }
     assert_eq!(scene.names::<Deployment>().await, Vec::<String>::new());
     let args = ["--bootstrap-server", scene.kafka.bootstrap(), "--list"];
-    let topics = scene.kafka.tool("org.apache.kafka.tools.TopicCommand", &args).await;
-    assert!(!topics.lines().any(|line| line == topic || line == "their-topic"), "{topics}");
+    let topics = scene
+        .kafka
+        .tool("org.apache.kafka.tools.TopicCommand", &args)
+        .await;
+    assert!(
+        !topics
+            .lines()
+            .any(|line| line == topic || line == "their-topic"),
+        "{topics}"
+    );
     let writes = cluster.audit_in(&scene.namespace, &account.namespace, account.name);
-    let known = |write: &&String| !write.contains(" consumergrouppractices/status ") && !write.contains(" events ");
-    assert_eq!(writes.iter().find(known), None, "a refusal is told, and nothing else is written");
+    let known = |write: &&String| {
+        !write.contains(" consumergrouppractices/status ") && !write.contains(" events ")
+    };
+    assert_eq!(
+        writes.iter().find(known),
+        None,
+        "a refusal is told, and nothing else is written"
+    );
     let knock = timeout(Duration::from_secs(3), forbidden.accept()).await;
     assert!(knock.is_err(), "nothing has been contacted: {knock:?}");
 
@@ -68,22 +112,50 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
     // one that runs and breaks a rule goes on, and that nobody looks how it is is said
     scene.apply("fine", &spec(&topic, 5, &group, 5)).await;
     scene.condition("fine", "Ready=False/PolicyViolation").await;
-    scene.condition("fine", "KafkaReachable=Unknown/NotChecked").await;
-    let unseen = scene.status("fine", "unknown", |status| status.groups[0].state == "Unknown").await;
-    assert_eq!((unseen.groups[0].lag, unseen.groups[0].claimed), (None, true));
-    assert_eq!(scene.replicas(&format!("fine-{group}")).await, 4, "what ran goes on");
+    scene
+        .condition("fine", "KafkaReachable=Unknown/NotChecked")
+        .await;
+    let unseen = scene
+        .status("fine", "unknown", |status| {
+            status.groups[0].state == "Unknown"
+        })
+        .await;
+    assert_eq!(
+        (unseen.groups[0].lag, unseen.groups[0].claimed),
+        (None, true)
+    );
+    assert_eq!(
+        scene.replicas(&format!("fine-{group}")).await,
+        4,
+        "what ran goes on"
+    );
     scene.apply("fine", &spec(&topic, 5, &group, 4)).await;
     scene.condition("fine", "KafkaReachable=True").await;
-    scene.status("fine", "looked at again", |status| status.groups[0].lag == Some(0)).await;
+    scene
+        .status("fine", "looked at again", |status| {
+            status.groups[0].lag == Some(0)
+        })
+        .await;
     // ... and leaves nothing for a younger one (creation times are whole seconds)
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    scene.apply("late", &spec(&scene.name("t2"), 1, &scene.name("g2"), 0)).await;
+    scene
+        .apply("late", &spec(&scene.name("t2"), 1, &scene.name("g2"), 0))
+        .await;
     let message = scene.condition("late", "Ready=False/PolicyViolation").await;
     assert!(message.contains("older ones have 5"), "{message}");
     // the picture says so before it is done
-    let url = format!("http://{}/api/practices/{}/fine/groups/{group}/plan?by=1", account.picture, scene.namespace);
+    let url = format!(
+        "http://{}/api/practices/{}/fine/groups/{group}/plan?by=1",
+        account.picture, scene.namespace
+    );
     let foreseen = async || match picture::ask_for(&url).await? {
-        (409, said) if said["message"].as_str().is_some_and(|why| why.contains("maxReplicas")) => Ok(()),
+        (409, said)
+            if said["message"]
+                .as_str()
+                .is_some_and(|why| why.contains("maxReplicas")) =>
+        {
+            Ok(())
+        }
         other => Err(format!("{other:?}")),
     };
     scene.until("one more is refused", foreseen).await;
@@ -91,6 +163,9 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
     scene.delete("fine").await;
     scene.condition("late", "TopicsReady=True").await;
     free.apply("free", &elsewhere).await;
-    timeout(Duration::from_secs(30), forbidden.accept()).await.expect("it may").expect("a connection");
+    timeout(Duration::from_secs(30), forbidden.accept())
+        .await
+        .expect("it may")
+        .expect("a connection");
     stop.cancel();
 }

@@ -14,9 +14,16 @@ use crate::scene::{Scene, group};
 
 /// `kubectl scale`.
 async fn scale(scene: &Scene, deployment: &str, replicas: i32) {
-    let params = PatchParams { field_manager: Some("kubectl".to_owned()), ..PatchParams::default() };
+    let params = PatchParams {
+        field_manager: Some("kubectl".to_owned()),
+        ..PatchParams::default()
+    };
     let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    scene.api::<Deployment>().patch_scale(deployment, &params, &patch).await.expect("may be scaled");
+    scene
+        .api::<Deployment>()
+        .patch_scale(deployment, &params, &patch)
+        .await
+        .expect("may be scaled");
 }
 
 /// A practice with one group, as `group` says.
@@ -27,9 +34,13 @@ fn spec(scene: &Scene, mut group: Value) -> Value {
 
 /// Makes the operator look at the practice again without a change of its spec.
 async fn nudge(scene: &Scene) {
-    let touch = Patch::Merge(json!({"metadata": {"annotations": {"touched": practice_testbed::unique("x")}}}));
+    let touch = Patch::Merge(
+        json!({"metadata": {"annotations": {"touched": practice_testbed::unique("x")}}}),
+    );
     let api = scene.api::<practice_api::ConsumerGroupPractice>();
-    api.patch("p", &PatchParams::default(), &touch).await.expect("may be changed");
+    api.patch("p", &PatchParams::default(), &touch)
+        .await
+        .expect("may be changed");
     scene.quiet().await;
 }
 
@@ -43,34 +54,51 @@ async fn replicas_left_out_are_somebody_elses() {
     scale(&scene, &name, 4).await;
     nudge(&scene).await;
     assert_eq!(scene.replicas(&name).await, 4, "what others say holds");
-    let status = scene.status("p", "4 are wanted", |status| status.groups[0].replicas == 4).await;
+    let status = scene
+        .status("p", "4 are wanted", |status| status.groups[0].replicas == 4)
+        .await;
     assert_eq!(status.groups[0].name, scene.name("g"));
 
     // put in, it is ours; taken out, the number stays and is theirs again
-    scene.apply("p", &spec(&scene, json!({"replicas": 2}))).await;
+    scene
+        .apply("p", &spec(&scene, json!({"replicas": 2})))
+        .await;
     scene.has_replicas(&name, 2).await;
     scale(&scene, &name, 5).await;
     scene.event("DriftRepaired", "kubectl").await;
     scene.has_replicas(&name, 2).await;
-    scene.apply("p", &spec(&scene, json!({"replicas": 3}))).await;
+    scene
+        .apply("p", &spec(&scene, json!({"replicas": 3})))
+        .await;
     scene.has_replicas(&name, 3).await;
     scene.apply("p", &spec(&scene, json!({}))).await;
     scene.quiet().await;
     let says_replicas = |entry: &&ManagedFieldsEntry| {
-        entry.fields_v1.as_ref().is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null())
+        entry
+            .fields_v1
+            .as_ref()
+            .is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null())
     };
     let released = async || {
         let deployment = scene.deployment(&name).await;
         let owners = deployment.managed_fields().iter().filter(says_replicas);
-        let owners: Vec<_> = owners.filter_map(|entry| entry.manager.as_deref()).collect();
-        if owners.contains(&"practice-operator") { Err(format!("{owners:?}")) } else { Ok(deployment) }
+        let owners: Vec<_> = owners
+            .filter_map(|entry| entry.manager.as_deref())
+            .collect();
+        if owners.contains(&"practice-operator") {
+            Err(format!("{owners:?}"))
+        } else {
+            Ok(deployment)
+        }
     };
     let deployment = scene.until("the number is released", released).await;
     assert_eq!(deployment.spec.replicas, Some(3), "the live number is kept");
     scale(&scene, &name, 6).await;
     nudge(&scene).await;
     assert_eq!(scene.replicas(&name).await, 6);
-    scene.apply("p", &spec(&scene, json!({"replicas": 1}))).await;
+    scene
+        .apply("p", &spec(&scene, json!({"replicas": 1})))
+        .await;
     scene.has_replicas(&name, 1).await;
 }
 
@@ -81,7 +109,11 @@ async fn a_stopped_group_comes_back_as_it_was() {
     let (id, topic) = (scene.name("g"), scene.name("t"));
     let name = format!("p-{id}");
     for (running, stopped, count) in [
-        (json!({"replicas": 2}), json!({"replicas": 2, "state": "Stopped"}), 2),
+        (
+            json!({"replicas": 2}),
+            json!({"replicas": 2, "state": "Stopped"}),
+            2,
+        ),
         (json!({}), json!({"state": "Stopped"}), 3),
     ] {
         scene.apply("p", &spec(&scene, running.clone())).await;
@@ -90,30 +122,47 @@ async fn a_stopped_group_comes_back_as_it_was() {
             scale(&scene, &name, count).await;
         }
         let members = usize::try_from(count).expect("is positive");
-        scene.status("p", "they have joined", |s| s.groups[0].members.len() == members).await;
+        scene
+            .status("p", "they have joined", |s| {
+                s.groups[0].members.len() == members
+            })
+            .await;
         scene.ready("p").await;
         scene.kafka.send(&topic, 0, "before the stop").await;
         let committed = |s: &practice_api::PracticeStatus| {
-            let mut partitions = s.groups[0].members.iter().flat_map(|member| &member.partitions);
+            let mut partitions = s.groups[0]
+                .members
+                .iter()
+                .flat_map(|member| &member.partitions);
             partitions.any(|p| p.partition == 0 && p.committed.is_some() && p.lag == Some(0))
         };
         scene.status("p", "it is read", committed).await;
 
         scene.apply("p", &spec(&scene, stopped)).await;
         scene.has_replicas(&name, 0).await;
-        let status = scene.status("p", "they have left", |s| s.groups[0].state == "Empty").await;
+        let status = scene
+            .status("p", "they have left", |s| s.groups[0].state == "Empty")
+            .await;
         assert!(group(&status, &id).claimed && group(&status, &id).members.is_empty());
         scene.ready("p").await;
-        scene.event("GroupStopped", &format!("group {id} is stopped")).await;
+        scene
+            .event("GroupStopped", &format!("group {id} is stopped"))
+            .await;
         nudge(&scene).await;
         assert_eq!(scene.replicas(&name).await, 0);
         scene.kafka.send(&topic, 0, "while it is stopped").await;
-        scene.status("p", "it is behind by one: offsets stay", |s| s.groups[0].lag == Some(1)).await;
+        scene
+            .status("p", "it is behind by one: offsets stay", |s| {
+                s.groups[0].lag == Some(1)
+            })
+            .await;
 
         scene.apply("p", &spec(&scene, running)).await;
         scene.has_replicas(&name, count).await;
         scene
-            .status("p", "it has caught up", |s| s.groups[0].lag == Some(0) && s.groups[0].members.len() == members)
+            .status("p", "it has caught up", |s| {
+                s.groups[0].lag == Some(0) && s.groups[0].members.len() == members
+            })
             .await;
     }
 }
@@ -136,21 +185,41 @@ async fn members_that_differ_in_their_assignor_never_meet() {
         let generation = scene.deployment(&name).await.metadata.generation;
         let status = scene
             .status("p", "both have joined", |s| {
-                s.groups[0].members.len() == 2 && s.groups[0].state == "Stable" && s.groups[0].protocol == protocol
+                s.groups[0].members.len() == 2
+                    && s.groups[0].state == "Stable"
+                    && s.groups[0].protocol == protocol
             })
             .await;
         assert!(group(&status, &id).claimed);
         scene.ready("p").await;
         scene.condition("p", "Reconciling=False").await;
         if round > 0 {
-            let count = scene.events().await.iter().filter(|event| event.starts_with("GroupSwitching")).count();
+            let count = scene
+                .events()
+                .await
+                .iter()
+                .filter(|event| event.starts_with("GroupSwitching"))
+                .count();
             assert!(count > 0, "it is told");
             // down to 0, and up again
             let after = scene.deployment(&name).await.metadata.generation;
-            assert!(after >= generation.map(|before| before + 1), "{generation:?} {after:?}");
+            assert!(
+                after >= generation.map(|before| before + 1),
+                "{generation:?} {after:?}"
+            );
         }
-        let pods = scene.api::<Pod>().list(&ListParams::default()).await.expect("can be listed");
-        let speaks: Vec<_> = pods.iter().filter_map(|pod| pod.annotations().get("kafka-practice.dev/speaks")).collect();
-        assert!(speaks.windows(2).all(|pair| pair[0] == pair[1]), "{speaks:?}");
+        let pods = scene
+            .api::<Pod>()
+            .list(&ListParams::default())
+            .await
+            .expect("can be listed");
+        let speaks: Vec<_> = pods
+            .iter()
+            .filter_map(|pod| pod.annotations().get("kafka-practice.dev/speaks"))
+            .collect();
+        assert!(
+            speaks.windows(2).all(|pair| pair[0] == pair[1]),
+            "{speaks:?}"
+        );
     }
 }

@@ -3,7 +3,9 @@
 
 use std::{convert::Infallible, fmt::Debug, time::Duration};
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, events::v1::Event, policy::v1::PodDisruptionBudget};
+use k8s_openapi::api::{
+    apps::v1::Deployment, core::v1::Service, events::v1::Event, policy::v1::PodDisruptionBudget,
+};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams},
@@ -35,13 +37,21 @@ impl Scene {
     /// In the shared cluster.
     pub(crate) async fn new(prefix: &str) -> Self {
         let operator = operator().await;
-        Self { operator: Some(operator), ..Self::of(cluster().await, prefix).await }
+        Self {
+            operator: Some(operator),
+            ..Self::of(cluster().await, prefix).await
+        }
     }
 
     /// In a cluster of its own, whose operator the test has started.
     pub(crate) async fn of(cluster: &Cluster, prefix: &str) -> Self {
         let namespace = cluster.namespace(prefix).await;
-        Self { namespace, client: cluster.client(), kafka: kafka().await, operator: None }
+        Self {
+            namespace,
+            client: cluster.client(),
+            kafka: kafka().await,
+            operator: None,
+        }
     }
 
     /// A name in Kafka that no other test has.
@@ -68,12 +78,18 @@ impl Scene {
             "metadata": {"name": name}, "spec": spec,
         });
         let params = PatchParams::apply("tests").force();
-        let applied = self.api::<ConsumerGroupPractice>().patch(name, &params, &Patch::Apply(&body)).await;
+        let applied = self
+            .api::<ConsumerGroupPractice>()
+            .patch(name, &params, &Patch::Apply(&body))
+            .await;
         applied.unwrap_or_else(|error| panic!("practice {name} is refused: {error}"));
     }
 
     pub(crate) async fn delete(&self, name: &str) {
-        let deleted = self.api::<ConsumerGroupPractice>().delete(name, &DeleteParams::default()).await;
+        let deleted = self
+            .api::<ConsumerGroupPractice>()
+            .delete(name, &DeleteParams::default())
+            .await;
         deleted.unwrap_or_else(|error| panic!("practice {name} cannot be deleted: {error}"));
     }
 
@@ -102,32 +118,61 @@ impl Scene {
 
     async fn collect<K>(&self, owner: &str)
     where
-        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
     {
         let objects = self.api::<K>();
-        for object in objects.list(&ListParams::default()).await.expect("can be listed") {
-            if object.owner_references().iter().any(|reference| reference.uid == owner) {
-                objects.delete(&object.name_any(), &DeleteParams::default()).await.ok(); // it may be gone
+        for object in objects
+            .list(&ListParams::default())
+            .await
+            .expect("can be listed")
+        {
+            if object
+                .owner_references()
+                .iter()
+                .any(|reference| reference.uid == owner)
+            {
+                objects
+                    .delete(&object.name_any(), &DeleteParams::default())
+                    .await
+                    .ok(); // it may be gone
             }
         }
     }
 
     pub(crate) async fn practice(&self, name: &str) -> Result<ConsumerGroupPractice, String> {
-        self.api().get(name).await.map_err(|error| error.to_string())
+        self.api()
+            .get(name)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     /// Polls until `look` finds what it looks for.
-    pub(crate) async fn until<T>(&self, what: &str, look: impl AsyncFnMut() -> Result<T, String>) -> T {
+    pub(crate) async fn until<T>(
+        &self,
+        what: &str,
+        look: impl AsyncFnMut() -> Result<T, String>,
+    ) -> T {
         self.within(LONG, what, look).await
     }
 
-    async fn within<T>(&self, limit: Duration, what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        what: &str,
+        mut look: impl AsyncFnMut() -> Result<T, String>,
+    ) -> T {
         let begun = Instant::now();
         loop {
             match look().await {
                 Ok(found) => return found,
                 Err(seen) if begun.elapsed() < limit => drop(seen),
-                Err(seen) => panic!("{what}: not within {limit:?}; {seen}\nevents: {:#?}", self.events().await),
+                Err(seen) => panic!(
+                    "{what}: not within {limit:?}; {seen}\nevents: {:#?}",
+                    self.events().await
+                ),
             }
             sleep(Duration::from_millis(100)).await;
         }
@@ -154,7 +199,10 @@ impl Scene {
         self.within(limit, what, async || {
             let practice = self.practice(name).await?;
             match practice.status {
-                Some(status) if status.observed_generation == practice.metadata.generation && holds(&status) => {
+                Some(status)
+                    if status.observed_generation == practice.metadata.generation
+                        && holds(&status) =>
+                {
                     Ok(status)
                 }
                 status => Err(format!("status of {name} is {}", json!(status))),
@@ -167,63 +215,115 @@ impl Scene {
     pub(crate) async fn condition(&self, name: &str, expected: &str) -> String {
         let (kind, value) = expected.split_once('=').expect("is Type=Status[/Reason]");
         let found = |status: &PracticeStatus| {
-            let condition = status.conditions.iter().find(|condition| condition.type_ == kind)?;
+            let condition = status
+                .conditions
+                .iter()
+                .find(|condition| condition.type_ == kind)?;
             let full = format!("{}/{}", condition.status, condition.reason);
             (value == condition.status || value == full).then(|| condition.message.clone())
         };
-        let status = self.status(name, expected, |status| found(status).is_some()).await;
+        let status = self
+            .status(name, expected, |status| found(status).is_some())
+            .await;
         found(&status).expect("it was found")
     }
 
     pub(crate) async fn ready(&self, name: &str) -> PracticeStatus {
         self.condition(name, "Ready=True").await;
-        self.practice(name).await.expect("it is there").status.expect("it is set")
+        self.practice(name)
+            .await
+            .expect("it is there")
+            .status
+            .expect("it is set")
     }
 
     pub(crate) async fn deployment(&self, name: &str) -> Deployment {
-        self.until(&format!("Deployment {name}"), async || self.get(name).await).await
+        self.until(&format!("Deployment {name}"), async || self.get(name).await)
+            .await
     }
 
     pub(crate) async fn get<K>(&self, name: &str) -> Result<K, String>
     where
-        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
     {
-        self.api::<K>().get(name).await.map_err(|error| error.to_string())
+        self.api::<K>()
+            .get(name)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     /// Names of all objects of a kind in the namespace.
     pub(crate) async fn names<K>(&self) -> Vec<String>
     where
-        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
     {
-        let list = self.api::<K>().list(&ListParams::default()).await.expect("can be listed");
+        let list = self
+            .api::<K>()
+            .list(&ListParams::default())
+            .await
+            .expect("can be listed");
         list.items.iter().map(ResourceExt::name_any).collect()
     }
 
     /// `spec.replicas` of a Deployment.
     pub(crate) async fn replicas(&self, deployment: &str) -> i32 {
-        self.deployment(deployment).await.spec.replicas.expect("is always set")
+        self.deployment(deployment)
+            .await
+            .spec
+            .replicas
+            .expect("is always set")
     }
 
     pub(crate) async fn has_replicas(&self, deployment: &str, expected: i32) {
-        self.until(&format!("{deployment} has {expected} replicas"), async || {
-            let replicas = self.replicas(deployment).await;
-            if replicas == expected { Ok(()) } else { Err(format!("it has {replicas}")) }
-        })
+        self.until(
+            &format!("{deployment} has {expected} replicas"),
+            async || {
+                let replicas = self.replicas(deployment).await;
+                if replicas == expected {
+                    Ok(())
+                } else {
+                    Err(format!("it has {replicas}"))
+                }
+            },
+        )
         .await;
     }
 
     /// Merges a patch into a Deployment, as somebody called `manager`.
     pub(crate) async fn patch(&self, deployment: &str, manager: &str, patch: &Value) {
-        let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-        let patched = self.api::<Deployment>().patch(deployment, &params, &Patch::Strategic(patch)).await;
-        patched.unwrap_or_else(|error| panic!("Deployment {deployment} cannot be patched: {error}"));
+        let params = PatchParams {
+            field_manager: Some(manager.to_owned()),
+            ..PatchParams::default()
+        };
+        let patched = self
+            .api::<Deployment>()
+            .patch(deployment, &params, &Patch::Strategic(patch))
+            .await;
+        patched
+            .unwrap_or_else(|error| panic!("Deployment {deployment} cannot be patched: {error}"));
     }
 
     /// `Reason: note` of every event in the namespace.
     pub(crate) async fn events(&self) -> Vec<String> {
-        let events = self.api::<Event>().list(&ListParams::default()).await.expect("can be listed").items;
-        let text = |event: Event| format!("{}: {}", event.reason.unwrap_or_default(), event.note.unwrap_or_default());
+        let events = self
+            .api::<Event>()
+            .list(&ListParams::default())
+            .await
+            .expect("can be listed")
+            .items;
+        let text = |event: Event| {
+            format!(
+                "{}: {}",
+                event.reason.unwrap_or_default(),
+                event.note.unwrap_or_default()
+            )
+        };
         events.into_iter().map(text).collect()
     }
 
@@ -231,21 +331,36 @@ impl Scene {
     pub(crate) async fn event(&self, reason: &str, text: &str) {
         self.until(&format!("event {reason}"), async || {
             let events = self.events().await;
-            let there = events.iter().any(|event| event.starts_with(&format!("{reason}: ")) && event.contains(text));
-            if there { Ok(()) } else { Err(format!("no event {reason} says `{text}`")) }
+            let there = events
+                .iter()
+                .any(|event| event.starts_with(&format!("{reason}: ")) && event.contains(text));
+            if there {
+                Ok(())
+            } else {
+                Err(format!("no event {reason} says `{text}`"))
+            }
         })
         .await;
     }
 
     /// Where the shared operator serves the picture of a practice.
     pub(crate) fn picture(&self, practice: &str) -> String {
-        let address = self.operator.expect("the shared operator's is known").picture;
-        format!("http://{address}/api/practices/{}/{practice}", self.namespace)
+        let address = self
+            .operator
+            .expect("the shared operator's is known")
+            .picture;
+        format!(
+            "http://{address}/api/practices/{}/{practice}",
+            self.namespace
+        )
     }
 
     /// The operator's mutating requests about objects of this namespace.
     pub(crate) async fn writes(&self) -> Vec<String> {
-        self.operator.expect("the shared operator's are known").writes(&self.namespace).await
+        self.operator
+            .expect("the shared operator's are known")
+            .writes(&self.namespace)
+            .await
     }
 
     /// Waits until the operator has written nothing here for 3 s.
@@ -271,5 +386,9 @@ impl Scene {
 
 /// A group's status.
 pub(crate) fn group<'a>(status: &'a PracticeStatus, name: &str) -> &'a GroupStatus {
-    status.groups.iter().find(|group| group.name == name).unwrap_or_else(|| panic!("no group {name} in status"))
+    status
+        .groups
+        .iter()
+        .find(|group| group.name == name)
+        .unwrap_or_else(|| panic!("no group {name} in status"))
 }

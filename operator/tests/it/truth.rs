@@ -46,13 +46,22 @@ pub(crate) async fn agreed(
             states: described::states(&tool, bootstrap, groups).await,
         };
         let after = status(scene, practice).await;
-        let settled = printed.states.iter().all(|state| matches!(state.state.as_str(), "Stable" | "Empty"));
+        let settled = printed
+            .states
+            .iter()
+            .all(|state| matches!(state.state.as_str(), "Stable" | "Empty"));
         if facts(&before) == facts(&after) && settled {
             let cells = compare(&after, &printed, groups);
-            println!("{what}: {cells} cells about {} groups agree with ConsumerGroupCommand", groups.len());
+            println!(
+                "{what}: {cells} cells about {} groups agree with ConsumerGroupCommand",
+                groups.len()
+            );
             return after;
         }
-        assert!(begun.elapsed() < LONGEST, "{what} must be at rest: {printed:#?}\n{after:#?}");
+        assert!(
+            begun.elapsed() < LONGEST,
+            "{what} must be at rest: {printed:#?}\n{after:#?}"
+        );
     }
 }
 
@@ -70,15 +79,26 @@ async fn still(what: &str, scene: &Scene, practice: &str, begun: Instant) -> Pra
         if facts(&now) != facts(&last.0) {
             last = (now, Instant::now());
         }
-        assert!(begun.elapsed() < LONGEST, "{what} must be at rest: {:#?}", last.0);
+        assert!(
+            begun.elapsed() < LONGEST,
+            "{what} must be at rest: {:#?}",
+            last.0
+        );
     }
     last.0
 }
 
 /// What of a status is about groups and is no estimate.
 fn facts(status: &PracticeStatus) -> (Vec<GroupStatus>, &[ForeignStatus]) {
-    let without_estimates = |group: &GroupStatus| GroupStatus { oldest_since: None, done_at: None, ..group.clone() };
-    (status.groups.iter().map(without_estimates).collect(), &status.foreign)
+    let without_estimates = |group: &GroupStatus| GroupStatus {
+        oldest_since: None,
+        done_at: None,
+        ..group.clone()
+    };
+    (
+        status.groups.iter().map(without_estimates).collect(),
+        &status.foreign,
+    )
 }
 
 /// How many cells were compared.
@@ -86,7 +106,11 @@ fn compare(status: &PracticeStatus, printed: &Printed, groups: &[String]) -> usi
     let mut cells = 0;
     for name in groups {
         let of = |group: &str| group == name;
-        let offsets: Vec<&Offsets> = printed.offsets.iter().filter(|row| of(&row.group)).collect();
+        let offsets: Vec<&Offsets> = printed
+            .offsets
+            .iter()
+            .filter(|row| of(&row.group))
+            .collect();
         let state = printed.states.iter().find(|row| of(&row.group));
         let state = state.unwrap_or_else(|| panic!("no state of {name}: {printed:#?}"));
         if let Some(foreign) = status.foreign.iter().find(|foreign| of(&foreign.name)) {
@@ -100,18 +124,34 @@ fn compare(status: &PracticeStatus, printed: &Printed, groups: &[String]) -> usi
             .members
             .iter()
             .filter(|row| of(&row.group))
-            .map(|row| (row.member_id.as_str(), row.client_id.as_str(), row.partitions))
+            .map(|row| {
+                (
+                    row.member_id.as_str(),
+                    row.client_id.as_str(),
+                    row.partitions,
+                )
+            })
             .collect();
         let count = |count: i32| usize::try_from(count).expect("is not negative");
         let mut members: Vec<(&str, &str, usize)> = ours
             .members
             .iter()
-            .map(|member| (member.member_id.as_str(), member.client_id.as_str(), count(member.partition_count)))
+            .map(|member| {
+                (
+                    member.member_id.as_str(),
+                    member.client_id.as_str(),
+                    count(member.partition_count),
+                )
+            })
             .collect();
         members.sort_unstable();
         theirs.sort_unstable();
         assert_eq!(members, theirs, "members of {name}");
-        assert_eq!((&ours.state, ours.members.len()), (&state.state, state.members), "{name}");
+        assert_eq!(
+            (&ours.state, ours.members.len()),
+            (&state.state, state.members),
+            "{name}"
+        );
         cells += 3 * members.len() + 2;
         if let (Some(ours), Some(theirs)) = (ours.epoch, state.epoch) {
             assert_eq!(ours, theirs, "epoch of {name}");
@@ -124,18 +164,35 @@ fn compare(status: &PracticeStatus, printed: &Printed, groups: &[String]) -> usi
 fn compare_offsets(group: &GroupStatus, printed: &[&Offsets]) -> usize {
     let held = group.members.iter().flat_map(|member| {
         let owner = (member.member_id.clone(), member.client_id.clone());
-        member.partitions.iter().map(move |partition| (Some(owner.clone()), partition))
+        member
+            .partitions
+            .iter()
+            .map(move |partition| (Some(owner.clone()), partition))
     });
     // of what nobody owns and nobody has committed Kafka's tool says nothing
-    let open = group.unowned.iter().filter(|partition| partition.committed.is_some());
+    let open = group
+        .unowned
+        .iter()
+        .filter(|partition| partition.committed.is_some());
     let all = held.chain(open.map(|partition| (None, partition)));
-    let mut ours: BTreeMap<(String, i32), _> =
-        all.map(|(owner, partition)| ((partition.topic.clone(), partition.partition), (owner, partition))).collect();
+    let mut ours: BTreeMap<(String, i32), _> = all
+        .map(|(owner, partition)| {
+            (
+                (partition.topic.clone(), partition.partition),
+                (owner, partition),
+            )
+        })
+        .collect();
     let mut cells = 0;
     for theirs in printed {
-        let (owner, ours) =
-            ours.remove(&theirs.partition).unwrap_or_else(|| panic!("status does not tell of {theirs:?}: {group:#?}"));
-        assert_eq!((&owner, ours.committed), (&theirs.owner, theirs.committed), "{ours:?}\n{theirs:?}");
+        let (owner, ours) = ours
+            .remove(&theirs.partition)
+            .unwrap_or_else(|| panic!("status does not tell of {theirs:?}: {group:#?}"));
+        assert_eq!(
+            (&owner, ours.committed),
+            (&theirs.owner, theirs.committed),
+            "{ours:?}\n{theirs:?}"
+        );
         cells += 5; // group, topic, partition, and these: consumer id and client id are one of them
         if let (Some(a), Some(b)) = (ours.end, theirs.end) {
             assert_eq!(a, b, "end: {ours:?}\n{theirs:?}");
@@ -161,8 +218,14 @@ fn claimed(partition: &OwnedPartition) -> Option<i64> {
 }
 
 fn compare_foreign(ours: &ForeignStatus, printed: &[&Offsets], state: &State) -> usize {
-    assert_eq!((&ours.state, ours.members), (&state.state, i32::try_from(state.members).ok()), "{ours:?}");
-    let on_topics = printed.iter().filter(|row| ours.topics.contains(&row.partition.0));
+    assert_eq!(
+        (&ours.state, ours.members),
+        (&state.state, i32::try_from(state.members).ok()),
+        "{ours:?}"
+    );
+    let on_topics = printed
+        .iter()
+        .filter(|row| ours.topics.contains(&row.partition.0));
     let lag: Option<i64> = on_topics.map(|row| row.lag).sum();
     if let (Some(a), Some(b)) = (ours.lag, lag) {
         assert_eq!(a, b, "{ours:?}\n{printed:?}");

@@ -1,7 +1,9 @@
 //! Why a group rebalances: each cause provoked on real pods and a real Kafka, and named rightly in the journal, in status
 //! and as an event. Both protocols. Where the facts are gone the answer is `Unknown`.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, process::Command, thread::sleep, time::Duration};
+use std::{
+    collections::BTreeSet, fs, path::PathBuf, process::Command, thread::sleep, time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -46,13 +48,21 @@ impl Story {
             "spec": {"topics": [topic(1, 4), topic(2, 2)], "groups": [of_group]},
         })));
         scene.wait_ready("p");
-        Self { scene, group: name, read: 0 }
+        Self {
+            scene,
+            group: name,
+            read: 0,
+        }
     }
 
     /// The group's journal as the `ConfigMap` keeps it, newest first.
     fn kept(&self) -> Vec<Value> {
-        let found = self.scene.get(&["configmaps", "--field-selector=metadata.name=p-journal"]);
-        let text = found["items"][0]["data"][&self.group].as_str().unwrap_or("{}");
+        let found = self
+            .scene
+            .get(&["configmaps", "--field-selector=metadata.name=p-journal"]);
+        let text = found["items"][0]["data"][&self.group]
+            .as_str()
+            .unwrap_or("{}");
         let kept: Value = serde_json::from_str(text).expect("the journal is JSON");
         kept["over"].as_array().cloned().unwrap_or_default()
     }
@@ -70,7 +80,8 @@ impl Story {
                 return Err(format!("status is not at rebalance {newest} yet"));
             }
             let found = here["members"].as_array().map_or(0, Vec::len);
-            if here["state"] != (if members == 0 { "Empty" } else { "Stable" }) || found != members {
+            if here["state"] != (if members == 0 { "Empty" } else { "Stable" }) || found != members
+            {
                 return Err(format!("{} with {found} members", here["state"]));
             }
             kept.retain(|one| one["number"].as_i64() > Some(read));
@@ -84,12 +95,20 @@ impl Story {
         // status has the newest of them, with the same cause
         until("status says so too", Duration::from_secs(10), || {
             let newest = self.scene.practice("p")["status"]["rebalances"][0].clone();
-            let same = newest["number"] == news[0]["number"] && newest["cause"] == news[0]["why"]["cause"];
-            if same { Ok(()) } else { Err(newest.to_string()) }
+            let same =
+                newest["number"] == news[0]["number"] && newest["cause"] == news[0]["why"]["cause"];
+            if same {
+                Ok(())
+            } else {
+                Err(newest.to_string())
+            }
         });
         let told = |one: &Value| Told {
             cause: one["why"]["cause"].as_str().unwrap_or_default().to_owned(),
-            sentence: one["why"]["sentence"].as_str().unwrap_or_default().to_owned(),
+            sentence: one["why"]["sentence"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
             exit_code: one["why"]["exitCode"].clone(),
         };
         let told: Vec<Told> = news.iter().rev().map(told).collect();
@@ -102,21 +121,32 @@ impl Story {
     /// The only cause of everything that is new.
     fn is_all(&mut self, what: &str, members: usize, cause: &str) -> Vec<Told> {
         let told = self.told(what, members);
-        assert!(told.iter().all(|one| one.cause == cause), "{what}: {told:#?}");
+        assert!(
+            told.iter().all(|one| one.cause == cause),
+            "{what}: {told:#?}"
+        );
         told
     }
 
     fn patch(&self, path: &str, value: Value) {
-        self.scene.patch("p", &json!([{"op": "add", "path": path, "value": value}]));
+        self.scene
+            .patch("p", &json!([{"op": "add", "path": path, "value": value}]));
     }
 
     fn pod(&self) -> Value {
-        self.scene.pods("p").into_iter().next().expect("there is a consumer")
+        self.scene
+            .pods("p")
+            .into_iter()
+            .next()
+            .expect("there is a consumer")
     }
 
     /// The process of a consumer, on this machine.
     fn process(&self) -> u32 {
-        host::process_of(self.pod()["metadata"]["uid"].as_str().expect("a uid"), "/practice-worker")
+        host::process_of(
+            self.pod()["metadata"]["uid"].as_str().expect("a uid"),
+            "/practice-worker",
+        )
     }
 
     fn signal(&self, signal: &str) -> u32 {
@@ -134,7 +164,9 @@ impl Story {
         let usage: u64 = usage.trim().parse().expect("a number");
         // the kernel refuses the first limit that it cannot keep
         let steps = (1..usage / STEP).map(|step| usage - step * STEP);
-        let kept = steps.take_while(|bytes| fs::write(&limit, bytes.to_string()).is_ok()).last();
+        let kept = steps
+            .take_while(|bytes| fs::write(&limit, bytes.to_string()).is_ok())
+            .last();
         say(&format!("{usage} bytes are used, {kept:?} are left"));
         let topic = format!("{}-t1", self.scene.prefix);
         let producer = Forward::to(&self.scene, "p-producer", 8081);
@@ -158,13 +190,17 @@ fn memory_limit(pid: u32) -> PathBuf {
         let mut fields = line.splitn(3, ':');
         let (_, kind, path) = (fields.next()?, fields.next()?, fields.next()?);
         match kind {
-            "memory" => Some(PathBuf::from(format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"))),
+            "memory" => Some(PathBuf::from(format!(
+                "/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"
+            ))),
             "" => Some(PathBuf::from(format!("/sys/fs/cgroup{path}/memory.max"))),
             _ => None,
         }
     };
     let mut files = cgroups.lines().filter_map(of);
-    files.find(|file| file.exists()).unwrap_or_else(|| panic!("no memory cgroup of {pid}: {cgroups}"))
+    files
+        .find(|file| file.exists())
+        .unwrap_or_else(|| panic!("no memory cgroup of {pid}: {cgroups}"))
 }
 
 /// Reasons of the events about the group.
@@ -172,7 +208,9 @@ fn reasons(story: &Story) -> BTreeSet<String> {
     let events = story.scene.get(&["events.events.k8s.io"]);
     let all = events["items"].as_array().expect("a list").iter();
     let about = all.filter(|event| event["related"]["name"] == story.group.as_str());
-    about.filter_map(|event| event["reason"].as_str().map(str::to_owned)).collect()
+    about
+        .filter_map(|event| event["reason"].as_str().map(str::to_owned))
+        .collect()
 }
 
 #[test]
@@ -197,13 +235,21 @@ fn every_cause(protocol: &str) {
 
     let deployment = format!("deployment/p-{}", story.group);
     story.scene.kubectl(&["rollout", "restart", &deployment]);
-    story.scene.kubectl(&["rollout", "status", &deployment, "--timeout=120s"]);
+    story
+        .scene
+        .kubectl(&["rollout", "status", &deployment, "--timeout=120s"]);
     story.is_all("rollout restart", 2, "Rollout");
 
-    let pod = story.pod()["metadata"]["name"].as_str().expect("a name").to_owned();
+    let pod = story.pod()["metadata"]["name"]
+        .as_str()
+        .expect("a name")
+        .to_owned();
     story.scene.kubectl(&["delete", "pod", &pod]);
     let told = story.is_all("a pod is deleted", 2, "PodDeleted");
-    assert!(told.iter().any(|one| one.sentence.contains(&pod)), "{told:#?}");
+    assert!(
+        told.iter().any(|one| one.sentence.contains(&pod)),
+        "{told:#?}"
+    );
 
     story.signal("-KILL"); // the first process of a container hears no other signal that it has not asked for
     let told = story.is_all("a process crashes", 2, "PodCrashed");
@@ -212,7 +258,10 @@ fn every_cause(protocol: &str) {
     story.starve();
     story.is_all("a process gets no more memory", 2, "OutOfMemory");
 
-    let pod = story.pod()["metadata"]["name"].as_str().expect("a name").to_owned();
+    let pod = story.pod()["metadata"]["name"]
+        .as_str()
+        .expect("a name")
+        .to_owned();
     evict(&story.scene, &pod);
     story.is_all("a pod is evicted", 2, "Evicted");
 
@@ -224,8 +273,9 @@ fn every_cause(protocol: &str) {
     } else {
         // the kubelet, whose liveness probe fails, ends it at about the time at which the session ends
         let told = story.told("a process stands still", 2);
-        let rightly =
-            |one: &Told| one.cause == "SessionTimedOut" || (one.cause == "PodCrashed" && one.exit_code == 137);
+        let rightly = |one: &Told| {
+            one.cause == "SessionTimedOut" || (one.cause == "PodCrashed" && one.exit_code == 137)
+        };
         assert!(told.iter().all(rightly), "{told:#?}");
     }
 
@@ -234,9 +284,14 @@ fn every_cause(protocol: &str) {
 
     story.patch(
         "/spec/groups/0/topics",
-        json!([format!("{}-t1", story.scene.prefix), format!("{}-t2", story.scene.prefix)]),
+        json!([
+            format!("{}-t1", story.scene.prefix),
+            format!("{}-t2", story.scene.prefix)
+        ]),
     );
-    story.scene.kubectl(&["rollout", "status", &deployment, "--timeout=120s"]);
+    story
+        .scene
+        .kubectl(&["rollout", "status", &deployment, "--timeout=120s"]);
     story.is_all("one topic more", 2, "SubscriptionChanged");
 
     story.patch("/spec/groups/0/assignor", json!("Range"));
@@ -260,9 +315,19 @@ fn every_cause(protocol: &str) {
         "OperatorMade",
     ];
     let reasons = reasons(&story);
-    let missing: Vec<&str> = expected.into_iter().filter(|cause| !reasons.contains(*cause)).collect();
-    let tolerated: &[&str] = if protocol == "Classic" { &[] } else { &["SessionTimedOut"] };
-    assert!(missing.iter().all(|cause| tolerated.contains(cause)), "no event for {missing:?}: {reasons:?}");
+    let missing: Vec<&str> = expected
+        .into_iter()
+        .filter(|cause| !reasons.contains(*cause))
+        .collect();
+    let tolerated: &[&str] = if protocol == "Classic" {
+        &[]
+    } else {
+        &["SessionTimedOut"]
+    };
+    assert!(
+        missing.iter().all(|cause| tolerated.contains(cause)),
+        "no event for {missing:?}: {reasons:?}"
+    );
 
     unseen(&mut story);
 }
@@ -270,7 +335,11 @@ fn every_cause(protocol: &str) {
 /// A pod is deleted, and replaced, while no operator looks.
 fn unseen(story: &mut Story) {
     let operator = format!("deployment/{}", RELEASE.1);
-    let scale = |replicas: &str| done(&mut kubectl(&["-n", RELEASE.0, "scale", &operator, replicas]));
+    let scale = |replicas: &str| {
+        done(&mut kubectl(&[
+            "-n", RELEASE.0, "scale", &operator, replicas,
+        ]))
+    };
     scale("--replicas=0");
     until("the operator is gone", Duration::from_mins(1), || {
         let pods = done(&mut kubectl(&[
@@ -285,23 +354,36 @@ fn unseen(story: &mut Story) {
         ]));
         if pods.is_empty() { Ok(()) } else { Err(pods) }
     });
-    let pod = story.pod()["metadata"]["name"].as_str().expect("a name").to_owned();
+    let pod = story.pod()["metadata"]["name"]
+        .as_str()
+        .expect("a name")
+        .to_owned();
     story.scene.kubectl(&["delete", "pod", &pod]);
     until("the replacement has joined", Duration::from_mins(1), || {
         let members = kafka::members(&story.group);
-        if members.len() == 2 && !members.contains_key(&pod) { Ok(()) } else { Err(format!("{members:?}")) }
+        if members.len() == 2 && !members.contains_key(&pod) {
+            Ok(())
+        } else {
+            Err(format!("{members:?}"))
+        }
     });
     sleep(Duration::from_secs(6)); // the group is stable again
     scale("--replicas=1");
-    done(&mut kubectl(&["-n", RELEASE.0, "rollout", "status", &operator, "--timeout=60s"]));
+    done(&mut kubectl(&[
+        "-n",
+        RELEASE.0,
+        "rollout",
+        "status",
+        &operator,
+        "--timeout=60s",
+    ]));
     let told = story.is_all("while no operator looked", 2, "Unknown");
     assert_eq!(told.len(), 1, "{told:#?}");
 }
 
 /// As `kubectl drain` does it.
 fn evict(scene: &Scene, pod: &str) {
-    let eviction =
-        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": scene.namespace}});
+    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": scene.namespace}});
     let file = std::env::temp_dir().join(format!("cgp-eviction-{}.json", std::process::id()));
     fs::write(&file, eviction.to_string()).expect("a file in the temporary directory");
     let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", scene.namespace);

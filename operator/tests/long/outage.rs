@@ -24,7 +24,9 @@ use crate::common::{
 fn kafka_away_for_a_minute_loses_nothing() {
     let _turn = alone();
     let scene = Scene::new("outage");
-    let sample = Sample::load("practice-3").renamed(&scene.prefix).hundred_times_faster();
+    let sample = Sample::load("practice-3")
+        .renamed(&scene.prefix)
+        .hundred_times_faster();
     let practice = sample.practice();
     scene.apply(&sample);
     scene.wait_ready(practice);
@@ -42,18 +44,29 @@ fn kafka_away_for_a_minute_loses_nothing() {
     let gone = Instant::now();
     let began = std::time::SystemTime::now();
     node(&["kafka", "all", "stop"]);
-    let unreachable = changes.first("KafkaReachable is False", Duration::from_secs(45), |event| {
-        event.at > began && event.condition("KafkaReachable") == "False"
-    });
+    let unreachable = changes.first(
+        "KafkaReachable is False",
+        Duration::from_secs(45),
+        |event| event.at > began && event.condition("KafkaReachable") == "False",
+    );
     let noticed = between(began, unreachable.at);
     let how = "from the broker's SIGTERM to KafkaReachable=False";
-    hold("Kafka's outage noticed", noticed, "s", Bound::AtMost(15.0), 1.0, how);
+    hold(
+        "Kafka's outage noticed",
+        noticed,
+        "s",
+        Bound::AtMost(15.0),
+        1.0,
+        how,
+    );
     sleep(Duration::from_mins(1).saturating_sub(gone.elapsed()));
     let starts = std::time::SystemTime::now();
     node(&["kafka", "all", "start"]);
-    let back = changes.first("KafkaReachable is True again", Duration::from_mins(2), |event| {
-        event.at > starts && event.condition("KafkaReachable") == "True"
-    });
+    let back = changes.first(
+        "KafkaReachable is True again",
+        Duration::from_mins(2),
+        |event| event.at > starts && event.condition("KafkaReachable") == "True",
+    );
     let answered = between(starts, back.at);
     let how = "from the start of the broker's process to KafkaReachable=True";
     figure("Kafka's return noticed", answered, "s", Bound::None, how);
@@ -76,22 +89,48 @@ fn kafka_away_for_a_minute_loses_nothing() {
             let lost: Vec<(i64, i64)> = ends
                 .iter()
                 .flat_map(|(partition, end)| (0..*end).map(|offset| (*partition, offset)))
-                .filter(|place| !handled.iter().any(|one| (one.partition, one.offset) == *place))
+                .filter(|place| {
+                    !handled
+                        .iter()
+                        .any(|one| (one.partition, one.offset) == *place)
+                })
                 .collect();
-            if lost.is_empty() { Ok(()) } else { Err(format!("{group} never handled {lost:?}")) }
+            if lost.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{group} never handled {lost:?}"))
+            }
         });
     }
-    assert_eq!(self::restarts(&scene), restarts, "the same pods as before, restarted as often");
+    assert_eq!(
+        self::restarts(&scene),
+        restarts,
+        "the same pods as before, restarted as often"
+    );
 }
 
 /// Restarts of each pod of the practice and of the operator.
 fn restarts(scene: &Scene) -> BTreeMap<String, i64> {
-    let operator = done(&mut kubectl(&["-n", RELEASE.0, "get", "pods", "-o", "json"]));
+    let operator = done(&mut kubectl(&[
+        "-n", RELEASE.0, "get", "pods", "-o", "json",
+    ]));
     let operator: Value = serde_json::from_str(&operator).expect("kubectl prints JSON");
     let count = |pod: &Value| {
-        let name = pod["metadata"]["name"].as_str().expect("a pod has a name").to_owned();
-        (name, pod["status"]["containerStatuses"][0]["restartCount"].as_i64().expect("it runs"))
+        let name = pod["metadata"]["name"]
+            .as_str()
+            .expect("a pod has a name")
+            .to_owned();
+        (
+            name,
+            pod["status"]["containerStatuses"][0]["restartCount"]
+                .as_i64()
+                .expect("it runs"),
+        )
     };
     let lists = [scene.get(&["pods"]), operator];
-    lists.iter().flat_map(|list| list["items"].as_array().expect("a list")).map(count).collect()
+    lists
+        .iter()
+        .flat_map(|list| list["items"].as_array().expect("a list"))
+        .map(count)
+        .collect()
 }

@@ -21,9 +21,12 @@ pub(crate) fn released_inside(name: &str, env: &[(&str, &str)]) -> Command {
 /// A program of this machine in the network of the node. It keeps the pid that it is started with.
 pub(crate) fn inside(program: &str, args: &[&str]) -> Command {
     let file = PathBuf::from(of_node("KUBECONFIG")).with_file_name("init.pid");
-    let pid = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let pid = std::fs::read_to_string(&file)
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let mut command = Command::new("/usr/bin/nsenter");
-    command.args(["-t", pid.trim(), "-n", "--", program]).args(args);
+    command
+        .args(["-t", pid.trim(), "-n", "--", program])
+        .args(args);
     command
 }
 
@@ -34,8 +37,13 @@ pub(crate) fn free_port() -> u16 {
 }
 
 fn path(name: &str) -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), PathBuf::from);
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), PathBuf::from);
     let path = target.join("release").join(name);
-    assert!(path.exists(), "{} is missing: make it with `make images`", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: make it with `make images`",
+        path.display()
+    );
     path.canonicalize().expect("it is there")
 }

@@ -27,17 +27,36 @@ pub(crate) struct Prometheus {
 
 /// Everything that the chart renders for monitoring, a document each.
 pub(crate) fn rendered() -> Vec<Value> {
-    let chart = repository("charts/consumer-group-practice").display().to_string();
-    let on = ["monitors", "rules", "dashboard"].map(|part| format!("monitoring.{part}.enabled=true"));
-    let mut template = helm(&["template", "cgp", &chart, "-n", RELEASE.0, "--kube-version", "1.34.0"]);
-    let said = done(template.args(["--set", "kafka.bootstrapServers=k:9092"]).args(["--set", &on.join(",")]));
-    let document = |text: &str| serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let chart = repository("charts/consumer-group-practice")
+        .display()
+        .to_string();
+    let on =
+        ["monitors", "rules", "dashboard"].map(|part| format!("monitoring.{part}.enabled=true"));
+    let mut template = helm(&[
+        "template",
+        "cgp",
+        &chart,
+        "-n",
+        RELEASE.0,
+        "--kube-version",
+        "1.34.0",
+    ]);
+    let said = done(
+        template
+            .args(["--set", "kafka.bootstrapServers=k:9092"])
+            .args(["--set", &on.join(",")]),
+    );
+    let document =
+        |text: &str| serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     said.split("\n---\n").map(document).collect()
 }
 
 /// The one document of a kind, or of the first of several.
 pub(crate) fn of_kind<'a>(rendered: &'a [Value], kind: &str) -> &'a Value {
-    rendered.iter().find(|document| document["kind"] == kind).unwrap_or_else(|| panic!("the chart renders no {kind}"))
+    rendered
+        .iter()
+        .find(|document| document["kind"] == kind)
+        .unwrap_or_else(|| panic!("the chart renders no {kind}"))
 }
 
 impl Prometheus {
@@ -45,7 +64,8 @@ impl Prometheus {
         let dir = std::env::temp_dir().join(format!("cgp-prometheus-{}", std::process::id()));
         let write = |name: &str, content: &Value| {
             let path = dir.join(name);
-            fs::write(&path, content.to_string()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            fs::write(&path, content.to_string())
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             path.display().to_string()
         };
         fs::create_dir_all(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
@@ -64,9 +84,16 @@ impl Prometheus {
         let program = practice_testbed::prometheus().display().to_string();
         let mut command = inside(&program, &[&config, &data, &listen, "--log.level=warn"]);
         let url = format!("http://{LISTEN}/api/v1");
-        let this = Self { dir, url, _process: Background::start(command.stdout(Stdio::null())) };
+        let this = Self {
+            dir,
+            url,
+            _process: Background::start(command.stdout(Stdio::null())),
+        };
         until("Prometheus is ready", Duration::from_secs(30), || {
-            run(&mut inside("curl", &["-sSf", "-m", "5", &format!("http://{LISTEN}/-/ready")]))
+            run(&mut inside(
+                "curl",
+                &["-sSf", "-m", "5", &format!("http://{LISTEN}/-/ready")],
+            ))
         });
         this
     }
@@ -74,22 +101,36 @@ impl Prometheus {
     /// `data` of an answer of its HTTP API.
     pub(crate) fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
         let url = format!("{}/{path}", self.url);
-        let pairs: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<String> = parameters
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let mut curl = inside("curl", &["-sS", "-m", "10", "-G", &url]);
         for pair in &pairs {
             curl.args(["--data-urlencode", pair]);
         }
         let said = run(&mut curl)?;
-        let answer: Value = serde_json::from_str(&said).map_err(|error| format!("{error}: {said}"))?;
-        if answer["status"] == "success" { Ok(answer["data"].clone()) } else { Err(said) }
+        let answer: Value =
+            serde_json::from_str(&said).map_err(|error| format!("{error}: {said}"))?;
+        if answer["status"] == "success" {
+            Ok(answer["data"].clone())
+        } else {
+            Err(said)
+        }
     }
 
     /// The numbers that a query has now; `NaN` is none.
     pub(crate) fn numbers(&self, query: &str) -> Result<Vec<f64>, String> {
         let data = self.get("query", &[("query", query)])?;
-        let samples = data["result"].as_array().ok_or_else(|| format!("no vector: {data}"))?;
+        let samples = data["result"]
+            .as_array()
+            .ok_or_else(|| format!("no vector: {data}"))?;
         let number = |sample: &Value| sample["value"][1].as_str()?.parse().ok();
-        Ok(samples.iter().filter_map(number).filter(|number: &f64| !number.is_nan()).collect())
+        Ok(samples
+            .iter()
+            .filter_map(number)
+            .filter(|number: &f64| !number.is_nan())
+            .collect())
     }
 }
 
@@ -103,8 +144,18 @@ impl Drop for Prometheus {
 fn job(name: &str, monitor: &Value) -> Value {
     let spec = &monitor["spec"];
     let (endpoint, role, object, port) = match monitor["kind"].as_str() {
-        Some("ServiceMonitor") => (&spec["endpoints"][0], "endpointslice", "service", "endpointslice_port_name"),
-        _ => (&spec["podMetricsEndpoints"][0], "pod", "pod", "pod_container_port_name"),
+        Some("ServiceMonitor") => (
+            &spec["endpoints"][0],
+            "endpointslice",
+            "service",
+            "endpointslice_port_name",
+        ),
+        _ => (
+            &spec["podMetricsEndpoints"][0],
+            "pod",
+            "pod",
+            "pod_container_port_name",
+        ),
     };
     let pki = PathBuf::from(of_node("KUBECONFIG")).with_file_name("pki");
     let file = |name: &str| pki.join(name).display().to_string();
@@ -120,22 +171,46 @@ fn job(name: &str, monitor: &Value) -> Value {
     let mut keep = |label: String, values: &str| {
         relabelings.push(json!({"action": "keep", "source_labels": [label], "regex": values}));
     };
-    for (label, value) in spec["selector"]["matchLabels"].as_object().into_iter().flatten() {
+    for (label, value) in spec["selector"]["matchLabels"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
         keep(of_label(object, label), value.as_str().expect("a label"));
     }
-    for expression in spec["selector"]["matchExpressions"].as_array().into_iter().flatten() {
+    for expression in spec["selector"]["matchExpressions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
         assert_eq!(expression["operator"], "In", "{expression}");
-        let values: Vec<&str> =
-            expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        keep(of_label(object, expression["key"].as_str().expect("a label")), &values.join("|"));
+        let values: Vec<&str> = expression["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        keep(
+            of_label(object, expression["key"].as_str().expect("a label")),
+            &values.join("|"),
+        );
     }
-    keep(format!("__meta_kubernetes_{port}"), endpoint["port"].as_str().expect("a port's name"));
+    keep(
+        format!("__meta_kubernetes_{port}"),
+        endpoint["port"].as_str().expect("a port's name"),
+    );
     for (from, to) in [("namespace", "namespace"), ("pod_name", "pod")] {
-        relabelings.push(json!({"source_labels": [format!("__meta_kubernetes_{from}")], "target_label": to}));
+        relabelings.push(
+            json!({"source_labels": [format!("__meta_kubernetes_{from}")], "target_label": to}),
+        );
     }
     for relabeling in endpoint["relabelings"].as_array().into_iter().flatten() {
         let keys: Vec<&String> = relabeling.as_object().expect("an object").keys().collect();
-        assert_eq!(keys, ["sourceLabels", "targetLabel"], "nothing else is translated here");
+        assert_eq!(
+            keys,
+            ["sourceLabels", "targetLabel"],
+            "nothing else is translated here"
+        );
         relabelings
             .push(json!({"source_labels": relabeling["sourceLabels"], "target_label": relabeling["targetLabel"]}));
     }
@@ -151,5 +226,8 @@ fn job(name: &str, monitor: &Value) -> Value {
 /// The name under which Prometheus knows a label of an object.
 fn of_label(object: &str, label: &str) -> String {
     let legal = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    format!("__meta_kubernetes_{object}_label_{}", label.chars().map(legal).collect::<String>())
+    format!(
+        "__meta_kubernetes_{object}_label_{}",
+        label.chars().map(legal).collect::<String>()
+    )
 }

@@ -20,8 +20,18 @@ fn helm_test_passes() {
 }
 
 fn helm_tests(release: &str, namespace: &str) {
-    let said = done(&mut helm(&["test", release, "-n", namespace, "--timeout", "3m"]));
-    let phase = said.lines().find_map(|line| line.strip_prefix("Phase:")).map(str::trim);
+    let said = done(&mut helm(&[
+        "test",
+        release,
+        "-n",
+        namespace,
+        "--timeout",
+        "3m",
+    ]));
+    let phase = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Phase:"))
+        .map(str::trim);
     assert_eq!(phase, Some("Succeeded"), "{said}");
 }
 
@@ -31,10 +41,31 @@ fn a_release_for_one_namespace_sees_no_other() {
     let (scene, other) = (Scene::new("one-namespace"), Scene::new("no-operator"));
     let _back = Back;
     operator::scale(0);
-    let chart = repository("charts/consumer-group-practice").display().to_string();
-    let bootstrap = format!("kafka.bootstrapServers={}", of_node("BOOTSTRAP").replace(',', "\\,"));
-    let set = ["--set", "watch.allNamespaces=false", "--set", "crds.install=false", "--set", &bootstrap];
-    let install = ["install", "one", &chart, "-n", &scene.namespace, "--wait", "--timeout", "2m"];
+    let chart = repository("charts/consumer-group-practice")
+        .display()
+        .to_string();
+    let bootstrap = format!(
+        "kafka.bootstrapServers={}",
+        of_node("BOOTSTRAP").replace(',', "\\,")
+    );
+    let set = [
+        "--set",
+        "watch.allNamespaces=false",
+        "--set",
+        "crds.install=false",
+        "--set",
+        &bootstrap,
+    ];
+    let install = [
+        "install",
+        "one",
+        &chart,
+        "-n",
+        &scene.namespace,
+        "--wait",
+        "--timeout",
+        "2m",
+    ];
     done(&mut helm(&[&install[..], &set].concat()));
 
     let sample = Sample::load("practice-1").renamed(&scene.prefix);
@@ -42,23 +73,55 @@ fn a_release_for_one_namespace_sees_no_other() {
     scene.wait_ready(sample.practice());
     other.apply(&Sample::load("practice-1").renamed(&other.prefix));
     helm_tests("one", &scene.namespace);
-    assert_eq!(other.practice(sample.practice())["status"], Value::Null, "it is nobody's here");
-    let account = format!("--as=system:serviceaccount:{}:one-operator", scene.namespace);
+    assert_eq!(
+        other.practice(sample.practice())["status"],
+        Value::Null,
+        "it is nobody's here"
+    );
+    let account = format!(
+        "--as=system:serviceaccount:{}:one-operator",
+        scene.namespace
+    );
     for (namespace, may) in [(&scene.namespace, "yes"), (&other.namespace, "no")] {
-        let mut asked = kubectl(&["auth", "can-i", "create", "deployments", "-n", namespace, &account]);
+        let mut asked = kubectl(&[
+            "auth",
+            "can-i",
+            "create",
+            "deployments",
+            "-n",
+            namespace,
+            &account,
+        ]);
         let answer = asked.output().expect("kubectl runs").stdout;
-        assert_eq!(String::from_utf8_lossy(&answer).trim(), may, "in {namespace}");
+        assert_eq!(
+            String::from_utf8_lossy(&answer).trim(),
+            may,
+            "in {namespace}"
+        );
     }
 
     // practices first, as its notes say
     scene.kubectl(&["delete", "cgp", "--all"]);
     until("its objects are gone", Duration::from_secs(30), || {
         let left = scene.objects(sample.practice());
-        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{left:?}"))
+        }
     });
-    done(&mut helm(&["uninstall", "one", "-n", &scene.namespace, "--wait"]));
-    let left =
-        scene.get(&["deployments,services,serviceaccounts,roles,rolebindings", "-l", "app.kubernetes.io/instance=one"]);
+    done(&mut helm(&[
+        "uninstall",
+        "one",
+        "-n",
+        &scene.namespace,
+        "--wait",
+    ]));
+    let left = scene.get(&[
+        "deployments,services,serviceaccounts,roles,rolebindings",
+        "-l",
+        "app.kubernetes.io/instance=one",
+    ]);
     assert_eq!(left["items"], json!([]));
 }
 

@@ -38,7 +38,11 @@ fn an_operator_killed_at_any_moment_is_finished_by_the_next() {
             let moment = dice.up_to(MILLIS);
             sleep(Duration::from_millis(moment));
             let (killed, returned) = operator::kill();
-            until(&format!("{what}, killed after {moment} ms, is finished"), Duration::from_mins(1), settled);
+            until(
+                &format!("{what}, killed after {moment} ms, is finished"),
+                Duration::from_mins(1),
+                settled,
+            );
             let now = SystemTime::now();
             since_kill.push(between(killed, now));
             since_return.push(between(returned, now));
@@ -55,10 +59,29 @@ fn an_operator_killed_at_any_moment_is_finished_by_the_next() {
     let how = format!(
         "{n} kills (SIGKILL, pod deleted) within {MILLIS} ms of a create, a scale or a delete, from the next pod's readiness until everything is as the manifest says"
     );
-    hold("operator's return -> converged, p99", largest(&since_return), "s", Bound::AtMost(5.0), BUSY, &how);
+    hold(
+        "operator's return -> converged, p99",
+        largest(&since_return),
+        "s",
+        Bound::AtMost(5.0),
+        BUSY,
+        &how,
+    );
     let how = format!("the same {n}, median of {since_kill:.1?}");
-    figure("operator killed -> converged, p50", median(since_kill.clone()), "s", Bound::None, &how);
-    figure("operator killed -> converged, p99", largest(&since_kill), "s", Bound::None, "the slowest of them");
+    figure(
+        "operator killed -> converged, p50",
+        median(since_kill.clone()),
+        "s",
+        Bound::None,
+        &how,
+    );
+    figure(
+        "operator killed -> converged, p99",
+        largest(&since_kill),
+        "s",
+        Bound::None,
+        "the slowest of them",
+    );
 }
 
 #[test]
@@ -69,22 +92,36 @@ fn two_operators_for_a_moment_do_no_harm() {
     operator::scale(2);
     let practice = Practice::new(&scene, 1);
     scene.apply(&practice.manifest);
-    until("it arrives", Duration::from_mins(1), || practice.has_arrived(&scene, 2, 3));
+    until("it arrives", Duration::from_mins(1), || {
+        practice.has_arrived(&scene, 2, 3)
+    });
     practice.grow(&scene);
-    until("it grows", Duration::from_mins(1), || practice.has_arrived(&scene, 4, 5));
+    until("it grows", Duration::from_mins(1), || {
+        practice.has_arrived(&scene, 4, 5)
+    });
     // they do not undo each other's work
     let mut audit = Audit::from_here();
-    until("nothing is written any more", Duration::from_mins(1), || {
-        sleep(Duration::from_secs(5));
-        let writes = audit.writes(&scene.namespace);
-        if writes.is_empty() { Ok(()) } else { Err(writes.join("\n")) }
-    });
+    until(
+        "nothing is written any more",
+        Duration::from_mins(1),
+        || {
+            sleep(Duration::from_secs(5));
+            let writes = audit.writes(&scene.namespace);
+            if writes.is_empty() {
+                Ok(())
+            } else {
+                Err(writes.join("\n"))
+            }
+        },
+    );
     sleep(Duration::from_secs(20));
     assert_eq!(audit.writes(&scene.namespace), Vec::<String>::new());
     let created = practice.goes_with_its_topic(&scene);
     assert!(created, "one of them made the topic and said so");
     scene.kubectl(&["delete", "cgp", &practice.name, "--wait=false"]);
-    until("it goes", Duration::from_mins(1), || practice.is_gone(&scene, created));
+    until("it goes", Duration::from_mins(1), || {
+        practice.is_gone(&scene, created)
+    });
 }
 
 /// However a test with two operators ends, one is left.
@@ -119,12 +156,18 @@ impl Practice {
                 ],
             },
         }));
-        Self { name, topic, groups, manifest }
+        Self {
+            name,
+            topic,
+            groups,
+            manifest,
+        }
     }
 
     /// Another consumer in each group, and two more partitions.
     fn grow(&self, scene: &Scene) {
-        let replace = |path: &str, value: u32| json!({"op": "replace", "path": path, "value": value});
+        let replace =
+            |path: &str, value: u32| json!({"op": "replace", "path": path, "value": value});
         let operations = [
             replace("/spec/groups/0/replicas", 2),
             replace("/spec/groups/1/replicas", 2),
@@ -134,18 +177,29 @@ impl Practice {
     }
 
     /// Whether everything is as the manifest says, once each.
-    fn has_arrived(&self, scene: &Scene, consumers: usize, partitions: usize) -> Result<(), String> {
+    fn has_arrived(
+        &self,
+        scene: &Scene,
+        consumers: usize,
+        partitions: usize,
+    ) -> Result<(), String> {
         let practice = scene.practice(&self.name);
         let status = &practice["status"];
         let answers = status["observedGeneration"] == practice["metadata"]["generation"];
-        if !answers || condition(&practice, "Ready") != "True" || condition(&practice, "Reconciling") != "False" {
+        if !answers
+            || condition(&practice, "Ready") != "True"
+            || condition(&practice, "Reconciling") != "False"
+        {
             return Err(format!("{status:#}"));
         }
-        if status["summary"]["partitions"] != partitions || status["summary"]["consumers"] != consumers {
+        if status["summary"]["partitions"] != partitions
+            || status["summary"]["consumers"] != consumers
+        {
             return Err(format!("{status:#}"));
         }
         let mut objects = scene.objects(&self.name);
-        objects.retain(|object| object.starts_with("Deployment/") || object.starts_with("Service/"));
+        objects
+            .retain(|object| object.starts_with("Deployment/") || object.starts_with("Service/"));
         objects.sort();
         let (name, [a, b]) = (&self.name, &self.groups);
         let mut wanted = [
@@ -159,25 +213,40 @@ impl Practice {
             return Err(format!("{objects:?}, wanted {wanted:?}"));
         }
         let pods = scene.pods(name).len();
-        if pods == consumers { Ok(()) } else { Err(format!("{pods} pods of consumers")) }
+        if pods == consumers {
+            Ok(())
+        } else {
+            Err(format!("{pods} pods of consumers"))
+        }
     }
 
     /// Whether the practice knows that its topic is its own. An operator that was killed between making the topic and saying
     /// so leaves one that nobody may remove: it could be anybody's.
     fn goes_with_its_topic(&self, scene: &Scene) -> bool {
         let topic = &scene.practice(&self.name)["status"]["topics"][0];
-        assert!(topic["createdTopicId"] == Value::Null || topic["createdTopicId"] == topic["topicId"], "{topic}");
+        assert!(
+            topic["createdTopicId"] == Value::Null || topic["createdTopicId"] == topic["topicId"],
+            "{topic}"
+        );
         topic["createdTopicId"] != Value::Null
     }
 
     fn is_gone(&self, scene: &Scene, with_topic: bool) -> Result<(), String> {
         let left = scene.kubectl(&["get", "cgp", "-o", "name"]);
         let objects = scene.objects(&self.name);
-        if left.lines().any(|line| line.ends_with(&format!("/{}", self.name))) || !objects.is_empty() {
+        if left
+            .lines()
+            .any(|line| line.ends_with(&format!("/{}", self.name)))
+            || !objects.is_empty()
+        {
             return Err(format!("{left} {objects:?}"));
         }
         let topic = kafka::names().contains(&self.topic);
-        if topic == with_topic { Err(format!("topic {} is there: {topic}", self.topic)) } else { Ok(()) }
+        if topic == with_topic {
+            Err(format!("topic {} is there: {topic}", self.topic))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -186,14 +255,19 @@ struct Dice(u64);
 
 impl Dice {
     fn new() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("it is after 1970");
         eprintln!("seed {}", now.as_micros());
         Self(u64::try_from(now.as_micros()).expect("it fits"))
     }
 
     /// Knuth's MMIX generator; its upper bits are the better ones.
     fn up_to(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % most
     }
 }

@@ -47,7 +47,8 @@ fn looking_at_224_groups_of_50_partitions_is_quick_and_cheap() {
     let _turn = alone();
     let runtime = Runtime::new().expect("threads can be started");
     let scene = runtime.block_on(Scene::new());
-    let what = format!("{PRACTICES} practices x {GROUPS} groups x {PARTITIONS} partitions on one Kafka");
+    let what =
+        format!("{PRACTICES} practices x {GROUPS} groups x {PARTITIONS} partitions on one Kafka");
     let members = scene.furnish(&runtime);
 
     scene.rests();
@@ -61,14 +62,31 @@ fn looking_at_224_groups_of_50_partitions_is_quick_and_cheap() {
 
     let runs: Vec<(f64, f64)> = (0..3).map(|_| scene.tool(&runtime)).collect();
     let (took, cpu): (Vec<f64>, Vec<f64>) = runs.iter().copied().unzip();
-    let how = format!("ConsumerGroupCommand --all-groups --describe, start of the JVM included; median of {took:.1?}");
-    figure(&format!("{what}: Kafka's own tool"), median(took), "s", Bound::None, &how);
+    let how = format!(
+        "ConsumerGroupCommand --all-groups --describe, start of the JVM included; median of {took:.1?}"
+    );
+    figure(
+        &format!("{what}: Kafka's own tool"),
+        median(took),
+        "s",
+        Bound::None,
+        &how,
+    );
     let how = format!("user and system time of its process; median of {cpu:.1?}");
-    figure(&format!("{what}: Kafka's own tool, CPU"), median(cpu) * 1000.0, "ms", Bound::None, &how);
+    figure(
+        &format!("{what}: Kafka's own tool, CPU"),
+        median(cpu) * 1000.0,
+        "ms",
+        Bound::None,
+        &how,
+    );
 
     let looks = scene.looks().len();
-    let (connections, requests) =
-        runtime.block_on(scene.kafka.requests("kafka-practice", async || tokio::time::sleep(WHILE).await));
+    let (connections, requests) = runtime.block_on(
+        scene
+            .kafka
+            .requests("kafka-practice", async || tokio::time::sleep(WHILE).await),
+    );
     let looks = as_number(scene.looks().len() - looks + 1);
     let sum = as_number(requests.values().sum());
     let how = format!(
@@ -76,23 +94,61 @@ fn looking_at_224_groups_of_50_partitions_is_quick_and_cheap() {
     );
     // the client asks for a group's coordinator each time that it asks about the group
     let most = Bound::AtMost(as_number(3 * PRACTICES * GROUPS + 40));
-    hold(&format!("{what}: requests"), (sum / looks).round(), "a look", most, 1.0, &how);
+    hold(
+        &format!("{what}: requests"),
+        (sum / looks).round(),
+        "a look",
+        most,
+        1.0,
+        &how,
+    );
     let how = "in use at the same time, one for looks and one for all else";
-    hold(&format!("{what}: connections"), as_number(connections), "", Bound::AtMost(2.0), 1.0, how);
+    hold(
+        &format!("{what}: connections"),
+        as_number(connections),
+        "",
+        Bound::AtMost(2.0),
+        1.0,
+        how,
+    );
     drop(members);
 }
 
 fn tell(what: &str, when: &str, measured: &Measured) {
     let looks = &measured.looks;
     let slowest = looks.iter().copied().fold(0.0, f64::max);
-    let how = format!("the slowest of {} looks, each every 2 s after the one before: {looks:?} ms", looks.len());
-    hold(&format!("{what}, {when}: look"), slowest / 1000.0, "s", Bound::AtMost(2.0), 1.0, &how);
+    let how = format!(
+        "the slowest of {} looks, each every 2 s after the one before: {looks:?} ms",
+        looks.len()
+    );
+    hold(
+        &format!("{what}, {when}: look"),
+        slowest / 1000.0,
+        "s",
+        Bound::AtMost(2.0),
+        1.0,
+        &how,
+    );
     let how = "the operator's reader, all topics and groups at once";
-    figure(&format!("{what}, {when}: look, median"), median(looks.clone()), "ms", Bound::None, how);
-    let how =
-        format!("user and system time of the operator, all that it does, {} reconciles in it", measured.reconciles);
+    figure(
+        &format!("{what}, {when}: look, median"),
+        median(looks.clone()),
+        "ms",
+        Bound::None,
+        how,
+    );
+    let how = format!(
+        "user and system time of the operator, all that it does, {} reconciles in it",
+        measured.reconciles
+    );
     let cpu = measured.cpu * 1000.0 / as_number(looks.len());
-    figure(&format!("{what}, {when}: CPU"), cpu, "ms a look", Bound::None, &how);
+    figure(
+        &format!("{what}, {when}: CPU"),
+        cpu,
+        "ms a look",
+        Bound::None,
+        &how,
+    );
 }
 
 #[expect(clippy::cast_precision_loss, reason = "some thousands")]
@@ -119,7 +175,10 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let (cluster, kafka) = (Cluster::start_with_controllers().await, Kafka::start().await);
+        let (cluster, kafka) = (
+            Cluster::start_with_controllers().await,
+            Kafka::start().await,
+        );
         cluster.apply_crd(&practice_api::crd_yaml()).await;
         let namespace = cluster.namespace("scale").await;
         let kubeconfig = cluster.kubeconfig().display().to_string();
@@ -130,18 +189,37 @@ impl Scene {
             ("BOOTSTRAP_SERVERS", kafka.bootstrap()),
             ("LISTEN", listen.as_str()),
             ("VIEW", view.as_str()),
-            ("RUST_LOG", "practice_operator::reader=debug,practice_operator::controller=debug,warn"),
+            (
+                "RUST_LOG",
+                "practice_operator::reader=debug,practice_operator::controller=debug,warn",
+            ),
         ];
-        let log = std::env::temp_dir().join(format!("practice-operator-{}.log", std::process::id()));
+        let log =
+            std::env::temp_dir().join(format!("practice-operator-{}.log", std::process::id()));
         let mut program = released("practice-operator", &env);
-        program.arg("run").stdout(fs::File::create(&log).expect("it can be written"));
-        program.stderr(fs::File::options().append(true).open(&log).expect("it was just made"));
+        program
+            .arg("run")
+            .stdout(fs::File::create(&log).expect("it can be written"));
+        program.stderr(
+            fs::File::options()
+                .append(true)
+                .open(&log)
+                .expect("it was just made"),
+        );
         let operator = Background::start(&mut program);
-        Self { cluster, namespace, kafka, operator, log }
+        Self {
+            cluster,
+            namespace,
+            kafka,
+            operator,
+            log,
+        }
     }
 
     fn topics() -> Vec<String> {
-        (0..PRACTICES).map(|practice| format!("topic-{practice}")).collect()
+        (0..PRACTICES)
+            .map(|practice| format!("topic-{practice}"))
+            .collect()
     }
 
     /// Practices whose groups have all committed everything, and the members of some of them.
@@ -167,17 +245,26 @@ impl Scene {
         let servers = self.kafka.bootstrap();
         let mut members = Vec::new();
         for topic in Self::topics() {
-            let groups: Vec<(String, String)> =
-                (0..GROUPS).map(|number| (topic.clone(), group(&topic, number))).collect();
+            let groups: Vec<(String, String)> = (0..GROUPS)
+                .map(|number| (topic.clone(), group(&topic, number)))
+                .collect();
             let metadata = commit_metadata(&format!("{}/{topic}", self.namespace));
             commit_for_each(servers, &groups, 0..=PARTITIONS - 1, &metadata);
             for (topic, group) in &groups[..WITH_A_MEMBER] {
                 members.push(Member::join(servers, group, topic, group, Joins::Consumer));
             }
         }
-        let has_all = |group: &&GroupStatus| group.members.iter().any(|member| member.partition_count == PARTITIONS);
+        let has_all = |group: &&GroupStatus| {
+            group
+                .members
+                .iter()
+                .any(|member| member.partition_count == PARTITIONS)
+        };
         let there = |status: &PracticeStatus| {
-            status.conditions.iter().any(|one| one.type_ == "Reconciling" && one.status == "False")
+            status
+                .conditions
+                .iter()
+                .any(|one| one.type_ == "Reconciling" && one.status == "False")
                 && status.groups.iter().all(|group| group.lag == Some(0))
                 && status.groups.iter().filter(has_all).count() == WITH_A_MEMBER
         };
@@ -191,7 +278,14 @@ impl Scene {
             "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
             "metadata": {"name": name}, "spec": spec,
         });
-        let applied = self.practices().patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(&body)).await;
+        let applied = self
+            .practices()
+            .patch(
+                name,
+                &PatchParams::apply("tests").force(),
+                &Patch::Apply(&body),
+            )
+            .await;
         applied.unwrap_or_else(|error| panic!("practice {name} is refused: {error}"));
     }
 
@@ -203,16 +297,32 @@ impl Scene {
     async fn until(&self, what: &str, holds: impl Fn(&PracticeStatus) -> bool) {
         let (begun, practices) = (tokio::time::Instant::now(), self.practices());
         loop {
-            let all = practices.list(&ListParams::default()).await.expect("can be listed").items;
-            let left: Vec<_> = all.iter().filter(|one| !one.status.as_ref().is_some_and(&holds)).collect();
+            let all = practices
+                .list(&ListParams::default())
+                .await
+                .expect("can be listed")
+                .items;
+            let left: Vec<_> = all
+                .iter()
+                .filter(|one| !one.status.as_ref().is_some_and(&holds))
+                .collect();
             if all.len() == PRACTICES && left.is_empty() {
                 return;
             }
             let conditions: BTreeMap<_, _> = left
                 .iter()
-                .map(|one| (one.metadata.name.as_ref(), one.status.as_ref().map(|status| &status.conditions)))
+                .map(|one| {
+                    (
+                        one.metadata.name.as_ref(),
+                        one.status.as_ref().map(|status| &status.conditions),
+                    )
+                })
                 .collect();
-            assert!(begun.elapsed() < Duration::from_mins(3), "{what}: {conditions:#?}\n{}", self.said());
+            assert!(
+                begun.elapsed() < Duration::from_mins(3),
+                "{what}: {conditions:#?}\n{}",
+                self.said()
+            );
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
@@ -228,7 +338,11 @@ impl Scene {
     fn rests(&self) {
         let (begun, mut last) = (Instant::now(), (self.reconciles(), Instant::now()));
         while last.1.elapsed() < Duration::from_secs(10) {
-            assert!(begun.elapsed() < Duration::from_mins(2), "it does not come to rest:\n{}", self.said());
+            assert!(
+                begun.elapsed() < Duration::from_mins(2),
+                "it does not come to rest:\n{}",
+                self.said()
+            );
             sleep(Duration::from_millis(500));
             let reconciles = self.reconciles();
             if reconciles != last.0 {
@@ -240,7 +354,9 @@ impl Scene {
     /// Reconciles until now, as the operator's log has them.
     fn reconciles(&self) -> usize {
         let log = fs::read_to_string(&self.log).expect("it is there");
-        log.lines().filter(|line| line.contains("reconciled")).count()
+        log.lines()
+            .filter(|line| line.contains("reconciled"))
+            .count()
     }
 
     /// Milliseconds that each look took until now, as the operator's log has it.
@@ -249,9 +365,16 @@ impl Scene {
         let took = |line: &str| {
             let (_, after) = line.split_once("took_ms")?;
             let digits = after.trim_start_matches(|c: char| !c.is_ascii_digit());
-            digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+            digits
+                .split(|c: char| !c.is_ascii_digit())
+                .next()?
+                .parse()
+                .ok()
         };
-        log.lines().filter(|line| line.contains("looked at Kafka")).filter_map(took).collect()
+        log.lines()
+            .filter(|line| line.contains("looked at Kafka"))
+            .filter_map(took)
+            .collect()
     }
 
     fn measure(&self, meanwhile: impl FnOnce()) -> Measured {
@@ -260,18 +383,37 @@ impl Scene {
         meanwhile();
         let cpu = host::cpu_seconds(self.operator.pid()) - cpu;
         let looks = self.looks().split_off(before);
-        assert!(looks.len() >= 5, "it looks every two seconds: {looks:?}\n{}", self.said());
-        Measured { looks, reconciles: self.reconciles() - reconciles, cpu }
+        assert!(
+            looks.len() >= 5,
+            "it looks every two seconds: {looks:?}\n{}",
+            self.said()
+        );
+        Measured {
+            looks,
+            reconciles: self.reconciles() - reconciles,
+            cpu,
+        }
     }
 
     /// Seconds that Kafka's own tool takes for the same groups, and seconds of CPU.
     fn tool(&self, runtime: &Runtime) -> (f64, f64) {
-        let args = ["--bootstrap-server", self.kafka.bootstrap(), "--all-groups", "--describe"];
+        let args = [
+            "--bootstrap-server",
+            self.kafka.bootstrap(),
+            "--all-groups",
+            "--describe",
+        ];
         let (begun, cpu) = (Instant::now(), host::cpu_seconds_of_children());
         let said = runtime.block_on(self.kafka.tool(CONSUMER_GROUP_COMMAND, &args));
-        let (took, cpu) = (begun.elapsed().as_secs_f64(), host::cpu_seconds_of_children() - cpu);
+        let (took, cpu) = (
+            begun.elapsed().as_secs_f64(),
+            host::cpu_seconds_of_children() - cpu,
+        );
         let rows = said.lines().filter(|line| line.contains("-group-")).count();
-        assert!(rows >= PRACTICES * GROUPS * 50, "a line for each partition of each group, were {rows}");
+        assert!(
+            rows >= PRACTICES * GROUPS * 50,
+            "a line for each partition of each group, were {rows}"
+        );
         (took, cpu)
     }
 }

@@ -40,13 +40,24 @@ async fn a_message_is_where_the_answer_says() {
     let mock = mock(&[("a", 3), ("b", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a", "b"])).await;
     for partition in 0..3 {
-        let sent = direct.message(json!({"topic": "a", "value": "v", "key": "k", "partition": partition})).await;
+        let sent = direct
+            .message(json!({"topic": "a", "value": "v", "key": "k", "partition": partition}))
+            .await;
         assert_eq!(sent.is_sent("a"), (partition, 0));
     }
-    let one = direct.message(json!({"topic": "a", "value": "", "key": "same"})).await.is_sent("a");
-    let other = direct.message(json!({"topic": "a", "value": "x", "key": "same"})).await.is_sent("a");
+    let one = direct
+        .message(json!({"topic": "a", "value": "", "key": "same"}))
+        .await
+        .is_sent("a");
+    let other = direct
+        .message(json!({"topic": "a", "value": "x", "key": "same"}))
+        .await
+        .is_sent("a");
     assert_eq!(other, (one.0, one.1 + 1));
-    direct.message(json!({"topic": "b", "value": "v", "partition": null, "key": null})).await.is_sent("b");
+    direct
+        .message(json!({"topic": "b", "value": "v", "partition": null, "key": null}))
+        .await
+        .is_sent("b");
 }
 
 #[tokio::test]
@@ -57,7 +68,10 @@ async fn keys_are_random_uuids_or_none_as_the_settings_say() {
         let mut settings = settings(&bootstrap, &[topic]);
         settings.keys_random = topic == "random";
         let direct = Direct::ready(&settings).await;
-        for message in [json!({"topic": topic, "value": "1"}), json!({"topic": topic, "value": "2", "key": "own"})] {
+        for message in [
+            json!({"topic": topic, "value": "1"}),
+            json!({"topic": topic, "value": "2", "key": "own"}),
+        ] {
             direct.message(message).await.is_sent(topic);
         }
     }
@@ -67,7 +81,12 @@ async fn keys_are_random_uuids_or_none_as_the_settings_say() {
     assert_eq!((uuid.get_version_num(), key.len()), (4, 36));
     assert_eq!(random[1].key.as_deref(), Some("own"));
     let none = topic::read(&bootstrap, "none").await;
-    assert_eq!(none.iter().map(|record| record.key.as_deref()).collect::<Vec<_>>(), [None, Some("own")]);
+    assert_eq!(
+        none.iter()
+            .map(|record| record.key.as_deref())
+            .collect::<Vec<_>>(),
+        [None, Some("own")]
+    );
 }
 
 #[tokio::test]
@@ -75,24 +94,69 @@ async fn what_cannot_be_sent_names_field_value_and_fix() {
     let mock = mock(&[("a", 3), ("b", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a", "b"])).await;
     for (body, status, says) in [
-        ("{\"topic\": \"a\",", 400, vec!["the body is not JSON", "line 1"]),
+        (
+            "{\"topic\": \"a\",",
+            400,
+            vec!["the body is not JSON", "line 1"],
+        ),
         ("", 400, vec!["the body is not JSON"]),
         (r#"{"value": "v"}"#, 422, vec!["`topic` is missing"]),
         (r#"{"topic": "a"}"#, 422, vec!["`value` is missing"]),
-        (r#"{"topic": "a", "value": null}"#, 422, vec!["`value` is null"]),
-        (r#"{"topic": "a", "value": 5}"#, 422, vec!["`value` is 5", "\"5\""]),
-        (r#"{"topic": "a", "value": "v", "partition": "1"}"#, 422, vec!["`partition` is \"1\"", "without quotes"]),
-        (r#"{"topic": "a", "value": "v", "partition": 99}"#, 422, vec!["`partition` is 99", "0 to 2"]),
-        (r#"{"topic": "b", "value": "v", "partition": 1}"#, 422, vec!["`partition` is 1", "only partition 0"]),
-        (r#"{"topic": "a", "value": "v", "partition": -1}"#, 422, vec!["`partition` is -1"]),
-        (r#"{"topic": "a", "value": "v", "partition": -2}"#, 422, vec!["`partition` is -2", "a whole number from 0"]),
-        (r#"{"topic": "a", "value": "v", "headers": {}}"#, 422, vec!["`headers` is not a field"]),
-        (r#"{"topic": "nope", "value": "v"}"#, 404, vec!["no topic `nope`", "`a` or `b`"]),
+        (
+            r#"{"topic": "a", "value": null}"#,
+            422,
+            vec!["`value` is null"],
+        ),
+        (
+            r#"{"topic": "a", "value": 5}"#,
+            422,
+            vec!["`value` is 5", "\"5\""],
+        ),
+        (
+            r#"{"topic": "a", "value": "v", "partition": "1"}"#,
+            422,
+            vec!["`partition` is \"1\"", "without quotes"],
+        ),
+        (
+            r#"{"topic": "a", "value": "v", "partition": 99}"#,
+            422,
+            vec!["`partition` is 99", "0 to 2"],
+        ),
+        (
+            r#"{"topic": "b", "value": "v", "partition": 1}"#,
+            422,
+            vec!["`partition` is 1", "only partition 0"],
+        ),
+        (
+            r#"{"topic": "a", "value": "v", "partition": -1}"#,
+            422,
+            vec!["`partition` is -1"],
+        ),
+        (
+            r#"{"topic": "a", "value": "v", "partition": -2}"#,
+            422,
+            vec!["`partition` is -2", "a whole number from 0"],
+        ),
+        (
+            r#"{"topic": "a", "value": "v", "headers": {}}"#,
+            422,
+            vec!["`headers` is not a field"],
+        ),
+        (
+            r#"{"topic": "nope", "value": "v"}"#,
+            404,
+            vec!["no topic `nope`", "`a` or `b`"],
+        ),
     ] {
         direct.post(body).await.is_problem(status, &says);
     }
     let two = direct.post(r#"{"partition": "x", "topic": "a"}"#).await;
-    let fields: Vec<_> = two.json()["errors"].as_array().expect("errors").iter().map(|e| e["field"].clone()).collect();
+    let fields: Vec<_> = two.json()["errors"]
+        .as_array()
+        .expect("errors")
+        .iter()
+        .map(|e| e["field"].clone())
+        .collect();
     assert_eq!(fields, [json!("value"), json!("partition")]);
 }
 
@@ -101,22 +165,37 @@ async fn other_content_types_routes_and_methods_are_problems_too() {
     let mock = mock(&[("a", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
     let body = r#"{"topic": "a", "value": "v"}"#;
-    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
+    for kind in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+    ] {
         let mut request = Request::post("/send-message").header("host", "localhost:8081");
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
         }
-        let answer = direct.send(request.body(Body::from(body)).expect("legal")).await;
+        let answer = direct
+            .send(request.body(Body::from(body)).expect("legal"))
+            .await;
         answer.is_problem(
             415,
             &["curl -X POST localhost:8081/send-message -H 'Content-Type: application/json' -d '{\"topic\": \"a\", \"value\": \"hello\"}'"],
         );
     }
-    direct.get("/nothing").await.is_problem(404, &["/nothing", "/send-message"]);
+    direct
+        .get("/nothing")
+        .await
+        .is_problem(404, &["/nothing", "/send-message"]);
     let wrong = direct.get("/send-message").await;
     wrong.is_problem(405, &["GET is not possible at /send-message: use POST"]);
     assert_eq!(wrong.header("allow"), "POST");
-    let wrong = direct.send(Request::delete("/livez").body(Body::empty()).expect("legal")).await;
+    let wrong = direct
+        .send(
+            Request::delete("/livez")
+                .body(Body::empty())
+                .expect("legal"),
+        )
+        .await;
     wrong.is_problem(405, &["use GET, HEAD"]);
     assert_eq!(wrong.header("allow"), "GET, HEAD");
 }
@@ -128,10 +207,20 @@ async fn what_is_too_large_is_413_wherever_it_is_noticed() {
     let message = |bytes: usize| json!({"topic": "a", "value": "x".repeat(bytes)}).to_string();
     direct.post(message(1_000_000)).await.is_sent("a");
     // larger than a record may be, than a body may be, and than a body of unknown length may be
-    direct.post(message(1_100_000)).await.is_problem(413, &["topic `a`", "shorter"]);
-    direct.post(message(3_000_000)).await.is_problem(413, &["bytes", "shorter"]);
-    let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 8192])));
-    direct.post(Body::from_stream(endless)).await.is_problem(413, &["bytes", "shorter"]);
+    direct
+        .post(message(1_100_000))
+        .await
+        .is_problem(413, &["topic `a`", "shorter"]);
+    direct
+        .post(message(3_000_000))
+        .await
+        .is_problem(413, &["bytes", "shorter"]);
+    let endless =
+        stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 8192])));
+    direct
+        .post(Body::from_stream(endless))
+        .await
+        .is_problem(413, &["bytes", "shorter"]);
 }
 
 #[tokio::test]
@@ -139,16 +228,35 @@ async fn what_kafka_refuses_is_told_for_what_it_is() {
     let mock = mock(&[("a", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
     for (code, status, says) in [
-        (Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 413, "larger than topic `a` takes"),
-        (Code::RD_KAFKA_RESP_ERR_INVALID_RECORD, 422, "a compacted topic needs a key"),
-        (Code::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, 504, "whether the message was persisted is unknown"),
+        (
+            Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            413,
+            "larger than topic `a` takes",
+        ),
+        (
+            Code::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+            422,
+            "a compacted topic needs a key",
+        ),
+        (
+            Code::RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
+            504,
+            "whether the message was persisted is unknown",
+        ),
         // the client keeps this one in mind until it next looks at the topic
-        (Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 503, "safe to send it again"),
+        (
+            Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            503,
+            "safe to send it again",
+        ),
     ] {
         mock.request_errors(RDKafkaApiKey::Produce, &[code]);
         let answer = direct.message(json!({"topic": "a", "value": "v"})).await;
         answer.is_problem(status, &[says]);
-        assert_eq!(answer.header("retry-after"), if status == 503 { "1" } else { "" });
+        assert_eq!(
+            answer.header("retry-after"),
+            if status == 503 { "1" } else { "" }
+        );
     }
 }
 
@@ -156,8 +264,14 @@ async fn what_kafka_refuses_is_told_for_what_it_is() {
 async fn what_may_pass_is_tried_again_by_the_client() {
     let mock = mock(&[("a", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
-    mock.request_errors(RDKafkaApiKey::Produce, &[Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 2]);
-    direct.message(json!({"topic": "a", "value": "v"})).await.is_sent("a");
+    mock.request_errors(
+        RDKafkaApiKey::Produce,
+        &[Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 2],
+    );
+    direct
+        .message(json!({"topic": "a", "value": "v"}))
+        .await
+        .is_sent("a");
 }
 
 #[tokio::test]
@@ -167,24 +281,43 @@ async fn before_kafka_is_reached_only_readiness_and_messages_wait() {
     assert_eq!(direct.get("/readyz").await.status, 503);
     let begun = Instant::now();
     let answer = direct.message(json!({"topic": "a", "value": "v"})).await;
-    answer.is_problem(503, &["Kafka has not been reached yet", "safe to send it again"]);
+    answer.is_problem(
+        503,
+        &["Kafka has not been reached yet", "safe to send it again"],
+    );
     assert_eq!(answer.header("retry-after"), "1");
-    direct.message(json!({"topic": "b", "value": "v"})).await.is_problem(404, &["send to `a`"]);
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    direct
+        .message(json!({"topic": "b", "value": "v"}))
+        .await
+        .is_problem(404, &["send to `a`"]);
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_full_queue_is_503_and_not_more_memory() {
     let mock = mock(&[("a", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
-    mock.broker_round_trip_time(1, Duration::from_secs(3)).expect("slower");
+    mock.broker_round_trip_time(1, Duration::from_secs(3))
+        .expect("slower");
     let body = json!({"topic": "a", "value": "v"}).to_string();
-    let answers = stream::iter(0..20_500).map(|_| direct.post(body.clone())).buffer_unordered(usize::MAX);
+    let answers = stream::iter(0..20_500)
+        .map(|_| direct.post(body.clone()))
+        .buffer_unordered(usize::MAX);
     let answers: Vec<_> = answers.collect().await;
-    let full: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+    let full: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status != 200)
+        .collect();
     assert!((1..=1000).contains(&full.len()), "{}", full.len());
     for answer in full {
-        answer.is_problem(503, &["too many messages wait for Kafka", "safe to send it again"]);
+        answer.is_problem(
+            503,
+            &["too many messages wait for Kafka", "safe to send it again"],
+        );
     }
 }
 
@@ -202,27 +335,45 @@ async fn large_messages_share_a_bounded_room_and_small_ones_pass() {
         .collect();
     sleep(Duration::from_millis(100)).await; // they are being read
     let large = json!({"topic": "a", "value": "x".repeat(900_000)});
-    until("the room is full", async || direct.message(large.clone()).await.status == 503).await;
-    direct.message(json!({"topic": "a", "value": "v"})).await.is_sent("a");
+    until("the room is full", async || {
+        direct.message(large.clone()).await.status == 503
+    })
+    .await;
+    direct
+        .message(json!({"topic": "a", "value": "v"}))
+        .await
+        .is_sent("a");
     for task in stuck {
         task.abort();
     }
-    until("there is room again", async || direct.message(large.clone()).await.status == 200).await;
+    until("there is room again", async || {
+        direct.message(large.clone()).await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn by_hand_any_topic_that_exists() {
     let mock = mock(&[("a", 1), ("b", 2)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &[])).await;
-    direct.message(json!({"topic": "b", "value": "v", "partition": 1})).await.is_sent("b");
-    direct.message(json!({"topic": "c", "value": "v"})).await.is_problem(404, &["`a` or `b`"]);
+    direct
+        .message(json!({"topic": "b", "value": "v", "partition": 1}))
+        .await
+        .is_sent("b");
+    direct
+        .message(json!({"topic": "c", "value": "v"}))
+        .await
+        .is_problem(404, &["`a` or `b`"]);
 }
 
 #[tokio::test]
 async fn docs_have_each_series() {
     let mock = mock(&[("a", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
-    direct.message(json!({"topic": "a", "value": "v"})).await.is_sent("a");
+    direct
+        .message(json!({"topic": "a", "value": "v"}))
+        .await
+        .is_sent("a");
     let metrics = direct.get("/metrics").await.text;
     let said = Exposition::read(&metrics).unwrap_or_else(|error| panic!("{error}\n{metrics}"));
     reference("## A producer", &said.rows(""));
@@ -232,10 +383,18 @@ async fn docs_have_each_series() {
 async fn docs_and_metrics_are_served() {
     let mock = mock(&[("a", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
-    direct.message(json!({"topic": "a", "value": "v"})).await.is_sent("a");
+    direct
+        .message(json!({"topic": "a", "value": "v"}))
+        .await
+        .is_sent("a");
     direct.post("{").await.is_problem(400, &[]);
     until("acknowledged", async || {
-        direct.get("/metrics").await.text.lines().any(|line| line == "practice_producer_messages_in_flight 0")
+        direct
+            .get("/metrics")
+            .await
+            .text
+            .lines()
+            .any(|line| line == "practice_producer_messages_in_flight 0")
     })
     .await;
     let metrics = direct.get("/metrics").await;
@@ -244,26 +403,52 @@ async fn docs_and_metrics_are_served() {
         "practice_producer_answers_total{status=\"400\"} 1",
         "practice_producer_kafka_reachable 1",
     ] {
-        assert!(metrics.text.lines().any(|found| found == line), "{line}: {}", metrics.text);
+        assert!(
+            metrics.text.lines().any(|found| found == line),
+            "{line}: {}",
+            metrics.text
+        );
     }
-    assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(
+        metrics.header("content-type"),
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
     let openapi: Value = direct.get("/openapi.json").await.json();
-    assert_eq!(openapi["components"]["schemas"]["Message"]["properties"]["topic"]["enum"], json!(["a"]));
-    for (path, kind) in [("/docs", "text/html"), ("/docs/page.js", "text/javascript"), ("/docs/page.css", "text/css")] {
+    assert_eq!(
+        openapi["components"]["schemas"]["Message"]["properties"]["topic"]["enum"],
+        json!(["a"])
+    );
+    for (path, kind) in [
+        ("/docs", "text/html"),
+        ("/docs/page.js", "text/javascript"),
+        ("/docs/page.css", "text/css"),
+    ] {
         let page = direct.get(path).await;
         assert_eq!(page.status, 200, "{path}");
         assert!(page.header("content-type").starts_with(kind));
-        assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
+        assert!(
+            page.header("content-security-policy")
+                .starts_with("default-src 'none'; script-src 'self';")
+        );
     }
 }
 
 #[tokio::test]
 async fn a_client_that_has_failed_for_good_ends_the_service_with_its_reason() {
     let mock = mock(&[("a", 1)]);
-    mock.request_errors(RDKafkaApiKey::InitProducerId, &[Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED]);
+    mock.request_errors(
+        RDKafkaApiKey::InitProducerId,
+        &[Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED],
+    );
     let settings = settings(&mock.bootstrap_servers(), &["a"]);
-    let listener = TcpListener::bind(settings.listen).await.expect("a free port");
-    let ended = timeout(PATIENCE, practice_producer::run(settings, listener, CancellationToken::new())).await;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .expect("a free port");
+    let ended = timeout(
+        PATIENCE,
+        practice_producer::run(settings, listener, CancellationToken::new()),
+    )
+    .await;
     let error = ended.expect("in time").expect_err("a failure").to_string();
     assert!(error.contains("Cluster authorization failed"), "{error}");
 }

@@ -35,7 +35,9 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("plain"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("plain"))
     }
 
     /// It is a problem with this status whose detail says all of this.
@@ -47,10 +49,23 @@ impl Answer {
         for part in says {
             assert!(detail.contains(part), "{part:?} is not in {detail:?}");
         }
-        assert_eq!((&json["status"], &json["statusCode"]), (&json!(status), &json!(status)));
+        assert_eq!(
+            (&json["status"], &json["statusCode"]),
+            (&json!(status), &json!(status))
+        );
         assert_eq!(json["message"], json["detail"]);
-        assert!(json["type"].as_str().is_some_and(|kind| kind.starts_with("/docs#")), "{json}");
-        assert!(json["title"].as_str().is_some_and(|title| !title.is_empty()), "{json}");
+        assert!(
+            json["type"]
+                .as_str()
+                .is_some_and(|kind| kind.starts_with("/docs#")),
+            "{json}"
+        );
+        assert!(
+            json["title"]
+                .as_str()
+                .is_some_and(|title| !title.is_empty()),
+            "{json}"
+        );
     }
 
     /// It is the answer to a message in this topic; says where.
@@ -58,12 +73,28 @@ impl Answer {
         assert_eq!(self.status, 200, "{}", self.text);
         assert_eq!(self.header("content-type"), "application/json");
         let json = self.json();
-        assert_eq!((&json["statusMessage"], &json["statusCode"]), (&json!("OK"), &json!(200)));
+        assert_eq!(
+            (&json["statusMessage"], &json["statusCode"]),
+            (&json!("OK"), &json!(200))
+        );
         assert_eq!(json["topic"], json!(topic));
-        assert!(json["message"].as_str().is_some_and(|text| text.contains(topic)), "{json}");
-        assert!(json["timestamp"].as_i64().is_some_and(|millis| millis > 1_600_000_000_000), "{json}");
+        assert!(
+            json["message"]
+                .as_str()
+                .is_some_and(|text| text.contains(topic)),
+            "{json}"
+        );
+        assert!(
+            json["timestamp"]
+                .as_i64()
+                .is_some_and(|millis| millis > 1_600_000_000_000),
+            "{json}"
+        );
         let partition = json["partition"].as_i64().expect("a partition");
-        (i32::try_from(partition).expect("small"), json["offset"].as_i64().expect("an offset"))
+        (
+            i32::try_from(partition).expect("small"),
+            json["offset"].as_i64().expect("an offset"),
+        )
     }
 }
 
@@ -99,11 +130,16 @@ impl Direct {
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.expect("a body");
         let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            text,
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).expect("legal")).await
+        self.send(Request::get(path).body(Body::empty()).expect("legal"))
+            .await
     }
 
     pub(crate) async fn post(&self, body: impl Into<Body>) -> Answer {
@@ -125,7 +161,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { client: Legacy::builder(TokioExecutor::new()).build_http(), address }
+        Self {
+            client: Legacy::builder(TokioExecutor::new()).build_http(),
+            address,
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, Error> {
@@ -141,15 +180,24 @@ impl Client {
     }
 
     pub(crate) async fn is_ready(&self) -> bool {
-        self.get("/readyz").await.is_ok_and(|answer| answer.status == 200)
+        self.get("/readyz")
+            .await
+            .is_ok_and(|answer| answer.status == 200)
     }
 }
 
 async fn answer(response: Response<hyper::body::Incoming>) -> Result<Answer, Error> {
     let (parts, body) = response.into_parts();
-    let bytes = body.collect().await.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+    let bytes = body
+        .collect()
+        .await
+        .map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
     let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
-    Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, text })
+    Ok(Answer {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        text,
+    })
 }
 
 /// Tries until it is true.

@@ -37,13 +37,21 @@ impl Program {
         let mut child = command(&settings.to_env()).spawn().expect("started");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let address = loop {
-            let line = timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("readable");
+            let line = timeout(PATIENCE, lines.next_line())
+                .await
+                .expect("in time")
+                .expect("readable");
             let line = line.expect("it listens before it ends");
             if let Some((_, address)) = line.split_once("http://") {
                 break address.parse().expect("an address");
             }
         };
-        Self { child, _lines: lines, address, client: Client::new(address) }
+        Self {
+            child,
+            _lines: lines,
+            address,
+            client: Client::new(address),
+        }
     }
 
     async fn ready(settings: &ProducerSettings) -> Self {
@@ -54,18 +62,30 @@ impl Program {
 
     async fn terminate(&self) {
         let pid = self.child.id().expect("running").to_string();
-        let kill = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill");
+        let kill = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .await
+            .expect("kill");
         assert!(kill.success());
     }
 
     async fn ended(mut self) -> ExitStatus {
-        timeout(PATIENCE, self.child.wait()).await.expect("in time").expect("a status")
+        timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("in time")
+            .expect("a status")
     }
 }
 
 fn command(env: &[(&'static str, String)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_practice-producer"));
-    command.env_clear().envs(env.iter().cloned()).stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .env_clear()
+        .envs(env.iter().cloned())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     command
 }
 
@@ -76,9 +96,15 @@ async fn an_environment_that_it_cannot_start_with_is_exit_code_2() {
     let servers = ("KAFKA_SERVERS", "127.0.0.1:1".to_owned());
     for (env, says) in [
         (vec![], "KAFKA_SERVERS is not set".to_owned()),
-        (vec![("KAFKA_SERVERS", "nowhere".to_owned())], "KAFKA_SERVERS is `nowhere`: write host:port".to_owned()),
         (
-            vec![servers.clone(), ("KAFKA_PRACTICE_LISTEN", "8081".to_owned())],
+            vec![("KAFKA_SERVERS", "nowhere".to_owned())],
+            "KAFKA_SERVERS is `nowhere`: write host:port".to_owned(),
+        ),
+        (
+            vec![
+                servers.clone(),
+                ("KAFKA_PRACTICE_LISTEN", "8081".to_owned()),
+            ],
             "KAFKA_PRACTICE_LISTEN is `8081`".to_owned(),
         ),
         (
@@ -86,7 +112,10 @@ async fn an_environment_that_it_cannot_start_with_is_exit_code_2() {
             format!("KAFKA_PRACTICE_LISTEN is `{address}`: cannot listen there"),
         ),
     ] {
-        let output = timeout(PATIENCE, command(&env).output()).await.expect("in time").expect("started");
+        let output = timeout(PATIENCE, command(&env).output())
+            .await
+            .expect("in time")
+            .expect("started");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(&says), "{said}");
@@ -96,14 +125,38 @@ async fn an_environment_that_it_cannot_start_with_is_exit_code_2() {
 #[tokio::test]
 async fn without_kafka_it_opens_its_port_and_ends_at_once() {
     let program = Program::start(&settings("127.0.0.1:1", &["t"])).await;
-    assert_eq!(program.client.get("/livez").await.expect("an answer").status, 200);
-    assert_eq!(program.client.get("/readyz").await.expect("an answer").status, 503);
-    let answer = program.client.message(&json!({"topic": "t", "value": "v"})).await.expect("an answer");
+    assert_eq!(
+        program
+            .client
+            .get("/livez")
+            .await
+            .expect("an answer")
+            .status,
+        200
+    );
+    assert_eq!(
+        program
+            .client
+            .get("/readyz")
+            .await
+            .expect("an answer")
+            .status,
+        503
+    );
+    let answer = program
+        .client
+        .message(&json!({"topic": "t", "value": "v"}))
+        .await
+        .expect("an answer");
     answer.is_problem(503, &["has not been reached yet"]);
     let begun = Instant::now();
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 /// What became of each value: a status, or `None` when the connection ended instead.
@@ -130,14 +183,27 @@ async fn sigterm_under_load_leaves_no_doubt() {
     let fates = Fates::default();
     let mut senders = JoinSet::new();
     for name in 0..32 {
-        senders.spawn(send_until_it_ends(program.client.clone(), name, Arc::clone(&fates)));
+        senders.spawn(send_until_it_ends(
+            program.client.clone(),
+            name,
+            Arc::clone(&fates),
+        ));
     }
-    until("load", async || fates.lock().expect("not poisoned").len() > 2000).await;
+    until("load", async || {
+        fates.lock().expect("not poisoned").len() > 2000
+    })
+    .await;
     let begun = Instant::now();
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
-    timeout(PATIENCE, senders.join_all()).await.expect("in time");
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
+    timeout(PATIENCE, senders.join_all())
+        .await
+        .expect("in time");
 
     let records = topic::read(kafka.bootstrap(), "t").await;
     let mut stored = HashMap::<&str, usize>::new();
@@ -162,27 +228,48 @@ async fn sigterm_while_kafka_hangs_answers_what_was_accepted() {
     let kafka = Kafka::start().await;
     kafka.create_topic("t", 1).await;
     let program = Program::ready(&settings(kafka.bootstrap(), &["t"])).await;
-    program.client.message(&json!({"topic": "t", "value": "before"})).await.expect("an answer").is_sent("t");
+    program
+        .client
+        .message(&json!({"topic": "t", "value": "before"}))
+        .await
+        .expect("an answer")
+        .is_sent("t");
     kafka.pause();
     let mut waiting = JoinSet::new();
     for number in 0..10 {
         let client = program.client.clone();
-        waiting.spawn(async move { client.message(&json!({"topic": "t", "value": number.to_string()})).await });
+        waiting.spawn(async move {
+            client
+                .message(&json!({"topic": "t", "value": number.to_string()}))
+                .await
+        });
     }
     let in_flight = "practice_producer_messages_in_flight 10";
     until("accepted", async || {
-        let metrics = program.client.get("/metrics").await.expect("an answer").text;
+        let metrics = program
+            .client
+            .get("/metrics")
+            .await
+            .expect("an answer")
+            .text;
         metrics.lines().any(|line| line == in_flight)
     })
     .await;
     let begun = Instant::now();
     program.terminate().await;
-    for answer in timeout(PATIENCE, waiting.join_all()).await.expect("in time") {
+    for answer in timeout(PATIENCE, waiting.join_all())
+        .await
+        .expect("in time")
+    {
         let answer = answer.expect("an answer, not a broken connection");
         assert!(matches!(answer.status, 503 | 504), "{}", answer.text);
     }
     assert_eq!(program.ended().await.code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(9),
+        "{:?}",
+        begun.elapsed()
+    );
     kafka.resume();
 }
 
@@ -209,15 +296,29 @@ async fn slow_connections_do_not_keep_others_waiting() {
         // a new connection each time
         let client = Client::new(program.address);
         let begun = Instant::now();
-        client.message(&json!({"topic": topic, "value": "v"})).await.expect("an answer").is_sent(&topic);
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        client
+            .message(&json!({"topic": topic, "value": "v"}))
+            .await
+            .expect("an answer")
+            .is_sent(&topic);
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
     }
     // a body that does not come is told so
     let mut stream = TcpStream::connect(program.address).await.expect("accepted");
     stream.write_all(begins[1]).await.expect("sent");
     let mut said = String::new();
-    timeout(PATIENCE, stream.read_to_string(&mut said)).await.expect("in time").expect("UTF-8");
-    assert!(said.starts_with("HTTP/1.1 408") && said.contains("/docs#incomplete"), "{said}");
+    timeout(PATIENCE, stream.read_to_string(&mut said))
+        .await
+        .expect("in time")
+        .expect("UTF-8");
+    assert!(
+        said.starts_with("HTTP/1.1 408") && said.contains("/docs#incomplete"),
+        "{said}"
+    );
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
 }
@@ -248,26 +349,54 @@ async fn a_flood_of_garbage_costs_neither_answers_nor_memory() {
     while begun.elapsed() < GARBAGE_TIME {
         let client = Client::new(program.address);
         let asked = Instant::now();
-        client.message(&json!({"topic": topic, "value": "v"})).await.expect("an answer").is_sent(&topic);
-        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        client
+            .message(&json!({"topic": topic, "value": "v"}))
+            .await
+            .expect("an answer")
+            .is_sent(&topic);
+        assert!(
+            asked.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            asked.elapsed()
+        );
         sent += 1;
     }
     let written: u64 = floods.join_all().await.into_iter().sum();
-    assert!(sent >= 10 && written >= 50 << 20, "{sent} messages beside {written} bytes of garbage");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.child.id().expect("running")));
-    let peak = status.expect("it runs").lines().find_map(|line| Some(line.strip_prefix("VmHWM:")?.trim().to_owned()));
-    let peak: usize = peak.expect("proc(5)").trim_end_matches(" kB").parse().expect("a number");
-    assert!(peak < 64 << 10, "{peak} KiB at its peak, {written} bytes of garbage");
+    assert!(
+        sent >= 10 && written >= 50 << 20,
+        "{sent} messages beside {written} bytes of garbage"
+    );
+    let status = std::fs::read_to_string(format!(
+        "/proc/{}/status",
+        program.child.id().expect("running")
+    ));
+    let peak = status
+        .expect("it runs")
+        .lines()
+        .find_map(|line| Some(line.strip_prefix("VmHWM:")?.trim().to_owned()));
+    let peak: usize = peak
+        .expect("proc(5)")
+        .trim_end_matches(" kB")
+        .parse()
+        .expect("a number");
+    assert!(
+        peak < 64 << 10,
+        "{peak} KiB at its peak, {written} bytes of garbage"
+    );
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
 }
 
 /// Writes bytes that are no JSON and no HTTP, again and again over new connections, at most so many a second. Out: how many.
 async fn flood(address: SocketAddr, head: &[u8], a_second: u64) -> u64 {
-    let junk: Vec<u8> = (0..64 << 10).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
+    let junk: Vec<u8> = (0..64 << 10)
+        .map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0])
+        .collect();
     let (begun, mut written) = (Instant::now(), 0_u64);
     while begun.elapsed() < GARBAGE_TIME {
-        let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+        let Ok(mut stream) = TcpStream::connect(address).await else {
+            continue;
+        };
         let mut next = head;
         // until it is closed: it has understood
         while let Ok(Ok(())) = timeout(GARBAGE_TIME, stream.write_all(next)).await {

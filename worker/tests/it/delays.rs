@@ -22,10 +22,16 @@ fn a_stop_abandons_the_message_in_hand_and_the_next_member_handles_it() {
         let mut slow = settings(&servers(), &topic, &group, protocol);
         slow.delay = Duration::from_mins(2);
         let mut worker = Worker::start(&slow);
-        worker.until_line("the first message in hand", |line| line.ends_with("[0] @ offset 0"));
+        worker.until_line("the first message in hand", |line| {
+            line.ends_with("[0] @ offset 0")
+        });
         let signal = Instant::now();
         worker.stop();
-        assert!(signal.elapsed() < Duration::from_secs(8), "{:?}", signal.elapsed());
+        assert!(
+            signal.elapsed() < Duration::from_secs(8),
+            "{:?}",
+            signal.elapsed()
+        );
         assert_eq!((worker.taken().len(), worker.done()), (1, 0));
         assert_eq!(committed(&servers(), &group, &topic, 0), None);
 
@@ -53,12 +59,21 @@ fn a_message_whose_partition_goes_is_abandoned(protocol: Protocol, assignor: Ass
     quick.assignor = assignor;
     quick.instance = Some("first-by-name".to_owned());
     let mut second = Worker::start(&quick);
-    until("the message is handled by its next owner", || (second.done() == 1).then_some(()));
+    until("the message is handled by its next owner", || {
+        (second.done() == 1).then_some(())
+    });
     let status = first.status();
-    assert_eq!((status.abandoned, status.consumed, first.done()), (1, 0, 0), "{status:?}");
+    assert_eq!(
+        (status.abandoned, status.consumed, first.done()),
+        (1, 0, 0),
+        "{status:?}"
+    );
     second.stop();
     first.stop();
-    assert_eq!(committed(&servers(), &group, &topic, 0).map(|(offset, _)| offset), Some(1));
+    assert_eq!(
+        committed(&servers(), &group, &topic, 0).map(|(offset, _)| offset),
+        Some(1)
+    );
 }
 
 #[test]
@@ -85,7 +100,9 @@ fn a_backlog_is_handled_once_and_in_order(protocol: Protocol) {
     let mut workers = vec![Worker::start(&slow)];
     until("some", || (workers[0].done() > 500).then_some(()));
     workers.push(Worker::start(&slow));
-    until("all", || (workers.iter().map(Worker::done).sum::<usize>() >= 6_000).then_some(()));
+    until("all", || {
+        (workers.iter().map(Worker::done).sum::<usize>() >= 6_000).then_some(())
+    });
     for worker in &mut workers {
         worker.stop();
     }
@@ -93,14 +110,26 @@ fn a_backlog_is_handled_once_and_in_order(protocol: Protocol) {
     assert_eq!(done, 6_000, "no message is finished twice, none is lost");
     let taken: Vec<String> = workers.iter().flat_map(Worker::taken).collect();
     assert_eq!(taken.iter().collect::<HashSet<_>>().len(), 6_000);
-    assert!(workers.iter().all(|worker| worker.done() > 0), "both had a share");
+    assert!(
+        workers.iter().all(|worker| worker.done() > 0),
+        "both had a share"
+    );
     for worker in &workers {
         let mut last = [-1; 3];
         for message in worker.taken() {
             let (partition, offset) = message.split_once('@').expect("an offset");
-            let partition: usize = partition.rsplit_once('/').expect("a partition").1.parse().expect("a number");
+            let partition: usize = partition
+                .rsplit_once('/')
+                .expect("a partition")
+                .1
+                .parse()
+                .expect("a number");
             let offset: i64 = offset.parse().expect("a number");
-            assert!(offset >= last[partition], "{message} after {}", last[partition]);
+            assert!(
+                offset >= last[partition],
+                "{message} after {}",
+                last[partition]
+            );
             last[partition] = offset;
         }
     }

@@ -31,16 +31,27 @@ fn a_kafka_that_goes_away_is_waited_for() {
     let cluster = cluster(&topic);
     let servers = cluster.bootstrap_servers();
     fill(&servers, &topic, 2, 10);
-    let mut worker = Worker::start(&settings(&servers, &topic, &unique("outage"), Protocol::Consumer));
+    let mut worker = Worker::start(&settings(
+        &servers,
+        &topic,
+        &unique("outage"),
+        Protocol::Consumer,
+    ));
     until("ten messages", || (worker.done() == 10).then_some(()));
     until("it is ready", || worker.is_ready().then_some(()));
     cluster.broker_down(1).expect("down");
-    until("the outage is told", || worker.complaints().contains("no broker of").then_some(()));
+    until("the outage is told", || {
+        worker.complaints().contains("no broker of").then_some(())
+    });
     until("it is not ready", || (!worker.is_ready()).then_some(()));
     thread::sleep(Duration::from_secs(3));
     assert!(!worker.has_ended());
     assert_eq!(worker.get("/livez").0, 200);
-    assert!(worker.complaints().lines().count() < 12, "not a line per attempt: {}", worker.complaints());
+    assert!(
+        worker.complaints().lines().count() < 12,
+        "not a line per attempt: {}",
+        worker.complaints()
+    );
     cluster.broker_up(1).expect("up");
     until("it is ready again", || worker.is_ready().then_some(()));
     fill(&servers, &topic, 2, 10);
@@ -56,11 +67,20 @@ fn a_kafka_that_is_restarted_loses_nothing_and_a_frozen_one_does_not_hold_up_a_s
     let (topic, group) = (unique("restart"), unique("restart"));
     create_topic(kafka.bootstrap(), &topic, 2);
     fill(kafka.bootstrap(), &topic, 2, 10);
-    let mut worker = Worker::start(&settings(kafka.bootstrap(), &topic, &group, Protocol::Classic));
+    let mut worker = Worker::start(&settings(
+        kafka.bootstrap(),
+        &topic,
+        &group,
+        Protocol::Classic,
+    ));
     until("ten messages", || (worker.done() == 10).then_some(()));
     // what is not committed may be read twice: the outage may last longer than the session
-    let kept = |partition| committed(kafka.bootstrap(), &group, &topic, partition).map(|(offset, _)| offset);
-    until("they are committed", || (kept(0)? + kept(1)? == 10).then_some(()));
+    let kept = |partition| {
+        committed(kafka.bootstrap(), &group, &topic, partition).map(|(offset, _)| offset)
+    };
+    until("they are committed", || {
+        (kept(0)? + kept(1)? == 10).then_some(())
+    });
     wait_for(kafka.stop());
     until("it is not ready", || (!worker.is_ready()).then_some(()));
     wait_for(kafka.restart());
@@ -73,15 +93,31 @@ fn a_kafka_that_is_restarted_loses_nothing_and_a_frozen_one_does_not_hold_up_a_s
     let signal = Instant::now();
     worker.terminate();
     let status = worker.ended();
-    assert!(signal.elapsed() < Duration::from_secs(20), "bounded: {:?}", signal.elapsed());
-    assert!(status.code() == Some(0) || worker.complaints().contains("was not left within"), "{}", worker.complaints());
+    assert!(
+        signal.elapsed() < Duration::from_secs(20),
+        "bounded: {:?}",
+        signal.elapsed()
+    );
+    assert!(
+        status.code() == Some(0) || worker.complaints().contains("was not left within"),
+        "{}",
+        worker.complaints()
+    );
 }
 
 #[test]
 fn a_kafka_that_is_not_there_at_the_start_is_waited_for_and_a_stop_still_works() {
     let mut worker = Worker::start(&settings("127.0.0.1:1", "t", "g", Protocol::Classic));
-    until("the outage is told", || worker.complaints().contains("no broker of 127.0.0.1:1 answers").then_some(()));
-    assert_eq!((worker.get("/livez").0, worker.get("/readyz").0), (200, 503));
+    until("the outage is told", || {
+        worker
+            .complaints()
+            .contains("no broker of 127.0.0.1:1 answers")
+            .then_some(())
+    });
+    assert_eq!(
+        (worker.get("/livez").0, worker.get("/readyz").0),
+        (200, 503)
+    );
     assert!(!worker.has_ended());
     worker.stop();
     assert!(worker.lines().is_empty());
@@ -91,11 +127,22 @@ fn a_kafka_that_is_not_there_at_the_start_is_waited_for_and_a_stop_still_works()
 fn a_fatal_error_ends_with_1_and_the_reason() {
     let topic = unique("fatal");
     let cluster = cluster(&topic);
-    cluster.request_errors(RDKafkaApiKey::JoinGroup, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID]);
-    let mut worker =
-        Worker::start(&settings(&cluster.bootstrap_servers(), &topic, &unique("fatal"), Protocol::Classic));
+    cluster.request_errors(
+        RDKafkaApiKey::JoinGroup,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID],
+    );
+    let mut worker = Worker::start(&settings(
+        &cluster.bootstrap_servers(),
+        &topic,
+        &unique("fatal"),
+        Protocol::Classic,
+    ));
     assert_eq!(worker.ended().code(), Some(1), "{}", worker.complaints());
-    assert!(worker.complaints().contains("gave up"), "{}", worker.complaints());
+    assert!(
+        worker.complaints().contains("gave up"),
+        "{}",
+        worker.complaints()
+    );
 }
 
 /// A client that loses its membership while a commit is under way may wait for the answer for ever.
@@ -110,13 +157,26 @@ fn a_membership_lost_in_an_outage_is_got_again_with_a_new_client() {
         settings.session_timeout = Duration::from_secs(6);
         let mut worker = Worker::start(&settings);
         until("ten messages", || (worker.done() == 10).then_some(()));
-        let kept = |partition| committed(kafka.bootstrap(), &group, &topic, partition).map(|(offset, _)| offset);
-        until("they are committed", || (kept(0)? + kept(1)? == 10).then_some(()));
+        let kept = |partition| {
+            committed(kafka.bootstrap(), &group, &topic, partition).map(|(offset, _)| offset)
+        };
+        until("they are committed", || {
+            (kept(0)? + kept(1)? == 10).then_some(())
+        });
         wait_for(kafka.stop());
         if protocol == Protocol::Classic {
             // lost after 6 s, given up 10 s later
-            until("another client is made", || worker.complaints().contains("trying with a new client").then_some(()));
-            let lost = worker.lines().iter().filter(|line| line.starts_with("lost [")).count();
+            until("another client is made", || {
+                worker
+                    .complaints()
+                    .contains("trying with a new client")
+                    .then_some(())
+            });
+            let lost = worker
+                .lines()
+                .iter()
+                .filter(|line| line.starts_with("lost ["))
+                .count();
             assert_eq!(lost, 1, "{:?}", worker.lines());
         } else {
             std::thread::sleep(Duration::from_secs(20)); // the broker's session timeout is longer: nothing is lost

@@ -11,7 +11,9 @@ use crate::{
 };
 
 fn members(count: usize, topic: &str, group: &str, protocol: Protocol) -> Vec<Worker> {
-    (0..count).map(|_| Worker::start(&settings(&servers(), topic, group, protocol))).collect()
+    (0..count)
+        .map(|_| Worker::start(&settings(&servers(), topic, group, protocol)))
+        .collect()
 }
 
 /// Waits until the members of a group own all partitions, none twice, and as many of them as can have one.
@@ -30,14 +32,18 @@ fn until_shared(members: &[Worker], partitions: usize) {
 fn every_group_gets_every_message_once(protocol: Protocol) {
     let topic = unique("shared");
     create_topic(&servers(), &topic, 3);
-    let groups: Vec<Vec<Worker>> =
-        [2, 3, 1].into_iter().map(|count| members(count, &topic, &unique("group"), protocol)).collect();
+    let groups: Vec<Vec<Worker>> = [2, 3, 1]
+        .into_iter()
+        .map(|count| members(count, &topic, &unique("group"), protocol))
+        .collect();
     for group in &groups {
         until_shared(group, 3);
     }
     fill(&servers(), &topic, 3, 300);
     for group in &groups {
-        until("300 messages", || (group.iter().map(Worker::done).sum::<usize>() >= 300).then_some(()));
+        until("300 messages", || {
+            (group.iter().map(Worker::done).sum::<usize>() >= 300).then_some(())
+        });
     }
     for mut group in groups {
         for member in &mut group {
@@ -45,13 +51,23 @@ fn every_group_gets_every_message_once(protocol: Protocol) {
         }
         let taken: Vec<String> = group.iter().flat_map(Worker::taken).collect();
         let once: HashSet<&String> = taken.iter().collect();
-        assert_eq!((taken.len(), once.len()), (300, 300), "each message exactly once");
+        assert_eq!(
+            (taken.len(), once.len()),
+            (300, 300),
+            "each message exactly once"
+        );
         assert_eq!(group.iter().map(Worker::done).sum::<usize>(), 300);
         for member in &group {
             let lines = member.lines();
-            let pairs = lines.iter().filter(|line| line.starts_with("Me") || line.starts_with("Rec"));
+            let pairs = lines
+                .iter()
+                .filter(|line| line.starts_with("Me") || line.starts_with("Rec"));
             for (n, line) in pairs.enumerate() {
-                let expected = if n % 2 == 0 { "Message Info: " } else { "Received message: " };
+                let expected = if n % 2 == 0 {
+                    "Message Info: "
+                } else {
+                    "Received message: "
+                };
                 assert!(line.starts_with(expected), "line {n}: {line}");
             }
         }
@@ -75,7 +91,10 @@ fn a_member_without_a_partition_is_ready() {
         create_topic(&servers(), &topic, 3);
         let members = members(4, &topic, &unique("idle"), protocol);
         until_shared(&members, 3);
-        let idle: Vec<&Worker> = members.iter().filter(|member| member.partitions().is_empty()).collect();
+        let idle: Vec<&Worker> = members
+            .iter()
+            .filter(|member| member.partitions().is_empty())
+            .collect();
         assert_eq!(idle.len(), 1);
         assert!(idle[0].status().joined);
         assert!(idle[0].get("/readyz").1.contains("with 0 partitions"));
@@ -92,7 +111,9 @@ fn added_partitions_are_found() {
         grow_topic(&servers(), &topic, 4);
         until_shared(&members, 4);
         fill(&servers(), &topic, 4, 8);
-        until("the messages of all", || (members.iter().map(Worker::done).sum::<usize>() == 8).then_some(()));
+        until("the messages of all", || {
+            (members.iter().map(Worker::done).sum::<usize>() == 8).then_some(())
+        });
     }
 }
 
@@ -110,14 +131,25 @@ fn commits_say_whose_they_are_and_the_next_member_goes_on_there() {
         settings.assignor = assignor;
         let mut first = Worker::start(&settings);
         until("a commit while running", || {
-            (committed(&servers(), &group, &topic, 0)? == (5, "kafka-practice:tests/practice".to_owned())).then_some(())
+            (committed(&servers(), &group, &topic, 0)?
+                == (5, "kafka-practice:tests/practice".to_owned()))
+                .then_some(())
         });
-        until("the commit in /status", || (first.status().assignment.first()?.committed == Some(5)).then_some(()));
+        until("the commit in /status", || {
+            (first.status().assignment.first()?.committed == Some(5)).then_some(())
+        });
         fill(&servers(), &topic, 1, 1);
         until("one more", || (first.done() == 6).then_some(()));
         first.stop();
-        assert_eq!(committed(&servers(), &group, &topic, 0).map(|(offset, _)| offset), Some(6), "the last commit");
-        assert_eq!(first.lines().last().map(String::as_str), Some(&*format!("revoked [{topic}/0]")));
+        assert_eq!(
+            committed(&servers(), &group, &topic, 0).map(|(offset, _)| offset),
+            Some(6),
+            "the last commit"
+        );
+        assert_eq!(
+            first.lines().last().map(String::as_str),
+            Some(&*format!("revoked [{topic}/0]"))
+        );
 
         fill(&servers(), &topic, 1, 1);
         let second = Worker::start(&settings);
@@ -135,11 +167,18 @@ fn a_member_that_the_group_refuses_waits_until_it_may_join() {
     let mut other = settings(&servers(), &topic, &group, Protocol::Classic);
     other.assignor = Assignor::Range;
     let mut range = Worker::start(&other);
-    until("the refusal is told", || range.complaints().contains("refuses this member").then_some(()));
+    until("the refusal is told", || {
+        range
+            .complaints()
+            .contains("refuses this member")
+            .then_some(())
+    });
     assert!(!range.is_ready() && !range.has_ended());
     assert!(sticky.is_ready());
     sticky.stop();
-    until("the other joins", || (range.partitions() == [0]).then_some(()));
+    until("the other joins", || {
+        (range.partitions() == [0]).then_some(())
+    });
     assert!(range.is_ready());
     range.stop();
 }

@@ -35,18 +35,29 @@ fn status_says_what_the_member_is_and_has() {
         });
         let status = worker.status();
         assert_eq!((&*status.instance, &*status.group), ("pod-7", &*group));
-        assert_eq!((status.protocol, status.assignor), (protocol, Assignor::Range));
+        assert_eq!(
+            (status.protocol, status.assignor),
+            (protocol, Assignor::Range)
+        );
         assert_eq!((status.consumed, status.abandoned), (10, 0));
         assert!(status.joined && status.member_id.is_some_and(|id| !id.is_empty()));
         assert_eq!(status.rebalances[0].what, Ownership::Assigned);
         assert_eq!(worker.get("/livez").0, 200);
         let (head, metrics) = worker.answer("/metrics");
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-        assert!(head.contains("application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
-        for line in
-            ["practice_worker_messages_consumed_total 10", "practice_worker_joined 1", "practice_worker_partitions 2"]
-        {
-            assert!(metrics.lines().any(|has| has == line), "{line} in {metrics}");
+        assert!(
+            head.contains("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            "{head}"
+        );
+        for line in [
+            "practice_worker_messages_consumed_total 10",
+            "practice_worker_joined 1",
+            "practice_worker_partitions 2",
+        ] {
+            assert!(
+                metrics.lines().any(|has| has == line),
+                "{line} in {metrics}"
+            );
         }
         assert_eq!(worker.get("/nothing").0, 404);
     }
@@ -56,7 +67,12 @@ fn status_says_what_the_member_is_and_has() {
 fn docs_have_each_series() {
     let topic = unique("docs");
     create_topic(&servers(), &topic, 1);
-    let worker = Worker::start(&settings(&servers(), &topic, &unique("docs"), Protocol::Classic));
+    let worker = Worker::start(&settings(
+        &servers(),
+        &topic,
+        &unique("docs"),
+        Protocol::Classic,
+    ));
     let metrics = worker.get("/metrics").1;
     let said = Exposition::read(&metrics).unwrap_or_else(|error| panic!("{error}\n{metrics}"));
     reference("## A worker", &said.rows(""));
@@ -66,30 +82,48 @@ fn docs_have_each_series() {
 fn events_tell_of_partitions_messages_and_commits_and_end_with_the_worker() {
     let topic = unique("events");
     create_topic(&servers(), &topic, 1);
-    let mut worker = Worker::start(&settings(&servers(), &topic, &unique("events"), Protocol::Classic));
-    until("it owns the partition", || (worker.partitions() == [0]).then_some(()));
+    let mut worker = Worker::start(&settings(
+        &servers(),
+        &topic,
+        &unique("events"),
+        Protocol::Classic,
+    ));
+    until("it owns the partition", || {
+        (worker.partitions() == [0]).then_some(())
+    });
     let mut stream = TcpStream::connect(worker.address()).expect("the worker should listen");
     stream.set_read_timeout(Some(SOON)).expect("a timeout");
-    write!(stream, "GET /events HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n").expect("sent");
+    write!(
+        stream,
+        "GET /events HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n"
+    )
+    .expect("sent");
     let mut lines = BufReader::new(stream).lines();
-    until("the stream starts", || lines.next()?.ok().filter(String::is_empty));
+    until("the stream starts", || {
+        lines.next()?.ok().filter(String::is_empty)
+    });
     fill(&servers(), &topic, 1, 5);
-    until("it is committed", || (worker.status().assignment.first()?.committed == Some(5)).then_some(()));
+    until("it is committed", || {
+        (worker.status().assignment.first()?.committed == Some(5)).then_some(())
+    });
     worker.stop();
     let events: Vec<WorkerEvent> = lines
         .map_while(Result::ok)
-        .filter_map(|line| Some(serde_json::from_str(line.strip_prefix("data: ")?).expect("the contract's JSON")))
+        .filter_map(|line| {
+            Some(serde_json::from_str(line.strip_prefix("data: ")?).expect("the contract's JSON"))
+        })
         .collect();
     let consumed: u64 = events
         .iter()
         .filter_map(|event| match event {
-            WorkerEvent::Consumed { partitions, .. } => Some(partitions.iter().map(|moved| moved.count).sum::<u64>()),
+            WorkerEvent::Consumed { partitions, .. } => {
+                Some(partitions.iter().map(|moved| moved.count).sum::<u64>())
+            }
             _ => None,
         })
         .sum();
     assert_eq!(consumed, 5, "{events:?}");
-    let committed =
-        |event: &WorkerEvent| matches!(event, WorkerEvent::Committed { partitions, .. } if partitions[0].offset == 5);
+    let committed = |event: &WorkerEvent| matches!(event, WorkerEvent::Committed { partitions, .. } if partitions[0].offset == 5);
     assert!(events.iter().any(committed), "{events:?}");
     let revoked = |event: &WorkerEvent| matches!(event, WorkerEvent::Revoked { partitions, .. } if *partitions == [format!("{topic}/0")]);
     assert!(events.iter().any(revoked), "{events:?}");

@@ -20,18 +20,23 @@ fn config(servers: &str) -> ClientConfig {
 
 /// Creates a topic and waits until it can be written to.
 pub(crate) fn create_topic(servers: &str, topic: &str, partitions: i32) {
-    let admin: AdminClient<DefaultClientContext> = config(servers).create().expect("an admin client");
+    let admin: AdminClient<DefaultClientContext> =
+        config(servers).create().expect("an admin client");
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-    let options = AdminOptions::new().operation_timeout(Some(SOON)).request_timeout(Some(SOON));
+    let options = AdminOptions::new()
+        .operation_timeout(Some(SOON))
+        .request_timeout(Some(SOON));
     let created = wait_for(admin.create_topics([&new], &options)).expect("an answer");
     assert!(created.iter().all(Result::is_ok), "{created:?}");
 }
 
 /// Grows a topic.
 pub(crate) fn grow_topic(servers: &str, topic: &str, partitions: usize) {
-    let admin: AdminClient<DefaultClientContext> = config(servers).create().expect("an admin client");
+    let admin: AdminClient<DefaultClientContext> =
+        config(servers).create().expect("an admin client");
     let grown = NewPartitions::new(topic, partitions);
-    let answers = wait_for(admin.create_partitions([&grown], &AdminOptions::new())).expect("an answer");
+    let answers =
+        wait_for(admin.create_partitions([&grown], &AdminOptions::new())).expect("an answer");
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 
@@ -41,8 +46,11 @@ pub(crate) fn send<'m>(
     topic: &str,
     messages: impl IntoIterator<Item = (i32, Option<&'m [u8]>, Option<&'m [u8]>)>,
 ) {
-    let producer: BaseProducer =
-        config(servers).set("acks", "all").set("message.max.bytes", "2000000").create().expect("a producer");
+    let producer: BaseProducer = config(servers)
+        .set("acks", "all")
+        .set("message.max.bytes", "2000000")
+        .create()
+        .expect("a producer");
     for (partition, key, value) in messages {
         let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(partition);
         record.key = key;
@@ -68,17 +76,29 @@ pub(crate) fn fill(servers: &str, topic: &str, partitions: i32, count: i32) {
     send(
         servers,
         topic,
-        spread.iter().map(|(partition, value)| (*partition, Some(b"key".as_slice()), Some(value.as_bytes()))),
+        spread.iter().map(|(partition, value)| {
+            (*partition, Some(b"key".as_slice()), Some(value.as_bytes()))
+        }),
     );
 }
 
 /// Offset and metadata that `group` committed in a partition; `None`: no commit.
-pub(crate) fn committed(servers: &str, group: &str, topic: &str, partition: i32) -> Option<(i64, String)> {
-    let consumer: BaseConsumer = config(servers).set("group.id", group).create().expect("a consumer");
+pub(crate) fn committed(
+    servers: &str,
+    group: &str,
+    topic: &str,
+    partition: i32,
+) -> Option<(i64, String)> {
+    let consumer: BaseConsumer = config(servers)
+        .set("group.id", group)
+        .create()
+        .expect("a consumer");
     let mut asked = TopicPartitionList::new();
     asked.add_partition(topic, partition);
     let answer = consumer.committed_offsets(asked, SOON).expect("an answer");
-    let element = answer.find_partition(topic, partition).expect("the partition asked for");
+    let element = answer
+        .find_partition(topic, partition)
+        .expect("the partition asked for");
     match element.offset() {
         Offset::Offset(offset) => Some((offset, element.metadata().to_owned())),
         _ => None,
@@ -87,11 +107,20 @@ pub(crate) fn committed(servers: &str, group: &str, topic: &str, partition: i32)
 
 /// One message in a transaction that commits: a marker follows it.
 pub(crate) fn send_in_transaction(servers: &str, topic: &str, id: &str) {
-    let producer: BaseProducer = config(servers).set("transactional.id", id).create().expect("a producer");
-    producer.init_transactions(SOON).expect("a transactional producer");
+    let producer: BaseProducer = config(servers)
+        .set("transactional.id", id)
+        .create()
+        .expect("a producer");
+    producer
+        .init_transactions(SOON)
+        .expect("a transactional producer");
     producer.begin_transaction().expect("a transaction");
     producer
-        .send(BaseRecord::<[u8], str>::to(topic).partition(0).payload("in a transaction"))
+        .send(
+            BaseRecord::<[u8], str>::to(topic)
+                .partition(0)
+                .payload("in a transaction"),
+        )
         .map_err(|(error, _)| error)
         .expect("sent");
     producer.commit_transaction(SOON).expect("committed");

@@ -23,7 +23,12 @@ use practice_contract::{
 pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// Settings of a member of `group` that reads `topic` from the start, without delay.
-pub(crate) fn settings(servers: &str, topic: &str, group: &str, protocol: Protocol) -> WorkerSettings {
+pub(crate) fn settings(
+    servers: &str,
+    topic: &str,
+    group: &str,
+    protocol: Protocol,
+) -> WorkerSettings {
     WorkerSettings {
         servers: servers.to_owned(),
         topics: vec![topic.to_owned()],
@@ -45,8 +50,15 @@ pub(crate) fn settings(servers: &str, topic: &str, group: &str, protocol: Protoc
 /// A name that no other test and no other run has.
 pub(crate) fn unique(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
-    format!("{name}-{}-{started}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    let started = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970")
+        .as_millis();
+    format!(
+        "{name}-{}-{started}-{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// Waits until `look` finds something.
@@ -56,14 +68,21 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < deadline, "not within {} s: {what}", SOON.as_secs());
+        assert!(
+            Instant::now() < deadline,
+            "not within {} s: {what}",
+            SOON.as_secs()
+        );
         thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// Runs something asynchronous to its end.
 pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(future)
 }
 
@@ -80,7 +99,11 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn start(settings: &WorkerSettings) -> Self {
         let env = settings.to_env();
-        Self::start_with(&env.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>())
+        Self::start_with(
+            &env.iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// With exactly this environment.
@@ -98,7 +121,12 @@ impl Worker {
             gather(child.stdout.take().expect("piped"), Arc::clone(&stdout)),
             gather(child.stderr.take().expect("piped"), Arc::clone(&stderr)),
         ];
-        Self { child, stdout, stderr, readers }
+        Self {
+            child,
+            stdout,
+            stderr,
+            readers,
+        }
     }
 
     /// Standard output so far.
@@ -124,7 +152,10 @@ impl Worker {
 
     /// Second lines so far.
     pub(crate) fn done(&self) -> usize {
-        self.lines().iter().filter(|line| line.starts_with("Received message: ")).count()
+        self.lines()
+            .iter()
+            .filter(|line| line.starts_with("Received message: "))
+            .count()
     }
 
     pub(crate) fn until_line(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
@@ -142,14 +173,24 @@ impl Worker {
     /// Status code and body of a GET.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let (head, body) = self.answer(path);
-        (head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code"), body)
+        (
+            head.split(' ')
+                .nth(1)
+                .and_then(|code| code.parse().ok())
+                .expect("a status code"),
+            body,
+        )
     }
 
     /// Head and body of the answer to a GET.
     pub(crate) fn answer(&self, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(self.address()).expect("the worker should listen");
         stream.set_read_timeout(Some(SOON)).expect("a timeout");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n").expect("sent");
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n"
+        )
+        .expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
@@ -168,18 +209,29 @@ impl Worker {
     }
 
     pub(crate) fn partitions(&self) -> Vec<i32> {
-        self.status().assignment.iter().map(|owned| owned.partition).collect()
+        self.status()
+            .assignment
+            .iter()
+            .map(|owned| owned.partition)
+            .collect()
     }
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "SIGTERM should be sent");
+        let sent = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "SIGTERM should be sent"
+        );
     }
 
     /// Waits for the end; all lines are there afterwards.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        let status = until("the end of the worker", || self.child.try_wait().expect("a child"));
+        let status = until("the end of the worker", || {
+            self.child.try_wait().expect("a child")
+        });
         for reader in self.readers.drain(..) {
             reader.join().expect("a reader");
         }
@@ -200,7 +252,12 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("worker {}: {} lines, and {}", self.child.id(), self.lines().len(), self.complaints());
+            eprintln!(
+                "worker {}: {} lines, and {}",
+                self.child.id(),
+                self.lines().len(),
+                self.complaints()
+            );
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -211,7 +268,10 @@ fn gather(source: impl Read + Send + 'static, lines: Lines) -> thread::JoinHandl
     thread::spawn(move || {
         for line in BufReader::new(source).lines() {
             let Ok(line) = line else { return };
-            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            lines
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line);
         }
     })
 }

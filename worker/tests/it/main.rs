@@ -14,5 +14,11 @@ use std::sync::OnceLock;
 /// The one Kafka of this run.
 fn servers() -> String {
     static SERVERS: OnceLock<String> = OnceLock::new();
-    SERVERS.get_or_init(|| kit::wait_for(practice_testbed::kafka()).bootstrap().to_owned()).clone()
+    SERVERS
+        .get_or_init(|| {
+            kit::wait_for(practice_testbed::kafka())
+                .bootstrap()
+                .to_owned()
+        })
+        .clone()
 }

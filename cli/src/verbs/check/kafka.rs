@@ -13,13 +13,25 @@ use crate::{
 };
 
 /// What practices say of their Kafka. What nobody looks after any more is old.
-pub(super) async fn kafka(cluster: &Cluster, all: bool, operators: Option<&[Deployment]>, report: &mut Report) {
-    let place = if all { "any namespace".to_owned() } else { format!("namespace {}", cluster.namespace) };
+pub(super) async fn kafka(
+    cluster: &Cluster,
+    all: bool,
+    operators: Option<&[Deployment]>,
+    report: &mut Report,
+) {
+    let place = if all {
+        "any namespace".to_owned()
+    } else {
+        format!("namespace {}", cluster.namespace)
+    };
     let practices: Vec<DynamicObject> = match cluster.all_practices(all).await {
         Ok(practices) => practices,
         Err(failure) => {
             let why = failure.to_string();
-            return report.skipped(format!("practices cannot be listed: {}", why.lines().next().unwrap_or_default()));
+            return report.skipped(format!(
+                "practices cannot be listed: {}",
+                why.lines().next().unwrap_or_default()
+            ));
         }
     };
     let (practices, notes) = decoded_all(&practices);
@@ -27,23 +39,36 @@ pub(super) async fn kafka(cluster: &Cluster, all: bool, operators: Option<&[Depl
         mention(note);
     }
     if practices.is_empty() {
-        return report.skipped(format!("Kafka: no practice in {place} says anything about it yet"));
+        return report.skipped(format!(
+            "Kafka: no practice in {place} says anything about it yet"
+        ));
     }
     let mut servers: BTreeMap<String, Said> = BTreeMap::new();
     for practice in &practices {
-        let (namespace, name) = (practice.namespace().unwrap_or_default(), practice.name_any());
+        let (namespace, name) = (
+            practice.namespace().unwrap_or_default(),
+            practice.name_any(),
+        );
         let name = format!("{namespace}/{name}");
         let status = practice.status.as_ref();
-        let kafka = status.and_then(|status| status.bootstrap_servers.clone()).unwrap_or_else(|| "Kafka".to_owned());
+        let kafka = status
+            .and_then(|status| status.bootstrap_servers.clone())
+            .unwrap_or_else(|| "Kafka".to_owned());
         let said = servers.entry(kafka).or_default();
         // of operators that may not be looked for the best is thought
-        let runs = operators.is_none_or(|all| all.iter().any(|one| ready(one) > 0 && covers(one, &namespace)));
+        let runs = operators.is_none_or(|all| {
+            all.iter()
+                .any(|one| ready(one) > 0 && covers(one, &namespace))
+        });
         match status.and_then(|status| status.condition("KafkaReachable")) {
             None => said.nothing.push((namespace, name)),
             Some(_) if !runs => said.old.push(name),
             Some(reachable) if reachable.status == "True" => said.good.push(name),
             Some(reachable) if reachable.reason == "NotChecked" => said.unasked.push(name),
-            Some(reachable) => said.bad.push(format!("{name} says: {}: {}", reachable.reason, reachable.message)),
+            Some(reachable) => said.bad.push(format!(
+                "{name} says: {}: {}",
+                reachable.reason, reachable.message
+            )),
         }
     }
     for (kafka, said) in servers {
@@ -56,11 +81,15 @@ pub(super) async fn kafka(cluster: &Cluster, all: bool, operators: Option<&[Depl
         }
         if !said.old.is_empty() {
             let names = some_of(&said.old);
-            report.skipped(format!("{kafka}: no operator runs for {names}, and what is said there of Kafka is old"));
+            report.skipped(format!(
+                "{kafka}: no operator runs for {names}, and what is said there of Kafka is old"
+            ));
         }
         if !said.unasked.is_empty() {
             let names = some_of(&said.unasked);
-            report.skipped(format!("{kafka}: nobody asks it for {names} until the manifest is corrected"));
+            report.skipped(format!(
+                "{kafka}: nobody asks it for {names} until the manifest is corrected"
+            ));
         }
         for (namespace, name) in said.nothing {
             let whose = operators.map(|all| all.iter().find(|one| covers(one, &namespace)));
@@ -69,10 +98,16 @@ pub(super) async fn kafka(cluster: &Cluster, all: bool, operators: Option<&[Depl
                 Some(None) => "there is no operator to look at it".to_owned(),
                 Some(Some(operator)) => {
                     let place = operator.namespace().unwrap_or_default();
-                    format!("the operator says why: kubectl -n {place} logs deployment/{}", operator.name_any())
+                    format!(
+                        "the operator says why: kubectl -n {place} logs deployment/{}",
+                        operator.name_any()
+                    )
                 }
             };
-            report.failed(format!("{name} has no status: nobody has looked at it"), &hint);
+            report.failed(
+                format!("{name} has no status: nobody has looked at it"),
+                &hint,
+            );
         }
     }
 }

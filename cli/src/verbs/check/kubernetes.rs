@@ -9,10 +9,23 @@ use crate::{cluster::Cluster, error::Failure, report::Report};
 
 /// Everything else needs it.
 pub(super) async fn api_server(cluster: &Cluster, report: &mut Report) -> Result<(), Failure> {
-    match cluster.ask("ask for the version of the API server", cluster.client.apiserver_version()).await {
+    match cluster
+        .ask(
+            "ask for the version of the API server",
+            cluster.client.apiserver_version(),
+        )
+        .await
+    {
         Ok(version) => {
-            let supported = version.minor.trim_end_matches('+').parse::<u32>().is_ok_and(|minor| minor >= 30);
-            let text = format!("API server {} answers on {}", version.git_version, cluster.url);
+            let supported = version
+                .minor
+                .trim_end_matches('+')
+                .parse::<u32>()
+                .is_ok_and(|minor| minor >= 30);
+            let text = format!(
+                "API server {} answers on {}",
+                version.git_version, cluster.url
+            );
             if supported {
                 report.good(text);
             } else {
@@ -21,13 +34,19 @@ pub(super) async fn api_server(cluster: &Cluster, report: &mut Report) -> Result
             Ok(())
         }
         Err(failure) => {
-            report.failed(format!("API server {} does not answer", cluster.url), "the reason is below");
+            report.failed(
+                format!("API server {} does not answer", cluster.url),
+                "the reason is below",
+            );
             Err(failure)
         }
     }
 }
 
-pub(super) async fn crd(cluster: &Cluster, report: &mut Report) -> Option<CustomResourceDefinition> {
+pub(super) async fn crd(
+    cluster: &Cluster,
+    report: &mut Report,
+) -> Option<CustomResourceDefinition> {
     let name = format!("{}.{API_GROUP}", ConsumerGroupPractice::plural(&()));
     let version = ConsumerGroupPractice::version(&());
     let crds: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
@@ -43,9 +62,14 @@ pub(super) async fn crd(cluster: &Cluster, report: &mut Report) -> Option<Custom
             if served.contains(&&*version) {
                 report.good(format!("ConsumerGroupPractice {version} is served"));
             } else {
-                let text =
-                    format!("ConsumerGroupPractice is served as {}, this plugin reads {version}", served.join(", "));
-                report.failed(text, "install the plugin of the operator's version: kubectl cgp version");
+                let text = format!(
+                    "ConsumerGroupPractice is served as {}, this plugin reads {version}",
+                    served.join(", ")
+                );
+                report.failed(
+                    text,
+                    "install the plugin of the operator's version: kubectl cgp version",
+                );
             }
             Some(crd)
         }
@@ -60,9 +84,13 @@ pub(super) async fn crd(cluster: &Cluster, report: &mut Report) -> Option<Custom
         Ok(Err(_)) => {
             match cluster.all_practices(false).await {
                 Err(failure @ Failure::NotFound(_)) => report.failed(failure.to_string(), INSTALL),
-                Err(failure @ Failure::Unreachable(_)) => report.failed("ConsumerGroupPractice", &failure.to_string()),
+                Err(failure @ Failure::Unreachable(_)) => {
+                    report.failed("ConsumerGroupPractice", &failure.to_string())
+                }
                 Err(failure) => {
-                    report.skipped(format!("whether ConsumerGroupPractice is served cannot be asked: {failure}"));
+                    report.skipped(format!(
+                        "whether ConsumerGroupPractice is served cannot be asked: {failure}"
+                    ));
                 }
                 Ok(_) => report.good(format!("ConsumerGroupPractice {version} is served")),
             }

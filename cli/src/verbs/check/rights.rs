@@ -7,8 +7,8 @@ use futures::{StreamExt, stream};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     authorization::v1::{
-        ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
-        SubjectAccessReviewSpec,
+        ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+        SubjectAccessReview, SubjectAccessReviewSpec,
     },
 };
 use kube::{Api, ResourceExt, api::PostParams};
@@ -18,7 +18,13 @@ use super::watches;
 use crate::{cluster::Cluster, report::Report};
 
 /// What this plugin does in the name of whoever runs it: its verbs, API group, resource, subresource, Kubernetes' verb.
-pub(super) type Right = (&'static str, &'static str, &'static str, &'static str, &'static str);
+pub(super) type Right = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+);
 /// Where practices are.
 pub(super) const OURSELVES: [Right; 9] = [
     ("all of it", API_GROUP, "consumergrouppractices", "", "get"),
@@ -55,16 +61,30 @@ pub(super) async fn yourself(
     for (verbs, group, resource, subresource, verb) in rights.iter().copied() {
         let review = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(attributes(namespace, group, resource, subresource, verb)),
+                resource_attributes: Some(attributes(
+                    namespace,
+                    group,
+                    resource,
+                    subresource,
+                    verb,
+                )),
                 ..SelfSubjectAccessReviewSpec::default()
             },
             ..SelfSubjectAccessReview::default()
         };
-        match cluster.answered(reviews.create(&PostParams::default(), &review)).await {
+        match cluster
+            .answered(reviews.create(&PostParams::default(), &review))
+            .await
+        {
             Ok(Ok(answer)) if answer.status.as_ref().is_some_and(|status| status.allowed) => {}
-            Ok(Ok(_)) => missing.push(format!("{verb} {} (for {verbs})", full(resource, subresource))),
+            Ok(Ok(_)) => missing.push(format!(
+                "{verb} {} (for {verbs})",
+                full(resource, subresource)
+            )),
             Ok(Err(_)) | Err(_) => {
-                return report.skipped(format!("your own rights in {place}: they cannot be asked for"));
+                return report.skipped(format!(
+                    "your own rights in {place}: they cannot be asked for"
+                ));
             }
         }
     }
@@ -79,8 +99,11 @@ pub(super) async fn yourself(
 /// What the operator has to be allowed: the chart's own rules, without those that only some of its values add. API group,
 /// resource, verb.
 fn needs() -> Vec<(&'static str, &'static str, &'static str)> {
-    const RULES: &str = include_str!("../../../../charts/consumer-group-practice/templates/rbac.yaml");
-    let rules = RULES.split_once("\nrules:\n").map_or("", |(_, after)| after);
+    const RULES: &str =
+        include_str!("../../../../charts/consumer-group-practice/templates/rbac.yaml");
+    let rules = RULES
+        .split_once("\nrules:\n")
+        .map_or("", |(_, after)| after);
     let rules = rules.split_once("\n---").map_or(rules, |(rules, _)| rules);
     let words = |list: &'static str| {
         let inner = list.trim().trim_start_matches('[').trim_end_matches(']');
@@ -93,8 +116,11 @@ fn needs() -> Vec<(&'static str, &'static str, &'static str)> {
         } else if let Some(list) = line.strip_prefix("resources:") {
             resources = list;
         } else if let Some(list) = line.strip_prefix("verbs:").filter(|_| depth == 0) {
-            let each = words(groups).flat_map(|group| words(resources).map(move |resource| (group, resource)));
-            needs.extend(each.flat_map(|(group, resource)| words(list).map(move |verb| (group, resource, verb))));
+            let each = words(groups)
+                .flat_map(|group| words(resources).map(move |resource| (group, resource)));
+            needs.extend(each.flat_map(|(group, resource)| {
+                words(list).map(move |verb| (group, resource, verb))
+            }));
         } else if line.starts_with("{{- if ") {
             depth += 1;
         } else if line.starts_with("{{- end") {
@@ -105,16 +131,40 @@ fn needs() -> Vec<(&'static str, &'static str, &'static str)> {
 }
 
 /// Whether the operator may do its work where practices are.
-pub(super) async fn rights(cluster: &Cluster, operator: &Deployment, all: bool, report: &mut Report) {
+pub(super) async fn rights(
+    cluster: &Cluster,
+    operator: &Deployment,
+    all: bool,
+    report: &mut Report,
+) {
     let place = operator.namespace().unwrap_or_default();
-    let target = if all { watches(operator) } else { Some(cluster.namespace.as_str()) };
-    let account = operator.spec.template.spec.as_ref().and_then(|pod| pod.service_account_name.clone());
-    let user = format!("system:serviceaccount:{place}:{}", account.as_deref().unwrap_or("default"));
-    let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{place}"), "system:authenticated"]
-        .map(str::to_owned);
+    let target = if all {
+        watches(operator)
+    } else {
+        Some(cluster.namespace.as_str())
+    };
+    let account = operator
+        .spec
+        .template
+        .spec
+        .as_ref()
+        .and_then(|pod| pod.service_account_name.clone());
+    let user = format!(
+        "system:serviceaccount:{place}:{}",
+        account.as_deref().unwrap_or("default")
+    );
+    let groups = [
+        "system:serviceaccounts",
+        &format!("system:serviceaccounts:{place}"),
+        "system:authenticated",
+    ]
+    .map(str::to_owned);
     let questions = needs().into_iter().map(|(group, resource, verb)| {
         let (bare, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-        (attributes(target, group, bare, subresource, verb), resource.to_owned())
+        (
+            attributes(target, group, bare, subresource, verb),
+            resource.to_owned(),
+        )
     });
     let reviews: Api<SubjectAccessReview> = Api::all(cluster.client.clone());
     let asked = questions.map(|(attributes, resource)| {
@@ -130,7 +180,9 @@ pub(super) async fn rights(cluster: &Cluster, operator: &Deployment, all: bool, 
         };
         let reviews = &reviews;
         async move {
-            let answer = cluster.answered(reviews.create(&PostParams::default(), &review)).await;
+            let answer = cluster
+                .answered(reviews.create(&PostParams::default(), &review))
+                .await;
             let allowed = match answer {
                 Ok(Ok(answer)) => Ok(answer.status.is_some_and(|status| status.allowed)),
                 Ok(Err(error)) => Err(cluster.failure("review its rights", &error).to_string()),
@@ -140,19 +192,33 @@ pub(super) async fn rights(cluster: &Cluster, operator: &Deployment, all: bool, 
         }
     });
     let answers: Vec<_> = stream::iter(asked).buffered(TOGETHER).collect().await;
-    let where_to = target.map_or_else(|| "all namespaces".to_owned(), |place| format!("namespace {place}"));
-    if let Some(why) = answers.iter().find_map(|(.., allowed)| allowed.as_ref().err()) {
-        return report.skipped(format!("rights of the operator: {}", why.lines().next().unwrap_or_default()));
+    let where_to = target.map_or_else(
+        || "all namespaces".to_owned(),
+        |place| format!("namespace {place}"),
+    );
+    if let Some(why) = answers
+        .iter()
+        .find_map(|(.., allowed)| allowed.as_ref().err())
+    {
+        return report.skipped(format!(
+            "rights of the operator: {}",
+            why.lines().next().unwrap_or_default()
+        ));
     }
     let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (verb, resource, _) in answers.iter().filter(|(.., allowed)| allowed == &Ok(false)) {
         missing.entry(resource).or_default().push(verb);
     }
     if missing.is_empty() {
-        return report.good(format!("it may do its work in {where_to}: {} rights", answers.len()));
+        return report.good(format!(
+            "it may do its work in {where_to}: {} rights",
+            answers.len()
+        ));
     }
-    let missing: Vec<String> =
-        missing.iter().map(|(resource, verbs)| format!("{} {resource}", verbs.join(", "))).collect();
+    let missing: Vec<String> = missing
+        .iter()
+        .map(|(resource, verbs)| format!("{} {resource}", verbs.join(", ")))
+        .collect();
     report.failed(
         format!("{user} may not, in {where_to}: {}", missing.join("; ")),
         "the chart's ClusterRole or its binding was changed or is older: helm upgrade puts it back",
@@ -179,7 +245,11 @@ fn attributes(
 
 /// `pods/log`
 fn full(resource: &str, subresource: &str) -> String {
-    if subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{subresource}") }
+    if subresource.is_empty() {
+        resource.to_owned()
+    } else {
+        format!("{resource}/{subresource}")
+    }
 }
 
 #[cfg(test)]
@@ -199,7 +269,13 @@ mod tests {
         ] {
             assert!(needs.contains(&needed), "{needed:?}: {needs:?}");
         }
-        assert!(!needs.contains(&("", "pods", "delete")), "the picture's actions alone need it");
-        assert!(!needs.iter().any(|(_, resource, _)| *resource == "pods/log"), "the picture alone needs it");
+        assert!(
+            !needs.contains(&("", "pods", "delete")),
+            "the picture's actions alone need it"
+        );
+        assert!(
+            !needs.iter().any(|(_, resource, _)| *resource == "pods/log"),
+            "the picture alone needs it"
+        );
     }
 }

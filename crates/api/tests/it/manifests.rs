@@ -48,23 +48,42 @@ pub(crate) fn legal() -> Vec<Value> {
         ),
     ];
     let mut all: Vec<Value> = specs.into_iter().map(|spec| manifest("p", spec)).collect();
-    all.push(manifest(&format!("a{}", "0".repeat(39)), json!({"topics": topic()})));
+    all.push(manifest(
+        &format!("a{}", "0".repeat(39)),
+        json!({"topics": topic()}),
+    ));
     all
 }
 
 /// Wrong ones, each with a word of its refusal.
 pub(crate) fn wrong() -> Vec<(&'static str, Value)> {
-    let many = |n: usize| (0..n).map(|i| json!({"name": format!("n{i}")})).collect::<Vec<_>>();
+    let many = |n: usize| {
+        (0..n)
+            .map(|i| json!({"name": format!("n{i}")}))
+            .collect::<Vec<_>>()
+    };
     let specs = [
         ("topics", json!({"topics": []})),
         ("topics", json!({"topics": many(33)})),
         ("groups", json!({"topics": topic(), "groups": many(33)})),
-        ("topics[1]", json!({"topics": [{"name": "t"}, {"name": "t"}]})),
-        ("groups[1]", json!({"topics": topic(), "groups": [{"name": "g"}, {"name": "g"}]})),
-        ("variants[1]", group(json!({"variants": [{"name": "v"}, {"name": "v"}]}))),
+        (
+            "topics[1]",
+            json!({"topics": [{"name": "t"}, {"name": "t"}]}),
+        ),
+        (
+            "groups[1]",
+            json!({"topics": topic(), "groups": [{"name": "g"}, {"name": "g"}]}),
+        ),
+        (
+            "variants[1]",
+            group(json!({"variants": [{"name": "v"}, {"name": "v"}]})),
+        ),
         ("topics[1]", group(json!({"topics": ["t", "t"]}))),
         ("groups[].topics", group(json!({"topics": ["u"]}))),
-        ("begin with `__`", topics(json!({"name": "__consumer_offsets"}))),
+        (
+            "begin with `__`",
+            topics(json!({"name": "__consumer_offsets"})),
+        ),
         ("`..`", topics(json!({"name": ".."}))),
         ("name", topics(json!({"name": "a b"}))),
         ("name", topics(json!({"name": "x".repeat(250)}))),
@@ -80,33 +99,75 @@ pub(crate) fn wrong() -> Vec<(&'static str, Value)> {
         ("replicas", group(json!({"replicas": 101}))),
         ("replica", group(json!({"replica": 1}))),
         ("protocol", group(json!({"protocol": "classic"}))),
-        ("Classic has Range, RoundRobin and CooperativeSticky", group(json!({"assignor": "Uniform"}))),
-        ("Consumer has Range and Uniform", group(json!({"protocol": "Consumer", "assignor": "CooperativeSticky"}))),
-        ("Consumer has Range and Uniform", group(json!({"protocol": "Consumer", "assignor": "RoundRobin"}))),
-        ("with Consumer the broker decides", group(json!({"protocol": "Consumer", "sessionTimeout": "10s"}))),
+        (
+            "Classic has Range, RoundRobin and CooperativeSticky",
+            group(json!({"assignor": "Uniform"})),
+        ),
+        (
+            "Consumer has Range and Uniform",
+            group(json!({"protocol": "Consumer", "assignor": "CooperativeSticky"})),
+        ),
+        (
+            "Consumer has Range and Uniform",
+            group(json!({"protocol": "Consumer", "assignor": "RoundRobin"})),
+        ),
+        (
+            "with Consumer the broker decides",
+            group(json!({"protocol": "Consumer", "sessionTimeout": "10s"})),
+        ),
         ("6s to 30m", group(json!({"sessionTimeout": "5s"}))),
         ("6s to 30m", group(json!({"sessionTimeout": "1h"}))),
-        ("heartbeatInterval", group(json!({"heartbeatInterval": "10s"}))),
-        ("heartbeatInterval", group(json!({"sessionTimeout": "6s", "heartbeatInterval": "6s"}))),
-        ("heartbeatInterval", group(json!({"heartbeatInterval": "0s"}))),
+        (
+            "heartbeatInterval",
+            group(json!({"heartbeatInterval": "10s"})),
+        ),
+        (
+            "heartbeatInterval",
+            group(json!({"sessionTimeout": "6s", "heartbeatInterval": "6s"})),
+        ),
+        (
+            "heartbeatInterval",
+            group(json!({"heartbeatInterval": "0s"})),
+        ),
         ("maxPollInterval", group(json!({"maxPollInterval": "9s"}))),
         ("maxPollInterval", group(json!({"maxPollInterval": "25h"}))),
         ("processingDelay", group(json!({"processingDelay": "5m"}))),
         ("processingDelay", group(json!({"processingDelay": "5 s"}))),
         ("processingDelay", group(json!({"processingDelay": "-5s"}))),
         ("processingDelay", group(json!({"processingDelay": 5}))),
-        ("variants[].processingDelay", group(json!({"variants": [{"name": "v", "processingDelay": "6m"}]}))),
+        (
+            "variants[].processingDelay",
+            group(json!({"variants": [{"name": "v", "processingDelay": "6m"}]})),
+        ),
         ("name", group(json!({"variants": [{"name": "Slow"}]}))),
         ("state", group(json!({"state": "Paused"}))),
         ("autoOffsetReset", group(json!({"autoOffsetReset": "none"}))),
-        ("bootstrapServers", json!({"topics": topic(), "kafka": {"bootstrapServers": "localhost"}})),
-        ("bootstrapServers", json!({"topics": topic(), "kafka": {"bootstrapServers": "kafka://a:1"}})),
+        (
+            "bootstrapServers",
+            json!({"topics": topic(), "kafka": {"bootstrapServers": "localhost"}}),
+        ),
+        (
+            "bootstrapServers",
+            json!({"topics": topic(), "kafka": {"bootstrapServers": "kafka://a:1"}}),
+        ),
         ("bootstrapServers", json!({"topics": topic(), "kafka": {}})),
-        ("messagesPerSecond", json!({"topics": topic(), "producer": {"load": {"messagesPerSecond": 10_001}}})),
-        ("valueBytes", json!({"topics": topic(), "producer": {"load": {"messagesPerSecond": 1, "valueBytes": 0}}})),
-        ("image", json!({"topics": topic(), "producer": {"image": "evil"}})),
+        (
+            "messagesPerSecond",
+            json!({"topics": topic(), "producer": {"load": {"messagesPerSecond": 10_001}}}),
+        ),
+        (
+            "valueBytes",
+            json!({"topics": topic(), "producer": {"load": {"messagesPerSecond": 1, "valueBytes": 0}}}),
+        ),
+        (
+            "image",
+            json!({"topics": topic(), "producer": {"image": "evil"}}),
+        ),
     ];
-    let mut all: Vec<_> = specs.into_iter().map(|(word, spec)| (word, manifest("p", spec))).collect();
+    let mut all: Vec<_> = specs
+        .into_iter()
+        .map(|(word, spec)| (word, manifest("p", spec)))
+        .collect();
     for name in ["0p", "p-", "p.q", &"a".repeat(41)] {
         all.push(("metadata.name", manifest(name, json!({"topics": topic()}))));
     }
@@ -115,10 +176,19 @@ pub(crate) fn wrong() -> Vec<(&'static str, Value)> {
 
 /// Changes that are refused: before, after, a word of the refusal.
 pub(crate) fn wrong_changes() -> Vec<(&'static str, Value, Value)> {
-    let spec =
-        |partitions: i32, replication: i32| topics(json!({"partitions": partitions, "replicationFactor": replication}));
+    let spec = |partitions: i32, replication: i32| {
+        topics(json!({"partitions": partitions, "replicationFactor": replication}))
+    };
     vec![
-        ("partitions can only grow", manifest("p", spec(3, 1)), manifest("p", spec(2, 1))),
-        ("replicationFactor cannot be changed", manifest("p", spec(3, 1)), manifest("p", spec(3, 3))),
+        (
+            "partitions can only grow",
+            manifest("p", spec(3, 1)),
+            manifest("p", spec(2, 1)),
+        ),
+        (
+            "replicationFactor cannot be changed",
+            manifest("p", spec(3, 1)),
+            manifest("p", spec(3, 3)),
+        ),
     ]
 }

@@ -10,7 +10,10 @@ use crate::manifests::{legal, wrong, wrong_changes};
 
 #[test]
 fn the_chart_ships_the_generated_crd() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../charts/consumer-group-practice/files/crd.yaml");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../charts/consumer-group-practice/files/crd.yaml"
+    );
     let shipped = std::fs::read_to_string(path).expect(path);
     assert_eq!(
         shipped,
@@ -49,13 +52,27 @@ fn rules_without_a_server() {
         assert_eq!(faults(&manifest, None), [], "{manifest}");
     }
     for (word, manifest) in wrong() {
-        let said = faults(&manifest, None).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        assert!(said.contains(word), "{manifest} must be refused with `{word}`, was: {said}");
+        let said = faults(&manifest, None)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
+        assert!(
+            said.contains(word),
+            "{manifest} must be refused with `{word}`, was: {said}"
+        );
     }
     for (word, before, after) in wrong_changes() {
         let before: ConsumerGroupPractice = serde_json::from_value(before).expect("legal");
-        let said = faults(&after, Some(&before)).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        assert!(said.contains(word), "{after} must be refused with `{word}`, was: {said}");
+        let said = faults(&after, Some(&before))
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
+        assert!(
+            said.contains(word),
+            "{after} must be refused with `{word}`, was: {said}"
+        );
     }
 }
 
@@ -67,7 +84,10 @@ async fn a_real_api_server_says_the_same() {
     let kind = GroupVersionKind::gvk(practice_api::API_GROUP, "v1alpha1", "ConsumerGroupPractice");
     let resource = ApiResource::from_gvk_with_plural(&kind, "consumergrouppractices");
     let api: Api<DynamicObject> = Api::namespaced_with(cluster.client(), &namespace, &resource);
-    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
     let apply = |dry_run| PatchParams {
         dry_run,
         force: true,
@@ -76,20 +96,35 @@ async fn a_real_api_server_says_the_same() {
     };
     for manifest in legal() {
         let object: DynamicObject = serde_json::from_value(manifest.clone()).expect("an object");
-        api.create(&dry, &object).await.unwrap_or_else(|error| panic!("{manifest}: {error}"));
+        api.create(&dry, &object)
+            .await
+            .unwrap_or_else(|error| panic!("{manifest}: {error}"));
     }
     for (word, manifest) in wrong() {
         let name = manifest["metadata"]["name"].as_str().expect("a name");
-        let refused = api.patch(name, &apply(true), &kube::api::Patch::Apply(&manifest)).await;
-        let said = refused.expect_err(&format!("the server must refuse {manifest}")).to_string();
+        let refused = api
+            .patch(name, &apply(true), &kube::api::Patch::Apply(&manifest))
+            .await;
+        let said = refused
+            .expect_err(&format!("the server must refuse {manifest}"))
+            .to_string();
         // the server writes duplicates in its own words
-        assert!(said.contains(word) || said.contains("duplicate") || said.contains("Duplicate"), "{word}: {said}");
+        assert!(
+            said.contains(word) || said.contains("duplicate") || said.contains("Duplicate"),
+            "{word}: {said}"
+        );
     }
     for (word, before, after) in wrong_changes() {
         let name = before["metadata"]["name"].as_str().expect("a name");
-        api.patch(name, &apply(false), &kube::api::Patch::Apply(&before)).await.expect("legal");
-        let refused = api.patch(name, &apply(true), &kube::api::Patch::Apply(&after)).await;
-        let said = refused.expect_err(&format!("the server must refuse {after}")).to_string();
+        api.patch(name, &apply(false), &kube::api::Patch::Apply(&before))
+            .await
+            .expect("legal");
+        let refused = api
+            .patch(name, &apply(true), &kube::api::Patch::Apply(&after))
+            .await;
+        let said = refused
+            .expect_err(&format!("the server must refuse {after}"))
+            .to_string();
         assert!(said.contains(word), "{word}: {said}");
     }
 }

@@ -87,28 +87,46 @@ pub fn moves(holders: &[Holder<'_>], change: &Change<'_>) -> Moves {
     let leaving: usize = change.leave.iter().sum();
     let after = holders.len().saturating_sub(leaving) + change.join;
     if after == 0 {
-        return Moves { least: 0, most: 0, of };
+        return Moves {
+            least: 0,
+            most: 0,
+            of,
+        };
     }
     let (least, most) = match change.assignor {
         Assignor::Range => in_places(holders, change, &Places::range(change.topics, after)),
-        Assignor::RoundRobin => in_places(holders, change, &Places::round_robin(change.topics, after)),
+        Assignor::RoundRobin => {
+            in_places(holders, change, &Places::round_robin(change.topics, after))
+        }
         Assignor::CooperativeSticky | Assignor::Uniform => by_counts(holders, change),
     };
-    Moves { least: least.min(of), most: most.min(of), of }
+    Moves {
+        least: least.min(of),
+        most: most.min(of),
+        of,
+    }
 }
 
 /// A sticky assignor: who leaves gives up everything, who has too much the rest; what counts is only how many each owns. Where it
 /// does not come out even, those keep one more who have it (uniform since Kafka 4.3).
 fn by_counts(holders: &[Holder<'_>], change: &Change<'_>) -> (usize, usize) {
     let total = total(change.topics);
-    let with_newcomers =
-        |kept: &[usize]| kept.iter().copied().chain(std::iter::repeat_n(0, change.join)).collect::<Vec<_>>();
+    let with_newcomers = |kept: &[usize]| {
+        kept.iter()
+            .copied()
+            .chain(std::iter::repeat_n(0, change.join))
+            .collect::<Vec<_>>()
+    };
     let (lost, kept) = left(holders, change.leave, Leaving::Smallest);
     let least = lost + surplus(&with_newcomers(&kept), total);
     let (lost, kept) = left(holders, change.leave, Leaving::Largest);
     let at_once = lost + surplus(&with_newcomers(&kept), total);
     // of an even group each that joins gets what everybody has at least
-    let one_by_one = lost + surplus(&kept, total) + (1..=change.join).map(|n| total / (kept.len() + n)).sum::<usize>();
+    let one_by_one = lost
+        + surplus(&kept, total)
+        + (1..=change.join)
+            .map(|n| total / (kept.len() + n))
+            .sum::<usize>();
     (least, at_once.max(one_by_one))
 }
 
@@ -123,7 +141,9 @@ enum Leaving {
 fn left(holders: &[Holder<'_>], leave: &[usize], who: Leaving) -> (usize, Vec<usize>) {
     let mut rows: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for holder in holders {
-        rows.entry(holder.row).or_default().push(holder.owned.count());
+        rows.entry(holder.row)
+            .or_default()
+            .push(holder.owned.count());
     }
     let (mut lost, mut kept) = (0, Vec::new());
     for (row, mut counts) in rows {
@@ -142,7 +162,11 @@ fn left(holders: &[Holder<'_>], leave: &[usize], who: Leaving) -> (usize, Vec<us
 fn surplus(counts: &[usize], total: usize) -> usize {
     let (each, rest) = shares(total, counts.len());
     let above = counts.iter().filter(|count| **count > each).count();
-    counts.iter().map(|count| count.saturating_sub(each)).sum::<usize>() - rest.min(above)
+    counts
+        .iter()
+        .map(|count| count.saturating_sub(each))
+        .sum::<usize>()
+        - rest.min(above)
 }
 
 /// Range and round-robin: a member keeps what its new place among all ids gives it again. Goes through the members by id, with
@@ -157,18 +181,33 @@ fn in_places(holders: &[Holder<'_>], change: &Change<'_>, places: &Places) -> (u
         }
     }
     let leaving = |row: usize| change.leave.get(row).copied().unwrap_or(0);
-    let goes = |row: usize| leaving(row) > 0 && leaving(row) >= sizes.get(row).copied().unwrap_or(0);
+    let goes =
+        |row: usize| leaving(row) > 0 && leaving(row) >= sizes.get(row).copied().unwrap_or(0);
     let mut stay: Vec<&Holder<'_>> = holders.iter().filter(|holder| !goes(holder.row)).collect();
     stay.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    let chosen: usize = (0..sizes.len()).filter(|row| !goes(*row)).map(leaving).sum();
-    let between = if change.newcomers == Newcomers::Anywhere { change.join } else { 0 };
-    if stay.len().saturating_mul(chosen + 1).saturating_mul(between + 1) > STEPS {
+    let chosen: usize = (0..sizes.len())
+        .filter(|row| !goes(*row))
+        .map(leaving)
+        .sum();
+    let between = if change.newcomers == Newcomers::Anywhere {
+        change.join
+    } else {
+        0
+    };
+    if stay
+        .len()
+        .saturating_mul(chosen + 1)
+        .saturating_mul(between + 1)
+        > STEPS
+    {
         return anything;
     }
     let mut kept = vec![vec![Some((0, 0)); between + 1]]; // by who has left, by newcomers before: fewest, most
     kept.resize(chosen + 1, vec![None; between + 1]);
     for (rank, holder) in stay.iter().enumerate() {
-        let Owned::These(owned) = &holder.owned else { return anything };
+        let Owned::These(owned) = &holder.owned else {
+            return anything;
+        };
         let mut again: BTreeMap<usize, usize> = BTreeMap::new();
         for (topic, number) in owned {
             if let Some(place) = places.of(topic, *number) {
@@ -180,21 +219,30 @@ fn in_places(holders: &[Holder<'_>], change: &Change<'_>, places: &Places) -> (u
             let mut before = None;
             for newcomers in 0..=between {
                 before = both(before, kept[gone][newcomers]);
-                let Some((fewest, most)) = before else { continue };
+                let Some((fewest, most)) = before else {
+                    continue;
+                };
                 let again = again.get(&(rank - gone + newcomers)).copied().unwrap_or(0);
-                next[gone][newcomers] = both(next[gone][newcomers], Some((fewest + again, most + again)));
+                next[gone][newcomers] =
+                    both(next[gone][newcomers], Some((fewest + again, most + again)));
             }
         }
         if leaving(holder.row) > 0 {
             for gone in 0..chosen {
                 for newcomers in 0..=between {
-                    next[gone + 1][newcomers] = both(next[gone + 1][newcomers], kept[gone][newcomers]);
+                    next[gone + 1][newcomers] =
+                        both(next[gone + 1][newcomers], kept[gone][newcomers]);
                 }
             }
         }
         kept = next;
     }
-    let ends = kept.get(chosen).into_iter().flatten().copied().fold(None, both);
+    let ends = kept
+        .get(chosen)
+        .into_iter()
+        .flatten()
+        .copied()
+        .fold(None, both);
     ends.map_or(anything, |(fewest, most)| (of - most, of - fewest))
 }
 
@@ -210,12 +258,18 @@ fn both(one: Option<(usize, usize)>, other: Option<(usize, usize)>) -> Option<(u
 pub fn moved(before: &Assignment, after: &Assignment) -> usize {
     let owners = |assignment: &Assignment| -> BTreeMap<Partition, String> {
         let of = |(member, share): (&String, &Vec<Partition>)| {
-            share.iter().map(|partition| (partition.clone(), member.clone())).collect::<Vec<_>>()
+            share
+                .iter()
+                .map(|partition| (partition.clone(), member.clone()))
+                .collect::<Vec<_>>()
         };
         assignment.iter().flat_map(of).collect()
     };
     let after = owners(after);
-    owners(before).iter().filter(|(partition, owner)| after.get(*partition).is_some_and(|now| now != *owner)).count()
+    owners(before)
+        .iter()
+        .filter(|(partition, owner)| after.get(*partition).is_some_and(|now| now != *owner))
+        .count()
 }
 
 #[cfg(test)]

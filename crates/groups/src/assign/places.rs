@@ -21,8 +21,13 @@ enum Rule {
 
 impl Places {
     pub(super) fn range(topics: &Topics, members: usize) -> Self {
-        let counts = topics.iter().map(|(topic, count)| (topic.clone(), number(*count)));
-        Self { members, rule: Rule::Range(counts.collect()) }
+        let counts = topics
+            .iter()
+            .map(|(topic, count)| (topic.clone(), number(*count)));
+        Self {
+            members,
+            rule: Rule::Range(counts.collect()),
+        }
     }
 
     pub(super) fn round_robin(topics: &Topics, members: usize) -> Self {
@@ -32,7 +37,10 @@ impl Places {
             numbered.insert(topic.clone(), (before, number(*count)));
             before += number(*count);
         }
-        Self { members, rule: Rule::RoundRobin(numbered) }
+        Self {
+            members,
+            rule: Rule::RoundRobin(numbered),
+        }
     }
 
     /// `None`: there is no such partition, or nobody to give it to.

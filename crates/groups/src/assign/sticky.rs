@@ -15,8 +15,11 @@ pub fn cooperative_sticky(owned: &Assignment, topics: &Topics) -> Assignment {
     if owned.is_empty() {
         return Assignment::new();
     }
-    let exists =
-        |partition: &Partition| topics.get(&partition.0).is_some_and(|count| (0..*count).contains(&partition.1));
+    let exists = |partition: &Partition| {
+        topics
+            .get(&partition.0)
+            .is_some_and(|count| (0..*count).contains(&partition.1))
+    };
     let mut claimed = BTreeSet::new();
     let mut shares: Assignment = BTreeMap::new();
     for (member, partitions) in owned {
@@ -29,7 +32,9 @@ pub fn cooperative_sticky(owned: &Assignment, topics: &Topics) -> Assignment {
         shares.insert(member.clone(), kept);
     }
     let candidates = candidates(&shares);
-    let all = topics.iter().flat_map(|(topic, count)| (0..*count).map(|number| (topic.clone(), number)));
+    let all = topics
+        .iter()
+        .flat_map(|(topic, count)| (0..*count).map(|number| (topic.clone(), number)));
     for partition in all.filter(|partition| !claimed.contains(partition)) {
         let least = least(&shares).to_owned();
         shares.entry(least).or_default().push(partition);
@@ -40,10 +45,18 @@ pub fn cooperative_sticky(owned: &Assignment, topics: &Topics) -> Assignment {
             if is_even(&shares) {
                 break;
             }
-            let giver = shares.iter().find(|(_, share)| share.contains(partition)).map(|(giver, _)| giver.clone());
-            let (Some(giver), taker) = (giver, least(&shares).to_owned()) else { continue };
+            let giver = shares
+                .iter()
+                .find(|(_, share)| share.contains(partition))
+                .map(|(giver, _)| giver.clone());
+            let (Some(giver), taker) = (giver, least(&shares).to_owned()) else {
+                continue;
+            };
             if shares[&giver].len() > shares[&taker].len() + 1 {
-                shares.entry(giver).or_default().retain(|kept| kept != partition);
+                shares
+                    .entry(giver)
+                    .or_default()
+                    .retain(|kept| kept != partition);
                 shares.entry(taker).or_default().push(partition.clone());
                 moved = true;
             }
@@ -61,8 +74,11 @@ pub fn cooperative_sticky(owned: &Assignment, topics: &Topics) -> Assignment {
 /// Partitions in the order in which they are offered: always the first one that is left of whoever has most left, of equals
 /// the one with the greatest id.
 fn candidates(shares: &Assignment) -> Vec<Partition> {
-    let mut left: BTreeSet<(usize, &String)> =
-        shares.iter().filter(|(_, share)| !share.is_empty()).map(|(member, share)| (share.len(), member)).collect();
+    let mut left: BTreeSet<(usize, &String)> = shares
+        .iter()
+        .filter(|(_, share)| !share.is_empty())
+        .map(|(member, share)| (share.len(), member))
+        .collect();
     let mut candidates = Vec::new();
     while let Some((count, member)) = left.pop_last() {
         let share = &shares[member];
@@ -76,7 +92,10 @@ fn candidates(shares: &Assignment) -> Vec<Partition> {
 
 /// Whoever has least; of equals the one with the smallest id.
 fn least(shares: &Assignment) -> &str {
-    shares.iter().min_by_key(|(member, share)| (share.len(), *member)).map_or("", |(member, _)| member)
+    shares
+        .iter()
+        .min_by_key(|(member, share)| (share.len(), *member))
+        .map_or("", |(member, _)| member)
 }
 
 fn is_even(shares: &Assignment) -> bool {
@@ -89,8 +108,15 @@ mod tests {
     use super::*;
 
     fn owned(all: &[(&str, &[i32])]) -> Assignment {
-        let share = |numbers: &[i32]| numbers.iter().map(|number| ("t".to_owned(), *number)).collect();
-        all.iter().map(|(member, numbers)| ((*member).to_owned(), share(numbers))).collect()
+        let share = |numbers: &[i32]| {
+            numbers
+                .iter()
+                .map(|number| ("t".to_owned(), *number))
+                .collect()
+        };
+        all.iter()
+            .map(|(member, numbers)| ((*member).to_owned(), share(numbers)))
+            .collect()
     }
 
     #[test]
@@ -99,7 +125,11 @@ mod tests {
             // nobody owns anything: one after the other
             (&[("a", &[]), ("b", &[])], 3, &[("a", &[0, 2]), ("b", &[1])]),
             // one joins: whoever has most gives, the first of its partitions
-            (&[("a", &[0, 2]), ("b", &[1]), ("c", &[])], 3, &[("a", &[2]), ("b", &[1]), ("c", &[0])]),
+            (
+                &[("a", &[0, 2]), ("b", &[1]), ("c", &[])],
+                3,
+                &[("a", &[2]), ("b", &[1]), ("c", &[0])],
+            ),
             // a fourth gets nothing
             (
                 &[("a", &[2]), ("b", &[1]), ("c", &[0]), ("d", &[])],
@@ -107,18 +137,38 @@ mod tests {
                 &[("a", &[2]), ("b", &[1]), ("c", &[0]), ("d", &[])],
             ),
             // of equals the greatest id gives first
-            (&[("a", &[0, 1]), ("b", &[2, 3]), ("c", &[])], 4, &[("a", &[0, 1]), ("b", &[3]), ("c", &[2])]),
+            (
+                &[("a", &[0, 1]), ("b", &[2, 3]), ("c", &[])],
+                4,
+                &[("a", &[0, 1]), ("b", &[3]), ("c", &[2])],
+            ),
             // what one has left goes to whoever has least
-            (&[("a", &[0, 1]), ("b", &[2])], 5, &[("a", &[0, 1, 4]), ("b", &[2, 3])]),
+            (
+                &[("a", &[0, 1]), ("b", &[2])],
+                5,
+                &[("a", &[0, 1, 4]), ("b", &[2, 3])],
+            ),
             // partitions that are gone are nobody's
-            (&[("a", &[0, 7]), ("b", &[1])], 2, &[("a", &[0]), ("b", &[1])]),
+            (
+                &[("a", &[0, 7]), ("b", &[1])],
+                2,
+                &[("a", &[0]), ("b", &[1])],
+            ),
             // two that claim the same: one has it
             (&[("a", &[0]), ("b", &[0])], 2, &[("a", &[0]), ("b", &[1])]),
-            (&[("a", &[0, 1, 2, 3, 4]), ("b", &[]), ("c", &[])], 5, &[("a", &[3, 4]), ("b", &[0, 2]), ("c", &[1])]),
+            (
+                &[("a", &[0, 1, 2, 3, 4]), ("b", &[]), ("c", &[])],
+                5,
+                &[("a", &[3, 4]), ("b", &[0, 2]), ("c", &[1])],
+            ),
         ];
         for (before, count, after) in rows {
             let topics = Topics::from([("t".to_owned(), count)]);
-            assert_eq!(cooperative_sticky(&owned(before), &topics), owned(after), "{before:?}");
+            assert_eq!(
+                cooperative_sticky(&owned(before), &topics),
+                owned(after),
+                "{before:?}"
+            );
         }
         assert!(cooperative_sticky(&Assignment::new(), &Topics::new()).is_empty());
     }

@@ -11,7 +11,10 @@ struct Scene {
 impl Scene {
     /// Instances of row `r` that were there before anybody looked, and as many wanted.
     fn with(names: &[&str]) -> Self {
-        let mut scene = Self { witness: Witness::default(), now: 0 };
+        let mut scene = Self {
+            witness: Witness::default(),
+            now: 0,
+        };
         for name in names {
             scene.witness.saw(name, sight("1"), false, 0);
         }
@@ -24,7 +27,8 @@ impl Scene {
     }
 
     fn wants(mut self, number: i32, hold: Option<Hold>) -> Self {
-        self.witness.wants("g", &[("r", number)].into(), hold, |_| false, self.now);
+        self.witness
+            .wants("g", &[("r", number)].into(), hold, |_| false, self.now);
         self
     }
 
@@ -38,12 +42,28 @@ impl Scene {
     }
 
     fn goes(self, name: &str, removal: Removal) -> Self {
-        let sight = self.witness.instance(name).expect("it is there").sight.clone();
-        self.is(name, Sight { removal: Some(removal), ..sight })
+        let sight = self
+            .witness
+            .instance(name)
+            .expect("it is there")
+            .sight
+            .clone();
+        self.is(
+            name,
+            Sight {
+                removal: Some(removal),
+                ..sight
+            },
+        )
     }
 
     fn ends(self, name: &str, end: End) -> Self {
-        let sight = self.witness.instance(name).expect("it is there").sight.clone();
+        let sight = self
+            .witness
+            .instance(name)
+            .expect("it is there")
+            .sight
+            .clone();
         let ends = vec![(format!("at {}", self.now), end, true)];
         self.is(name, Sight { ends, ..sight })
     }
@@ -61,9 +81,19 @@ impl Scene {
             former: name.ends_with('\'').then_some(i64::MIN),
         };
         let noticed = self.now - waited;
-        let (left, joined) = (left.iter().map(who).collect(), joined.iter().map(who).collect());
+        let (left, joined) = (
+            left.iter().map(who).collect(),
+            joined.iter().map(who).collect(),
+        );
         cause(
-            &Change { number: 1, noticed, blind: false, joined, left, added: Vec::new() },
+            &Change {
+                number: 1,
+                noticed,
+                blind: false,
+                joined,
+                left,
+                added: Vec::new(),
+            },
             "g",
             &self.witness,
             self.now,
@@ -76,26 +106,47 @@ impl Scene {
 }
 
 fn sight(revision: &str) -> Sight {
-    Sight { row: "r".to_owned(), revision: revision.to_owned(), topics: "t".to_owned(), ..Sight::default() }
+    Sight {
+        row: "r".to_owned(),
+        revision: revision.to_owned(),
+        topics: "t".to_owned(),
+        ..Sight::default()
+    }
 }
 
 #[test]
 fn more_and_fewer_are_wanted() {
-    let scene = Scene::with(&["a", "b"]).at(1_000).wants(4, None).at(2_000).comes("c", "1").comes("d", "1");
+    let scene = Scene::with(&["a", "b"])
+        .at(1_000)
+        .wants(4, None)
+        .at(2_000)
+        .comes("c", "1")
+        .comes("d", "1");
     assert_eq!(scene.cause(&[], &["c"], 0), Some(Cause::ScaledUp));
     assert_eq!(scene.cause(&[], &["c", "d"], 0), Some(Cause::ScaledUp));
     // pods may be seen before the decision is
-    let scene = Scene::with(&["a"]).at(1_000).comes("b", "1").at(1_500).wants(2, None);
+    let scene = Scene::with(&["a"])
+        .at(1_000)
+        .comes("b", "1")
+        .at(1_500)
+        .wants(2, None);
     assert_eq!(scene.cause(&[], &["b"], 0), Some(Cause::ScaledUp));
     let scene = scene.at(90_000).wants(1, None).goes("b", Removal::Asked);
     assert_eq!(scene.cause(&["b"], &[], 0), Some(Cause::ScaledDown));
-    assert_eq!(scene.says(&["b"], &[], 0).expect("known").sentence, "Scaled down: b was taken away.");
+    assert_eq!(
+        scene.says(&["b"], &[], 0).expect("known").sentence,
+        "Scaled down: b was taken away."
+    );
 }
 
 #[test]
 fn a_deleted_pod_and_its_replacement() {
     let scene = Scene::with(&["a", "b"]).at(1_000).goes("b", Removal::Asked);
-    assert_eq!(scene.cause(&["b"], &[], 0), None, "whether it is replaced, and by what, is not known yet");
+    assert_eq!(
+        scene.cause(&["b"], &[], 0),
+        None,
+        "whether it is replaced, and by what, is not known yet"
+    );
     let scene = scene.at(1_200).comes("c", "1");
     assert_eq!(scene.cause(&["b"], &[], 0), Some(Cause::PodDeleted));
     assert_eq!(scene.cause(&[], &["c"], 0), Some(Cause::PodDeleted));
@@ -107,9 +158,21 @@ fn a_deleted_pod_and_its_replacement() {
 
 #[test]
 fn what_goes_soon_after_a_scale_down_is_not_a_part_of_it() {
-    let scene = Scene::with(&["a", "b", "c"]).at(1_000).wants(2, None).goes("c", Removal::Asked);
-    let deleted = scene.clone().at(4_000).goes("a", Removal::Asked).at(4_050).comes("d", "1");
-    let rolled = scene.at(6_000).comes("e", "2").at(8_000).goes("b", Removal::Asked);
+    let scene = Scene::with(&["a", "b", "c"])
+        .at(1_000)
+        .wants(2, None)
+        .goes("c", Removal::Asked);
+    let deleted = scene
+        .clone()
+        .at(4_000)
+        .goes("a", Removal::Asked)
+        .at(4_050)
+        .comes("d", "1");
+    let rolled = scene
+        .at(6_000)
+        .comes("e", "2")
+        .at(8_000)
+        .goes("b", Removal::Asked);
     assert_eq!(deleted.cause(&["c"], &[], 0), Some(Cause::ScaledDown));
     assert_eq!(deleted.cause(&["a"], &["d"], 0), Some(Cause::PodDeleted));
     assert_eq!(rolled.cause(&["b"], &["e"], 0), Some(Cause::Rollout));
@@ -122,12 +185,26 @@ fn a_rollout_and_what_else_changes_a_template() {
     let scene = scene.at(3_000).goes("a", Removal::Asked);
     assert_eq!(scene.cause(&["a"], &["b"], 0), Some(Cause::Rollout));
     // one that is deleted and replaced right after it
-    let scene = scene.at(8_000).goes("b", Removal::Asked).at(8_100).comes("c", "2");
+    let scene = scene
+        .at(8_000)
+        .goes("b", Removal::Asked)
+        .at(8_100)
+        .comes("c", "2");
     assert_eq!(scene.cause(&["b"], &["c"], 0), Some(Cause::PodDeleted));
-    let other =
-        |topics: &str, speaks: &str| Sight { topics: topics.to_owned(), speaks: speaks.to_owned(), ..sight("2") };
-    for (sight, expected) in [(other("t,u", ""), Cause::SubscriptionChanged), (other("t", "x"), Cause::OperatorMade)] {
-        let scene = Scene::with(&["a"]).at(1_000).is("b", sight).at(2_000).goes("a", Removal::Asked);
+    let other = |topics: &str, speaks: &str| Sight {
+        topics: topics.to_owned(),
+        speaks: speaks.to_owned(),
+        ..sight("2")
+    };
+    for (sight, expected) in [
+        (other("t,u", ""), Cause::SubscriptionChanged),
+        (other("t", "x"), Cause::OperatorMade),
+    ] {
+        let scene = Scene::with(&["a"])
+            .at(1_000)
+            .is("b", sight)
+            .at(2_000)
+            .goes("a", Removal::Asked);
         assert_eq!(scene.cause(&["a"], &["b"], 0), Some(expected));
         assert_eq!(scene.cause(&["a"], &[], 0), Some(expected));
     }
@@ -135,19 +212,38 @@ fn a_rollout_and_what_else_changes_a_template() {
 
 #[test]
 fn a_process_that_ends() {
-    for (end, cause, code) in
-        [(End::Exited(3), Cause::PodCrashed, Some(3)), (End::OutOfMemory, Cause::OutOfMemory, Some(137))]
-    {
+    for (end, cause, code) in [
+        (End::Exited(3), Cause::PodCrashed, Some(3)),
+        (End::OutOfMemory, Cause::OutOfMemory, Some(137)),
+    ] {
         let scene = Scene::with(&["a", "b"]).at(1_000).ends("b", end);
-        for (left, joined) in [(vec!["b"], vec![]), (vec!["b"], vec!["b'"]), (vec![], vec!["b'"])] {
+        for (left, joined) in [
+            (vec!["b"], vec![]),
+            (vec!["b"], vec!["b'"]),
+            (vec![], vec!["b'"]),
+        ] {
             let why = scene.says(&left, &joined, 0).expect("known at once");
-            assert_eq!((why.cause, why.exit_code), (cause, code), "{left:?} {joined:?}");
+            assert_eq!(
+                (why.cause, why.exit_code),
+                (cause, code),
+                "{left:?} {joined:?}"
+            );
         }
         // what it ended with once does not explain that it is deleted
         let scene = scene.at(200_000).goes("b", Removal::Asked).comes("c", "1");
-        let who = Who { client: "b".to_owned(), since: 2_000, former: None };
-        let change =
-            Change { number: 2, noticed: scene.now, blind: false, joined: vec![], left: vec![who], added: vec![] };
+        let who = Who {
+            client: "b".to_owned(),
+            since: 2_000,
+            former: None,
+        };
+        let change = Change {
+            number: 2,
+            noticed: scene.now,
+            blind: false,
+            joined: vec![],
+            left: vec![who],
+            added: vec![],
+        };
         let why = super::cause(&change, "g", &scene.witness, scene.now).expect("known");
         assert_eq!(why.cause, Cause::PodDeleted);
     }
@@ -155,7 +251,11 @@ fn a_process_that_ends() {
 
 #[test]
 fn an_eviction() {
-    let scene = Scene::with(&["a", "b"]).at(1_000).goes("b", Removal::Evicted).at(1_100).comes("c", "1");
+    let scene = Scene::with(&["a", "b"])
+        .at(1_000)
+        .goes("b", Removal::Evicted)
+        .at(1_100)
+        .comes("c", "1");
     assert_eq!(scene.cause(&["b"], &[], 0), Some(Cause::Evicted));
     assert_eq!(scene.cause(&[], &["c"], 0), Some(Cause::Evicted));
     assert_eq!(scene.cause(&["b"], &["c"], 0), Some(Cause::Evicted));
@@ -167,70 +267,147 @@ fn a_process_that_stands_still_is_called_so_only_when_its_end_would_have_been_to
     assert_eq!(scene.cause(&["b"], &[], 0), None);
     let why = scene.says(&["b"], &[], 12_000).expect("known");
     assert_eq!(why.cause, Cause::SessionTimedOut);
-    assert_eq!(why.advice.as_deref().map(|advice| advice.ends_with("kubectl describe pod b")), Some(true));
-    assert_eq!(scene.cause(&[], &["b'"], 12_000), Some(Cause::SessionTimedOut), "it comes back");
+    assert_eq!(
+        why.advice
+            .as_deref()
+            .map(|advice| advice.ends_with("kubectl describe pod b")),
+        Some(true)
+    );
+    assert_eq!(
+        scene.cause(&[], &["b'"], 12_000),
+        Some(Cause::SessionTimedOut),
+        "it comes back"
+    );
 }
 
 #[test]
 fn a_group_that_the_manifest_stops_starts_or_switches() {
     for hold in [Hold::Stopped, Hold::Switching, Hold::Unclaimed] {
-        let scene = Scene::with(&["a"]).at(1_000).wants(0, Some(hold)).goes("a", Removal::Asked);
+        let scene = Scene::with(&["a"])
+            .at(1_000)
+            .wants(0, Some(hold))
+            .goes("a", Removal::Asked);
         assert_eq!(scene.cause(&["a"], &[], 0), Some(Cause::OperatorMade));
         let scene = scene.at(100_000).wants(1, None).at(101_000).comes("b", "1");
         assert_eq!(scene.cause(&[], &["b"], 0), Some(Cause::OperatorMade));
-        let deleted = scene.clone().at(102_000).goes("b", Removal::Asked).at(102_100).comes("d", "1");
-        assert_eq!(deleted.cause(&["b"], &["d"], 0), Some(Cause::PodDeleted), "the hold was over");
+        let deleted = scene
+            .clone()
+            .at(102_000)
+            .goes("b", Removal::Asked)
+            .at(102_100)
+            .comes("d", "1");
+        assert_eq!(
+            deleted.cause(&["b"], &["d"], 0),
+            Some(Cause::PodDeleted),
+            "the hold was over"
+        );
         let scene = scene.at(110_000).wants(2, None).comes("c", "1");
-        assert_eq!(scene.cause(&[], &["c"], 0), Some(Cause::ScaledUp), "that is over");
+        assert_eq!(
+            scene.cause(&[], &["c"], 0),
+            Some(Cause::ScaledUp),
+            "that is over"
+        );
     }
 }
 
 #[test]
 fn a_group_that_runs_and_may_not_any_more_is_not_called_scaled_down() {
-    let scene = Scene::with(&["a"]).at(1_000).wants(0, Some(Hold::Unclaimed)).goes("a", Removal::Asked);
+    let scene = Scene::with(&["a"])
+        .at(1_000)
+        .wants(0, Some(Hold::Unclaimed))
+        .goes("a", Removal::Asked);
     let why = scene.says(&["a"], &[], 0).expect("known");
     assert_eq!(why.cause, Cause::OperatorMade);
-    assert_eq!(why.sentence, "Its consumers may not use the group id as the manifest says now: a went.");
+    assert_eq!(
+        why.sentence,
+        "Its consumers may not use the group id as the manifest says now: a went."
+    );
     let scene = scene.at(100_000).wants(1, None).at(101_000).comes("b", "1");
     let why = scene.says(&[], &["b"], 0).expect("known");
-    assert_eq!(why.sentence, "Its consumers had to wait until they might use the group id: b came.");
+    assert_eq!(
+        why.sentence,
+        "Its consumers had to wait until they might use the group id: b came."
+    );
 }
 
 #[test]
 fn a_topic_that_grows() {
     let scene = Scene::with(&["a"]);
     let added = vec![("t".to_owned(), 3)];
-    let change = Change { number: 1, noticed: 0, blind: false, joined: vec![], left: vec![], added };
+    let change = Change {
+        number: 1,
+        noticed: 0,
+        blind: false,
+        joined: vec![],
+        left: vec![],
+        added,
+    };
     let why = cause(&change, "g", &scene.witness, 0).expect("known");
-    assert_eq!((why.cause, why.sentence.as_str()), (Cause::PartitionsAdded, "1 new partition is read, up to t/3."));
+    assert_eq!(
+        (why.cause, why.sentence.as_str()),
+        (
+            Cause::PartitionsAdded,
+            "1 new partition is read, up to t/3."
+        )
+    );
 }
 
 #[test]
 fn without_facts_it_is_unknown_and_never_wrong() {
     let patience = PATIENCE;
     // nothing was ever seen of it
-    assert_eq!(Scene::with(&["a"]).at(50_000).cause(&["x"], &[], patience), Some(Cause::Unknown));
-    assert_eq!(Scene::with(&["a"]).at(50_000).cause(&["x"], &[], 0), None, "something may still be seen");
+    assert_eq!(
+        Scene::with(&["a"]).at(50_000).cause(&["x"], &[], patience),
+        Some(Cause::Unknown)
+    );
+    assert_eq!(
+        Scene::with(&["a"]).at(50_000).cause(&["x"], &[], 0),
+        None,
+        "something may still be seen"
+    );
     // it was there before anybody looked, and nobody knows why it comes only now
-    assert_eq!(Scene::with(&["a"]).at(50_000).cause(&[], &["a"], patience), Some(Cause::Unknown));
+    assert_eq!(
+        Scene::with(&["a"]).at(50_000).cause(&[], &["a"], patience),
+        Some(Cause::Unknown)
+    );
     // it went while nobody looked
-    assert_eq!(Scene::with(&["a"]).at(1_000).lost("a").at(50_000).cause(&["a"], &[], patience), Some(Cause::Unknown));
+    assert_eq!(
+        Scene::with(&["a"])
+            .at(1_000)
+            .lost("a")
+            .at(50_000)
+            .cause(&["a"], &[], patience),
+        Some(Cause::Unknown)
+    );
     // one came although nobody wanted more and nobody went
     let scene = Scene::with(&["a"]).at(1_000).comes("b", "1").at(50_000);
     assert_eq!(scene.cause(&[], &["b"], patience), Some(Cause::Unknown));
     // nobody joined, nobody left
     assert_eq!(Scene::with(&["a"]).cause(&[], &[], 0), Some(Cause::Unknown));
     // an end of long ago
-    let long_ago = Sight { ends: vec![("old".to_owned(), End::Exited(1), false)], ..sight("1") };
+    let long_ago = Sight {
+        ends: vec![("old".to_owned(), End::Exited(1), false)],
+        ..sight("1")
+    };
     let mut scene = Scene::with(&[]);
     scene.witness.saw("a", long_ago, false, 0);
-    assert_eq!(scene.at(50_000).cause(&["a"], &[], patience), Some(Cause::SessionTimedOut));
+    assert_eq!(
+        scene.at(50_000).cause(&["a"], &[], patience),
+        Some(Cause::SessionTimedOut)
+    );
 }
 
 #[test]
 fn of_several_causes_the_gravest_names_it_and_all_are_told() {
-    let scene = Scene::with(&["a", "b"]).at(1_000).ends("b", End::Exited(1)).wants(3, None).comes("c", "1");
+    let scene = Scene::with(&["a", "b"])
+        .at(1_000)
+        .ends("b", End::Exited(1))
+        .wants(3, None)
+        .comes("c", "1");
     let why = scene.says(&["b"], &["b'", "c"], 0).expect("known");
     assert_eq!((why.cause, why.exit_code), (Cause::PodCrashed, Some(1)));
-    assert_eq!(why.sentence, "b crashed with exit code 1. It came back. Scaled up: c was added.");
+    assert_eq!(
+        why.sentence,
+        "b crashed with exit code 1. It came back. Scaled up: c was added."
+    );
 }

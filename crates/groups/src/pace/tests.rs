@@ -9,11 +9,33 @@ fn secs(seconds: u64) -> Duration {
 
 /// A look: of each partition the end and the commit. One member owns all.
 fn snapshot(id: &str, partitions: &[(i64, Option<i64>)]) -> Snapshot {
-    let bounds = partitions.iter().map(|(end, _)| Some(Bounds { start: 0, end: *end })).collect();
-    let facts = TopicFacts { id: id.to_owned(), partitions: bounds, ..TopicFacts::default() };
-    let numbered = || (0..).zip(partitions).map(|(number, (_, commit))| (("t".to_owned(), number), *commit));
+    let bounds = partitions
+        .iter()
+        .map(|(end, _)| {
+            Some(Bounds {
+                start: 0,
+                end: *end,
+            })
+        })
+        .collect();
+    let facts = TopicFacts {
+        id: id.to_owned(),
+        partitions: bounds,
+        ..TopicFacts::default()
+    };
+    let numbered = || {
+        (0..)
+            .zip(partitions)
+            .map(|(number, (_, commit))| (("t".to_owned(), number), *commit))
+    };
     let commit = |(partition, commit): (Partition, Option<i64>)| {
-        Some((partition, Committed { offset: commit?, metadata: String::new() }))
+        Some((
+            partition,
+            Committed {
+                offset: commit?,
+                metadata: String::new(),
+            },
+        ))
     };
     let member = MemberSeen {
         member_id: "m".into(),
@@ -22,7 +44,11 @@ fn snapshot(id: &str, partitions: &[(i64, Option<i64>)]) -> Snapshot {
         partitions: Some(numbered().map(|(partition, _)| partition).collect()),
     };
     let committed = Some(numbered().filter_map(commit).collect());
-    let group = GroupSeen { committed, members: vec![member], ..GroupSeen::default() };
+    let group = GroupSeen {
+        committed,
+        members: vec![member],
+        ..GroupSeen::default()
+    };
     Snapshot {
         topics: [("t".to_owned(), TopicSeen::Present(facts))].into(),
         groups: [("g".to_owned(), group)].into(),
@@ -35,11 +61,21 @@ fn pace(paces: &Paces, snapshot: &Snapshot) -> Pace {
 }
 
 fn pace_at(paces: &Paces, snapshot: &Snapshot, tick: Duration) -> Pace {
-    paces.pace(snapshot, "g", &["t".to_owned()], OffsetReset::Earliest, tick)
+    paces.pace(
+        snapshot,
+        "g",
+        &["t".to_owned()],
+        OffsetReset::Earliest,
+        tick,
+    )
 }
 
 /// Looks every 2 s at one partition, from second 0 to `until`.
-fn every_two_seconds(paces: &mut Paces, until: u64, at: impl Fn(i64) -> (i64, Option<i64>)) -> Snapshot {
+fn every_two_seconds(
+    paces: &mut Paces,
+    until: u64,
+    at: impl Fn(i64) -> (i64, Option<i64>),
+) -> Snapshot {
     let mut last = Snapshot::default();
     for second in (0..=until).step_by(2) {
         last = snapshot("id", &[at(i64::try_from(second).expect("small"))]);
@@ -49,12 +85,17 @@ fn every_two_seconds(paces: &mut Paces, until: u64, at: impl Fn(i64) -> (i64, Op
 }
 
 fn close(found: Option<Duration>, expected: u64, tolerance: u64, what: &str) {
-    let found = found.unwrap_or_else(|| panic!("{what} must be known")).as_secs_f64();
+    let found = found
+        .unwrap_or_else(|| panic!("{what} must be known"))
+        .as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "small")]
     let off = (found - expected as f64).abs();
     #[expect(clippy::cast_precision_loss, reason = "small")]
     let fits = off <= tolerance as f64;
-    assert!(fits, "{what}: {found} s, expected {expected} s within {tolerance} s");
+    assert!(
+        fits,
+        "{what}: {found} s, expected {expected} s within {tolerance} s"
+    );
 }
 
 #[test]
@@ -63,14 +104,24 @@ fn the_oldest_message_is_as_old_as_the_time_since_the_end_was_there() {
     // 10 messages a second; consumed up to what had come by second 70
     let now = every_two_seconds(&mut paces, 100, |second| (second * 10, Some(700)));
     close(pace(&paces, &now).oldest, 30, 1, "age");
-    assert_eq!(pace(&paces, &now).drain, None, "nothing is consumed: it never drains");
+    assert_eq!(
+        pace(&paces, &now).drain,
+        None,
+        "nothing is consumed: it never drains"
+    );
 }
 
 #[test]
 fn nothing_left_is_an_age_and_a_time_of_0() {
     let mut paces = Paces::default();
     let now = every_two_seconds(&mut paces, 10, |second| (second, Some(second)));
-    assert_eq!(pace(&paces, &now), Pace { oldest: Some(Duration::ZERO), drain: Some(Duration::ZERO) });
+    assert_eq!(
+        pace(&paces, &now),
+        Pace {
+            oldest: Some(Duration::ZERO),
+            drain: Some(Duration::ZERO)
+        }
+    );
 }
 
 #[test]
@@ -78,31 +129,53 @@ fn what_was_there_before_the_first_look_is_of_unknown_age() {
     let mut paces = Paces::default();
     let now = every_two_seconds(&mut paces, 60, |second| (500 + second, Some(499)));
     assert_eq!(pace(&paces, &now).oldest, None);
-    let now = every_two_seconds(&mut Paces::default(), 60, |second| (500 + second, Some(500)));
-    assert_eq!(pace(&Paces::default(), &now).oldest, None, "a reader that has just begun");
+    let now = every_two_seconds(&mut Paces::default(), 60, |second| {
+        (500 + second, Some(500))
+    });
+    assert_eq!(
+        pace(&Paces::default(), &now).oldest,
+        None,
+        "a reader that has just begun"
+    );
 }
 
 #[test]
 fn a_single_message_is_dated_by_the_look_that_found_it() {
     let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 3_600, |second| (i64::from(second >= 1_800), Some(0)));
+    let now = every_two_seconds(&mut paces, 3_600, |second| {
+        (i64::from(second >= 1_800), Some(0))
+    });
     close(pace(&paces, &now).oldest, 1_800, 2, "age");
 }
 
 #[test]
 fn hours_are_covered_with_few_points() {
     let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 8 * 3_600, |second| (second * 3, Some(3_600 * 3)));
+    let now = every_two_seconds(&mut paces, 8 * 3_600, |second| {
+        (second * 3, Some(3_600 * 3))
+    });
     let points = paces.logs.values().map(|log| log.ends.points.len()).max();
     assert!(points <= Some(LOG_POINTS), "{points:?}");
-    close(pace(&paces, &now).oldest, 7 * 3_600, 300, "age at a steady rate");
+    close(
+        pace(&paces, &now).oldest,
+        7 * 3_600,
+        300,
+        "age at a steady rate",
+    );
     // in bursts: 100 messages at once every 10 minutes; an age is right to a fifth of itself
     for age in [1_200, 3_600, 7 * 3_600_u64] {
         let mut paces = Paces::default();
         let burst = |second: i64| second / 600 * 100;
         let at = 8 * 3_600 - i64::try_from(age).expect("small");
-        let now = every_two_seconds(&mut paces, 8 * 3_600, |second| (burst(second), Some(burst(at) - 1)));
-        close(pace(&paces, &now).oldest, age, age / 5 + 4, "age of the last of a burst");
+        let now = every_two_seconds(&mut paces, 8 * 3_600, |second| {
+            (burst(second), Some(burst(at) - 1))
+        });
+        close(
+            pace(&paces, &now).oldest,
+            age,
+            age / 5 + 4,
+            "age of the last of a burst",
+        );
     }
 }
 
@@ -110,57 +183,122 @@ fn hours_are_covered_with_few_points() {
 fn time_to_drain_is_what_is_left_at_the_rates_of_late() {
     // 10/s come, 30/s go, 1,000 were left at second 40: 20 less each second
     let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 60, |second| (5_000 + second * 10, Some(4_000 + second * 30 - 800)));
+    let now = every_two_seconds(&mut paces, 60, |second| {
+        (5_000 + second * 10, Some(4_000 + second * 30 - 800))
+    });
     close(pace(&paces, &now).drain, 30, 1, "time to drain");
 
-    for (what, consumed) in [("as fast as it comes", 10), ("slower than it comes", 5), ("not at all", 0)] {
+    for (what, consumed) in [
+        ("as fast as it comes", 10),
+        ("slower than it comes", 5),
+        ("not at all", 0),
+    ] {
         let mut paces = Paces::default();
-        let now = every_two_seconds(&mut paces, 60, |second| (5_000 + second * 10, Some(1_000 + second * consumed)));
+        let now = every_two_seconds(&mut paces, 60, |second| {
+            (5_000 + second * 10, Some(1_000 + second * consumed))
+        });
         assert_eq!(pace(&paces, &now).drain, None, "{what}: it never drains");
     }
 
     // only the last half minute counts
     let mut paces = Paces::default();
-    let consumed = |second: i64| if second < 60 { second * 100 } else { 6_000 + (second - 60) };
+    let consumed = |second: i64| {
+        if second < 60 {
+            second * 100
+        } else {
+            6_000 + (second - 60)
+        }
+    };
     let now = every_two_seconds(&mut paces, 120, |second| (10_000, Some(consumed(second))));
-    close(pace(&paces, &now).drain, 10_000 - 6_060, 200, "time to drain after it became slow");
+    close(
+        pace(&paces, &now).drain,
+        10_000 - 6_060,
+        200,
+        "time to drain after it became slow",
+    );
 }
 
 #[test]
 fn time_goes_on_after_the_last_look() {
     let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 60, |second| (5_000 + second * 10, Some(4_000 + second * 30 - 800)));
+    let now = every_two_seconds(&mut paces, 60, |second| {
+        (5_000 + second * 10, Some(4_000 + second * 30 - 800))
+    });
     let (then, later) = (pace(&paces, &now), pace_at(&paces, &now, secs(64)));
     assert_eq!(later.oldest, then.oldest.map(|age| age + secs(4)));
-    assert_eq!(later.drain, then.drain.map(|left| left.saturating_sub(secs(4))));
-    assert_eq!(pace_at(&paces, &now, secs(0)), then, "a look is never of the future");
+    assert_eq!(
+        later.drain,
+        then.drain.map(|left| left.saturating_sub(secs(4)))
+    );
+    assert_eq!(
+        pace_at(&paces, &now, secs(0)),
+        then,
+        "a look is never of the future"
+    );
     let mut paces = Paces::default();
-    let none = every_two_seconds(&mut paces, 70, |second| (5_000 + second * 10, Some(5_000 + second * 10)));
-    let nothing = Pace { oldest: Some(Duration::ZERO), drain: Some(Duration::ZERO) };
-    assert_eq!(pace_at(&paces, &none, secs(99)), nothing, "nothing is left however late it is");
+    let none = every_two_seconds(&mut paces, 70, |second| {
+        (5_000 + second * 10, Some(5_000 + second * 10))
+    });
+    let nothing = Pace {
+        oldest: Some(Duration::ZERO),
+        drain: Some(Duration::ZERO),
+    };
+    assert_eq!(
+        pace_at(&paces, &none, secs(99)),
+        nothing,
+        "nothing is left however late it is"
+    );
 }
 
 #[test]
 fn what_retention_has_deleted_was_not_consumed() {
     let start_at = |snapshot: &mut Snapshot, start| {
-        let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else { panic!("is present") };
+        let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else {
+            panic!("is present")
+        };
         facts.partitions[0] = Some(Bounds { start, end: 20_000 });
     };
     // 10/s are consumed, then retention takes all up to 15,000, and it goes on there as fast as before
-    let consumed = |second: i64| if second < 20 { second * 10 } else { 15_000 + (second - 20) * 10 };
+    let consumed = |second: i64| {
+        if second < 20 {
+            second * 10
+        } else {
+            15_000 + (second - 20) * 10
+        }
+    };
     // the deletion was seen for a while before it went on, or only together with that
     for deleted in [14, 20] {
         let (mut paces, mut now, mut drains) = (Paces::default(), Snapshot::default(), Vec::new());
         for second in (0..=40).step_by(2) {
             let at = i64::try_from(second).expect("small");
-            now = snapshot("id", &[(20_000, Some(if at < 20 { consumed(at.min(deleted)) } else { consumed(at) }))]);
+            now = snapshot(
+                "id",
+                &[(
+                    20_000,
+                    Some(if at < 20 {
+                        consumed(at.min(deleted))
+                    } else {
+                        consumed(at)
+                    }),
+                )],
+            );
             start_at(&mut now, if at < deleted { 0 } else { 15_000 });
             paces.feed(&mut now, secs(second));
             drains.push((second, pace(&paces, &now).drain));
         }
-        let of = |from: u64, to: u64| drains.iter().filter(move |(second, _)| (from..to).contains(second));
-        assert!(of(20, 25).all(|(_, drain)| drain.is_none()), "no rate yet: {drains:?}");
-        assert!(of(26, 41).all(|(_, drain)| drain > &Some(secs(450))), "never as if 15,000 had been read: {drains:?}");
+        let of = |from: u64, to: u64| {
+            drains
+                .iter()
+                .filter(move |(second, _)| (from..to).contains(second))
+        };
+        assert!(
+            of(20, 25).all(|(_, drain)| drain.is_none()),
+            "no rate yet: {drains:?}"
+        );
+        assert!(
+            of(26, 41).all(|(_, drain)| drain > &Some(secs(450))),
+            "never as if 15,000 had been read: {drains:?}"
+        );
         close(pace(&paces, &now).drain, 480, 2, "time to drain");
     }
 }
@@ -168,7 +306,13 @@ fn what_retention_has_deleted_was_not_consumed() {
 #[test]
 fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
     // 100/s were consumed until second 20, 1/s since second 60
-    let consumed = |second: i64| if second <= 20 { second * 100 } else { 6_000 + (second - 60) };
+    let consumed = |second: i64| {
+        if second <= 20 {
+            second * 100
+        } else {
+            6_000 + (second - 60)
+        }
+    };
     let mut paces = Paces::default();
     let mut look = |second: u64| {
         let at = i64::try_from(second).expect("small");
@@ -179,16 +323,28 @@ fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
     let before: Vec<_> = (0..=20).step_by(2).map(&mut look).collect();
     assert_eq!(before.last(), Some(&Some(secs(80))));
     for second in [60, 62, 64] {
-        assert_eq!(look(second), None, "at {second}: of what was in between nothing is known");
+        assert_eq!(
+            look(second),
+            None,
+            "at {second}: of what was in between nothing is known"
+        );
     }
     for second in (66..=100).step_by(2) {
-        close(look(second), 4_000 - (second - 60), 10, "by what was seen since");
+        close(
+            look(second),
+            4_000 - (second - 60),
+            10,
+            "by what was seen since",
+        );
     }
     // what stood still meanwhile was seen well enough, and short pauses are none
     let mut paces = Paces::default();
     let mut now = Snapshot::default();
     for second in [0, 12, 24, 36] {
-        now = snapshot("id", &[(1_000, Some(i64::try_from(second).expect("small") * 10))]);
+        now = snapshot(
+            "id",
+            &[(1_000, Some(i64::try_from(second).expect("small") * 10))],
+        );
         paces.feed(&mut now, secs(second));
     }
     close(pace(&paces, &now).drain, 64, 1, "with a look every 12 s");
@@ -198,12 +354,28 @@ fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
 fn a_table_takes_no_more_memory_than_it_has_points() {
     let mut paces = Paces::default();
     every_two_seconds(&mut paces, 3_600, |second| (second * 7, Some(second * 5)));
-    let log = paces.logs.values().map(|log| log.ends.points.capacity()).max();
-    let commit = paces.commits.values().flat_map(BTreeMap::values).map(|commit| commit.offsets.points.capacity()).max();
-    assert!(log <= Some(LOG_POINTS) && commit <= Some(COMMIT_POINTS), "{log:?} {commit:?}");
+    let log = paces
+        .logs
+        .values()
+        .map(|log| log.ends.points.capacity())
+        .max();
+    let commit = paces
+        .commits
+        .values()
+        .flat_map(BTreeMap::values)
+        .map(|commit| commit.offsets.points.capacity())
+        .max();
+    assert!(
+        log <= Some(LOG_POINTS) && commit <= Some(COMMIT_POINTS),
+        "{log:?} {commit:?}"
+    );
     let mut paces = Paces::default();
     every_two_seconds(&mut paces, 3_600, |_| (9, Some(3)));
-    let still = paces.logs.values().map(|log| log.ends.points.capacity()).max();
+    let still = paces
+        .logs
+        .values()
+        .map(|log| log.ends.points.capacity())
+        .max();
     assert!(still <= Some(4), "{still:?} for a log that stands still");
 }
 
@@ -224,21 +396,34 @@ fn what_nobody_owns_never_drains() {
     for second in [0, 10, 20] {
         let consumed = i64::try_from(second).expect("small");
         now = snapshot("id", &[(100, Some(consumed)), (7, Some(0))]);
-        now.groups.get_mut("g").expect("is there").members[0].partitions = Some(vec![("t".to_owned(), 0)]);
+        now.groups.get_mut("g").expect("is there").members[0].partitions =
+            Some(vec![("t".to_owned(), 0)]);
         paces.feed(&mut now, secs(second));
     }
-    assert_eq!(pace(&paces, &now).drain, None, "partition 1 has 7 messages and no owner");
+    assert_eq!(
+        pace(&paces, &now).drain,
+        None,
+        "partition 1 has 7 messages and no owner"
+    );
 }
 
 #[test]
 fn one_unknown_partition_makes_both_unknown() {
     let mut paces = Paces::default();
     let mut now = every_two_seconds(&mut paces, 60, |second| (100 + second, Some(100 + second)));
-    let Some(TopicSeen::Present(facts)) = now.topics.get_mut("t") else { panic!("is present") };
+    let Some(TopicSeen::Present(facts)) = now.topics.get_mut("t") else {
+        panic!("is present")
+    };
     facts.partitions.push(None);
     paces.feed(&mut now, secs(62));
     assert_eq!(pace(&paces, &now), Pace::default());
-    let absent = paces.pace(&now, "another", &["t".to_owned()], OffsetReset::Latest, paces.now);
+    let absent = paces.pace(
+        &now,
+        "another",
+        &["t".to_owned()],
+        OffsetReset::Latest,
+        paces.now,
+    );
     assert_eq!(absent, Pace::default());
 }
 
@@ -248,12 +433,27 @@ fn a_commit_to_a_former_topic_is_outdated_until_there_is_another() {
     let mut feed = |second, id: &str, end, commit| {
         let mut now = snapshot(id, &[(end, commit)]);
         paces.feed(&mut now, secs(second));
-        (!now.groups["g"].outdated.is_empty(), now.lag(&now.groups["g"], &("t".to_owned(), 0), OffsetReset::Earliest))
+        (
+            !now.groups["g"].outdated.is_empty(),
+            now.lag(
+                &now.groups["g"],
+                &("t".to_owned(), 0),
+                OffsetReset::Earliest,
+            ),
+        )
     };
     assert_eq!(feed(0, "a", 9, Some(7)), (false, Lag::Behind(2)));
-    assert_eq!(feed(2, "b", 9, Some(7)), (true, Lag::Recreated(9)), "not the 2 that it looks like");
+    assert_eq!(
+        feed(2, "b", 9, Some(7)),
+        (true, Lag::Recreated(9)),
+        "not the 2 that it looks like"
+    );
     assert_eq!(feed(4, "b", 10, Some(7)), (true, Lag::Recreated(10)));
-    assert_eq!(feed(6, "b", 10, Some(8)), (false, Lag::Behind(2)), "it has committed again");
+    assert_eq!(
+        feed(6, "b", 10, Some(8)),
+        (false, Lag::Behind(2)),
+        "it has committed again"
+    );
     assert_eq!(feed(8, "b", 10, Some(8)), (false, Lag::Behind(2)));
     // Kafka forgets the commits of a topic that goes
     assert_eq!(feed(10, "c", 10, None), (false, Lag::NoCommit(10)));
@@ -272,7 +472,11 @@ fn a_topic_that_is_gone_for_a_while_is_another_one_afterwards() {
     let mut again = snapshot("b", &[(9, Some(7))]);
     paces.feed(&mut again, secs(4));
     assert_eq!(again.groups["g"].outdated.len(), 1);
-    assert_eq!(pace(&paces, &again).oldest, None, "its log was not seen to grow");
+    assert_eq!(
+        pace(&paces, &again).oldest,
+        None,
+        "its log was not seen to grow"
+    );
 }
 
 #[test]

@@ -16,8 +16,12 @@ async fn asking_about_groups_of_others_is_cheap_and_bounded() {
     let bootstrap = kafka().await.bootstrap();
     let kafka = Kafka::connect(bootstrap);
     let topic = unique("cheap");
-    kafka.create_topic(&topic, 1, 1, &BTreeMap::new()).await.expect("it may be made");
-    let groups: Vec<(String, String)> = (0..150).map(|_| (topic.clone(), unique("cheap"))).collect();
+    kafka
+        .create_topic(&topic, 1, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made");
+    let groups: Vec<(String, String)> =
+        (0..150).map(|_| (topic.clone(), unique("cheap"))).collect();
     commit_for_each(bootstrap, &groups, 0..=0, OURS);
     let ours = BTreeSet::new();
     let (mut foreigners, mut asked) = (Foreigners::default(), 0);
@@ -37,9 +41,19 @@ async fn asking_about_groups_of_others_is_cheap_and_bounded() {
             begun.elapsed().saturating_sub(listed),
             next.len()
         );
-        assert!(begun.elapsed().as_secs() < 5, "it took {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed().as_secs() < 5,
+            "it took {:?}",
+            begun.elapsed()
+        );
     }
-    let look = kafka.observe(std::slice::from_ref(&topic), &[]).await.expect("Kafka answers");
+    let look = kafka
+        .observe(std::slice::from_ref(&topic), &[])
+        .await
+        .expect("Kafka answers");
     let told = foreigners.told(foreigners.noted(), &look, &ours);
-    assert!(asked >= 150 && told.is_some_and(|told| told.len() == 150), "every one of them is told after two rounds");
+    assert!(
+        asked >= 150 && told.is_some_and(|told| told.len() == 150),
+        "every one of them is told after two rounds"
+    );
 }

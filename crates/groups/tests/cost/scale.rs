@@ -28,19 +28,30 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
     let broker = Broker::start().await;
     let bootstrap = broker.bootstrap().to_owned();
     let kafka = Kafka::connect(&bootstrap);
-    let topics: Vec<String> = (0..PRACTICES).map(|practice| format!("topic-{practice}")).collect();
+    let topics: Vec<String> = (0..PRACTICES)
+        .map(|practice| format!("topic-{practice}"))
+        .collect();
     let groups: Vec<(String, String)> = topics
         .iter()
-        .flat_map(|topic| (0..GROUPS).map(move |group| (topic.clone(), format!("{topic}-group-{group:02}"))))
+        .flat_map(|topic| {
+            (0..GROUPS).map(move |group| (topic.clone(), format!("{topic}-group-{group:02}")))
+        })
         .collect();
     for topic in &topics {
-        kafka.create_topic(topic, PARTITIONS, 1, &BTreeMap::new()).await.expect("it may be made");
+        kafka
+            .create_topic(topic, PARTITIONS, 1, &BTreeMap::new())
+            .await
+            .expect("it may be made");
     }
     let (committing, servers) = (groups.clone(), bootstrap.clone());
     let members: Vec<Member> = tokio::task::spawn_blocking(move || {
         commit_for_each(&servers, &committing, 0..=PARTITIONS - 1, OURS);
-        let joining = committing.chunks(GROUPS).flat_map(|practice| &practice[..WITH_A_MEMBER]);
-        joining.map(|(topic, group)| join(&servers, group, topic, group, Protocol::Consumer)).collect()
+        let joining = committing
+            .chunks(GROUPS)
+            .flat_map(|practice| &practice[..WITH_A_MEMBER]);
+        joining
+            .map(|(topic, group)| join(&servers, group, topic, group, Protocol::Consumer))
+            .collect()
     })
     .await
     .expect("it does not panic");
@@ -49,12 +60,21 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
     let begun = Instant::now();
     loop {
         let look = kafka.observe(&topics, &ids).await.expect("Kafka answers");
-        let owned =
-            look.groups.values().flat_map(|group| &group.members).flat_map(|member| &member.partitions).flatten();
-        if owned.count() == PRACTICES * WITH_A_MEMBER * usize::try_from(PARTITIONS).expect("positive") {
+        let owned = look
+            .groups
+            .values()
+            .flat_map(|group| &group.members)
+            .flat_map(|member| &member.partitions)
+            .flatten();
+        if owned.count()
+            == PRACTICES * WITH_A_MEMBER * usize::try_from(PARTITIONS).expect("positive")
+        {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_mins(1), "every member must have its partitions");
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "every member must have its partitions"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let (mut paces, mut looks, mut sums) = (Paces::default(), Vec::new(), Vec::new());
@@ -67,22 +87,44 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
         paces.feed(&mut look, tick);
         for (topic, group) in &groups {
             let seen = &look.groups[group];
-            let lags = (0..PARTITIONS).map(|number| look.lag(seen, &(topic.clone(), number), OffsetReset::Earliest));
-            assert_eq!(total(lags.map(practice_groups::Lag::effective)), Some(0), "{group}");
-            paces.pace(&look, group, std::slice::from_ref(topic), OffsetReset::Earliest, tick);
+            let lags = (0..PARTITIONS)
+                .map(|number| look.lag(seen, &(topic.clone(), number), OffsetReset::Earliest));
+            assert_eq!(
+                total(lags.map(practice_groups::Lag::effective)),
+                Some(0),
+                "{group}"
+            );
+            paces.pace(
+                &look,
+                group,
+                std::slice::from_ref(topic),
+                OffsetReset::Earliest,
+                tick,
+            );
         }
         sums.push(begun.elapsed());
     }
     let slowest = looks.iter().max().copied().unwrap_or_default();
-    println!("{} groups of {PARTITIONS} partitions: looks took {looks:?}, lags and paces of all {sums:?}", ids.len());
+    println!(
+        "{} groups of {PARTITIONS} partitions: looks took {looks:?}, lags and paces of all {sums:?}",
+        ids.len()
+    );
 
     let look = async || drop(kafka.observe(&topics, &ids).await.expect("Kafka answers"));
     let (connections, requests) = broker.requests("kafka-practice", look).await;
     let sum: usize = requests.values().sum();
     println!("one look: {connections} connections, {sum} requests: {requests:?}");
-    assert!(slowest <= Duration::from_secs(2), "a look takes at most 2 s, these took {looks:?}");
+    assert!(
+        slowest <= Duration::from_secs(2),
+        "a look takes at most 2 s, these took {looks:?}"
+    );
     // the client asks for a group's coordinator each time that it asks about the group
-    assert!(sum <= 3 * ids.len() + 20, "three for each group and a few more, were {requests:?}");
+    assert!(
+        sum <= 3 * ids.len() + 20,
+        "three for each group and a few more, were {requests:?}"
+    );
     assert_eq!(connections, 1);
-    tokio::task::spawn_blocking(|| drop(members)).await.expect("they leave");
+    tokio::task::spawn_blocking(|| drop(members))
+        .await
+        .expect("they leave");
 }

@@ -52,9 +52,17 @@ impl Worker {
             log_messages: false,
         };
         let shutdown = CancellationToken::new();
-        let run = practice_worker::run(settings, listener, Box::new(std::io::sink()), shutdown.clone());
+        let run = practice_worker::run(
+            settings,
+            listener,
+            Box::new(std::io::sink()),
+            shutdown.clone(),
+        );
         let run = tokio::spawn(async move { run.await.expect("the worker ends well") });
-        Self { shutdown: shutdown.drop_guard(), run }
+        Self {
+            shutdown: shutdown.drop_guard(),
+            run,
+        }
     }
 
     /// Leaves its group, with all that is done committed.
@@ -65,7 +73,13 @@ impl Worker {
 }
 
 /// A member of a group that commits nothing.
-pub(crate) fn join(bootstrap: &str, group: &str, topic: &str, client_id: &str, protocol: Protocol) -> Member {
+pub(crate) fn join(
+    bootstrap: &str,
+    group: &str,
+    topic: &str,
+    client_id: &str,
+    protocol: Protocol,
+) -> Member {
     let joins = match protocol {
         Protocol::Classic => Joins::Classic,
         Protocol::Consumer => Joins::Consumer,

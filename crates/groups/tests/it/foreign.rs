@@ -19,7 +19,10 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
     let kafka = Kafka::connect(bootstrap);
     let (topic, elsewhere) = (unique("topic"), unique("elsewhere"));
     for topic in [&topic, &elsewhere] {
-        kafka.create_topic(topic, 2, 1, &BTreeMap::new()).await.expect("it may be made");
+        kafka
+            .create_topic(topic, 2, 1, &BTreeMap::new())
+            .await
+            .expect("it may be made");
     }
     send(bootstrap, &topic, 10);
     let [ours, commits, both, other] = ["ours", "commits", "member", "other"].map(unique);
@@ -29,30 +32,64 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
     commit(bootstrap, &other, &elsewhere, 0, 0, "");
     let member = join(bootstrap, &both, &topic, "client", Protocol::Consumer);
     until(&kafka, &both, "stable", |group| {
-        let owned = group.members.first().and_then(|member| member.partitions.as_ref()).map(Vec::len);
+        let owned = group
+            .members
+            .first()
+            .and_then(|member| member.partitions.as_ref())
+            .map(Vec::len);
         group.state == GroupState::Stable && owned == Some(2)
     })
     .await;
 
     let (there, all) = kafka.group_ids().await.expect("Kafka answers");
-    assert!(all && [&ours, &commits, &both, &other].into_iter().all(|group| there.contains(group)), "{there:?}");
+    assert!(
+        all && [&ours, &commits, &both, &other]
+            .into_iter()
+            .all(|group| there.contains(group)),
+        "{there:?}"
+    );
     // other tests have groups on this Kafka, too
-    let there: BTreeSet<String> =
-        there.into_iter().filter(|group| [&ours, &commits, &both, &other].contains(&group)).collect();
+    let there: BTreeSet<String> = there
+        .into_iter()
+        .filter(|group| [&ours, &commits, &both, &other].contains(&group))
+        .collect();
     let ours = BTreeSet::from([ours]);
     let mut foreigners = Foreigners::default();
     let next = foreigners.round(&there, all, &ours);
     foreigners.note(kafka.groups(&next).await.expect("Kafka answers"));
     let noted = foreigners.noted();
-    let look = kafka.observe(std::slice::from_ref(&topic), &[]).await.expect("Kafka answers");
-    let told = foreigners.told(noted, &look, &ours).expect("all were asked about");
+    let look = kafka
+        .observe(std::slice::from_ref(&topic), &[])
+        .await
+        .expect("Kafka answers");
+    let told = foreigners
+        .told(noted, &look, &ours)
+        .expect("all were asked about");
     let names: Vec<&String> = told.keys().collect();
-    assert_eq!(names, [&commits, &both], "not ours, and not what reads something else");
-    let lag = |group: &String| told[group].on(|name| name == topic).expect("it reads the topic");
+    assert_eq!(
+        names,
+        [&commits, &both],
+        "not ours, and not what reads something else"
+    );
+    let lag = |group: &String| {
+        told[group]
+            .on(|name| name == topic)
+            .expect("it reads the topic")
+    };
     assert_eq!(lag(&commits), (vec![topic.as_str()], Some(6)));
-    assert_eq!(lag(&both), (vec![topic.as_str()], Some(10)), "it has not committed: all of it at most");
+    assert_eq!(
+        lag(&both),
+        (vec![topic.as_str()], Some(10)),
+        "it has not committed: all of it at most"
+    );
     let seen = &told[&both];
-    assert_eq!((seen.state, seen.protocol, seen.members), (GroupState::Stable, Some(Protocol::Consumer), Some(1)));
-    assert_eq!((told[&commits].state, told[&commits].members), (GroupState::Empty, Some(0)));
+    assert_eq!(
+        (seen.state, seen.protocol, seen.members),
+        (GroupState::Stable, Some(Protocol::Consumer), Some(1))
+    );
+    assert_eq!(
+        (told[&commits].state, told[&commits].members),
+        (GroupState::Empty, Some(0))
+    );
     drop(member);
 }

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use practice_groups::{
-    GroupSeen, GroupState, Kafka, KafkaError, Lag, MemberSeen, OffsetReset, Partition, Protocol, TopicSeen,
+    GroupSeen, GroupState, Kafka, KafkaError, Lag, MemberSeen, OffsetReset, Partition, Protocol,
+    TopicSeen,
 };
 use practice_testbed::{
     Kafka as Broker,
@@ -18,8 +19,11 @@ use crate::{
 
 /// Every partition owned by exactly one member.
 fn owned(group: &GroupSeen) -> Vec<Partition> {
-    let mut owned: Vec<_> =
-        group.members.iter().flat_map(|member| member.partitions.clone().unwrap_or_default()).collect();
+    let mut owned: Vec<_> = group
+        .members
+        .iter()
+        .flat_map(|member| member.partitions.clone().unwrap_or_default())
+        .collect();
     owned.sort_unstable();
     owned
 }
@@ -28,7 +32,10 @@ async fn lives(protocol: Protocol, assignor: &str) {
     let bootstrap = kafka().await.bootstrap();
     let kafka = Kafka::connect(bootstrap);
     let (id, topic) = (unique("group"), unique("topic"));
-    kafka.create_topic(&topic, 3, 1, &BTreeMap::new()).await.expect("it may be made");
+    kafka
+        .create_topic(&topic, 3, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made");
     let all = partitions(&topic, 3);
 
     let clients: Vec<String> = (1..=4).map(|n| format!("{id}-client-{n}")).collect();
@@ -41,12 +48,25 @@ async fn lives(protocol: Protocol, assignor: &str) {
     assert_eq!(two.protocol, Some(protocol));
     assert_eq!(two.assignor.as_deref(), Some(assignor));
     assert_eq!(two.trouble, None);
-    let mut seen: Vec<&str> = two.members.iter().map(|member| member.client_id.as_str()).collect();
+    let mut seen: Vec<&str> = two
+        .members
+        .iter()
+        .map(|member| member.client_id.as_str())
+        .collect();
     seen.sort_unstable();
     assert_eq!(seen, clients[..2]);
     for member in &two.members {
-        assert!(!member.member_id.is_empty() && member.host.contains("127.0.0.1"), "{member:?}");
-        assert!(member.partitions.as_ref().is_some_and(|owned| !owned.is_empty()), "{member:?}");
+        assert!(
+            !member.member_id.is_empty() && member.host.contains("127.0.0.1"),
+            "{member:?}"
+        );
+        assert!(
+            member
+                .partitions
+                .as_ref()
+                .is_some_and(|owned| !owned.is_empty()),
+            "{member:?}"
+        );
     }
     match protocol {
         Protocol::Classic => assert_eq!(two.epoch, None),
@@ -55,21 +75,42 @@ async fn lives(protocol: Protocol, assignor: &str) {
 
     members.extend(clients[2..].iter().map(join));
     let four = until(&kafka, &id, "stable with 4 members", |group| {
-        let told = |member: &MemberSeen| member.partitions.is_some() == (group.state == GroupState::Stable);
-        assert!(protocol == Protocol::Consumer || group.members.iter().all(told), "{group:?}");
+        let told = |member: &MemberSeen| {
+            member.partitions.is_some() == (group.state == GroupState::Stable)
+        };
+        assert!(
+            protocol == Protocol::Consumer || group.members.iter().all(told),
+            "{group:?}"
+        );
         group.state == GroupState::Stable && group.members.len() == 4 && owned(group) == all
     })
     .await;
-    let idle = four.members.iter().filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty));
-    assert_eq!(idle.count(), 1, "three partitions keep three of four members busy: {four:?}");
-    assert!(protocol == Protocol::Classic || four.epoch > two.epoch, "{four:?}");
+    let idle = four
+        .members
+        .iter()
+        .filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty));
+    assert_eq!(
+        idle.count(),
+        1,
+        "three partitions keep three of four members busy: {four:?}"
+    );
+    assert!(
+        protocol == Protocol::Classic || four.epoch > two.epoch,
+        "{four:?}"
+    );
 
     drop(members);
     let empty = until(&kafka, &id, "empty", |group| group.members.is_empty()).await;
     match protocol {
         // without members and commits Kafka forgets a Classic group at once
-        Protocol::Classic => assert!(matches!(empty.state, GroupState::Empty | GroupState::Absent), "{empty:?}"),
-        Protocol::Consumer => assert_eq!((empty.state, empty.protocol), (GroupState::Empty, Some(protocol))),
+        Protocol::Classic => assert!(
+            matches!(empty.state, GroupState::Empty | GroupState::Absent),
+            "{empty:?}"
+        ),
+        Protocol::Consumer => assert_eq!(
+            (empty.state, empty.protocol),
+            (GroupState::Empty, Some(protocol))
+        ),
     }
 }
 
@@ -87,7 +128,11 @@ async fn a_kip_848_group_lives() {
 async fn a_group_that_nobody_has_used_is_absent_and_has_committed_nothing() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let seen = group(&kafka, &unique("absent")).await;
-    let absent = GroupSeen { state: GroupState::Absent, committed: Some(BTreeMap::new()), ..GroupSeen::default() };
+    let absent = GroupSeen {
+        state: GroupState::Absent,
+        committed: Some(BTreeMap::new()),
+        ..GroupSeen::default()
+    };
     assert_eq!(seen, absent);
 }
 
@@ -96,14 +141,24 @@ async fn commits_tell_who_made_them() {
     let bootstrap = kafka().await.bootstrap();
     let kafka = Kafka::connect(bootstrap);
     let (ids, topic) = ([unique("ours"), unique("theirs")], unique("topic"));
-    kafka.create_topic(&topic, 2, 1, &BTreeMap::new()).await.expect("it may be made");
+    kafka
+        .create_topic(&topic, 2, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made");
     commit(bootstrap, &ids[0], &topic, 0, 7, OURS);
     commit(bootstrap, &ids[0], &topic, 1, 8, OURS);
     commit(bootstrap, &ids[1], &topic, 1, 9, "");
-    let seen = kafka.observe(&[], &ids).await.expect("Kafka answers").groups;
+    let seen = kafka
+        .observe(&[], &ids)
+        .await
+        .expect("Kafka answers")
+        .groups;
     let commits = |id: &String| -> Vec<(i32, i64, &str)> {
         let commits = seen[id].committed.as_ref().expect("can be read");
-        commits.iter().map(|((_, partition), c)| (*partition, c.offset, c.metadata.as_str())).collect()
+        commits
+            .iter()
+            .map(|((_, partition), c)| (*partition, c.offset, c.metadata.as_str()))
+            .collect()
     };
     assert_eq!(commits(&ids[0]), [(0, 7, OURS), (1, 8, OURS)]);
     assert_eq!(commits(&ids[1]), [(1, 9, "")]);
@@ -116,28 +171,68 @@ async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothi
     let bootstrap = broker.bootstrap();
     let kafka = Kafka::connect(bootstrap);
     let (topic, groups) = ("t".to_owned(), ["allowed", "denied"].map(str::to_owned));
-    kafka.create_topic(&topic, 1, 1, &BTreeMap::new()).await.expect("it may be made");
+    kafka
+        .create_topic(&topic, 1, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made");
     for group in &groups {
         commit(bootstrap, group, &topic, 0, 0, "");
     }
     broker.deny("All", ["--group", "denied"]).await;
     let denied = until(&kafka, "denied", "denied", |group| group.trouble.is_some()).await;
-    let look = kafka.observe(std::slice::from_ref(&topic), &groups).await.expect("Kafka answers");
-    let expected = KafkaError::Denied { operation: "Describe", resource: "group denied".into() };
+    let look = kafka
+        .observe(std::slice::from_ref(&topic), &groups)
+        .await
+        .expect("Kafka answers");
+    let expected = KafkaError::Denied {
+        operation: "Describe",
+        resource: "group denied".into(),
+    };
     assert_eq!(denied.trouble, Some(expected));
-    let lag = |group: &str| look.lag(&look.groups[group], &(topic.clone(), 0), OffsetReset::Earliest);
-    assert_eq!((denied.state, lag("denied")), (GroupState::Unknown, Lag::Unknown));
-    assert_eq!((look.groups["allowed"].state, lag("allowed")), (GroupState::Empty, Lag::Behind(0)));
+    let lag = |group: &str| {
+        look.lag(
+            &look.groups[group],
+            &(topic.clone(), 0),
+            OffsetReset::Earliest,
+        )
+    };
+    assert_eq!(
+        (denied.state, lag("denied")),
+        (GroupState::Unknown, Lag::Unknown)
+    );
+    assert_eq!(
+        (look.groups["allowed"].state, lag("allowed")),
+        (GroupState::Empty, Lag::Behind(0))
+    );
     broker.deny("Describe", ["--topic", &topic]).await;
     broker.deny("AlterConfigs", ["--topic", &topic]).await;
-    let expected =
-        TopicSeen::Unknown(Arc::new(KafkaError::Denied { operation: "Describe", resource: "topic t".into() }));
+    let expected = TopicSeen::Unknown(Arc::new(KafkaError::Denied {
+        operation: "Describe",
+        resource: "topic t".into(),
+    }));
     topic_when(&kafka, &topic, "denied", |seen| *seen == expected).await;
-    let looked = kafka.observe(std::slice::from_ref(&topic), &groups).await.expect("Kafka answers");
+    let looked = kafka
+        .observe(std::slice::from_ref(&topic), &groups)
+        .await
+        .expect("Kafka answers");
     assert_eq!(looked.topics[&topic], expected, "denied, and not missing");
-    let set = kafka.configure_topic(&topic, &BTreeMap::from([("retention.ms".into(), Some("1000".into()))])).await;
-    assert_eq!(set, Err(KafkaError::Denied { operation: "AlterConfigs", resource: "topic t".into() }));
+    let set = kafka
+        .configure_topic(
+            &topic,
+            &BTreeMap::from([("retention.ms".into(), Some("1000".into()))]),
+        )
+        .await;
+    assert_eq!(
+        set,
+        Err(KafkaError::Denied {
+            operation: "AlterConfigs",
+            resource: "topic t".into()
+        })
+    );
     let (there, all) = kafka.group_ids().await.expect("Kafka answers");
-    println!("of a group that is denied ListGroups tells: {}", there.contains("denied"));
+    println!(
+        "of a group that is denied ListGroups tells: {}",
+        there.contains("denied")
+    );
     assert!(all && there.contains("allowed"));
 }

@@ -13,7 +13,10 @@ use crate::{look, present};
 async fn lag_of(kafka: &Kafka, topic: &str, group: &str, reset: OffsetReset) -> Lag {
     let mut snapshot = look(kafka, topic, group).await;
     let bounds = present(snapshot.topics.remove(topic).expect("was asked for")).partitions[0];
-    let committed = snapshot.groups[group].committed.as_ref().expect("can be read");
+    let committed = snapshot.groups[group]
+        .committed
+        .as_ref()
+        .expect("can be read");
     lag(committed.get(&(topic.to_owned(), 0)), bounds, reset)
 }
 
@@ -23,26 +26,59 @@ async fn lag_is_what_is_left_to_read() {
     let bootstrap = server.bootstrap();
     let kafka = Kafka::connect(bootstrap);
     let (topic, group) = (unique("topic"), unique("group"));
-    kafka.create_topic(&topic, 1, 1, &BTreeMap::new()).await.expect("it may be made");
+    kafka
+        .create_topic(&topic, 1, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made");
     send(bootstrap, &topic, 10);
-    assert_eq!(lag_of(&kafka, &topic, &group, OffsetReset::Earliest).await, Lag::NoCommit(10));
-    assert_eq!(lag_of(&kafka, &topic, &group, OffsetReset::Latest).await, Lag::NoCommit(0));
+    assert_eq!(
+        lag_of(&kafka, &topic, &group, OffsetReset::Earliest).await,
+        Lag::NoCommit(10)
+    );
+    assert_eq!(
+        lag_of(&kafka, &topic, &group, OffsetReset::Latest).await,
+        Lag::NoCommit(0)
+    );
     commit(bootstrap, &group, &topic, 0, 4, "");
-    assert_eq!(lag_of(&kafka, &topic, &group, OffsetReset::Latest).await, Lag::Behind(6));
+    assert_eq!(
+        lag_of(&kafka, &topic, &group, OffsetReset::Latest).await,
+        Lag::Behind(6)
+    );
 
     // what a short retention does, at once
     server.delete_records(&topic, 7).await;
-    let bounds =
-        present(look(&kafka, &topic, &group).await.topics.remove(&topic).expect("was asked for")).partitions[0];
+    let bounds = present(
+        look(&kafka, &topic, &group)
+            .await
+            .topics
+            .remove(&topic)
+            .expect("was asked for"),
+    )
+    .partitions[0];
     assert_eq!(bounds, Some(Bounds { start: 7, end: 10 }));
-    assert_eq!(lag_of(&kafka, &topic, &group, OffsetReset::Earliest).await, Lag::Expired { lost: 3, left: 3 });
+    assert_eq!(
+        lag_of(&kafka, &topic, &group, OffsetReset::Earliest).await,
+        Lag::Expired { lost: 3, left: 3 }
+    );
 
     let id = present(crate::topic(&kafka, &topic).await).id;
     commit(bootstrap, &group, &topic, 0, 10, "");
-    assert_eq!(lag_of(&kafka, &topic, &group, OffsetReset::Earliest).await, Lag::Behind(0));
-    kafka.delete_topic(&topic, &id).await.expect("it may be removed");
-    kafka.create_topic(&topic, 1, 1, &BTreeMap::new()).await.expect("it may be made again");
+    assert_eq!(
+        lag_of(&kafka, &topic, &group, OffsetReset::Earliest).await,
+        Lag::Behind(0)
+    );
+    kafka
+        .delete_topic(&topic, &id)
+        .await
+        .expect("it may be removed");
+    kafka
+        .create_topic(&topic, 1, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made again");
     send(bootstrap, &topic, 2);
     commit(bootstrap, &group, &topic, 0, 10, "");
-    assert_eq!(lag_of(&kafka, &topic, &group, OffsetReset::Earliest).await, Lag::Stale);
+    assert_eq!(
+        lag_of(&kafka, &topic, &group, OffsetReset::Earliest).await,
+        Lag::Stale
+    );
 }

@@ -18,7 +18,11 @@ use crate::{group, look, present, there, topic};
 async fn outage(kafka: &Kafka) -> KafkaError {
     let begun = Instant::now();
     let result = kafka.observe(&["t".to_owned()], &["g".to_owned()]).await;
-    assert!(begun.elapsed() < Duration::from_secs(13), "10 s are the deadline, it took {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(13),
+        "10 s are the deadline, it took {:?}",
+        begun.elapsed()
+    );
     result.expect_err("Kafka is out of reach")
 }
 
@@ -30,8 +34,14 @@ async fn back(kafka: &Kafka, before: &Snapshot) {
         if seen.as_ref() == Ok(before) {
             return;
         }
-        assert!(seen.as_ref().err().is_none_or(KafkaError::is_outage), "{seen:?}");
-        assert!(begun.elapsed() < Duration::from_secs(30), "Kafka is back and must be found as it was: {seen:?}");
+        assert!(
+            seen.as_ref().err().is_none_or(KafkaError::is_outage),
+            "{seen:?}"
+        );
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "Kafka is back and must be found as it was: {seen:?}"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
@@ -41,7 +51,10 @@ async fn a_broker_that_goes_is_missed_and_found_again() {
     let broker = Broker::start().await;
     let kafka = Kafka::connect(broker.bootstrap());
     let other = kafka.clone();
-    kafka.create_topic("t", 2, 1, &BTreeMap::new()).await.expect("it may be made");
+    kafka
+        .create_topic("t", 2, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made");
     there(&kafka, "t").await;
     let before = look(&kafka, "t", "g").await;
     for round in 1..=2 {
@@ -79,11 +92,20 @@ async fn one_bootstrap_server_that_answers_is_enough() {
 
 #[tokio::test]
 async fn what_cannot_be_reached_is_told_coarsely() {
-    assert_eq!(outage(&Kafka::connect("127.0.0.1:1")).await, KafkaError::Refused);
-    assert_eq!(outage(&Kafka::connect("nowhere.invalid:9092")).await, KafkaError::Unreachable);
+    assert_eq!(
+        outage(&Kafka::connect("127.0.0.1:1")).await,
+        KafkaError::Refused
+    );
+    assert_eq!(
+        outage(&Kafka::connect("nowhere.invalid:9092")).await,
+        KafkaError::Unreachable
+    );
     let hangs = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = hangs.local_addr().expect("is bound").to_string();
-    assert_eq!(outage(&Kafka::connect(&address)).await, KafkaError::TimedOut);
+    assert_eq!(
+        outage(&Kafka::connect(&address)).await,
+        KafkaError::TimedOut
+    );
 }
 
 /// Answers every connection with these bytes and closes it.
@@ -108,17 +130,28 @@ async fn another_service_is_recognised_and_not_quoted() {
         let error = outage(&Kafka::connect(&address)).await;
         assert!(matches!(error, KafkaError::Protocol(_)), "{error:?}");
         let words = error.to_string();
-        assert!(words.contains("TLS") && !words.contains("HTTP") && !words.contains("secret"), "{words}");
+        assert!(
+            words.contains("TLS") && !words.contains("HTTP") && !words.contains("secret"),
+            "{words}"
+        );
     }
-    assert_eq!(outage(&Kafka::connect(&service(b"").await)).await, KafkaError::Unreachable);
+    assert_eq!(
+        outage(&Kafka::connect(&service(b"").await)).await,
+        KafkaError::Unreachable
+    );
 }
 
 #[tokio::test]
 async fn a_partition_is_known_as_soon_as_it_is_there() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let name = practice_testbed::unique("quick");
-    kafka.create_topic(&name, 50, 1, &BTreeMap::new()).await.expect("it may be made");
-    let unknown = |facts: &practice_groups::TopicFacts| facts.partitions.iter().filter(|p| p.is_none()).count();
+    kafka
+        .create_topic(&name, 50, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made");
+    let unknown = |facts: &practice_groups::TopicFacts| {
+        facts.partitions.iter().filter(|p| p.is_none()).count()
+    };
     // the broker that made it may not have told the one that is asked
     let begun = Instant::now();
     let facts = loop {
@@ -127,5 +160,9 @@ async fn a_partition_is_known_as_soon_as_it_is_there() {
             seen => break present(seen),
         }
     };
-    assert_eq!((facts.partitions.len(), unknown(&facts)), (50, 0), "in the first look that shows it");
+    assert_eq!(
+        (facts.partitions.len(), unknown(&facts)),
+        (50, 0),
+        "in the first look that shows it"
+    );
 }

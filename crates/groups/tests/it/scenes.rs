@@ -35,9 +35,20 @@ impl Scene {
         let broker = kafka().await;
         let kafka = Kafka::connect(broker.bootstrap());
         let topic = unique(name);
-        let config = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        kafka.create_topic(&topic, partitions, 1, &config).await.expect("it may be made");
-        Self { broker, kafka, topic, groups: BOTH.map(|protocol| unique(&format!("{name}-{protocol}"))) }
+        let config = config
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        kafka
+            .create_topic(&topic, partitions, 1, &config)
+            .await
+            .expect("it may be made");
+        Self {
+            broker,
+            kafka,
+            topic,
+            groups: BOTH.map(|protocol| unique(&format!("{name}-{protocol}"))),
+        }
     }
 
     fn bootstrap(&self) -> &'static str {
@@ -55,7 +66,10 @@ impl Scene {
         for (group, protocol) in self.both() {
             for number in 0..count {
                 let name = format!("{group}-{number}");
-                workers.push(Worker::start(self.bootstrap(), group, &self.topic, &name, protocol, delay).await);
+                workers.push(
+                    Worker::start(self.bootstrap(), group, &self.topic, &name, protocol, delay)
+                        .await,
+                );
             }
         }
         workers
@@ -67,7 +81,10 @@ impl Scene {
     }
 
     async fn look(&self) -> Snapshot {
-        self.kafka.observe(std::slice::from_ref(&self.topic), &self.groups).await.expect("Kafka answers")
+        self.kafka
+            .observe(std::slice::from_ref(&self.topic), &self.groups)
+            .await
+            .expect("Kafka answers")
     }
 
     /// Looks until both groups are as wanted.
@@ -78,7 +95,10 @@ impl Scene {
             if look.groups.values().all(|group| wanted(&look, group)) {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(90), "{what}: {look:#?}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(90),
+                "{what}: {look:#?}"
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -86,13 +106,21 @@ impl Scene {
     /// Looks until both groups have this lag in partition 0.
     async fn until_lag(&self, what: &str, lag: Lag) {
         let at = (self.topic.clone(), 0);
-        self.until(what, |look, group| look.lag(group, &at, OffsetReset::Earliest) == lag).await;
+        self.until(what, |look, group| {
+            look.lag(group, &at, OffsetReset::Earliest) == lag
+        })
+        .await;
     }
 
     async fn until_all_owned(&self, members: usize, count: i32) {
         let all = partitions(&self.topic, count);
         self.until("everything is owned", |_, group| {
-            let mut owned: Vec<_> = group.members.iter().flat_map(|m| m.partitions.iter().flatten()).cloned().collect();
+            let mut owned: Vec<_> = group
+                .members
+                .iter()
+                .flat_map(|m| m.partitions.iter().flatten())
+                .cloned()
+                .collect();
             owned.sort_unstable();
             group.state == GroupState::Stable && group.members.len() == members && owned == all
         })
@@ -101,21 +129,37 @@ impl Scene {
 
     /// Kafka's tool says the same of both groups and of these others.
     async fn agreed(&self, what: &str, others: &[&String]) -> Snapshot {
-        let groups: Vec<String> = self.groups.iter().chain(others.iter().copied()).cloned().collect();
+        let groups: Vec<String> = self
+            .groups
+            .iter()
+            .chain(others.iter().copied())
+            .cloned()
+            .collect();
         let tool = async |class: &str, args: &[&str]| self.broker.tool(class, args).await;
-        agreed(what, tool, self.bootstrap(), std::slice::from_ref(&self.topic), &groups).await
+        agreed(
+            what,
+            tool,
+            self.bootstrap(),
+            std::slice::from_ref(&self.topic),
+            &groups,
+        )
+        .await
     }
 
     /// Both groups' lag in partition 0.
     fn lags(&self, look: &Snapshot, reset: OffsetReset) -> [Lag; 2] {
         let at = (self.topic.clone(), 0);
-        self.groups.each_ref().map(|group| look.lag(&look.groups[group], &at, reset))
+        self.groups
+            .each_ref()
+            .map(|group| look.lag(&look.groups[group], &at, reset))
     }
 }
 
 /// librdkafka waits; workers in this process go on meanwhile.
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(call).await.expect("it does not panic")
+    tokio::task::spawn_blocking(call)
+        .await
+        .expect("it does not panic")
 }
 
 async fn stopped(workers: Vec<Worker>) {
@@ -133,7 +177,10 @@ async fn an_idle_member_and_a_group_that_reads_everything() {
     scene.until_lag("all is read", Lag::Behind(0)).await;
     let look = scene.agreed("three members, two partitions", &[]).await;
     for group in look.groups.values() {
-        let idle = group.members.iter().filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty));
+        let idle = group
+            .members
+            .iter()
+            .filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty));
         assert_eq!(idle.count(), 1, "{group:?}");
     }
     stopped(workers).await;
@@ -155,28 +202,54 @@ async fn markers_of_transactions_leave_no_group_of_ours_behind() {
     blocking(move || commit(bootstrap, &group, &of, 0, 2, "")).await;
     let workers = scene.workers(1, Duration::ZERO).await;
     scene.until_all_owned(1, 1).await;
-    scene.until_lag("the marker is passed", Lag::Behind(0)).await;
+    scene
+        .until_lag("the marker is passed", Lag::Behind(0))
+        .await;
     let look = scene.agreed("markers at the end", &[&theirs]).await;
     let at = (topic.clone(), 0);
-    assert_eq!(look.bounds(&at).map(|bounds| bounds.end), Some(3), "two messages and a marker");
+    assert_eq!(
+        look.bounds(&at).map(|bounds| bounds.end),
+        Some(3),
+        "two messages and a marker"
+    );
     let lag = look.lag(&look.groups[&theirs], &at, OffsetReset::Earliest);
-    assert_eq!(lag, Lag::Behind(1), "theirs is at most 1 behind: only who reads can tell that it is a marker");
+    assert_eq!(
+        lag,
+        Lag::Behind(1),
+        "theirs is at most 1 behind: only who reads can tell that it is a marker"
+    );
 
     let transaction = begin(3).await;
-    scene.until_lag("what is in an open transaction is not read yet", Lag::Behind(3)).await;
+    scene
+        .until_lag(
+            "what is in an open transaction is not read yet",
+            Lag::Behind(3),
+        )
+        .await;
     scene.agreed("an open transaction", &[]).await;
     blocking(|| transaction.commit()).await;
-    scene.until_lag("it is read when it is committed", Lag::Behind(0)).await;
+    scene
+        .until_lag("it is read when it is committed", Lag::Behind(0))
+        .await;
     let transaction = begin(3).await;
     blocking(|| transaction.abort()).await;
-    scene.until_lag("and passed when it is aborted", Lag::Behind(0)).await;
-    assert_eq!(scene.look().await.bounds(&at).map(|bounds| bounds.end), Some(11));
+    scene
+        .until_lag("and passed when it is aborted", Lag::Behind(0))
+        .await;
+    assert_eq!(
+        scene.look().await.bounds(&at).map(|bounds| bounds.end),
+        Some(11)
+    );
     stopped(workers).await;
 }
 
 #[tokio::test]
 async fn gaps_of_compaction_are_no_lag() {
-    let config = [("cleanup.policy", "compact"), ("segment.ms", "100"), ("min.cleanable.dirty.ratio", "0.01")];
+    let config = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "100"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+    ];
     let scene = Scene::new("compacted", 1, &config).await;
     let (bootstrap, topic, theirs) = (scene.bootstrap(), scene.topic.clone(), unique("theirs"));
     let of = topic.clone();
@@ -192,21 +265,36 @@ async fn gaps_of_compaction_are_no_lag() {
         let of = topic.clone();
         let first = blocking(move || first_offset(bootstrap, &of)).await;
         if first > Some(10) {
-            println!("compacted after {:?}: the first of 200 messages is {first:?}", begun.elapsed());
+            println!(
+                "compacted after {:?}: the first of 200 messages is {first:?}",
+                begun.elapsed()
+            );
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(90), "the cleaner runs every 15 s, the first is {first:?}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(90),
+            "the cleaner runs every 15 s, the first is {first:?}"
+        );
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let (group, of) = (theirs.clone(), topic.clone());
     blocking(move || commit(bootstrap, &group, &of, 0, 7, "")).await; // in the gap
     let workers = scene.workers(1, Duration::ZERO).await;
     scene.until_all_owned(1, 1).await;
-    scene.until_lag("what is left is read", Lag::Behind(0)).await;
+    scene
+        .until_lag("what is left is read", Lag::Behind(0))
+        .await;
     let look = scene.agreed("a compacted topic", &[&theirs]).await;
     let at = (topic, 0);
-    assert_eq!(look.bounds(&at).map(|bounds| (bounds.start, bounds.end)), Some((0, 200)), "compaction moves neither");
-    assert_eq!(look.lag(&look.groups[&theirs], &at, OffsetReset::Earliest), Lag::Behind(193));
+    assert_eq!(
+        look.bounds(&at).map(|bounds| (bounds.start, bounds.end)),
+        Some((0, 200)),
+        "compaction moves neither"
+    );
+    assert_eq!(
+        look.lag(&look.groups[&theirs], &at, OffsetReset::Earliest),
+        Lag::Behind(193)
+    );
     stopped(workers).await;
 }
 
@@ -216,13 +304,25 @@ async fn a_group_that_has_never_committed_is_behind_by_its_policy() {
     scene.send(5).await;
     // members that commit nothing
     let join = |(group, protocol): (&String, Protocol)| {
-        join_as(scene.bootstrap(), group, &scene.topic, &format!("{group}-0"), protocol)
+        join_as(
+            scene.bootstrap(),
+            group,
+            &scene.topic,
+            &format!("{group}-0"),
+            protocol,
+        )
     };
     let members: Vec<Member> = scene.both().map(join).collect();
     scene.until_all_owned(1, 2).await;
     let look = scene.agreed("members without a commit", &[]).await;
-    assert_eq!(scene.lags(&look, OffsetReset::Earliest), [Lag::NoCommit(5); 2]);
-    assert_eq!(scene.lags(&look, OffsetReset::Latest), [Lag::NoCommit(0); 2]);
+    assert_eq!(
+        scene.lags(&look, OffsetReset::Earliest),
+        [Lag::NoCommit(5); 2]
+    );
+    assert_eq!(
+        scene.lags(&look, OffsetReset::Latest),
+        [Lag::NoCommit(0); 2]
+    );
     blocking(|| drop(members)).await;
 }
 
@@ -241,7 +341,10 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
     scene.until_lag("six are left", Lag::Behind(6)).await;
     scene.broker.delete_records(&scene.topic, 7).await;
     let look = scene.agreed("records deleted past the commit", &[]).await;
-    assert_eq!(scene.lags(&look, OffsetReset::Earliest), [Lag::Expired { lost: 3, left: 3 }; 2]);
+    assert_eq!(
+        scene.lags(&look, OffsetReset::Earliest),
+        [Lag::Expired { lost: 3, left: 3 }; 2]
+    );
     stopped(workers).await;
 
     // a reader sees the topic, then another one of that name, and the commit that a consumer has carried over
@@ -253,12 +356,23 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
     };
     assert_eq!(feed(0).await, [Lag::Expired { lost: 3, left: 3 }; 2]);
     let facts = present(crate::topic(&scene.kafka, &scene.topic).await);
-    scene.kafka.delete_topic(&scene.topic, &facts.id).await.expect("it may be removed");
-    scene.kafka.create_topic(&scene.topic, 1, 1, &BTreeMap::new()).await.expect("it may be made again");
+    scene
+        .kafka
+        .delete_topic(&scene.topic, &facts.id)
+        .await
+        .expect("it may be removed");
+    scene
+        .kafka
+        .create_topic(&scene.topic, 1, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made again");
     scene.send(9).await;
     let again = scene.look().await;
-    let kept: Vec<usize> =
-        again.groups.values().map(|group| group.committed.as_ref().map_or(0, BTreeMap::len)).collect();
+    let kept: Vec<usize> = again
+        .groups
+        .values()
+        .map(|group| group.committed.as_ref().map_or(0, BTreeMap::len))
+        .collect();
     println!("commits that Kafka keeps of a topic that is gone: {kept:?}");
     for group in scene.groups.clone() {
         let topic = scene.topic.clone();
@@ -267,12 +381,22 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
     assert_eq!(feed(2).await, [Lag::Recreated(9); 2]);
     let tool = async |class: &str, args: &[&str]| scene.broker.tool(class, args).await;
     let theirs = described::offsets(tool, bootstrap, &scene.groups).await;
-    assert!(theirs.iter().all(|row| row.lag == Some(5)), "Kafka's own tool takes it for one of this topic: {theirs:?}");
+    assert!(
+        theirs.iter().all(|row| row.lag == Some(5)),
+        "Kafka's own tool takes it for one of this topic: {theirs:?}"
+    );
     let workers = scene.workers(1, Duration::ZERO).await;
     scene.until_lag("all is read", Lag::Behind(0)).await;
-    assert_eq!(feed(4).await, [Lag::Behind(0); 2], "they have committed to this one");
+    assert_eq!(
+        feed(4).await,
+        [Lag::Behind(0); 2],
+        "they have committed to this one"
+    );
     for (group, _) in scene.both() {
-        until(&scene.kafka, group, "stable", |group| group.state == GroupState::Stable).await;
+        until(&scene.kafka, group, "stable", |group| {
+            group.state == GroupState::Stable
+        })
+        .await;
     }
     scene.agreed("a topic made again", &[]).await;
     stopped(workers).await;

@@ -8,7 +8,10 @@ use practice_testbed::{kafka, unique};
 use crate::{present, there, topic, topic_when};
 
 fn config(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn answered(error: KafkaError, expected: &str) -> String {
@@ -23,19 +26,37 @@ async fn a_topic_is_made_once_and_grows() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let name = unique("grows");
     assert_eq!(topic(&kafka, &name).await, TopicSeen::Missing);
-    assert_eq!(kafka.create_topic(&name, 3, 1, &BTreeMap::new()).await, Ok(Made::Created));
-    assert_eq!(kafka.create_topic(&name, 4, 1, &BTreeMap::new()).await, Ok(Made::AlreadyThere));
+    assert_eq!(
+        kafka.create_topic(&name, 3, 1, &BTreeMap::new()).await,
+        Ok(Made::Created)
+    );
+    assert_eq!(
+        kafka.create_topic(&name, 4, 1, &BTreeMap::new()).await,
+        Ok(Made::AlreadyThere)
+    );
     let facts = there(&kafka, &name).await;
     assert_eq!(facts.partitions, vec![Some(Bounds { start: 0, end: 0 }); 3]);
     assert_eq!(facts.replication_factor, 1);
     let broker = facts.copies[0].leader.expect("it has a leader");
-    let copies = Copies { leader: Some(broker), replicas: vec![broker], in_sync: vec![broker] };
+    let copies = Copies {
+        leader: Some(broker),
+        replicas: vec![broker],
+        in_sync: vec![broker],
+    };
     assert_eq!(facts.copies, vec![copies; 3]);
-    assert!(facts.id.len() == 32 && facts.id.chars().any(|digit| digit != '0'), "{}", facts.id);
+    assert!(
+        facts.id.len() == 32 && facts.id.chars().any(|digit| digit != '0'),
+        "{}",
+        facts.id
+    );
 
     kafka.grow_topic(&name, 5).await.expect("it may grow");
-    kafka.grow_topic(&name, 5).await.expect("somebody else may have been faster");
-    let is_grown = |seen: &TopicSeen| matches!(seen, TopicSeen::Present(facts) if facts.partitions.len() != 3);
+    kafka
+        .grow_topic(&name, 5)
+        .await
+        .expect("somebody else may have been faster");
+    let is_grown =
+        |seen: &TopicSeen| matches!(seen, TopicSeen::Present(facts) if facts.partitions.len() != 3);
     let grown = present(topic_when(&kafka, &name, "grown", is_grown).await);
     assert_eq!(grown.partitions, vec![Some(Bounds { start: 0, end: 0 }); 5]);
     assert_eq!(grown.id, facts.id);
@@ -46,14 +67,23 @@ async fn what_is_set_on_a_topic_is_told_apart_from_defaults() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let (plain, set) = (unique("plain"), unique("set"));
     let wanted = config(&[("cleanup.policy", "compact"), ("retention.ms", "1000")]);
-    kafka.create_topic(&plain, 1, 1, &BTreeMap::new()).await.expect("it may be made");
-    kafka.create_topic(&set, 1, 1, &wanted).await.expect("it may be made");
+    kafka
+        .create_topic(&plain, 1, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made");
+    kafka
+        .create_topic(&set, 1, 1, &wanted)
+        .await
+        .expect("it may be made");
     for name in [&plain, &set] {
         there(&kafka, name).await;
     }
     assert_eq!(kafka.topic_config(&plain).await, Ok(BTreeMap::new()));
     assert_eq!(kafka.topic_config(&set).await, Ok(wanted));
-    let missing = kafka.topic_config(&unique("missing")).await.expect_err("it is not there");
+    let missing = kafka
+        .topic_config(&unique("missing"))
+        .await
+        .expect_err("it is not there");
     answered(missing, "UnknownTopicOrPartition");
 }
 
@@ -61,14 +91,23 @@ async fn what_is_set_on_a_topic_is_told_apart_from_defaults() {
 async fn refusals_are_told_in_kafkas_words() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let name = unique("refused");
-    let refused = kafka.create_topic(&name, 1, 3, &BTreeMap::new()).await.expect_err("there is one broker");
+    let refused = kafka
+        .create_topic(&name, 1, 3, &BTreeMap::new())
+        .await
+        .expect_err("there is one broker");
     let words = answered(refused, "InvalidReplicationFactor");
     assert!(words.contains("only 1 broker"), "{words}");
-    let refused = kafka.create_topic(&name, 1, 1, &config(&[("retention.ms", "long")])).await.expect_err("no number");
+    let refused = kafka
+        .create_topic(&name, 1, 1, &config(&[("retention.ms", "long")]))
+        .await
+        .expect_err("no number");
     let words = answered(refused, "InvalidConfig");
     assert!(words.contains("retention.ms"), "{words}");
     assert_eq!(topic(&kafka, &name).await, TopicSeen::Missing);
-    let grown = kafka.grow_topic(&name, 2).await.expect_err("it is not there");
+    let grown = kafka
+        .grow_topic(&name, 2)
+        .await
+        .expect_err("it is not there");
     answered(grown, "UnknownTopicOrPartition");
 }
 
@@ -76,17 +115,35 @@ async fn refusals_are_told_in_kafkas_words() {
 async fn only_the_very_topic_is_removed() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let name = unique("removed");
-    kafka.create_topic(&name, 1, 1, &BTreeMap::new()).await.expect("it may be made");
+    kafka
+        .create_topic(&name, 1, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made");
     let id = there(&kafka, &name).await.id;
-    kafka.delete_topic(&name, "00000000000000000000000000000001").await.expect("another topic is left alone");
+    kafka
+        .delete_topic(&name, "00000000000000000000000000000001")
+        .await
+        .expect("another topic is left alone");
     assert_eq!(present(topic(&kafka, &name).await).id, id);
-    kafka.delete_topic(&name, &id).await.expect("it may be removed");
+    kafka
+        .delete_topic(&name, &id)
+        .await
+        .expect("it may be removed");
     topic_when(&kafka, &name, "gone", |seen| *seen == TopicSeen::Missing).await;
-    kafka.delete_topic(&name, &id).await.expect("it is gone already");
+    kafka
+        .delete_topic(&name, &id)
+        .await
+        .expect("it is gone already");
 
-    kafka.create_topic(&name, 1, 1, &BTreeMap::new()).await.expect("it may be made again");
+    kafka
+        .create_topic(&name, 1, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made again");
     assert_ne!(there(&kafka, &name).await.id, id);
-    kafka.delete_topic(&name, &id).await.expect("another topic is left alone");
+    kafka
+        .delete_topic(&name, &id)
+        .await
+        .expect("another topic is left alone");
     present(topic(&kafka, &name).await);
 }
 
@@ -94,16 +151,46 @@ async fn only_the_very_topic_is_removed() {
 async fn an_illegal_name_spoils_nothing_else() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let name = unique("legal");
-    kafka.create_topic(&name, 1, 1, &BTreeMap::new()).await.expect("it may be made");
+    kafka
+        .create_topic(&name, 1, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made");
     there(&kafka, &name).await;
     let long = "a".repeat(250);
     for illegal in ["a/b", "", ".", "..", long.as_str()] {
-        let refused = kafka.create_topic(illegal, 1, 1, &BTreeMap::new()).await.expect_err("an illegal name");
+        let refused = kafka
+            .create_topic(illegal, 1, 1, &BTreeMap::new())
+            .await
+            .expect_err("an illegal name");
         answered(refused, "InvalidTopic");
-        answered(kafka.grow_topic(illegal, 2).await.expect_err("an illegal name"), "InvalidTopic");
-        answered(kafka.delete_topic(illegal, "0").await.expect_err("an illegal name"), "InvalidTopic");
-        let mut topics = kafka.observe(&[illegal.to_owned(), name.clone()], &[]).await.expect("Kafka answers").topics;
-        assert_eq!(present(topics.remove(&name).expect("was asked for")).partitions.len(), 1);
-        assert!(matches!(topics.remove(illegal), Some(TopicSeen::Unknown(_))), "{illegal}");
+        answered(
+            kafka
+                .grow_topic(illegal, 2)
+                .await
+                .expect_err("an illegal name"),
+            "InvalidTopic",
+        );
+        answered(
+            kafka
+                .delete_topic(illegal, "0")
+                .await
+                .expect_err("an illegal name"),
+            "InvalidTopic",
+        );
+        let mut topics = kafka
+            .observe(&[illegal.to_owned(), name.clone()], &[])
+            .await
+            .expect("Kafka answers")
+            .topics;
+        assert_eq!(
+            present(topics.remove(&name).expect("was asked for"))
+                .partitions
+                .len(),
+            1
+        );
+        assert!(
+            matches!(topics.remove(illegal), Some(TopicSeen::Unknown(_))),
+            "{illegal}"
+        );
     }
 }

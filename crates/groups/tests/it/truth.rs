@@ -13,10 +13,17 @@ fn seen(snapshot: &Snapshot) -> Vec<(Offsets, Lag)> {
     let mut rows = Vec::new();
     for (id, group) in &snapshot.groups {
         let committed = group.committed.as_ref().expect("can be read");
-        let owned = group.members.iter().flat_map(|member| &member.partitions).flatten();
+        let owned = group
+            .members
+            .iter()
+            .flat_map(|member| &member.partitions)
+            .flatten();
         for partition in committed.keys().chain(owned).collect::<BTreeSet<_>>() {
             let owns = |owned: &Vec<Partition>| owned.contains(partition);
-            let member = group.members.iter().find(|member| member.partitions.as_ref().is_some_and(owns));
+            let member = group
+                .members
+                .iter()
+                .find(|member| member.partitions.as_ref().is_some_and(owns));
             let lag = snapshot.lag(group, partition, OffsetReset::Earliest);
             rows.push((
                 Offsets {
@@ -25,7 +32,8 @@ fn seen(snapshot: &Snapshot) -> Vec<(Offsets, Lag)> {
                     committed: committed.get(partition).map(|committed| committed.offset),
                     end: snapshot.bounds(partition).map(|bounds| bounds.end),
                     lag: None,
-                    owner: member.map(|member| (member.member_id.clone(), member.client_id.clone())),
+                    owner: member
+                        .map(|member| (member.member_id.clone(), member.client_id.clone())),
                 },
                 lag,
             ));
@@ -39,12 +47,18 @@ fn seen(snapshot: &Snapshot) -> Vec<(Offsets, Lag)> {
 fn compare(snapshot: &Snapshot, theirs: &[Offsets]) -> usize {
     let ours = seen(snapshot);
     let keys = |row: &Offsets| (row.group.clone(), row.partition.clone());
-    let (our_keys, their_keys): (Vec<_>, Vec<_>) =
-        (ours.iter().map(|(row, _)| keys(row)).collect(), theirs.iter().map(keys).collect());
+    let (our_keys, their_keys): (Vec<_>, Vec<_>) = (
+        ours.iter().map(|(row, _)| keys(row)).collect(),
+        theirs.iter().map(keys).collect(),
+    );
     assert_eq!(our_keys, their_keys, "the same lines");
     let mut cells = 0;
     for ((ours, lag), theirs) in ours.iter().zip(theirs) {
-        assert_eq!((ours.committed, &ours.owner), (theirs.committed, &theirs.owner), "{ours:?}\n{theirs:?}");
+        assert_eq!(
+            (ours.committed, &ours.owner),
+            (theirs.committed, &theirs.owner),
+            "{ours:?}\n{theirs:?}"
+        );
         cells += 5; // group, topic, partition, and these: consumer id and client id are one of them
         if let (Some(a), Some(b)) = (ours.end, theirs.end) {
             assert_eq!(a, b, "{ours:?}\n{theirs:?}");
@@ -81,13 +95,23 @@ pub(crate) async fn agreed(
         let before = kafka.observe(topics, groups).await.expect("Kafka answers");
         let theirs = described::offsets(&tool, bootstrap, groups).await;
         let after = kafka.observe(topics, groups).await.expect("Kafka answers");
-        let settled =
-            |group: &GroupSeen| matches!(group.state, GroupState::Stable | GroupState::Empty | GroupState::Absent);
+        let settled = |group: &GroupSeen| {
+            matches!(
+                group.state,
+                GroupState::Stable | GroupState::Empty | GroupState::Absent
+            )
+        };
         if before == after && after.groups.values().all(settled) {
             let cells = compare(&after, &theirs);
-            println!("{what}: {cells} cells of {} lines agree with ConsumerGroupCommand", theirs.len());
+            println!(
+                "{what}: {cells} cells of {} lines agree with ConsumerGroupCommand",
+                theirs.len()
+            );
             return after;
         }
-        assert!(begun.elapsed() < Duration::from_mins(2), "{what} must be still: {before:?}\n{after:?}");
+        assert!(
+            begun.elapsed() < Duration::from_mins(2),
+            "{what} must be still: {before:?}\n{after:?}"
+        );
     }
 }

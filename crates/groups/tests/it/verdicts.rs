@@ -39,35 +39,73 @@ impl Watch {
         let broker = kafka().await;
         let (topic, group) = (unique("topic"), unique("group"));
         let kafka = Kafka::connect(broker.bootstrap());
-        kafka.create_topic(&topic, 1, 1, &BTreeMap::new()).await.expect("it may be made");
-        Self { broker, kafka, topic, group, protocol, verdicts: Verdicts::within(WINDOW), begun: Instant::now() }
+        kafka
+            .create_topic(&topic, 1, 1, &BTreeMap::new())
+            .await
+            .expect("it may be made");
+        Self {
+            broker,
+            kafka,
+            topic,
+            group,
+            protocol,
+            verdicts: Verdicts::within(WINDOW),
+            begun: Instant::now(),
+        }
     }
 
     async fn worker(&self, delay: Duration) -> Worker {
         let name = format!("{}-0", self.group);
-        Worker::start(self.broker.bootstrap(), &self.group, &self.topic, &name, self.protocol, delay).await
+        Worker::start(
+            self.broker.bootstrap(),
+            &self.group,
+            &self.topic,
+            &name,
+            self.protocol,
+            delay,
+        )
+        .await
     }
 
     async fn send(&self, count: usize) {
         let (bootstrap, topic) = (self.broker.bootstrap(), self.topic.clone());
-        tokio::task::spawn_blocking(move || send(bootstrap, &topic, count)).await.expect("it does not panic");
+        tokio::task::spawn_blocking(move || send(bootstrap, &topic, count))
+            .await
+            .expect("it does not panic");
     }
 
     async fn commit(&self, offset: i64) {
-        let (bootstrap, group, topic) = (self.broker.bootstrap(), self.group.clone(), self.topic.clone());
+        let (bootstrap, group, topic) = (
+            self.broker.bootstrap(),
+            self.group.clone(),
+            self.topic.clone(),
+        );
         let commit = move || commit(bootstrap, &group, &topic, 0, offset, "");
-        tokio::task::spawn_blocking(commit).await.expect("it does not panic");
+        tokio::task::spawn_blocking(commit)
+            .await
+            .expect("it does not panic");
     }
 
     async fn look(&mut self) -> (Option<Finding>, Option<i64>) {
         let snapshot = look(&self.kafka, &self.topic, &self.group).await;
         let tick = self.begun.elapsed();
         self.verdicts.feed(&snapshot, tick);
-        let (topics, how) = ([self.topic.clone()], (OffsetReset::Earliest, Duration::ZERO));
-        let judged = self.verdicts.judge(&snapshot, &self.group, &topics, how, tick);
+        let (topics, how) = (
+            [self.topic.clone()],
+            (OffsetReset::Earliest, Duration::ZERO),
+        );
+        let judged = self
+            .verdicts
+            .judge(&snapshot, &self.group, &topics, how, tick);
         let partition = (self.topic.clone(), 0);
-        let committed = snapshot.groups[&self.group].committed.as_ref().and_then(|all| all.get(&partition));
-        (judged.partitions.get(&partition).copied(), committed.map(|committed| committed.offset))
+        let committed = snapshot.groups[&self.group]
+            .committed
+            .as_ref()
+            .and_then(|all| all.get(&partition));
+        (
+            judged.partitions.get(&partition).copied(),
+            committed.map(|committed| committed.offset),
+        )
     }
 
     /// Looks on until this is the verdict. None of `never` may come before it.
@@ -77,11 +115,21 @@ impl Watch {
             let (found, committed) = self.look().await;
             let verdict = found.map(Finding::verdict);
             if let Some(found) = found.filter(|_| verdict == Some(wanted)) {
-                println!("{}: {found:?} after {:?}, committed {committed:?}", self.group, since.elapsed());
+                println!(
+                    "{}: {found:?} after {:?}, committed {committed:?}",
+                    self.group,
+                    since.elapsed()
+                );
                 return found;
             }
-            assert!(verdict.is_none_or(|verdict| !never.contains(&verdict)), "{found:?} instead of {wanted:?}");
-            assert!(since.elapsed() < Duration::from_mins(1), "{found:?} must become {wanted:?}");
+            assert!(
+                verdict.is_none_or(|verdict| !never.contains(&verdict)),
+                "{found:?} instead of {wanted:?}"
+            );
+            assert!(
+                since.elapsed() < Duration::from_mins(1),
+                "{found:?} must become {wanted:?}"
+            );
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }
@@ -97,7 +145,11 @@ async fn each_verdict(protocol: Protocol) {
 
     // messages come faster than they can be read
     let worker = watch.worker(Duration::from_millis(300)).await;
-    let (on, bootstrap, topic) = (Arc::new(AtomicBool::new(true)), watch.broker.bootstrap(), watch.topic.clone());
+    let (on, bootstrap, topic) = (
+        Arc::new(AtomicBool::new(true)),
+        watch.broker.bootstrap(),
+        watch.topic.clone(),
+    );
     let goes_on = on.clone();
     let load = tokio::task::spawn_blocking(move || {
         for _ in 0..300 {
@@ -128,14 +180,25 @@ async fn each_verdict(protocol: Protocol) {
     );
 
     let facts = present(crate::topic(&watch.kafka, &watch.topic).await);
-    watch.kafka.delete_topic(&watch.topic, &facts.id).await.expect("it may be removed");
-    watch.kafka.create_topic(&watch.topic, 1, 1, &BTreeMap::new()).await.expect("it may be made again");
+    watch
+        .kafka
+        .delete_topic(&watch.topic, &facts.id)
+        .await
+        .expect("it may be removed");
+    watch
+        .kafka
+        .create_topic(&watch.topic, 1, 1, &BTreeMap::new())
+        .await
+        .expect("it may be made again");
     watch.send(3).await;
     watch.look().await;
     watch.commit(1).await;
     tokio::time::sleep(WINDOW).await; // what was before it is over
     let found = watch.until(Rewind, &[]).await;
-    assert!(matches!(found, Finding::Rewind { from: was, to: 1, made_anew: true, .. } if was == from / 2), "{found:?}");
+    assert!(
+        matches!(found, Finding::Rewind { from: was, to: 1, made_anew: true, .. } if was == from / 2),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]

@@ -39,10 +39,19 @@ impl Kind {
     fn settings(self) -> [(&'static str, &'static str); 3] {
         // a Classic member learns of a rebalance at its next heartbeat
         let classic = |name| {
-            [("partition.assignment.strategy", name), ("heartbeat.interval.ms", "100"), ("session.timeout.ms", "10000")]
+            [
+                ("partition.assignment.strategy", name),
+                ("heartbeat.interval.ms", "100"),
+                ("session.timeout.ms", "10000"),
+            ]
         };
-        let consumer =
-            |name| [("group.protocol", "consumer"), ("group.remote.assignor", name), ("fetch.wait.max.ms", "500")];
+        let consumer = |name| {
+            [
+                ("group.protocol", "consumer"),
+                ("group.remote.assignor", name),
+                ("fetch.wait.max.ms", "500"),
+            ]
+        };
         match self {
             Self::Range => classic("range"),
             Self::RoundRobin => classic("roundrobin"),
@@ -63,7 +72,10 @@ pub(crate) struct Seen {
 
 /// What each member owns, by id.
 pub(crate) fn owned(members: &[Seen]) -> Assignment {
-    members.iter().map(|member| (member.id.clone(), member.owned.clone())).collect()
+    members
+        .iter()
+        .map(|member| (member.id.clone(), member.owned.clone()))
+        .collect()
 }
 
 /// Lets clients leave their group, on a thread of their own: nothing bounds how long that takes.
@@ -93,7 +105,15 @@ impl<'a> Crew<'a> {
         admin: &'a AdminClient,
         runtime: &'a Runtime,
     ) -> Self {
-        Self { kind, group, topics, bootstrap, admin, runtime, consumers: BTreeMap::new() }
+        Self {
+            kind,
+            group,
+            topics,
+            bootstrap,
+            admin,
+            runtime,
+            consumers: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -114,14 +134,21 @@ impl<'a> Crew<'a> {
         }
         let consumer: BaseConsumer = config.create().expect("the configuration is legal");
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
-        consumer.subscribe(&topics).expect("they may be subscribed to");
+        consumer
+            .subscribe(&topics)
+            .expect("they may be subscribed to");
         self.consumers.insert(client, consumer);
     }
 
     /// One leaves; its client id.
     pub(crate) fn leave(&mut self, random: &mut Random) -> String {
         let place = random.between(0, self.consumers.len() - 1);
-        let client = self.consumers.keys().nth(place).expect("it is there").clone();
+        let client = self
+            .consumers
+            .keys()
+            .nth(place)
+            .expect("it is there")
+            .clone();
         close(self.consumers.remove(&client));
         client
     }
@@ -144,10 +171,16 @@ impl<'a> Crew<'a> {
             }
             looked = Instant::now();
             let (state, members) = self.look();
-            let mut all: Vec<&Partition> = members.iter().flat_map(|member| &member.owned).collect();
+            let mut all: Vec<&Partition> =
+                members.iter().flat_map(|member| &member.owned).collect();
             all.sort_unstable();
-            let wanted = topics.iter().flat_map(|(topic, count)| (0..*count).map(move |number| (topic, number)));
-            let is_whole = all.iter().map(|(topic, number)| (topic, *number)).eq(wanted);
+            let wanted = topics
+                .iter()
+                .flat_map(|(topic, count)| (0..*count).map(move |number| (topic, number)));
+            let is_whole = all
+                .iter()
+                .map(|(topic, number)| (topic, *number))
+                .eq(wanted);
             let is_there = state == "Stable" && members.len() == self.consumers.len() && is_whole;
             if is_there && last.as_ref() == Some(&members) {
                 return members;
@@ -164,7 +197,9 @@ impl<'a> Crew<'a> {
 
     fn look(&self) -> (String, Vec<Seen>) {
         let options = DescribeConsumerGroupsOptions::default();
-        let described = self.runtime.block_on(self.admin.describe_consumer_groups([&self.group], options));
+        let described = self
+            .runtime
+            .block_on(self.admin.describe_consumer_groups([&self.group], options));
         let Some(Ok(group)) = described.expect("Kafka answers").remove(&self.group) else {
             return ("Absent".to_owned(), Vec::new());
         };
@@ -173,11 +208,18 @@ impl<'a> Crew<'a> {
             let mut owned: Vec<Partition> = topics
                 .flat_map(|topic| {
                     let name = topic.topic_name;
-                    topic.partitions.into_iter().map(move |number| (name.clone(), number))
+                    topic
+                        .partitions
+                        .into_iter()
+                        .map(move |number| (name.clone(), number))
                 })
                 .collect();
             owned.sort_unstable();
-            Seen { id: member.member_id, client: member.client_id, owned }
+            Seen {
+                id: member.member_id,
+                client: member.client_id,
+                owned,
+            }
         };
         (group.state, group.members.into_iter().map(member).collect())
     }

@@ -21,8 +21,8 @@ use practice_contract::Assignor;
 use practice_groups::{
     Kafka, TopicSeen,
     assign::{
-        Assignment, Change, Holder, Moves, Newcomers, Owned, Topics, cooperative_sticky, moved, moves,
-        order_of_members, order_of_topics, range, round_robin, uniform,
+        Assignment, Change, Holder, Moves, Newcomers, Owned, Topics, cooperative_sticky, moved,
+        moves, order_of_members, order_of_topics, range, round_robin, uniform,
     },
 };
 use practice_testbed::Kafka as Broker;
@@ -99,13 +99,23 @@ struct Desk<'a> {
 
 /// Lives of groups, many at once, until there are cases enough.
 fn lives(what: &str, life: impl Fn(&Desk<'_>, u64, &mut Random, &Mutex<Tally>) + Sync) {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_micros();
-        u64::try_from(now % u128::from(u32::MAX)).expect("small")
-    });
-    say(&format!("{what}: seed {seed} (SEED={seed} begins alike; ids of members are Kafka's own)"));
+    let seed = std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| {
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .expect("a clock")
+                .as_micros();
+            u64::try_from(now % u128::from(u32::MAX)).expect("small")
+        });
+    say(&format!(
+        "{what}: seed {seed} (SEED={seed} begins alike; ids of members are Kafka's own)"
+    ));
     let begun = Instant::now();
-    let bootstrap = Runtime::new().expect("a runtime").block_on(async { broker().await.bootstrap().to_owned() });
+    let bootstrap = Runtime::new()
+        .expect("a runtime")
+        .block_on(async { broker().await.bootstrap().to_owned() });
     let (tally, number) = (Mutex::new(Tally::default()), AtomicU64::new(0));
     let enough = || {
         let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,16 +124,32 @@ fn lives(what: &str, life: impl Fn(&Desk<'_>, u64, &mut Random, &Mutex<Tally>) +
     std::thread::scope(|threads| {
         for _ in 0..GROUPS {
             threads.spawn(|| {
-                let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("a runtime");
                 let admin = runtime.block_on(async {
-                    let kafka = krafka::Kafka::builder(bootstrap.as_str()).client_id("assignments").connect().await;
+                    let kafka = krafka::Kafka::builder(bootstrap.as_str())
+                        .client_id("assignments")
+                        .connect()
+                        .await;
                     kafka.expect("Kafka answers").admin()
                 });
                 let kafka = Kafka::connect(&bootstrap);
-                let desk = Desk { bootstrap: &bootstrap, runtime: &runtime, admin, kafka };
+                let desk = Desk {
+                    bootstrap: &bootstrap,
+                    runtime: &runtime,
+                    admin,
+                    kafka,
+                };
                 while !enough() {
                     let number = number.fetch_add(1, Ordering::Relaxed);
-                    life(&desk, number, &mut Random::new(seed ^ (number << 32)), &tally);
+                    life(
+                        &desk,
+                        number,
+                        &mut Random::new(seed ^ (number << 32)),
+                        &tally,
+                    );
                 }
             });
         }
@@ -132,23 +158,46 @@ fn lives(what: &str, life: impl Fn(&Desk<'_>, u64, &mut Random, &Mutex<Tally>) +
     for disagreement in &tally.disagreements {
         say(&format!("{what}: {disagreement}"));
     }
-    let Tally { cases, agreed, to_the_partition, .. } = tally;
-    let exact = if to_the_partition > 0 { format!(", in {to_the_partition} to the partition") } else { String::new() };
+    let Tally {
+        cases,
+        agreed,
+        to_the_partition,
+        ..
+    } = tally;
+    let exact = if to_the_partition > 0 {
+        format!(", in {to_the_partition} to the partition")
+    } else {
+        String::new()
+    };
     let took = begun.elapsed().as_secs();
     let how = format!(
         "of {cases} random cases{exact}, {GROUPS} groups at once of up to {MEMBERS} members, {took} s, seed {seed}"
     );
     let count = f64::from(u32::try_from(agreed).expect("few"));
     let least = f64::from(u32::try_from(CASES).expect("few"));
-    hold(&format!("assignments as predicted, {what}"), count, "cases", Bound::AtLeast(least), 1.0, &how);
-    assert!(tally.disagreements.is_empty(), "{} of {cases} cases disagree, see above", tally.disagreements.len());
+    hold(
+        &format!("assignments as predicted, {what}"),
+        count,
+        "cases",
+        Bound::AtLeast(least),
+        1.0,
+        &how,
+    );
+    assert!(
+        tally.disagreements.is_empty(),
+        "{} of {cases} cases disagree, see above",
+        tally.disagreements.len()
+    );
 }
 
 /// One to three of the topics that groups share.
 fn some_topics(random: &mut Random) -> Topics {
     let count = random.between(1, 3);
     let number = |random: &mut Random| i32::try_from(random.between(1, 12)).expect("small");
-    (0..count).map(|_| number(random)).map(|partitions| (shared(partitions), partitions)).collect()
+    (0..count)
+        .map(|_| number(random))
+        .map(|partitions| (shared(partitions), partitions))
+        .collect()
 }
 
 /// The life of a group on topics that exist: `check` sees each rest, and what was before it.
@@ -160,14 +209,24 @@ fn life_of(
         let topics = some_topics(random);
         let names = topics.keys().cloned().collect();
         let group = format!("{kind:?}-{number}");
-        let mut crew = Crew::new(kind, group, names, desk.bootstrap, &desk.admin, desk.runtime);
+        let mut crew = Crew::new(
+            kind,
+            group,
+            names,
+            desk.bootstrap,
+            &desk.admin,
+            desk.runtime,
+        );
         for _ in 0..random.between(1, 4) {
             crew.join(random);
         }
         let mut before = crew.settled(&topics);
         let note = |result: Option<Result<(), String>>| {
             if let Some(result) = result {
-                tally.lock().unwrap_or_else(PoisonError::into_inner).note(result);
+                tally
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .note(result);
             }
         };
         note(check(&topics, None, &before));
@@ -196,7 +255,10 @@ fn change(crew: &mut Crew<'_>, random: &mut Random) -> Step {
         (0..joined).for_each(|_| crew.join(random));
         return Step { left: None, joined };
     }
-    Step { left: Some(crew.leave(random)), joined: 0 }
+    Step {
+        left: Some(crew.leave(random)),
+        joined: 0,
+    }
 }
 
 /// Between how many and how many partitions were said to move; who leaves is known here.
@@ -206,13 +268,28 @@ fn said(assignor: Assignor, topics: &Topics, before: &[Seen], step: &Step) -> Mo
         .iter()
         .map(|member| Holder {
             id: member.id.clone(),
-            owned: Owned::These(member.owned.iter().map(|(topic, number)| (topic.as_str(), *number)).collect()),
+            owned: Owned::These(
+                member
+                    .owned
+                    .iter()
+                    .map(|(topic, number)| (topic.as_str(), *number))
+                    .collect(),
+            ),
             row: usize::from(leaves(member)),
         })
         .collect();
     let leave = [0, before.iter().filter(|member| leaves(member)).count()];
     let newcomers = Newcomers::Anywhere;
-    moves(&holders, &Change { assignor, topics, leave: &leave, join: step.joined, newcomers })
+    moves(
+        &holders,
+        &Change {
+            assignor,
+            topics,
+            leave: &leave,
+            join: step.joined,
+            newcomers,
+        },
+    )
 }
 
 /// What moved is as said.
@@ -227,18 +304,28 @@ fn moved_as_said(
     if (said.least..=said.most).contains(&moved) {
         return Ok(());
     }
-    Err(format!("{moved} moved, said were {said:?}: {topics:?}, {step:?}, {before:#?} -> {after:#?}"))
+    Err(format!(
+        "{moved} moved, said were {said:?}: {topics:?}, {step:?}, {before:#?} -> {after:#?}"
+    ))
 }
 
 fn even(members: &[Seen]) -> Result<(), String> {
     let counts = || members.iter().map(|member| member.owned.len());
     let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
-    if most <= least + 1 { Ok(()) } else { Err(format!("not in balance: {members:#?}")) }
+    if most <= least + 1 {
+        Ok(())
+    } else {
+        Err(format!("not in balance: {members:#?}"))
+    }
 }
 
 fn exactly(said: &Assignment, seen: &[Seen]) -> Result<(), String> {
     let seen = owned(seen);
-    if *said == seen { Ok(()) } else { Err(format!("said {said:#?}, Kafka made {seen:#?}")) }
+    if *said == seen {
+        Ok(())
+    } else {
+        Err(format!("said {said:#?}, Kafka made {seen:#?}"))
+    }
 }
 
 fn ids(members: &[Seen]) -> Vec<&str> {
@@ -252,7 +339,9 @@ fn by_ids(what: &str, kind: Kind, assignor: Assignor, divide: Divide) {
     lives(
         what,
         life_of(kind, move |topics, before, after| {
-            let moved = before.map_or(Ok(()), |before| moved_as_said(assignor, topics, before, after));
+            let moved = before.map_or(Ok(()), |before| {
+                moved_as_said(assignor, topics, before, after)
+            });
             Some(exactly(&divide(&ids(after), topics), after).and(moved))
         }),
     );
@@ -265,41 +354,59 @@ fn range_of_classic_groups() {
 
 #[test]
 fn round_robin_of_classic_groups() {
-    by_ids("round-robin", Kind::RoundRobin, Assignor::RoundRobin, round_robin);
+    by_ids(
+        "round-robin",
+        Kind::RoundRobin,
+        Assignor::RoundRobin,
+        round_robin,
+    );
 }
 
 #[test]
 fn range_of_kip_848_groups() {
-    by_ids("range, KIP-848", Kind::ConsumerRange, Assignor::Range, range);
+    by_ids(
+        "range, KIP-848",
+        Kind::ConsumerRange,
+        Assignor::Range,
+        range,
+    );
 }
 
 #[test]
 fn cooperative_sticky_in_balance_and_moves() {
     let exact = AtomicU64::new(0);
-    lives("cooperative-sticky, balance and moves", |desk, number, random, tally| {
-        life_of(Kind::CooperativeSticky, |topics, before, after| {
-            let Some((members, step)) = before else {
-                return even(after).err().map(Err);
-            };
-            // members that join together may be seen one by one
-            if step.joined < 2 {
-                let mut owned = owned(members);
-                owned.retain(|id, _| after.iter().any(|member| member.id == *id));
-                owned.extend(
-                    after
-                        .iter()
-                        .filter(|new| members.iter().all(|old| old.id != new.id))
-                        .map(|new| (new.id.clone(), Vec::new())),
-                );
-                if exactly(&cooperative_sticky(&owned, topics), after).is_ok() {
-                    exact.fetch_add(1, Ordering::Relaxed);
+    lives(
+        "cooperative-sticky, balance and moves",
+        |desk, number, random, tally| {
+            life_of(Kind::CooperativeSticky, |topics, before, after| {
+                let Some((members, step)) = before else {
+                    return even(after).err().map(Err);
+                };
+                // members that join together may be seen one by one
+                if step.joined < 2 {
+                    let mut owned = owned(members);
+                    owned.retain(|id, _| after.iter().any(|member| member.id == *id));
+                    owned.extend(
+                        after
+                            .iter()
+                            .filter(|new| members.iter().all(|old| old.id != new.id))
+                            .map(|new| (new.id.clone(), Vec::new())),
+                    );
+                    if exactly(&cooperative_sticky(&owned, topics), after).is_ok() {
+                        exact.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
-            }
-            Some(even(after).and_then(|()| moved_as_said(Assignor::CooperativeSticky, topics, (members, step), after)))
-        })(desk, number, random, tally);
-        let exact = usize::try_from(exact.load(Ordering::Relaxed)).expect("few");
-        tally.lock().unwrap_or_else(PoisonError::into_inner).to_the_partition = exact;
-    });
+                Some(even(after).and_then(|()| {
+                    moved_as_said(Assignor::CooperativeSticky, topics, (members, step), after)
+                }))
+            })(desk, number, random, tally);
+            let exact = usize::try_from(exact.load(Ordering::Relaxed)).expect("few");
+            tally
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .to_the_partition = exact;
+        },
+    );
 }
 
 /// A group whose topics are made when all its members are there: they are divided from nothing.
@@ -309,31 +416,54 @@ fn from_nothing(
     random: &mut Random,
 ) -> (Vec<Seen>, Vec<Seen>, Step, Topics, Vec<String>) {
     let count = |random: &mut Random| i32::try_from(random.between(1, 8)).expect("small");
-    let topics: Topics =
-        (0..random.between(1, 3)).map(|place| (format!("of-{number}-{place}"), count(random))).collect();
+    let topics: Topics = (0..random.between(1, 3))
+        .map(|place| (format!("of-{number}-{place}"), count(random)))
+        .collect();
     let names: Vec<String> = topics.keys().cloned().collect();
     let group = format!("uniform-{number}");
-    let mut crew = Crew::new(Kind::Uniform, group, names.clone(), desk.bootstrap, &desk.admin, desk.runtime);
+    let mut crew = Crew::new(
+        Kind::Uniform,
+        group,
+        names.clone(),
+        desk.bootstrap,
+        &desk.admin,
+        desk.runtime,
+    );
     for _ in 0..random.between(2, MEMBERS - 1) {
         crew.join(random);
     }
     crew.settled(&Topics::new());
     desk.runtime.block_on(async {
-        let new = topics.iter().map(|(name, count)| NewTopic::new(name, *count, 1).expect("a legal topic"));
-        let made = desk.admin.create_topics(new, CreateTopicsOptions::default()).await.expect("Kafka answers");
-        made.into_values().collect::<Result<Vec<()>, _>>().expect("they may be made");
+        let new = topics
+            .iter()
+            .map(|(name, count)| NewTopic::new(name, *count, 1).expect("a legal topic"));
+        let made = desk
+            .admin
+            .create_topics(new, CreateTopicsOptions::default())
+            .await
+            .expect("Kafka answers");
+        made.into_values()
+            .collect::<Result<Vec<()>, _>>()
+            .expect("they may be made");
     });
     let first = crew.settled(&topics);
     let step = change(&mut crew, random);
     let second = crew.settled(&topics);
     let ids = desk.runtime.block_on(async {
-        let look = desk.kafka.observe(&names, &[]).await.expect("Kafka answers");
+        let look = desk
+            .kafka
+            .observe(&names, &[])
+            .await
+            .expect("Kafka answers");
         let id = |name: &String| match &look.topics[name] {
             TopicSeen::Present(facts) => facts.id.clone(),
             other => panic!("{name} was made: {other:?}"),
         };
         let ids = names.iter().map(id).collect();
-        desk.admin.delete_topics(&names, DeleteTopicsOptions::default()).await.expect("Kafka answers");
+        desk.admin
+            .delete_topics(&names, DeleteTopicsOptions::default())
+            .await
+            .expect("Kafka answers");
         ids
     });
     (first, second, step, topics, ids)
@@ -341,16 +471,34 @@ fn from_nothing(
 
 #[test]
 fn uniform_from_nothing_and_its_moves() {
-    lives("uniform, from nothing; then balance and moves", |desk, number, random, tally| {
-        let (first, second, step, topics, topic_ids) = from_nothing(desk, number, random);
-        let topic_ids: Vec<&str> = topic_ids.iter().map(String::as_str).collect();
-        let Some(order) = order_of_topics(&topic_ids) else { return }; // of two topics in one bucket nobody knows the order
-        let listed: Vec<(&str, i32)> = topics.iter().map(|(name, count)| (name.as_str(), *count)).collect();
-        let listed: Vec<(&str, i32)> = order.into_iter().map(|place| listed[place]).collect();
-        let made = uniform(&order_of_members(&ids(&first)), &listed);
-        let result = exactly(&made, &first)
-            .and_then(|()| even(&second))
-            .and_then(|()| moved_as_said(Assignor::Uniform, &topics, (first.as_slice(), &step), &second));
-        tally.lock().unwrap_or_else(PoisonError::into_inner).note(result);
-    });
+    lives(
+        "uniform, from nothing; then balance and moves",
+        |desk, number, random, tally| {
+            let (first, second, step, topics, topic_ids) = from_nothing(desk, number, random);
+            let topic_ids: Vec<&str> = topic_ids.iter().map(String::as_str).collect();
+            let Some(order) = order_of_topics(&topic_ids) else {
+                return;
+            }; // of two topics in one bucket nobody knows the order
+            let listed: Vec<(&str, i32)> = topics
+                .iter()
+                .map(|(name, count)| (name.as_str(), *count))
+                .collect();
+            let listed: Vec<(&str, i32)> = order.into_iter().map(|place| listed[place]).collect();
+            let made = uniform(&order_of_members(&ids(&first)), &listed);
+            let result = exactly(&made, &first)
+                .and_then(|()| even(&second))
+                .and_then(|()| {
+                    moved_as_said(
+                        Assignor::Uniform,
+                        &topics,
+                        (first.as_slice(), &step),
+                        &second,
+                    )
+                });
+            tally
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .note(result);
+        },
+    );
 }

@@ -24,11 +24,17 @@ const NAME: &str = "descriptors::accepting_outlives_a_lack_of_descriptors";
 #[test]
 fn accepting_outlives_a_lack_of_descriptors() {
     if env::var_os(LIMITED).is_some() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(run_out_and_recover());
     } else {
         let child = Command::new("sh")
-            .args(["-c", "ulimit -n 40 && exec \"$0\" --exact \"$1\" --nocapture"])
+            .args([
+                "-c",
+                "ulimit -n 40 && exec \"$0\" --exact \"$1\" --nocapture",
+            ])
             .arg(env::current_exe().expect("its own path"))
             .arg(NAME)
             .env(LIMITED, "1")
@@ -36,7 +42,10 @@ fn accepting_outlives_a_lack_of_descriptors() {
             .output()
             .expect("a child");
         let said = String::from_utf8_lossy(&child.stdout);
-        assert!(child.status.success() && said.contains("1 passed"), "{said}");
+        assert!(
+            child.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
     }
 }
 
@@ -52,16 +61,34 @@ async fn run_out_and_recover() {
         taken.push(file);
     }
     taken.pop();
-    let mut client = TcpStream::connect(address).await.expect("the backlog takes it");
-    client.write_all(b"GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("written");
+    let mut client = TcpStream::connect(address)
+        .await
+        .expect("the backlog takes it");
+    client
+        .write_all(b"GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .expect("written");
     let mut answer = String::new();
-    let early = timeout(Duration::from_millis(300), client.read_to_string(&mut answer)).await;
-    assert!(early.is_err(), "not accepted for want of a descriptor, and not refused: {early:?}");
+    let early = timeout(
+        Duration::from_millis(300),
+        client.read_to_string(&mut answer),
+    )
+    .await;
+    assert!(
+        early.is_err(),
+        "not accepted for want of a descriptor, and not refused: {early:?}"
+    );
 
     taken.clear();
-    timeout(PATIENCE, client.read_to_string(&mut answer)).await.expect("in time").expect("an answer");
+    timeout(PATIENCE, client.read_to_string(&mut answer))
+        .await
+        .expect("in time")
+        .expect("an answer");
     assert!(answer.ends_with("\r\n\r\nhello"), "{answer}");
     assert!(!serving.is_finished());
     shutdown.cancel();
-    timeout(PATIENCE, serving).await.expect("ends").expect("without a panic");
+    timeout(PATIENCE, serving)
+        .await
+        .expect("ends")
+        .expect("without a panic");
 }

@@ -37,7 +37,11 @@ async fn start(limits: Limits, more: Router) -> Server {
     let address = listener.local_addr().expect("an address");
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(serve(listener, router, limits, shutdown.clone()));
-    Server { address, shutdown, task }
+    Server {
+        address,
+        shutdown,
+        task,
+    }
 }
 
 async fn panics() -> &'static str {
@@ -62,7 +66,9 @@ async fn echo(body: Result<Bytes, BytesRejection>) -> (axum::http::StatusCode, B
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {
-    TcpStream::connect(address).await.expect("the listener takes it")
+    TcpStream::connect(address)
+        .await
+        .expect("the listener takes it")
 }
 
 /// Sends and reads until `end` was seen or the peer closes.
@@ -82,7 +88,9 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
             }
         }
     };
-    timeout(PATIENCE, reading).await.expect("an answer or an end in time");
+    timeout(PATIENCE, reading)
+        .await
+        .expect("an answer or an end in time");
     String::from_utf8(got).expect("text")
 }
 
@@ -90,9 +98,13 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 async fn hello(address: SocketAddr) {
     let asking = async {
         loop {
-            let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+            let Ok(mut stream) = TcpStream::connect(address).await else {
+                continue;
+            };
             if stream.write_all(HELLO.as_bytes()).await.is_ok()
-                && read_until(&mut stream, "\r\n\r\nhello").await.ends_with("hello")
+                && read_until(&mut stream, "\r\n\r\nhello")
+                    .await
+                    .ends_with("hello")
             {
                 return;
             }
@@ -115,8 +127,15 @@ async fn a_connection_serves_request_after_request() {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     }
     let body = "x".repeat(300_000);
-    let request = format!("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    assert!(ask(&mut stream, &request, &body).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    let request = format!(
+        "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert!(
+        ask(&mut stream, &request, &body)
+            .await
+            .starts_with("HTTP/1.1 200 OK\r\n")
+    );
 }
 
 #[tokio::test]
@@ -127,16 +146,29 @@ async fn a_panic_ends_its_own_connection_only() {
     let mut stream = connect(server.address).await;
     let answer = ask(&mut stream, "GET /panic HTTP/1.1\r\nhost: x\r\n\r\n", "\0").await;
     assert_eq!(answer, "", "closed without an answer");
-    assert!(ask(&mut other, HELLO, "\r\n\r\nhello").await.ends_with("hello"));
+    assert!(
+        ask(&mut other, HELLO, "\r\n\r\nhello")
+            .await
+            .ends_with("hello")
+    );
     hello(server.address).await;
 }
 
 #[tokio::test]
 async fn a_head_that_does_not_come_ends_its_connection() {
-    let server = start(Limits { head: Duration::from_millis(300), ..Limits::default() }, Router::new()).await;
+    let server = start(
+        Limits {
+            head: Duration::from_millis(300),
+            ..Limits::default()
+        },
+        Router::new(),
+    )
+    .await;
     let mut silent = connect(server.address).await;
     let mut half = connect(server.address).await;
-    half.write_all(b"GET /hello HTTP/1.1\r\nho").await.expect("written");
+    half.write_all(b"GET /hello HTTP/1.1\r\nho")
+        .await
+        .expect("written");
     is_closed(&mut silent).await;
     is_closed(&mut half).await;
     hello(server.address).await;
@@ -144,7 +176,14 @@ async fn a_head_that_does_not_come_ends_its_connection() {
 
 #[tokio::test]
 async fn an_idle_connection_ends_after_its_time() {
-    let server = start(Limits { idle: Duration::from_millis(300), ..Limits::default() }, Router::new()).await;
+    let server = start(
+        Limits {
+            idle: Duration::from_millis(300),
+            ..Limits::default()
+        },
+        Router::new(),
+    )
+    .await;
     let mut stream = connect(server.address).await;
     ask(&mut stream, HELLO, "\r\n\r\nhello").await;
     is_closed(&mut stream).await;
@@ -152,7 +191,14 @@ async fn an_idle_connection_ends_after_its_time() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_an_error_for_the_handler() {
-    let server = start(Limits { body: Duration::from_millis(300), ..Limits::default() }, Router::new()).await;
+    let server = start(
+        Limits {
+            body: Duration::from_millis(300),
+            ..Limits::default()
+        },
+        Router::new(),
+    )
+    .await;
     let mut stream = connect(server.address).await;
     let head = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc";
     let answer = ask(&mut stream, head, "\r\n\r\n").await;
@@ -161,12 +207,22 @@ async fn a_body_that_does_not_come_is_an_error_for_the_handler() {
 
 #[tokio::test]
 async fn a_hundred_times_more_slow_clients_than_connections_starve_nobody() {
-    let server = start(Limits { connections: 8, ..Limits::default() }, Router::new()).await;
+    let server = start(
+        Limits {
+            connections: 8,
+            ..Limits::default()
+        },
+        Router::new(),
+    )
+    .await;
     let mut slow = Vec::new();
     for i in 0..400 {
         let mut stream = connect(server.address).await;
-        let part =
-            if i % 2 == 0 { "GET /hello HT" } else { "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc" };
+        let part = if i % 2 == 0 {
+            "GET /hello HT"
+        } else {
+            "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc"
+        };
         // some are closed by then, to make room
         let _ = stream.write_all(part.as_bytes()).await;
         slow.push(stream);
@@ -180,7 +236,14 @@ async fn a_hundred_times_more_slow_clients_than_connections_starve_nobody() {
 
 #[tokio::test]
 async fn busy_connections_make_room_for_more_of_them() {
-    let server = start(Limits { connections: 2, ..Limits::default() }, Router::new()).await;
+    let server = start(
+        Limits {
+            connections: 2,
+            ..Limits::default()
+        },
+        Router::new(),
+    )
+    .await;
     let mut first = connect(server.address).await;
     let mut second = connect(server.address).await;
     ask(&mut first, HELLO, "\r\n\r\nhello").await;
@@ -192,41 +255,79 @@ async fn busy_connections_make_room_for_more_of_them() {
 
 #[tokio::test]
 async fn a_request_in_flight_is_answered_after_the_token() {
-    let (entered, go_on) = (std::sync::Arc::new(Notify::new()), std::sync::Arc::new(Notify::new()));
+    let (entered, go_on) = (
+        std::sync::Arc::new(Notify::new()),
+        std::sync::Arc::new(Notify::new()),
+    );
     let (inside, until) = (entered.clone(), go_on.clone());
     let slow = get(move || async move {
         inside.notify_one();
         until.notified().await;
         "done"
     });
-    let server = start(Limits { drain: PATIENCE, ..Limits::default() }, Router::new().route("/slow", slow)).await;
+    let server = start(
+        Limits {
+            drain: PATIENCE,
+            ..Limits::default()
+        },
+        Router::new().route("/slow", slow),
+    )
+    .await;
     let mut idle = connect(server.address).await;
     ask(&mut idle, HELLO, "\r\n\r\nhello").await;
     let mut silent = connect(server.address).await;
     let mut stream = connect(server.address).await;
-    stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
+    stream
+        .write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .expect("written");
     entered.notified().await;
     server.shutdown.cancel();
     is_closed(&mut idle).await;
     is_closed(&mut silent).await;
-    assert!(!server.task.is_finished(), "waits for the request in flight");
+    assert!(
+        !server.task.is_finished(),
+        "waits for the request in flight"
+    );
     go_on.notify_one();
     let answer = read_until(&mut stream, "\0").await;
-    assert!(answer.contains("connection: close") && answer.ends_with("done"), "{answer}");
-    timeout(PATIENCE, server.task).await.expect("ends").expect("without a panic");
-    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+    assert!(
+        answer.contains("connection: close") && answer.ends_with("done"),
+        "{answer}"
+    );
+    timeout(PATIENCE, server.task)
+        .await
+        .expect("ends")
+        .expect("without a panic");
+    assert!(
+        TcpStream::connect(server.address).await.is_err(),
+        "nobody listens any more"
+    );
 }
 
 #[tokio::test]
 async fn what_takes_longer_than_the_drain_is_cut() {
-    let stuck = get(|| async { Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>()) });
-    let limits = Limits { drain: Duration::from_millis(300), ..Limits::default() };
+    let stuck = get(|| async {
+        Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>())
+    });
+    let limits = Limits {
+        drain: Duration::from_millis(300),
+        ..Limits::default()
+    };
     let server = start(limits, Router::new().route("/stuck", stuck)).await;
     let mut stream = connect(server.address).await;
-    ask(&mut stream, "GET /stuck HTTP/1.1\r\nhost: x\r\n\r\n", "\r\n\r\n").await;
+    ask(
+        &mut stream,
+        "GET /stuck HTTP/1.1\r\nhost: x\r\n\r\n",
+        "\r\n\r\n",
+    )
+    .await;
     let asked = Instant::now();
     server.shutdown.cancel();
-    timeout(PATIENCE, server.task).await.expect("ends").expect("without a panic");
+    timeout(PATIENCE, server.task)
+        .await
+        .expect("ends")
+        .expect("without a panic");
     assert!(asked.elapsed() >= Duration::from_millis(300));
     is_closed(&mut stream).await;
 }

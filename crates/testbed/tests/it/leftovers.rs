@@ -13,7 +13,10 @@ const TIMEOUT: Duration = Duration::from_mins(2);
 #[tokio::test]
 async fn a_killed_process_leaves_nothing() {
     if let Some(dir) = env::var_os(HOLDER) {
-        let (_kafka, _cluster) = (practice_testbed::kafka().await, practice_testbed::cluster().await);
+        let (_kafka, _cluster) = (
+            practice_testbed::kafka().await,
+            practice_testbed::cluster().await,
+        );
         fs::write(Path::new(&dir).join("ready"), "").expect("the directory is writable");
         std::future::pending::<()>().await;
     }
@@ -27,15 +30,18 @@ async fn a_killed_process_leaves_nothing() {
         .spawn()
         .expect("it can run again");
     until("the servers run", || dir.join("ready").exists());
-    let names =
-        |running: Vec<String>| ["etcd", "kube-apiserver", "java"].map(|name| running.iter().any(|p| p.contains(name)));
+    let names = |running: Vec<String>| {
+        ["etcd", "kube-apiserver", "java"].map(|name| running.iter().any(|p| p.contains(name)))
+    };
     assert_eq!(names(processes(&dir)), [true; 3], "{:?}", processes(&dir));
 
     holder.kill().expect("it runs");
     holder.wait().expect("it has ended");
     fs::remove_file(dir.join("ready")).expect("it was there");
     until("the servers are gone", || processes(&dir).is_empty());
-    until("their data is gone", || fs::read_dir(&dir).expect("it is there").next().is_none());
+    until("their data is gone", || {
+        fs::read_dir(&dir).expect("it is there").next().is_none()
+    });
     fs::remove_dir(&dir).expect("it is empty");
 }
 

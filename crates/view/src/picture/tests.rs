@@ -22,7 +22,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn calm() -> Self {
         let bounds = Some(Bounds { start: 0, end: 10 });
-        let copies = |leader: i32| Copies { leader: Some(leader), replicas: vec![1, 2], in_sync: vec![1, 2] };
+        let copies = |leader: i32| Copies {
+            leader: Some(leader),
+            replicas: vec![1, 2],
+            in_sync: vec![1, 2],
+        };
         let topic = TopicFacts {
             id: "a".to_owned(),
             replication_factor: 2,
@@ -30,10 +34,14 @@ impl World {
             copies: vec![copies(1), copies(2), copies(1)],
         };
         let mut look = Snapshot::default();
-        look.topics.insert("t".to_owned(), TopicSeen::Present(topic.clone()));
-        look.topics.insert("of-another-practice".to_owned(), TopicSeen::Present(topic));
-        look.groups.insert("g".to_owned(), group(&[("g-0", &[0, 1]), ("g-1", &[2])]));
-        look.groups.insert("h".to_owned(), group(&[("h-0", &[0, 1, 2])]));
+        look.topics
+            .insert("t".to_owned(), TopicSeen::Present(topic.clone()));
+        look.topics
+            .insert("of-another-practice".to_owned(), TopicSeen::Present(topic));
+        look.groups
+            .insert("g".to_owned(), group(&[("g-0", &[0, 1]), ("g-1", &[2])]));
+        look.groups
+            .insert("h".to_owned(), group(&[("h-0", &[0, 1, 2])]));
         let named = |name: &str| GroupFacts {
             name: name.to_owned(),
             topics: vec!["t".to_owned()],
@@ -43,7 +51,8 @@ impl World {
             reset: OffsetReset::Earliest,
             session_timeout: Some(Duration::from_secs(10)),
         };
-        let consumers = [("g-0", "g"), ("g-1", "g"), ("h-0", "h")].map(|(name, group)| consumer(name, group));
+        let consumers =
+            [("g-0", "g"), ("g-1", "g"), ("h-0", "h")].map(|(name, group)| consumer(name, group));
         Self {
             now: 100_000,
             sentence: "it runs".to_owned(),
@@ -64,7 +73,11 @@ impl World {
         };
         let status = |named: &GroupFacts| GroupStatus {
             name: named.name.clone(),
-            state: self.look.as_ref().map_or(GroupState::Unknown, |look| look.groups[&named.name].state).to_string(),
+            state: self
+                .look
+                .as_ref()
+                .map_or(GroupState::Unknown, |look| look.groups[&named.name].state)
+                .to_string(),
             protocol: "Classic".to_owned(),
             ..GroupStatus::default()
         };
@@ -74,13 +87,20 @@ impl World {
             status: PracticeStatus {
                 conditions: vec![ready],
                 bootstrap_servers: Some("k:9092".to_owned()),
-                topics: vec![TopicStatus { name: "t".to_owned(), ..TopicStatus::default() }],
+                topics: vec![TopicStatus {
+                    name: "t".to_owned(),
+                    ..TopicStatus::default()
+                }],
                 groups: self.groups.iter().map(status).collect(),
                 ..PracticeStatus::default()
             },
             look: self.look.clone().map(std::sync::Arc::new),
             journal: std::sync::Arc::default(),
-            kafka: KafkaFacts { kind: KafkaKind::Cluster, note: None, brokers: Vec::new() },
+            kafka: KafkaFacts {
+                kind: KafkaKind::Cluster,
+                note: None,
+                brokers: Vec::new(),
+            },
             groups: self.groups.clone(),
             consumers: self.consumers.clone(),
             load: None,
@@ -91,7 +111,10 @@ impl World {
     }
 
     pub(crate) fn group(&mut self, name: &str) -> &mut GroupSeen {
-        self.look.as_mut().and_then(|look| look.groups.get_mut(name)).expect("it is there")
+        self.look
+            .as_mut()
+            .and_then(|look| look.groups.get_mut(name))
+            .expect("it is there")
     }
 
     fn topic(&mut self) -> &mut TopicFacts {
@@ -102,12 +125,21 @@ impl World {
     }
 
     pub(crate) fn produce(&mut self, partition: usize, count: i64) {
-        self.topic().partitions[partition].as_mut().expect("known").end += count;
+        self.topic().partitions[partition]
+            .as_mut()
+            .expect("known")
+            .end += count;
     }
 
     pub(crate) fn commit(&mut self, group: &str, partition: i32, offset: i64) {
         let committed = self.group(group).committed.as_mut().expect("known");
-        committed.insert(("t".to_owned(), partition), Committed { offset, metadata: String::new() });
+        committed.insert(
+            ("t".to_owned(), partition),
+            Committed {
+                offset,
+                metadata: String::new(),
+            },
+        );
     }
 
     pub(crate) fn remove(&mut self, group: &str) {
@@ -119,7 +151,15 @@ impl World {
     }
 
     fn draw(&self, before: Option<&Picture>) -> Picture {
-        picture(&self.facts(), before, &Actions { enabled: false, how: None }, Vec::new())
+        picture(
+            &self.facts(),
+            before,
+            &Actions {
+                enabled: false,
+                how: None,
+            },
+            Vec::new(),
+        )
     }
 }
 
@@ -128,9 +168,22 @@ fn group(members: &[(&str, &[i32])]) -> GroupSeen {
         member_id: format!("{name}-id"),
         client_id: (*name).to_owned(),
         host: "/10.0.0.1".to_owned(),
-        partitions: Some(partitions.iter().map(|number| ("t".to_owned(), *number)).collect()),
+        partitions: Some(
+            partitions
+                .iter()
+                .map(|number| ("t".to_owned(), *number))
+                .collect(),
+        ),
     };
-    let commit = |number| (("t".to_owned(), number), Committed { offset: 8, metadata: String::new() });
+    let commit = |number| {
+        (
+            ("t".to_owned(), number),
+            Committed {
+                offset: 8,
+                metadata: String::new(),
+            },
+        )
+    };
     GroupSeen {
         state: GroupState::Stable,
         members: members.iter().map(member).collect(),
@@ -155,20 +208,52 @@ fn consumer(name: &str, group: &str) -> Consumer {
 
 /// Names of a group's members with their states and the partitions that they own.
 fn members(picture: &Picture, group: &str) -> Vec<String> {
-    let group = picture.groups.iter().find(|there| there.name == group).expect("it is there");
-    let numbers =
-        |member: &MemberPicture| member.partitions.iter().map(|s| s.partition.to_string()).collect::<String>();
-    group.members.iter().map(|member| format!("{} {:?} {}", member.name, member.state, numbers(member))).collect()
+    let group = picture
+        .groups
+        .iter()
+        .find(|there| there.name == group)
+        .expect("it is there");
+    let numbers = |member: &MemberPicture| {
+        member
+            .partitions
+            .iter()
+            .map(|s| s.partition.to_string())
+            .collect::<String>()
+    };
+    group
+        .members
+        .iter()
+        .map(|member| format!("{} {:?} {}", member.name, member.state, numbers(member)))
+        .collect()
 }
 
 #[test]
 fn it_shows_what_is_there_and_nothing_of_other_practices() {
     let picture = World::calm().draw(None);
-    assert_eq!((picture.ready, picture.sentence.as_str(), picture.partitions.len()), (true, "it runs", 3));
+    assert_eq!(
+        (
+            picture.ready,
+            picture.sentence.as_str(),
+            picture.partitions.len()
+        ),
+        (true, "it runs", 3)
+    );
     assert_eq!(members(&picture, "g"), ["g-0 Running 01", "g-1 Running 2"]);
     let g = &picture.groups[0];
-    assert_eq!((g.open.len(), g.members[0].lag, g.members[0].partitions[0].lag), (0, Some(4), Some(2)));
-    let brokers: Vec<_> = picture.kafka.brokers.iter().map(|b| (b.id, b.up, b.leads)).collect();
+    assert_eq!(
+        (
+            g.open.len(),
+            g.members[0].lag,
+            g.members[0].partitions[0].lag
+        ),
+        (0, Some(4), Some(2))
+    );
+    let brokers: Vec<_> = picture
+        .kafka
+        .brokers
+        .iter()
+        .map(|b| (b.id, b.up, b.leads))
+        .collect();
     assert_eq!(brokers, [(1, true, 2), (2, true, 1)]);
 }
 
@@ -177,10 +262,16 @@ fn members_keep_their_places_and_newcomers_stand_behind_them() {
     let mut world = World::calm();
     let before = world.draw(None);
     world.now += 1_000;
-    world.group("g").members.insert(0, group(&[("a-0", &[1])]).members.remove(0));
+    world
+        .group("g")
+        .members
+        .insert(0, group(&[("a-0", &[1])]).members.remove(0));
     world.group("g").members[1].partitions = Some(vec![("t".to_owned(), 0)]);
     let after = world.draw(Some(&before));
-    assert_eq!(members(&after, "g"), ["g-0 Running 0", "g-1 Running 2", "a-0 Running 1"]);
+    assert_eq!(
+        members(&after, "g"),
+        ["g-0 Running 0", "g-1 Running 2", "a-0 Running 1"]
+    );
 }
 
 #[test]
@@ -188,8 +279,15 @@ fn what_nobody_owns_is_open_with_its_lag() {
     let mut world = World::calm();
     world.group("g").members.pop();
     let open = &world.draw(None).groups[0].open;
-    assert_eq!((open.len(), open[0].partition, open[0].lag), (1, 2, Some(2)));
-    let named = world.groups.iter_mut().find(|named| named.name == "h").expect("it is there");
+    assert_eq!(
+        (open.len(), open[0].partition, open[0].lag),
+        (1, 2, Some(2))
+    );
+    let named = world
+        .groups
+        .iter_mut()
+        .find(|named| named.name == "h")
+        .expect("it is there");
     named.topics = vec!["another".to_owned()];
     world.group("h").members.clear();
     assert_eq!(world.draw(None).groups[1].open, [], "it reads none of them");
@@ -200,16 +298,32 @@ fn members_that_do_not_tell_what_they_own_are_drawn_with_what_they_had() {
     let rebalances = |world: &mut World| {
         world.now += 1_000;
         world.group("g").state = GroupState::PreparingRebalance;
-        world.group("g").members.iter_mut().for_each(|member| member.partitions = None);
+        world
+            .group("g")
+            .members
+            .iter_mut()
+            .for_each(|member| member.partitions = None);
     };
-    let open = |picture: &Picture| picture.groups[0].open.iter().map(|share| share.partition).collect::<Vec<_>>();
+    let open = |picture: &Picture| {
+        picture.groups[0]
+            .open
+            .iter()
+            .map(|share| share.partition)
+            .collect::<Vec<_>>()
+    };
     let mut world = World::calm();
     let calm = world.draw(None);
     rebalances(&mut world);
     let moving = world.draw(Some(&calm));
-    assert_eq!((members(&moving, "g"), open(&moving)), (members(&calm, "g"), vec![]));
+    assert_eq!(
+        (members(&moving, "g"), open(&moving)),
+        (members(&calm, "g"), vec![])
+    );
     let first = &moving.groups[0].members[0];
-    assert_eq!((first.lag, first.partitions[0].lag, first.partition_count), (None, Some(2), 2));
+    assert_eq!(
+        (first.lag, first.partitions[0].lag, first.partition_count),
+        (None, Some(2), 2)
+    );
     // one of them has gone, and a newcomer waits; it stays so for another look
     world.group("g").members[0] = group(&[("a-0", &[])]).members.remove(0);
     rebalances(&mut world);
@@ -217,19 +331,31 @@ fn members_that_do_not_tell_what_they_own_are_drawn_with_what_they_had() {
     for _ in 0..2 {
         assert_eq!(
             (members(&after, "g"), open(&after)),
-            (vec!["g-1 Running 2".into(), "a-0 Running ".into()], vec![0, 1])
+            (
+                vec!["g-1 Running 2".into(), "a-0 Running ".into()],
+                vec![0, 1]
+            )
         );
         world.now += 1_000;
         after = world.draw(Some(&after));
     }
     // somebody who has just begun to look knows of nobody's partitions, which is not that nobody has them
     let blind = world.draw(None);
-    assert_eq!((members(&blind, "g"), open(&blind)), (vec!["a-0 Running ".into(), "g-1 Running ".into()], vec![]));
+    assert_eq!(
+        (members(&blind, "g"), open(&blind)),
+        (vec!["a-0 Running ".into(), "g-1 Running ".into()], vec![])
+    );
     assert_eq!(open(&world.draw(Some(&blind))), [0; 0]);
     // as soon as one tells, the others are not drawn with the same
     world.group("g").members[0].partitions = Some(vec![("t".to_owned(), 2)]);
     let told = world.draw(Some(&after));
-    assert_eq!((members(&told, "g"), open(&told)), (vec!["g-1 Running ".into(), "a-0 Running 2".into()], vec![0, 1]));
+    assert_eq!(
+        (members(&told, "g"), open(&told)),
+        (
+            vec!["g-1 Running ".into(), "a-0 Running 2".into()],
+            vec![0, 1]
+        )
+    );
 }
 
 #[test]
@@ -242,12 +368,25 @@ fn a_partition_with_which_something_is_the_matter_says_what() {
         ..OwnedPartition::default()
     };
     facts.status.groups[0].unowned = vec![share(0, "Ok"), share(1, "Stall")];
-    let actions = Actions { enabled: false, how: None };
-    let g = picture(&facts, None, &actions, Vec::new()).groups.swap_remove(0);
-    let said: Vec<_> = g.members[0].partitions.iter().map(|share| share.verdict.as_deref()).collect();
+    let actions = Actions {
+        enabled: false,
+        how: None,
+    };
+    let g = picture(&facts, None, &actions, Vec::new())
+        .groups
+        .swap_remove(0);
+    let said: Vec<_> = g.members[0]
+        .partitions
+        .iter()
+        .map(|share| share.verdict.as_deref())
+        .collect();
     assert_eq!(said, [None, Some("Stall")]);
     let json = serde_json::to_value(&g.members[0].partitions[0]).expect("is JSON");
-    assert_eq!(json.get("verdict"), None, "nothing is said of the many that are well");
+    assert_eq!(
+        json.get("verdict"),
+        None,
+        "nothing is said of the many that are well"
+    );
 }
 
 #[test]
@@ -255,26 +394,57 @@ fn what_is_unknown_says_since_when_and_ages_are_those_of_status() {
     let mut world = World::calm();
     world.topic().partitions[1] = None;
     let mut facts = world.facts();
-    let actions = Actions { enabled: false, how: None };
-    let of_g = |facts: &Facts| picture(facts, None, &actions, Vec::new()).groups.swap_remove(0);
-    let since: Vec<_> = of_g(&facts).members[0].partitions.iter().map(|share| share.unknown_since).collect();
-    assert_eq!(since, [None, Some(100_000)], "status has not been written yet: since now");
+    let actions = Actions {
+        enabled: false,
+        how: None,
+    };
+    let of_g = |facts: &Facts| {
+        picture(facts, None, &actions, Vec::new())
+            .groups
+            .swap_remove(0)
+    };
+    let since: Vec<_> = of_g(&facts).members[0]
+        .partitions
+        .iter()
+        .map(|share| share.unknown_since)
+        .collect();
+    assert_eq!(
+        since,
+        [None, Some(100_000)],
+        "status has not been written yet: since now"
+    );
     let unknown_since = |at: &str| Some(at.to_owned());
-    let share = OwnedPartition { topic: "t".to_owned(), partition: 1, ..OwnedPartition::default() };
+    let share = OwnedPartition {
+        topic: "t".to_owned(),
+        partition: 1,
+        ..OwnedPartition::default()
+    };
     let status = &mut facts.status.groups[0];
-    status.unowned = vec![OwnedPartition { unknown_since: unknown_since("1970-01-01T00:00:07Z"), ..share }];
+    status.unowned = vec![OwnedPartition {
+        unknown_since: unknown_since("1970-01-01T00:00:07Z"),
+        ..share
+    }];
     status.oldest_since = unknown_since("1970-01-01T00:00:05Z");
     let g = of_g(&facts);
     assert_eq!(g.members[0].partitions[1].unknown_since, Some(7_000));
     assert_eq!((g.oldest_at, g.done_at), (Some(5_000), None));
     facts.status.groups[0].done_at = unknown_since("1970-01-01T00:02:00Z");
     let json = serde_json::to_value(of_g(&facts)).expect("is JSON");
-    assert_eq!((&json["oldestAt"], &json["doneAt"]), (&5_000.into(), &120_000.into()));
+    assert_eq!(
+        (&json["oldestAt"], &json["doneAt"]),
+        (&5_000.into(), &120_000.into())
+    );
     facts.look = None;
     facts.status.groups[0].unknown_since = unknown_since("1970-01-01T00:00:09Z");
     let known = world.draw(None);
-    let blind = picture(&facts, Some(&known), &actions, Vec::new()).groups.swap_remove(0);
-    let since: Vec<_> = blind.members[0].partitions.iter().map(|share| share.unknown_since).collect();
+    let blind = picture(&facts, Some(&known), &actions, Vec::new())
+        .groups
+        .swap_remove(0);
+    let since: Vec<_> = blind.members[0]
+        .partitions
+        .iter()
+        .map(|share| share.unknown_since)
+        .collect();
     assert_eq!(since, [Some(9_000), Some(100_000)]);
     let json = serde_json::to_value(&blind.members[0].partitions[0]).expect("is JSON");
     assert_eq!(json["unknownSince"], 9_000);
@@ -286,7 +456,10 @@ fn a_commit_to_a_former_topic_is_no_small_lag() {
     world.group("g").outdated.insert(("t".to_owned(), 0));
     let g = &world.draw(None).groups[0];
     let share = &g.members[0].partitions[0];
-    assert_eq!((share.lag, share.because.as_deref(), g.members[0].lag), (Some(10), Some("Recreated"), Some(12)));
+    assert_eq!(
+        (share.lag, share.because.as_deref(), g.members[0].lag),
+        (Some(10), Some("Recreated"), Some(12))
+    );
 }
 
 #[test]
@@ -296,9 +469,21 @@ fn out_of_sight_is_not_gone_but_no_lag_is_known() {
     world.kafka_is_gone();
     let after = world.draw(Some(&before));
     assert_eq!(members(&after, "g"), ["g-0 Running 01", "g-1 Running 2"]);
-    assert_eq!((after.groups[0].state.as_str(), after.groups[0].members[0].lag), ("Unknown", None));
-    assert_eq!(after.groups[0].members[0].partitions[0].because.as_deref(), Some("Unknown"));
-    assert_eq!((after.partitions, after.kafka.brokers), (before.partitions, before.kafka.brokers));
+    assert_eq!(
+        (
+            after.groups[0].state.as_str(),
+            after.groups[0].members[0].lag
+        ),
+        ("Unknown", None)
+    );
+    assert_eq!(
+        after.groups[0].members[0].partitions[0].because.as_deref(),
+        Some("Unknown")
+    );
+    assert_eq!(
+        (after.partitions, after.kafka.brokers),
+        (before.partitions, before.kafka.brokers)
+    );
 }
 
 #[test]
@@ -308,14 +493,32 @@ fn a_member_whose_pod_is_gone_is_killed_after_a_while() {
     world.consumers.retain(|consumer| consumer.name != "g-1");
     world.now += 1_000;
     let missing = world.draw(Some(&before));
-    assert_eq!((members(&missing, "g")[1].as_str(), missing.ripens), ("g-1 Running 2", true));
+    assert_eq!(
+        (members(&missing, "g")[1].as_str(), missing.ripens),
+        ("g-1 Running 2", true)
+    );
     world.now += MISSING;
     let killed = world.draw(Some(&missing));
-    assert_eq!((members(&killed, "g")[1].as_str(), killed.ripens), ("g-1 Killed 2", false));
-    assert_eq!(killed.groups[0].members[1].since, 101_000, "since it went missing");
-    let foreign = { World { consumers: Vec::new(), ..World::calm() } };
+    assert_eq!(
+        (members(&killed, "g")[1].as_str(), killed.ripens),
+        ("g-1 Killed 2", false)
+    );
+    assert_eq!(
+        killed.groups[0].members[1].since, 101_000,
+        "since it went missing"
+    );
+    let foreign = {
+        World {
+            consumers: Vec::new(),
+            ..World::calm()
+        }
+    };
     let drawn = foreign.draw(Some(&foreign.draw(None)));
-    assert_eq!((members(&drawn, "g")[1].as_str(), drawn.ripens), ("g-1 Running 2", false), "it never was ours");
+    assert_eq!(
+        (members(&drawn, "g")[1].as_str(), drawn.ripens),
+        ("g-1 Running 2", false),
+        "it never was ours"
+    );
 }
 
 #[test]
@@ -327,7 +530,10 @@ fn of_two_members_of_one_name_the_former_is_the_dead_one() {
     newcomer.member_id = "another-id".to_owned();
     world.group("g").members.insert(0, newcomer);
     let after = world.draw(Some(&before));
-    assert_eq!(members(&after, "g"), ["g-0 Running 01", "g-1 Killed 2", "g-1 Running "]);
+    assert_eq!(
+        members(&after, "g"),
+        ["g-0 Running 01", "g-1 Killed 2", "g-1 Running "]
+    );
     // and where its process is known to have begun later, before anybody has joined anew
     let mut world = World::calm();
     let before = world.draw(None);
@@ -342,12 +548,25 @@ fn a_consumer_that_stands_still_is_paused_and_then_given_up() {
     world.consumers[1].state = ConsumerState::Paused;
     world.consumers[1].since = Some(99_000);
     let paused = world.draw(None);
-    assert_eq!((members(&paused, "g")[1].as_str(), paused.groups[0].members[1].since), ("g-1 Paused 2", 99_000));
+    assert_eq!(
+        (
+            members(&paused, "g")[1].as_str(),
+            paused.groups[0].members[1].since
+        ),
+        ("g-1 Paused 2", 99_000)
+    );
     world.group("g").members.pop();
     world.now += 10_000;
     let left = world.draw(Some(&paused));
     let member = &left.groups[0].members[1];
-    assert_eq!((members(&left, "g")[1].as_str(), &member.member_id, member.since), ("g-1 Left ", &None, 110_000));
+    assert_eq!(
+        (
+            members(&left, "g")[1].as_str(),
+            &member.member_id,
+            member.since
+        ),
+        ("g-1 Left ", &None, 110_000)
+    );
 }
 
 #[test]
@@ -356,10 +575,17 @@ fn a_broker_that_leads_nothing_and_is_in_no_sync_is_down() {
     let before = world.draw(None);
     world.now += 5_000;
     for copies in &mut world.topic().copies {
-        *copies = Copies { leader: Some(1), replicas: vec![1, 2], in_sync: vec![1] };
+        *copies = Copies {
+            leader: Some(1),
+            replicas: vec![1, 2],
+            in_sync: vec![1],
+        };
     }
     let after = world.draw(Some(&before)).kafka.brokers;
-    let short: Vec<_> = after.iter().map(|b| (b.id, b.up, b.leads, b.since)).collect();
+    let short: Vec<_> = after
+        .iter()
+        .map(|b| (b.id, b.up, b.leads, b.since))
+        .collect();
     assert_eq!(short, [(1, true, 3, 100_000), (2, false, 0, 105_000)]);
 }
 
@@ -371,11 +597,23 @@ fn a_refused_manifest_leaves_what_status_knows() {
         name: "g-0".to_owned(),
         member_id: "g-0-id".to_owned(),
         client_id: "g-0".to_owned(),
-        partitions: vec![OwnedPartition { topic: "t".to_owned(), partition: 1, ..OwnedPartition::default() }],
+        partitions: vec![OwnedPartition {
+            topic: "t".to_owned(),
+            partition: 1,
+            ..OwnedPartition::default()
+        }],
         ..Member::default()
     }];
     (facts.groups, facts.look) = (Vec::new(), None);
-    let picture = picture(&facts, None, &Actions { enabled: false, how: None }, Vec::new());
+    let picture = picture(
+        &facts,
+        None,
+        &Actions {
+            enabled: false,
+            how: None,
+        },
+        Vec::new(),
+    );
     assert_eq!(members(&picture, "g"), ["g-0 Running 1"]);
     assert!(!picture.groups[0].scalable);
 }
@@ -390,7 +628,18 @@ fn a_picture_is_cut_before_it_is_too_large_to_send() {
     let picture = world.draw(None);
     let (g, h) = (&picture.groups[0], &picture.groups[1]);
     assert_eq!(picture.partitions.len(), MOST_PARTITIONS);
-    assert_eq!((g.members[0].partitions.len(), g.members[0].partition_count, g.truncated), (5_000, 29_000, true));
-    assert_eq!((g.open.len(), h.open.len()), (1_000, 10_000), "what was cut is not taken for open");
+    assert_eq!(
+        (
+            g.members[0].partitions.len(),
+            g.members[0].partition_count,
+            g.truncated
+        ),
+        (5_000, 29_000, true)
+    );
+    assert_eq!(
+        (g.open.len(), h.open.len()),
+        (1_000, 10_000),
+        "what was cut is not taken for open"
+    );
     assert!(!World::calm().draw(None).groups[0].truncated);
 }

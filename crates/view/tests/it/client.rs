@@ -33,7 +33,9 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("plain"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("plain"))
     }
 
     /// It is a refusal with this status whose message says all of this.
@@ -55,7 +57,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { client: Legacy::builder(TokioExecutor::new()).build_http(), address }
+        Self {
+            client: Legacy::builder(TokioExecutor::new()).build_http(),
+            address,
+        }
     }
 
     pub(crate) async fn ask(
@@ -65,7 +70,9 @@ impl Client {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Response<Incoming> {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -80,7 +87,12 @@ impl Client {
     /// As the page does it.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         let origin = format!("http://{}", self.address);
-        self.post_as(path, &[("content-type", "application/json"), ("origin", &origin)], &body.to_string()).await
+        self.post_as(
+            path,
+            &[("content-type", "application/json"), ("origin", &origin)],
+            &body.to_string(),
+        )
+        .await
     }
 
     pub(crate) async fn post_as(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -91,7 +103,10 @@ impl Client {
         let response = self.ask(Method::GET, path, &[], "").await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Stream { body: response.into_body(), rest: String::new() }
+        Stream {
+            body: response.into_body(),
+            rest: String::new(),
+        }
     }
 
     /// The picture's stream and the snapshot that it begins with.
@@ -107,7 +122,11 @@ async fn answer(response: Response<Incoming>) -> Answer {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.expect("a body").to_bytes();
     let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
-    Answer { status: parts.status.as_u16(), headers: parts.headers, text }
+    Answer {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        text,
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -138,10 +157,13 @@ impl Stream {
                 self.rest.drain(..end + 2);
                 return Some(event);
             }
-            let frame = timeout_at(deadline, self.body.frame()).await.expect("an event, or the end, in time")?;
+            let frame = timeout_at(deadline, self.body.frame())
+                .await
+                .expect("an event, or the end, in time")?;
             let Ok(frame) = frame else { return None };
             let data = frame.into_data().expect("data");
-            self.rest.push_str(std::str::from_utf8(&data).expect("whole events"));
+            self.rest
+                .push_str(std::str::from_utf8(&data).expect("whole events"));
         }
     }
 
@@ -149,7 +171,9 @@ impl Stream {
     pub(crate) async fn until(&mut self, what: &str, is: impl Fn(&Event) -> bool) -> Event {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let event = timeout_at(deadline, self.next()).await.unwrap_or_else(|_| panic!("{what}: not in time"));
+            let event = timeout_at(deadline, self.next())
+                .await
+                .unwrap_or_else(|_| panic!("{what}: not in time"));
             let event = event.unwrap_or_else(|| panic!("{what}: the stream has ended"));
             if is(&event) {
                 return event;
@@ -174,13 +198,18 @@ pub(crate) fn put_in(whole: &mut Value, patch: &Map<String, Value>) {
             "groups" => {
                 let groups = whole["groups"].as_array_mut().expect("a list");
                 for changed in value.as_array().expect("a list") {
-                    let there = groups.iter_mut().find(|group| group["name"] == changed["name"]);
+                    let there = groups
+                        .iter_mut()
+                        .find(|group| group["name"] == changed["name"]);
                     *there.expect("it is there") = changed.clone();
                 }
             }
             "gone" => {
                 let gone = value.as_array().expect("a list");
-                whole["groups"].as_array_mut().expect("a list").retain(|group| !gone.contains(&group["name"]));
+                whole["groups"]
+                    .as_array_mut()
+                    .expect("a list")
+                    .retain(|group| !gone.contains(&group["name"]));
             }
             "history" => {
                 for (group, points) in value.as_object().expect("by group") {
@@ -188,7 +217,9 @@ pub(crate) fn put_in(whole: &mut Value, patch: &Map<String, Value>) {
                     if line.is_null() {
                         *line = Value::Array(Vec::new());
                     }
-                    line.as_array_mut().expect("points").extend(points.as_array().expect("points").iter().cloned());
+                    line.as_array_mut()
+                        .expect("points")
+                        .extend(points.as_array().expect("points").iter().cloned());
                 }
             }
             _ => whole[key] = value.clone(),

@@ -37,10 +37,18 @@ async fn talking(partitions: Vec<i32>) -> String {
             let partitions = partitions.clone();
             async move {
                 ticks.tick().await;
-                let moved = |partition| Moved { topic: "t".to_owned(), partition, offset, count: 2 };
+                let moved = |partition| Moved {
+                    topic: "t".to_owned(),
+                    partition,
+                    offset,
+                    count: 2,
+                };
                 let partitions = partitions.into_iter().map(moved).collect();
                 let event = WorkerEvent::Consumed { at: 0, partitions };
-                let said = Said::default().event(event.word()).json_data(&event).expect("JSON");
+                let said = Said::default()
+                    .event(event.word())
+                    .json_data(&event)
+                    .expect("JSON");
                 Some((Ok::<_, Infallible>(said), (offset + 2, ticks)))
             }
         });
@@ -49,7 +57,12 @@ async fn talking(partitions: Vec<i32>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     let router = Router::new().route("/events", events);
-    tokio::spawn(practice_serve::serve(listener, router, practice_serve::Limits::default(), CancellationToken::new()));
+    tokio::spawn(practice_serve::serve(
+        listener,
+        router,
+        practice_serve::Limits::default(),
+        CancellationToken::new(),
+    ));
     url
 }
 
@@ -58,11 +71,16 @@ async fn busy() -> World {
     world.ends = vec![10; usize::try_from(PARTITIONS).expect("positive")];
     world.groups.clear();
     for group in 0..GROUPS {
-        let halves = [(0..PARTITIONS / 2).collect::<Vec<_>>(), (PARTITIONS / 2..PARTITIONS).collect()];
+        let halves = [
+            (0..PARTITIONS / 2).collect::<Vec<_>>(),
+            (PARTITIONS / 2..PARTITIONS).collect(),
+        ];
         let mut members = Vec::new();
         for (half, partitions) in halves.into_iter().enumerate() {
             let name = format!("g{group}-{half}");
-            world.urls.insert(name.clone(), talking(partitions.clone()).await);
+            world
+                .urls
+                .insert(name.clone(), talking(partitions.clone()).await);
             members.push((name, partitions));
         }
         world.groups.insert(format!("g{group}"), members);
@@ -72,7 +90,9 @@ async fn busy() -> World {
 
 /// Processor time of the threads of that name, in hundredths of a second.
 fn processor_time(name: &str) -> u64 {
-    let threads = std::fs::read_dir("/proc/self/task").expect("Linux").filter_map(Result::ok);
+    let threads = std::fs::read_dir("/proc/self/task")
+        .expect("Linux")
+        .filter_map(Result::ok);
     threads
         .filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok())
         .filter_map(|stat| {
@@ -87,7 +107,10 @@ fn processor_time(name: &str) -> u64 {
 /// On the server's threads, which draw.
 async fn publish(server: &Handle, hub: &Hub, world: &World) {
     let (hub, facts) = (hub.clone(), world.facts());
-    server.spawn(async move { hub.publish(facts) }).await.expect("no panic");
+    server
+        .spawn(async move { hub.publish(facts) })
+        .await
+        .expect("no panic");
 }
 
 /// What so many pages cost in a while; each has to be told something all the time.
@@ -140,14 +163,26 @@ fn figure(one: u64, fifty: u64, unit: u64) {
 
 #[test]
 fn fifty_pages_cost_at_most_three_times_what_one_costs() {
-    let server = Builder::new_multi_thread().worker_threads(1).thread_name("picture").enable_all().build();
+    let server = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("picture")
+        .enable_all()
+        .build();
     let server = server.expect("threads can be started");
-    let others = Builder::new_multi_thread().worker_threads(1).thread_name("others").enable_all().build();
+    let others = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("others")
+        .enable_all()
+        .build();
     let (hub, address) = server.block_on(async {
         let hub = Hub::new(means());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        tokio::spawn(practice_view::serve(listener, hub.clone(), CancellationToken::new()));
+        tokio::spawn(practice_view::serve(
+            listener,
+            hub.clone(),
+            CancellationToken::new(),
+        ));
         (hub, address)
     });
     others.expect("threads can be started").block_on(async {

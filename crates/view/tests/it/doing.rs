@@ -15,31 +15,79 @@ use crate::{
 #[tokio::test]
 async fn what_is_asked_for_arrives_checked() {
     let served = Served::start().await;
-    served.hub.publish(World { producer: Some("http://127.0.0.1:1".to_owned()), ..World::calm() }.facts());
+    served.hub.publish(
+        World {
+            producer: Some("http://127.0.0.1:1".to_owned()),
+            ..World::calm()
+        }
+        .facts(),
+    );
     let (g, a) = (|| "g".to_owned(), || "a".to_owned());
     for (path, body, expected) in [
-        ("groups/g/scale", json!({"replicas": 4}), Action::Scale { group: g(), to: Scale::To(4) }),
-        ("groups/g/scale", json!({"by": -1}), Action::Scale { group: g(), to: Scale::By(-1) }),
+        (
+            "groups/g/scale",
+            json!({"replicas": 4}),
+            Action::Scale {
+                group: g(),
+                to: Scale::To(4),
+            },
+        ),
+        (
+            "groups/g/scale",
+            json!({"by": -1}),
+            Action::Scale {
+                group: g(),
+                to: Scale::By(-1),
+            },
+        ),
         ("groups/g/stop", json!({}), Action::Stop { group: g() }),
         ("groups/g/start", json!({}), Action::Start { group: g() }),
-        ("consumers/a/restart", json!({}), Action::Restart { consumer: a() }),
-        ("consumers/a/kill", json!({}), Action::Kill { consumer: a() }),
-        ("load", json!({"messagesPerSecond": 0}), Action::Load { messages_per_second: 0, value_bytes: None }),
+        (
+            "consumers/a/restart",
+            json!({}),
+            Action::Restart { consumer: a() },
+        ),
+        (
+            "consumers/a/kill",
+            json!({}),
+            Action::Kill { consumer: a() },
+        ),
+        (
+            "load",
+            json!({"messagesPerSecond": 0}),
+            Action::Load {
+                messages_per_second: 0,
+                value_bytes: None,
+            },
+        ),
         (
             "load",
             json!({"messagesPerSecond": 10000, "valueBytes": 100_000}),
-            Action::Load { messages_per_second: 10_000, value_bytes: Some(100_000) },
+            Action::Load {
+                messages_per_second: 10_000,
+                value_bytes: Some(100_000),
+            },
         ),
         ("brokers/1/stop", json!({}), Action::StopBroker { id: 1 }),
         ("brokers/1/start", json!({}), Action::StartBroker { id: 1 }),
     ] {
         let answer = served.client.post(&format!("{P}/{path}"), &body).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-        assert_eq!(answer.json(), json!({"message": format!("done: {expected:?}")}));
+        assert_eq!(
+            answer.json(),
+            json!({"message": format!("done: {expected:?}")})
+        );
         assert_eq!(served.actions(), [(key(), expected)]);
     }
-    assert_eq!(served.stirred(), 10, "whoever looks at Kafka is told each time");
-    let answer = served.client.post(&format!("{P}/consumers/a/pause"), &json!({})).await;
+    assert_eq!(
+        served.stirred(),
+        10,
+        "whoever looks at Kafka is told each time"
+    );
+    let answer = served
+        .client
+        .post(&format!("{P}/consumers/a/pause"), &json!({}))
+        .await;
     answer.is_refusal(404, &["not in this program"]);
     served.ended().await;
 }
@@ -54,7 +102,10 @@ async fn what_would_be_done_is_told_and_nothing_is_done() {
             ("?state=Stopped", "Stop { group: \"g\" }"),
             ("?state=Running", "Start { group: \"g\" }"),
         ] {
-            let answer = served.client.get(&format!("{P}/groups/g/plan{asked}"), &[]).await;
+            let answer = served
+                .client
+                .get(&format!("{P}/groups/g/plan{asked}"), &[])
+                .await;
             assert_eq!(answer.status, 200, "{asked}: {}", answer.text);
             let row = json!({"label": "moves", "number": "1", "why": "", "warns": false});
             assert_eq!(
@@ -63,16 +114,36 @@ async fn what_would_be_done_is_told_and_nothing_is_done() {
             );
         }
         for (path, status, says) in [
-            ("g/plan?replicas=101", 422, "`replicas` is 101: write a number from 0 to 100"),
+            (
+                "g/plan?replicas=101",
+                422,
+                "`replicas` is 101: write a number from 0 to 100",
+            ),
             ("g/plan?replicas=many", 422, "invalid digit"),
             ("g/plan?replica=1", 422, "unknown field `replica`"),
-            ("g/plan?state=Off", 422, "`state` is Off: write Stopped or Running"),
-            ("g/plan?state=Stopped&replicas=3", 422, "`state` and how many consumers are both there"),
-            ("g/plan", 422, "write `?replicas=3`, `?by=1` or `?state=Stopped`"),
+            (
+                "g/plan?state=Off",
+                422,
+                "`state` is Off: write Stopped or Running",
+            ),
+            (
+                "g/plan?state=Stopped&replicas=3",
+                422,
+                "`state` and how many consumers are both there",
+            ),
+            (
+                "g/plan",
+                422,
+                "write `?replicas=3`, `?by=1` or `?state=Stopped`",
+            ),
             ("h/plan?by=1", 409, "its manifest has no replicas"),
             ("x/plan?by=1", 404, "no group `x`; it has g, h"),
         ] {
-            served.client.get(&format!("{P}/groups/{path}"), &[]).await.is_refusal(status, &[says]);
+            served
+                .client
+                .get(&format!("{P}/groups/{path}"), &[])
+                .await
+                .is_refusal(status, &[says]);
         }
         assert_eq!(served.actions(), []);
         served.ended().await;
@@ -84,27 +155,92 @@ async fn what_is_wrong_is_named_with_its_value_and_the_fix() {
     let served = Served::start().await;
     served.hub.publish(World::calm().facts());
     for (path, body, status, says) in [
-        ("groups/g/scale", json!({"replicas": 101}), 422, "`replicas` is 101: write a number from 0 to 100"),
-        ("groups/g/scale", json!({"replicas": -1}), 422, "`replicas` is -1"),
-        ("groups/g/scale", json!({"by": 0}), 422, "`by` is 0: write how many more, or fewer with a minus"),
-        ("groups/g/scale", json!({"by": 101}), 422, "`by` is 101: write a number from -100 to 100"),
+        (
+            "groups/g/scale",
+            json!({"replicas": 101}),
+            422,
+            "`replicas` is 101: write a number from 0 to 100",
+        ),
+        (
+            "groups/g/scale",
+            json!({"replicas": -1}),
+            422,
+            "`replicas` is -1",
+        ),
+        (
+            "groups/g/scale",
+            json!({"by": 0}),
+            422,
+            "`by` is 0: write how many more, or fewer with a minus",
+        ),
+        (
+            "groups/g/scale",
+            json!({"by": 101}),
+            422,
+            "`by` is 101: write a number from -100 to 100",
+        ),
         ("groups/g/scale", json!({}), 422, "`replicas` is missing"),
-        ("groups/g/scale", json!({"replicas": 1, "by": 1}), 422, "both"),
-        ("groups/g/scale", json!({"replica": 1}), 422, "unknown field `replica`"),
-        ("groups/h/scale", json!({"by": 1}), 409, "its manifest has no replicas"),
+        (
+            "groups/g/scale",
+            json!({"replicas": 1, "by": 1}),
+            422,
+            "both",
+        ),
+        (
+            "groups/g/scale",
+            json!({"replica": 1}),
+            422,
+            "unknown field `replica`",
+        ),
+        (
+            "groups/h/scale",
+            json!({"by": 1}),
+            409,
+            "its manifest has no replicas",
+        ),
         ("groups/x/stop", json!({}), 404, "no group `x`; it has g, h"),
-        ("groups/g/burn", json!({}), 404, "use one of scale, stop, start"),
-        ("groups/g/stop", json!({"now": true}), 422, "unknown field `now`"),
-        ("consumers/x/kill", json!({}), 404, "no consumer `x`; it has a, b, c"),
-        ("consumers/a/burn", json!({}), 404, "use one of restart, kill, pause, resume"),
+        (
+            "groups/g/burn",
+            json!({}),
+            404,
+            "use one of scale, stop, start",
+        ),
+        (
+            "groups/g/stop",
+            json!({"now": true}),
+            422,
+            "unknown field `now`",
+        ),
+        (
+            "consumers/x/kill",
+            json!({}),
+            404,
+            "no consumer `x`; it has a, b, c",
+        ),
+        (
+            "consumers/a/burn",
+            json!({}),
+            404,
+            "use one of restart, kill, pause, resume",
+        ),
         (
             "load",
             json!({"messagesPerSecond": 10_001}),
             422,
             "`messagesPerSecond` is 10001: write a number from 0 to 10000",
         ),
-        ("load", json!({"messagesPerSecond": 1, "valueBytes": 0}), 422, "`valueBytes` is 0"),
-        ("brokers/7/stop", json!({}), 404, "no broker `7`: there are 1"),
+        (
+            "load",
+            json!({"messagesPerSecond": 1, "valueBytes": 0}),
+            422,
+            "`valueBytes` is 0",
+        ),
+        (
+            "brokers/7/stop",
+            json!({}),
+            404,
+            "no broker `7`: there are 1",
+        ),
         ("brokers/one/stop", json!({}), 404, "no broker `one`"),
         (
             "send",
@@ -112,14 +248,32 @@ async fn what_is_wrong_is_named_with_its_value_and_the_fix() {
             422,
             "`count` is 1001: write a number from 1 to 1000",
         ),
-        ("load", json!({"messagesPerSecond": 1}), 404, "has no producer: set spec.producer.enabled"),
+        (
+            "load",
+            json!({"messagesPerSecond": 1}),
+            404,
+            "has no producer: set spec.producer.enabled",
+        ),
         ("send", json!({"topic": "t"}), 422, "missing field `value`"),
-        ("send", json!({"topic": "t", "value": "v"}), 404, "has no producer: set spec.producer.enabled"),
+        (
+            "send",
+            json!({"topic": "t", "value": "v"}),
+            404,
+            "has no producer: set spec.producer.enabled",
+        ),
     ] {
-        served.client.post(&format!("{P}/{path}"), &body).await.is_refusal(status, &[says]);
+        served
+            .client
+            .post(&format!("{P}/{path}"), &body)
+            .await
+            .is_refusal(status, &[says]);
     }
     let large = json!({"topic": "t", "value": "x".repeat(3 << 20)});
-    served.client.post(&format!("{P}/send"), &large).await.is_refusal(413, &["too large"]);
+    served
+        .client
+        .post(&format!("{P}/send"), &large)
+        .await
+        .is_refusal(413, &["too large"]);
     assert_eq!(served.actions(), []);
     served.ended().await;
 }
@@ -128,12 +282,22 @@ async fn what_is_wrong_is_named_with_its_value_and_the_fix() {
 async fn nothing_is_done_while_actions_are_off_and_what_turns_them_on_is_said() {
     let served = Served::without_actions().await;
     served.hub.publish(World::calm().facts());
-    for path in ["groups/g/stop", "groups/g/scale", "consumers/a/kill", "load", "send", "brokers/1/stop"] {
+    for path in [
+        "groups/g/stop",
+        "groups/g/scale",
+        "consumers/a/kill",
+        "load",
+        "send",
+        "brokers/1/stop",
+    ] {
         let answer = served.client.post(&format!("{P}/{path}"), &json!({})).await;
         answer.is_refusal(403, &["only shows"]);
         assert_eq!(answer.json()["how"], "turn it on");
     }
-    assert_eq!(served.client.get(P, &[]).await.json()["actions"], json!({"enabled": false, "how": "turn it on"}));
+    assert_eq!(
+        served.client.get(P, &[]).await.json()["actions"],
+        json!({"enabled": false, "how": "turn it on"})
+    );
     served.ended().await;
 }
 
@@ -144,17 +308,31 @@ async fn a_log_is_plain_text_line_by_line() {
     for (query, tail) in [("", 50), ("?tail=7", 7), ("?tail=9999999", 1_000)] {
         let mut log = served.client.stream(&format!("{P}/logs/a{query}")).await;
         let first = log.next().await.expect("a line");
-        assert_eq!((first.name.as_str(), first.data), ("line", json!(format!("a {tail}"))));
-        assert_eq!(log.next().await.expect("a line").data, json!("\\u{1b}[31m<img src=x>\\u{2028}"));
+        assert_eq!(
+            (first.name.as_str(), first.data),
+            ("line", json!(format!("a {tail}")))
+        );
+        assert_eq!(
+            log.next().await.expect("a line").data,
+            json!("\\u{1b}[31m<img src=x>\\u{2028}")
+        );
         assert_eq!(log.next().await.expect("its end").name, "end");
         assert_eq!(log.next().await, None);
     }
-    served.client.get(&format!("{P}/logs/x"), &[]).await.is_refusal(404, &["no consumer `x`"]);
+    served
+        .client
+        .get(&format!("{P}/logs/x"), &[])
+        .await
+        .is_refusal(404, &["no consumer `x`"]);
     served.ended().await;
 }
 
 /// A producer, the program's own, with a broker in memory that has topic `t`.
-async fn producer() -> (String, MockCluster<'static, DefaultProducerContext>, CancellationToken) {
+async fn producer() -> (
+    String,
+    MockCluster<'static, DefaultProducerContext>,
+    CancellationToken,
+) {
     let broker = MockCluster::new(1).expect("a broker in memory");
     broker.create_topic("t", 3, 1).expect("a topic");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -170,7 +348,10 @@ async fn producer() -> (String, MockCluster<'static, DefaultProducerContext>, Ca
     let client = Client::new(settings.listen);
     let shutdown = CancellationToken::new();
     tokio::spawn(practice_producer::run(settings, listener, shutdown.clone()));
-    until("the producer is ready", async || client.get("/readyz", &[]).await.status == 200).await;
+    until("the producer is ready", async || {
+        client.get("/readyz", &[]).await.status == 200
+    })
+    .await;
     (url, broker, shutdown)
 }
 
@@ -186,24 +367,40 @@ async fn messages_go_through_the_producer_and_are_seen_at_once() {
     let send = format!("{P}/send");
     let answer = served
         .client
-        .post(&send, &json!({"topic": "t", "value": "<b>", "key": "k", "partition": 2, "count": 40}))
+        .post(
+            &send,
+            &json!({"topic": "t", "value": "<b>", "key": "k", "partition": 2, "count": 40}),
+        )
         .await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let said = answer.json();
-    assert_eq!((&said["sent"], &said["partition"], &said["topic"]), (&json!(40), &json!(2), &json!("t")));
+    assert_eq!(
+        (&said["sent"], &said["partition"], &said["topic"]),
+        (&json!(40), &json!(2), &json!("t"))
+    );
     let last = said["offset"].as_i64().expect("an offset");
     assert!((0..40).contains(&last), "{said}");
-    let all =
-        page.until("the end is told", |event| event.name == "flow" && event.data["produced"] == json!([["t", 2, 40]]));
+    let all = page.until("the end is told", |event| {
+        event.name == "flow" && event.data["produced"] == json!([["t", 2, 40]])
+    });
     all.await;
     // its refusals are told as they are
-    let refused = served.client.post(&send, &json!({"topic": "u", "value": "v", "count": 3})).await;
+    let refused = served
+        .client
+        .post(&send, &json!({"topic": "u", "value": "v", "count": 3}))
+        .await;
     refused.is_refusal(404, &["`u`"]);
     assert_eq!(refused.json()["sent"], json!(0));
     shutdown.cancel();
     until("the producer is gone", async || {
-        let answer = served.client.post(&send, &json!({"topic": "t", "value": "v"})).await;
-        answer.status == 503 && answer.json()["message"].as_str().is_some_and(|said| said.contains("does not answer"))
+        let answer = served
+            .client
+            .post(&send, &json!({"topic": "t", "value": "v"}))
+            .await;
+        answer.status == 503
+            && answer.json()["message"]
+                .as_str()
+                .is_some_and(|said| said.contains("does not answer"))
     })
     .await;
     served.ended().await;

@@ -12,17 +12,27 @@ use crate::{
 async fn the_page_and_its_files_are_served_with_their_types_and_tags() {
     let served = Served::start().await;
     let page = served.client.get("/", &[]).await;
-    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, "text/html; charset=utf-8")
+    );
     let same = served.client.get("/p/ns/p", &[]).await;
     assert_eq!((same.status, same.text == page.text), (200, true));
     let (tag, kept) = (page.header("etag").to_owned(), page.header("cache-control"));
     assert_eq!((tag.len(), kept), (34, "no-cache"));
     let again = served.client.get("/", &[("if-none-match", &tag)]).await;
     assert_eq!((again.status, again.text.as_str()), (304, ""));
-    let again = served.client.get("/", &[("if-none-match", "\"another\"")]).await;
+    let again = served
+        .client
+        .get("/", &[("if-none-match", "\"another\"")])
+        .await;
     assert_eq!(again.status, 200);
     // what the page names is there, with a type that a browser takes with `nosniff`
-    let mut named = page.text.split(['"', '\'']).filter(|text| text.starts_with("/assets/")).peekable();
+    let mut named = page
+        .text
+        .split(['"', '\''])
+        .filter(|text| text.starts_with("/assets/"))
+        .peekable();
     assert!(named.peek().is_some(), "{}", page.text);
     for path in named {
         let file = served.client.get(path, &[]).await;
@@ -35,12 +45,24 @@ async fn the_page_and_its_files_are_served_with_their_types_and_tags() {
         }
     }
     let main = served.client.get("/assets/main.js", &[]).await.text;
-    let bare = |line: &str| line.starts_with("import ") || line.starts_with("export ") || line.starts_with("//");
-    assert!(main.contains("EventSource") && !main.lines().any(bare), "every module is in it, without comments");
-    for outside in
-        ["/assets/../Cargo.toml", "/assets/%2e%2e/Cargo.toml", "/assets/..%2fsrc%2flib.rs", "/assets/nothing.js"]
-    {
-        assert_eq!(served.client.get(outside, &[]).await.status, 404, "{outside}");
+    let bare = |line: &str| {
+        line.starts_with("import ") || line.starts_with("export ") || line.starts_with("//")
+    };
+    assert!(
+        main.contains("EventSource") && !main.lines().any(bare),
+        "every module is in it, without comments"
+    );
+    for outside in [
+        "/assets/../Cargo.toml",
+        "/assets/%2e%2e/Cargo.toml",
+        "/assets/..%2fsrc%2flib.rs",
+        "/assets/nothing.js",
+    ] {
+        assert_eq!(
+            served.client.get(outside, &[]).await.status,
+            404,
+            "{outside}"
+        );
     }
     served.ended().await;
 }
@@ -49,7 +71,13 @@ async fn the_page_and_its_files_are_served_with_their_types_and_tags() {
 async fn every_answer_forbids_what_the_page_does_not_need() {
     let served = Served::start().await;
     served.hub.publish(World::calm().facts());
-    for path in ["/", "/nothing", "/api/practices", P, "/api/practices/ns/other"] {
+    for path in [
+        "/",
+        "/nothing",
+        "/api/practices",
+        P,
+        "/api/practices/ns/other",
+    ] {
         for host in ["localhost", "evil.example"] {
             let answer = served.client.get(path, &[("host", host)]).await;
             let policy = answer.header("content-security-policy");
@@ -65,8 +93,16 @@ async fn every_answer_forbids_what_the_page_does_not_need() {
             assert!(!policy.contains("unsafe"), "{policy}");
             assert_eq!(answer.header("x-content-type-options"), "nosniff");
             assert_eq!(answer.header("referrer-policy"), "no-referrer");
-            assert_eq!(answer.header("cache-control") == "no-store", path.starts_with("/api/"), "{path}");
-            assert_eq!(answer.status == 403, host == "evil.example", "{path} {host}");
+            assert_eq!(
+                answer.header("cache-control") == "no-store",
+                path.starts_with("/api/"),
+                "{path}"
+            );
+            assert_eq!(
+                answer.status == 403,
+                host == "evil.example",
+                "{path} {host}"
+            );
         }
     }
     served.ended().await;
@@ -77,13 +113,27 @@ async fn a_name_that_is_not_ours_reads_nothing() {
     let served = Served::start().await;
     served.hub.publish(World::calm().facts());
     let port = served.client.address.port();
-    for host in ["evil.example".to_owned(), format!("127.0.0.1.evil.example:{port}"), format!("10.0.0.1:{port}")] {
+    for host in [
+        "evil.example".to_owned(),
+        format!("127.0.0.1.evil.example:{port}"),
+        format!("10.0.0.1:{port}"),
+    ] {
         let answer = served.client.get(P, &[("host", &host)]).await;
         answer.is_refusal(403, &["Host is", host.as_str(), "http://127.0.0.1"]);
         assert!(!answer.text.contains("it runs"));
     }
-    for host in ["localhost:1", "127.0.0.1", "[::1]:8080", "picture.example", "PICTURE.example:80"] {
-        assert_eq!(served.client.get(P, &[("host", host)]).await.status, 200, "{host}");
+    for host in [
+        "localhost:1",
+        "127.0.0.1",
+        "[::1]:8080",
+        "picture.example",
+        "PICTURE.example:80",
+    ] {
+        assert_eq!(
+            served.client.get(P, &[("host", host)]).await.status,
+            200,
+            "{host}"
+        );
     }
     served.ended().await;
 }
@@ -96,20 +146,46 @@ async fn only_the_page_itself_may_do_something_and_only_with_json() {
     let ours = format!("http://{}", served.client.address);
     let json = ("content-type", "application/json");
     let refused: [(&[(&str, &str)], u16, &str); 7] = [
-        (&[json, ("origin", "http://evil.example")], 403, "Origin is `http://evil.example`"),
+        (
+            &[json, ("origin", "http://evil.example")],
+            403,
+            "Origin is `http://evil.example`",
+        ),
         (&[json, ("origin", "null")], 403, "Origin is `null`"),
         (&[json, ("origin", "http://127.0.0.1:1")], 403, "Origin is"),
-        (&[json, ("sec-fetch-site", "cross-site")], 403, "Sec-Fetch-Site is `cross-site`"),
+        (
+            &[json, ("sec-fetch-site", "cross-site")],
+            403,
+            "Sec-Fetch-Site is `cross-site`",
+        ),
         (&[("origin", &ours)], 415, "the content type is missing"),
-        (&[("origin", &ours), ("content-type", "text/plain")], 415, "`text/plain`"),
-        (&[("content-type", "application/x-www-form-urlencoded")], 415, "application/json"),
+        (
+            &[("origin", &ours), ("content-type", "text/plain")],
+            415,
+            "`text/plain`",
+        ),
+        (
+            &[("content-type", "application/x-www-form-urlencoded")],
+            415,
+            "application/json",
+        ),
     ];
     for (headers, status, says) in refused {
-        served.client.post_as(&path, headers, "{}").await.is_refusal(status, &[says]);
+        served
+            .client
+            .post_as(&path, headers, "{}")
+            .await
+            .is_refusal(status, &[says]);
     }
     assert_eq!(served.actions(), [], "nothing was done");
-    for headers in [&[json][..], &[json, ("origin", &ours), ("sec-fetch-site", "same-origin")]] {
-        assert_eq!(served.client.post_as(&path, headers, "{}").await.status, 200);
+    for headers in [
+        &[json][..],
+        &[json, ("origin", &ours), ("sec-fetch-site", "same-origin")],
+    ] {
+        assert_eq!(
+            served.client.post_as(&path, headers, "{}").await.status,
+            200
+        );
     }
     assert_eq!(served.actions().len(), 2);
     let wrong = served.client.ask(Method::DELETE, P, &[json], "").await;
@@ -120,10 +196,25 @@ async fn only_the_page_itself_may_do_something_and_only_with_json() {
 #[tokio::test]
 async fn what_is_not_there_is_said() {
     let served = Served::start().await;
-    assert_eq!(served.client.get("/api/practices", &[]).await.json(), json!([]));
-    for path in ["/api/practices/ns/p", "/api/practices/ns/p/stream", "/api/practices/ns/p/logs/a"] {
-        served.client.get(path, &[]).await.is_refusal(404, &["no practice `p` in namespace `ns`"]);
+    assert_eq!(
+        served.client.get("/api/practices", &[]).await.json(),
+        json!([])
+    );
+    for path in [
+        "/api/practices/ns/p",
+        "/api/practices/ns/p/stream",
+        "/api/practices/ns/p/logs/a",
+    ] {
+        served
+            .client
+            .get(path, &[])
+            .await
+            .is_refusal(404, &["no practice `p` in namespace `ns`"]);
     }
-    served.client.get("/api/nothing", &[]).await.is_refusal(404, &["/api/nothing"]);
+    served
+        .client
+        .get("/api/nothing", &[])
+        .await
+        .is_refusal(404, &["/api/nothing"]);
     served.ended().await;
 }

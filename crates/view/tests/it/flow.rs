@@ -42,7 +42,10 @@ impl Reading {
         let broker = MockCluster::new(1).expect("a broker in memory");
         broker.create_topic("t", 3, 1).expect("a topic");
         let mut config = ClientConfig::new();
-        let producer = config.set("bootstrap.servers", broker.bootstrap_servers()).create().expect("a producer");
+        let producer = config
+            .set("bootstrap.servers", broker.bootstrap_servers())
+            .create()
+            .expect("a producer");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let listen = listener.local_addr().expect("bound");
         let settings = WorkerSettings {
@@ -62,25 +65,45 @@ impl Reading {
             log_messages: false,
         };
         let shutdown = CancellationToken::new();
-        tokio::spawn(practice_worker::run(settings, listener, Box::new(io::sink()), shutdown.clone()));
-        Self { broker, producer, url: format!("http://{listen}"), shutdown }
+        tokio::spawn(practice_worker::run(
+            settings,
+            listener,
+            Box::new(io::sink()),
+            shutdown.clone(),
+        ));
+        Self {
+            broker,
+            producer,
+            url: format!("http://{listen}"),
+            shutdown,
+        }
     }
 
     /// Waits until the worker owns everything.
     async fn ready(&self) {
-        let address: SocketAddr = self.url.trim_start_matches("http://").parse().expect("an address");
+        let address: SocketAddr = self
+            .url
+            .trim_start_matches("http://")
+            .parse()
+            .expect("an address");
         let client = Client::new(address);
         until("the worker owns three partitions", async || {
             let status = client.get("/status", &[]).await.json();
-            status["assignment"].as_array().is_some_and(|owned| owned.len() == 3)
+            status["assignment"]
+                .as_array()
+                .is_some_and(|owned| owned.len() == 3)
         })
         .await;
     }
 
     fn send(&self, partition: i32, count: usize) {
         for _ in 0..count {
-            let record: BaseRecord<'_, [u8], str> = BaseRecord::to("t").partition(partition).payload("v");
-            self.producer.send(record).map_err(|(error, _)| error).expect("queued");
+            let record: BaseRecord<'_, [u8], str> =
+                BaseRecord::to("t").partition(partition).payload("v");
+            self.producer
+                .send(record)
+                .map_err(|(error, _)| error)
+                .expect("queued");
         }
         self.producer.flush(PATIENCE).expect("acknowledged");
     }
@@ -104,7 +127,10 @@ async fn messages_are_seen_as_they_are_handled_before_kafka_is_looked_at() {
     // the hub has to be listening first: a message before that is not told
     until("the hub hears the worker", async || {
         reading.send(0, 1);
-        let heard = tokio::time::timeout(Duration::from_millis(500), page.until("flow", |event| event.name == "flow"));
+        let heard = tokio::time::timeout(
+            Duration::from_millis(500),
+            page.until("flow", |event| event.name == "flow"),
+        );
         heard.await.is_ok()
     })
     .await;
@@ -116,11 +142,15 @@ async fn messages_are_seen_as_they_are_handled_before_kafka_is_looked_at() {
         let event = page.until("flow", |event| event.name == "flow").await;
         times.push(event.data["now"].as_i64().expect("a time"));
         for consumed in event.data["consumed"].as_array().expect("a list") {
-            let [group, topic, partition, consumer, some, offset] = consumed.as_array().expect("a list").as_slice()
+            let [group, topic, partition, consumer, some, offset] =
+                consumed.as_array().expect("a list").as_slice()
             else {
                 panic!("{consumed}")
             };
-            assert_eq!((group, topic, consumer), (&Value::from("g"), &Value::from("t"), &Value::from("a")));
+            assert_eq!(
+                (group, topic, consumer),
+                (&Value::from("g"), &Value::from("t"), &Value::from("a"))
+            );
             if *partition == 2 {
                 count += some.as_i64().expect("a count");
                 last = offset.as_i64().expect("an offset");
@@ -136,11 +166,17 @@ async fn messages_are_seen_as_they_are_handled_before_kafka_is_looked_at() {
     let took = times.last().expect("there was one") - sent;
     println!("30 messages, sent one after another, were on the page after {took} ms");
     assert!(took < 5_000, "{took} ms");
-    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 80), "more than ten a second: {times:?}");
+    assert!(
+        times.windows(2).all(|pair| pair[1] - pair[0] >= 80),
+        "more than ten a second: {times:?}"
+    );
     // and when it gives partitions back, whoever looks at Kafka is told
     let before = served.stirred();
     reading.shutdown.cancel();
-    until("the hub says that something moved", async || served.stirred() > before).await;
+    until("the hub says that something moved", async || {
+        served.stirred() > before
+    })
+    .await;
     drop(reading.broker);
     served.ended().await;
 }
@@ -168,7 +204,12 @@ async fn counted() -> (String, Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     let router = Router::new().route("/events", events);
-    tokio::spawn(practice_serve::serve(listener, router, practice_serve::Limits::default(), CancellationToken::new()));
+    tokio::spawn(practice_serve::serve(
+        listener,
+        router,
+        practice_serve::Limits::default(),
+        CancellationToken::new(),
+    ));
     (url, there, ever)
 }
 
@@ -189,17 +230,30 @@ async fn workers_are_asked_once_however_many_pages_look_and_not_at_all_when_none
     assert_eq!(["a", "b", "c"].map(ever), [0; 3], "nobody looks");
     let (first, _) = served.client.page().await;
     let (second, _) = served.client.page().await;
-    until("each worker is asked", async || ["a", "b", "c"].map(there) == [1; 3]).await;
+    until("each worker is asked", async || {
+        ["a", "b", "c"].map(there) == [1; 3]
+    })
+    .await;
     world.state = GroupState::PreparingRebalance;
     served.hub.publish(world.facts());
     world.groups.get_mut("g").expect("it is there").pop();
     served.hub.publish(world.facts());
-    until("a worker that is gone is not listened to", async || ["a", "b", "c"].map(there) == [1, 0, 1]).await;
+    until("a worker that is gone is not listened to", async || {
+        ["a", "b", "c"].map(there) == [1, 0, 1]
+    })
+    .await;
     drop(first);
     let (third, _) = served.client.page().await;
     drop(second);
     drop(third);
-    until("the last page is closed", async || ["a", "b", "c"].map(there) == [0; 3]).await;
-    assert_eq!(["a", "b", "c"].map(ever), [1; 3], "each was asked once in all");
+    until("the last page is closed", async || {
+        ["a", "b", "c"].map(there) == [0; 3]
+    })
+    .await;
+    assert_eq!(
+        ["a", "b", "c"].map(ever),
+        [1; 3],
+        "each was asked once in all"
+    );
     served.ended().await;
 }

@@ -41,7 +41,10 @@ async fn a_snapshot_then_patches_and_a_heartbeat_each_with_a_larger_id() {
     assert_eq!(events[1].data["groups"][0]["members"][2]["name"], "d");
     assert!(events[1..].iter().all(is("patch")), "{events:?}");
     events.push(beat);
-    let ids: Vec<_> = events.iter().map(|event| event.id.expect("each has one")).collect();
+    let ids: Vec<_> = events
+        .iter()
+        .map(|event| event.id.expect("each has one"))
+        .collect();
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
     served.ended().await;
 }
@@ -81,17 +84,38 @@ async fn patches_make_the_first_snapshot_the_latest() {
         }
         assert_eq!(event.name, "patch", "{event:?}");
         put_in(&mut picture, event.data.as_object().expect("an object"));
-        if event.data.get("history").is_some() && picture["groups"].as_array().is_some_and(|groups| groups.len() == 1) {
+        if event.data.get("history").is_some()
+            && picture["groups"]
+                .as_array()
+                .is_some_and(|groups| groups.len() == 1)
+        {
             break served.client.get(P, &[]).await.json();
         }
     };
-    for key in ["groups", "partitions", "rebalances", "summary", "kafka", "ready", "sentence", "actions"] {
+    for key in [
+        "groups",
+        "partitions",
+        "rebalances",
+        "summary",
+        "kafka",
+        "ready",
+        "sentence",
+        "actions",
+    ] {
         assert_eq!(picture[key], latest[key], "{key}");
     }
     let rebalances = latest["rebalances"].as_array().expect("a list");
-    assert!(rebalances.iter().all(|rebalance| rebalance["group"] == "g"), "{rebalances:?}");
+    assert!(
+        rebalances.iter().all(|rebalance| rebalance["group"] == "g"),
+        "{rebalances:?}"
+    );
     let newest = rebalances.first().expect("there were some");
-    assert!(newest["moved"].as_array().is_some_and(|moved| !moved.is_empty()), "{newest}");
+    assert!(
+        newest["moved"]
+            .as_array()
+            .is_some_and(|moved| !moved.is_empty()),
+        "{newest}"
+    );
     served.ended().await;
 }
 
@@ -101,11 +125,18 @@ async fn a_group_that_comes_is_told_with_the_whole_picture() {
     let mut world = World::calm();
     served.hub.publish(world.facts());
     let (mut page, _) = served.client.page().await;
-    world.groups.insert("a-new-one".to_owned(), vec![("n".to_owned(), vec![0, 1, 2])]);
+    world.groups.insert(
+        "a-new-one".to_owned(),
+        vec![("n".to_owned(), vec![0, 1, 2])],
+    );
     served.hub.publish(world.facts());
     let again = page.until("the whole picture", is("snapshot")).await;
-    let names: Vec<&Value> =
-        again.data["groups"].as_array().expect("a list").iter().map(|group| &group["name"]).collect();
+    let names: Vec<&Value> = again.data["groups"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|group| &group["name"])
+        .collect();
     assert_eq!(names, ["a-new-one", "g", "h"]);
     served.ended().await;
 }
@@ -122,11 +153,20 @@ async fn history_has_a_point_every_two_seconds() {
     served.hub.publish(world.facts());
     let second = page.until("another point", has_history).await.data;
     let point = |data: &Value| data["history"]["g"][0].clone();
-    assert_eq!((&point(&first)[1], &point(&second)[1]), (&json!(0), &json!(5)));
-    let apart = point(&second)[0].as_i64().expect("a time") - point(&first)[0].as_i64().expect("a time");
+    assert_eq!(
+        (&point(&first)[1], &point(&second)[1]),
+        (&json!(0), &json!(5))
+    );
+    let apart =
+        point(&second)[0].as_i64().expect("a time") - point(&first)[0].as_i64().expect("a time");
     assert!((1_500..4_000).contains(&apart), "{apart} ms");
     let (_, whole) = served.client.page().await;
-    assert!(whole["history"]["g"].as_array().is_some_and(|points| points.len() >= 2), "{whole}");
+    assert!(
+        whole["history"]["g"]
+            .as_array()
+            .is_some_and(|points| points.len() >= 2),
+        "{whole}"
+    );
     served.ended().await;
 }
 
@@ -137,8 +177,11 @@ async fn a_page_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
     world.topic = "t".repeat(3_000); // large enough that no socket takes many of them
     world.ends = vec![10; 20];
     served.hub.publish(world.facts());
-    let mut asleep = TcpStream::connect(served.client.address).await.expect("it listens");
-    let request = format!("GET {P}/stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let mut asleep = TcpStream::connect(served.client.address)
+        .await
+        .expect("it listens");
+    let request =
+        format!("GET {P}/stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     asleep.write_all(request.as_bytes()).await.expect("sent");
     asleep.readable().await.expect("it begins");
     let (mut page, mut picture) = served.client.page().await;
@@ -151,8 +194,15 @@ async fn a_page_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
         let patch = page.until("each change", is_news).await;
         put_in(&mut picture, patch.data.as_object().expect("an object"));
     }
-    assert_eq!(picture["partitions"][0]["end"], json!(410), "the other page got everything");
-    assert!(longest < Duration::from_secs(2), "publishing took {longest:?}");
+    assert_eq!(
+        picture["partitions"][0]["end"],
+        json!(410),
+        "the other page got everything"
+    );
+    assert!(
+        longest < Duration::from_secs(2),
+        "publishing took {longest:?}"
+    );
     // dropped: its connection ends once it reads again, long before all 400 changes
     let (mut frames, mut buffer) = (0, vec![0; 1 << 20]);
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -160,11 +210,19 @@ async fn a_page_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
         asleep.readable().await.expect("it goes on");
         match asleep.try_read(&mut buffer) {
             Ok(0) => break,
-            Ok(read) => frames += buffer[..read].windows(2).filter(|pair| *pair == b"\n\n").count(),
+            Ok(read) => {
+                frames += buffer[..read]
+                    .windows(2)
+                    .filter(|pair| *pair == b"\n\n")
+                    .count()
+            }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(error) => panic!("{error}"),
         }
-        assert!(Instant::now() < deadline, "still open after {frames} events");
+        assert!(
+            Instant::now() < deadline,
+            "still open after {frames} events"
+        );
     }
     assert!((200..400).contains(&frames), "{frames} events");
     served.ended().await;
@@ -179,7 +237,11 @@ async fn pages_end_with_their_practice_and_with_the_program() {
     while let Some(event) = page.next().await {
         assert_eq!(event.name, "patch", "time goes by");
     }
-    served.client.get(P, &[]).await.is_refusal(404, &["no practice"]);
+    served
+        .client
+        .get(P, &[])
+        .await
+        .is_refusal(404, &["no practice"]);
     served.hub.publish(World::calm().facts());
     let (mut page, _) = served.client.page().await;
     served.stop();
@@ -196,9 +258,16 @@ async fn every_practice_is_listed_in_one_line() {
     served.hub.publish(World::calm().facts());
     served.hub.publish(other);
     let list = served.client.get("/api/practices", &[]).await.json();
-    let short: Vec<_> =
-        list.as_array().expect("a list").iter().map(|p| json!([p["namespace"], p["name"], p["ready"]])).collect();
-    assert_eq!(short, [json!(["a-team", "q", false]), json!(["ns", "p", true])]);
+    let short: Vec<_> = list
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|p| json!([p["namespace"], p["name"], p["ready"]]))
+        .collect();
+    assert_eq!(
+        short,
+        [json!(["a-team", "q", false]), json!(["ns", "p", true])]
+    );
     assert_eq!(list[1]["summary"]["groups"], json!(0));
     served.ended().await;
 }

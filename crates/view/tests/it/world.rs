@@ -14,12 +14,12 @@ use practice_api::{
     status::{GroupStatus, TopicStatus},
 };
 use practice_groups::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, Journal, MemberSeen, Moment, OffsetReset, Snapshot, TopicFacts,
-    TopicSeen,
+    Bounds, Committed, Copies, GroupSeen, GroupState, Journal, MemberSeen, Moment, OffsetReset,
+    Snapshot, TopicFacts, TopicSeen,
 };
 use practice_view::{
-    Action, Consumer, ConsumerState, Doing, Facts, Forecast, ForecastRow, GroupFacts, Hub, KafkaFacts, KafkaKind, Key,
-    Means, Refusal,
+    Action, Consumer, ConsumerState, Doing, Facts, Forecast, ForecastRow, GroupFacts, Hub,
+    KafkaFacts, KafkaKind, Key, Means, Refusal,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -36,15 +36,31 @@ pub(crate) struct Asked {
 /// Means of a program that does nothing, and whose consumers log two lines.
 pub(crate) fn means() -> Means {
     Means {
-        doing: Doing::Off { how: "turn it on".to_owned() },
+        doing: Doing::Off {
+            how: "turn it on".to_owned(),
+        },
         foresee: Arc::new(|_, action| {
-            let moves = ForecastRow { label: "moves".to_owned(), number: "1".to_owned(), ..ForecastRow::default() };
+            let moves = ForecastRow {
+                label: "moves".to_owned(),
+                number: "1".to_owned(),
+                ..ForecastRow::default()
+            };
             let (title, verb) = (format!("{action:?}"), "do it".to_owned());
-            Box::pin(async { Ok(Forecast { title, verb, rows: vec![moves], ..Forecast::default() }) })
+            Box::pin(async {
+                Ok(Forecast {
+                    title,
+                    verb,
+                    rows: vec![moves],
+                    ..Forecast::default()
+                })
+            })
         }),
         logs: Arc::new(|_, consumer, tail| {
             Box::pin(async move {
-                let lines = [format!("{consumer} {tail}"), "\u{1b}[31m<img src=x>\u{2028}".to_owned()];
+                let lines = [
+                    format!("{consumer} {tail}"),
+                    "\u{1b}[31m<img src=x>\u{2028}".to_owned(),
+                ];
                 Ok(futures::stream::iter(lines).boxed())
             })
         }),
@@ -67,10 +83,16 @@ impl Served {
     pub(crate) async fn start() -> Self {
         Self::with(|asked| {
             Doing::On(Arc::new(move |key, action| {
-                asked.lock().unwrap_or_else(PoisonError::into_inner).actions.push((key, action.clone()));
+                asked
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .actions
+                    .push((key, action.clone()));
                 Box::pin(async move {
                     match action {
-                        Action::Pause { .. } | Action::Resume { .. } => Err(Refusal::unknown("not in this program")),
+                        Action::Pause { .. } | Action::Resume { .. } => {
+                            Err(Refusal::unknown("not in this program"))
+                        }
                         action => Ok(format!("done: {action:?}")),
                     }
                 })
@@ -81,27 +103,60 @@ impl Served {
 
     /// Without.
     pub(crate) async fn without_actions() -> Self {
-        Self::with(|_| Doing::Off { how: "turn it on".to_owned() }).await
+        Self::with(|_| Doing::Off {
+            how: "turn it on".to_owned(),
+        })
+        .await
     }
 
     async fn with(doing: impl FnOnce(Arc<Mutex<Asked>>) -> Doing) -> Self {
         let asked = Arc::<Mutex<Asked>>::default();
         let stirred = Arc::clone(&asked);
-        let stir = move |key: &Key| stirred.lock().unwrap_or_else(PoisonError::into_inner).stirred.push(key.clone());
-        let hub = Hub::new(Means { doing: doing(Arc::clone(&asked)), stir: Arc::new(stir), ..means() });
+        let stir = move |key: &Key| {
+            stirred
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .stirred
+                .push(key.clone())
+        };
+        let hub = Hub::new(Means {
+            doing: doing(Arc::clone(&asked)),
+            stir: Arc::new(stir),
+            ..means()
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let client = Client::new(listener.local_addr().expect("bound"));
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(practice_view::serve(listener, hub.clone(), shutdown.clone()));
-        Self { hub, client, asked, shutdown, task }
+        let task = tokio::spawn(practice_view::serve(
+            listener,
+            hub.clone(),
+            shutdown.clone(),
+        ));
+        Self {
+            hub,
+            client,
+            asked,
+            shutdown,
+            task,
+        }
     }
 
     pub(crate) fn actions(&self) -> Vec<(Key, Action)> {
-        std::mem::take(&mut self.asked.lock().unwrap_or_else(PoisonError::into_inner).actions)
+        std::mem::take(
+            &mut self
+                .asked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .actions,
+        )
     }
 
     pub(crate) fn stirred(&self) -> usize {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).stirred.len()
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .stirred
+            .len()
     }
 
     /// Asks it to end.
@@ -111,7 +166,10 @@ impl Served {
 
     pub(crate) async fn ended(self) {
         self.stop();
-        tokio::time::timeout(Duration::from_secs(10), self.task).await.expect("in time").expect("no panic");
+        tokio::time::timeout(Duration::from_secs(10), self.task)
+            .await
+            .expect("in time")
+            .expect("no panic");
     }
 }
 
@@ -146,7 +204,10 @@ impl World {
             topic: "t".to_owned(),
             ends: vec![10; 3],
             groups: [
-                ("g".to_owned(), vec![member("a", &[0, 1]), member("b", &[2])]),
+                (
+                    "g".to_owned(),
+                    vec![member("a", &[0, 1]), member("b", &[2])],
+                ),
                 ("h".to_owned(), vec![member("c", &[0, 1, 2])]),
             ]
             .into(),
@@ -170,11 +231,24 @@ impl World {
     }
 
     fn look(&self) -> Snapshot {
-        let copies = Copies { leader: Some(1), replicas: vec![1], in_sync: vec![1] };
+        let copies = Copies {
+            leader: Some(1),
+            replicas: vec![1],
+            in_sync: vec![1],
+        };
         let topic = TopicFacts {
             id: "a".to_owned(),
             replication_factor: 1,
-            partitions: self.ends.iter().map(|end| Some(Bounds { start: 0, end: *end })).collect(),
+            partitions: self
+                .ends
+                .iter()
+                .map(|end| {
+                    Some(Bounds {
+                        start: 0,
+                        end: *end,
+                    })
+                })
+                .collect(),
             copies: vec![copies; self.ends.len()],
         };
         let partition = |number: i32| (self.topic.clone(), number);
@@ -184,16 +258,28 @@ impl World {
             host: "/127.0.0.1".to_owned(),
             partitions: Some(owned.iter().copied().map(partition).collect()),
         };
-        let committed = || Committed { offset: 10, metadata: String::new() };
+        let committed = || Committed {
+            offset: 10,
+            metadata: String::new(),
+        };
         let group = |members: &Vec<(String, Vec<i32>)>| GroupSeen {
             state: self.state,
             members: members.iter().map(member).collect(),
-            committed: Some((0..).take(self.ends.len()).map(|number| (partition(number), committed())).collect()),
+            committed: Some(
+                (0..)
+                    .take(self.ends.len())
+                    .map(|number| (partition(number), committed()))
+                    .collect(),
+            ),
             ..GroupSeen::default()
         };
         Snapshot {
             topics: [(self.topic.clone(), TopicSeen::Present(topic))].into(),
-            groups: self.groups.iter().map(|(name, members)| (name.clone(), group(members))).collect(),
+            groups: self
+                .groups
+                .iter()
+                .map(|(name, members)| (name.clone(), group(members)))
+                .collect(),
             ..Snapshot::default()
         }
     }
@@ -216,7 +302,11 @@ impl World {
         };
         PracticeStatus {
             conditions: vec![ready],
-            topics: vec![TopicStatus { name: self.topic.clone(), ready: true, ..TopicStatus::default() }],
+            topics: vec![TopicStatus {
+                name: self.topic.clone(),
+                ready: true,
+                ..TopicStatus::default()
+            }],
             groups: self.groups.keys().map(group).collect(),
             ..PracticeStatus::default()
         }
@@ -243,8 +333,10 @@ impl World {
             since: None,
             url: self.urls.get(name).cloned(),
         };
-        let consumers =
-            self.groups.iter().flat_map(|(group, members)| members.iter().map(|(name, _)| consumer(group, name)));
+        let consumers = self
+            .groups
+            .iter()
+            .flat_map(|(group, members)| members.iter().map(|(name, _)| consumer(group, name)));
         let (look, at) = (self.look(), now());
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         for (group, seen) in &look.groups {
@@ -256,7 +348,11 @@ impl World {
             status: self.status(),
             look: Some(Arc::new(look)),
             journal: Arc::clone(&journal),
-            kafka: KafkaFacts { kind: KafkaKind::Apache, note: None, brokers: Vec::new() },
+            kafka: KafkaFacts {
+                kind: KafkaKind::Apache,
+                note: None,
+                brokers: Vec::new(),
+            },
             groups: self.groups.keys().map(named).collect(),
             consumers: consumers.collect(),
             load: None,

@@ -24,19 +24,40 @@ fn found(findings: &[(i32, Finding)]) -> World {
 
 fn behind(world: &mut World) {
     world.kafka(|snapshot| {
-        let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else { panic!("is present") };
-        facts.partitions.iter_mut().flatten().for_each(|bounds| bounds.end = 15);
+        let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else {
+            panic!("is present")
+        };
+        facts
+            .partitions
+            .iter_mut()
+            .flatten()
+            .for_each(|bounds| bounds.end = 15);
     });
 }
 
 fn judge(world: &mut World, findings: &[(i32, Finding)]) {
-    let partitions = findings.iter().map(|(number, finding)| (at("t", *number), *finding)).collect();
-    world.observed.verdicts = [("a".to_owned(), Judged { partitions, again: None })].into();
+    let partitions = findings
+        .iter()
+        .map(|(number, finding)| (at("t", *number), *finding))
+        .collect();
+    world.observed.verdicts = [(
+        "a".to_owned(),
+        Judged {
+            partitions,
+            again: None,
+        },
+    )]
+    .into();
 }
 
 fn told(status: &PracticeStatus) -> (String, Option<String>, String, String) {
     let verdict = status.groups[0].verdict.clone().expect("there is one");
-    (verdict.verdict, verdict.since, verdict.message, verdict.advice.unwrap_or_default())
+    (
+        verdict.verdict,
+        verdict.since,
+        verdict.message,
+        verdict.advice.unwrap_or_default(),
+    )
 }
 
 fn all(finding: Finding) -> World {
@@ -48,28 +69,61 @@ fn each_verdict_has_a_reason_and_an_advice() {
     let ok = all(Finding::Ok).status();
     let (word, since, message, advice) = told(&ok);
     assert_eq!((word.as_str(), since, advice.as_str()), ("Ok", None, ""));
-    assert_eq!(message, "every partition is read, or has nothing left to read");
-    assert_eq!(ok.groups[0].members[0].partitions[0].verdict.as_deref(), Some("Ok"));
-    assert_eq!(ok.groups[1].verdict, None, "of the other nothing was found yet");
+    assert_eq!(
+        message,
+        "every partition is read, or has nothing left to read"
+    );
+    assert_eq!(
+        ok.groups[0].members[0].partitions[0].verdict.as_deref(),
+        Some("Ok")
+    );
+    assert_eq!(
+        ok.groups[1].verdict, None,
+        "of the other nothing was found yet"
+    );
 
-    let (word, since, message, advice) = told(&found(&[(0, Finding::Ok), (1, Finding::Stall { age: AGE })]).status());
-    assert_eq!((word.as_str(), since.as_deref()), ("Stall", Some("2025-12-31T23:58:30Z")));
-    assert_eq!(message, "t/1: messages wait, and its owner p-a-1 has committed nothing new");
-    assert_eq!(advice, "look at its log: it may hang at a message; restart it if it does");
+    let (word, since, message, advice) =
+        told(&found(&[(0, Finding::Ok), (1, Finding::Stall { age: AGE })]).status());
+    assert_eq!(
+        (word.as_str(), since.as_deref()),
+        ("Stall", Some("2025-12-31T23:58:30Z"))
+    );
+    assert_eq!(
+        message,
+        "t/1: messages wait, and its owner p-a-1 has committed nothing new"
+    );
+    assert_eq!(
+        advice,
+        "look at its log: it may hang at a message; restart it if it does"
+    );
 
     let (word, _, message, advice) = told(&all(Finding::Warn { within: AGE }).status());
     assert_eq!(word, "Warn");
-    assert_eq!(message, "t/0 and 2 more: read, but more slowly than written; lag has only grown");
-    assert_eq!(advice, "more consumers, up to 3, one for each partition; or less work for each message");
+    assert_eq!(
+        message,
+        "t/0 and 2 more: read, but more slowly than written; lag has only grown"
+    );
+    assert_eq!(
+        advice,
+        "more consumers, up to 3, one for each partition; or less work for each message"
+    );
 
-    let back = Finding::Rewind { from: 90, to: 10, made_anew: false, age: AGE };
+    let back = Finding::Rewind {
+        from: 90,
+        to: 10,
+        made_anew: false,
+        age: AGE,
+    };
     let (word, _, message, advice) = told(&found(&[(0, back), (1, back)]).status());
     assert_eq!(word, "Rewind");
     assert_eq!(
         message,
         "t/0: its commit went back from 90 to 10, and so did 1 more: what lies between is consumed again"
     );
-    assert_eq!(advice, "if nobody set it back on purpose, look who else commits as this group");
+    assert_eq!(
+        advice,
+        "if nobody set it back on purpose, look who else commits as this group"
+    );
 }
 
 #[test]
@@ -78,39 +132,71 @@ fn the_worst_partition_counts() {
     let status = found(&[(0, warn), (1, stop), (2, Finding::Ok)]).status();
     assert_eq!(told(&status).0, "Stop");
     assert!(told(&status).2.starts_with("t/1: "), "{}", told(&status).2);
-    let shares = status.groups[0].members.iter().flat_map(|member| &member.partitions);
-    let words: std::collections::BTreeMap<i32, Option<&str>> =
-        shares.map(|share| (share.partition, share.verdict.as_deref())).collect();
-    assert_eq!(words, [(0, Some("Warn")), (1, Some("Stop")), (2, Some("Ok"))].into());
+    let shares = status.groups[0]
+        .members
+        .iter()
+        .flat_map(|member| &member.partitions);
+    let words: std::collections::BTreeMap<i32, Option<&str>> = shares
+        .map(|share| (share.partition, share.verdict.as_deref()))
+        .collect();
+    assert_eq!(
+        words,
+        [(0, Some("Warn")), (1, Some("Stop")), (2, Some("Ok"))].into()
+    );
 }
 
 #[test]
 fn a_group_without_consumers_is_told_why_it_has_none() {
-    let spec = |group: serde_json::Value| World::settled(json!({"topics": [{"name": "t"}], "groups": [group]}));
+    let spec = |group: serde_json::Value| {
+        World::settled(json!({"topics": [{"name": "t"}], "groups": [group]}))
+    };
     for (group, advice) in [
-        (json!({"name": "a", "state": "Stopped"}), "group a is Stopped in the manifest: set its state to Running"),
-        (json!({"name": "a", "replicas": 0}), "group a has no replicas: scale it up"),
-        (json!({"name": "a", "replicas": 1}), "none of its consumers is in the group: look at its pods and their logs"),
+        (
+            json!({"name": "a", "state": "Stopped"}),
+            "group a is Stopped in the manifest: set its state to Running",
+        ),
+        (
+            json!({"name": "a", "replicas": 0}),
+            "group a has no replicas: scale it up",
+        ),
+        (
+            json!({"name": "a", "replicas": 1}),
+            "none of its consumers is in the group: look at its pods and their logs",
+        ),
     ] {
         let mut practice = spec(group);
         practice.group("a", |group| group.members.clear());
         behind(&mut practice);
         judge(&mut practice, &[(0, Finding::Stop { age: AGE })]);
         let (word, _, message, said) = told(&practice.status());
-        assert_eq!((word.as_str(), message.as_str()), ("Stop", "t/0: messages wait, and no consumer owns it"));
+        assert_eq!(
+            (word.as_str(), message.as_str()),
+            ("Stop", "t/0: messages wait, and no consumer owns it")
+        );
         assert_eq!(said, advice);
     }
 }
 
 #[test]
 fn a_rewind_that_we_caused_says_so() {
-    let back = Finding::Rewind { from: 90, to: 0, made_anew: true, age: AGE };
+    let back = Finding::Rewind {
+        from: 90,
+        to: 0,
+        made_anew: true,
+        age: AGE,
+    };
     let mut world = found(&[(0, back)]);
     let (_, _, message, _) = told(&world.status());
-    assert_eq!(message, "t/0: its commit went back from 90 to 0: somebody made the topic anew");
+    assert_eq!(
+        message,
+        "t/0: its commit went back from 90 to 0: somebody made the topic anew"
+    );
     world.prepared.created.insert("t".into());
     let (_, _, message, advice) = told(&world.status());
-    assert_eq!(message, "t/0: its commit went back from 90 to 0: this practice made the topic anew");
+    assert_eq!(
+        message,
+        "t/0: its commit went back from 90 to 0: this practice made the topic anew"
+    );
     assert!(advice.starts_with("nothing: "), "{advice}");
 }
 
@@ -127,7 +213,13 @@ fn a_verdict_stands_while_nothing_new_is_known() {
     let third = world.status();
     assert_eq!(told(&third), told(&first));
     // it has committed since: what was said is no more so
-    world.group("a", |group| group.committed.iter_mut().flat_map(|all| all.values_mut()).for_each(|c| c.offset = 11));
+    world.group("a", |group| {
+        group
+            .committed
+            .iter_mut()
+            .flat_map(|all| all.values_mut())
+            .for_each(|c| c.offset = 11)
+    });
     assert_eq!(world.status().groups[0].verdict, None);
 }
 
@@ -137,17 +229,34 @@ fn a_turn_is_written_at_once_and_told_once() {
     let ok = world.status();
     let events = |world: &World, before: Option<&PracticeStatus>, after: &PracticeStatus| {
         let story = crate::story::story(&world.prepared, &world.running, before, after);
-        let of_verdicts = story.into_iter().filter(|sentence| sentence.action == "Judge");
-        of_verdicts.map(|sentence| (sentence.tone, sentence.reason)).collect::<Vec<_>>()
+        let of_verdicts = story
+            .into_iter()
+            .filter(|sentence| sentence.action == "Judge");
+        of_verdicts
+            .map(|sentence| (sentence.tone, sentence.reason))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(events(&world, None, &ok), [], "that all is well is nothing to begin with");
+    assert_eq!(
+        events(&world, None, &ok),
+        [],
+        "that all is well is nothing to begin with"
+    );
     judge(&mut world, &[(0, Finding::Warn { within: AGE })]);
     let warn = world.status();
     assert_eq!(news(Some(&ok), &warn), News::Meaning);
-    assert_eq!(events(&world, Some(&ok), &warn), [(Tone::Warning, "GroupFallsBehind")]);
+    assert_eq!(
+        events(&world, Some(&ok), &warn),
+        [(Tone::Warning, "GroupFallsBehind")]
+    );
     let again = world.status();
     assert_eq!(events(&world, Some(&warn), &again), []);
-    judge(&mut world, &[(0, Finding::Ok), (1, Finding::Ok), (2, Finding::Ok)]);
+    judge(
+        &mut world,
+        &[(0, Finding::Ok), (1, Finding::Ok), (2, Finding::Ok)],
+    );
     let well = world.status();
-    assert_eq!(events(&world, Some(&warn), &well), [(Tone::Normal, "GroupGetsOn")]);
+    assert_eq!(
+        events(&world, Some(&warn), &well),
+        [(Tone::Normal, "GroupGetsOn")]
+    );
 }

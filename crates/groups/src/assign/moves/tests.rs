@@ -4,11 +4,17 @@ use super::*;
 use crate::assign::{cooperative_sticky, range, round_robin};
 
 fn topics(counts: &[i32]) -> Topics {
-    ["t", "u", "v"].iter().zip(counts).map(|(name, count)| ((*name).to_owned(), *count)).collect()
+    ["t", "u", "v"]
+        .iter()
+        .zip(counts)
+        .map(|(name, count)| ((*name).to_owned(), *count))
+        .collect()
 }
 
 fn names(count: usize) -> Vec<String> {
-    (0..count).map(|n| format!("m{}", char::from(b'b' + u8::try_from(2 * n).expect("few")))).collect()
+    (0..count)
+        .map(|n| format!("m{}", char::from(b'b' + u8::try_from(2 * n).expect("few"))))
+        .collect()
 }
 
 fn borrowed(names: &[String]) -> Vec<&str> {
@@ -16,17 +22,33 @@ fn borrowed(names: &[String]) -> Vec<&str> {
 }
 
 fn holders<'a>(owned: &'a Assignment, rows: &[usize]) -> Vec<Holder<'a>> {
-    let these = |share: &'a Vec<Partition>| share.iter().map(|(topic, number)| (topic.as_str(), *number)).collect();
+    let these = |share: &'a Vec<Partition>| {
+        share
+            .iter()
+            .map(|(topic, number)| (topic.as_str(), *number))
+            .collect()
+    };
     let each = owned.iter().zip(rows);
-    each.map(|((id, share), row)| Holder { id: id.clone(), owned: Owned::These(these(share)), row: *row }).collect()
+    each.map(|((id, share), row)| Holder {
+        id: id.clone(),
+        owned: Owned::These(these(share)),
+        row: *row,
+    })
+    .collect()
 }
 
 /// Every way in which `leave` of `members` may go.
 fn choices(members: &[String], leave: usize) -> Vec<Vec<String>> {
     let subsets = 0..1_u32 << members.len();
     let chosen = subsets.filter(|bits| bits.count_ones() as usize == members.len() - leave);
-    let stay =
-        |bits: u32| members.iter().enumerate().filter(|(n, _)| bits >> n & 1 == 1).map(|(_, id)| id.clone()).collect();
+    let stay = |bits: u32| {
+        members
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| bits >> n & 1 == 1)
+            .map(|(_, id)| id.clone())
+            .collect()
+    };
     chosen.map(stay).collect()
 }
 
@@ -51,13 +73,23 @@ fn arrivals(stay: &[String], join: usize) -> Vec<Vec<String>> {
 #[test]
 fn what_range_and_round_robin_move_is_exact() {
     type Divide = fn(&[&str], &Topics) -> Assignment;
-    let rules: [(Assignor, Divide); 2] = [(Assignor::Range, range), (Assignor::RoundRobin, round_robin)];
+    let rules: [(Assignor, Divide); 2] = [
+        (Assignor::Range, range),
+        (Assignor::RoundRobin, round_robin),
+    ];
     let mut checked = 0;
     for counts in [&[3][..], &[5], &[3, 2], &[4, 1, 6]] {
         let topics = topics(counts);
-        for (members, leave, join) in
-            [(2, 0, 1), (3, 0, 2), (1, 0, 3), (3, 1, 0), (4, 2, 0), (4, 1, 1), (3, 2, 2), (5, 0, 0)]
-        {
+        for (members, leave, join) in [
+            (2, 0, 1),
+            (3, 0, 2),
+            (1, 0, 3),
+            (3, 1, 0),
+            (4, 2, 0),
+            (4, 1, 1),
+            (3, 2, 2),
+            (5, 0, 0),
+        ] {
             let names = names(members);
             for (assignor, divide) in rules {
                 let before = divide(&borrowed(&names), &topics);
@@ -66,12 +98,24 @@ fn what_range_and_round_robin_move_is_exact() {
                     .flat_map(|stay| arrivals(stay, join))
                     .map(|after| moved(&before, &divide(&borrowed(&after), &topics)))
                     .collect();
-                let change =
-                    Change { assignor, topics: &topics, leave: &[leave], join, newcomers: Newcomers::Anywhere };
+                let change = Change {
+                    assignor,
+                    topics: &topics,
+                    leave: &[leave],
+                    join,
+                    newcomers: Newcomers::Anywhere,
+                };
                 let said = moves(&holders(&before, &vec![0; members]), &change);
-                let (least, most) = (all.iter().min().expect("some"), all.iter().max().expect("some"));
+                let (least, most) = (
+                    all.iter().min().expect("some"),
+                    all.iter().max().expect("some"),
+                );
                 let what = format!("{assignor}, {counts:?}, {members} - {leave} + {join}");
-                assert_eq!((said.least, said.most, said.of), (*least, *most, total(&topics)), "{what}");
+                assert_eq!(
+                    (said.least, said.most, said.of),
+                    (*least, *most, total(&topics)),
+                    "{what}"
+                );
                 checked += all.len();
             }
         }
@@ -84,13 +128,29 @@ fn what_a_sticky_assignor_moves_is_between_the_bounds() {
     let mut seen = BTreeMap::new();
     for counts in [&[3][..], &[5], &[3, 2], &[4, 1, 6], &[12]] {
         let topics = topics(counts);
-        for (members, leave, join) in [(1, 0, 1), (1, 0, 2), (2, 0, 2), (3, 0, 1), (3, 1, 0), (4, 2, 0), (4, 1, 1)] {
+        for (members, leave, join) in [
+            (1, 0, 1),
+            (1, 0, 2),
+            (2, 0, 2),
+            (3, 0, 1),
+            (3, 1, 0),
+            (4, 2, 0),
+            (4, 1, 1),
+        ] {
             let names = names(members);
-            let nothing = names.iter().map(|name| (name.clone(), Vec::new())).collect();
+            let nothing = names
+                .iter()
+                .map(|name| (name.clone(), Vec::new()))
+                .collect();
             let before = cooperative_sticky(&nothing, &topics);
             let newcomers = Newcomers::Anywhere;
-            let change =
-                Change { assignor: Assignor::CooperativeSticky, topics: &topics, leave: &[leave], join, newcomers };
+            let change = Change {
+                assignor: Assignor::CooperativeSticky,
+                topics: &topics,
+                leave: &[leave],
+                join,
+                newcomers,
+            };
             let said = moves(&holders(&before, &vec![0; members]), &change);
             for stay in choices(&names, leave) {
                 for after in arrivals(&stay, join) {
@@ -98,7 +158,12 @@ fn what_a_sticky_assignor_moves_is_between_the_bounds() {
                     owned.retain(|member, _| stay.contains(member));
                     // those who join may be seen together, or one by one
                     let mut together = owned.clone();
-                    together.extend(after.iter().filter(|id| !stay.contains(id)).map(|id| (id.clone(), Vec::new())));
+                    together.extend(
+                        after
+                            .iter()
+                            .filter(|id| !stay.contains(id))
+                            .map(|id| (id.clone(), Vec::new())),
+                    );
                     let together = cooperative_sticky(&together, &topics);
                     let mut one_by_one = cooperative_sticky(&owned, &topics);
                     for id in after.iter().filter(|id| !stay.contains(id)) {
@@ -107,10 +172,16 @@ fn what_a_sticky_assignor_moves_is_between_the_bounds() {
                     }
                     for (way, now) in [("together", together), ("one by one", one_by_one)] {
                         let moved = moved(&before, &now);
-                        let what = format!("{counts:?}, {members} - {leave} + {join}, {way}: {moved}, {said:?}");
+                        let what = format!(
+                            "{counts:?}, {members} - {leave} + {join}, {way}: {moved}, {said:?}"
+                        );
                         assert!((said.least..=said.most).contains(&moved), "{what}");
                         let counts: Vec<usize> = now.values().map(Vec::len).collect();
-                        assert!(counts.iter().max() <= counts.iter().min().map(|least| least + 1).as_ref(), "{what}");
+                        assert!(
+                            counts.iter().max()
+                                <= counts.iter().min().map(|least| least + 1).as_ref(),
+                            "{what}"
+                        );
                         seen.entry((counts.len(), members, leave, join, total(&topics)))
                             .or_insert((said, Vec::new()))
                             .1
@@ -121,7 +192,10 @@ fn what_a_sticky_assignor_moves_is_between_the_bounds() {
         }
     }
     for (case, (said, moved)) in seen {
-        assert!(moved.contains(&said.least), "{case:?}: the least is reached: {said:?}, {moved:?}");
+        assert!(
+            moved.contains(&said.least),
+            "{case:?}: the least is reached: {said:?}, {moved:?}"
+        );
     }
 }
 
@@ -131,15 +205,69 @@ fn what_is_known_beforehand_is_said_and_no_more() {
     let owned = |counts: &[usize], rows: &[usize]| -> Vec<Holder<'static>> {
         let ids = ["a", "b", "c", "d", "e"];
         let each = counts.iter().zip(rows).zip(ids);
-        each.map(|((count, row), id)| Holder { id: id.to_owned(), owned: Owned::Some(*count), row: *row }).collect()
+        each.map(|((count, row), id)| Holder {
+            id: id.to_owned(),
+            owned: Owned::Some(*count),
+            row: *row,
+        })
+        .collect()
     };
-    let rows: [(&[usize], &[usize], Assignor, &[usize], usize, (usize, usize)); 11] = [
-        (&[2, 1], &[0, 0], Assignor::CooperativeSticky, &[0], 3, (1, 1)),
-        (&[2, 1], &[0, 0], Assignor::CooperativeSticky, &[1], 0, (1, 2)),
-        (&[2, 1], &[0, 1], Assignor::CooperativeSticky, &[1, 0], 0, (2, 2)),
-        (&[2, 1], &[0, 0], Assignor::CooperativeSticky, &[2], 0, (0, 0)),
-        (&[2, 1], &[0, 0], Assignor::CooperativeSticky, &[2], 2, (3, 3)),
-        (&[1, 1, 1, 0], &[0; 4], Assignor::CooperativeSticky, &[2], 0, (1, 2)),
+    let rows: [(
+        &[usize],
+        &[usize],
+        Assignor,
+        &[usize],
+        usize,
+        (usize, usize),
+    ); 11] = [
+        (
+            &[2, 1],
+            &[0, 0],
+            Assignor::CooperativeSticky,
+            &[0],
+            3,
+            (1, 1),
+        ),
+        (
+            &[2, 1],
+            &[0, 0],
+            Assignor::CooperativeSticky,
+            &[1],
+            0,
+            (1, 2),
+        ),
+        (
+            &[2, 1],
+            &[0, 1],
+            Assignor::CooperativeSticky,
+            &[1, 0],
+            0,
+            (2, 2),
+        ),
+        (
+            &[2, 1],
+            &[0, 0],
+            Assignor::CooperativeSticky,
+            &[2],
+            0,
+            (0, 0),
+        ),
+        (
+            &[2, 1],
+            &[0, 0],
+            Assignor::CooperativeSticky,
+            &[2],
+            2,
+            (3, 3),
+        ),
+        (
+            &[1, 1, 1, 0],
+            &[0; 4],
+            Assignor::CooperativeSticky,
+            &[2],
+            0,
+            (1, 2),
+        ),
         (&[3], &[0], Assignor::CooperativeSticky, &[0], 1, (1, 1)),
         (&[2, 1], &[0, 0], Assignor::Uniform, &[0], 1, (1, 1)),
         (&[1, 1, 1], &[0; 3], Assignor::Uniform, &[0], 1, (0, 0)),
@@ -149,7 +277,16 @@ fn what_is_known_beforehand_is_said_and_no_more() {
     ];
     for (counts, places, assignor, leave, join, expected) in rows {
         let newcomers = Newcomers::Anywhere;
-        let said = moves(&owned(counts, places), &Change { assignor, topics: &three, leave, join, newcomers });
+        let said = moves(
+            &owned(counts, places),
+            &Change {
+                assignor,
+                topics: &three,
+                leave,
+                join,
+                newcomers,
+            },
+        );
         assert_eq!(
             (said.least, said.most, said.of),
             (expected.0, expected.1, 3),
@@ -162,9 +299,32 @@ fn what_is_known_beforehand_is_said_and_no_more() {
 fn who_comes_last_pushes_nobody_aside() {
     let three = topics(&[3]);
     let before = range(&["ma", "mb"], &three);
-    let change = Change { assignor: Assignor::Range, topics: &three, leave: &[0], join: 1, newcomers: Newcomers::Last };
+    let change = Change {
+        assignor: Assignor::Range,
+        topics: &three,
+        leave: &[0],
+        join: 1,
+        newcomers: Newcomers::Last,
+    };
     // ma has 0 and 1, mb has 2: then ma 0, mb 1, the new one 2
-    assert_eq!(moves(&holders(&before, &[0, 0]), &change), Moves { least: 2, most: 2, of: 3 });
-    let anywhere = Change { newcomers: Newcomers::Anywhere, ..change };
-    assert_eq!(moves(&holders(&before, &[0, 0]), &anywhere), Moves { least: 1, most: 2, of: 3 });
+    assert_eq!(
+        moves(&holders(&before, &[0, 0]), &change),
+        Moves {
+            least: 2,
+            most: 2,
+            of: 3
+        }
+    );
+    let anywhere = Change {
+        newcomers: Newcomers::Anywhere,
+        ..change
+    };
+    assert_eq!(
+        moves(&holders(&before, &[0, 0]), &anywhere),
+        Moves {
+            least: 1,
+            most: 2,
+            of: 3
+        }
+    );
 }

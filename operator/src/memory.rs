@@ -12,9 +12,10 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::{SignedDuration, Timestamp};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_groups::{
-    Journal, Listener,
+    Journal,
     witness::{Home, Sight, Witness},
 };
+use practice_kafka::Listener;
 use tokio::sync::mpsc;
 
 use crate::{

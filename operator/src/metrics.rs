@@ -10,7 +10,7 @@ use std::{
 
 use kube::{ResourceExt, core::DeserializeGuard, runtime::reflector::Store};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
-use practice_groups::{Call, Listener};
+use practice_kafka::{Call, Listener};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
@@ -425,8 +425,8 @@ mod tests {
     fn docs_have_each_value_of_the_bounded_labels() {
         let page = include_str!("../../docs/metrics.md");
         let kafka = concat!(
-            include_str!("../../crates/groups/src/read.rs"),
-            include_str!("../../crates/groups/src/change.rs")
+            include_str!("../../crates/kafka/src/read.rs"),
+            include_str!("../../crates/kafka/src/change.rs")
         );
         for (label, values) in [
             (
@@ -438,7 +438,10 @@ mod tests {
             ("`call`", named_after(kafka, "within(&self.")),
             (
                 "`result`",
-                named_after(include_str!("../../crates/groups/src/told.rs"), "=> "),
+                named_after(
+                    include_str!("../../crates/kafka/src/call_listener.rs"),
+                    "=> ",
+                ),
             ),
         ] {
             let row = page

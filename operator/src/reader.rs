@@ -8,8 +8,9 @@ use std::{
 };
 
 use practice_groups::{
-    ForeignSeen, Foreigners, Judged, Kafka, KafkaError, Listener, Pace, Paces, Snapshot, Verdicts,
+    ForeignSeen, Foreigners, Judged, KafkaError, Pace, Paces, Snapshot, Verdicts,
 };
+use practice_kafka::{Kafka, Listener};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use practice_api::{PracticeStatus, Topic, status::TopicStatus};
-use practice_groups::{Kafka, KafkaError, Made, TopicSeen};
+use practice_groups::{KafkaError, TopicSeen};
+use practice_kafka::{Kafka, Made};
 
 use super::{Deed, Prepared, Refusal};
 use crate::{memory::Memories, plan::Plan, reader::Key};

@@ -375,7 +375,7 @@ async fn while_one_of_three_brokers_is_down_status_says_what_kafkas_own_tool_say
     let all = [&safe[..], &["of-single".to_owned()]].concat();
     agreed("three brokers", &scene, "p", tool, &bootstrap, &all).await;
 
-    let look = practice_groups::Kafka::connect(&bootstrap)
+    let look = practice_kafka::Kafka::connect(&bootstrap)
         .observe(&["single".to_owned()], &[])
         .await;
     let Some(TopicSeen::Present(facts)) = look.expect("Kafka answers").topics.remove("single")

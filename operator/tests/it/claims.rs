@@ -5,7 +5,8 @@ use std::time::Duration;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 use kube::{ResourceExt, api::PostParams};
 use practice_contract::{Assignor, OffsetReset, Protocol, WorkerSettings};
-use practice_groups::{GroupState, Kafka};
+use practice_groups::GroupState;
+use practice_kafka::Kafka;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 

@@ -141,7 +141,7 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
     kafka.resume();
     scene.condition("p", "KafkaReachable=True").await;
     scene.event("TopicConfigured", "retention.ms=60000").await;
-    let set = practice_groups::Kafka::connect(kafka.bootstrap())
+    let set = practice_kafka::Kafka::connect(kafka.bootstrap())
         .topic_config(&scene.name("t"))
         .await;
     assert_eq!(

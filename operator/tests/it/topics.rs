@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use practice_groups::{Kafka, Made, TopicFacts, TopicSeen};
+use practice_groups::{TopicFacts, TopicSeen};
+use practice_kafka::{Kafka, Made};
 use serde_json::json;
 
 use crate::scene::Scene;

@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{Kafka, OffsetReset, Paces, Protocol, total};
+use practice_groups::{OffsetReset, Paces, Protocol, total};
+use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,
     clients::{Member, commit_for_each},

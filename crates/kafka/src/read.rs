@@ -19,15 +19,15 @@ use krafka::{
     },
     error::{ErrorCode, KrafkaError},
 };
+use practice_groups::{
+    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol,
+    Snapshot, TopicFacts, TopicSeen,
+};
 use tokio::sync::Mutex;
 
 use crate::{
-    model::{
-        Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition,
-        Protocol, Snapshot, TopicFacts, TopicSeen,
-    },
-    refusal::refused,
-    told::{Call, Listener, word},
+    call_listener::{Call, Listener, word},
+    error::{Failure, coarse, refused},
 };
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -117,7 +117,7 @@ impl Kafka {
                 .and_then(|mut all| all.pop())
             {
                 // nobody has answered anything
-                Some(outage) if topics.is_empty() => Err(outage),
+                Some(outage) if topics.is_empty() => Err(outage.into()),
                 _ => Ok(Snapshot {
                     topics,
                     groups,
@@ -236,10 +236,12 @@ impl Kafka {
 pub(crate) async fn within<T>(
     connection: &Connection,
     name: &'static str,
-    call: impl AsyncFnOnce(Arc<AdminClient>) -> Result<T, KafkaError>,
+    call: impl AsyncFnOnce(Arc<AdminClient>) -> Result<T, Failure>,
 ) -> Result<T, KafkaError> {
     let run = async {
-        let result = call(connection.admin().await?).await;
+        let result = call(connection.admin().await?)
+            .await
+            .map_err(|failure| failure.0);
         if result.as_ref().is_err_and(KafkaError::is_outage) {
             connection.admin.lock().await.take();
             connection.admin().await?;
@@ -274,7 +276,8 @@ impl Connection {
             .max_response_size(LARGEST_RESPONSE)
             .allow_auto_create_topics(false)
             .connect()
-            .await?;
+            .await
+            .map_err(coarse)?;
         let connected = Arc::new(kafka.admin().default_api_timeout(STEP));
         *admin = Some(connected.clone());
         Ok(connected)
@@ -320,7 +323,7 @@ async fn observe_groups(
     admin: &AdminClient,
     groups: &[String],
     absent: &BTreeSet<String>,
-) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
+) -> Result<BTreeMap<String, GroupSeen>, Failure> {
     let (unlikely, likely): (Vec<&String>, Vec<&String>) =
         groups.iter().partition(|group| absent.contains(*group));
     let options = DescribeConsumerGroupsOptions::default();
@@ -341,7 +344,7 @@ async fn observe_groups(
                 ..GroupSeen::default()
             },
             Some(Err(error)) => GroupSeen {
-                trouble: Some(undescribed(error, group)),
+                trouble: Some(undescribed(error, group).0),
                 ..GroupSeen::default()
             },
             None => GroupSeen::default(),
@@ -378,14 +381,17 @@ async fn all_commits(
             .await;
         let answer =
             answer.map_err(|error| refused(error, "Describe", format_args!("group {group}")));
-        (group.clone(), answer.and_then(commits))
+        (
+            group.clone(),
+            answer.and_then(commits).map_err(|failure| failure.0),
+        )
     });
     futures::future::join_all(each).await.into_iter().collect()
 }
 
 /// Why a group could not be described. Kafka denies a KIP-848 group as a whole for one topic of its members, and does not say
 /// which one (KAFKA-18813).
-fn undescribed(error: KrafkaError, group: &str) -> KafkaError {
+fn undescribed(error: KrafkaError, group: &str) -> Failure {
     match error {
         KrafkaError::Broker {
             code: ErrorCode::TopicAuthorizationFailed,
@@ -411,7 +417,7 @@ fn is_of_consumers(group: &ConsumerGroupListing) -> bool {
 /// All or nothing: a partition whose offset could not be read would look like one without a commit.
 fn commits(
     offsets: HashMap<TopicPartition, Result<GroupOffset, KrafkaError>>,
-) -> Result<BTreeMap<Partition, Committed>, KafkaError> {
+) -> Result<BTreeMap<Partition, Committed>, Failure> {
     let mut commits = BTreeMap::new();
     for (partition, offset) in offsets {
         let offset = offset.map_err(|error| refused(error, "Describe", Topic(&partition.topic)))?;
@@ -482,7 +488,7 @@ fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
 async fn bounds(
     admin: &AdminClient,
     described: HashMap<String, Result<TopicDescription, KrafkaError>>,
-) -> Result<BTreeMap<String, TopicSeen>, KafkaError> {
+) -> Result<BTreeMap<String, TopicSeen>, Failure> {
     let partitions: Vec<TopicPartition> = described
         .iter()
         .filter_map(|(name, topic)| topic.as_ref().ok().map(|topic| (name, topic)))
@@ -536,9 +542,9 @@ async fn bounds(
                 ..
             }) => TopicSeen::Missing,
             Err(error) => {
-                let error = refused(error, "Describe", Topic(&name));
+                let Failure(error) = refused(error, "Describe", Topic(&name));
                 if error.is_outage() {
-                    return Err(error);
+                    return Err(error.into());
                 }
                 TopicSeen::Unknown(Arc::new(error))
             }

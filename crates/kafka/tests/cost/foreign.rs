@@ -5,7 +5,8 @@ use std::{
     time::Instant,
 };
 
-use practice_groups::{Foreigners, Kafka};
+use practice_groups::Foreigners;
+use practice_kafka::Kafka;
 use practice_testbed::{clients::commit_for_each, kafka, unique};
 
 use crate::{consumers::OURS, turn};

@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{GroupSeen, GroupState, Kafka, Lag, OffsetReset, Partition, Snapshot};
+use practice_groups::{GroupSeen, GroupState, Lag, OffsetReset, Partition, Snapshot};
+use practice_kafka::Kafka;
 use practice_testbed::described::{self, Offsets};
 
 /// The same of a look, with the lag that it knows.

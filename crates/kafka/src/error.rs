@@ -4,33 +4,46 @@
 use std::{fmt, sync::Arc};
 
 use krafka::error::{ErrorCode, KrafkaError};
+use practice_groups::KafkaError;
 
-use crate::model::KafkaError;
+/// Why a call failed: an error of ours, from one of the library's where need be.
+pub(crate) struct Failure(pub(crate) KafkaError);
 
-impl From<KrafkaError> for KafkaError {
+impl From<KafkaError> for Failure {
+    fn from(error: KafkaError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<KrafkaError> for Failure {
     fn from(error: KrafkaError) -> Self {
-        tracing::debug!(%error, "Kafka"); // in full here, coarsely everywhere else
-        match error {
-            // no broker says it is somebody else: until the call's time was over, none was known that takes changes
-            KrafkaError::Timeout { .. }
-            | KrafkaError::Broker {
-                code: ErrorCode::NotController,
-                ..
-            } => Self::TimedOut,
-            KrafkaError::Auth { .. } => Self::Authentication,
-            KrafkaError::Broker { code, message } => Self::Answered {
-                code: format!("{code:?}"),
-                message: line(&message),
-                retriable: code.is_retriable(),
-            },
-            KrafkaError::Config { message } => Self::Answered {
-                code: "InvalidRequest".into(),
-                message: line(&message),
-                retriable: false,
-            },
-            KrafkaError::Protocol { message, .. } => Self::Protocol(line(&message)),
-            error => innermost(&error),
-        }
+        Self(coarse(error))
+    }
+}
+
+/// An error of the library as ours.
+pub(crate) fn coarse(error: KrafkaError) -> KafkaError {
+    tracing::debug!(%error, "Kafka"); // in full here, coarsely everywhere else
+    match error {
+        // no broker says it is somebody else: until the call's time was over, none was known that takes changes
+        KrafkaError::Timeout { .. }
+        | KrafkaError::Broker {
+            code: ErrorCode::NotController,
+            ..
+        } => KafkaError::TimedOut,
+        KrafkaError::Auth { .. } => KafkaError::Authentication,
+        KrafkaError::Broker { code, message } => KafkaError::Answered {
+            code: format!("{code:?}"),
+            message: line(&message),
+            retriable: code.is_retriable(),
+        },
+        KrafkaError::Config { message } => KafkaError::Answered {
+            code: "InvalidRequest".into(),
+            message: line(&message),
+            retriable: false,
+        },
+        KrafkaError::Protocol { message, .. } => KafkaError::Protocol(line(&message)),
+        error => innermost(&error),
     }
 }
 
@@ -40,7 +53,7 @@ pub(crate) fn refused(
     error: KrafkaError,
     operation: &'static str,
     resource: impl fmt::Display,
-) -> KafkaError {
+) -> Failure {
     let resource = match error {
         KrafkaError::Broker {
             code: ErrorCode::ClusterAuthorizationFailed,
@@ -52,10 +65,10 @@ pub(crate) fn refused(
         } => resource.to_string(),
         error => return error.into(),
     };
-    KafkaError::Denied {
+    Failure(KafkaError::Denied {
         operation,
         resource,
-    }
+    })
 }
 
 /// What an error goes back to: the client wraps the refusal of a connection several times.
@@ -97,7 +110,7 @@ mod tests {
 
     #[test]
     fn nobody_who_takes_changes_is_an_outage_and_a_refusal_is_none() {
-        let answered = |code| KafkaError::from(KrafkaError::broker(code, "in\nKafka's words"));
+        let answered = |code| coarse(KrafkaError::broker(code, "in\nKafka's words"));
         assert_eq!(answered(ErrorCode::NotController), KafkaError::TimedOut);
         assert_eq!(
             answered(ErrorCode::PolicyViolation),

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{GroupSeen, GroupState, Kafka, Lag, OffsetReset, Paces, Protocol, Snapshot};
+use practice_groups::{GroupSeen, GroupState, Lag, OffsetReset, Paces, Protocol, Snapshot};
+use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,
     clients::{Member, Transaction, commit, first_offset, send, send_keyed},

@@ -14,10 +14,11 @@ use krafka::{
     error::{ErrorCode, KrafkaError},
 };
 
+use practice_groups::KafkaError;
+
 use crate::{
-    model::KafkaError,
+    error::refused,
     read::{Kafka, STEP, Topic, check, hex, one, within},
-    refusal::refused,
 };
 
 /// It must not be given up early, for then nobody knows whether it was made.

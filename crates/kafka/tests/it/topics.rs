@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use practice_groups::{Bounds, Copies, Kafka, KafkaError, Made, TopicSeen};
+use practice_groups::{Bounds, Copies, KafkaError, TopicSeen};
+use practice_kafka::{Kafka, Made};
 use practice_testbed::{kafka, unique};
 
 use crate::{present, there, topic, topic_when};

@@ -19,12 +19,13 @@ use std::{
 use krafka::admin::{AdminClient, CreateTopicsOptions, DeleteTopicsOptions, NewTopic};
 use practice_contract::Assignor;
 use practice_groups::{
-    Kafka, TopicSeen,
+    TopicSeen,
     assign::{
         Assignment, Change, Holder, Moves, Newcomers, Owned, Topics, cooperative_sticky, moved,
         moves, order_of_members, order_of_topics, range, round_robin, uniform,
     },
 };
+use practice_kafka::Kafka;
 use practice_testbed::Kafka as Broker;
 use tokio::{
     runtime::{Builder, Runtime},

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::model::KafkaError;
+use practice_groups::KafkaError;
 
 /// One call to a Kafka that is over. It may have been several requests, to several brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

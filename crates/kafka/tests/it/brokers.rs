@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{GroupState, Kafka, Lag, OffsetReset, Protocol, total};
+use practice_groups::{GroupState, Lag, OffsetReset, Protocol, total};
+use practice_kafka::Kafka;
 use practice_testbed::{
     Brokers,
     clients::{commit_all, send},

@@ -14,7 +14,8 @@ mod verdicts;
 
 use std::time::{Duration, Instant};
 
-use practice_groups::{GroupSeen, Kafka, Partition, Snapshot, TopicFacts, TopicSeen};
+use practice_groups::{GroupSeen, Partition, Snapshot, TopicFacts, TopicSeen};
+use practice_kafka::Kafka;
 
 /// One look at one topic and one group.
 async fn look(kafka: &Kafka, topic: &str, group: &str) -> Snapshot {

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use practice_groups::{
-    GroupSeen, GroupState, Kafka, KafkaError, Lag, MemberSeen, OffsetReset, Partition, Protocol,
-    TopicSeen,
+    GroupSeen, GroupState, KafkaError, Lag, MemberSeen, OffsetReset, Partition, Protocol, TopicSeen,
 };
+use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,
     clients::{Member, commit},

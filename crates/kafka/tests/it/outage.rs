@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{Kafka, KafkaError, Snapshot, TopicSeen};
+use practice_groups::{KafkaError, Snapshot, TopicSeen};
+use practice_kafka::Kafka;
 use practice_testbed::{Kafka as Broker, kafka};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

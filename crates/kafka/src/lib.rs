@@ -1,0 +1,13 @@
+//! The one socket to Kafka's admin API. In: bootstrap servers, names. Out: a poll of topics and groups (`read`, as the types of
+//! `practice-groups`), and the changes that a practice needs: create, grow, configure, delete a topic (`change`). Every call has a
+//! deadline, an answer a largest size, and a listener that counts it. Deliberately absent: Kubernetes, what an answer means, and
+//! any other crate that names the client library (it breaks its API with every minor version).
+
+mod call_listener;
+mod change;
+mod error;
+mod read;
+
+pub use call_listener::{Call, Listener};
+pub use change::Made;
+pub use read::Kafka;

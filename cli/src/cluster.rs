@@ -12,16 +12,10 @@ use kube::{
     runtime::watcher,
 };
 use practice_api::ConsumerGroupPractice;
+use practice_plan::labels::{COMPONENT, PRACTICE};
 use serde::de::DeserializeOwned;
 
 use crate::{args::Common, error::Failure, kubeconfig::config};
-
-/// Label: the practice that an object belongs to.
-pub const PRACTICE: &str = "kafka-practice.dev/practice";
-/// Annotation: the exact group id.
-pub const GROUP: &str = "kafka-practice.dev/group";
-/// Label: what a pod is.
-pub const COMPONENT: &str = "app.kubernetes.io/component";
 
 /// Longest time that one request may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -406,12 +400,6 @@ mod tests {
     use kube::Config;
 
     use super::*;
-
-    #[test]
-    fn the_operator_says_the_same_labels() {
-        use practice_operator::objects;
-        assert_eq!((PRACTICE, GROUP), (objects::PRACTICE, objects::GROUP));
-    }
 
     #[tokio::test]
     async fn a_watch_ends_when_trying_again_is_of_no_use() {

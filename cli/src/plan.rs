@@ -1,7 +1,7 @@
-//! What a manifest will do, for `plan`. Pure. In: a prediction (`practice_operator::predict`). Out: lines: for each topic, group
+//! What a manifest will do, for `plan`. Pure. In: a prediction (`practice_plan::predict`). Out: lines: for each topic, group
 //! and the producer what happens, a number first, then why. What stays as it is has one line.
 
-use practice_operator::predict::{
+use practice_plan::predict::{
     Count, GroupChange, GroupPrediction, Prediction, TopicChange, TopicPrediction,
     words::{self, Manner},
 };

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::{
-    ConsumerGroupPractice, GroupState, PracticeStatus,
+    ConsumerGroupPractice, DesiredState, PracticeStatus,
     spec::Group,
     status::{ForeignStatus, GroupStatus, OwnedPartition},
 };
@@ -149,7 +149,7 @@ pub fn is_rebalancing(group: &GroupStatus) -> bool {
 
 /// A group. `wanted` is its manifest.
 pub fn of_group(group: &GroupStatus, wanted: Option<&Group>) -> Mark {
-    let stopped = wanted.is_some_and(|wanted| wanted.state == GroupState::Stopped);
+    let stopped = wanted.is_some_and(|wanted| wanted.state == DesiredState::Stopped);
     match group.state.as_str() {
         _ if !group.claimed => Mark::new(Tone::Bad, "NotClaimed"),
         "Stable" if group.ready_replicas < group.replicas => Mark::new(Tone::Warn, "Stable"),

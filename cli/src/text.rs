@@ -5,8 +5,9 @@
 use std::fmt::Write;
 
 use practice_contract::lines::escape;
-pub use practice_operator::predict::counted;
 use unicode_width::UnicodeWidthStr;
+
+pub use practice_plan::predict::counted;
 
 /// How a word is meant. A colour never says anything that the words beside it do not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use practice_api::{
     spec::Group,
     status::{GroupStatus, Member, OwnedPartition},
 };
-use practice_operator::conditions::held_back;
 
 use crate::{
     state::{
@@ -69,7 +68,7 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
         let mut line = Line::of(Tone::Dim, branch);
         line.append(group_line(status, group, wanted, place, &columns, now));
         lines.push(line);
-        lines.extend(below(guide, guide, group_remarks(status, group)));
+        lines.extend(below(guide, guide, group_remarks(group)));
         lines.extend(below(guide, guide, verdict(group, now)));
         lines.extend(consumer_lines(
             practice,
@@ -226,12 +225,12 @@ fn protocol(group: &GroupStatus, wanted: Option<&Group>) -> String {
 }
 
 /// What of a group has to be read.
-fn group_remarks(status: &PracticeStatus, group: &GroupStatus) -> Vec<Line> {
+fn group_remarks(group: &GroupStatus) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut warn = |text: &str| lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, text));
     if !group.claimed {
-        let held = held_back(status, &group.name)
-            .map(|held| format!("its consumers do not start: {}", held.reason));
+        let hold = group.hold.as_ref().filter(|hold| hold.needs_help());
+        let held = hold.map(|hold| format!("its consumers do not start: {}", hold.reason));
         let waits = "its consumers wait until it is known that nobody else uses the group id";
         warn(held.as_deref().unwrap_or(waits));
     } else if let Some(members) = members(group)

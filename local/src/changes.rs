@@ -1,10 +1,10 @@
 //! What an edit of the manifest will do. In: the plan that runs and the one to come. Out: a sentence for each thing that
 //! starts, stops, is told otherwise or rebalances. Pure.
 
-use practice_operator::{
+use practice_plan::{
     plan::{GroupPlan, Plan, RowPlan},
     predict::{self, told},
-    prepare::settings,
+    topics::settings,
 };
 
 /// Everything that is different, in the manifest's order; empty: nothing.
@@ -222,7 +222,7 @@ fn third(n: i32) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use practice_operator::plan::{Defaults, plan};
+    use practice_plan::{plan::Defaults, plan::plan};
     use serde_json::{Value, json};
 
     use super::*;

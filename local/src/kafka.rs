@@ -12,10 +12,14 @@ use practice_operator::{
     live::Live,
     memory::Memories,
     objects::holds,
-    observe::{Observed, observe, observed},
+    observe::{observe, observed},
+    prepare::prepare,
+};
+use practice_plan::{
+    outcome::{Deed, Observed, Prepared, Refusal},
     plan::{GroupPlan, Plan},
     predict::{Broker, Order},
-    prepare::{Deed, Prepared, Refusal, TopicStep, prepare, topic_step},
+    topics::{TopicStep, topic_step},
 };
 use tokio::time::timeout;
 
@@ -255,11 +259,7 @@ impl Kafka {
     }
 }
 
-async fn look_at(
-    broker: &Embedded,
-    members: &Members,
-    plan: &Plan,
-) -> practice_operator::reader::Look {
+async fn look_at(broker: &Embedded, members: &Members, plan: &Plan) -> practice_groups::PollResult {
     let groups = plan
         .groups
         .iter()

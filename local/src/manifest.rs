@@ -158,7 +158,7 @@ mod tests {
             (group.replicas, group.variants[0].replicas),
             (Some(4), Some(0))
         );
-        assert_eq!(group.state, practice_api::GroupState::Stopped);
+        assert_eq!(group.state, practice_api::DesiredState::Stopped);
         assert_eq!(
             laid.spec
                 .producer

@@ -12,15 +12,12 @@ use jiff::Timestamp;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_contract::status::WorkerStatus;
 use practice_groups::{Journal, Rebalance, Snapshot};
-use practice_operator::{
-    ask::Http,
-    journal,
-    memory::Memories,
+use practice_operator::{ask::Http, journal, memory::Memories, reader::Key};
+use practice_plan::{
+    events::{Severity, events},
     plan::{Defaults, Plan, plan},
     predict::{Broker, Now, Prediction, predict},
-    reader::Key,
     status::status,
-    story::{Tone, story},
 };
 use serde_json::Value;
 
@@ -243,7 +240,7 @@ impl Practice {
     }
 
     /// Brings everything a step closer to the manifest, looks, and says what happened: a sentence each.
-    pub async fn turn(&mut self) -> Vec<(Tone, String)> {
+    pub async fn turn(&mut self) -> Vec<(Severity, String)> {
         let reports = self.listen().await;
         let moved = self.moved(&reports);
         let memories = &self.memories.0;
@@ -286,16 +283,16 @@ impl Practice {
         );
         journal::take_measures(&self.plan, &mut noted, &reports, memories, Timestamp::now());
         after.rebalances = noted.latest;
-        let mut said: Vec<(Tone, String)> = story(&prepared, &running, before, &after)
+        let mut said: Vec<(Severity, String)> = events(&prepared, &running, before, &after)
             .into_iter()
-            .map(|told| (told.tone, told.text))
+            .map(|told| (told.severity, told.text))
             .collect();
         said.extend(noted.told.iter().filter_map(rebalanced));
         said.extend(
             self.fleet
                 .said()
                 .into_iter()
-                .map(|text| (Tone::Warning, text)),
+                .map(|text| (Severity::Warning, text)),
         );
         self.look = seen.look.ok();
         if self.ready_after.is_none() && is_ready(&after) {
@@ -398,12 +395,12 @@ fn name(file: &Value) -> String {
 }
 
 /// A rebalance whose cause was found, in full.
-fn rebalanced((group, rebalance): &(String, Rebalance)) -> Option<(Tone, String)> {
+fn rebalanced((group, rebalance): &(String, Rebalance)) -> Option<(Severity, String)> {
     let why = rebalance.why.as_ref()?;
     let tone = if why.cause.is_trouble() {
-        Tone::Warning
+        Severity::Warning
     } else {
-        Tone::Normal
+        Severity::Normal
     };
     let advice = why.advice.iter().map(|advice| format!(" {advice}"));
     Some((

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use practice_operator::{plan::GroupPlan, predict::Prediction};
+use practice_plan::{plan::GroupPlan, predict::Prediction};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -15,7 +15,7 @@ use practice_cli::{
     tree::{Shape, tree, waits},
 };
 use practice_contract::duration;
-use practice_operator::plan::GroupPlan;
+use practice_plan::plan::GroupPlan;
 
 use crate::{changes::room, fleet::Phase, practice::Practice, request::Look};
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use practice_cli::text::escaped;
-use practice_operator::story::Tone;
+use practice_plan::events::Severity;
 
 /// The table is written again this often at most where it cannot change in place.
 const PLAIN_PAUSE: Duration = Duration::from_secs(2);
@@ -48,12 +48,12 @@ impl Terminal {
     }
 
     /// Something that happened.
-    pub fn tell(&mut self, tone: Tone, text: &str) {
+    pub fn tell(&mut self, tone: Severity, text: &str) {
         self.tell_all(tone, &[text.to_owned()]);
     }
 
     /// Something that happened, in several lines, which appear together.
-    pub fn tell_all(&mut self, tone: Tone, lines: &[String]) {
+    pub fn tell_all(&mut self, tone: Severity, lines: &[String]) {
         let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
         let lines: String = lines
             .iter()
@@ -133,11 +133,11 @@ fn plain<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// A line with its time.
-fn stamped(time: &str, tone: Tone, text: &str, coloured: bool) -> String {
+fn stamped(time: &str, tone: Severity, text: &str, coloured: bool) -> String {
     let text = escaped(text);
     match (tone, coloured) {
-        (Tone::Normal, true) => format!("\x1b[2m{time}\x1b[0m  {text}\n"),
-        (Tone::Warning, true) => format!("\x1b[2m{time}\x1b[0m  \x1b[33m{text}\x1b[0m\n"),
+        (Severity::Normal, true) => format!("\x1b[2m{time}\x1b[0m  {text}\n"),
+        (Severity::Warning, true) => format!("\x1b[2m{time}\x1b[0m  \x1b[33m{text}\x1b[0m\n"),
         (_, false) => format!("{time}  {text}\n"),
     }
 }
@@ -160,13 +160,16 @@ mod tests {
         let safe = "a\\u{1b}[2J\\nb\\u{9b}31m";
         assert_eq!(plain(["", "  one", nasty]), format!("\n  one\n{safe}\n"));
         let stamped = |tone, coloured| stamped("12:00:00", tone, nasty, coloured);
-        assert_eq!(stamped(Tone::Warning, false), format!("12:00:00  {safe}\n"));
         assert_eq!(
-            stamped(Tone::Normal, true),
+            stamped(Severity::Warning, false),
+            format!("12:00:00  {safe}\n")
+        );
+        assert_eq!(
+            stamped(Severity::Normal, true),
             format!("\x1b[2m12:00:00\x1b[0m  {safe}\n")
         );
         assert_eq!(
-            stamped(Tone::Warning, true),
+            stamped(Severity::Warning, true),
             format!("\x1b[2m12:00:00\x1b[0m  \x1b[33m{safe}\x1b[0m\n")
         );
     }

@@ -12,7 +12,8 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use practice_api::ConsumerGroupPractice;
 use practice_groups::witness::Home;
-use practice_operator::{memory::Memories, reader::Key, story::Tone};
+use practice_operator::{memory::Memories, reader::Key};
+use practice_plan::events::Severity;
 use practice_view::Hub;
 use serde_json::Value;
 use tokio::{
@@ -133,7 +134,7 @@ pub async fn up(up: Up) -> Result<()> {
     };
     if !is_private(up.listen) {
         let warning = "everybody who reaches this machine at that address can use the picture and send messages (--listen)";
-        run.terminal.tell(Tone::Warning, warning);
+        run.terminal.tell(Severity::Warning, warning);
     }
     let ending = run
         .until_told(socket, picture, &mut ended, nudged, &mut signals)
@@ -254,7 +255,7 @@ impl Run {
                 Some((request, tell)) = asked.recv() => {
                     let said = answer(&mut self.practice, request);
                     if let Answer::Message(said) = &said {
-                        self.terminal.tell(Tone::Normal, said);
+                        self.terminal.tell(Severity::Normal, said);
                     }
                     let _ = tell.send(said); // whoever asked is gone
                     true
@@ -309,17 +310,22 @@ impl Run {
         });
         match applied {
             Ok(said) if said.is_empty() => {
-                self.terminal
-                    .tell(Tone::Normal, &format!("{path} is applied: nothing changes"));
+                self.terminal.tell(
+                    Severity::Normal,
+                    &format!("{path} is applied: nothing changes"),
+                );
             }
             Ok(said) => {
-                self.terminal
-                    .tell_all(Tone::Normal, &below(format!("{path} is applied:"), &said));
+                self.terminal.tell_all(
+                    Severity::Normal,
+                    &below(format!("{path} is applied:"), &said),
+                );
             }
             Err(faults) => {
                 self.manifest.refused = Some(saved);
                 let head = format!("{path} is not applied, what ran goes on:");
-                self.terminal.tell_all(Tone::Warning, &below(head, &faults));
+                self.terminal
+                    .tell_all(Severity::Warning, &below(head, &faults));
             }
         }
         true
@@ -332,7 +338,7 @@ impl Run {
         }
         if let Kafka::Apache(apache) = &mut self.practice.kafka {
             for text in apache.note() {
-                self.terminal.tell(Tone::Warning, &text);
+                self.terminal.tell(Severity::Warning, &text);
             }
         }
         if !was_ready && self.practice.ready_after.is_some() {

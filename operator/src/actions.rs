@@ -12,6 +12,7 @@ use kube::{
     api::{ApiResource, DeleteParams, DynamicObject, LogParams, Patch, PatchParams, Preconditions},
 };
 use practice_api::ConsumerGroupPractice;
+use practice_plan::{labels::PRACTICE, plan::Defaults};
 use practice_view::{Action, Doing, Key, Means, Refusal, Scale};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -20,8 +21,6 @@ use crate::{
     apply::code,
     error::{Request, within},
     foresee::foresee,
-    objects::PRACTICE,
-    plan::Defaults,
 };
 
 /// Who changes the manifest, as `kubectl get --show-managed-fields` names it.

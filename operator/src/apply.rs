@@ -5,14 +5,17 @@ use kube::{
     Client, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
 };
+use practice_plan::{
+    outcome::{Change, ChangeAction, Kind, ObjectName, Running, RunningRow},
+    plan::Plan,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Error, Request, within},
     live::{KINDS, Live, api, number, owner, replicas},
-    objects::{Kind, Object},
-    plan::Plan,
+    objects::Object,
     quantity::amount,
 };
 
@@ -22,51 +25,6 @@ pub const MANAGER: &str = "practice-operator";
 pub const REPLICAS_MANAGER: &str = "practice-operator-replicas";
 /// Annotation: a hash of what we last applied, so that a changed wish is told from a foreign change.
 pub const APPLIED: &str = "kafka-practice.dev/applied";
-
-/// What runs: desired and ready, as Kubernetes has it after this step. Made here only.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Running {
-    /// One per Deployment of consumers.
-    pub rows: Vec<RunningRow>,
-    /// The producer, if there is one: whether it is available.
-    pub producer: Option<bool>,
-    /// Names of the practice's pods.
-    pub pods: Vec<String>,
-    /// Objects that have a name we need and are not ours: `Deployment a`.
-    pub conflicts: Vec<String>,
-    /// Objects of a former practice of the same name that are on their way out.
-    pub leaving: Vec<String>,
-    /// What Kubernetes says that keeps pods from being made (a quota, for example).
-    pub refusals: Vec<String>,
-    /// What this step changed, in order.
-    pub changes: Vec<Change>,
-}
-
-/// One Deployment of consumers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RunningRow {
-    /// The exact group id.
-    pub group: String,
-    /// Its Deployment.
-    pub deployment: String,
-    /// `spec.replicas`.
-    pub desired: i32,
-    /// `status.readyReplicas`.
-    pub ready: i32,
-}
-
-/// One write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// It was not there.
-    Created(String),
-    /// The wish changed.
-    Updated(String),
-    /// Somebody (named) had changed it; it was put back.
-    Repaired(String, String),
-    /// It is no longer wanted.
-    Removed(String),
-}
 
 /// Makes Kubernetes hold `objects` and nothing else of this practice.
 ///
@@ -98,7 +56,7 @@ pub async fn apply(
             )
             .await?;
             if let Some(after) = after {
-                running.note(object, &after);
+                record(&mut running, object, &after);
             }
         }
         for (_, stray) in live
@@ -122,7 +80,14 @@ async fn put(
     found: Option<&DynamicObject>,
     running: &mut Running,
 ) -> Result<Option<DynamicObject>, Error> {
-    let title = format!("{:?} {}", object.kind, object.name);
+    let title = ObjectName {
+        kind: object.kind,
+        name: object.name.clone(),
+    };
+    let change = |action| Change {
+        object: title.clone(),
+        action,
+    };
     let api = api(client, &plan.namespace, object.kind);
     let fetched = match found {
         Some(_) => None,
@@ -140,7 +105,7 @@ async fn put(
             } else {
                 &mut running.conflicts
             }
-            .push(title);
+            .push(title.clone());
             return Ok(None);
         }
     }
@@ -156,16 +121,17 @@ async fn put(
         if same_wish && as_wished {
             return Ok(Some(there.clone()));
         }
-        running.changes.push(if same_wish {
-            Change::Repaired(title.clone(), last_foreign_manager(there))
+        running.changes.push(change(if same_wish {
+            let by = last_foreign_manager(there);
+            ChangeAction::Repaired { by }
         } else {
-            Change::Updated(title.clone())
-        });
+            ChangeAction::Updated
+        }));
         if let Some(replicas) = object.hand_over {
             hand_over(&api, object, replicas).await?;
         }
     } else {
-        running.changes.push(Change::Created(title.clone()));
+        running.changes.push(change(ChangeAction::Created));
     }
     let params = PatchParams {
         force: there.is_some(),
@@ -218,7 +184,10 @@ async fn remove(
     if stray.metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
-    let title = format!("{kind:?} {}", stray.name_any());
+    let object = ObjectName {
+        kind,
+        name: stray.name_any(),
+    };
     let preconditions = Preconditions {
         uid: stray.metadata.uid.clone(),
         resource_version: None,
@@ -228,12 +197,15 @@ async fn remove(
         ..DeleteParams::background()
     };
     let deleted = within(
-        format!("delete {title}"),
+        format!("delete {object}"),
         api(client, &plan.namespace, kind).delete(&stray.name_any(), &params),
     )
     .await;
     match deleted {
-        Ok(_) => running.changes.push(Change::Removed(title)),
+        Ok(_) => running.changes.push(Change {
+            object,
+            action: ChangeAction::Deleted,
+        }),
         Err(error) if code(&error).is_some_and(|code| code == 404 || code == 409) => {} // somebody else was faster
         Err(error) => return Err(Error::Apply(error)),
     }
@@ -254,38 +226,37 @@ fn is_immutable(error: &Request) -> bool {
     code(error) == Some(422) && error.to_string().contains("field is immutable")
 }
 
-impl Running {
-    fn note(&mut self, object: &Object, after: &DynamicObject) {
-        if object.kind != Kind::Deployment {
-            return;
-        }
-        let status = &after.data["status"];
-        let conditions = status["conditions"].as_array();
-        let condition = |kind: &str| {
-            conditions
-                .into_iter()
-                .flatten()
-                .find(|c| c["type"] == kind && c["status"] == "True")
-        };
-        if let Some(failure) = condition("ReplicaFailure") {
-            self.refusals.push(
-                failure["message"]
-                    .as_str()
-                    .unwrap_or("pods are refused")
-                    .to_owned(),
-            );
-        }
-        match after.annotations().get(crate::objects::GROUP) {
-            Some(group) => self.rows.push(RunningRow {
-                group: group.clone(),
-                deployment: object.name.clone(),
-                desired: replicas(after),
-                ready: number(&status["readyReplicas"]),
-            }),
-            None => {
-                self.producer =
-                    Some(condition("Available").is_some() && number(&status["readyReplicas"]) > 0)
-            }
+/// Records what Kubernetes has of an object after it was applied.
+fn record(running: &mut Running, object: &Object, after: &DynamicObject) {
+    if object.kind != Kind::Deployment {
+        return;
+    }
+    let status = &after.data["status"];
+    let conditions = status["conditions"].as_array();
+    let condition = |kind: &str| {
+        conditions
+            .into_iter()
+            .flatten()
+            .find(|c| c["type"] == kind && c["status"] == "True")
+    };
+    if let Some(failure) = condition("ReplicaFailure") {
+        running.refusals.push(
+            failure["message"]
+                .as_str()
+                .unwrap_or("pods are refused")
+                .to_owned(),
+        );
+    }
+    match after.annotations().get(practice_plan::labels::GROUP) {
+        Some(group) => running.rows.push(RunningRow {
+            group: group.clone(),
+            deployment: object.name.clone(),
+            desired: replicas(after),
+            ready: number(&status["readyReplicas"]),
+        }),
+        None => {
+            running.producer =
+                Some(condition("Available").is_some() && number(&status["readyReplicas"]) > 0)
         }
     }
 }
@@ -350,7 +321,7 @@ fn hash(body: &Value) -> String {
 }
 
 /// The field manager that last changed an object and is not one of ours or of Kubernetes' own controllers.
-fn last_foreign_manager(object: &DynamicObject) -> String {
+fn last_foreign_manager(object: &DynamicObject) -> Option<String> {
     object
         .managed_fields()
         .iter()
@@ -363,7 +334,6 @@ fn last_foreign_manager(object: &DynamicObject) -> String {
         })
         .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
         .and_then(|entry| entry.manager.clone())
-        .unwrap_or_else(|| "somebody".to_owned())
 }
 
 #[cfg(test)]

@@ -1,104 +1,17 @@
-//! What whoever installs the operator may set beyond flags: the policy that bounds practices, and how pods are placed and
-//! sized. In: a YAML file (the chart's `ConfigMap`). Out: typed values; an unknown name in it is an error.
+//! Reads the file of an installation's settings. In: a path. Out: a [`Config`], or an error that names the unknown field.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::{
-    Affinity, LocalObjectReference, ResourceRequirements, Toleration,
-};
-use serde::Deserialize;
+use practice_plan::config::Config;
 
-/// The whole file.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Config {
-    /// What practices may reach.
-    pub policy: Policy,
-    /// Pods of consumers.
-    pub worker: Pods,
-    /// Pods of producers.
-    pub producer: Pods,
-}
-
-/// Bounds of what practices may reach, by namespace. Empty: everything is allowed.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Policy {
-    /// For namespaces that `namespaces` does not name.
-    pub default: Bounds,
-    /// By namespace; an entry replaces the default as a whole.
-    pub namespaces: BTreeMap<String, Bounds>,
-}
-
-impl Policy {
-    /// The bounds of a namespace.
-    pub fn bounds(&self, namespace: &str) -> &Bounds {
-        self.namespaces.get(namespace).unwrap_or(&self.default)
-    }
-}
-
-/// What the practices of one namespace may reach. An empty list or an absent number allows everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Bounds {
-    /// `host:port`; the operator's own default is always allowed.
-    pub allowed_bootstrap_servers: Vec<String>,
-    /// Every topic begins with one of these.
-    pub topic_prefixes: Vec<String>,
-    /// Every group id begins with one of these.
-    pub group_prefixes: Vec<String>,
-    /// Partitions of all topics of all practices of the namespace.
-    pub max_partitions: Option<i64>,
-    /// Consumers of all groups of all practices of the namespace; where somebody else scales, one is counted.
-    pub max_replicas: Option<i64>,
-}
-
-/// How the pods of one component are placed and sized, in Kubernetes' own words.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Pods {
-    /// Secrets to pull the image with.
-    pub image_pull_secrets: Vec<LocalObjectReference>,
-    /// Instead of the built-in ones.
-    pub resources: Option<ResourceRequirements>,
-    /// Labels of nodes.
-    pub node_selector: BTreeMap<String, String>,
-    /// Tolerated taints.
-    pub tolerations: Vec<Toleration>,
-    /// Affinity.
-    pub affinity: Option<Affinity>,
-    /// Priority class.
-    pub priority_class_name: Option<String>,
-    /// Further labels; those of a practice cannot be replaced.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl Config {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// It is not there, or something in it is not what it should be; the error names it.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        serde_yaml::from_str(&text)
-            .with_context(|| format!("{} is not a configuration", path.display()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_name_is_an_error() {
-        let error = serde_yaml::from_str::<Config>("policy: {default: {topicPrefix: [a]}}")
-            .expect_err("unknown");
-        assert!(error.to_string().contains("topicPrefix"), "{error}");
-        assert_eq!(
-            serde_yaml::from_str::<Config>("{}").expect("empty"),
-            Config::default()
-        );
-    }
+/// Reads the file.
+///
+/// # Errors
+/// The file does not exist, or a field of it is unknown or has the wrong type.
+pub fn read(path: &Path) -> Result<Config> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_yaml::from_str(&text)
+        .with_context(|| format!("{} is not a configuration", path.display()))
 }

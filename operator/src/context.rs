@@ -5,14 +5,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::{Client, ResourceExt, core::DeserializeGuard, runtime::events::Recorder};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
+use practice_plan::{
+    plan::{Defaults, GroupPlan, Plan, SpecFault},
+    policy::{Usage, broken_rule},
+};
 use practice_view::Hub;
 
 use crate::{
     ask::Http,
     memory::Memories,
     metrics::{Metrics, Practices},
-    plan::{Defaults, GroupPlan, Plan, SpecFault},
-    policy::{Usage, broken_rule},
     reader::Key,
 };
 
@@ -118,7 +120,7 @@ impl Context {
         };
         let wants_it = |other: &ConsumerGroupPractice| {
             let planned = is_elder(other)
-                .then(|| crate::plan::plan(other, &self.defaults).ok())
+                .then(|| practice_plan::plan::plan(other, &self.defaults).ok())
                 .flatten();
             planned.is_some_and(|other| other.bootstrap == plan.bootstrap)
         };

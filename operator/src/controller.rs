@@ -29,6 +29,7 @@ use kube::{
 };
 use practice_api::ConsumerGroupPractice;
 use practice_groups::witness::Home;
+use practice_plan::{labels::PART_OF, plan::Defaults};
 use practice_view::Hub;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -43,8 +44,6 @@ use crate::{
     http::{self, Readiness},
     memory::Memories,
     metrics::Metrics,
-    objects::PART_OF,
-    plan::Defaults,
     pods,
     reader::{Key, Readers},
     reconcile::reconcile,

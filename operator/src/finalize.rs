@@ -10,6 +10,7 @@ use kube::{
     runtime::controller::Action,
 };
 use practice_api::ConsumerGroupPractice;
+use practice_plan::plan::{plan, topics_to_delete};
 use serde_json::json;
 
 use crate::{
@@ -17,7 +18,6 @@ use crate::{
     apply::code,
     context::key,
     error::{Error, within},
-    plan::{plan, topics_to_delete},
 };
 
 /// Our finalizer.
@@ -91,7 +91,7 @@ async fn remaining_topic(practice: &ConsumerGroupPractice, context: &Context) ->
             .iter()
             .filter_map(|other| other.0.as_ref().ok())
             .any(|other| {
-                crate::plan::plan(other, &context.defaults).is_ok_and(|other| {
+                practice_plan::plan::plan(other, &context.defaults).is_ok_and(|other| {
                     other.bootstrap == plan.bootstrap
                         && other.topics.iter().any(|named| named.name == topic)
                 })

@@ -8,6 +8,10 @@ use kube::{
     core::{DeserializeGuard, DynamicObject},
 };
 use practice_api::ConsumerGroupPractice;
+use practice_plan::{
+    plan::{Defaults, SpecFault, plan},
+    predict::{Broker, Now, Prediction, predict, rows_of_pods, words},
+};
 use practice_view::{Action, Forecast, ForecastRow, Key, Refusal};
 use serde_json::json;
 
@@ -15,8 +19,6 @@ use crate::{
     actions::{edit, practice, refused, scaled},
     context::{age, allowed},
     error::within,
-    plan::{Defaults, SpecFault, plan},
-    predict::{Broker, Now, Prediction, predict, rows_of_pods, words},
 };
 
 /// What it would do to a practice of the cluster.
@@ -129,7 +131,7 @@ mod tests {
     use practice_view::Scale;
 
     use super::*;
-    use crate::predict::{Count, GroupChange, GroupPrediction};
+    use practice_plan::{predict::Count, predict::GroupChange, predict::GroupPrediction};
 
     #[test]
     fn it_is_about_the_group_of_the_action_in_the_words_of_the_plan() {

@@ -15,6 +15,7 @@ use practice_api::{
     status::{GroupStatus, OwnedPartition},
 };
 use practice_groups::{Cause, Rebalance, Verdict};
+use practice_plan::plan::SpecFault;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder},
@@ -22,7 +23,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use crate::{plan::SpecFault, reader::Key};
+use crate::reader::Key;
 
 /// Bounds of the histogram of times without an owner, in seconds: a clean hand-over, a heartbeat, session timeouts.
 const WITHOUT_OWNER: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];

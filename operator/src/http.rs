@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 
-use crate::metrics::{self, Metrics};
+use crate::{metrics, metrics::Metrics};
 
 /// Whether the operator has listed the practices once: set by the controller, read by `/readyz`.
 #[derive(Debug, Clone, Default)]

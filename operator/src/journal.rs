@@ -17,20 +17,23 @@ use kube::{
 };
 use practice_api::status::RebalanceStatus;
 use practice_contract::status::{Ownership, WorkerStatus};
-use practice_groups::{Moment, Rebalance, cause::cause, witness};
+use practice_groups::{Moment, PollResult, Rebalance, cause::cause, witness};
+use practice_plan::{
+    labels::{PART_OF, PRACTICE},
+    outcome::{ChangeAction, Kind, Prepared, Running, Unclaimed},
+    plan::Plan,
+    status::count,
+};
 use serde_json::json;
 
 use crate::{
-    apply::{Change, MANAGER, Running, code},
+    apply::{MANAGER, code},
     ask::Http,
     error::{Error, within},
     live::owner,
     memory::{Memories, Memory},
-    objects::{Hold, PART_OF, PRACTICE, owner_reference},
-    plan::Plan,
-    prepare::{Prepared, Unclaimed},
-    reader::{Key, Look},
-    status::count,
+    objects::owner_reference,
+    reader::Key,
 };
 
 /// Rebalances in status, of all groups together.
@@ -83,7 +86,7 @@ pub fn wants(plan: &Plan, prepared: &Prepared, running: &Running, memories: &Mem
 pub fn note(
     plan: &Plan,
     prepared: &Prepared,
-    look: &Look,
+    look: &PollResult,
     memories: &Memories,
     now: Timestamp,
 ) -> Noted {
@@ -155,21 +158,17 @@ fn witness_rows(
     let made: BTreeSet<&str> = running
         .changes
         .iter()
-        .filter_map(|change| match change {
-            Change::Created(title) => title.strip_prefix("Deployment "),
-            Change::Updated(_) | Change::Repaired(..) | Change::Removed(_) => None,
+        .filter(|change| {
+            change.object.kind == Kind::Deployment && change.action == ChangeAction::Created
         })
+        .map(|change| change.object.name.as_str())
         .collect();
     for group in &plan.groups {
         let rows = running.rows.iter().filter(|row| row.group == group.id);
         let rows = rows
             .map(|row| (row.deployment.as_str(), row.desired))
             .collect();
-        let hold = prepared.holds.get(&group.id).map(|hold| match hold {
-            Hold::Stopped => witness::Hold::Stopped,
-            Hold::Switching => witness::Hold::Switching,
-            Hold::Unclaimed => witness::Hold::Unclaimed,
-        });
+        let hold = prepared.holds.get(&group.id).copied();
         // nothing of a practice on this machine is older than this program
         let fresh = |row: &str| home == witness::Home::Local || made.contains(row);
         memory.witness.wants(&group.id, &rows, hold, fresh, tick);

@@ -7,9 +7,6 @@
 pub mod reconcile;
 
 pub mod config;
-pub mod plan;
-pub mod policy;
-pub mod predict;
 pub mod prepare;
 
 pub mod objects;
@@ -17,15 +14,12 @@ pub mod objects;
 pub mod apply;
 pub mod journal;
 pub mod observe;
-pub mod status;
 
 pub mod publish;
-pub mod story;
 pub mod view;
 
 mod actions;
 pub mod ask;
-pub mod conditions;
 mod context;
 mod controller;
 pub mod error;
@@ -36,7 +30,6 @@ pub mod http;
 pub mod live;
 pub mod memory;
 pub mod metrics;
-mod names;
 mod pods;
 mod quantity;
 pub mod reader;
@@ -52,7 +45,7 @@ pub use controller::run;
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// For practices.
-    pub defaults: plan::Defaults,
+    pub defaults: practice_plan::plan::Defaults,
     /// Where the operator's own HTTP is served.
     pub listen: SocketAddr,
     /// Where the live picture is served; `None`: nowhere.

@@ -9,13 +9,17 @@ use kube::{
     api::{ApiResource, DynamicObject, ListParams},
     core::PartialObjectMeta,
 };
+use practice_plan::{
+    labels::{PRACTICE, REPLICAS_BEFORE, SPEAKS, VARIANT},
+    outcome::Kind,
+    plan::Plan,
+};
 use serde_json::Value;
 
 use crate::{
     apply::MANAGER,
     error::{Error, within},
-    objects::{Kind, LiveRow, PRACTICE, REPLICAS_BEFORE, SPEAKS, VARIANT},
-    plan::Plan,
+    objects::LiveRow,
 };
 
 /// What exists of a practice.
@@ -94,7 +98,7 @@ fn pod(pod: &PartialObjectMeta<Pod>) -> LivePod {
     LivePod {
         name: pod.name_any(),
         speaks: annotation(SPEAKS),
-        group: annotation(crate::objects::GROUP),
+        group: annotation(practice_plan::labels::GROUP),
         variant: pod.labels().get(VARIANT).cloned().unwrap_or_default(),
     }
 }

@@ -5,7 +5,8 @@ use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, tim
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use practice_operator::{Settings, config::Config, plan::Defaults, view::Picture};
+use practice_operator::{Settings, view::Picture};
+use practice_plan::{config::Config, plan::Defaults};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -98,7 +99,10 @@ fn main() -> ExitCode {
             config,
             watch_namespace,
         } => {
-            let config = config.map_or_else(|| Ok(Config::default()), |path| Config::read(&path));
+            let config = config.map_or_else(
+                || Ok(Config::default()),
+                |path| practice_operator::config::read(&path),
+            );
             let defaults = config.map(|config| Defaults {
                 bootstrap_servers,
                 worker_image,

@@ -16,12 +16,12 @@ use practice_groups::{
     witness::{Home, Sight, Witness},
 };
 use practice_kafka::Listener;
+use practice_plan::plan::{Plan, SpecFault};
 use tokio::sync::mpsc;
 
 use crate::{
     context::key,
     journal::Kept,
-    plan::{Plan, SpecFault},
     reader::{Key, Readers},
 };
 

@@ -4,38 +4,15 @@
 use std::collections::BTreeMap;
 
 use practice_contract::{PRODUCER_PORT, WORKER_PORT, WorkerSettings};
+use practice_plan::{
+    config::Pods,
+    labels::{GROUP, PART_OF, PRACTICE, REPLICAS_BEFORE, SPEAKS, VARIANT},
+    outcome::{Hold, Kind, Unclaimed},
+    plan::{GroupPlan, Plan, ProducerPlan, RowPlan},
+};
 use serde_json::{Value, json};
 
-use crate::{
-    config::Pods,
-    live::Live,
-    plan::{GroupPlan, Plan, ProducerPlan, RowPlan},
-    prepare::Unclaimed,
-};
-
-/// Label: the practice that an object belongs to.
-pub const PRACTICE: &str = "kafka-practice.dev/practice";
-/// Label and annotation: the group; the annotation is always the exact id.
-pub const GROUP: &str = "kafka-practice.dev/group";
-/// Label: the variant, empty for a group's plain members.
-pub const VARIANT: &str = "kafka-practice.dev/variant";
-/// Annotation of pods: the protocol and assignor they speak; members that differ in it cannot share a group.
-pub const SPEAKS: &str = "kafka-practice.dev/speaks";
-/// Annotation: the number of consumers that someone else had chosen before the group was held at 0.
-pub const REPLICAS_BEFORE: &str = "kafka-practice.dev/replicas-before";
-/// Label and annotation values.
-pub const PART_OF: &str = "kafka-practice";
-
-/// The kinds that a practice consists of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// apps/v1.
-    Deployment,
-    /// v1.
-    Service,
-    /// policy/v1.
-    PodDisruptionBudget,
-}
+use crate::live::Live;
 
 /// One wanted object.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,17 +36,6 @@ pub struct LiveRow {
     pub ours: bool,
     /// What [`REPLICAS_BEFORE`] holds.
     pub before: Option<i32>,
-}
-
-/// Why a group is held at 0 consumers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// The manifest says so.
-    Stopped,
-    /// Its group id is not claimed (yet).
-    Unclaimed,
-    /// Members that speak another protocol or assignor have to go first.
-    Switching,
 }
 
 /// Which groups are held at 0 consumers, and why; by group id.

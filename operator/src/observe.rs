@@ -1,35 +1,20 @@
 //! In: a plan and what was prepared. Out: what Kafka says now, what that means together with what it said before, and who has
 //! been idle for long enough to be called so. Reads only.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use practice_api::{PracticeStatus, status::OwnedPartition};
-use practice_groups::{GroupState, Judged, KafkaError, Pace, Partition, Snapshot, TopicSeen};
+use practice_groups::{GroupState, Partition, PollResult, Snapshot, TopicSeen};
+use practice_plan::{
+    outcome::{Observed, Prepared},
+    plan::Plan,
+};
 
-use crate::{memory::Memories, plan::Plan, prepare::Prepared, reader::Look};
+use crate::memory::Memories;
 
 /// How long a member has to be without a partition, in a stable group, before it is called idle.
 pub const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(5);
-
-/// What Kafka says about a practice.
-#[derive(Debug)]
-pub struct Observed {
-    /// Topics and groups, or why nothing is known of them.
-    pub look: Look,
-    /// How each group gets on, as far as it was seen for long enough.
-    pub paces: BTreeMap<String, Pace>,
-    /// What is the matter with each group, as far as it was seen for long enough.
-    pub verdicts: BTreeMap<String, Judged>,
-    /// Idle members, by group and member id.
-    pub idle: BTreeSet<(String, String)>,
-    /// When somebody may become idle, or a verdict another one, although nothing changes in Kafka: to be looked at again.
-    pub again: Option<Duration>,
-}
 
 /// Looks at Kafka, afresh if it was changed. The time of day is of no use here: it may be set back while somebody is idle.
 pub async fn observe(
@@ -55,7 +40,7 @@ pub async fn observe(
 /// another while: an operator that has just started remembers nobody, and would otherwise take it back and say it again.
 pub fn observed(
     plan: &Plan,
-    look: Look,
+    look: PollResult,
     before: Option<&PracticeStatus>,
     memories: &Memories,
     tick: SignedDuration,
@@ -195,24 +180,12 @@ fn waiting(
     waiting
 }
 
-impl Observed {
-    /// The look, if there is one.
-    pub fn snapshot(&self) -> Option<&Snapshot> {
-        self.look.as_ref().ok().map(Arc::as_ref)
-    }
-
-    /// Why there is none.
-    pub fn outage(&self) -> Option<&KafkaError> {
-        self.look.as_ref().err().map(Arc::as_ref)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use practice_groups::{Committed, GroupSeen, MemberSeen, witness::Home};
 
     use super::*;
-    use crate::status::tests::{World, plan_of};
+    use practice_plan::{testing::World, testing::plan_of};
 
     #[test]
     fn waiting_is_to_own_nothing_in_a_stable_group_and_its_time_is_kept() {

@@ -16,12 +16,9 @@ use kube::{
 };
 use practice_contract::worker::topics_of;
 use practice_groups::witness::{End, Removal, Sight};
+use practice_plan::labels::{PART_OF, PRACTICE, SPEAKS};
 
-use crate::{
-    Context,
-    objects::{PART_OF, PRACTICE, SPEAKS},
-    reader::Key,
-};
+use crate::{Context, reader::Key};
 
 /// The end of a process that was there before anybody looked is recent for so long: longer than the usual session timeouts.
 const RECENT: SignedDuration = SignedDuration::from_mins(1);

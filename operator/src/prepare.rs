@@ -2,18 +2,12 @@
 //! look at Kafka. Out: what stands and what was done, as a value: a Kafka that is down or says no stops nobody here.
 //! Deliberately absent: anything that would change a topic or a group that is not this practice's.
 
-mod groups;
-mod topics;
-
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+use practice_api::{PracticeStatus, status::TopicStatus};
+use practice_plan::{
+    outcome::{Deed, Prepared, Unclaimed},
+    plan::{GroupPlan, Plan},
 };
 
-use practice_api::{PracticeStatus, Topic, status::TopicStatus};
-
-pub(crate) use self::topics::released;
-pub use self::topics::{TopicStep, settings, topic_step};
 use self::{
     groups::{claim, needs_consumer_protocol, unsupported},
     topics::{known, prepare_topic},
@@ -21,135 +15,12 @@ use self::{
 use crate::{
     live::Live,
     memory::Memories,
-    objects::{Hold, holds},
-    plan::{GroupPlan, Plan},
-    reader::{Interest, Key, Look, Reader},
+    objects::holds,
+    reader::{Interest, Key, Reader},
 };
 
-/// What stands on the Kafka side.
-#[derive(Debug, Default)]
-pub struct Prepared {
-    /// The look that was decided on; `None`: there was no plan.
-    pub look: Option<Look>,
-    /// Topics that Kafka refused to make as they should be, or whose configuration is another; why.
-    pub refused: BTreeMap<String, Refusal>,
-    /// Topics created by this practice whose ids are not in status yet.
-    pub created: BTreeSet<String>,
-    /// Of topics that were made or configured, or found to be configured as the manifest says: the keys that it sets.
-    pub configured: BTreeMap<String, Vec<String>>,
-    /// Groups whose consumers may not start, and why.
-    pub unclaimed: BTreeMap<String, Unclaimed>,
-    /// Groups held at 0 consumers, and why.
-    pub holds: BTreeMap<String, Hold>,
-    /// What was done.
-    pub deeds: Vec<Deed>,
-    /// The Kafka of the former manifest, `host:port[,host:port...]`, on which everything keeps running: the operator has not found
-    /// out yet whether the group ids are free on the new one.
-    pub former_bootstrap: Option<String>,
-}
-
-/// Why a topic is not as the manifest describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// The topic exists with another replication factor or configuration.
-    Conflict(String),
-    /// Kafka's access control denies what the operator needs.
-    Denied(String),
-    /// Kafka refuses, until the manifest or Kafka is changed.
-    Refused(String),
-    /// Kafka did not do it this time; a later attempt may succeed.
-    Failed(String),
-}
-
-impl Refusal {
-    /// The sentence.
-    pub fn message(&self) -> &str {
-        match self {
-            Self::Conflict(why) | Self::Denied(why) | Self::Refused(why) | Self::Failed(why) => why,
-        }
-    }
-
-    /// The reason of `Stalled`; `None`: nobody has to help.
-    pub(crate) fn stalled(&self) -> Option<&'static str> {
-        match self {
-            Self::Conflict(_) => Some("TopicConflict"),
-            Self::Denied(_) => Some(DENIED),
-            Self::Refused(_) => Some("TopicRefused"),
-            Self::Failed(_) => None,
-        }
-    }
-}
-
-/// Reason of conditions where Kafka's access control denies the operator something.
-pub(crate) const DENIED: &str = "AuthorizationFailed";
-
-/// Why a group's consumers may not start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unclaimed {
-    /// The group id is somebody else's.
-    Conflict(String),
-    /// This Kafka does not know the group's protocol.
-    Unsupported(String),
-    /// Kafka's access control denies the operator to see the group.
-    Denied(String),
-    /// Kafka could not be asked.
-    Unknown,
-}
-
-/// Something done in Kafka, or decided about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
-    /// A topic was made.
-    Created {
-        /// Its name.
-        topic: String,
-        /// Its partitions.
-        partitions: i32,
-    },
-    /// A topic was given more partitions.
-    Grown {
-        /// Its name.
-        topic: String,
-        /// Partitions before.
-        from: i32,
-        /// Partitions now.
-        to: i32,
-    },
-    /// Our own topic was configured as the manifest says now.
-    Configured {
-        /// Its name.
-        topic: String,
-        /// What was set, key by key.
-        set: Vec<String>,
-    },
-    /// A group id was found to be free, or this practice's.
-    Claimed {
-        /// The group id.
-        group: String,
-    },
-}
-
-impl Prepared {
-    /// Whether a topic's configuration was found to be, or made, as the manifest says, and nothing was refused.
-    fn is_as_described(&self, topic: &Topic) -> bool {
-        self.configured.contains_key(&topic.name) && !self.refused.contains_key(&topic.name)
-    }
-
-    /// The plan with the bootstrap servers that consumers and producer use now.
-    pub fn placed<'a>(&self, plan: &'a Plan) -> Cow<'a, Plan> {
-        match &self.former_bootstrap {
-            Some(former) => Cow::Owned(plan.on(former)),
-            None => Cow::Borrowed(plan),
-        }
-    }
-
-    /// Whether Kafka was changed, so that the look is no longer true.
-    pub fn changed(&self) -> bool {
-        self.deeds
-            .iter()
-            .any(|deed| !matches!(deed, Deed::Claimed { .. }))
-    }
-}
+mod groups;
+mod topics;
 
 /// Makes topics as the plan wants them and claims group ids. `holder` names another practice that has a group's id, or is
 /// older and wants it.

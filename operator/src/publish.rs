@@ -10,14 +10,16 @@ use kube::{
     runtime::events::{Event, EventType, Recorder},
 };
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
+use practice_plan::{
+    events::{PracticeEvent, Severity},
+    names::hash,
+    status::{News, news},
+};
 use serde_json::json;
 
 use crate::{
     apply::{MANAGER, code},
     error::{Error, within},
-    names::hash,
-    status::{News, news},
-    story::{Sentence, Tone},
 };
 
 /// Shortest time between two writes of status that differ in nothing but how large a lag is.
@@ -75,7 +77,7 @@ pub async fn publish(
 
 /// What a sentence is about. Events that agree in reason and subject are counted as one, which keeps the first one's text:
 /// so another text has to be another subject.
-fn subject(practice: &ConsumerGroupPractice, sentence: &Sentence) -> ObjectReference {
+fn subject(practice: &ConsumerGroupPractice, sentence: &PracticeEvent) -> ObjectReference {
     let of_practice = || ("ConsumerGroupPractice", practice.name_any());
     let (kind, name) = sentence.subject.clone().unwrap_or_else(of_practice);
     ObjectReference {
@@ -88,17 +90,21 @@ fn subject(practice: &ConsumerGroupPractice, sentence: &Sentence) -> ObjectRefer
 }
 
 /// Tells each sentence as an event on the practice. An event that cannot be written is logged, not tried again.
-pub async fn tell(recorder: &Recorder, practice: &ConsumerGroupPractice, sentences: &[Sentence]) {
+pub async fn tell(
+    recorder: &Recorder,
+    practice: &ConsumerGroupPractice,
+    sentences: &[PracticeEvent],
+) {
     let reference = practice.object_ref(&());
     for sentence in sentences {
-        match sentence.tone {
-            Tone::Normal => tracing::info!(reason = sentence.reason, "{}", sentence.text),
-            Tone::Warning => tracing::warn!(reason = sentence.reason, "{}", sentence.text),
+        match sentence.severity {
+            Severity::Normal => tracing::info!(reason = sentence.reason, "{}", sentence.text),
+            Severity::Warning => tracing::warn!(reason = sentence.reason, "{}", sentence.text),
         }
         let event = Event {
-            type_: match sentence.tone {
-                Tone::Normal => EventType::Normal,
-                Tone::Warning => EventType::Warning,
+            type_: match sentence.severity {
+                Severity::Normal => EventType::Normal,
+                Severity::Warning => EventType::Warning,
             },
             reason: sentence.reason.to_owned(),
             // the API server takes at most 1,024 bytes

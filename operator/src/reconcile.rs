@@ -5,9 +5,15 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
+use practice_plan::{
+    events::{events, rebalances},
+    outcome::{Prepared, Running},
+    plan::{GroupPlan, plan},
+    status::status,
+};
 
 use crate::{
-    apply::{Running, apply},
+    apply::apply,
     context::{Context, key},
     error::Error,
     finalize::finalize,
@@ -15,11 +21,8 @@ use crate::{
     live::live,
     objects::objects,
     observe::observe,
-    plan::{GroupPlan, plan},
-    prepare::{Prepared, prepare},
+    prepare::prepare,
     publish::{Published, publish, tell},
-    status::status,
-    story::{rebalances, story},
     view,
 };
 
@@ -128,7 +131,7 @@ pub async fn reconcile(
     tell(
         &context.recorder,
         &practice,
-        &story(&prepared, &running, before, &after),
+        &events(&prepared, &running, before, &after),
     )
     .await;
     let (as_it_is, soon) = (

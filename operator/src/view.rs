@@ -6,12 +6,13 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use kube::runtime::reflector::ObjectRef;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_contract::{PRODUCER_PORT, Protocol};
-use practice_groups::{OffsetReset, Snapshot};
+use practice_groups::Snapshot;
+use practice_plan::{outcome::Observed, plan::Plan};
 use practice_view::{Consumer, ConsumerState, Facts, GroupFacts, Hub, KafkaFacts, KafkaKind};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Context, context::key, live::Live, observe::Observed, plan::Plan, reader::Key};
+use crate::{Context, context::key, live::Live, reader::Key};
 
 /// A rebalance of many members is told by each of them: at most ten looks a second come of it.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -97,10 +98,7 @@ pub fn groups(plan: &Plan) -> Vec<GroupFacts> {
                 .iter()
                 .any(|row| row.variant.is_empty() && row.replicas.is_some()),
             assignor: group.assignor.to_string(),
-            reset: match group.offset_reset {
-                practice_contract::OffsetReset::Earliest => OffsetReset::Earliest,
-                practice_contract::OffsetReset::Latest => OffsetReset::Latest,
-            },
+            reset: group.offset_reset,
             session_timeout: match group.protocol {
                 Protocol::Classic => group.rows.first().map(|row| row.settings.session_timeout),
                 Protocol::Consumer => Some(CONSUMER_SESSION_TIMEOUT),
@@ -178,7 +176,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{live::LivePod, status::tests::plan_of};
+    use crate::live::LivePod;
+    use practice_plan::testing::plan_of;
 
     #[test]
     fn groups_and_consumers_are_the_plans() {
@@ -194,7 +193,7 @@ mod tests {
                     g.topics.len(),
                     g.scalable,
                     g.stopped,
-                    g.reset == OffsetReset::Latest,
+                    g.reset == practice_contract::OffsetReset::Latest,
                 )
             })
             .collect();

@@ -42,7 +42,7 @@ pub(crate) fn client_config(settings: &WorkerSettings, client_id: &str) -> Clien
         .set("log.thread.name", "false")
         // the member id is told in a debug line of this context and nowhere else
         .set("debug", "cgrp")
-        .set("group.protocol", settings.protocol.to_string());
+        .set("group.protocol", settings.protocol.config_value());
     match settings.protocol {
         Protocol::Classic => config
             .set(
@@ -109,7 +109,8 @@ mod tests {
                     let created = config.create::<BaseConsumer>();
                     assert!(
                         created.is_ok(),
-                        "{protocol} {assignor}: {:?}",
+                        "{} {assignor}: {:?}",
+                        protocol.name(),
                         created.err()
                     );
                 }

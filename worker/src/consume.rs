@@ -323,7 +323,10 @@ impl<'c> Consumption<'c> {
             warn!(
                 "{} refuses this member of group {} (protocol {}, assignor {}): {reason}; the Consumer protocol needs \
                  Kafka 4.0 or newer; trying again every {seconds} s",
-                settings.servers, settings.group, settings.protocol, settings.assignor
+                settings.servers,
+                settings.group,
+                settings.protocol.name(),
+                settings.assignor
             );
         }
         Ok(Ended::Refused)

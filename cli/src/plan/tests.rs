@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use practice_api::PracticeStatus;
-use practice_operator::{
+use practice_plan::{
     plan::{Defaults, Plan, plan as planned},
     predict::{Broker, Now, predict, rows_of_pods},
 };

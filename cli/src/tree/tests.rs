@@ -536,23 +536,14 @@ fn a_group_that_may_not_start_says_why() {
         "⚠ its consumers wait until it is known that nobody else uses the group id",
     );
     let status = practice.status.as_mut().expect("it has one");
-    for message in [
-        "group id faster is in use",
-        "topic fast exists",
-        "group fast wants protocol Consumer",
-    ] {
-        let stalled = condition("Stalled", "True", "ProtocolUnsupported", message);
-        status
-            .conditions
-            .insert(0, serde_json::from_value(stalled).expect("a condition"));
-        if message != "group fast wants protocol Consumer" {
-            let waits = group_remarks(status, &status.groups[0]);
-            assert!(
-                waits[0].text().contains("its consumers wait"),
-                "{message}: {waits:?}"
-            );
-        }
-    }
+    let hold = |reason: &str| {
+        let hold = json!({"reason": reason, "message": "why"});
+        Some(serde_json::from_value(hold).expect("a hold"))
+    };
+    status.groups[0].hold = hold("GroupIdPending");
+    let waits = group_remarks(&status.groups[0]);
+    assert!(waits[0].text().contains("its consumers wait"), "{waits:?}");
+    status.groups[0].hold = hold("ProtocolUnsupported");
     says(
         &practice,
         "⚠ its consumers do not start: ProtocolUnsupported",

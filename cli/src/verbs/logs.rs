@@ -14,6 +14,7 @@ use kube::{
         watcher::{self, watcher},
     },
 };
+use practice_plan::labels::{COMPONENT, GROUP, PRACTICE};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -22,7 +23,7 @@ use tokio::{
 
 use crate::{
     args::Logs,
-    cluster::{COMPONENT, Cluster, GROUP, PRACTICE, code, decoded},
+    cluster::{Cluster, code, decoded},
     error::Failure,
     screen::{Screen, mention},
     text::{Line, Tone},

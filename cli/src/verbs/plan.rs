@@ -5,7 +5,7 @@ use std::{io::Read, path::Path};
 
 use kube::ResourceExt;
 use practice_api::{API_GROUP, ConsumerGroupPractice, Fault, faults};
-use practice_operator::{
+use practice_plan::{
     plan::{Defaults, Plan, plan},
     predict::{Broker, Now, Prediction, predict, rows_of_pods},
 };

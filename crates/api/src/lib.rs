@@ -9,8 +9,8 @@ pub mod status;
 pub mod validate;
 
 pub use spec::{
-    Assignor, ConsumerGroupPractice, DeletionPolicy, Group, GroupState, Kafka, Keys, Load,
-    OffsetReset, PracticeSpec, Producer, Protocol, Topic, Variant,
+    Assignor, ConsumerGroupPractice, DeletionPolicy, DesiredState, Group, Kafka, Keys, Load,
+    PracticeSpec, Producer, Topic, Variant,
 };
 pub use status::PracticeStatus;
 pub use validate::{Fault, faults};

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use kube::{CustomResource, KubeSchema};
+use practice_contract::{OffsetReset, Protocol};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -217,7 +218,7 @@ pub struct Group {
 
     /// `Stopped`: 0 consumers, committed offsets stay. On `Running` the former number comes back.
     #[serde(default)]
-    pub state: GroupState,
+    pub state: DesiredState,
 }
 
 /// Members of a group that behave differently from its others.
@@ -245,27 +246,6 @@ pub struct Variant {
     pub processing_delay: Option<String>,
 }
 
-/// Where a group starts without a committed offset.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "lowercase")]
-pub enum OffsetReset {
-    /// At the oldest message that is still there.
-    #[default]
-    Earliest,
-    /// At the next message to come.
-    Latest,
-}
-
-/// A rebalance protocol.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Protocol {
-    /// Members join, one of them assigns.
-    #[default]
-    Classic,
-    /// KIP-848: the broker assigns.
-    Consumer,
-}
-
 /// How partitions are divided among members. Classic: `Range`, `RoundRobin`, `CooperativeSticky` (default). Consumer: `Range`, `Uniform` (default).
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignor {
@@ -281,7 +261,7 @@ pub enum Assignor {
 
 /// Whether a group's consumers should run.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum GroupState {
+pub enum DesiredState {
     /// They should.
     #[default]
     Running,

@@ -161,6 +161,9 @@ pub struct GroupStatus {
     /// Whether it gets on; absent while that is not known yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<VerdictStatus>,
+    /// Why the operator holds the group at 0 consumers; absent while it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<GroupHold>,
     /// Why something of the group is unknown: Kafka's words, or that nobody looks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -185,6 +188,27 @@ impl GroupStatus {
             .iter()
             .flat_map(|member| &member.partitions)
             .chain(&self.unowned)
+    }
+}
+
+/// Why a group has no consumers for now.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupHold {
+    /// `Stopped`: the manifest says so; `GroupIdPending`: Kafka has not answered whose the group id is; `ProtocolChanging`: members of
+    /// the former protocol or assignor leave first; `GroupConflict`, `ProtocolUnsupported`, `AuthorizationFailed`: a person has to act.
+    pub reason: String,
+    /// What the operator waits for, or what to do.
+    pub message: String,
+}
+
+impl GroupHold {
+    /// Whether the group starts only after a person has changed something.
+    pub fn needs_help(&self) -> bool {
+        matches!(
+            self.reason.as_str(),
+            "GroupConflict" | "ProtocolUnsupported" | "AuthorizationFailed"
+        )
     }
 }
 

@@ -9,14 +9,14 @@ use crate::{
     env::{self, EnvError, Reader},
 };
 
-/// The rebalance protocol of a group.
+/// A rebalance protocol, by the name that the manifest, status and messages use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Protocol {
-    /// The protocol of `JoinGroup` and `SyncGroup`.
+    /// Members join, one of them assigns.
     #[default]
     Classic,
-    /// The protocol of KIP-848 (`group.protocol=consumer`).
+    /// KIP-848: the broker assigns.
     Consumer,
 }
 
@@ -35,8 +35,9 @@ pub enum Assignor {
     Uniform,
 }
 
-/// Where a group starts in a partition for which it has no committed offset.
+/// Where a group starts without a committed offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OffsetReset {
     /// At the oldest message that is still there.
@@ -66,12 +67,17 @@ macro_rules! words {
         }
     };
 }
-words!(
-    Protocol,
-    "write classic or consumer",
-    Classic = "classic",
-    Consumer = "consumer"
-);
+
+impl FromStr for Protocol {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "classic" => Ok(Self::Classic),
+            "consumer" => Ok(Self::Consumer),
+            _ => Err("write classic or consumer"),
+        }
+    }
+}
 words!(
     Assignor,
     "write range, roundrobin, cooperative-sticky (classic) or range, uniform (consumer)",
@@ -88,6 +94,22 @@ words!(
 );
 
 impl Protocol {
+    /// The value of Kafka's `group.protocol`, and of the environment variable: `classic` or `consumer`.
+    pub fn config_value(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+
+    /// The name in the manifest and in messages: `Classic` or `Consumer`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "Classic",
+            Self::Consumer => "Consumer",
+        }
+    }
+
     /// What a group uses when nobody chose.
     pub fn default_assignor(self) -> Assignor {
         match self {
@@ -173,8 +195,9 @@ impl WorkerSettings {
             assignor: read
                 .parsed(env::ASSIGNOR, |text| match text.parse() {
                     Ok(assignor) if !protocol.allows(assignor) => Err(format!(
-                        "{} is {protocol}, which has {}",
+                        "{} is {}, which has {}",
                         env::PROTOCOL,
+                        protocol.config_value(),
                         match protocol {
                             Protocol::Classic => "range, roundrobin and cooperative-sticky",
                             Protocol::Consumer => "range and uniform",
@@ -254,7 +277,7 @@ impl WorkerSettings {
                 .map(|instance| (env::INSTANCE, instance)),
         );
         env.extend(self.owner.clone().map(|owner| (env::OWNER, owner)));
-        env.push((env::PROTOCOL, self.protocol.to_string()));
+        env.push((env::PROTOCOL, self.protocol.config_value().to_owned()));
         env.push((env::ASSIGNOR, self.assignor.to_string()));
         env.push((env::OFFSET_RESET, self.offset_reset.to_string()));
         if self.protocol == Protocol::Classic {

@@ -7,9 +7,11 @@ use std::{
     sync::Arc,
 };
 
+use practice_contract::{OffsetReset, Protocol};
+
 use crate::{
-    lag::{Lag, OffsetReset, total},
-    model::{GroupSeen, GroupState, Partition, Protocol, Snapshot, TopicSeen},
+    lag::{Lag, total},
+    model::{GroupSeen, GroupState, Partition, Snapshot, TopicSeen},
 };
 
 /// Groups that are asked about in one round, at most.

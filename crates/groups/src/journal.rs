@@ -10,9 +10,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use practice_contract::Protocol;
+
 use crate::{
     cause::{Change, Explained, Who},
-    model::{GroupSeen, GroupState, Partition, Protocol},
+    model::{GroupSeen, GroupState, Partition},
 };
 
 /// Rebalances that are kept of each group; the oldest go first.

@@ -1,16 +1,9 @@
 //! How far a group is behind in one partition. Pure. In: committed offset, the log's bounds, the reset policy. Out: a lag
 //! that never says 0 or -1 where nothing is known.
 
-use crate::model::{Bounds, Committed, GroupSeen, Partition, Snapshot, TopicSeen};
+use practice_contract::OffsetReset;
 
-/// Where a group starts without a committed offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OffsetReset {
-    /// At the oldest message.
-    Earliest,
-    /// At the next message to come.
-    Latest,
-}
+use crate::model::{Bounds, Committed, GroupSeen, Partition, Snapshot, TopicSeen};
 
 /// A lag, in messages (offsets, more exactly).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

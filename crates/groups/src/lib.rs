@@ -16,10 +16,10 @@ pub mod witness;
 pub use cause::{Cause, Explained};
 pub use foreign::{Foreign, ForeignSeen, Foreigners};
 pub use journal::{Journal, Moment, Move, Rebalance};
-pub use lag::{Lag, OffsetReset, total};
+pub use lag::{Lag, total};
 pub use model::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol,
-    Snapshot, TopicFacts, TopicSeen,
+    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition,
+    PollResult, Snapshot, TopicFacts, TopicSeen,
 };
 pub use pace::{Pace, Paces};
 pub use verdict::{Finding, Judged, Verdict, Verdicts};

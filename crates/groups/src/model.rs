@@ -6,8 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use practice_contract::denied;
-use serde::{Deserialize, Serialize};
+use practice_contract::{Protocol, denied};
 use thiserror::Error;
 
 use crate::foreign::Foreign;
@@ -64,6 +63,9 @@ impl Snapshot {
     }
 }
 
+/// One poll of Kafka, or why there is none.
+pub type PollResult = Result<Arc<Snapshot>, Arc<KafkaError>>;
+
 /// A topic that was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TopicSeen {
@@ -106,24 +108,6 @@ pub struct Bounds {
     pub start: i64,
     /// Offset after the newest message (the high watermark).
     pub end: i64,
-}
-
-/// A rebalance protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Protocol {
-    /// `JoinGroup` and `SyncGroup`.
-    Classic,
-    /// KIP-848.
-    Consumer,
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Classic => "Classic",
-            Self::Consumer => "Consumer",
-        })
-    }
 }
 
 /// A group's state, in Kafka's words, and two more for what Kafka has no word for.

@@ -5,8 +5,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use practice_contract::OffsetReset;
+
 use crate::{
-    lag::{Lag, OffsetReset},
+    lag::Lag,
     model::{GroupSeen, Partition, Snapshot, TopicSeen},
 };
 

@@ -10,8 +10,10 @@ use std::{
     time::Duration,
 };
 
+use practice_contract::OffsetReset;
+
 use crate::{
-    lag::{Lag, OffsetReset},
+    lag::Lag,
     model::{GroupSeen, GroupState, Partition, Snapshot, TopicSeen},
 };
 

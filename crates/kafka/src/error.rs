@@ -130,6 +130,7 @@ mod tests {
                 "Create",
                 "topic t",
             )
+            .0
         };
         assert_eq!(
             refused(ErrorCode::TopicAuthorizationFailed).to_string(),

@@ -19,9 +19,10 @@ use krafka::{
     },
     error::{ErrorCode, KrafkaError},
 };
+use practice_contract::Protocol;
 use practice_groups::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Protocol,
-    Snapshot, TopicFacts, TopicSeen,
+    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, Snapshot,
+    TopicFacts, TopicSeen,
 };
 use tokio::sync::Mutex;
 

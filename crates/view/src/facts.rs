@@ -4,8 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use practice_api::PracticeStatus;
+use practice_contract::OffsetReset;
 use practice_contract::producer::Load;
-use practice_groups::{Journal, OffsetReset, Snapshot};
+use practice_groups::{Journal, Snapshot};
 
 use crate::model::{ConsumerState, KafkaKind};
 

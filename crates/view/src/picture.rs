@@ -7,9 +7,10 @@ use std::{
 };
 
 use practice_api::status::{GroupStatus, Member, OwnedPartition, VerdictStatus};
+use practice_contract::OffsetReset;
 use practice_groups::{
-    Bounds, Copies, GroupSeen, GroupState, Lag, MemberSeen, OffsetReset, Partition, TopicFacts,
-    TopicSeen, Verdict, total,
+    Bounds, Copies, GroupSeen, GroupState, Lag, MemberSeen, Partition, TopicFacts, TopicSeen,
+    Verdict, total,
 };
 
 use crate::{

@@ -8,12 +8,13 @@ use std::{
 };
 
 use jiff::SignedDuration;
+use practice_contract::Protocol;
 use practice_contract::status::WorkerStatus;
 use practice_groups::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, MemberSeen, Partition, Protocol, Snapshot,
-    TopicFacts, TopicSeen,
+    Bounds, Committed, Copies, GroupSeen, GroupState, MemberSeen, Partition, Snapshot, TopicFacts,
+    TopicSeen,
 };
-use practice_operator::plan::Plan;
+use practice_plan::plan::Plan;
 use sha2::{Digest, Sha256};
 
 use super::{Offsets, rewrite::SESSION_TIMEOUT_SECONDS};
@@ -219,7 +220,7 @@ mod tests {
         Assignor,
         status::{PartitionStatus, WorkerStatus},
     };
-    use practice_operator::plan::{Defaults, plan};
+    use practice_plan::{plan::Defaults, plan::plan};
     use serde_json::json;
 
     use super::*;

@@ -2,7 +2,7 @@
 //! it does otherwise. Pure. It comes before the one renderer, so that nothing else has to know.
 
 use practice_contract::{Assignor, Protocol, worker};
-use practice_operator::plan::Plan;
+use practice_plan::plan::Plan;
 
 /// Session timeout of that broker; it cannot be set.
 pub const SESSION_TIMEOUT_SECONDS: u32 = 30;
@@ -57,7 +57,7 @@ pub fn rewrite(plan: &mut Plan) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use practice_operator::plan::{Defaults, plan};
+    use practice_plan::{plan::Defaults, plan::plan};
     use serde_json::json;
 
     use super::*;

@@ -1,7 +1,7 @@
 //! Names of consumers: `my-consumer-group-1-a`, `my-consumer-group-2-slow-b`. In: a plan. Out: for each row the beginning
 //! of its consumers' names; no two rows share one. Pure.
 
-use practice_operator::plan::{GroupPlan, Plan, RowPlan};
+use practice_plan::plan::{GroupPlan, Plan, RowPlan};
 
 /// Longest beginning: a log file's name has at most 255 bytes.
 const LONGEST: usize = 240;
@@ -56,7 +56,7 @@ pub(super) fn letters(number: usize) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use practice_operator::plan::{Defaults, plan};
+    use practice_plan::{plan::Defaults, plan::plan};
     use serde_json::json;
 
     use super::*;

@@ -8,10 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_operator::{
-    apply::{Running, RunningRow},
-    live::{Live, LivePod},
-    objects::Hold,
+use practice_operator::live::{Live, LivePod};
+use practice_plan::{
+    outcome::{Hold, Running, RunningRow},
     plan::Plan,
 };
 use rustix::process::Signal;
@@ -293,10 +292,8 @@ impl Child {
 
 #[cfg(test)]
 mod tests {
-    use practice_operator::{
-        objects::{LiveRow, objects},
-        plan::{Defaults, plan},
-    };
+    use practice_operator::{objects::LiveRow, objects::objects};
+    use practice_plan::{plan::Defaults, plan::plan};
     use serde_json::json;
 
     use super::*;

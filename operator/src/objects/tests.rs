@@ -1,9 +1,10 @@
 //! What is rendered, word for word where others rely on it: names, labels, selectors, security, environment, replicas.
 
+use practice_plan::testing::plan_of;
 use serde_json::json;
 
 use super::*;
-use crate::{live::LivePod, status::tests::plan_of};
+use crate::live::LivePod;
 
 fn rendered(spec: Value) -> Vec<Object> {
     objects(&plan_of(spec), &BTreeMap::new(), &BTreeMap::new())

@@ -3,16 +3,16 @@
 
 use practice_contract::commit_metadata;
 use practice_groups::{GroupSeen, GroupState, KafkaError};
-
-use super::Unclaimed;
-use crate::{
-    live::Live,
+use practice_plan::{
+    outcome::Unclaimed,
     plan::{GroupPlan, Plan},
 };
 
+use crate::live::Live;
+
 /// Whether it matters if this Kafka runs groups of the new protocol: one that runs there is proof enough.
 pub(super) fn needs_consumer_protocol(group: &GroupPlan, seen: Option<&GroupSeen>) -> bool {
-    let runs = seen.is_none_or(|seen| seen.protocol == Some(practice_groups::Protocol::Consumer));
+    let runs = seen.is_none_or(|seen| seen.protocol == Some(practice_contract::Protocol::Consumer));
     group.protocol == practice_contract::Protocol::Consumer && !runs
 }
 
@@ -80,7 +80,8 @@ mod tests {
     use practice_groups::{Committed, MemberSeen};
 
     use super::*;
-    use crate::{live::LivePod, status::tests::plan_of};
+    use crate::live::LivePod;
+    use practice_plan::testing::plan_of;
 
     #[test]
     fn a_group_id_is_claimed_only_where_nobody_else_uses_it() {

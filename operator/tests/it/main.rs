@@ -14,5 +14,6 @@ mod outages;
 mod picture;
 mod policy;
 mod program;
+mod reader;
 mod replicas;
 mod topics;

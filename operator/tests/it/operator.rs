@@ -3,7 +3,8 @@
 
 use std::{net::SocketAddr, path::Path, process::Command, sync::LazyLock};
 
-use practice_operator::{config::Config, plan::Defaults, view::Picture};
+use practice_operator::view::Picture;
+use practice_plan::{config::Config, plan::Defaults};
 use practice_testbed::{Cluster, Role, cluster, kafka};
 use tokio::{
     net::TcpListener,

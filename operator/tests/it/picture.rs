@@ -12,7 +12,7 @@ use hyper_util::{
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use practice_api::ConsumerGroupPractice;
-use practice_operator::config::Config;
+use practice_plan::config::Config;
 use practice_testbed::Cluster;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use practice_operator::config::Config;
+use practice_plan::config::Config;
 use practice_testbed::Cluster;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::timeout};

@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{OffsetReset, Paces, Protocol, total};
+use practice_contract::{OffsetReset, Protocol};
+use practice_groups::{Paces, total};
 use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,

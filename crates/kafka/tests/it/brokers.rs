@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{GroupState, Lag, OffsetReset, Protocol, total};
+use practice_contract::{OffsetReset, Protocol};
+use practice_groups::{GroupState, Lag, total};
 use practice_kafka::Kafka;
 use practice_testbed::{
     Brokers,

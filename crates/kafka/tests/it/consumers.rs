@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use practice_contract::Protocol;
 use practice_contract::{self as contract, WorkerSettings, worker};
-use practice_groups::Protocol;
 use practice_testbed::clients::{Joins, Member};
 use tokio::{net::TcpListener, task::JoinHandle as Task};
 use tokio_util::sync::{CancellationToken, DropGuard};

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use practice_groups::{Foreigners, GroupState, Protocol};
+use practice_contract::Protocol;
+use practice_groups::{Foreigners, GroupState};
 use practice_kafka::Kafka;
 use practice_testbed::{
     clients::{commit, send},

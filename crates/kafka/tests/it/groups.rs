@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use practice_groups::{
-    GroupSeen, GroupState, KafkaError, Lag, MemberSeen, OffsetReset, Partition, Protocol, TopicSeen,
-};
+use practice_contract::{OffsetReset, Protocol};
+use practice_groups::{GroupSeen, GroupState, KafkaError, Lag, MemberSeen, Partition, TopicSeen};
 use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,

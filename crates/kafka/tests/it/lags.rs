@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use practice_groups::{Bounds, Lag, OffsetReset, lag::lag};
+use practice_contract::OffsetReset;
+use practice_groups::{Bounds, Lag, lag::lag};
 use practice_kafka::Kafka;
 use practice_testbed::{
     clients::{commit, send},

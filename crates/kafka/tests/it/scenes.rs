@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{GroupSeen, GroupState, Lag, OffsetReset, Paces, Protocol, Snapshot};
+use practice_contract::{OffsetReset, Protocol};
+use practice_groups::{GroupSeen, GroupState, Lag, Paces, Snapshot};
 use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,
@@ -48,7 +49,7 @@ impl Scene {
             broker,
             kafka,
             topic,
-            groups: BOTH.map(|protocol| unique(&format!("{name}-{protocol}"))),
+            groups: BOTH.map(|protocol| unique(&format!("{name}-{}", protocol.name()))),
         }
     }
 

@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{GroupSeen, GroupState, Lag, OffsetReset, Partition, Snapshot};
+use practice_contract::OffsetReset;
+use practice_groups::{GroupSeen, GroupState, Lag, Partition, Snapshot};
 use practice_kafka::Kafka;
 use practice_testbed::described::{self, Offsets};
 

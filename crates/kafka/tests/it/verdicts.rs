@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_groups::{Finding, OffsetReset, Protocol, Verdict, Verdicts};
+use practice_contract::{OffsetReset, Protocol};
+use practice_groups::{Finding, Verdict, Verdicts};
 use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,

@@ -13,9 +13,10 @@ use practice_api::{
     PracticeStatus,
     status::{GroupStatus, TopicStatus},
 };
+use practice_contract::OffsetReset;
 use practice_groups::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, Journal, MemberSeen, Moment, OffsetReset,
-    Snapshot, TopicFacts, TopicSeen,
+    Bounds, Committed, Copies, GroupSeen, GroupState, Journal, MemberSeen, Moment, Snapshot,
+    TopicFacts, TopicSeen,
 };
 use practice_view::{
     Action, Consumer, ConsumerState, Doing, Facts, Forecast, ForecastRow, GroupFacts, Hub,

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 use practice_api::{
-    ConsumerGroupPractice, DeletionPolicy, Group, GroupState, Keys, PracticeSpec, PracticeStatus,
+    ConsumerGroupPractice, DeletionPolicy, DesiredState, Group, Keys, PracticeSpec, PracticeStatus,
     Topic, validate::cel_faults,
 };
 use practice_contract::{
@@ -100,7 +100,7 @@ impl Plan {
 impl GroupPlan {
     /// What members must have in common to share a group: `classic/range`. A change of it cannot roll.
     pub fn speaks(&self) -> String {
-        format!("{}/{}", self.protocol, self.assignor)
+        format!("{}/{}", self.protocol.config_value(), self.assignor)
     }
 
     /// The longest time that one of its consumers spends on a message.
@@ -304,20 +304,13 @@ fn group_plan(
             ))
         }),
     };
-    let protocol = match group.protocol {
-        practice_api::Protocol::Classic => Protocol::Classic,
-        practice_api::Protocol::Consumer => Protocol::Consumer,
-    };
+    let protocol = group.protocol;
     let assignor = match group.assignor {
         None => protocol.default_assignor(),
         Some(practice_api::Assignor::Range) => Assignor::Range,
         Some(practice_api::Assignor::RoundRobin) => Assignor::RoundRobin,
         Some(practice_api::Assignor::CooperativeSticky) => Assignor::CooperativeSticky,
         Some(practice_api::Assignor::Uniform) => Assignor::Uniform,
-    };
-    let offset_reset = match group.auto_offset_reset {
-        practice_api::OffsetReset::Earliest => OffsetReset::Earliest,
-        practice_api::OffsetReset::Latest => OffsetReset::Latest,
     };
     let topics = group.topics.clone().unwrap_or_else(|| {
         spec.topics
@@ -336,7 +329,7 @@ fn group_plan(
         owner: Some(format!("{namespace}/{practice}")),
         protocol,
         assignor,
-        offset_reset,
+        offset_reset: group.auto_offset_reset,
         session_timeout: time(
             "sessionTimeout",
             &group.session_timeout,
@@ -380,8 +373,8 @@ fn group_plan(
         topics,
         protocol,
         assignor,
-        offset_reset,
-        stopped: group.state == GroupState::Stopped,
+        offset_reset: group.auto_offset_reset,
+        stopped: group.state == DesiredState::Stopped,
         rows,
     })
 }

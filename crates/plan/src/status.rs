@@ -9,17 +9,15 @@ use practice_api::{
 use practice_groups::{ForeignSeen, GroupState, Snapshot, TopicSeen, total};
 
 use crate::{
-    apply::Running,
-    conditions::conditions,
-    observe::Observed,
+    outcome::{Observed, Prepared, Running},
     plan::{GroupPlan, Plan, SpecFault},
-    prepare::{Prepared, TopicStep, topic_step},
+    status::conditions::conditions,
+    topics::{TopicStep, topic_step},
 };
 
+pub mod conditions;
 mod group;
 mod verdict;
-
-pub(crate) use group::reset;
 
 /// Largest status written; etcd takes 1.5 MiB, and others write to the object too.
 const LARGEST: usize = 256 << 10;
@@ -110,7 +108,7 @@ fn foreign(
         Some(ForeignStatus {
             name: name.clone(),
             state: seen.state.to_string(),
-            protocol: seen.protocol.map(|protocol| protocol.to_string()),
+            protocol: seen.protocol.map(|protocol| protocol.name().to_owned()),
             members: seen.members.map(count),
             topics: topics.into_iter().map(str::to_owned).collect(),
             lag,
@@ -223,7 +221,8 @@ fn summary(status: &PracticeStatus) -> Summary {
     }
 }
 
-pub(crate) fn count(n: usize) -> i32 {
+/// A length as status has it.
+pub fn count(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 
@@ -322,4 +321,4 @@ fn forget_numbers(status: &mut PracticeStatus) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

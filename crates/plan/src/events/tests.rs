@@ -4,7 +4,17 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::*;
-use crate::apply::RunningRow;
+use crate::outcome::{Kind, ObjectName, RunningRow};
+
+fn change(kind: Kind, name: &str, action: ChangeAction) -> Change {
+    Change {
+        object: ObjectName {
+            kind,
+            name: name.to_owned(),
+        },
+        action,
+    }
+}
 
 fn condition(kind: &str, status: &str, reason: &str) -> Condition {
     Condition {
@@ -28,9 +38,9 @@ fn with(conditions: &[(&str, &str, &str)]) -> PracticeStatus {
     }
 }
 
-fn told(prepared: &Prepared, running: &Running) -> Vec<(Tone, &'static str, String, String)> {
-    let sentences = story(prepared, running, None, &PracticeStatus::default());
-    let subject = |sentence: &Sentence| {
+fn told(prepared: &Prepared, running: &Running) -> Vec<(Severity, &'static str, String, String)> {
+    let sentences = events(prepared, running, None, &PracticeStatus::default());
+    let subject = |sentence: &PracticeEvent| {
         sentence
             .subject
             .as_ref()
@@ -39,7 +49,7 @@ fn told(prepared: &Prepared, running: &Running) -> Vec<(Tone, &'static str, Stri
     };
     sentences
         .into_iter()
-        .map(|said| (said.tone, said.reason, subject(&said), said.text))
+        .map(|said| (said.severity, said.reason, subject(&said), said.text))
         .collect()
 }
 
@@ -66,58 +76,64 @@ fn one_sentence_for_each_thing_done() {
     };
     let running = Running {
         changes: vec![
-            Change::Created("Deployment p-g".into()),
-            Change::Updated("Service p-producer".into()),
-            Change::Repaired("Deployment p-g".into(), "kubectl-edit".into()),
-            Change::Removed("PodDisruptionBudget p-h".into()),
+            change(Kind::Deployment, "p-g", ChangeAction::Created),
+            change(Kind::Service, "p-producer", ChangeAction::Updated),
+            change(
+                Kind::Deployment,
+                "p-g",
+                ChangeAction::Repaired {
+                    by: Some("kubectl-edit".into()),
+                },
+            ),
+            change(Kind::PodDisruptionBudget, "p-h", ChangeAction::Deleted),
         ],
         ..Running::default()
     };
-    let expected: [(Tone, &str, &str, &str); 8] = [
+    let expected: [(Severity, &str, &str, &str); 8] = [
         (
-            Tone::Normal,
+            Severity::Normal,
             "TopicCreated",
             "Topic t",
             "topic t created with 3 partitions",
         ),
         (
-            Tone::Normal,
+            Severity::Normal,
             "TopicGrown",
             "Topic t",
             "topic t grown from 3 to 6 partitions",
         ),
         (
-            Tone::Normal,
+            Severity::Normal,
             "TopicConfigured",
             "Topic t",
             "topic t configured: a=1, b=2",
         ),
         (
-            Tone::Normal,
+            Severity::Normal,
             "GroupClaimed",
             "ConsumerGroup g",
             "group id g is free or was this practice's before: its consumers may start",
         ),
         (
-            Tone::Normal,
+            Severity::Normal,
             "Created",
             "Deployment p-g",
             "Deployment p-g created",
         ),
         (
-            Tone::Normal,
+            Severity::Normal,
             "Updated",
             "Service p-producer",
             "Service p-producer changed as the manifest says",
         ),
         (
-            Tone::Warning,
+            Severity::Warning,
             "DriftRepaired",
             "Deployment p-g",
             "Deployment p-g had been changed by kubectl-edit and was put back",
         ),
         (
-            Tone::Normal,
+            Severity::Normal,
             "Removed",
             "PodDisruptionBudget p-h",
             "PodDisruptionBudget p-h removed: the manifest no longer names it",
@@ -146,14 +162,10 @@ fn a_hold_is_told_when_its_number_is_written_and_not_again() {
             holds: [("g".to_owned(), hold)].into(),
             ..Prepared::default()
         };
-        let changed = if written {
-            "Deployment p-g"
-        } else {
-            "Deployment other-p-g"
-        };
+        let changed = if written { "p-g" } else { "other-p-g" };
         let running = Running {
             rows: vec![row("g", "p-g"), row("h", "other-p-g")],
-            changes: vec![Change::Updated(changed.into())],
+            changes: vec![change(Kind::Deployment, changed, ChangeAction::Updated)],
             ..Running::default()
         };
         let reasons: Vec<&str> = told(&prepared, &running)
@@ -168,13 +180,13 @@ fn a_hold_is_told_when_its_number_is_written_and_not_again() {
 #[test]
 fn conditions_are_told_when_they_turn() {
     type Said = (&'static str, &'static str, &'static str);
-    let cases: [(&str, Option<Said>, Said, Option<(Tone, &str)>); 14] = [
+    let cases: [(&str, Option<Said>, Said, Option<(Severity, &str)>); 14] = [
         ("first", None, ("Ready", "False", "Starting"), None),
         (
             "arrived",
             Some(("Ready", "False", "Starting")),
             ("Ready", "True", "Ready"),
-            Some((Tone::Normal, "Ready")),
+            Some((Severity::Normal, "Ready")),
         ),
         (
             "still",
@@ -186,7 +198,7 @@ fn conditions_are_told_when_they_turn() {
             "gone",
             Some(("Ready", "True", "Ready")),
             ("Ready", "False", "NoConsumers"),
-            Some((Tone::Warning, "NotReady")),
+            Some((Severity::Warning, "NotReady")),
         ),
         (
             "another reason",
@@ -198,13 +210,13 @@ fn conditions_are_told_when_they_turn() {
             "refused at once",
             None,
             ("Stalled", "True", "NameConflict"),
-            Some((Tone::Warning, "Stalled")),
+            Some((Severity::Warning, "Stalled")),
         ),
         (
             "refused otherwise",
             Some(("Stalled", "True", "NameConflict")),
             ("Stalled", "True", "GroupConflict"),
-            Some((Tone::Warning, "Stalled")),
+            Some((Severity::Warning, "Stalled")),
         ),
         (
             "no longer refused",
@@ -216,13 +228,13 @@ fn conditions_are_told_when_they_turn() {
             "down",
             Some(("KafkaReachable", "True", "Reachable")),
             ("KafkaReachable", "False", "TimedOut"),
-            Some((Tone::Warning, "KafkaUnreachable")),
+            Some((Severity::Warning, "KafkaUnreachable")),
         ),
         (
             "up again",
             Some(("KafkaReachable", "False", "TimedOut")),
             ("KafkaReachable", "True", "Reachable"),
-            Some((Tone::Normal, "KafkaReachable")),
+            Some((Severity::Normal, "KafkaReachable")),
         ),
         (
             "up from the first",
@@ -240,26 +252,26 @@ fn conditions_are_told_when_they_turn() {
             "topics are refused",
             None,
             ("TopicsReady", "False", "TopicsNotReady"),
-            Some((Tone::Warning, "TopicsNotReady")),
+            Some((Severity::Warning, "TopicsNotReady")),
         ),
         (
             "one is idle",
             Some(("IdleConsumers", "False", "x")),
             ("IdleConsumers", "True", "MoreConsumersThanPartitions"),
-            Some((Tone::Normal, "IdleConsumers")),
+            Some((Severity::Normal, "IdleConsumers")),
         ),
     ];
     for (what, before, after, expected) in cases {
         let before = before.map(|said| with(&[said]));
-        let sentences = story(
+        let sentences = events(
             &Prepared::default(),
             &Running::default(),
             before.as_ref(),
             &with(&[after]),
         );
-        let said: Vec<(Tone, &str)> = sentences
+        let said: Vec<(Severity, &str)> = sentences
             .iter()
-            .map(|said| (said.tone, said.reason))
+            .map(|said| (said.severity, said.reason))
             .collect();
         assert_eq!(said, expected.into_iter().collect::<Vec<_>>(), "{what}");
         assert!(

@@ -7,9 +7,9 @@ use practice_groups::{Bounds, KafkaError, Pace, TopicFacts};
 use serde_json::json;
 
 use super::*;
-use crate::status::{
-    News, news,
-    tests::{World, at, two_groups},
+use crate::{
+    status::{News, news},
+    testing::{World, at, two_groups},
 };
 
 fn topic<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut TopicFacts {

@@ -9,7 +9,7 @@ use practice_groups::{TopicFacts, TopicSeen};
 use super::{TopicChange, TopicPrediction, counted};
 use crate::{
     plan::Plan,
-    prepare::{TopicStep, released, settings, topic_step},
+    topics::{TopicStep, released, settings, topic_step},
 };
 
 /// Topics of the plan, then those that it names no longer.

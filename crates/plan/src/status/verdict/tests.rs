@@ -5,11 +5,9 @@ use practice_groups::{Finding, Judged, TopicSeen};
 use serde_json::json;
 
 use crate::{
-    status::{
-        News, news,
-        tests::{World, at, two_groups},
-    },
-    story::Tone,
+    events::Severity,
+    status::{News, news},
+    testing::{World, at, two_groups},
 };
 
 const AGE: Duration = Duration::from_secs(90);
@@ -228,12 +226,12 @@ fn a_turn_is_written_at_once_and_told_once() {
     let mut world = all(Finding::Ok);
     let ok = world.status();
     let events = |world: &World, before: Option<&PracticeStatus>, after: &PracticeStatus| {
-        let story = crate::story::story(&world.prepared, &world.running, before, after);
+        let story = crate::events::events(&world.prepared, &world.running, before, after);
         let of_verdicts = story
             .into_iter()
             .filter(|sentence| sentence.action == "Judge");
         of_verdicts
-            .map(|sentence| (sentence.tone, sentence.reason))
+            .map(|sentence| (sentence.severity, sentence.reason))
             .collect::<Vec<_>>()
     };
     assert_eq!(
@@ -246,7 +244,7 @@ fn a_turn_is_written_at_once_and_told_once() {
     assert_eq!(news(Some(&ok), &warn), News::Meaning);
     assert_eq!(
         events(&world, Some(&ok), &warn),
-        [(Tone::Warning, "GroupFallsBehind")]
+        [(Severity::Warning, "GroupFallsBehind")]
     );
     let again = world.status();
     assert_eq!(events(&world, Some(&warn), &again), []);
@@ -257,6 +255,6 @@ fn a_turn_is_written_at_once_and_told_once() {
     let well = world.status();
     assert_eq!(
         events(&world, Some(&warn), &well),
-        [(Tone::Normal, "GroupGetsOn")]
+        [(Severity::Normal, "GroupGetsOn")]
     );
 }

@@ -11,15 +11,15 @@ pub mod words;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use groups::Scene;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::{PracticeStatus, status::GroupStatus};
 use serde::{Deserialize, Serialize};
 
+use crate::plan::{Plan, ProducerPlan, SpecFault};
+
 pub use groups::room;
 pub use rows::{rows_of_pods, told};
-
-use crate::plan::{Plan, ProducerPlan, SpecFault};
-use groups::Scene;
 
 /// What runs now.
 #[derive(Debug, Clone, Copy)]

@@ -7,11 +7,9 @@ use practice_api::{PracticeStatus, status::GroupStatus};
 use practice_groups::KafkaError;
 
 use crate::{
-    apply::Running,
-    objects::Hold,
-    observe::Observed,
+    outcome::{DENIED, Hold, Observed, Prepared, Refusal, Running, Unclaimed},
     plan::{Plan, SpecFault},
-    prepare::{DENIED, Prepared, Refusal, TopicStep, Unclaimed, topic_step},
+    topics::{TopicStep, topic_step},
 };
 
 /// Every condition that a practice has, from its first visit on.
@@ -127,23 +125,6 @@ fn refused(fault: &SpecFault) -> Vec<(&'static str, Said)> {
     ]
 }
 
-/// Why a group's consumers may not start, if that needs somebody's help: the sentence of `Stalled` begins with the group.
-pub fn held_back<'a>(status: &'a PracticeStatus, group: &str) -> Option<&'a Condition> {
-    let is_about = |stalled: &&Condition| {
-        let about = stalled
-            .message
-            .strip_prefix("group id ")
-            .or(stalled.message.strip_prefix("group "));
-        about
-            .and_then(|about| about.strip_prefix(group))
-            .is_some_and(|rest| rest.starts_with([' ', ':']))
-    };
-    status
-        .condition("Stalled")
-        .filter(|stalled| stalled.status == "True")
-        .filter(is_about)
-}
-
 /// What cannot go on without somebody's help.
 fn refusal(
     plan: &Plan,
@@ -152,7 +133,8 @@ fn refusal(
     seen: Option<&Observed>,
 ) -> Option<(&'static str, String)> {
     if !running.conflicts.is_empty() {
-        let names = running.conflicts.join(", ");
+        let names: Vec<String> = running.conflicts.iter().map(ToString::to_string).collect();
+        let names = names.join(", ");
         return Some((
             "NameConflict",
             format!(

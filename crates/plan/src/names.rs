@@ -28,7 +28,8 @@ pub(crate) fn is_legal(name: &str) -> bool {
 }
 
 /// A readable legal name with a hash of the exact triple.
-pub(crate) fn hashed(practice: &str, group: &str, variant: &str) -> String {
+/// A hash of these words, 16 hexadecimal digits: stable across toolchains.
+pub fn hashed(practice: &str, group: &str, variant: &str) -> String {
     let readable = slug(
         &plain(practice, group, variant).to_ascii_lowercase(),
         LONGEST - HASH - 1,
@@ -84,7 +85,8 @@ fn slug(text: &str, longest: usize, capitals: bool) -> String {
 }
 
 /// A few characters that tell different texts apart.
-pub(crate) fn hash(parts: &[&str]) -> String {
+/// A hash of these words, 16 hexadecimal digits: stable across toolchains.
+pub fn hash(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update(part.as_bytes());

@@ -4,15 +4,11 @@
 use practice_api::{PracticeStatus, status::GroupStatus};
 use practice_groups::{Rebalance, Verdict};
 
-use crate::{
-    apply::{Change, Running},
-    objects::Hold,
-    prepare::{Deed, Prepared},
-};
+use crate::outcome::{Change, ChangeAction, Deed, Hold, Prepared, Running};
 
 /// How an event is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub enum Severity {
     /// As expected.
     Normal,
     /// Somebody should look.
@@ -21,9 +17,9 @@ pub enum Tone {
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sentence {
+pub struct PracticeEvent {
     /// How it is shown.
-    pub tone: Tone,
+    pub severity: Severity,
     /// CamelCase, stable.
     pub reason: &'static str,
     /// What the operator was doing.
@@ -35,27 +31,27 @@ pub struct Sentence {
 }
 
 /// Tells one reconcile.
-pub fn story(
+pub fn events(
     prepared: &Prepared,
     running: &Running,
     before: Option<&PracticeStatus>,
     after: &PracticeStatus,
-) -> Vec<Sentence> {
-    let mut story: Vec<Sentence> = prepared.deeds.iter().map(deed).collect();
-    story.extend(
+) -> Vec<PracticeEvent> {
+    let mut events: Vec<PracticeEvent> = prepared.deeds.iter().map(deed).collect();
+    events.extend(
         prepared
             .holds
             .iter()
             .filter_map(|(group, hold)| held(group, *hold, running)),
     );
-    story.extend(running.changes.iter().map(change));
-    story.extend(turns(before, after));
-    story.extend(verdicts(before, after));
-    story
+    events.extend(running.changes.iter().map(change));
+    events.extend(turns(before, after));
+    events.extend(verdicts(before, after));
+    events
 }
 
 /// Groups that began to be in trouble, or are out of it.
-fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentence> {
+fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<PracticeEvent> {
     let word = |status: &GroupStatus| {
         status
             .verdict
@@ -75,19 +71,19 @@ fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sent
             .as_ref()
             .filter(|verdict| former.as_ref() != Some(&verdict.verdict))?;
         let (tone, reason) = match Verdict::of(&verdict.verdict)? {
-            Verdict::Warn => (Tone::Warning, "GroupFallsBehind"),
-            Verdict::Rewind => (Tone::Warning, "GroupSetBack"),
-            Verdict::Stall => (Tone::Warning, "GroupStalls"),
-            Verdict::Stop => (Tone::Warning, "GroupNotRead"),
-            Verdict::Ok if former.is_some() => (Tone::Normal, "GroupGetsOn"),
+            Verdict::Warn => (Severity::Warning, "GroupFallsBehind"),
+            Verdict::Rewind => (Severity::Warning, "GroupSetBack"),
+            Verdict::Stall => (Severity::Warning, "GroupStalls"),
+            Verdict::Stop => (Severity::Warning, "GroupNotRead"),
+            Verdict::Ok if former.is_some() => (Severity::Normal, "GroupGetsOn"),
             Verdict::Ok => return None,
         };
         let advice = verdict
             .advice
             .as_ref()
             .map_or_else(String::new, |advice| format!(". To do: {advice}"));
-        Some(Sentence {
-            tone,
+        Some(PracticeEvent {
+            severity: tone,
             reason,
             action: "Judge",
             subject: Some(("ConsumerGroup", group.name.clone())),
@@ -97,7 +93,7 @@ fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sent
     after.groups.iter().filter_map(told).collect()
 }
 
-fn deed(deed: &Deed) -> Sentence {
+fn deed(deed: &Deed) -> PracticeEvent {
     let (reason, subject, text) = match deed {
         Deed::Created { topic, partitions } => (
             "TopicCreated",
@@ -122,8 +118,8 @@ fn deed(deed: &Deed) -> Sentence {
             ),
         ),
     };
-    Sentence {
-        tone: Tone::Normal,
+    PracticeEvent {
+        severity: Severity::Normal,
         reason,
         action: "Prepare",
         subject: Some(subject),
@@ -132,12 +128,11 @@ fn deed(deed: &Deed) -> Sentence {
 }
 
 /// A group whose consumers are being stopped by us, told when the number is written.
-fn held(group: &str, hold: Hold, running: &Running) -> Option<Sentence> {
+fn held(group: &str, hold: Hold, running: &Running) -> Option<PracticeEvent> {
     let written = |deployment: &str| {
-        running
-            .changes
-            .iter()
-            .any(|change| matches!(change, Change::Updated(title) if title.ends_with(&format!(" {deployment}"))))
+        running.changes.iter().any(|change| {
+            change.action == ChangeAction::Updated && change.object.name == deployment
+        })
     };
     if !running
         .rows
@@ -160,8 +155,8 @@ fn held(group: &str, hold: Hold, running: &Running) -> Option<Sentence> {
         ),
     };
     let subject = Some(("ConsumerGroup", group.to_owned()));
-    Some(Sentence {
-        tone: Tone::Normal,
+    Some(PracticeEvent {
+        severity: Severity::Normal,
         reason,
         action: "Apply",
         subject,
@@ -169,61 +164,50 @@ fn held(group: &str, hold: Hold, running: &Running) -> Option<Sentence> {
     })
 }
 
-fn change(change: &Change) -> Sentence {
-    let split = |title: &String| {
-        let (kind, name) = title.split_once(' ').unwrap_or(("Object", title));
-        let kind = match kind {
-            "Deployment" => "Deployment",
-            "Service" => "Service",
-            _ => "PodDisruptionBudget",
-        };
-        Some((kind, name.to_owned()))
-    };
-    let (tone, reason, title, text) = match change {
-        Change::Created(title) => (Tone::Normal, "Created", title, format!("{title} created")),
-        Change::Updated(title) => (
-            Tone::Normal,
+fn change(change: &Change) -> PracticeEvent {
+    let object = &change.object;
+    let (tone, reason, text) = match &change.action {
+        ChangeAction::Created => (Severity::Normal, "Created", format!("{object} created")),
+        ChangeAction::Updated => (
+            Severity::Normal,
             "Updated",
-            title,
-            format!("{title} changed as the manifest says"),
+            format!("{object} changed as the manifest says"),
         ),
-        Change::Repaired(title, who) => (
-            Tone::Warning,
-            "DriftRepaired",
-            title,
-            format!("{title} had been changed by {who} and was put back"),
-        ),
-        Change::Removed(title) => (
-            Tone::Normal,
+        ChangeAction::Repaired { by } => {
+            let by = by.as_deref().unwrap_or("an unknown client");
+            let text = format!("{object} had been changed by {by} and was put back");
+            (Severity::Warning, "DriftRepaired", text)
+        }
+        ChangeAction::Deleted => (
+            Severity::Normal,
             "Removed",
-            title,
-            format!("{title} removed: the manifest no longer names it"),
+            format!("{object} removed: the manifest no longer names it"),
         ),
     };
-    Sentence {
-        tone,
+    PracticeEvent {
+        severity: tone,
         reason,
         action: "Apply",
-        subject: split(title),
+        subject: Some((object.kind.name(), object.name.clone())),
         text,
     }
 }
 
 /// Tells rebalances whose cause was found: facts, whatever else comes of a reconcile.
-pub fn rebalances(told: &[(String, Rebalance)]) -> Vec<Sentence> {
+pub fn rebalances(told: &[(String, Rebalance)]) -> Vec<PracticeEvent> {
     told.iter()
         .filter_map(|(group, rebalance)| rebalanced(group, rebalance))
         .collect()
 }
 
 /// A rebalance whose cause was found. Of no consumer in particular: events of one group and cause are counted as one.
-fn rebalanced(group: &str, rebalance: &Rebalance) -> Option<Sentence> {
+fn rebalanced(group: &str, rebalance: &Rebalance) -> Option<PracticeEvent> {
     let cause = rebalance.why.as_ref()?.cause;
-    Some(Sentence {
-        tone: if cause.is_trouble() {
-            Tone::Warning
+    Some(PracticeEvent {
+        severity: if cause.is_trouble() {
+            Severity::Warning
         } else {
-            Tone::Normal
+            Severity::Normal
         },
         reason: cause.word(),
         action: "Rebalance",
@@ -236,7 +220,7 @@ fn rebalanced(group: &str, rebalance: &Rebalance) -> Option<Sentence> {
 }
 
 /// Conditions that turned.
-fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentence> {
+fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<PracticeEvent> {
     let was = |kind: &str| before.and_then(|status| status.condition(kind));
     let mut turns = Vec::new();
     for condition in &after.conditions {
@@ -248,23 +232,23 @@ fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Sentenc
             continue;
         }
         let (reason, tone) = match (condition.type_.as_str(), condition.status.as_str()) {
-            ("Ready", "True") => ("Ready", Tone::Normal),
+            ("Ready", "True") => ("Ready", Severity::Normal),
             ("Ready", _) if former.is_some_and(|former| former.status == "True") => {
-                ("NotReady", Tone::Warning)
+                ("NotReady", Severity::Warning)
             }
-            ("Stalled", "True") => ("Stalled", Tone::Warning),
-            ("KafkaReachable", "False") => ("KafkaUnreachable", Tone::Warning),
+            ("Stalled", "True") => ("Stalled", Severity::Warning),
+            ("KafkaReachable", "False") => ("KafkaUnreachable", Severity::Warning),
             ("KafkaReachable", "True") if former.is_some_and(|former| former.status == "False") => {
-                ("KafkaReachable", Tone::Normal)
+                ("KafkaReachable", Severity::Normal)
             }
             ("TopicsReady", "False") if condition.reason != "Pending" => {
-                ("TopicsNotReady", Tone::Warning)
+                ("TopicsNotReady", Severity::Warning)
             }
-            ("IdleConsumers", "True") => ("IdleConsumers", Tone::Normal),
+            ("IdleConsumers", "True") => ("IdleConsumers", Severity::Normal),
             _ => continue,
         };
-        turns.push(Sentence {
-            tone,
+        turns.push(PracticeEvent {
+            severity: tone,
             reason,
             action: "Observe",
             subject: None,

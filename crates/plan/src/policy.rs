@@ -121,7 +121,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::status::tests::plan_of;
+    use crate::testing::plan_of;
 
     #[test]
     fn each_rule_refuses_and_says_so() {

@@ -4,7 +4,10 @@ use practice_groups::{GroupState, KafkaError, MemberSeen, TopicSeen};
 use serde_json::json;
 
 use super::*;
-use crate::status::tests::World;
+use crate::{
+    outcome::{Kind, ObjectName},
+    testing::World,
+};
 
 fn world() -> World {
     World::settled(json!({"topics": [{"name": "t", "partitions": 3}],
@@ -315,7 +318,12 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
     let cases: [(&str, Change, &str, &str); 4] = [
         (
             "a name is taken",
-            |w| w.running.conflicts.push("Deployment p-a".into()),
+            |w| {
+                w.running.conflicts.push(ObjectName {
+                    kind: Kind::Deployment,
+                    name: "p-a".into(),
+                })
+            },
             "NameConflict",
             "Deployment p-a exists and is not this practice's: remove it",
         ),
@@ -576,7 +584,10 @@ fn of_a_spec_that_is_refused_nothing_else_is_known() {
 fn a_message_fits_the_api() {
     let mut world = world();
     world.running.conflicts = (0..200)
-        .map(|n| format!("Deployment with-a-long-name-{n}"))
+        .map(|n| ObjectName {
+            kind: Kind::Deployment,
+            name: format!("with-a-long-name-{n}"),
+        })
         .collect();
     let status = world.status();
     assert!(

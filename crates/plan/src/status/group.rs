@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use practice_api::status::{GroupStatus, Member, OwnedPartition, TopicStatus};
-use practice_groups::{
-    GroupSeen, GroupState, MemberSeen, OffsetReset, Partition, Snapshot, TopicSeen, total,
-};
+use practice_groups::{GroupSeen, GroupState, MemberSeen, Partition, Snapshot, TopicSeen, total};
 
 use super::{count, verdict::Case};
-use crate::{apply::Running, observe::Observed, plan::GroupPlan, prepare::Prepared};
+use crate::{
+    outcome::{Observed, Prepared, Running},
+    plan::GroupPlan,
+};
 
 /// What every group's status is made of.
 #[derive(Clone, Copy)]
@@ -65,9 +66,11 @@ impl Look<'_> {
             .filter(|(id, _)| *id == group.id)
             .map(|(_, member)| member.as_str())
             .collect();
-        let lags = partitions
-            .iter()
-            .map(|partition| snapshot.lag(seen, partition, reset(group)).effective());
+        let lags = partitions.iter().map(|partition| {
+            snapshot
+                .lag(seen, partition, group.offset_reset)
+                .effective()
+        });
         let lag = total(lags).filter(|_| known && hidden.is_none());
         // whatever a member does not tell may be its own
         let unowned = if known && seen.tells_owners() {
@@ -92,10 +95,7 @@ impl Look<'_> {
             name: group.id.clone(),
             claimed: !self.prepared.unclaimed.contains_key(&group.id),
             state: seen.state.to_string(),
-            protocol: seen.protocol.map_or_else(
-                || planned(group).to_string(),
-                |protocol| protocol.to_string(),
-            ),
+            protocol: seen.protocol.unwrap_or(group.protocol).name().to_owned(),
             epoch: seen.epoch,
             replicas: wanted,
             ready_replicas: rows().map(|row| row.ready).sum(),
@@ -117,6 +117,7 @@ impl Look<'_> {
                 .and_then(|left| self.now.checked_add(left).ok())
                 .map(time),
             verdict,
+            hold: self.prepared.hold(&group.id),
             message: seen.trouble.as_ref().map(ToString::to_string).or(hidden),
             members: seen.members.iter().map(member).collect(),
             unowned_count: count(unowned.len()),
@@ -185,7 +186,9 @@ struct Shares<'a> {
 
 impl Shares<'_> {
     fn share(&self, partition: &Partition) -> OwnedPartition {
-        let lag = self.snapshot.lag(self.seen, partition, reset(self.group));
+        let lag = self
+            .snapshot
+            .lag(self.seen, partition, self.group.offset_reset);
         let committed = self
             .seen
             .committed
@@ -274,20 +277,6 @@ fn unowned<'a>(
     partitions
         .filter(|partition| !owned.contains(partition))
         .collect()
-}
-
-pub(crate) fn reset(group: &GroupPlan) -> OffsetReset {
-    match group.offset_reset {
-        practice_contract::OffsetReset::Earliest => OffsetReset::Earliest,
-        practice_contract::OffsetReset::Latest => OffsetReset::Latest,
-    }
-}
-
-fn planned(group: &GroupPlan) -> practice_groups::Protocol {
-    match group.protocol {
-        practice_contract::Protocol::Classic => practice_groups::Protocol::Classic,
-        practice_contract::Protocol::Consumer => practice_groups::Protocol::Consumer,
-    }
 }
 
 /// Why idle members wait: `3 partitions, 4 consumers: 1 waits`.

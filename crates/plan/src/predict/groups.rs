@@ -15,10 +15,7 @@ use super::{
     rows::{Row, rows},
     topics::counts,
 };
-use crate::{
-    conditions::held_back,
-    plan::{GroupPlan, Plan},
-};
+use crate::plan::{GroupPlan, Plan};
 
 /// More partitions than this are not named one by one.
 const NAMED: usize = 6;
@@ -120,10 +117,7 @@ impl Scene<'_> {
         let mut because = because(change, after, before, &rows);
         because.extend(grown);
         if let Some(status) = status.filter(|status| !status.claimed && to > 0) {
-            let held = self
-                .status
-                .and_then(|status| held_back(status, &name))
-                .map(|held| &held.message);
+            let held = status.hold.as_ref().map(|hold| &hold.message);
             let why = held
                 .or(status.message.as_ref())
                 .map_or_else(String::new, |why| format!(" ({why})"));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::status::tests::plan_of;
+use crate::testing::plan_of;
 
 /// A practice as it is: its spec, and who owns which partitions of which topic.
 struct Live {

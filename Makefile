@@ -14,8 +14,8 @@ help: ## Prints this list
 
 local: ## Runs practice 3 on this machine, without a cluster: the picture is on http://127.0.0.1:8080; another one with UP="deploy/samples/practice-5.yaml --kafka apache --brokers 3"
 	@local/needs.sh $(UP)
-	@cargo build --release --package practice-local
-	@target/release/practice-local up $(UP)
+	@cargo build --profile local --package practice-local
+	@"$${CARGO_TARGET_DIR:-target}/local/practice-local" up $(UP)
 
 test: ## Everything that has to be true: format, lints, docs, unit and integration tests, chart, the short end-to-end run
 	@.ci/test

@@ -130,6 +130,7 @@ for tool in $missing; do say "$(state "$tool"): $(command_for "$tool")"; done
 # --- Rust ---
 
 wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
+pinned=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$here/../rust-toolchain.toml")
 # shellcheck disable=SC2016 # for the reader's shell
 rustup='curl --proto =https --tlsv1.2 -sSf https://sh.rustup.rs | sh, then . "$HOME/.cargo/env"'
 command -v curl >/dev/null || rustup="$(command_for curl), then $rustup"
@@ -150,13 +151,13 @@ rust() { # prints what is wrong with Rust and what mends it; nothing when it is 
     return
   fi
   if ! found=$(rustc --version 2>/dev/null) || ! cargo --version >/dev/null 2>&1; then
-    echo "cargo or rustc does not run: rustup default stable"
+    echo "cargo or rustc does not run: rustup toolchain install $pinned"
     return
   fi
   found=$(echo "$found" | cut -d' ' -f2)
   [ "$(number "$found")" -lt "$(number "$wanted")" ] || return 0
   if command -v rustup >/dev/null; then
-    echo "rustc is $found and Cargo.toml asks for $wanted: rustup update stable && rustup override set stable"
+    echo "rustc is $found and Cargo.toml asks for $wanted: rustup toolchain install $pinned && rustup override set $pinned"
   else
     echo "rustc is $found and Cargo.toml asks for $wanted: $rustup"
   fi

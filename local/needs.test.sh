@@ -46,7 +46,7 @@ program() { # NAME BODY
 local_mode() { # ARGUMENT OF make...: `make local` there; its exit code
   local code=0
   env -i HOME="$work/machine/home" PATH="$work/machine/bin" CGP_OS_RELEASE="$work/os-release" \
-    RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" LANG=C "$make" -C "$here/.." --no-print-directory -s local "$@" >"$work/out" 2>&1 || code=$?
+    RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" ${RUSTUP_TOOLCHAIN:+RUSTUP_TOOLCHAIN="$RUSTUP_TOOLCHAIN"} LANG=C "$make" -C "$here/.." --no-print-directory -s local "$@" >"$work/out" 2>&1 || code=$?
   echo "$code"
 }
 
@@ -63,12 +63,13 @@ expect() { # CASE LINE...: needs.sh and make exit with 2, needs.sh printed exact
 ARGUMENTS=()
 
 wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
+pinned=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$here/../rust-toolchain.toml")
 rustup="curl --proto =https --tlsv1.2 -sSf https://sh.rustup.rs | sh, then . \"\$HOME/.cargo/env\""
 
 # nothing is missing: cargo is started, so that its silence below means something
 machine
 local_mode >/dev/null
-[[ $(cat "$work/cargo") == "build --release --package practice-local" ]] || die "with every tool there cargo is not started: $(cat "$work/out")"
+[[ $(cat "$work/cargo") == "build --profile local --package practice-local" ]] || die "with every tool there cargo is not started: $(cat "$work/out")"
 
 # each tool by itself, each distribution's command
 machine cc && distribution debian >"$work/os-release"
@@ -103,9 +104,9 @@ expect "Rust beside PATH" "cargo is in ~/.cargo/bin and PATH does not name that 
 machine && program rustc 'echo "rustc 1.63.0 (4b91a6ea7 2022-08-08)"'
 expect "Debian's rustc" "rustc is 1.63.0 and Cargo.toml asks for $wanted: $rustup"
 machine && program rustc 'echo "rustc 1.63.0 (4b91a6ea7 2022-08-08)"' && program rustup 'exit 1'
-expect "an old toolchain of rustup" "rustc is 1.63.0 and Cargo.toml asks for $wanted: rustup update stable && rustup override set stable"
-machine && program rustc 'echo "rustup could not choose a version of rustc to run" >&2; exit 1'
-expect "rustup without a toolchain" "cargo or rustc does not run: rustup default stable"
+expect "an old toolchain of rustup" "rustc is 1.63.0 and Cargo.toml asks for $wanted: rustup toolchain install $pinned && rustup override set $pinned"
+machine && program rustc 'echo "error: toolchain is not installed" >&2; exit 1'
+expect "rustup without the toolchain" "cargo or rustc does not run: rustup toolchain install $pinned"
 machine && program rustc 'echo "rustc 2.0.0-nightly (0 2030-01-01)"'
 local_mode >/dev/null
 [[ -e $work/cargo ]] || die "a newer rustc is refused: $(cat "$work/out")"

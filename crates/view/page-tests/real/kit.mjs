@@ -19,7 +19,7 @@ export const sleep = ms => new Promise(done => setTimeout(done, ms));
 
 /** The program under test. */
 function program() {
-  const path = process.env.PRACTICE_LOCAL || repository('target/debug/practice-local');
+  const path = process.env.PRACTICE_LOCAL || join(process.env.CARGO_TARGET_DIR || repository('target'), 'debug/practice-local');
   assert.ok(existsSync(path), `${path} is missing: run 'cargo build -p practice-local' first, or name another one in PRACTICE_LOCAL`);
   return path;
 }

@@ -1,4 +1,4 @@
-# Stages of .ci/test: each is announced, timed and logged to target/test.log; the first that fails ends the run, and what was begun is taken back.
+# Stages of .ci/test: each is announced, timed and logged to target/test.log; the first that fails ends the run, and what was begun is taken back. At the end, however it comes, a table says how long each took.
 # Each runs as a process group of its own, so that Ctrl-C or a TERM reaches all of it at once.
 # Sourced by .ci/test, with `say` and `die` of deploy/node/lib/common.sh at hand. Leaves target/test.log.
 # shellcheck shell=bash disable=SC2154 # repo comes from .ci/test
@@ -8,24 +8,27 @@ mkdir -p target
 : >"$log"
 exec </dev/null
 finished=() # a line for each stage that passed
-running=    # the stage and its process group while one runs
+running=    # the stage, its start and its process group while one runs
+begun=
 job=
 
 # stage NAME COMMAND...: what it prints goes to the terminal and to the log
 stage() {
-  local begun=$SECONDS
   running=$1
+  begun=$SECONDS
   echo "== $running"
   echo "== $running" >>"$log"
   shift
   set -m # a group of its own
-  (set +m && "$@" 2>&1 | tee -a "$log") &
+  (set +m && "$@" 2>&1 | tee -a "$log") 8>&- & # without the lock of builds.sh
   job=$!
   set +m
   wait "$job" || exit 1
-  finished+=("$(printf '%5d s  %s' $((SECONDS - begun)) "$running")")
-  running='' job=
+  finished+=("$(took)")
+  running='' begun='' job=
 }
+
+took() { printf '%5d s  %s' $((SECONDS - begun)) "$running"; }
 
 stop_stage() {
   [[ -n $job ]] || return 0
@@ -39,7 +42,7 @@ report() { # EXIT_CODE
   echo
   sed -n '/^ *Running /h; /^ *Doc-tests /h; /^test result:/{x; s/^ *//; s/ (.*//; p; x; s/^/    /; p}' "$log"
   echo
-  ((${#finished[@]} == 0)) || printf '%s\n' "${finished[@]}"
+  ((${#finished[@]} == 0)) || printf '%s\n' "${finished[@]}" | tee -a "$log"
   if (($1 == 0)); then echo "passed in $SECONDS s"; else echo "FAILED${running:+ in: $running} after $SECONDS s; all output is in $repo/$log"; fi
 }
 
@@ -48,6 +51,7 @@ finish() {
   trap - EXIT
   trap '' INT TERM HUP
   set +e
+  [[ -z $running ]] || finished+=("$(took): FAILED")
   stop_stage
   leave_as_found $code
   [[ ! -s target/figures.md ]] || print_figures

@@ -5,15 +5,15 @@ use jiff::{Timestamp, Zoned};
 use k8s_openapi::api::core::v1::Event;
 use practice_api::{
     ConsumerGroupPractice, PracticeStatus,
-    status::{ForeignStatus, GroupStatus, OwnedPartition},
+    status::{GroupStatus, OtherGroupStatus, OwnedPartition},
 };
-use practice_groups::Verdict;
+use practice_groups::HealthState;
 
 use crate::{
     journal::{self, Entry, time},
     state::{
-        age, consumers, foreigners, foreigners_unlisted, lag_remark, lag_unknown_because, marked,
-        of_group, of_others, of_practice, remarks, unlisted, verdict,
+        age, consumers, foreigners, foreigners_unlisted, health, lag_remark, lag_unknown_because,
+        marked, of_group, of_others, of_practice, remarks, unlisted,
     },
     text::{Column, Line, Tone, table},
     tree,
@@ -250,7 +250,7 @@ fn of_one_group(
     }
     let mut lines = vec![title];
     lines.extend(
-        verdict(group, now.timestamp())
+        health(group, now.timestamp())
             .into_iter()
             .map(|line| indented(2, line)),
     );
@@ -341,16 +341,16 @@ fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition], count: i32)
         }
     };
     let row = |(place, owned): (usize, &OwnedPartition)| {
-        let committed = match (owned.committed, owned.because.as_deref()) {
+        let committed = match (owned.committed, owned.lag_reason.as_deref()) {
             (None, Some("NoCommit")) => Line::plain("-"),
             (committed, _) => number(committed),
         };
         let partition = Line::plain(&format!("{}/{}", owned.topic, owned.partition));
-        let verdict = owned
-            .verdict
+        let health = owned
+            .health
             .clone()
-            .filter(|verdict| verdict != Verdict::Ok.word());
-        let remarks: Vec<String> = verdict.into_iter().chain(lag_remark(owned)).collect();
+            .filter(|health| health != HealthState::Healthy.word());
+        let remarks: Vec<String> = health.into_iter().chain(lag_remark(owned)).collect();
         let remark = Line::of(Tone::Warn, &remarks.join(", "));
         let (name, id) = (first(name, place), first(id, place));
         vec![
@@ -375,11 +375,14 @@ fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition], count: i32)
 }
 
 fn of_others_groups(status: &PracticeStatus) -> Vec<Line> {
-    let row = |group: &ForeignStatus| {
+    let row = |group: &OtherGroupStatus| {
         let name = std::iter::once(Line::plain(&group.name));
         name.chain(of_others(group)).collect()
     };
-    let mut lines = table(status.foreign.iter().map(row).collect(), &[Column::Left; 6]);
+    let mut lines = table(
+        status.other_groups.iter().map(row).collect(),
+        &[Column::Left; 6],
+    );
     lines.extend(foreigners_unlisted(status).map(|more| Line::of(Tone::Dim, &more)));
     lines
 }

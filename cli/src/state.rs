@@ -6,9 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::{
     ConsumerGroupPractice, DesiredState, PracticeStatus,
     spec::Group,
-    status::{ForeignStatus, GroupStatus, OwnedPartition},
+    status::{GroupStatus, OtherGroupStatus, OwnedPartition},
 };
-use practice_groups::Verdict;
+use practice_groups::HealthState;
 
 use crate::text::{Line, Tone, counted};
 
@@ -151,7 +151,7 @@ pub fn is_rebalancing(group: &GroupStatus) -> bool {
 pub fn of_group(group: &GroupStatus, wanted: Option<&Group>) -> Mark {
     let stopped = wanted.is_some_and(|wanted| wanted.state == DesiredState::Stopped);
     match group.state.as_str() {
-        _ if !group.claimed => Mark::new(Tone::Bad, "NotClaimed"),
+        _ if !group.group_id_owned => Mark::new(Tone::Bad, "GroupIdNotOwned"),
         "Stable" if group.ready_replicas < group.replicas => Mark::new(Tone::Warn, "Stable"),
         "Stable" => Mark::new(Tone::Good, "Stable"),
         "Empty" | "Absent" if stopped => Mark::new(Tone::Dim, "Stopped"),
@@ -227,7 +227,7 @@ fn unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
 /// What stands behind a lag that is not simply end minus committed; nothing where nothing has to be said.
 pub fn lag_remark(owned: &OwnedPartition) -> Option<String> {
     let because = owned
-        .because
+        .lag_reason
         .as_deref()
         .or_else(|| owned.lag.is_none().then_some("Unknown"))?;
     Some(match because {
@@ -296,30 +296,30 @@ pub fn age(group: &GroupStatus, now: Timestamp) -> Option<String> {
 }
 
 /// What is the matter with how a group gets on, for how long, and what to do about it; nothing when it gets on, or is not known.
-pub fn verdict(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
+pub fn health(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
     let known = group.state != "Unknown";
-    let verdict = group
-        .verdict
+    let health = group
+        .health
         .as_ref()
-        .filter(|verdict| known && verdict.verdict != Verdict::Ok.word());
-    let Some(verdict) = verdict else {
+        .filter(|health| known && health.state != HealthState::Healthy.word());
+    let Some(health) = health else {
         return Vec::new();
     };
-    let tone = if Verdict::of(&verdict.verdict).is_some_and(Verdict::is_standstill) {
+    let tone = if HealthState::of(&health.state).is_some_and(HealthState::is_standstill) {
         Tone::Bad
     } else {
         Tone::Warn
     };
-    let since = verdict
+    let since = health
         .since
         .as_ref()
         .and_then(|since| since.parse::<Timestamp>().ok());
     let long = since.map_or_else(String::new, |since| {
         format!(" for {}", span(now.duration_since(since).as_secs().max(0)))
     });
-    let mut line = Mark::new(tone, &verdict.verdict).line();
-    line.push(Tone::Plain, &format!("{long}  {}", verdict.message));
-    let advice = verdict
+    let mut line = Mark::new(tone, &health.state).line();
+    line.push(Tone::Plain, &format!("{long}  {}", health.message));
+    let advice = health
         .advice
         .iter()
         .map(|advice| Line::of(Tone::Dim, &format!("  → {advice}")));
@@ -338,9 +338,9 @@ fn span(seconds: i64) -> String {
 
 /// Groups of other applications, also those that are not listed.
 pub fn foreigners(status: &PracticeStatus) -> usize {
-    let listed = status.foreign.len();
+    let listed = status.other_groups.len();
     status
-        .foreign_count
+        .other_group_count
         .and_then(|all| usize::try_from(all).ok())
         .unwrap_or(listed)
         .max(listed)
@@ -349,8 +349,8 @@ pub fn foreigners(status: &PracticeStatus) -> usize {
 /// How many of them are not listed: `… and 25 more`.
 pub fn foreigners_unlisted(status: &PracticeStatus) -> Option<String> {
     match (
-        foreigners(status) - status.foreign.len(),
-        status.foreign.len(),
+        foreigners(status) - status.other_groups.len(),
+        status.other_groups.len(),
     ) {
         (0, _) => None,
         (_, 0) => Some("… not listed: status does not hold all".to_owned()),
@@ -359,7 +359,7 @@ pub fn foreigners_unlisted(status: &PracticeStatus) -> Option<String> {
 }
 
 /// A group of another application: `2 members   lag 12 at most   orders`.
-pub fn of_others(group: &ForeignStatus) -> [Line; 5] {
+pub fn of_others(group: &OtherGroupStatus) -> [Line; 5] {
     let members = match group.members {
         Some(members) => Line::plain(&counted(
             usize::try_from(members).unwrap_or_default(),
@@ -368,7 +368,7 @@ pub fn of_others(group: &ForeignStatus) -> [Line; 5] {
         None => Line::of(Tone::Warn, "? members"),
     };
     let lag = match group.lag {
-        Some(lag) if group.at_most => Line::plain(&format!("lag {lag} at most")),
+        Some(lag) if group.upper_bound => Line::plain(&format!("lag {lag} at most")),
         Some(lag) => Line::plain(&format!("lag {lag}")),
         None => Line::of(Tone::Warn, "lag ?"),
     };

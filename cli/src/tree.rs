@@ -11,8 +11,8 @@ use practice_api::{
 
 use crate::{
     state::{
-        age, consumers, foreigners, foreigners_unlisted, is_rebalancing, lag_remark,
-        lag_unknown_because, members, of_group, of_others, of_practice, remarks, unlisted, verdict,
+        age, consumers, foreigners, foreigners_unlisted, health, is_rebalancing, lag_remark,
+        lag_unknown_because, members, of_group, of_others, of_practice, remarks, unlisted,
     },
     text::{Column, Line, Tone, counted, table},
 };
@@ -69,7 +69,7 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
         line.append(group_line(status, group, wanted, place, &columns, now));
         lines.push(line);
         lines.extend(below(guide, guide, group_remarks(group)));
-        lines.extend(below(guide, guide, verdict(group, now)));
+        lines.extend(below(guide, guide, health(group, now)));
         lines.extend(consumer_lines(
             practice,
             group,
@@ -85,7 +85,7 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
 
 /// Groups that read the practice's topics and are none of its own.
 fn of_other_applications(status: &PracticeStatus) -> Vec<Line> {
-    let (listed, all) = (status.foreign.len(), foreigners(status));
+    let (listed, all) = (status.other_groups.len(), foreigners(status));
     if all == 0 {
         return Vec::new();
     }
@@ -94,7 +94,7 @@ fn of_other_applications(status: &PracticeStatus) -> Vec<Line> {
         counted(all, "group")
     );
     let mut lines = vec![Line::of(Tone::Dim, "└─ ").and(Tone::Dim, &title)];
-    let rows = status.foreign.iter().map(|group| {
+    let rows = status.other_groups.iter().map(|group| {
         let name = std::iter::once(Line::plain(&group.name));
         name.chain(of_others(group)).collect()
     });
@@ -228,7 +228,7 @@ fn protocol(group: &GroupStatus, wanted: Option<&Group>) -> String {
 fn group_remarks(group: &GroupStatus) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut warn = |text: &str| lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, text));
-    if !group.claimed {
+    if !group.group_id_owned {
         let hold = group.hold.as_ref().filter(|hold| hold.needs_help());
         let held = hold.map(|hold| format!("its consumers do not start: {}", hold.reason));
         let waits = "its consumers wait until it is known that nobody else uses the group id";
@@ -391,7 +391,7 @@ fn partition(owned: &OwnedPartition, columns: &Columns) -> Line {
 
 /// Committed and end.
 fn offsets(owned: &OwnedPartition) -> String {
-    let committed = match (owned.committed, owned.because.as_deref()) {
+    let committed = match (owned.committed, owned.lag_reason.as_deref()) {
         (Some(committed), _) => committed.to_string(),
         (None, Some("NoCommit")) => "-".to_owned(),
         (None, _) => "?".to_owned(),

@@ -104,11 +104,11 @@ fn changed(before: &GroupPlan, after: &GroupPlan, plan: &Plan) -> Vec<String> {
         (true, true) => return said,
         (false, false) => {}
     }
-    if before.speaks() != after.speaks() {
+    if before.protocol_key() != after.protocol_key() {
         said.push(format!(
             "{id}: {} → {}; members that differ in it cannot share a group, so all stop first and start again",
-            before.speaks(),
-            after.speaks()
+            before.protocol_key(),
+            after.protocol_key()
         ));
     }
     for row in &after.rows {
@@ -138,7 +138,7 @@ fn changed(before: &GroupPlan, after: &GroupPlan, plan: &Plan) -> Vec<String> {
             ));
         }
         let told = told(former, row);
-        if !told.is_empty() && before.speaks() == after.speaks() {
+        if !told.is_empty() && before.protocol_key() == after.protocol_key() {
             let few = from.min(to);
             let turns = if few == 1 {
                 ""

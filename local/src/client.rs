@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use futures::StreamExt;
 use practice_cli::{args::Format, document, plan::Shape, text::escaped};
-use practice_operator::ask::Http;
+use practice_operator::worker_client::Http;
 use practice_plan::predict::Prediction;
 use serde_json::{Value, json};
 

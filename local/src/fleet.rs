@@ -75,8 +75,8 @@ pub struct Child {
     pub variant: String,
     /// The Deployment that it would belong to.
     pub deployment: String,
-    /// The protocol and assignor that it speaks.
-    pub speaks: Option<String>,
+    /// The protocol and assignor that it protocol_key.
+    pub protocol_key: Option<String>,
     /// What it does.
     pub phase: Phase,
     /// Since when.
@@ -163,7 +163,7 @@ impl Fleet {
     pub fn restart(&mut self, name: &str) -> Result<String, String> {
         let child = self.alive(name)?;
         child.end(true);
-        let leaves = if child.speaks.is_some() {
+        let leaves = if child.protocol_key.is_some() {
             "leaves its group at once, and"
         } else {
             "answers what it has taken, and"
@@ -279,7 +279,9 @@ impl Fleet {
             Phase::Ending { again: false, .. } => drop(self.children.remove(&exit.name)),
             Phase::Ending { again: true, .. } => child.down(Duration::ZERO, false),
             // its port was taken meanwhile: it gets another one
-            _ if unusable && child.speaks.is_some() => child.down(Duration::from_secs(1), false),
+            _ if unusable && child.protocol_key.is_some() => {
+                child.down(Duration::from_secs(1), false)
+            }
             _ => {
                 let killed = std::mem::take(&mut child.killed);
                 let delay = self.ways.restart_delay;
@@ -360,7 +362,7 @@ impl Child {
             row: self.deployment.clone(),
             revision: format!("{settings:?}"),
             topics: settings.topics.join(","),
-            speaks: self.speaks.clone().unwrap_or_default(),
+            protocol_key: self.protocol_key.clone().unwrap_or_default(),
             ends: self.ends.iter().cloned().collect(),
             removal: matches!(self.phase, Phase::Ending { again: false, .. })
                 .then_some(Removal::Asked),

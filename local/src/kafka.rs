@@ -10,13 +10,13 @@ use practice_api::PracticeStatus;
 use practice_contract::{Protocol, duration, status::WorkerStatus};
 use practice_operator::{
     live::Live,
-    memory::Memories,
+    memory::PracticeStates,
     objects::holds,
     observe::{observe, observed},
     prepare::prepare,
 };
 use practice_plan::{
-    outcome::{Deed, Observed, Prepared, Refusal},
+    outcome::{KafkaChange, Observed, Prepared, Refusal},
     plan::{GroupPlan, Plan},
     predict::{Broker, Order},
     topics::{TopicStep, topic_step},
@@ -195,7 +195,7 @@ impl Kafka {
         live: &Live,
         reports: &BTreeMap<String, WorkerStatus>,
         moved: bool,
-        memories: &Memories,
+        memories: &PracticeStates,
         before: Option<&PracticeStatus>,
     ) -> Prepared {
         match self {
@@ -224,7 +224,7 @@ impl Kafka {
         plan: &Plan,
         prepared: &Prepared,
         before: Option<&PracticeStatus>,
-        memories: &Memories,
+        memories: &PracticeStates,
     ) -> Observed {
         match (self, &prepared.look) {
             (
@@ -302,7 +302,7 @@ async fn prepare_embedded(
                 match made {
                     Ok(()) => {
                         prepared.created.insert(name.clone());
-                        prepared.deeds.push(Deed::Created {
+                        prepared.kafka_changes.push(KafkaChange::Created {
                             topic: name,
                             partitions: topic.partitions,
                         });

@@ -44,7 +44,7 @@ use clap::Parser;
 
 use crate::{
     args::{Arguments, BrokerAction, Command},
-    request::{Blow, Look, Number, Request},
+    request::{Look, Number, Request, Signal},
 };
 
 /// The program.
@@ -96,10 +96,10 @@ async fn run(command: Command) -> Result<()> {
             );
             client::request(Request::Scale { group, to }).await
         }
-        Command::Restart { consumer: name } => consumer(name, Blow::Restart).await,
-        Command::Kill { consumer: name } => consumer(name, Blow::Kill).await,
-        Command::Pause { consumer: name } => consumer(name, Blow::Pause).await,
-        Command::Resume { consumer: name } => consumer(name, Blow::Resume).await,
+        Command::Restart { consumer: name } => consumer(name, Signal::Restart).await,
+        Command::Kill { consumer: name } => consumer(name, Signal::Kill).await,
+        Command::Pause { consumer: name } => consumer(name, Signal::Pause).await,
+        Command::Resume { consumer: name } => consumer(name, Signal::Resume).await,
         Command::Stop { group } => {
             client::request(Request::State {
                 group,

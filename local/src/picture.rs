@@ -21,7 +21,7 @@ use crate::{
     log,
     practice::Practice,
     process::log_path,
-    request::{Answer, Blow, Number, Request},
+    request::{Answer, Number, Request, Signal},
 };
 
 /// What the hub is to know of a practice now.
@@ -180,10 +180,10 @@ fn request(action: Action) -> Request {
             group,
             stopped: false,
         },
-        Action::Restart { consumer: name } => consumer(name, Blow::Restart),
-        Action::Kill { consumer: name } => consumer(name, Blow::Kill),
-        Action::Pause { consumer: name } => consumer(name, Blow::Pause),
-        Action::Resume { consumer: name } => consumer(name, Blow::Resume),
+        Action::Restart { consumer: name } => consumer(name, Signal::Restart),
+        Action::Kill { consumer: name } => consumer(name, Signal::Kill),
+        Action::Pause { consumer: name } => consumer(name, Signal::Pause),
+        Action::Resume { consumer: name } => consumer(name, Signal::Resume),
         Action::Load {
             messages_per_second,
             value_bytes,

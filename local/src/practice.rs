@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_contract::status::WorkerStatus;
 use practice_groups::{Journal, Rebalance, Snapshot};
-use practice_operator::{ask::Http, journal, memory::Memories, reader::Key};
+use practice_operator::{journal, memory::PracticeStates, reader::Key, worker_client::Http};
 use practice_plan::{
     events::{Severity, events},
     plan::{Defaults, Plan, plan},
@@ -62,12 +62,12 @@ pub struct Practice {
     pub ready_after: Option<std::time::Duration>,
 }
 
-/// `Memories` says nothing of itself.
-struct MemoriesOf(Memories);
+/// `PracticeStates` says nothing of itself.
+struct MemoriesOf(PracticeStates);
 
 impl std::fmt::Debug for MemoriesOf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Memories")
+        f.write_str("PracticeStates")
     }
 }
 
@@ -108,7 +108,7 @@ impl Practice {
         kafka: Kafka,
         fleet: Fleet,
         producer: SocketAddr,
-        memories: Memories,
+        memories: PracticeStates,
         begun: Instant,
     ) -> Result<Self, Vec<String>> {
         let overlay = Overlay::default();
@@ -351,8 +351,8 @@ impl Practice {
     }
 
     /// Somebody looks: what Kafka says is asked for at once.
-    pub fn stir(&self) {
-        self.memories.0.readers.stir(&self.key());
+    pub fn request_poll(&self) {
+        self.memories.0.readers.request_poll(&self.key());
     }
 
     /// Whether everything has arrived once and nothing is in the way.

@@ -52,7 +52,7 @@ pub enum Request {
         /// Its name.
         name: String,
         /// What.
-        what: Blow,
+        what: Signal,
     },
     /// A steady stream of messages.
     Load {
@@ -104,7 +104,7 @@ pub enum Number {
 /// What is done to a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Blow {
+pub enum Signal {
     /// SIGTERM; it comes back.
     Restart,
     /// SIGKILL; it comes back.
@@ -274,7 +274,7 @@ fn foresee(practice: &Practice, request: Request) -> Result<Prediction, String> 
     }
 }
 
-fn consumer(practice: &mut Practice, name: &str, what: Blow) -> Result<String, String> {
+fn consumer(practice: &mut Practice, name: &str, what: Signal) -> Result<String, String> {
     let child = practice.fleet.find(name)?;
     let group = practice
         .plan
@@ -284,13 +284,13 @@ fn consumer(practice: &mut Practice, name: &str, what: Blow) -> Result<String, S
     let notices = group.map(|group| practice.kafka.notices_after(group));
     let fleet = &mut practice.fleet;
     let said = match what {
-        Blow::Restart => fleet.restart(name),
-        Blow::Resume => fleet.resume(name),
-        Blow::Kill => fleet.kill(name),
-        Blow::Pause => fleet.pause(name),
+        Signal::Restart => fleet.restart(name),
+        Signal::Resume => fleet.resume(name),
+        Signal::Kill => fleet.kill(name),
+        Signal::Pause => fleet.pause(name),
     }?;
     match (what, notices) {
-        (Blow::Kill | Blow::Pause, Some(after)) => {
+        (Signal::Kill | Signal::Pause, Some(after)) => {
             Ok(format!("{said}; its group notices after {after}"))
         }
         _ => Ok(said),

@@ -486,8 +486,8 @@ pub fn to_try(practice: &Practice, manifest: &str) -> Vec<String> {
 mod tests {
     use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-    use practice_groups::witness::Home;
-    use practice_operator::memory::Memories;
+    use practice_groups::witness::Runtime;
+    use practice_operator::memory::PracticeStates;
     use serde_json::json;
     use tokio::sync::mpsc;
 
@@ -510,7 +510,7 @@ mod tests {
             apart: Duration::ZERO,
         };
         let fleet = Fleet::new(ways, mpsc::unbounded_channel().0);
-        let memories = Memories::new(mpsc::unbounded_channel().0, Home::Local);
+        let memories = PracticeStates::new(mpsc::unbounded_channel().0, Runtime::Local);
         let (kafka, producer) = (
             Kafka::Given("k:9092".to_owned()),
             SocketAddr::from(([127, 0, 0, 1], 0)),

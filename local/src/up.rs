@@ -11,8 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use practice_api::ConsumerGroupPractice;
-use practice_groups::witness::Home;
-use practice_operator::{memory::Memories, reader::Key};
+use practice_groups::witness::Runtime;
+use practice_operator::{memory::PracticeStates, reader::Key};
 use practice_plan::events::Severity;
 use practice_view::Hub;
 use serde_json::Value;
@@ -114,7 +114,7 @@ pub async fn up(up: Up) -> Result<()> {
         kafka,
         fleet,
         producer,
-        Memories::new(nudge, Home::Local),
+        PracticeStates::new(nudge, Runtime::Local),
         begun,
     );
     let practice = practice.map_err(|faults| anyhow!(faults.join("\n")))?;
@@ -262,7 +262,7 @@ impl Run {
                 }
                 Some(_) = nudged.recv() => true,
                 Some(_) = stirred.recv() => {
-                    self.practice.stir();
+                    self.practice.request_poll();
                     true
                 }
                 _ = tick.tick() => {

@@ -12,10 +12,10 @@ use practice_plan::{
 use practice_view::Hub;
 
 use crate::{
-    ask::Http,
-    memory::Memories,
+    memory::PracticeStates,
     metrics::{Metrics, Practices},
     reader::Key,
+    worker_client::Http,
 };
 
 /// Shared by all reconciles.
@@ -25,7 +25,7 @@ pub struct Context {
     /// What the operator was started with.
     pub defaults: Defaults,
     /// Kafka, and what has to be remembered, by practice.
-    pub memories: Memories,
+    pub memories: PracticeStates,
     /// Asks workers.
     pub http: Http,
     /// The live picture; `None`: it is switched off.
@@ -116,7 +116,7 @@ impl Context {
                 .status
                 .as_ref()
                 .filter(on_this_kafka)
-                .is_some_and(|status| status.claims(&group.id))
+                .is_some_and(|status| status.owns_group_id(&group.id))
         };
         let wants_it = |other: &ConsumerGroupPractice| {
             let planned = is_elder(other)

@@ -28,7 +28,7 @@ use kube::{
     },
 };
 use practice_api::ConsumerGroupPractice;
-use practice_groups::witness::Home;
+use practice_groups::witness::Runtime;
 use practice_plan::{labels::PART_OF, plan::Defaults};
 use practice_view::Hub;
 use tokio::{net::TcpListener, sync::mpsc};
@@ -39,16 +39,16 @@ use tracing::Instrument;
 use crate::{
     Context,
     actions::means,
-    ask::Http,
     error::{Error, within},
     http::{self, Readiness},
-    memory::Memories,
+    memory::PracticeStates,
     metrics::Metrics,
     pods,
     reader::{Key, Readers},
     reconcile::reconcile,
     requests::counted,
     view::{self, Picture},
+    worker_client::Http,
 };
 
 /// A practice, or one that cannot be decoded: it must not blind us to the others.
@@ -116,9 +116,9 @@ pub async fn run(
         ),
         client,
         defaults,
-        memories: Memories::with(
+        memories: PracticeStates::with(
             Readers::new(nudge.clone(), metrics.listener()),
-            Home::Cluster,
+            Runtime::Cluster,
         ),
         http: Http::default(),
         hub: hub.clone(),

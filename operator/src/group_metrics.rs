@@ -14,7 +14,7 @@ use practice_api::{
     PracticeStatus,
     status::{GroupStatus, OwnedPartition},
 };
-use practice_groups::{Cause, Rebalance, Verdict};
+use practice_groups::{Cause, HealthState, Rebalance};
 use practice_plan::plan::SpecFault;
 use prometheus_client::{
     collector::Collector,
@@ -67,7 +67,7 @@ const LAG_SECONDS: Family = Family(
     "Age of the oldest message not yet consumed",
 );
 const VERDICT: Family = Family(
-    "practice_operator_consumer_group_verdict",
+    "practice_operator_consumer_group_health",
     MetricType::Gauge,
     "1 for what is the matter with the group (Ok, Warn, Rewind, Stall, Stop), 0 for what is not; none while it is not known",
 );
@@ -242,17 +242,17 @@ impl Collector for GroupMetrics {
         family(&VERDICT, &|seen, series| {
             let Some(found) = seen
                 .status
-                .verdict
+                .health
                 .as_ref()
                 .filter(|_| seen.status.state != "Unknown")
             else {
                 return Ok(());
             };
-            let words = Verdict::ALL.map(Verdict::word).into_iter();
+            let words = HealthState::ALL.map(HealthState::word).into_iter();
             words
-                .map(|word| (word, i64::from(found.verdict == word)))
+                .map(|word| (word, i64::from(found.state == word)))
                 .try_for_each(|(word, is)| {
-                    seen.put(series, &[("verdict", word)], &ConstGauge::new(is))
+                    seen.put(series, &[("state", word)], &ConstGauge::new(is))
                 })
         })?;
         family(&PARTITION_LAG, &|seen, series| {
@@ -311,7 +311,7 @@ fn age(group: &GroupStatus, now: Timestamp) -> Option<i64> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use practice_api::status::{Member, VerdictStatus};
+    use practice_api::status::{HealthStatus, Member};
     use practice_groups::Explained;
     use practice_testbed::openmetrics::Exposition;
     use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -376,9 +376,9 @@ pub(crate) mod tests {
         let mut full = status(Some(7));
         full.groups[0].oldest_since = Some(Timestamp::now().to_string());
         full.groups[0].members[0].partitions[0].committed = Some(3);
-        full.groups[0].verdict = Some(VerdictStatus {
-            verdict: "Stall".into(),
-            ..VerdictStatus::default()
+        full.groups[0].health = Some(HealthStatus {
+            state: "Stalled".into(),
+            ..HealthStatus::default()
         });
         metrics.show(
             &key("p"),
@@ -478,7 +478,7 @@ pub(crate) mod tests {
             "it has committed nothing: {said}"
         );
         assert!(
-            !said.contains("verdict{"),
+            !said.contains("health{"),
             "nothing was found out yet: {said}"
         );
 
@@ -519,15 +519,14 @@ pub(crate) mod tests {
         fill(&metrics);
         let said = text(&metrics);
         for (word, is) in [
-            ("Ok", 0),
-            ("Warn", 0),
-            ("Rewind", 0),
-            ("Stall", 1),
-            ("Stop", 0),
+            ("Healthy", 0),
+            ("Lagging", 0),
+            ("Rewound", 0),
+            ("Stalled", 1),
+            ("Unassigned", 0),
         ] {
-            let line = format!(
-                r#"practice_operator_consumer_group_verdict{{{of},verdict="{word}"}} {is}"#
-            );
+            let line =
+                format!(r#"practice_operator_consumer_group_health{{{of},health="{word}"}} {is}"#);
             assert!(said.contains(&line), "{line}\n{said}");
         }
         metrics.forget(&key("p"));

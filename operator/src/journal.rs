@@ -28,12 +28,12 @@ use serde_json::json;
 
 use crate::{
     apply::{MANAGER, code},
-    ask::Http,
     error::{Error, within},
     live::owner,
-    memory::{Memories, Memory},
+    memory::{Memory, PracticeStates},
     objects::owner_reference,
     reader::Key,
+    worker_client::Http,
 };
 
 /// Rebalances in status, of all groups together.
@@ -56,7 +56,7 @@ pub(crate) struct Kept {
 
 /// What came of a look.
 #[derive(Debug, Default)]
-pub struct Noted {
+pub struct JournalUpdate {
     /// Rebalances whose cause was found just now, with their groups, oldest first.
     pub told: Vec<(String, Rebalance)>,
     /// The newest of all groups, newest first.
@@ -74,7 +74,7 @@ fn key(plan: &Plan) -> Key {
 }
 
 /// Takes note of how many consumers are wanted, as soon as that is so.
-pub fn wants(plan: &Plan, prepared: &Prepared, running: &Running, memories: &Memories) {
+pub fn wants(plan: &Plan, prepared: &Prepared, running: &Running, memories: &PracticeStates) {
     let (home, tick) = (memories.home(), memories.tick());
     let mut all = memories.all();
     let memory = all.entry(key(plan)).or_default();
@@ -87,9 +87,9 @@ pub fn note(
     plan: &Plan,
     prepared: &Prepared,
     look: &PollResult,
-    memories: &Memories,
+    memories: &PracticeStates,
     now: Timestamp,
-) -> Noted {
+) -> JournalUpdate {
     let now = Moment {
         at: now.as_millisecond(),
         tick: memories.tick(),
@@ -119,7 +119,7 @@ pub fn note(
             .iter()
             .for_each(|group| journal.blind(&group.id)),
     }
-    let mut noted = Noted::default();
+    let mut noted = JournalUpdate::default();
     for group in &plan.groups {
         for change in journal.unexplained(&group.id).to_vec() {
             match cause(&change, &group.id, witness, now.tick) {
@@ -152,7 +152,7 @@ fn witness_rows(
     prepared: &Prepared,
     running: &Running,
     memory: &mut Memory,
-    home: witness::Home,
+    home: witness::Runtime,
     tick: i64,
 ) {
     let made: BTreeSet<&str> = running
@@ -170,7 +170,7 @@ fn witness_rows(
             .collect();
         let hold = prepared.holds.get(&group.id).copied();
         // nothing of a practice on this machine is older than this program
-        let fresh = |row: &str| home == witness::Home::Local || made.contains(row);
+        let fresh = |row: &str| home == witness::Runtime::Local || made.contains(row);
         memory.witness.wants(&group.id, &rows, hold, fresh, tick);
     }
 }
@@ -204,7 +204,12 @@ fn rebalance_status(group: &str, rebalance: &Rebalance) -> RebalanceStatus {
 }
 
 /// Asks the workers that partitions moved between how long nobody had them, and takes note of it.
-pub async fn measure(plan: &Plan, noted: &mut Noted, http: &Http, memories: &Memories) {
+pub async fn measure(
+    plan: &Plan,
+    noted: &mut JournalUpdate,
+    http: &Http,
+    memories: &PracticeStates,
+) {
     if noted.unmeasured.is_empty() {
         return;
     }
@@ -228,9 +233,9 @@ pub async fn measure(plan: &Plan, noted: &mut Noted, http: &Http, memories: &Mem
 /// Puts into the journal how long partitions that moved lately had no owner.
 pub fn take_measures(
     plan: &Plan,
-    noted: &mut Noted,
+    noted: &mut JournalUpdate,
     reports: &BTreeMap<String, WorkerStatus>,
-    memories: &Memories,
+    memories: &PracticeStates,
     now: Timestamp,
 ) {
     if noted.unmeasured.is_empty() {
@@ -316,7 +321,7 @@ fn unowned(
 ///
 /// # Errors
 /// [`Error::Apply`] when Kubernetes refuses or does not answer.
-pub async fn take_up(client: &Client, plan: &Plan, memories: &Memories) -> Result<(), Error> {
+pub async fn take_up(client: &Client, plan: &Plan, memories: &PracticeStates) -> Result<(), Error> {
     let is_known = |memory: &Memory| {
         memory
             .kept
@@ -377,7 +382,7 @@ pub async fn take_up(client: &Client, plan: &Plan, memories: &Memories) -> Resul
 ///
 /// # Errors
 /// [`Error::Publish`] when Kubernetes refuses or does not answer.
-pub async fn keep(client: &Client, plan: &Plan, memories: &Memories) -> Result<(), Error> {
+pub async fn keep(client: &Client, plan: &Plan, memories: &PracticeStates) -> Result<(), Error> {
     let (version, data) = {
         let all = memories.all();
         let Some(memory) = all.get(&key(plan)) else {

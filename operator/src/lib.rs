@@ -19,7 +19,6 @@ pub mod publish;
 pub mod view;
 
 mod actions;
-pub mod ask;
 mod context;
 mod controller;
 pub mod error;
@@ -35,6 +34,7 @@ mod quantity;
 pub mod reader;
 mod requests;
 pub mod selftest;
+pub mod worker_client;
 
 use std::net::SocketAddr;
 

@@ -10,7 +10,7 @@ use kube::{
     core::PartialObjectMeta,
 };
 use practice_plan::{
-    labels::{PRACTICE, REPLICAS_BEFORE, SPEAKS, VARIANT},
+    labels::{PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, VARIANT},
     outcome::Kind,
     plan::Plan,
 };
@@ -36,8 +36,8 @@ pub struct Live {
 pub struct LivePod {
     /// Its name, which is its consumer's `client.id`.
     pub name: String,
-    /// Protocol and assignor that its consumer speaks; `None`: a producer.
-    pub speaks: Option<String>,
+    /// Protocol and assignor that its consumer protocol_key; `None`: a producer.
+    pub protocol_key: Option<String>,
     /// The exact group id; `None`: a producer.
     pub group: Option<String>,
     /// The variant of its group; empty: a plain member, or a producer.
@@ -97,7 +97,7 @@ fn pod(pod: &PartialObjectMeta<Pod>) -> LivePod {
     let annotation = |name: &str| pod.annotations().get(name).cloned();
     LivePod {
         name: pod.name_any(),
-        speaks: annotation(SPEAKS),
+        protocol_key: annotation(PROTOCOL_KEY),
         group: annotation(practice_plan::labels::GROUP),
         variant: pod.labels().get(VARIANT).cloned().unwrap_or_default(),
     }

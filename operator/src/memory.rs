@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_groups::{
     Journal,
-    witness::{Home, Sight, Witness},
+    witness::{Runtime, Sight, Witness},
 };
 use practice_kafka::Listener;
 use practice_plan::plan::{Plan, SpecFault};
@@ -31,10 +31,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SET: SignedDuration = SignedDuration::from_mins(1);
 
 /// The readers of Kafka, and what has to be remembered of each practice.
-pub struct Memories {
+pub struct PracticeStates {
     /// Kafka.
     pub readers: Readers,
-    home: Home,
+    home: Runtime,
     began: Instant,
     by_practice: Mutex<HashMap<Key, Memory>>,
 }
@@ -97,14 +97,14 @@ impl Written {
     }
 }
 
-impl Memories {
+impl PracticeStates {
     /// Nothing yet. `nudge` is told which practice's part of Kafka changed.
-    pub fn new(nudge: mpsc::UnboundedSender<Key>, home: Home) -> Self {
+    pub fn new(nudge: mpsc::UnboundedSender<Key>, home: Runtime) -> Self {
         Self::with(Readers::new(nudge, Listener::default()), home)
     }
 
     /// Nothing yet, with these readers of Kafka.
-    pub fn with(readers: Readers, home: Home) -> Self {
+    pub fn with(readers: Readers, home: Runtime) -> Self {
         Self {
             readers,
             home,
@@ -114,7 +114,7 @@ impl Memories {
     }
 
     /// Where the consumers of practices live.
-    pub fn home(&self) -> Home {
+    pub fn home(&self) -> Runtime {
         self.home
     }
 
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn a_spec_is_planned_once() {
         let (nudge, _) = mpsc::unbounded_channel();
-        let memories = Memories::new(nudge, Home::Cluster);
+        let memories = PracticeStates::new(nudge, Runtime::Cluster);
         let practice = |uid: &str, generation: Option<i64>| {
             let mut practice =
                 ConsumerGroupPractice::new("p", practice_api::PracticeSpec::default());

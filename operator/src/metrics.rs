@@ -20,7 +20,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{error, group_metrics::GroupMetrics, journal::Noted, reader::Key};
+use crate::{error, group_metrics::GroupMetrics, journal::JournalUpdate, reader::Key};
 
 /// The media type of the text (`OpenMetrics` 1.0).
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -191,7 +191,13 @@ impl Metrics {
     }
 
     /// What a reconcile has found out of a practice, after so many writes.
-    pub fn show(&self, practice: &Key, writes: usize, status: &PracticeStatus, noted: &Noted) {
+    pub fn show(
+        &self,
+        practice: &Key,
+        writes: usize,
+        status: &PracticeStatus,
+        noted: &JournalUpdate,
+    ) {
         self.writes.inc_by(writes as u64);
         self.groups
             .show(practice, status, &noted.told, &noted.measured);

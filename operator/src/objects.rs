@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use practice_contract::{PRODUCER_PORT, WORKER_PORT, WorkerSettings};
 use practice_plan::{
     config::Pods,
-    labels::{GROUP, PART_OF, PRACTICE, REPLICAS_BEFORE, SPEAKS, VARIANT},
+    labels::{GROUP, PART_OF, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, VARIANT},
     outcome::{Hold, Kind, Unclaimed},
     plan::{GroupPlan, Plan, ProducerPlan, RowPlan},
 };
@@ -45,10 +45,13 @@ pub fn holds(
     live: &Live,
 ) -> BTreeMap<String, Hold> {
     let hold = |group: &GroupPlan| {
-        let speaks = group.speaks();
+        let protocol_key = group.protocol_key();
         let others = live.pods.iter().any(|pod| {
             pod.group.as_ref() == Some(&group.id)
-                && pod.speaks.as_ref().is_some_and(|theirs| *theirs != speaks)
+                && pod
+                    .protocol_key
+                    .as_ref()
+                    .is_some_and(|theirs| *theirs != protocol_key)
         });
         match () {
             () if group.stopped => Some(Hold::Stopped),
@@ -151,7 +154,7 @@ fn worker(
     let mut labels = labels(plan, "worker");
     extend(&mut labels, &selector);
     let mut annotations = json!({GROUP: group.id});
-    let pod_annotations = json!({GROUP: group.id, SPEAKS: group.speaks()});
+    let pod_annotations = json!({GROUP: group.id, PROTOCOL_KEY: group.protocol_key()});
     if let Some(before) = replicas.before {
         annotations[REPLICAS_BEFORE] = json!(before.to_string());
     }

@@ -11,7 +11,7 @@ use practice_plan::{
     plan::Plan,
 };
 
-use crate::memory::Memories;
+use crate::memory::PracticeStates;
 
 /// How long a member has to be without a partition, in a stable group, before it is called idle.
 pub const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(5);
@@ -21,7 +21,7 @@ pub async fn observe(
     plan: &Plan,
     prepared: &Prepared,
     before: Option<&PracticeStatus>,
-    memories: &Memories,
+    memories: &PracticeStates,
 ) -> Observed {
     let look = match &prepared.look {
         Some(look) if !prepared.changed() => look.clone(),
@@ -42,18 +42,18 @@ pub fn observed(
     plan: &Plan,
     look: PollResult,
     before: Option<&PracticeStatus>,
-    memories: &Memories,
+    memories: &PracticeStates,
     tick: SignedDuration,
 ) -> Observed {
     let before = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
     let look = look.map(|snapshot| outdated(snapshot, before));
-    let paces = look
+    let lag_trends = look
         .as_ref()
-        .map(|snapshot| memories.readers.paces(plan, snapshot))
+        .map(|snapshot| memories.readers.lag_trends(plan, snapshot))
         .unwrap_or_default();
-    let verdicts = look
+    let health = look
         .as_ref()
-        .map(|snapshot| memories.readers.verdicts(plan, snapshot))
+        .map(|snapshot| memories.readers.health(plan, snapshot))
         .unwrap_or_default();
     let mut memories = memories.all();
     let since = &mut memories
@@ -75,12 +75,12 @@ pub fn observed(
         .values()
         .filter_map(|since| Duration::try_from(IDLE_AFTER - (tick - *since)).ok());
     let again = idle_soon
-        .chain(verdicts.values().filter_map(|judged| judged.again))
+        .chain(health.values().filter_map(|judged| judged.again))
         .min();
     Observed {
         look,
-        paces,
-        verdicts,
+        lag_trends,
+        health,
         idle: idle.into_keys().collect(),
         again: again.map(|left| left + Duration::from_millis(100)),
     }
@@ -110,7 +110,7 @@ fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc
         };
         let shares = group.shares();
         let suspect = |share: &&OwnedPartition| {
-            share.because.as_deref() == Some("Recreated") || is_another(&share.topic)
+            share.lag_reason.as_deref() == Some("Recreated") || is_another(&share.topic)
         };
         for share in shares.filter(suspect) {
             let partition = (share.topic.clone(), share.partition);
@@ -182,7 +182,7 @@ fn waiting(
 
 #[cfg(test)]
 mod tests {
-    use practice_groups::{Committed, GroupSeen, MemberSeen, witness::Home};
+    use practice_groups::{Committed, GroupSeen, MemberSeen, witness::Runtime};
 
     use super::*;
     use practice_plan::{testing::World, testing::plan_of};
@@ -229,7 +229,7 @@ mod tests {
     }
 
     /// A group of one topic whose second member waits; committed up to 7 of 9.
-    fn world() -> (World, Memories) {
+    fn world() -> (World, PracticeStates) {
         let spec = serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g", "replicas": 2}]});
         let mut world = World::settled(spec);
         world.group("g", |group| {
@@ -241,13 +241,13 @@ mod tests {
         });
         (
             world,
-            Memories::new(tokio::sync::mpsc::unbounded_channel().0, Home::Cluster),
+            PracticeStates::new(tokio::sync::mpsc::unbounded_channel().0, Runtime::Cluster),
         )
     }
 
     fn observe_at(
         world: &World,
-        memories: &Memories,
+        memories: &PracticeStates,
         before: Option<&PracticeStatus>,
         second: i64,
     ) -> Observed {
@@ -272,7 +272,7 @@ mod tests {
                 "after {} s",
                 second - 100
             );
-            // some messages wait, too: a minute later that may be a verdict
+            // some messages wait, too: a minute later that may be a health
             let soon = seen
                 .again
                 .is_some_and(|again| again <= Duration::from_secs(6));
@@ -321,7 +321,9 @@ mod tests {
         world.observed = observe_at(&world, &memories, Some(&before), 1);
         let after = world.status();
         assert_eq!(
-            after.groups[0].members[0].partitions[0].because.as_deref(),
+            after.groups[0].members[0].partitions[0]
+                .lag_reason
+                .as_deref(),
             Some("Recreated")
         );
         world.group("g", |group| group.outdated.clear()); // a new operator: its reader knows nothing

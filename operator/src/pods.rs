@@ -16,7 +16,7 @@ use kube::{
 };
 use practice_contract::worker::topics_of;
 use practice_groups::witness::{End, Removal, Sight};
-use practice_plan::labels::{PART_OF, PRACTICE, SPEAKS};
+use practice_plan::labels::{PART_OF, PRACTICE, PROTOCOL_KEY};
 
 use crate::{Context, reader::Key};
 
@@ -152,7 +152,11 @@ fn sight(pod: &Pod, now: Timestamp) -> Sight {
         row: row.to_owned(),
         revision,
         topics: topics.unwrap_or_default().to_owned(),
-        speaks: pod.annotations().get(SPEAKS).cloned().unwrap_or_default(),
+        protocol_key: pod
+            .annotations()
+            .get(PROTOCOL_KEY)
+            .cloned()
+            .unwrap_or_default(),
         ends: ends(pod, now),
         removal: removal(pod),
     }
@@ -185,7 +189,7 @@ fn ends(pod: &Pod, now: Timestamp) -> Vec<(String, End, bool)> {
             ended.container_id.as_deref().unwrap_or_default()
         );
         let how = match ended.reason.as_deref() {
-            Some("OOMKilled") => End::OutOfMemory,
+            Some("OOMKilled") => End::OomKilled,
             _ => End::Exited(ended.exit_code),
         };
         (
@@ -246,7 +250,7 @@ mod tests {
         let container = json!({"name": "worker", "ports": [{"containerPort": 8080}],
             "env": [{"name": "KAFKA_TOPIC", "value": "t,u"}, {"name": "OTHER"}]});
         let mut pod = json!({"metadata": {"name": "p-g-6d9f-x2", "labels": {"pod-template-hash": "6d9f"},
-            "annotations": {SPEAKS: "Classic Range"},
+            "annotations": {PROTOCOL_KEY: "Classic Range"},
             "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "p-g-6d9f", "uid": "u"}]},
             "spec": {"containers": [container]}, "status": status});
         for (key, value) in metadata.as_object().expect("an object") {
@@ -266,7 +270,7 @@ mod tests {
             row: "p-g".into(),
             revision: "6d9f".into(),
             topics: "t,u".into(),
-            speaks: "Classic Range".into(),
+            protocol_key: "Classic Range".into(),
             ..Sight::default()
         };
         assert_eq!(seen, expected);
@@ -293,7 +297,7 @@ mod tests {
                 ended("OOMKilled", 137, "2026-01-01T00:59:30Z"),
                 running()
             )),
-            [(End::OutOfMemory, true)]
+            [(End::OomKilled, true)]
         );
         assert_eq!(
             ends(state(ended("Error", 3, "2026-01-01T00:10:00Z"), running())),

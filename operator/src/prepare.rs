@@ -4,7 +4,7 @@
 
 use practice_api::{PracticeStatus, status::TopicStatus};
 use practice_plan::{
-    outcome::{Deed, Prepared, Unclaimed},
+    outcome::{KafkaChange, Prepared, Unclaimed},
     plan::{GroupPlan, Plan},
 };
 
@@ -14,7 +14,7 @@ use self::{
 };
 use crate::{
     live::Live,
-    memory::Memories,
+    memory::PracticeStates,
     objects::holds,
     reader::{Interest, Key, Reader},
 };
@@ -28,7 +28,7 @@ pub async fn prepare(
     plan: &Plan,
     live: &Live,
     holder: &(dyn Fn(&GroupPlan) -> Option<String> + Sync),
-    memories: &Memories,
+    memories: &PracticeStates,
     before: Option<&PracticeStatus>,
 ) -> Prepared {
     let key = (plan.namespace.clone(), plan.name.clone());
@@ -74,7 +74,7 @@ async fn claim_groups(
     plan: &Plan,
     live: &Live,
     holder: &(dyn Fn(&GroupPlan) -> Option<String> + Sync),
-    memories: &Memories,
+    memories: &PracticeStates,
     reader: &Reader,
     before: Option<&PracticeStatus>,
     prepared: &mut Prepared,
@@ -96,7 +96,7 @@ async fn claim_groups(
                 .insert(group.id.clone(), Unclaimed::Unsupported(unsupported(group)));
             continue;
         }
-        if before.is_some_and(|before| before.claims(&group.id)) {
+        if before.is_some_and(|before| before.owns_group_id(&group.id)) {
             let _ = memories.claim(&key, &plan.bootstrap, &group.id); // status says whose it is
             continue;
         }
@@ -114,7 +114,7 @@ async fn claim_groups(
             }),
         };
         match claim {
-            Ok(()) => prepared.deeds.push(Deed::Claimed {
+            Ok(()) => prepared.kafka_changes.push(KafkaChange::Claimed {
                 group: group.id.clone(),
             }),
             Err(why) => drop(prepared.unclaimed.insert(group.id.clone(), why)),
@@ -130,7 +130,7 @@ fn is_undecided(plan: &Plan, former: &PracticeStatus, prepared: &Prepared) -> bo
             prepared.unclaimed.get(&group.id),
             Some(Unclaimed::Unknown | Unclaimed::Denied(_))
         );
-        waits && former.claims(&group.id)
+        waits && former.owns_group_id(&group.id)
     })
 }
 
@@ -139,15 +139,15 @@ fn stay(
     plan: &Plan,
     former: &PracticeStatus,
     key: &Key,
-    memories: &Memories,
+    memories: &PracticeStates,
     prepared: &mut Prepared,
 ) {
     let Some(bootstrap) = &former.bootstrap_servers else {
         return;
     };
-    prepared.deeds.clear(); // claims on the new Kafka are made, and reported, when it is used
+    prepared.kafka_changes.clear(); // claims on the new Kafka are made, and reported, when it is used
     for group in &plan.groups {
-        if former.claims(&group.id) {
+        if former.owns_group_id(&group.id) {
             prepared.unclaimed.remove(&group.id);
             let _ = memories.claim(key, bootstrap, &group.id); // the former status says whose it is
         } else {
@@ -174,7 +174,7 @@ fn remember_created(
     key: &Key,
     before: Option<&PracticeStatus>,
     prepared: &mut Prepared,
-    memories: &Memories,
+    memories: &PracticeStates,
 ) {
     let is_written = |topic: &String| {
         let status =

@@ -8,7 +8,7 @@ use std::{
 };
 
 use practice_groups::{
-    ForeignSeen, Foreigners, Judged, KafkaError, Pace, Paces, Snapshot, Verdicts,
+    GroupHealth, HealthHistory, KafkaError, LagTrend, LagTrends, OtherGroup, OtherGroups, Snapshot,
 };
 use practice_kafka::{Kafka, Listener};
 use practice_plan::plan::{GroupPlan, Plan};
@@ -67,23 +67,23 @@ pub struct Readers {
 #[derive(Debug)]
 struct History {
     begun: Instant,
-    paces: Mutex<Paces>,
-    verdicts: Mutex<Verdicts>,
+    lag_trends: Mutex<LagTrends>,
+    health: Mutex<HealthHistory>,
 }
 
 impl History {
     fn new() -> Self {
         Self {
             begun: Instant::now(),
-            paces: Mutex::default(),
-            verdicts: Mutex::default(),
+            lag_trends: Mutex::default(),
+            health: Mutex::default(),
         }
     }
 
     fn note(&self, snapshot: &mut Snapshot) {
         let tick = self.begun.elapsed();
-        lock(&self.paces).feed(snapshot, tick);
-        lock(&self.verdicts).feed(snapshot, tick);
+        lock(&self.lag_trends).feed(snapshot, tick);
+        lock(&self.health).feed(snapshot, tick);
     }
 }
 
@@ -113,29 +113,29 @@ impl Readers {
     }
 
     /// How the groups of a practice get on now, by group id.
-    pub fn paces(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, Pace> {
+    pub fn lag_trends(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, LagTrend> {
         let history = self.history(&plan.bootstrap);
-        let paces = lock(&history.paces);
+        let lag_trends = lock(&history.lag_trends);
         let tick = history.begun.elapsed();
         let each = |group: &GroupPlan| {
             (
                 group.id.clone(),
-                paces.pace(snapshot, &group.id, &group.topics, group.offset_reset, tick),
+                lag_trends.trend(snapshot, &group.id, &group.topics, group.offset_reset, tick),
             )
         };
         plan.groups.iter().map(each).collect()
     }
 
     /// What is the matter with the groups of a practice now, by group id.
-    pub fn verdicts(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, Judged> {
+    pub fn health(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, GroupHealth> {
         let history = self.history(&plan.bootstrap);
-        let mut verdicts = lock(&history.verdicts);
+        let mut health = lock(&history.health);
         let tick = history.begun.elapsed();
         let each = |group: &GroupPlan| {
             let how = (group.offset_reset, group.slowest());
             (
                 group.id.clone(),
-                verdicts.judge(snapshot, &group.id, &group.topics, how, tick),
+                health.judge(snapshot, &group.id, &group.topics, how, tick),
             )
         };
         plan.groups.iter().map(each).collect()
@@ -159,7 +159,7 @@ impl Readers {
     }
 
     /// Looks at once at every Kafka that a practice cares about.
-    pub fn stir(&self, practice: &Key) {
+    pub fn request_poll(&self, practice: &Key) {
         let readers = lock(&self.by_kafka);
         let interested = |reader: &&Arc<Reader>| reader.interests().contains_key(practice);
         readers
@@ -191,7 +191,7 @@ pub struct Reader {
 struct Shared {
     interests: Mutex<BTreeMap<Key, Interest>>,
     wanted: Notify,
-    foreigners: Mutex<Foreigners>,
+    foreigners: Mutex<OtherGroups>,
     /// When a practice last cared about something else.
     changed: Mutex<Option<Instant>>,
 }
@@ -320,7 +320,7 @@ async fn run(
             .await
             .map(|mut snapshot| {
                 history.note(&mut snapshot);
-                snapshot.foreign = lock(&shared.foreigners).told(others, &snapshot, &groups);
+                snapshot.other_groups = lock(&shared.foreigners).told(others, &snapshot, &groups);
                 Arc::new(snapshot)
             });
         let look: Look = look.map_err(Arc::new);
@@ -377,7 +377,7 @@ fn differs(before: Option<&Look>, now: &Look, interest: &Interest) -> bool {
                     .iter()
                     .any(|group| before.groups.get(group) != now.groups.get(group))
                 || (!same_foreign(before, now)
-                    && foreign(before, interest) != foreign(now, interest))
+                    && other_groups(before, interest) != other_groups(now, interest))
         }
         (Some(Err(before)), Err(now)) => before.to_string() != now.to_string(),
         (Some(Ok(_)), Err(_)) | (Some(Err(_)), Ok(_)) => true,
@@ -386,22 +386,22 @@ fn differs(before: Option<&Look>, now: &Look, interest: &Interest) -> bool {
 
 /// Nobody has asked about the groups of other applications in between.
 fn same_foreign(before: &Snapshot, now: &Snapshot) -> bool {
-    match (&before.foreign, &now.foreign) {
+    match (&before.other_groups, &now.other_groups) {
         (Some(before), Some(now)) => Arc::ptr_eq(before, now),
         (before, now) => before.is_none() && now.is_none(),
     }
 }
 
 /// The groups of other applications on the topics of a practice.
-fn foreign<'a>(
+fn other_groups<'a>(
     look: &'a Snapshot,
     interest: &Interest,
-) -> Option<Vec<(&'a String, &'a ForeignSeen)>> {
-    let is_of_interest = |(_, seen): &(&String, &ForeignSeen)| {
+) -> Option<Vec<(&'a String, &'a OtherGroup)>> {
+    let is_of_interest = |(_, seen): &(&String, &OtherGroup)| {
         seen.on(|topic| interest.topics.contains(topic)).is_some()
     };
     Some(
-        look.foreign
+        look.other_groups
             .as_ref()?
             .iter()
             .filter(is_of_interest)
@@ -457,7 +457,7 @@ mod tests {
                 .iter()
                 .map(|name| ((*name).to_owned(), GroupSeen::default()))
                 .collect(),
-            foreign: None,
+            other_groups: None,
         });
         sender.send_modify(|numbered| {
             numbered.begun += 1;

@@ -17,7 +17,7 @@ use crate::{
     context::{Context, key},
     error::Error,
     finalize::finalize,
-    journal::{self, Noted},
+    journal::{self, JournalUpdate},
     live::live,
     objects::objects,
     observe::observe,
@@ -58,7 +58,7 @@ pub async fn reconcile(
     let plan = plan.and_then(|plan| context.allowed(&practice, plan));
     let (mut prepared, mut running, mut seen, mut consumers) =
         (Prepared::default(), Running::default(), None, vec![]);
-    let mut noted = Noted::default();
+    let mut noted = JournalUpdate::default();
     if let Ok(plan) = &plan {
         journal::take_up(&context.client, plan, &context.memories).await?;
         let live = metrics.step("live", live(&context.client, plan)).await?;

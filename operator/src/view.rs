@@ -144,7 +144,7 @@ pub(crate) async fn serve(
             let mut practices = BTreeSet::from([first]);
             practices.extend(std::iter::from_fn(|| stirred.try_recv().ok()));
             for practice in practices {
-                context.memories.readers.stir(&practice);
+                context.memories.readers.request_poll(&practice);
                 let _ = nudge.send(practice); // nobody listens: the operator is on its way out
             }
             tokio::time::sleep(SETTLE).await;

@@ -72,7 +72,7 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) {
     let most = most_outstanding(load.value_bytes);
-    let mut pace = Pace {
+    let mut trend = LagTrend {
         rate: load.messages_per_second,
         begun: Instant::now(),
         number: 0,
@@ -82,7 +82,7 @@ pub(crate) async fn run(
     let mut value = String::new();
     let mut turn = names.iter().cycle();
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        for number in pace.due(Instant::now()) {
+        for number in trend.due(Instant::now()) {
             let Some(name) = turn.next() else { return };
             if counts.outstanding.load(Ordering::Relaxed) >= most
                 || topics.partitions(name).is_err()
@@ -114,13 +114,13 @@ fn write_value(value: &mut String, number: u64, bytes: u32) {
 }
 
 /// Which messages are due: numbered from 0, at most a second's worth at once.
-struct Pace {
+struct LagTrend {
     rate: u32,
     begun: Instant,
     number: u64,
 }
 
-impl Pace {
+impl LagTrend {
     fn due(&mut self, now: Instant) -> std::ops::Range<u64> {
         let elapsed = now.duration_since(self.begun);
         let until = u64::try_from(elapsed.as_nanos() * u128::from(self.rate) / 1_000_000_000)
@@ -138,18 +138,18 @@ mod tests {
     #[test]
     fn the_pace_is_kept_without_a_burst_after_a_pause() {
         let begun = Instant::now();
-        let mut pace = Pace {
+        let mut trend = LagTrend {
             rate: 100,
             begun,
             number: 0,
         };
         let at = |millis| begun + Duration::from_millis(millis);
-        assert_eq!(pace.due(at(0)), 0..0);
-        assert_eq!(pace.due(at(50)), 0..5);
-        assert_eq!(pace.due(at(59)), 5..5);
-        assert_eq!(pace.due(at(60)), 5..6);
-        assert_eq!(pace.due(at(10_000)), 900..1000);
-        let mut odd = Pace {
+        assert_eq!(trend.due(at(0)), 0..0);
+        assert_eq!(trend.due(at(50)), 0..5);
+        assert_eq!(trend.due(at(59)), 5..5);
+        assert_eq!(trend.due(at(60)), 5..6);
+        assert_eq!(trend.due(at(10_000)), 900..1000);
+        let mut odd = LagTrend {
             rate: 7,
             begun,
             number: 0,

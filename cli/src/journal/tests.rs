@@ -85,7 +85,7 @@ fn a_clock_that_was_set_back_changes_no_order_in_a_group() {
 #[test]
 fn documents_and_flat_text_say_what_is_known() {
     let explained = why(
-        Cause::PodCrashed,
+        Cause::ContainerExited,
         "p-g-a crashed with exit code 7.",
         Some("Look at its last lines."),
     );
@@ -99,7 +99,7 @@ fn documents_and_flat_text_say_what_is_known() {
         .collect();
     let value = document(entries.clone(), 20);
     let crashed = json!({
-        "group": "g", "number": 1, "time": "2026-11-25T12:00:00Z", "cause": "PodCrashed",
+        "group": "g", "number": 1, "time": "2026-11-25T12:00:00Z", "cause": "ContainerExited",
         "message": "p-g-a crashed with exit code 7.", "advice": "Look at its last lines.",
         "joined": 1, "left": 1, "moved": 1, "withoutOwnerMs": 340,
     });
@@ -117,7 +117,7 @@ fn documents_and_flat_text_say_what_is_known() {
     let flat: Vec<String> = wide(entries, "p", 20).iter().map(Line::text).collect();
     let expected = [
         "TIME                     GROUP   NUMBER   CAUSE        JOINED   LEFT   MOVED   WITHOUT-OWNER   WHAT-HAPPENED",
-        "2026-11-25T12:00:00Z     g            1   PodCrashed        1      1       1           340ms   …a crashed with exit code 7.",
+        "2026-11-25T12:00:00Z     g            1   ContainerExited        1      1       1           340ms   …a crashed with exit code 7.",
         "2026-11-25T12:00:01.5Z   g            2   -                 1      1       1               -   1 joined, 1 left",
     ];
     assert_eq!(flat, expected);
@@ -131,7 +131,7 @@ fn the_newest_stands_below_with_what_to_do() {
             2,
             NOON - 5_000,
             Some(why(
-                Cause::PodCrashed,
+                Cause::ContainerExited,
                 "p-g-6d9f-a crashed with exit code 7.",
                 Some("Its last lines may say why: kubectl logs --previous a"),
             )),
@@ -148,7 +148,7 @@ fn the_newest_stands_below_with_what_to_do() {
     let expected = [
         "TIME              CAUSE             WHAT HAPPENED                                             MOVED   WITHOUT OWNER",
         "Nov 24 12:00:00   ScaledUp          Scaled up: b was added.                                       1               ?",
-        "11:59:55          PodCrashed        …6d9f-a crashed with exit code 7.                             2          10.2 s",
+        "11:59:55          ContainerExited        …6d9f-a crashed with exit code 7.                             2          10.2 s",
         "                                    → Its last lines may say why: kubectl logs --previous a",
         "12:00:00          being found out   1 joined, 1 left                                              0               -",
     ];
@@ -214,7 +214,7 @@ fn what_status_tells_is_shown_alike() {
         group: "g".to_owned(),
         number: 4,
         time: "2026-11-25T12:00:00Z".to_owned(),
-        cause: Some("OutOfMemory".to_owned()),
+        cause: Some("OOMKilled".to_owned()),
         message: Some("a was killed.\u{1b}[2J".to_owned()),
         joined: 1,
         moved: 2,
@@ -223,9 +223,8 @@ fn what_status_tells_is_shown_alike() {
     };
     let lines = told(vec![Entry::told(&status)], &shape(None, false));
     assert!(
-        lines[1].starts_with(
-            "12:00:00   OutOfMemory   a was killed.\\u{1b}[2J       2           0.0 s"
-        ),
+        lines[1]
+            .starts_with("12:00:00   OomKilled   a was killed.\\u{1b}[2J       2           0.0 s"),
         "{}",
         lines[1]
     );

@@ -49,7 +49,7 @@ fn live() -> (Plan, PracticeStatus) {
             "partitionCount": owned.len(), "partitions": partitions})
     };
     let group = |name: &str, members: Vec<Value>| {
-        json!({"name": name, "claimed": true, "state": "Stable", "protocol": "Classic", "replicas": members.len(),
+        json!({"name": name, "groupIdOwned": true, "state": "Stable", "protocol": "Classic", "replicas": members.len(),
             "readyReplicas": members.len(), "lag": 0, "members": members})
     };
     let status = json!({

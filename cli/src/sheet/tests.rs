@@ -18,7 +18,7 @@ fn what_status_does_not_list_is_counted_and_not_called_idle() {
         "metadata": {"name": "p", "namespace": "team-a"},
         "spec": {"topics": [{"name": "t"}]},
         "status": {"groups": [{
-            "name": "g", "claimed": true, "state": "Stable", "protocol": "Classic", "replicas": 3, "readyReplicas": 3,
+            "name": "g", "groupIdOwned": true, "state": "Stable", "protocol": "Classic", "replicas": 3, "readyReplicas": 3,
             "lag": 4, "oldestSince": "2026-11-25T12:00:00Z", "doneAt": "2026-11-25T12:30:00Z", "truncated": true,
             "members": [member("some", 1, 3), member("cut", 0, 2), waits],
             "unownedCount": 1,

@@ -32,7 +32,7 @@ fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
 }
 
 fn group(name: &str, state: &str, wanted: i32, lag: Option<i64>, members: Value) -> Value {
-    json!({"name": name, "claimed": true, "state": state, "protocol": "Classic", "replicas": wanted,
+    json!({"name": name, "groupIdOwned": true, "state": state, "protocol": "Classic", "replicas": wanted,
            "readyReplicas": wanted, "lag": lag, "members": members})
 }
 
@@ -49,7 +49,7 @@ fn owned(
     lag: Option<i64>,
     because: Option<&str>,
 ) -> Value {
-    json!({"topic": "t", "partition": number, "committed": committed, "end": end, "lag": lag, "because": because})
+    json!({"topic": "t", "partition": number, "committed": committed, "end": end, "lag": lag, "lagReason": because})
 }
 
 const NOW: &str = "2026-11-25T14:05:00Z";
@@ -298,7 +298,7 @@ fn groups_without_members_say_what_they_are() {
         ["└─ fast   ○ Empty   Classic   0/0 consumers   lag 4"]
     );
     let mut unclaimed = group("fast", "Absent", 0, Some(0), json!([]));
-    unclaimed["claimed"] = json!(false);
+    unclaimed["groupIdOwned"] = json!(false);
     let lines = of_group(unclaimed);
     assert!(lines[0].starts_with("└─ fast   ✘ NotClaimed"), "{lines:?}");
     assert!(
@@ -428,13 +428,13 @@ fn partitions_of_nobody_and_groups_of_others_are_there() {
     let mut practice = practice(json!([stopped]));
     practice.spec.groups.truncate(1);
     let status = practice.status.as_mut().expect("it has one");
-    let foreign = json!([
-        {"name": "reports", "state": "Stable", "protocol": "Classic", "members": 1, "topics": ["t"], "lag": 3, "atMost": true},
-        {"name": "audit", "state": "Empty", "members": 0, "topics": ["t"], "lag": null, "atMost": false},
-        {"name": "gone", "state": "Unknown", "members": null, "topics": ["t"], "lag": null, "atMost": false},
+    let other_groups = json!([
+        {"name": "reports", "state": "Stable", "protocol": "Classic", "members": 1, "topics": ["t"], "lag": 3, "upperBound": true},
+        {"name": "audit", "state": "Empty", "members": 0, "topics": ["t"], "lag": null, "upperBound": false},
+        {"name": "gone", "state": "Unknown", "members": null, "topics": ["t"], "lag": null, "upperBound": false},
     ]);
-    status.foreign = serde_json::from_value(foreign).expect("they are groups");
-    status.foreign_count = Some(7);
+    status.other_groups = serde_json::from_value(other_groups).expect("they are groups");
+    status.other_group_count = Some(7);
     let expected = [
         "p   ✔ Ready   t 3 partitions, 1 replica   Kafka kafka:9092",
         "├─ fast   ○ Empty   Classic   0/0 consumers   lag 5",
@@ -458,7 +458,7 @@ fn a_group_that_does_not_get_on_says_why_and_what_to_do() {
         Some(3),
         json!([member("p-fast-6d9f-x2kvp", json!([]))]),
     );
-    stalls["verdict"] = json!({"verdict": "Stall", "since": "2026-11-25T14:02:00Z", "message": "t/0: messages wait",
+    stalls["health"] = json!({"health": "Stalled", "since": "2026-11-25T14:02:00Z", "message": "t/0: messages wait",
                                "advice": "look at its log"});
     let mut well = group(
         "slow",
@@ -467,11 +467,11 @@ fn a_group_that_does_not_get_on_says_why_and_what_to_do() {
         Some(0),
         json!([member("p-slow-6d9f-zq8rm", json!([]))]),
     );
-    well["verdict"] = json!({"verdict": "Ok", "message": "every partition is read"});
+    well["health"] = json!({"health": "Healthy", "message": "every partition is read"});
     let drawn = drawn(&practice(json!([stalls, well])), None);
     let at = drawn
         .iter()
-        .position(|line| line.contains("Stall"))
+        .position(|line| line.contains("Stalled"))
         .expect("it is told");
     assert_eq!(
         drawn[at..at + 2],
@@ -508,7 +508,11 @@ fn a_practice_that_is_being_deleted_says_so_and_not_that_its_manifest_has_change
 #[test]
 fn groups_of_others_are_counted_where_none_is_listed() {
     let mut practice = practice(json!([group("fast", "Empty", 0, Some(0), json!([]))]));
-    practice.status.as_mut().expect("it has one").foreign_count = Some(45);
+    practice
+        .status
+        .as_mut()
+        .expect("it has one")
+        .other_group_count = Some(45);
     let lines = drawn(&practice, None);
     let tail = &lines[lines.len() - 2..];
     let says = [
@@ -522,7 +526,7 @@ fn groups_of_others_are_counted_where_none_is_listed() {
 #[test]
 fn a_group_that_may_not_start_says_why() {
     let mut unclaimed = group("fast", "Absent", 2, Some(0), json!([]));
-    unclaimed["claimed"] = json!(false);
+    unclaimed["groupIdOwned"] = json!(false);
     let mut practice = practice(json!([unclaimed]));
     let says = |practice: &ConsumerGroupPractice, why: &str| {
         let lines = drawn(practice, None);

@@ -72,12 +72,12 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
     let body = Bytes::from(message.to_string());
     let mut tally = Tally::new();
     let begun = Instant::now();
-    let mut pace = asked.rate.map(|rate| Pace::of(rate, begun));
+    let mut trend = asked.rate.map(|rate| LagTrend::of(rate, begun));
     let mut ended = Ok(());
     // one for all messages: what is pressed between two of them counts too
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     for _ in 0..asked.count {
-        let due = pace.as_mut().map(|pace| pace.next_due(Instant::now()));
+        let due = trend.as_mut().map(|trend| trend.next_due(Instant::now()));
         let one = async {
             if let Some(due) = due {
                 sleep_until(due.into()).await;
@@ -155,12 +155,12 @@ fn line(sent: &Sent) -> Line {
 }
 
 /// So many messages a second.
-struct Pace {
+struct LagTrend {
     every: Duration,
     due: Instant,
 }
 
-impl Pace {
+impl LagTrend {
     fn of(rate: f64, begun: Instant) -> Self {
         Self {
             every: Duration::from_secs_f64(1.0 / rate),
@@ -262,7 +262,7 @@ mod tests {
     fn the_rate_is_kept_after_a_stall() {
         let begun = Instant::now();
         let after = |ms: u64| begun + Duration::from_millis(ms);
-        let mut pace = Pace::of(10.0, begun);
+        let mut trend = LagTrend::of(10.0, begun);
         // when it is asked, when it is due
         for (now, due) in [
             (0, 0),
@@ -273,7 +273,7 @@ mod tests {
             (5_301, 5_390),
             (5_391, 5_490),
         ] {
-            assert_eq!(pace.next_due(after(now)), after(due), "{now}");
+            assert_eq!(trend.next_due(after(now)), after(due), "{now}");
         }
     }
 

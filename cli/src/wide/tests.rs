@@ -10,7 +10,7 @@ fn the_columns_are_those_of_kafkas_own_tool() {
                "partitionCount": count, "lag": null})
     };
     let group = |name: &str, members: serde_json::Value| {
-        json!({"name": name, "claimed": true, "state": "Stable", "protocol": "Classic", "replicas": 2, "readyReplicas": 2,
+        json!({"name": name, "groupIdOwned": true, "state": "Stable", "protocol": "Classic", "replicas": 2, "readyReplicas": 2,
                "lag": null, "members": members})
     };
     let mut abandoned = group("left", json!([]));
@@ -24,7 +24,7 @@ fn the_columns_are_those_of_kafkas_own_tool() {
             group("g", json!([
                 member("a", json!([
                     {"topic": "t", "partition": 0, "committed": 3, "end": 10, "lag": 7},
-                    {"topic": "t", "partition": 1, "lag": null, "because": "Unknown"},
+                    {"topic": "t", "partition": 1, "lag": null, "lagReason": "Unknown"},
                 ])),
                 member("b", json!([])),
             ])),
@@ -70,7 +70,7 @@ fn what_status_does_not_list_is_not_called_idle() {
                "partitionCount": count, "lag": 0})
     };
     let group = |name: &str, members: serde_json::Value| {
-        json!({"name": name, "claimed": true, "state": "Stable", "protocol": "Classic", "replicas": 2, "readyReplicas": 2,
+        json!({"name": name, "groupIdOwned": true, "state": "Stable", "protocol": "Classic", "replicas": 2, "readyReplicas": 2,
                "lag": 0, "members": members, "truncated": true})
     };
     let mut unowned = group("u", json!([]));

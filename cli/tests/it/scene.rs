@@ -199,7 +199,7 @@ pub(crate) fn status(practice: &str) -> Value {
                "partitionCount": partitions.as_array().map_or(0, Vec::len), "partitions": partitions, "lag": null})
     };
     let group = |name: &str, replicas: i32, lag: Value, members: Value| {
-        json!({"name": name, "claimed": true, "state": "Stable", "protocol": "Classic", "replicas": replicas,
+        json!({"name": name, "groupIdOwned": true, "state": "Stable", "protocol": "Classic", "replicas": replicas,
                "readyReplicas": replicas, "idle": 0, "lag": lag, "members": members})
     };
     json!({
@@ -223,8 +223,8 @@ pub(crate) fn status(practice: &str) -> Value {
             group("mail", 1, Value::Null, json!([
                 member(&format!("{practice}-mail-5f6b-c7n2j"), json!([
                     {"topic": "orders", "partition": 0, "committed": 44, "end": 44, "lag": 0},
-                    {"topic": "orders", "partition": 1, "committed": 7, "lag": null, "because": "Unknown"},
-                    {"topic": "orders", "partition": 2, "end": 9, "lag": 9, "because": "NoCommit"},
+                    {"topic": "orders", "partition": 1, "committed": 7, "lag": null, "lagReason": "Unknown"},
+                    {"topic": "orders", "partition": 2, "end": 9, "lag": 9, "lagReason": "NoCommit"},
                 ])),
             ])),
         ],

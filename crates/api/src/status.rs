@@ -39,11 +39,11 @@ pub struct PracticeStatus {
     /// Groups of other applications that have members or commits on the practice's topics: never touched. The first 20 by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    pub foreign: Vec<ForeignStatus>,
+    pub other_groups: Vec<OtherGroupStatus>,
 
     /// How many such groups there are; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub foreign_count: Option<i32>,
+    pub other_group_count: Option<i32>,
 
     /// The last rebalances of these groups, newest first, at most 10; the `ConfigMap` `<practice>-journal` keeps 50 of each group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,10 +59,10 @@ impl PracticeStatus {
     }
 
     /// Whether a group id was found to be this practice's, on the Kafka of this status.
-    pub fn claims(&self, group: &str) -> bool {
+    pub fn owns_group_id(&self, group: &str) -> bool {
         self.groups
             .iter()
-            .any(|status| status.name == group && status.claimed)
+            .any(|status| status.name == group && status.group_id_owned)
     }
 }
 
@@ -131,7 +131,7 @@ pub struct GroupStatus {
     /// The `group.id`.
     pub name: String,
     /// Whether the group id was found free, or this practice's, before its first consumer started.
-    pub claimed: bool,
+    pub group_id_owned: bool,
     /// Kafka's word: `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Assigning`, `Reconciling`; or `Absent`, `Unknown`.
     pub state: String,
     /// `Classic` or `Consumer`, as Kafka says; the spec's while the group is absent.
@@ -160,7 +160,7 @@ pub struct GroupStatus {
     pub done_at: Option<String>,
     /// Whether it gets on; absent while that is not known yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<VerdictStatus>,
+    pub health: Option<HealthStatus>,
     /// Why the operator holds the group at 0 consumers; absent while it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<GroupHold>,
@@ -215,10 +215,10 @@ impl GroupHold {
 /// How a group gets on, which is how its worst partition does.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct VerdictStatus {
+pub struct HealthStatus {
     /// `Ok`; `Warn`: it reads more slowly than others write; `Rewind`: its commits went back; `Stall`: owners commit nothing although
     /// messages wait; `Stop`: messages wait and nobody owns them.
-    pub verdict: String,
+    pub state: String,
     /// Since when (RFC 3339), as far as was seen; absent for `Ok`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
@@ -271,7 +271,7 @@ pub struct OwnedPartition {
     pub lag: Option<i64>,
     /// `NoCommit`, `Expired`, `Stale`, `Recreated` or `Unknown` where lag is not simply end minus committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub because: Option<String>,
+    pub lag_reason: Option<String>,
     /// `Expired`: messages that went before the group had read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<i64>,
@@ -280,13 +280,13 @@ pub struct OwnedPartition {
     pub unknown_since: Option<String>,
     /// `Ok`, `Warn`, `Rewind`, `Stall` or `Stop`, as for the group; absent while not known yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<String>,
+    pub health: Option<String>,
 }
 
 /// A group of another application.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct ForeignStatus {
+pub struct OtherGroupStatus {
     /// The `group.id`.
     pub name: String,
     /// Kafka's word, as for the practice's groups.
@@ -302,7 +302,7 @@ pub struct ForeignStatus {
     /// Offsets between its commits and the ends of these topics; null while unknown.
     pub lag: Option<i64>,
     /// That many messages at most: some of the offsets may be markers of transactions, which are nothing to read. False where lag is 0.
-    pub at_most: bool,
+    pub upper_bound: bool,
 }
 
 /// One rebalance that is over.
@@ -315,8 +315,8 @@ pub struct RebalanceStatus {
     pub number: i64,
     /// When it was noticed.
     pub time: String,
-    /// `ScaledUp`, `ScaledDown`, `Rollout`, `PodCrashed`, `OutOfMemory`, `Evicted`, `PodDeleted`, `SessionTimedOut`,
-    /// `PartitionsAdded`, `SubscriptionChanged`, `OperatorMade` or `Unknown`; absent while it is being found out.
+    /// `ScaledUp`, `ScaledDown`, `Rollout`, `ContainerExited`, `OomKilled`, `Evicted`, `PodDeleted`, `SessionTimedOut`,
+    /// `PartitionsAdded`, `TopicsChanged`, `StoppedBySpec`, `StartedBySpec`, `ReconfiguredBySpec` or `Unknown`; absent while it is being found out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The cause in a sentence.

@@ -11,7 +11,7 @@ use serde::{
 
 use crate::{
     model::Partition,
-    witness::{Hold, Home, Instance, Removal, Witness, differs},
+    witness::{Hold, Instance, Removal, Runtime, Witness, differs},
 };
 
 /// A container's end is reported within this time, also by a kubelet that has to try twice: only then is a silent member
@@ -31,18 +31,23 @@ const REPLACED: i64 = 60_000;
 /// Why a group rebalanced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Cause {
-    /// A process used more memory than it may.
-    OutOfMemory,
-    /// A process ended by itself.
-    PodCrashed,
+    /// A container was killed at its memory limit; Kubernetes' own word.
+    #[serde(rename = "OOMKilled")]
+    OomKilled,
+    /// A container exited by itself.
+    ContainerExited,
     /// A pod had to leave its node.
     Evicted,
     /// A member did not answer within its session timeout, and its process runs.
     SessionTimedOut,
-    /// The manifest stopped or started the group, its members had to stop to change protocol or assignor, or may not use the group id.
-    OperatorMade,
+    /// The spec stopped the group, or its consumers may not use the group id any more.
+    StoppedBySpec,
+    /// The spec started the group, or its consumers may use the group id now.
+    StartedBySpec,
+    /// The spec changed protocol or assignor: all members stop before others start.
+    ReconfiguredBySpec,
     /// The topics that the group reads changed.
-    SubscriptionChanged,
+    TopicsChanged,
     /// The pods of a Deployment were replaced by others made from a changed template.
     Rollout,
     /// Somebody deleted a pod.
@@ -59,13 +64,15 @@ pub enum Cause {
 
 impl Cause {
     /// Every one.
-    pub const ALL: [Self; 12] = [
-        Self::OutOfMemory,
-        Self::PodCrashed,
+    pub const ALL: [Self; 14] = [
+        Self::OomKilled,
+        Self::ContainerExited,
         Self::Evicted,
         Self::SessionTimedOut,
-        Self::OperatorMade,
-        Self::SubscriptionChanged,
+        Self::StoppedBySpec,
+        Self::StartedBySpec,
+        Self::ReconfiguredBySpec,
+        Self::TopicsChanged,
         Self::Rollout,
         Self::PodDeleted,
         Self::ScaledDown,
@@ -77,12 +84,14 @@ impl Cause {
     /// Its name.
     pub fn word(self) -> &'static str {
         match self {
-            Self::OutOfMemory => "OutOfMemory",
-            Self::PodCrashed => "PodCrashed",
+            Self::OomKilled => "OOMKilled",
+            Self::ContainerExited => "ContainerExited",
             Self::Evicted => "Evicted",
             Self::SessionTimedOut => "SessionTimedOut",
-            Self::OperatorMade => "OperatorMade",
-            Self::SubscriptionChanged => "SubscriptionChanged",
+            Self::StoppedBySpec => "StoppedBySpec",
+            Self::StartedBySpec => "StartedBySpec",
+            Self::ReconfiguredBySpec => "ReconfiguredBySpec",
+            Self::TopicsChanged => "TopicsChanged",
             Self::Rollout => "Rollout",
             Self::PodDeleted => "PodDeleted",
             Self::ScaledDown => "ScaledDown",
@@ -99,21 +108,23 @@ impl Cause {
             .ok()
     }
 
-    /// What happened, of no consumer in particular: `a consumer crashed`.
+    /// What happened, of no consumer in particular: `a consumer's container exited`.
     pub fn phrase(self) -> &'static str {
         match self {
-            Self::OutOfMemory => "a consumer used more memory than it may",
-            Self::PodCrashed => "a consumer crashed",
+            Self::OomKilled => "a consumer was OOM-killed",
+            Self::ContainerExited => "a consumer's container exited",
             Self::Evicted => "a consumer's pod was evicted",
             Self::SessionTimedOut => "a consumer did not answer within its session timeout",
-            Self::OperatorMade => "the manifest stops, starts or switches it",
-            Self::SubscriptionChanged => "its topics changed",
-            Self::Rollout => "its pods are rolled out anew",
+            Self::StoppedBySpec => "the spec stopped the group",
+            Self::StartedBySpec => "the spec started the group",
+            Self::ReconfiguredBySpec => "the spec changed protocol or assignor",
+            Self::TopicsChanged => "the group's topics changed",
+            Self::Rollout => "a rollout replaced its pods",
             Self::PodDeleted => "a consumer was deleted",
-            Self::ScaledDown => "it was scaled down",
-            Self::ScaledUp => "it was scaled up",
-            Self::PartitionsAdded => "a topic has more partitions",
-            Self::Unknown => "nobody saw why",
+            Self::ScaledDown => "the group was scaled down",
+            Self::ScaledUp => "the group was scaled up",
+            Self::PartitionsAdded => "partitions were added to a topic",
+            Self::Unknown => "cause unknown",
         }
     }
 
@@ -121,7 +132,7 @@ impl Cause {
     pub fn is_trouble(self) -> bool {
         matches!(
             self,
-            Self::OutOfMemory | Self::PodCrashed | Self::SessionTimedOut
+            Self::OomKilled | Self::ContainerExited | Self::SessionTimedOut
         )
     }
 }
@@ -138,7 +149,7 @@ impl fmt::Display for Cause {
 pub struct Explained {
     /// The cause; the gravest, should there be several.
     pub cause: Cause,
-    /// `PodCrashed`, `OutOfMemory`: what the process ended with; above 128: the signal and 128.
+    /// `ContainerExited`, `OomKilled`: what the process ended with; above 128: the signal and 128.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// One sentence for each cause.
@@ -348,7 +359,7 @@ impl Case<'_> {
             (at - SLACK).max(instance.created + 1),
             at + SLACK,
         ) {
-            return Finding::Is(Cause::OperatorMade, None);
+            return Finding::Is(self.by_spec(Cause::StoppedBySpec), None);
         }
         let others = self.witness.others(&instance.sight.row, instance);
         let heirs = others.filter(|heir| heir.created > instance.created);
@@ -368,6 +379,14 @@ impl Case<'_> {
             .filter(there)
             .find_map(|heir| differs(&instance.sight, &heir.sight));
         changed.map_or(Finding::Open, |changed| Finding::Is(changed, None))
+    }
+
+    /// The cause where a hold of the group began or ended.
+    fn by_spec(&self, begun_or_ended: Cause) -> Cause {
+        match self.witness.last_hold(self.group) {
+            Some(Hold::Switching) => Cause::ReconfiguredBySpec,
+            Some(Hold::Stopped | Hold::Unclaimed) | None => begun_or_ended,
+        }
     }
 
     fn joined(&self, who: &Who) -> Finding {
@@ -398,7 +417,7 @@ impl Case<'_> {
             let held = from_none && self.witness.is_held(self.group, wanted - SLACK, wanted);
             return Finding::Is(
                 if held {
-                    Cause::OperatorMade
+                    self.by_spec(Cause::StartedBySpec)
                 } else {
                     Cause::ScaledUp
                 },
@@ -455,41 +474,39 @@ impl Case<'_> {
             String::new()
         };
         let pair = |verb: &str| match (left.is_empty(), joined.is_empty()) {
-            (false, false) => format!("{verb}: {new} instead of {old}."),
-            (false, true) => format!("{verb}: {old} went."),
-            (true, _) => format!("{verb}: {new} came."),
+            (false, false) => format!("{verb}: {new} replaced {old}."),
+            (false, true) => format!("{verb}: {old} left."),
+            (true, _) => format!("{verb}: {new} joined."),
         };
         match cause {
             Cause::ScaledUp => format!("Scaled up: {new} {} added.", be(joined)),
-            Cause::ScaledDown => format!("Scaled down: {old} {} taken away.", be(left)),
-            Cause::Rollout => pair("A rollout, the pod template changed"),
-            Cause::SubscriptionChanged => pair("The topics of the group changed"),
-            Cause::OperatorMade => match self.witness.last_hold(self.group) {
-                Some(Hold::Switching) => pair(
-                    "Protocol or assignor changed, and members that differ cannot share a group",
+            Cause::ScaledDown => format!("Scaled down: {old} {} removed.", be(left)),
+            Cause::Rollout => pair("A rollout: the pod template changed"),
+            Cause::TopicsChanged => pair("The topics of the group changed"),
+            Cause::ReconfiguredBySpec => pair(
+                "The spec changed protocol or assignor, and members that differ in it cannot share a group",
+            ),
+            Cause::StoppedBySpec => match self.witness.last_hold(self.group) {
+                Some(Hold::Unclaimed) => format!(
+                    "The group's consumers may not use the group id with the present spec: {old} left."
                 ),
-                Some(Hold::Stopped) if joined.is_empty() => {
-                    format!("The manifest stops the group: {old} went.")
-                }
-                Some(Hold::Unclaimed) if joined.is_empty() => {
-                    format!(
-                        "Its consumers may not use the group id as the manifest says now: {old} went."
-                    )
-                }
-                Some(Hold::Unclaimed) => {
-                    pair("Its consumers had to wait until they might use the group id")
-                }
-                _ => pair("The manifest starts the group"),
+                _ => format!("The spec stopped the group: {old} left."),
             },
-            Cause::PodCrashed => {
+            Cause::StartedBySpec => match self.witness.last_hold(self.group) {
+                Some(Hold::Unclaimed) => {
+                    pair("The group's consumers waited until they might use the group id")
+                }
+                _ => pair("The spec started the group"),
+            },
+            Cause::ContainerExited => {
                 let with = code.map_or_else(String::new, |code| {
-                    format!(" with exit code {code}{}", signal(code))
+                    format!(" with code {code}{}", signal(code))
                 });
-                format!("{any} crashed{with}.{}", comes_back(left, joined))
+                format!("{any} exited{with}.{}", comes_back(left, joined))
             }
-            Cause::OutOfMemory => {
+            Cause::OomKilled => {
                 format!(
-                    "{any} {is} killed: more memory used than allowed.{}",
+                    "{any} {is} OOM-killed (memory limit exceeded).{}",
                     comes_back(left, joined)
                 )
             }
@@ -551,25 +568,25 @@ fn list(names: &[&str]) -> String {
     }
 }
 
-fn advice(cause: Cause, who: &str, home: Home) -> Option<String> {
+fn advice(cause: Cause, who: &str, home: Runtime) -> Option<String> {
     let last_lines = match home {
-        Home::Cluster => format!("kubectl logs --previous {who}"),
-        Home::Local => format!("practice-local logs {who}"),
+        Runtime::Cluster => format!("kubectl logs --previous {who}"),
+        Runtime::Local => format!("practice-local logs {who}"),
     };
     match cause {
-        Cause::PodCrashed => Some(format!("Its last lines may say why: {last_lines}")),
-        Cause::OutOfMemory => Some(match home {
-            Home::Cluster => {
+        Cause::ContainerExited => Some(format!("Its last lines may say why: {last_lines}")),
+        Cause::OomKilled => Some(match home {
+            Runtime::Cluster => {
                 "Give workers more memory: chart value worker.resources, which replaces the default as a whole"
                     .to_owned()
             }
-            Home::Local => "Something on this machine ended it for its memory".to_owned(),
+            Runtime::Local => "Something on this machine ended it for its memory".to_owned(),
         }),
         Cause::SessionTimedOut => {
             let what = "Look whether the process stands still or the network is broken";
             Some(match home {
-                Home::Cluster => format!("{what}: kubectl describe pod {who}"),
-                Home::Local => format!("{what}: practice-local status"),
+                Runtime::Cluster => format!("{what}: kubectl describe pod {who}"),
+                Runtime::Local => format!("{what}: practice-local status"),
             })
         }
         _ => None,

@@ -41,7 +41,7 @@ impl Lag {
     }
 
     /// Why it is not simply end minus committed.
-    pub fn because(self) -> Option<&'static str> {
+    pub fn reason(self) -> Option<&'static str> {
         match self {
             Self::Behind(_) => None,
             Self::NoCommit(_) => Some("NoCommit"),

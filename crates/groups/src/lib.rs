@@ -5,21 +5,21 @@
 
 pub mod assign;
 pub mod cause;
-mod foreign;
+pub mod health;
 pub mod journal;
 pub mod lag;
 pub mod model;
-mod pace;
-pub mod verdict;
+mod other_groups;
+mod trend;
 pub mod witness;
 
 pub use cause::{Cause, Explained};
-pub use foreign::{Foreign, ForeignSeen, Foreigners};
+pub use health::{GroupHealth, HealthHistory, HealthState, PartitionHealth};
 pub use journal::{Journal, Moment, Move, Rebalance};
 pub use lag::{Lag, total};
 pub use model::{
     Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition,
     PollResult, Snapshot, TopicFacts, TopicSeen,
 };
-pub use pace::{Pace, Paces};
-pub use verdict::{Finding, Judged, Verdict, Verdicts};
+pub use other_groups::{OtherGroup, OtherGroupMap, OtherGroups};
+pub use trend::{LagTrend, LagTrends};

@@ -9,7 +9,7 @@ use std::{
 use practice_contract::{Protocol, denied};
 use thiserror::Error;
 
-use crate::foreign::Foreign;
+use crate::other_groups::OtherGroupMap;
 
 /// Topic and partition number.
 pub type Partition = (String, i32);
@@ -21,8 +21,8 @@ pub struct Snapshot {
     pub topics: BTreeMap<String, TopicSeen>,
     /// Every group that was asked for.
     pub groups: BTreeMap<String, GroupSeen>,
-    /// Groups of other applications on these topics; `None`: not known (yet). A look does not ask: see [`Foreigners`](crate::Foreigners).
-    pub foreign: Option<Arc<Foreign>>,
+    /// Groups of other applications on these topics; `None`: not known (yet). A look does not ask: see [`OtherGroups`](crate::OtherGroups).
+    pub other_groups: Option<Arc<OtherGroupMap>>,
 }
 
 impl Snapshot {
@@ -37,8 +37,8 @@ impl Snapshot {
             .into_iter()
             .map(|topic| topic.as_ref().to_owned())
             .collect();
-        let foreign = |foreign: &Arc<Foreign>| {
-            let of_these = foreign
+        let other_groups = |other_groups: &Arc<OtherGroupMap>| {
+            let of_these = other_groups
                 .iter()
                 .filter(|(_, seen)| seen.on(|topic| topics.contains(topic)).is_some());
             Arc::new(
@@ -58,7 +58,7 @@ impl Snapshot {
                 .filter_map(|name| self.groups.get_key_value(name.as_ref()))
                 .map(|(name, group)| (name.clone(), group.clone()))
                 .collect(),
-            foreign: self.foreign.as_ref().map(foreign),
+            other_groups: self.other_groups.as_ref().map(other_groups),
         }
     }
 }
@@ -169,7 +169,7 @@ pub struct GroupSeen {
     pub members: Vec<MemberSeen>,
     /// Its committed offsets; `None`: they could not be read.
     pub committed: Option<BTreeMap<Partition, Committed>>,
-    /// Partitions whose commit was made to a former topic of that name. One look cannot know: see [`Paces`](crate::Paces).
+    /// Partitions whose commit was made to a former topic of that name. One look cannot know: see [`LagTrends`](crate::LagTrends).
     pub outdated: BTreeSet<Partition>,
     /// Why its state or its offsets are unknown.
     pub trouble: Option<KafkaError>,
@@ -278,11 +278,11 @@ fn explanation(code: &str, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ForeignSeen;
+    use crate::OtherGroup;
 
     #[test]
     fn a_part_of_a_look_is_what_is_about_these_topics_and_groups() {
-        let foreign = |topics: &[&str]| ForeignSeen {
+        let other_groups = |topics: &[&str]| OtherGroup {
             state: GroupState::Empty,
             protocol: None,
             members: Some(0),
@@ -292,8 +292,8 @@ mod tests {
                 .collect(),
         };
         let others = [
-            ("both", foreign(&["t", "u"])),
-            ("elsewhere", foreign(&["u"])),
+            ("both", other_groups(&["t", "u"])),
+            ("elsewhere", other_groups(&["u"])),
         ];
         let topics = ["t", "u", "v"]
             .map(|name| (name.to_owned(), TopicSeen::Present(TopicFacts::default())));
@@ -301,7 +301,7 @@ mod tests {
         let whole = Snapshot {
             topics: topics.into(),
             groups: groups.into(),
-            foreign: Some(Arc::new(
+            other_groups: Some(Arc::new(
                 others.map(|(name, seen)| (name.to_owned(), seen)).into(),
             )),
         };
@@ -309,11 +309,14 @@ mod tests {
         assert_eq!(part.topics.keys().collect::<Vec<_>>(), ["t", "v"]);
         assert_eq!(part.groups.keys().collect::<Vec<_>>(), ["h"]);
         assert_eq!(
-            part.foreign.expect("was known").keys().collect::<Vec<_>>(),
+            part.other_groups
+                .expect("was known")
+                .keys()
+                .collect::<Vec<_>>(),
             ["both"]
         );
         let unknown = Snapshot {
-            foreign: None,
+            other_groups: None,
             ..whole.clone()
         };
         assert_eq!(unknown.only([""; 0], [""; 0]), Snapshot::default());

@@ -13,7 +13,7 @@ const CHANGES: usize = 16;
 
 /// Where instances live.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Home {
+pub enum Runtime {
     /// Pods.
     #[default]
     Cluster,
@@ -38,7 +38,7 @@ pub enum End {
     /// With this code; above 128: by the signal of this number less 128.
     Exited(i32),
     /// It used more memory than it may.
-    OutOfMemory,
+    OomKilled,
     /// Somebody asked for a restart.
     Restarted,
 }
@@ -46,8 +46,8 @@ pub enum End {
 impl End {
     pub(crate) fn cause(self) -> Cause {
         match self {
-            Self::Exited(_) => Cause::PodCrashed,
-            Self::OutOfMemory => Cause::OutOfMemory,
+            Self::Exited(_) => Cause::ContainerExited,
+            Self::OomKilled => Cause::OomKilled,
             Self::Restarted => Cause::PodDeleted,
         }
     }
@@ -55,7 +55,7 @@ impl End {
     pub(crate) fn code(self) -> Option<i32> {
         match self {
             Self::Exited(code) => Some(code),
-            Self::OutOfMemory => Some(137),
+            Self::OomKilled => Some(137),
             Self::Restarted => None,
         }
     }
@@ -82,7 +82,7 @@ pub struct Sight {
     /// The topics it reads.
     pub topics: String,
     /// Its protocol and assignor.
-    pub speaks: String,
+    pub protocol_key: String,
     /// Ends of its process that can be seen, each with what tells it from others, and whether it was recent.
     pub ends: Vec<(String, End, bool)>,
     /// Whether it is to go.
@@ -144,7 +144,7 @@ struct Row {
 /// What was seen of the instances of one practice.
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
-    home: Home,
+    home: Runtime,
     instances: BTreeMap<String, Instance>,
     rows: BTreeMap<String, Row>,
     /// The hold of each group, since when; oldest first.
@@ -153,11 +153,11 @@ pub struct Witness {
 
 impl Witness {
     /// Where the instances live.
-    pub fn live_in(&mut self, home: Home) {
+    pub fn live_in(&mut self, home: Runtime) {
         self.home = home;
     }
 
-    pub(crate) fn home(&self) -> Home {
+    pub(crate) fn home(&self) -> Runtime {
         self.home
     }
 
@@ -194,7 +194,7 @@ impl Witness {
             .removal
             .map(|removal| instance.removal.unwrap_or((tick, removal)));
         // a name whose process is another one by now; a pod is never made anew under its name
-        if let (Home::Local, false) = (self.home, is_first)
+        if let (Runtime::Local, false) = (self.home, is_first)
             && let Some(cause) = differs(&instance.sight, &sight)
         {
             instance.changed = Some((tick, cause));
@@ -376,10 +376,10 @@ impl Row {
 pub(crate) fn differs(old: &Sight, new: &Sight) -> Option<Cause> {
     if old.revision == new.revision {
         None
-    } else if old.speaks != new.speaks {
-        Some(Cause::OperatorMade)
+    } else if old.protocol_key != new.protocol_key {
+        Some(Cause::ReconfiguredBySpec)
     } else if old.topics != new.topics {
-        Some(Cause::SubscriptionChanged)
+        Some(Cause::TopicsChanged)
     } else {
         Some(Cause::Rollout)
     }

@@ -122,7 +122,7 @@ impl Kafka {
                 _ => Ok(Snapshot {
                     topics,
                     groups,
-                    foreign: None,
+                    other_groups: None,
                 }),
             }
         })

@@ -2,9 +2,9 @@
 //! them in `kubectl describe` and `kubectl get events`. Pure.
 
 use practice_api::{PracticeStatus, status::GroupStatus};
-use practice_groups::{Rebalance, Verdict};
+use practice_groups::{HealthState, Rebalance};
 
-use crate::outcome::{Change, ChangeAction, Deed, Hold, Prepared, Running};
+use crate::outcome::{Change, ChangeAction, Hold, KafkaChange, Prepared, Running};
 
 /// How an event is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub fn events(
     before: Option<&PracticeStatus>,
     after: &PracticeStatus,
 ) -> Vec<PracticeEvent> {
-    let mut events: Vec<PracticeEvent> = prepared.deeds.iter().map(deed).collect();
+    let mut events: Vec<PracticeEvent> = prepared.kafka_changes.iter().map(deed).collect();
     events.extend(
         prepared
             .holds
@@ -46,18 +46,13 @@ pub fn events(
     );
     events.extend(running.changes.iter().map(change));
     events.extend(turns(before, after));
-    events.extend(verdicts(before, after));
+    events.extend(health(before, after));
     events
 }
 
 /// Groups that began to be in trouble, or are out of it.
-fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<PracticeEvent> {
-    let word = |status: &GroupStatus| {
-        status
-            .verdict
-            .as_ref()
-            .map(|verdict| verdict.verdict.clone())
-    };
+fn health(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<PracticeEvent> {
+    let word = |status: &GroupStatus| status.health.as_ref().map(|health| health.state.clone());
     let told = |group: &GroupStatus| {
         let former = before.and_then(|status| {
             status
@@ -66,19 +61,19 @@ fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Prac
                 .find(|former| former.name == group.name)
         });
         let former = former.and_then(word);
-        let verdict = group
-            .verdict
+        let health = group
+            .health
             .as_ref()
-            .filter(|verdict| former.as_ref() != Some(&verdict.verdict))?;
-        let (tone, reason) = match Verdict::of(&verdict.verdict)? {
-            Verdict::Warn => (Severity::Warning, "GroupFallsBehind"),
-            Verdict::Rewind => (Severity::Warning, "GroupSetBack"),
-            Verdict::Stall => (Severity::Warning, "GroupStalls"),
-            Verdict::Stop => (Severity::Warning, "GroupNotRead"),
-            Verdict::Ok if former.is_some() => (Severity::Normal, "GroupGetsOn"),
-            Verdict::Ok => return None,
+            .filter(|health| former.as_ref() != Some(&health.state))?;
+        let (tone, reason) = match HealthState::of(&health.state)? {
+            HealthState::Lagging => (Severity::Warning, "GroupLagging"),
+            HealthState::Rewound => (Severity::Warning, "GroupOffsetsRewound"),
+            HealthState::Stalled => (Severity::Warning, "GroupStalled"),
+            HealthState::Unassigned => (Severity::Warning, "GroupPartitionsUnassigned"),
+            HealthState::Healthy if former.is_some() => (Severity::Normal, "GroupRecovered"),
+            HealthState::Healthy => return None,
         };
-        let advice = verdict
+        let advice = health
             .advice
             .as_ref()
             .map_or_else(String::new, |advice| format!(". To do: {advice}"));
@@ -87,31 +82,31 @@ fn verdicts(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Prac
             reason,
             action: "Judge",
             subject: Some(("ConsumerGroup", group.name.clone())),
-            text: format!("group {}: {}{advice}", group.name, verdict.message),
+            text: format!("group {}: {}{advice}", group.name, health.message),
         })
     };
     after.groups.iter().filter_map(told).collect()
 }
 
-fn deed(deed: &Deed) -> PracticeEvent {
+fn deed(deed: &KafkaChange) -> PracticeEvent {
     let (reason, subject, text) = match deed {
-        Deed::Created { topic, partitions } => (
+        KafkaChange::Created { topic, partitions } => (
             "TopicCreated",
             ("Topic", topic.clone()),
             format!("topic {topic} created with {partitions} partitions"),
         ),
-        Deed::Configured { topic, set } => (
+        KafkaChange::Configured { topic, set } => (
             "TopicConfigured",
             ("Topic", topic.clone()),
             format!("topic {topic} configured: {}", set.join(", ")),
         ),
-        Deed::Grown { topic, from, to } => (
+        KafkaChange::Grown { topic, from, to } => (
             "TopicGrown",
             ("Topic", topic.clone()),
             format!("topic {topic} grown from {from} to {to} partitions"),
         ),
-        Deed::Claimed { group } => (
-            "GroupClaimed",
+        KafkaChange::Claimed { group } => (
+            "GroupIdClaimed",
             ("ConsumerGroup", group.clone()),
             format!(
                 "group id {group} is free or was this practice's before: its consumers may start"

@@ -7,7 +7,7 @@ pub const GROUP: &str = "kafka-practice.dev/group";
 /// Label: the variant, empty for a group's plain members.
 pub const VARIANT: &str = "kafka-practice.dev/variant";
 /// Annotation of pods: the protocol and assignor they speak; members that differ in it cannot share a group.
-pub const SPEAKS: &str = "kafka-practice.dev/speaks";
+pub const PROTOCOL_KEY: &str = "kafka-practice.dev/protocol";
 /// Annotation: the number of consumers that someone else had chosen before the group was held at 0.
 pub const REPLICAS_BEFORE: &str = "kafka-practice.dev/replicas-before";
 /// Label and annotation values.

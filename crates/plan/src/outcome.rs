@@ -11,7 +11,7 @@ use std::{
 };
 
 use practice_api::{Topic, status::GroupHold};
-use practice_groups::{Judged, KafkaError, Pace, PollResult, Snapshot};
+use practice_groups::{GroupHealth, KafkaError, LagTrend, PollResult, Snapshot};
 
 use crate::plan::Plan;
 
@@ -33,7 +33,7 @@ pub struct Prepared {
     /// Groups held at 0 consumers, and why.
     pub holds: BTreeMap<String, Hold>,
     /// What was done.
-    pub deeds: Vec<Deed>,
+    pub kafka_changes: Vec<KafkaChange>,
     /// The Kafka of the former manifest, `host:port[,host:port...]`, on which everything keeps running: the operator has not found
     /// out yet whether the group ids are free on the new one.
     pub former_bootstrap: Option<String>,
@@ -89,7 +89,7 @@ pub enum Unclaimed {
 
 /// Something done in Kafka, or decided about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
+pub enum KafkaChange {
     /// A topic was made.
     Created {
         /// Its name.
@@ -164,9 +164,9 @@ impl Prepared {
 
     /// Whether Kafka was changed, so that the look is no longer true.
     pub fn changed(&self) -> bool {
-        self.deeds
+        self.kafka_changes
             .iter()
-            .any(|deed| !matches!(deed, Deed::Claimed { .. }))
+            .any(|deed| !matches!(deed, KafkaChange::Claimed { .. }))
     }
 }
 
@@ -270,12 +270,12 @@ pub struct Observed {
     /// Topics and groups, or why nothing is known of them.
     pub look: PollResult,
     /// How each group gets on, as far as it was seen for long enough.
-    pub paces: BTreeMap<String, Pace>,
+    pub lag_trends: BTreeMap<String, LagTrend>,
     /// What is the matter with each group, as far as it was seen for long enough.
-    pub verdicts: BTreeMap<String, Judged>,
+    pub health: BTreeMap<String, GroupHealth>,
     /// Idle members, by group and member id.
     pub idle: BTreeSet<(String, String)>,
-    /// When somebody may become idle, or a verdict another one, although nothing changes in Kafka: to be looked at again.
+    /// When somebody may become idle, or a health another one, although nothing changes in Kafka: to be looked at again.
     pub again: Option<Duration>,
 }
 

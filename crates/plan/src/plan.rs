@@ -99,7 +99,7 @@ impl Plan {
 
 impl GroupPlan {
     /// What members must have in common to share a group: `classic/range`. A change of it cannot roll.
-    pub fn speaks(&self) -> String {
+    pub fn protocol_key(&self) -> String {
         format!("{}/{}", self.protocol.config_value(), self.assignor)
     }
 
@@ -453,7 +453,7 @@ mod tests {
             .collect();
         assert_eq!(rows, [(Some(1), 1), (None, 1), (Some(2), 5)]);
         assert_eq!(group.topics, ["u"]);
-        assert_eq!(group.speaks(), "classic/cooperative-sticky");
+        assert_eq!(group.protocol_key(), "classic/cooperative-sticky");
         assert_eq!(group.rows[0].settings.owner.as_deref(), Some("n/p"));
         assert_eq!(
             plan.producer.expect("on by default").settings.topics,

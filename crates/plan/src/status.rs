@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 use practice_api::{
     PracticeStatus,
-    status::{ForeignStatus, GroupStatus, OwnedPartition, Summary, TopicStatus},
+    status::{GroupStatus, OtherGroupStatus, OwnedPartition, Summary, TopicStatus},
 };
-use practice_groups::{ForeignSeen, GroupState, Snapshot, TopicSeen, total};
+use practice_groups::{GroupState, OtherGroup, Snapshot, TopicSeen, total};
 
 use crate::{
     outcome::{Observed, Prepared, Running},
@@ -17,7 +17,7 @@ use crate::{
 
 pub mod conditions;
 mod group;
-mod verdict;
+mod health;
 
 /// Largest status written; etcd takes 1.5 MiB, and others write to the object too.
 const LARGEST: usize = 256 << 10;
@@ -60,7 +60,8 @@ pub fn status(
             let each =
                 |group| look.status(group, same_kafka.and_then(|before| named(before, group)));
             status.groups = plan.groups.iter().map(each).collect();
-            (status.foreign, status.foreign_count) = foreign(plan, snapshot, same_kafka);
+            (status.other_groups, status.other_group_count) =
+                other_groups(plan, snapshot, same_kafka);
             status.summary = summary(&status);
         }
         // what runs goes on running and stays this practice's; nobody looks how it is
@@ -74,7 +75,7 @@ pub fn status(
                     .groups
                     .iter_mut()
                     .for_each(|group| *group = group::unseen(group, now));
-                out_of_sight(&mut status.foreign);
+                out_of_sight(&mut status.other_groups);
                 status.summary = summary(&status);
             }
         }
@@ -87,32 +88,32 @@ pub fn status(
 }
 
 /// Groups of other applications on a practice's topics, the first ones by name, and how many there are.
-fn foreign(
+fn other_groups(
     plan: &Plan,
     snapshot: Option<&Snapshot>,
     before: Option<&PracticeStatus>,
-) -> (Vec<ForeignStatus>, Option<i32>) {
-    let Some(all) = snapshot.and_then(|snapshot| snapshot.foreign.as_ref()) else {
+) -> (Vec<OtherGroupStatus>, Option<i32>) {
+    let Some(all) = snapshot.and_then(|snapshot| snapshot.other_groups.as_ref()) else {
         // nobody has asked yet, or nobody answers: out of sight is not gone
         let mut former = before
-            .map(|before| before.foreign.clone())
+            .map(|before| before.other_groups.clone())
             .unwrap_or_default();
         if snapshot.is_none() {
             out_of_sight(&mut former);
         }
-        return (former, before.and_then(|before| before.foreign_count));
+        return (former, before.and_then(|before| before.other_group_count));
     };
     let is_ours = |topic: &str| plan.topics.iter().any(|ours| ours.name == topic);
-    let of_practice = |(name, seen): (&String, &ForeignSeen)| {
+    let of_practice = |(name, seen): (&String, &OtherGroup)| {
         let (topics, lag) = seen.on(is_ours)?;
-        Some(ForeignStatus {
+        Some(OtherGroupStatus {
             name: name.clone(),
             state: seen.state.to_string(),
             protocol: seen.protocol.map(|protocol| protocol.name().to_owned()),
             members: seen.members.map(count),
             topics: topics.into_iter().map(str::to_owned).collect(),
             lag,
-            at_most: lag != Some(0),
+            upper_bound: lag != Some(0),
         })
     };
     let is_named = |name: &str| plan.groups.iter().any(|group| group.id == name);
@@ -127,10 +128,10 @@ fn foreign(
 }
 
 /// Leaves of groups of other applications that they were there.
-fn out_of_sight(foreign: &mut [ForeignStatus]) {
-    for group in foreign {
+fn out_of_sight(other_groups: &mut [OtherGroupStatus]) {
+    for group in other_groups {
         (group.state, group.members) = (GroupState::Unknown.to_string(), None);
-        (group.lag, group.at_most) = (None, true);
+        (group.lag, group.upper_bound) = (None, true);
     }
 }
 
@@ -235,7 +236,7 @@ fn shorten(status: &mut PracticeStatus) {
             return;
         }
         if members == 0 {
-            status.foreign.clear();
+            status.other_groups.clear();
         }
         for group in &mut status.groups {
             group.truncated |= group.members.len() > members
@@ -280,7 +281,7 @@ pub fn news(before: Option<&PracticeStatus>, after: &PracticeStatus) -> News {
             }
         }
         // found out a while after everything else; that there are none is nothing to wake somebody for
-        status.foreign_count = status.foreign_count.filter(|count| *count > 0);
+        status.other_group_count = status.other_group_count.filter(|count| *count > 0);
     }
     if before == after {
         return News::None;
@@ -306,7 +307,7 @@ fn forget_numbers(status: &mut PracticeStatus) {
     };
     sign(&mut status.summary.lag);
     status
-        .foreign
+        .other_groups
         .iter_mut()
         .for_each(|group| sign(&mut group.lag));
     for group in &mut status.groups {

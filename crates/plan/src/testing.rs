@@ -139,8 +139,8 @@ impl World {
         };
         let observed = Observed {
             look,
-            paces: BTreeMap::new(),
-            verdicts: BTreeMap::new(),
+            lag_trends: BTreeMap::new(),
+            health: BTreeMap::new(),
             idle: std::collections::BTreeSet::new(),
             again: None,
         };

@@ -1,7 +1,7 @@
 // Where everything stands. In: a scene, a size, a way to measure text, a memory. Out: rectangles, texts that fit, arrows. Pure but for the memory it is handed.
 // Deliberately absent: elements, fonts, a clock (the scene carries its time).
 import { cards, tryCards } from './cards.js';
-import { fold, rows } from './loom.js';
+import { fold, rows } from './row_layout.js';
 import { age, middle, many, num, rate } from './words.js';
 
 /** @typedef {(text: string, size: number, weight: number) => number} Measure */

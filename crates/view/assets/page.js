@@ -276,8 +276,8 @@ export function openPractice(ns, name) {
     set(ready, { title: s.sentence || null });
     text(byId('why'), s.ready ? '' : s.sentence);
     byId('why').hidden = s.ready || !s.sentence;
-    text(byId('others'), othersSentence(s.foreign, s.foreignCount));
-    byId('others').hidden = !s.foreign.length;
+    text(byId('others'), othersSentence(s.otherGroups, s.otherGroupCount));
+    byId('others').hidden = !s.otherGroups.length;
   }
 
   byId('vp').onclick = () => {

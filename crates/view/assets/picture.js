@@ -3,7 +3,7 @@ import { card, part, pill, row } from './boxes.js';
 import { reads } from './cards.js';
 import { add, byId, cls, el, keyed, place, set, sv, text } from './dom.js';
 import { makeDots } from './dots.js';
-import { foot } from './feet.js';
+import { foot } from './group_footer.js';
 import { startKeys } from './keys.js';
 import { dotScale, layout, legendText, newMemory, tooMany } from './layout.js';
 import { makeTable } from './table.js';

@@ -1,17 +1,17 @@
 // What the server said, made into what is drawn. In: the JSON of the contract (snapshot, patch, flow) and a time. Out: a Scene.
 // Deliberately absent: a clock, elements, any request. The same words in any order of patches make the same scene as one snapshot.
 import { perSecond, push, trend } from './series.js';
-import { VERDICTS, groupWord, tail } from './words.js';
+import { HEALTH, groupWord, tail } from './words.js';
 
 /** @typedef {{key: string, topic: string, partition: number, start: number | null, end: number | null, rate: number | null, leader: number | null, replicas: number[], isr: number[]}} Part */
 /** @typedef {{id: string, key: string, topic: string, partition: number, group: string, hue: number, owner: string, seat: string, read: boolean, lag: number | null,
- *   because: string | null, end: number | null, committed: number | null, rate: number | null, trend: number | null, growing: boolean, shrinking: boolean, mark: string, said: string,
+ *   lagReason: string | null, end: number | null, committed: number | null, rate: number | null, trend: number | null, growing: boolean, shrinking: boolean, mark: string, said: string,
  *   warns: boolean, rest: boolean}} Arrow */
 /** @typedef {{id: string, name: string, tail: string, pod: string, kind: 'run' | 'slow' | 'idle' | 'wait' | 'killed' | 'paused' | 'left' | 'nobody' | 'ghost', arrows: Arrow[], rate: number | null,
  *   delayMs: number | null, lag: number | null, why: string, since: number | null, age: number, giveUpIn: number | null, timeoutMs: number | null, variant: string}} Member */
 /** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][], oldest: number | null, drain: number | null,
  *   consumers: number, replicas: number | null, idle: number, stopped: boolean, scalable: boolean, how: string, only: string}} Group */
-/** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, foreign: any[], foreignCount: number, kafka: any, actions: any, sendUrl: string, sendHow: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
+/** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, otherGroups: any[], otherGroupCount: number, kafka: any, actions: any, sendUrl: string, sendHow: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
  *   parts: Part[], groups: Group[], arrows: Arrow[], journal: any[], truncated: boolean, multi: boolean, copies: boolean, reads: number}} Scene */
 
 /** A box that is no consumer of its own. @type {Member} */
@@ -175,7 +175,7 @@ const positionOf = (m, group, p) => {
 };
 /** Lag as it is now: the look's own answer, moved on by what flow told since. @param {Model} m @param {string} group @param {any} p @returns {number | null} */
 function lagOf(m, group, p) {
-  if (p.lag == null || (p.because && p.because !== 'NoCommit')) return p.lag ?? null;
+  if (p.lag == null || (p.lagReason && p.lagReason !== 'NoCommit')) return p.lag ?? null;
   const end = m.ends.get(keyOf(p))?.end ?? p.end,
     at = positionOf(m, group, p);
   return at == null || end == null || (end === p.end && at === p.committed) ? p.lag : Math.max(0, end - at);
@@ -219,7 +219,7 @@ function groupOf(m, g, now) {
       lag = lagOf(m, g.name, p),
       growing = falls(lag, slope, speed),
       shrinking = !!lag && (slope ?? 0) <= -0.5,
-      verdict = g.stopped ? null : VERDICTS[p.verdict];
+      health = g.stopped ? null : HEALTH[p.health];
     const read = !!owner && owner.state !== 'killed' && owner.state !== 'paused' && owner.state !== 'left',
       last = m.owners.get(id) ?? '';
     return {
@@ -233,16 +233,16 @@ function groupOf(m, g, now) {
       seat: owner ? idOf(owner) : ids.has(last) ? last : 'nobody',
       read,
       lag,
-      because: p.because ?? null,
+      lagReason: p.lagReason ?? null,
       end: endOf(m, p),
       committed: p.committed ?? null,
       trend: slope,
       rate: speed,
       growing,
       shrinking,
-      mark: verdict?.[0] ?? (!read ? '' : growing ? '▲' : shrinking ? '▼' : ''),
-      said: verdict?.[1].toLowerCase() ?? '',
-      warns: growing || !!verdict,
+      mark: health ?? (!read ? '' : growing ? '▲' : shrinking ? '▼' : ''),
+      said: health ? p.health.toLowerCase() : '',
+      warns: growing || !!health,
       rest: !owner && !!g.stopped
     };
   };
@@ -363,8 +363,8 @@ export function sceneOf(m, now = m.snap.now) {
     now,
     ready: !!s.ready,
     sentence: s.sentence ?? '',
-    foreign: s.foreign ?? [],
-    foreignCount: s.foreignCount ?? 0,
+    otherGroups: s.otherGroups ?? [],
+    otherGroupCount: s.otherGroupCount ?? 0,
     kafka: s.kafka ?? {},
     actions: s.actions ?? { enabled: false, how: null },
     sendUrl: s.sendUrl ?? '',

@@ -1,6 +1,6 @@
 // The equal form of the picture: one line for each partition and group. In: a scene. Out: a table, patched.
 import { add, calm, cls, el, keyed, set, text } from './dom.js';
-import { becauseSentence, delay, lagWord, memberWord, num, rate } from './words.js';
+import { lagSentence, delay, lagWord, memberWord, num, rate } from './words.js';
 
 const HEADS = [
   ['Group'],
@@ -73,7 +73,7 @@ export function makeTable(host, insist) {
           text(c[8], m?.delayMs ? delay(m.delayMs) : '');
           cls(c[6], `n${a?.warns ? ' w' : a && !a.read ? ' b' : ''}`);
           cls(c[3], a && !a.read ? 'b' : '');
-          set(c[6], { title: becauseSentence(a?.because ?? null) || a?.said || null });
+          set(c[6], { title: lagSentence(a?.lagReason ?? null) || a?.said || null });
         }
       );
     }

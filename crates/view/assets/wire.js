@@ -1,4 +1,4 @@
-// The course of one arrow. In: its numbers (from cards.js or loom.js). Out: a path for SVG, and points for dots and tests.
+// The course of one arrow. In: its numbers (from cards.js or row_layout.js). Out: a path for SVG, and points for dots and tests.
 // Deliberately absent: elements; nothing here asks the browser for a length.
 
 /** An arrow of cards: from (x0,y0) down a curve to (x1,yr), then straight to (x1,y1). An arrow of rows (`loom`): out of a wrapped row of partitions by a gap if it

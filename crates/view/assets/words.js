@@ -27,12 +27,12 @@ export const age = ms =>
         : `${Math.floor(ms / 3.6e6)} h`;
 /** How old a lag is, and when it will be gone. @param {{lag: number | null, oldest: number | null, drain: number | null}} g */
 export const lagAge = g => (g.lag && g.oldest ? `oldest ${age(g.oldest)}${g.drain == null ? '' : `, done in ${inLeft(g.drain)}`}` : '');
-/** Who else reads these topics. @param {{name: string, members?: number | null, lag: number | null, atMost?: boolean}[]} all @param {number} count */
+/** Who else reads these topics. @param {{name: string, members?: number | null, lag: number | null, upperBound?: boolean}[]} all @param {number} count */
 export const othersSentence = (all, count) =>
   `Other applications read here, and are left alone: ${all
     .map(
       f =>
-        `${f.name} (${many(f.members ?? null, 'consumer')}, lag ${f.lag == null || f.atMost === false ? num(f.lag) : `at most ${num(f.lag)}`})`
+        `${f.name} (${many(f.members ?? null, 'consumer')}, lag ${f.lag == null || f.upperBound === false ? num(f.lag) : `at most ${num(f.lag)}`})`
     )
     .join(', ')}${count > all.length ? ` and ${count - all.length} more` : ''}.`;
 /** Time left: never `0 s` while there is some. @param {number} ms */
@@ -92,12 +92,12 @@ export const units = text => text.match(/(\d\S* \p{L}\S*|lag \S+|\S+)\s*|\s+/gu)
 /** `a, b and c`. @param {string[]} items */
 export const and = items => (items.length < 2 ? items.join('') : items.slice(0, -1).join(', ') + ' and ' + items[items.length - 1]);
 
-/** The lag of one arrow: a number, or the word for why there is none. @param {{lag: number | null, because: string | null}} a */
+/** The lag of one arrow: a number, or the word for why there is none. @param {{lag: number | null, lagReason: string | null}} a */
 export const lagWord = (a, number = num, room = true) => {
-  if (a.because === 'NoCommit' && (room || a.lag == null)) return 'no commit'; // it has a number too, where the word does not fit
-  if (a.because === 'Expired') return 'expired';
-  if (a.because === 'Stale') return 'stale';
-  if (a.because === 'Recreated') return 'recreated';
+  if (a.lagReason === 'NoCommit' && (room || a.lag == null)) return 'no commit'; // it has a number too, where the word does not fit
+  if (a.lagReason === 'Expired') return 'expired';
+  if (a.lagReason === 'Stale') return 'stale';
+  if (a.lagReason === 'Recreated') return 'recreated';
   return number(a.lag);
 };
 /** @type {Record<string, string>} */
@@ -108,19 +108,14 @@ const WHY = {
   Recreated: 'The topic was made anew: the committed offset is of the former one.',
   Unknown: 'Nothing is known of it now.'
 };
-/** @param {string | null} because */
-export const becauseSentence = because => (because ? (WHY[because] ?? because) : '');
+/** @param {string | null} reason */
+export const lagSentence = reason => (reason ? (WHY[reason] ?? reason) : '');
 
 /** @typedef {{glyph: string, word: string, brief: string, tone: 'ok' | 'warn' | 'calm', why: string}} Word */
-/** A verdict's glyph, and what it is called. @type {Record<string, [string, string, string]>} */
-export const VERDICTS = {
-  Warn: ['▲', 'Falls behind', 'Behind'],
-  Rewind: ['↺', 'Set back', 'Set back'],
-  Stall: ['✕', 'Stalls', 'Stalls'],
-  Stop: ['✕', 'Not read', 'Not read']
-};
+/** The glyph of a health state that is not Healthy. @type {Record<string, string>} */
+export const HEALTH = { Lagging: '▲', Rewound: '↺', Stalled: '✕', Unassigned: '✕' };
 /** A group's state. @param {{state: string, stopped: boolean, silent: boolean, epoch?: number | null, protocol?: string | null, assignor?: string | null,
- *   verdict?: {verdict: string, message: string, advice: string | null} | null}} g @returns {Word} */
+ *   health?: {state: string, message: string, advice: string | null} | null}} g @returns {Word} */
 export function groupWord(g) {
   const kafka = ` Kafka says ${g.state}${g.epoch == null ? '' : `, ${g.protocol === 'Consumer' ? 'epoch' : 'generation'} ${g.epoch}`}.`;
   const say = (
@@ -133,8 +128,9 @@ export function groupWord(g) {
   if (g.silent)
     return say('◔', 'Waiting for timeout', 'warn', 'A member does not answer; Kafka counts it until its session times out.', 'Waiting');
   if (g.stopped) return say('■', 'Stopped', 'calm', 'No consumers by order; the committed offsets stay.');
-  const verdict = VERDICTS[/Stable|Empty|Absent/.test(g.state) ? (g.verdict?.verdict ?? '') : ''];
-  if (verdict && g.verdict) return say(verdict[0], verdict[1], 'warn', `${g.verdict.message}. To do: ${g.verdict.advice}.`, verdict[2]);
+  const { health } = g;
+  const glyph = HEALTH[/Stable|Empty|Absent/.test(g.state) ? (health?.state ?? '') : ''];
+  if (glyph && health) return say(glyph, health.state, 'warn', `${health.message}. To do: ${health.advice}.`, health.state);
   switch (g.state) {
     case 'Stable':
       return say('✓', 'Stable', 'ok', 'Every member has what it should have.');
@@ -198,10 +194,10 @@ export function memberSentence(m, group, multi) {
 /** The whole sentence of an arrow. @param {import('./scene.js').Arrow} a */
 export function arrowSentence(a) {
   const lag =
-    a.because && a.because !== 'Unknown' ? `${lagWord(a)}, lag ${a.lag ?? 'unknown'}` : a.lag == null ? 'lag unknown' : `lag ${a.lag}`;
+    a.lagReason && a.lagReason !== 'Unknown' ? `${lagWord(a)}, lag ${a.lag ?? 'unknown'}` : a.lag == null ? 'lag unknown' : `lag ${a.lag}`;
   const course = a.growing ? `, growing by ${(a.trend ?? 0).toFixed(1)} a second` : a.shrinking ? ', shrinking' : '';
-  const verdict = a.said ? `, ${a.said}` : '';
-  return `Partition ${a.partition} of ${a.topic}: ${a.read ? `read by ${a.owner} in ${a.group}` : `nobody reads it in ${a.group}`}, ${lag}${course}${verdict}`;
+  const health = a.said ? `, ${a.said}` : '';
+  return `Partition ${a.partition} of ${a.topic}: ${a.read ? `read by ${a.owner} in ${a.group}` : `nobody reads it in ${a.group}`}, ${lag}${course}${health}`;
 }
 /** @param {import('./scene.js').Part} p */
 export function partSentence(p) {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use practice_api::status::{ForeignStatus, Summary};
+use practice_api::status::{OtherGroupStatus, Summary};
 use serde::Serialize;
 
 /// One practice at one moment.
@@ -37,9 +37,9 @@ pub struct Picture {
     /// In the manifest's order.
     pub groups: Vec<GroupPicture>,
     /// Groups of other applications on these topics, as status has them: the first 20 by name.
-    pub foreign: Vec<ForeignStatus>,
+    pub other_groups: Vec<OtherGroupStatus>,
     /// How many such groups there are; `null`: not known.
-    pub foreign_count: Option<i32>,
+    pub other_group_count: Option<i32>,
     /// Newest first.
     pub rebalances: Vec<RebalancePicture>,
     /// Some of it turns with time alone: it has to be drawn anew a little later.
@@ -182,7 +182,7 @@ pub struct GroupPicture {
     /// When nothing will be left at the rates of this drawing; `null` also while nothing is, and when it would never be.
     pub done_at: Option<i64>,
     /// Whether it gets on; `null` while that is not known yet.
-    pub verdict: Option<VerdictPicture>,
+    pub health: Option<HealthPicture>,
     /// Why something of it is unknown, in Kafka's words.
     pub message: Option<String>,
     /// Whether the number of consumers can be set from here: the manifest has one.
@@ -200,9 +200,9 @@ pub struct GroupPicture {
 /// How a group gets on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct VerdictPicture {
+pub struct HealthPicture {
     /// `Ok`, `Warn`, `Rewind`, `Stall` or `Stop`.
-    pub verdict: String,
+    pub state: String,
     /// Since when, as far as was seen; `null` for `Ok`.
     pub since: Option<i64>,
     /// Why.
@@ -276,14 +276,14 @@ pub struct Share {
     /// Messages not yet consumed.
     pub lag: Option<i64>,
     /// `NoCommit`, `Expired`, `Stale`, `Recreated` or `Unknown` where lag is not simply end minus committed.
-    pub because: Option<String>,
+    pub lag_reason: Option<String>,
     /// `Expired`: messages that went before the group had read them.
     pub lost: Option<i64>,
     /// `Unknown`: since when, as far as was seen.
     pub unknown_since: Option<i64>,
     /// `Warn`, `Rewind`, `Stall` or `Stop`; absent where nothing is the matter.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<String>,
+    pub health: Option<String>,
 }
 
 /// A rebalance that is over.
@@ -308,7 +308,7 @@ pub struct RebalancePicture {
     pub duration_ms: Option<u64>,
     /// The longest time that a partition that moved had no owner; `null`: not known.
     pub unowned_ms: Option<u64>,
-    /// `ScaledUp`, `PodCrashed`, ... or `Unknown`; `null` while it is being found out.
+    /// `ScaledUp`, `ContainerExited`, ... or `Unknown`; `null` while it is being found out.
     pub cause: Option<String>,
     /// The cause in a sentence.
     pub why: Option<String>,

@@ -23,12 +23,17 @@ pub(crate) fn patch(before: &Picture, after: &Picture) -> Option<Map<String, Val
         &before.partitions,
         &after.partitions,
     );
-    put(&mut patch, "foreign", &before.foreign, &after.foreign);
     put(
         &mut patch,
-        "foreignCount",
-        &before.foreign_count,
-        &after.foreign_count,
+        "otherGroups",
+        &before.other_groups,
+        &after.other_groups,
+    );
+    put(
+        &mut patch,
+        "otherGroupCount",
+        &before.other_group_count,
+        &after.other_group_count,
     );
     put(
         &mut patch,
@@ -88,7 +93,7 @@ fn put<T: PartialEq + Serialize>(patch: &mut Map<String, Value>, key: &str, befo
 
 #[cfg(test)]
 mod tests {
-    use practice_api::status::ForeignStatus;
+    use practice_api::status::OtherGroupStatus;
     use practice_groups::GroupState;
 
     use super::*;
@@ -197,21 +202,24 @@ mod tests {
         );
         let mut facts = world.facts();
         let before = picture(&facts, None, &actions, Vec::new());
-        let billing = ForeignStatus {
+        let billing = OtherGroupStatus {
             name: "billing".to_owned(),
             lag: Some(7),
-            at_most: true,
-            ..ForeignStatus::default()
+            upper_bound: true,
+            ..OtherGroupStatus::default()
         };
-        (facts.status.foreign, facts.status.foreign_count) = (vec![billing], Some(1));
+        (facts.status.other_groups, facts.status.other_group_count) = (vec![billing], Some(1));
         let after = picture(&facts, Some(&before), &actions, Vec::new());
         let patch = patch(&before, &after).expect("something changed");
         assert_eq!(
             patch.keys().collect::<Vec<_>>(),
-            ["foreign", "foreignCount", "now"]
+            ["otherGroups", "otherGroupCount", "now"]
         );
         assert_eq!(
-            (&patch["foreign"][0]["lag"], &patch["foreign"][0]["atMost"]),
+            (
+                &patch["otherGroups"][0]["lag"],
+                &patch["otherGroups"][0]["upperBound"]
+            ),
             (&json!(7), &json!(true))
         );
     }

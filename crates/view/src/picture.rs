@@ -6,18 +6,18 @@ use std::{
     time::Duration,
 };
 
-use practice_api::status::{GroupStatus, Member, OwnedPartition, VerdictStatus};
+use practice_api::status::{GroupStatus, HealthStatus, Member, OwnedPartition};
 use practice_contract::OffsetReset;
 use practice_groups::{
-    Bounds, Copies, GroupSeen, GroupState, Lag, MemberSeen, Partition, TopicFacts, TopicSeen,
-    Verdict, total,
+    Bounds, Copies, GroupSeen, GroupState, HealthState, Lag, MemberSeen, Partition, TopicFacts,
+    TopicSeen, total,
 };
 
 use crate::{
     facts::{Consumer, Facts, GroupFacts},
     model::{
-        Actions, BrokerPicture, ConsumerState, GroupPicture, KafkaPicture, LoadPicture,
-        MemberPicture, PartitionPicture, Picture, RebalancePicture, Share, VerdictPicture,
+        Actions, BrokerPicture, ConsumerState, GroupPicture, HealthPicture, KafkaPicture,
+        LoadPicture, MemberPicture, PartitionPicture, Picture, RebalancePicture, Share,
     },
 };
 
@@ -73,8 +73,8 @@ pub(crate) fn picture(
             .flat_map(|group| &group.members)
             .any(|member| member.missing_since.is_some() && member.state == ConsumerState::Running),
         groups,
-        foreign: status.foreign.clone(),
-        foreign_count: status.foreign_count,
+        other_groups: status.other_groups.clone(),
+        other_group_count: status.other_group_count,
         rebalances: journal,
     }
 }
@@ -201,7 +201,7 @@ struct Drawing<'a> {
     /// Partitions of unknown lag, since when.
     unknown: BTreeMap<(&'a str, i32), i64>,
     /// What is the matter with partitions.
-    verdicts: BTreeMap<(&'a str, i32), &'a str>,
+    health: BTreeMap<(&'a str, i32), &'a str>,
     /// Partitions that may be drawn of its members, and of those that nobody owns.
     room: usize,
 }
@@ -227,7 +227,7 @@ impl<'a> Drawing<'a> {
             named,
             status,
             unknown: status.map(unknown_of).unwrap_or_default(),
-            verdicts: status.map(verdicts_of).unwrap_or_default(),
+            health: status.map(verdicts_of).unwrap_or_default(),
             seen: seen.filter(|seen| seen.state != GroupState::Unknown),
             before: before
                 .and_then(|before| before.groups.iter().find(|group| group.name == named.name)),
@@ -266,9 +266,7 @@ impl<'a> Drawing<'a> {
             done_at: status
                 .and_then(|status| status.done_at.as_deref())
                 .and_then(since),
-            verdict: status
-                .and_then(|status| status.verdict.as_ref())
-                .map(verdict),
+            health: status.and_then(|status| status.health.as_ref()).map(health),
             message: status.and_then(|status| status.message.clone()),
             scalable: self.named.scalable && !self.named.stopped,
             topics: self.named.topics.clone(),
@@ -441,9 +439,9 @@ impl<'a> Drawing<'a> {
     fn remembered(&self) -> Vec<MemberPicture> {
         let unknown = |share: &Share| Share {
             lag: None,
-            because: Some(unknown()),
+            lag_reason: Some(unknown()),
             lost: None,
-            verdict: None,
+            health: None,
             unknown_since: share
                 .unknown_since
                 .or_else(|| self.blind())
@@ -478,14 +476,14 @@ impl<'a> Drawing<'a> {
             committed: owned.committed,
             end: owned.end,
             lag: None,
-            because: Some(unknown()),
+            lag_reason: Some(unknown()),
             lost: None,
             unknown_since: owned
                 .unknown_since
                 .as_deref()
                 .and_then(since)
                 .or_else(|| self.blind()),
-            verdict: None,
+            health: None,
         };
         let consumer = self
             .consumers()
@@ -590,13 +588,13 @@ impl<'a> Drawing<'a> {
                 .and_then(|look| look.bounds(partition))
                 .map(|bounds| bounds.end),
             lag: lag.effective(),
-            because: lag.because().map(str::to_owned),
+            lag_reason: lag.reason().map(str::to_owned),
             lost: lag.lost(),
             unknown_since: (lag == Lag::Unknown).then(unknown_since),
-            verdict: self
-                .verdicts
+            health: self
+                .health
                 .get(&(partition.0.as_str(), partition.1))
-                .map(|verdict| (*verdict).to_owned()),
+                .map(|health| (*health).to_owned()),
         }
     }
 
@@ -629,9 +627,9 @@ fn since(time: &str) -> Option<i64> {
         .map(jiff::Timestamp::as_millisecond)
 }
 
-fn verdict(status: &VerdictStatus) -> VerdictPicture {
-    VerdictPicture {
-        verdict: status.verdict.clone(),
+fn health(status: &HealthStatus) -> HealthPicture {
+    HealthPicture {
+        state: status.state.clone(),
         since: status.since.as_deref().and_then(since),
         message: status.message.clone(),
         advice: status.advice.clone(),
@@ -655,14 +653,14 @@ fn unknown_of(status: &GroupStatus) -> BTreeMap<(&str, i32), i64> {
 fn verdicts_of(status: &GroupStatus) -> BTreeMap<(&str, i32), &str> {
     let found = status
         .shares()
-        .filter_map(|share| Some((share, share.verdict.as_deref()?)));
-    let bad = found.filter(|(_, verdict)| *verdict != Verdict::Ok.word());
-    bad.map(|(share, verdict)| ((share.topic.as_str(), share.partition), verdict))
+        .filter_map(|share| Some((share, share.health.as_deref()?)));
+    let bad = found.filter(|(_, health)| *health != HealthState::Healthy.word());
+    bad.map(|(share, health)| ((share.topic.as_str(), share.partition), health))
         .collect()
 }
 
 fn unknown() -> String {
-    Lag::Unknown.because().unwrap_or_default().to_owned()
+    Lag::Unknown.reason().unwrap_or_default().to_owned()
 }
 
 fn delay_ms(consumer: &Consumer) -> u64 {

@@ -81,7 +81,7 @@ mod tests {
         assert!(
             plan.groups
                 .iter()
-                .all(|group| group.speaks() == "consumer/range")
+                .all(|group| group.protocol_key() == "consumer/range")
         );
         let env = plan.groups[0].rows[0].settings.to_env();
         assert!(

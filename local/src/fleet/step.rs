@@ -30,8 +30,8 @@ pub struct Wanted {
     pub variant: String,
     /// The Deployment that it would belong to.
     pub deployment: String,
-    /// The protocol and assignor that it speaks.
-    pub speaks: Option<String>,
+    /// The protocol and assignor that it protocol_key.
+    pub protocol_key: Option<String>,
 }
 
 impl Wanted {
@@ -56,7 +56,7 @@ impl Wanted {
                         group: group.id.clone(),
                         variant: row.variant.clone(),
                         deployment: row.deployment.clone(),
-                        speaks: Some(group.speaks()),
+                        protocol_key: Some(group.protocol_key()),
                     });
                 }
             }
@@ -70,7 +70,7 @@ impl Wanted {
                 group: String::new(),
                 variant: String::new(),
                 deployment: plan.name.clone(),
-                speaks: None,
+                protocol_key: None,
             });
         }
         all
@@ -86,8 +86,8 @@ impl Fleet {
             .filter(|(_, child)| child.process.is_some());
         let pods = alive.map(|(name, child)| LivePod {
             name: name.clone(),
-            speaks: child.speaks.clone(),
-            group: child.speaks.as_ref().map(|_| child.group.clone()),
+            protocol_key: child.protocol_key.clone(),
+            group: child.protocol_key.as_ref().map(|_| child.group.clone()),
             variant: child.variant.clone(),
         });
         Live {
@@ -162,7 +162,7 @@ impl Fleet {
         let of_group = self
             .children
             .values()
-            .filter(|child| child.group == wanted.group && child.speaks.is_some());
+            .filter(|child| child.group == wanted.group && child.protocol_key.is_some());
         let Some(first) = of_group.filter_map(|child| child.started).min() else {
             return true;
         };
@@ -259,7 +259,10 @@ impl Fleet {
                 });
             }
         }
-        let producer = self.children.values().find(|child| child.speaks.is_none());
+        let producer = self
+            .children
+            .values()
+            .find(|child| child.protocol_key.is_none());
         Running {
             rows,
             producer: producer.map(|producer| producer.ready),
@@ -276,7 +279,7 @@ impl Child {
             group: wanted.group.clone(),
             variant: wanted.variant.clone(),
             deployment: wanted.deployment.clone(),
-            speaks: wanted.speaks.clone(),
+            protocol_key: wanted.protocol_key.clone(),
             phase: Phase::Running,
             since: jiff::Timestamp::now(),
             started: None,

@@ -369,8 +369,8 @@ fn the_journal_says_why_a_group_rebalanced() {
             "ScaledUp",
         ),
         ("a restart", &["restart", "group-3-a"], 2, "PodDeleted"),
-        ("stopped", &["stop", "group-3"], 0, "OperatorMade"),
-        ("started", &["start", "group-3"], 2, "OperatorMade"),
+        ("stopped", &["stop", "group-3"], 0, "StoppedBySpec"),
+        ("started", &["start", "group-3"], 2, "StartedBySpec"),
     ] {
         let before = local
             .until("what came before has its cause", || {

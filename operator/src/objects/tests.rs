@@ -103,7 +103,7 @@ fn a_variants_deployment_says_all_that_others_rely_on() {
     let template = &slow["spec"]["template"];
     assert_eq!(
         template["metadata"],
-        json!({"labels": labels, "annotations": {"kafka-practice.dev/group": "my-consumer-group-2", "kafka-practice.dev/speaks": "classic/cooperative-sticky"}})
+        json!({"labels": labels, "annotations": {"kafka-practice.dev/group": "my-consumer-group-2", "kafka-practice.dev/protocol": "classic/cooperative-sticky"}})
     );
     let pod = &template["spec"];
     assert_eq!(pod["automountServiceAccountToken"], false);
@@ -280,9 +280,9 @@ fn a_group_is_held_for_the_first_reason_that_holds() {
     let unclaimed = ["stopped", "unclaimed"]
         .map(|group| (group.to_owned(), Unclaimed::Unknown))
         .into();
-    let pod = |group: &str, speaks: &str| LivePod {
+    let pod = |group: &str, protocol_key: &str| LivePod {
         name: format!("{group}-pod"),
-        speaks: Some(speaks.into()),
+        protocol_key: Some(protocol_key.into()),
         group: Some(group.into()),
         ..LivePod::default()
     };

@@ -7,12 +7,12 @@ use practice_api::{PracticeStatus, Topic, status::TopicStatus};
 use practice_groups::{KafkaError, TopicSeen};
 use practice_kafka::{Kafka, Made};
 use practice_plan::{
-    outcome::{Deed, Prepared, Refusal},
+    outcome::{KafkaChange, Prepared, Refusal},
     plan::Plan,
     topics::{TopicStep, refusal, released, setting, topic_step},
 };
 
-use crate::{memory::Memories, reader::Key};
+use crate::{memory::PracticeStates, reader::Key};
 
 /// Whether a topic is the very one that this practice made.
 fn is_ours(former: Option<&TopicStatus>, seen: Option<&TopicSeen>) -> bool {
@@ -39,7 +39,7 @@ pub(super) fn known(
     plan: &Plan,
     topic: &Topic,
     seen: Option<&TopicSeen>,
-    memories: &Memories,
+    memories: &PracticeStates,
 ) -> Known {
     let id = match seen {
         Some(TopicSeen::Present(facts)) => Some(facts.id.clone()),
@@ -91,7 +91,7 @@ pub(super) async fn prepare_topic(
                     prepared
                         .configured
                         .insert(name.clone(), topic.config.keys().cloned().collect());
-                    prepared.deeds.push(Deed::Created {
+                    prepared.kafka_changes.push(KafkaChange::Created {
                         topic: name.clone(),
                         partitions: topic.partitions,
                     });
@@ -148,7 +148,7 @@ async fn adapt(
                 .iter()
                 .map(|(key, value)| setting(key, value.as_ref()))
                 .collect();
-            prepared.deeds.push(Deed::Configured {
+            prepared.kafka_changes.push(KafkaChange::Configured {
                 topic: name.clone(),
                 set,
             });
@@ -162,7 +162,7 @@ async fn adapt(
     }
     if let TopicStep::Grow(from) = *step {
         kafka.grow_topic(name, topic.partitions).await?;
-        prepared.deeds.push(Deed::Grown {
+        prepared.kafka_changes.push(KafkaChange::Grown {
             topic: name.clone(),
             from,
             to: topic.partitions,

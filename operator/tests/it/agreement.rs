@@ -58,12 +58,13 @@ fn told(status: &PracticeStatus, topic: &str) -> [(Option<String>, Option<i64>, 
     PROTOCOLS.map(|protocol| {
         let shares = shares(status, &name(topic, protocol));
         assert_eq!(shares.len(), 1, "{topic} has one partition: {status:#?}");
-        (shares[0].because.clone(), shares[0].lag, shares[0].lost)
+        (shares[0].lag_reason.clone(), shares[0].lag, shares[0].lost)
     })
 }
 
 fn ready(status: &PracticeStatus) -> bool {
-    status.groups.iter().all(|group| group.claimed) && status.topics.iter().all(|topic| topic.ready)
+    status.groups.iter().all(|group| group.group_id_owned)
+        && status.topics.iter().all(|topic| topic.ready)
 }
 
 fn id_of(status: &PracticeStatus, topic: &str) -> Option<String> {
@@ -192,7 +193,7 @@ fn at_rest(status: &PracticeStatus) -> bool {
         .all(|(topic, members)| both(status, topic, members, Some(0)))
         && both(status, "fresh", 1, Some(5))
         && both(status, "late", 1, Some(0))
-        && status.foreign.len() == OTHERS.len()
+        && status.other_groups.len() == OTHERS.len()
 }
 
 fn judge_at_rest(status: &PracticeStatus) {
@@ -229,10 +230,10 @@ fn judge_at_rest(status: &PracticeStatus) {
         [uncommitted(0), uncommitted(0)],
         "latest"
     );
-    let foreign: Vec<(&str, Option<i64>, bool)> = status
-        .foreign
+    let other_groups: Vec<(&str, Option<i64>, bool)> = status
+        .other_groups
         .iter()
-        .map(|group| (group.name.as_str(), group.lag, group.at_most))
+        .map(|group| (group.name.as_str(), group.lag, group.upper_bound))
         .collect();
     let expected = [
         ("theirs", Some(6), true),
@@ -240,7 +241,7 @@ fn judge_at_rest(status: &PracticeStatus) {
         ("theirs-silent", Some(10), true),
     ];
     assert_eq!(
-        foreign, expected,
+        other_groups, expected,
         "only who reads can tell a marker from a message"
     );
 }

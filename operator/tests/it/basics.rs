@@ -78,7 +78,11 @@ async fn a_manifest_becomes_objects_topics_and_members() {
     for (name, protocol) in [(&group_1, "Classic"), (&group_2, "Consumer")] {
         let group = group(&status, name);
         assert_eq!(
-            (group.protocol.as_str(), group.state.as_str(), group.claimed),
+            (
+                group.protocol.as_str(),
+                group.state.as_str(),
+                group.group_id_owned
+            ),
             (protocol, "Stable", true)
         );
         assert_eq!((group.replicas, group.members.len()), (2, 2));
@@ -106,7 +110,7 @@ async fn a_manifest_becomes_objects_topics_and_members() {
         (Some(4), Some(0), Some(0))
     );
     scene.event("TopicCreated", &topic).await;
-    scene.event("GroupClaimed", &group_1).await;
+    scene.event("GroupIdClaimed", &group_1).await;
     scene.event("Ready", "").await;
 }
 
@@ -214,7 +218,7 @@ async fn what_somebody_changes_is_put_back_and_told() {
     scene.apply("p", &spec).await;
     let name = format!("p-{id}");
     scene.condition("p", "KafkaReachable=True").await;
-    scene.event("GroupClaimed", &id).await;
+    scene.event("GroupIdClaimed", &id).await;
     scene.quiet().await;
     let wanted = scene.deployment(&name).await;
     let container = |patch: serde_json::Value| {

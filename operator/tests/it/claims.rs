@@ -161,7 +161,7 @@ async fn a_group_with_a_foreign_member_or_commit_is_not_joined() {
     scene.condition("p", "Stalled=True/GroupConflict").await;
     let status = scene
         .status("p", "not claimed", |s| {
-            !s.groups[0].claimed && s.groups[0].members.len() == 1
+            !s.groups[0].group_id_owned && s.groups[0].members.len() == 1
         })
         .await;
     assert_eq!(status.groups[0].members[0].pod, None);
@@ -234,7 +234,7 @@ async fn two_practices_at_once_do_not_both_claim_a_group_id() {
             for name in &names {
                 let status = scene.practice(name).await?.status.ok_or("no status yet")?;
                 let group = status.groups.first().ok_or("no group yet")?;
-                claimed.push((group.claimed, group.replicas));
+                claimed.push((group.group_id_owned, group.replicas));
             }
             match claimed[..] {
                 [(true, 1), (false, 0)] | [(false, 0), (true, 1)] => Ok(()),
@@ -282,7 +282,7 @@ async fn a_practice_that_is_applied_again_goes_on_where_it_stopped() {
         status = again => status,
         never = scene.collect_garbage(&first) => match never {},
     };
-    assert!(group(&status, &id).claimed && group(&status, &id).members.len() == 1);
+    assert!(group(&status, &id).group_id_owned && group(&status, &id).members.len() == 1);
     // under another name it is somebody else
     scene.delete("p").await;
     scene.gone("p").await;

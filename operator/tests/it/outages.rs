@@ -119,7 +119,7 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
         (
             status.summary.lag,
             status.groups[0].lag,
-            status.groups[0].claimed
+            status.groups[0].group_id_owned
         ),
         (None, None, true)
     );
@@ -230,7 +230,7 @@ async fn consumers_keep_running_until_the_kafka_of_a_changed_address_is_reached(
             Some(former.bootstrap()),
             "where they run"
         );
-        assert!(status.claims(&group_id) && !status.claims(&scene.name("new")));
+        assert!(status.owns_group_id(&group_id) && !status.owns_group_id(&scene.name("new")));
         scene
             .has_replicas(&format!("p-{}", scene.name("new")), 0)
             .await;
@@ -330,7 +330,10 @@ async fn what_kafka_denies_is_named_with_the_right_to_grant() {
             s.groups.iter().all(|group| group.state == "Unknown")
         })
         .await;
-    assert_eq!((status.claims(&id), status.claims(&new)), (true, false));
+    assert_eq!(
+        (status.owns_group_id(&id), status.owns_group_id(&new)),
+        (true, false)
+    );
     scene.has_replicas(&format!("p-{id}"), 1).await;
     scene.has_replicas(&format!("p-{new}"), 0).await;
     kafka.allow("Describe", ["--group", &id]).await;
@@ -369,7 +372,7 @@ async fn a_kafka_that_knows_only_classic_groups_is_told_and_runs_those() {
             group(s, &old).members.len() == 1
         })
         .await;
-    assert!(group(&status, &old).claimed && !group(&status, &new).claimed);
+    assert!(group(&status, &old).group_id_owned && !group(&status, &new).group_id_owned);
     scene.has_replicas(&format!("p-{new}"), 0).await; // no consumer that could only fail
     scene.quiet().await;
 
@@ -395,7 +398,7 @@ async fn a_kafka_that_knows_only_classic_groups_is_told_and_runs_those() {
         .await;
     assert_eq!(
         told(&status).as_deref(),
-        Some("OperatorMade"),
+        Some("StoppedBySpec"),
         "nobody has scaled it: {:?}",
         status.rebalances
     );

@@ -121,7 +121,7 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
         })
         .await;
     assert_eq!(
-        (unseen.groups[0].lag, unseen.groups[0].claimed),
+        (unseen.groups[0].lag, unseen.groups[0].group_id_owned),
         (None, true)
     );
     assert_eq!(

@@ -50,7 +50,7 @@ async fn groups_of_other_applications_are_told_to_the_practice_whose_topic_they_
         .await
         .expect("Kafka answers");
     assert_eq!(
-        first.foreign, None,
+        first.other_groups, None,
         "nobody is called foreign before every practice has spoken"
     );
     let begun = Instant::now();
@@ -59,8 +59,8 @@ async fn groups_of_other_applications_are_told_to_the_practice_whose_topic_they_
             .look(&practice("mine"), &mine)
             .await
             .expect("Kafka answers");
-        if let Some(foreign) = look.foreign.clone() {
-            break foreign;
+        if let Some(other_groups) = look.other_groups.clone() {
+            break other_groups;
         }
         assert!(
             begun.elapsed() < Duration::from_mins(1),

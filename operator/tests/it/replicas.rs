@@ -49,7 +49,7 @@ async fn replicas_left_out_are_somebody_elses() {
     let scene = Scene::new("scaled").await;
     let name = format!("p-{}", scene.name("g"));
     scene.apply("p", &spec(&scene, json!({}))).await;
-    scene.event("GroupClaimed", "").await;
+    scene.event("GroupIdClaimed", "").await;
     scene.has_replicas(&name, 1).await;
     scale(&scene, &name, 4).await;
     nudge(&scene).await;
@@ -143,7 +143,7 @@ async fn a_stopped_group_comes_back_as_it_was() {
         let status = scene
             .status("p", "they have left", |s| s.groups[0].state == "Empty")
             .await;
-        assert!(group(&status, &id).claimed && group(&status, &id).members.is_empty());
+        assert!(group(&status, &id).group_id_owned && group(&status, &id).members.is_empty());
         scene.ready("p").await;
         scene
             .event("GroupStopped", &format!("group {id} is stopped"))
@@ -190,7 +190,7 @@ async fn members_that_differ_in_their_assignor_never_meet() {
                     && s.groups[0].protocol == protocol
             })
             .await;
-        assert!(group(&status, &id).claimed);
+        assert!(group(&status, &id).group_id_owned);
         scene.ready("p").await;
         scene.condition("p", "Reconciling=False").await;
         if round > 0 {
@@ -213,13 +213,13 @@ async fn members_that_differ_in_their_assignor_never_meet() {
             .list(&ListParams::default())
             .await
             .expect("can be listed");
-        let speaks: Vec<_> = pods
+        let protocol_key: Vec<_> = pods
             .iter()
-            .filter_map(|pod| pod.annotations().get("kafka-practice.dev/speaks"))
+            .filter_map(|pod| pod.annotations().get("kafka-practice.dev/protocol"))
             .collect();
         assert!(
-            speaks.windows(2).all(|pair| pair[0] == pair[1]),
-            "{speaks:?}"
+            protocol_key.windows(2).all(|pair| pair[0] == pair[1]),
+            "{protocol_key:?}"
         );
     }
 }

@@ -320,7 +320,7 @@ async fn a_topic_that_waits_for_brokers_holds_up_nothing_else() {
                     .is_some_and(|member| member.partition_count == 2)
         })
         .await;
-    assert!(!status.topics[0].ready && status.groups[0].claimed);
+    assert!(!status.topics[0].ready && status.groups[0].group_id_owned);
     assert_eq!(status.groups[0].lag, Some(0), "of what is there");
     assert_eq!(
         scene.names::<Deployment>().await,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use practice_api::{
     PracticeStatus,
-    status::{ForeignStatus, GroupStatus, OwnedPartition},
+    status::{GroupStatus, OtherGroupStatus, OwnedPartition},
 };
 use practice_testbed::described::{self, Member, Offsets, State};
 use tokio::time::{Instant, sleep};
@@ -89,7 +89,7 @@ async fn still(what: &str, scene: &Scene, practice: &str, begun: Instant) -> Pra
 }
 
 /// What of a status is about groups and is no estimate.
-fn facts(status: &PracticeStatus) -> (Vec<GroupStatus>, &[ForeignStatus]) {
+fn facts(status: &PracticeStatus) -> (Vec<GroupStatus>, &[OtherGroupStatus]) {
     let without_estimates = |group: &GroupStatus| GroupStatus {
         oldest_since: None,
         done_at: None,
@@ -97,7 +97,7 @@ fn facts(status: &PracticeStatus) -> (Vec<GroupStatus>, &[ForeignStatus]) {
     };
     (
         status.groups.iter().map(without_estimates).collect(),
-        &status.foreign,
+        &status.other_groups,
     )
 }
 
@@ -113,8 +113,8 @@ fn compare(status: &PracticeStatus, printed: &Printed, groups: &[String]) -> usi
             .collect();
         let state = printed.states.iter().find(|row| of(&row.group));
         let state = state.unwrap_or_else(|| panic!("no state of {name}: {printed:#?}"));
-        if let Some(foreign) = status.foreign.iter().find(|foreign| of(&foreign.name)) {
-            cells += compare_foreign(foreign, &offsets, state);
+        if let Some(other) = status.other_groups.iter().find(|other| of(&other.name)) {
+            cells += compare_other_group(other, &offsets, state);
             continue;
         }
         let ours = group(status, name);
@@ -209,7 +209,7 @@ fn compare_offsets(group: &GroupStatus, printed: &[&Offsets]) -> usize {
 
 /// The lag that Kafka's tool would print, if it has a word for it.
 fn claimed(partition: &OwnedPartition) -> Option<i64> {
-    match partition.because.as_deref() {
+    match partition.lag_reason.as_deref() {
         None => partition.lag,
         // what is gone can be read by nobody; Kafka's tool counts it
         Some("Expired") => Some(partition.lag? + partition.lost?),
@@ -217,7 +217,7 @@ fn claimed(partition: &OwnedPartition) -> Option<i64> {
     }
 }
 
-fn compare_foreign(ours: &ForeignStatus, printed: &[&Offsets], state: &State) -> usize {
+fn compare_other_group(ours: &OtherGroupStatus, printed: &[&Offsets], state: &State) -> usize {
     assert_eq!(
         (&ours.state, ours.members),
         (&state.state, i32::try_from(state.members).ok()),

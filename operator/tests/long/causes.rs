@@ -252,11 +252,11 @@ fn every_cause(protocol: &str) {
     );
 
     story.signal("-KILL"); // the first process of a container hears no other signal that it has not asked for
-    let told = story.is_all("a process crashes", 2, "PodCrashed");
+    let told = story.is_all("a process crashes", 2, "ContainerExited");
     assert!(told.iter().all(|one| one.exit_code == 137), "{told:#?}");
 
     story.starve();
-    story.is_all("a process gets no more memory", 2, "OutOfMemory");
+    story.is_all("a process gets no more memory", 2, "OOMKilled");
 
     let pod = story.pod()["metadata"]["name"]
         .as_str()
@@ -274,7 +274,8 @@ fn every_cause(protocol: &str) {
         // the kubelet, whose liveness probe fails, ends it at about the time at which the session ends
         let told = story.told("a process stands still", 2);
         let rightly = |one: &Told| {
-            one.cause == "SessionTimedOut" || (one.cause == "PodCrashed" && one.exit_code == 137)
+            one.cause == "SessionTimedOut"
+                || (one.cause == "ContainerExited" && one.exit_code == 137)
         };
         assert!(told.iter().all(rightly), "{told:#?}");
     }
@@ -292,27 +293,29 @@ fn every_cause(protocol: &str) {
     story
         .scene
         .kubectl(&["rollout", "status", &deployment, "--timeout=120s"]);
-    story.is_all("one topic more", 2, "SubscriptionChanged");
+    story.is_all("one topic more", 2, "TopicsChanged");
 
     story.patch("/spec/groups/0/assignor", json!("Range"));
-    story.is_all("another assignor", 2, "OperatorMade");
+    story.is_all("another assignor", 2, "ReconfiguredBySpec");
     story.patch("/spec/groups/0/state", json!("Stopped"));
-    story.is_all("stopped", 0, "OperatorMade");
+    story.is_all("stopped", 0, "StoppedBySpec");
     story.patch("/spec/groups/0/state", json!("Running"));
-    story.is_all("started", 2, "OperatorMade");
+    story.is_all("started", 2, "StartedBySpec");
 
     let expected = [
         "ScaledUp",
         "ScaledDown",
         "Rollout",
         "PodDeleted",
-        "PodCrashed",
-        "OutOfMemory",
+        "ContainerExited",
+        "OOMKilled",
         "Evicted",
         "SessionTimedOut",
         "PartitionsAdded",
-        "SubscriptionChanged",
-        "OperatorMade",
+        "TopicsChanged",
+        "StoppedBySpec",
+        "StartedBySpec",
+        "ReconfiguredBySpec",
     ];
     let reasons = reasons(&story);
     let missing: Vec<&str> = expected

@@ -238,7 +238,7 @@ impl Scene {
                 .await;
             }
             let claimed = |status: &PracticeStatus| {
-                status.topics.iter().all(|topic| topic.ready) && status.groups.iter().all(|group| group.claimed)
+                status.topics.iter().all(|topic| topic.ready) && status.groups.iter().all(|group| group.group_id_owned)
             };
             self.until("every group is claimed", claimed).await;
         });

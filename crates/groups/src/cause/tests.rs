@@ -135,7 +135,7 @@ fn more_and_fewer_are_wanted() {
     assert_eq!(scene.cause(&["b"], &[], 0), Some(Cause::ScaledDown));
     assert_eq!(
         scene.says(&["b"], &[], 0).expect("known").sentence,
-        "Scaled down: b was taken away."
+        "Scaled down: b was removed."
     );
 }
 
@@ -191,14 +191,14 @@ fn a_rollout_and_what_else_changes_a_template() {
         .at(8_100)
         .comes("c", "2");
     assert_eq!(scene.cause(&["b"], &["c"], 0), Some(Cause::PodDeleted));
-    let other = |topics: &str, speaks: &str| Sight {
+    let other = |topics: &str, protocol_key: &str| Sight {
         topics: topics.to_owned(),
-        speaks: speaks.to_owned(),
+        protocol_key: protocol_key.to_owned(),
         ..sight("2")
     };
     for (sight, expected) in [
-        (other("t,u", ""), Cause::SubscriptionChanged),
-        (other("t", "x"), Cause::OperatorMade),
+        (other("t,u", ""), Cause::TopicsChanged),
+        (other("t", "x"), Cause::ReconfiguredBySpec),
     ] {
         let scene = Scene::with(&["a"])
             .at(1_000)
@@ -213,8 +213,8 @@ fn a_rollout_and_what_else_changes_a_template() {
 #[test]
 fn a_process_that_ends() {
     for (end, cause, code) in [
-        (End::Exited(3), Cause::PodCrashed, Some(3)),
-        (End::OutOfMemory, Cause::OutOfMemory, Some(137)),
+        (End::Exited(3), Cause::ContainerExited, Some(3)),
+        (End::OomKilled, Cause::OomKilled, Some(137)),
     ] {
         let scene = Scene::with(&["a", "b"]).at(1_000).ends("b", end);
         for (left, joined) in [
@@ -282,14 +282,23 @@ fn a_process_that_stands_still_is_called_so_only_when_its_end_would_have_been_to
 
 #[test]
 fn a_group_that_the_manifest_stops_starts_or_switches() {
-    for hold in [Hold::Stopped, Hold::Switching, Hold::Unclaimed] {
+    let (stopped, started) = (Cause::StoppedBySpec, Cause::StartedBySpec);
+    for (hold, stops, starts) in [
+        (Hold::Stopped, stopped, started),
+        (
+            Hold::Switching,
+            Cause::ReconfiguredBySpec,
+            Cause::ReconfiguredBySpec,
+        ),
+        (Hold::Unclaimed, stopped, started),
+    ] {
         let scene = Scene::with(&["a"])
             .at(1_000)
             .wants(0, Some(hold))
             .goes("a", Removal::Asked);
-        assert_eq!(scene.cause(&["a"], &[], 0), Some(Cause::OperatorMade));
+        assert_eq!(scene.cause(&["a"], &[], 0), Some(stops));
         let scene = scene.at(100_000).wants(1, None).at(101_000).comes("b", "1");
-        assert_eq!(scene.cause(&[], &["b"], 0), Some(Cause::OperatorMade));
+        assert_eq!(scene.cause(&[], &["b"], 0), Some(starts));
         let deleted = scene
             .clone()
             .at(102_000)
@@ -317,16 +326,16 @@ fn a_group_that_runs_and_may_not_any_more_is_not_called_scaled_down() {
         .wants(0, Some(Hold::Unclaimed))
         .goes("a", Removal::Asked);
     let why = scene.says(&["a"], &[], 0).expect("known");
-    assert_eq!(why.cause, Cause::OperatorMade);
+    assert_eq!(why.cause, Cause::StoppedBySpec);
     assert_eq!(
         why.sentence,
-        "Its consumers may not use the group id as the manifest says now: a went."
+        "The group's consumers may not use the group id with the present spec: a left."
     );
     let scene = scene.at(100_000).wants(1, None).at(101_000).comes("b", "1");
     let why = scene.says(&[], &["b"], 0).expect("known");
     assert_eq!(
         why.sentence,
-        "Its consumers had to wait until they might use the group id: b came."
+        "The group's consumers waited until they might use the group id: b joined."
     );
 }
 
@@ -405,9 +414,12 @@ fn of_several_causes_the_gravest_names_it_and_all_are_told() {
         .wants(3, None)
         .comes("c", "1");
     let why = scene.says(&["b"], &["b'", "c"], 0).expect("known");
-    assert_eq!((why.cause, why.exit_code), (Cause::PodCrashed, Some(1)));
+    assert_eq!(
+        (why.cause, why.exit_code),
+        (Cause::ContainerExited, Some(1))
+    );
     assert_eq!(
         why.sentence,
-        "b crashed with exit code 1. It came back. Scaled up: c was added."
+        "b exited with code 1. It came back. Scaled up: c was added."
     );
 }

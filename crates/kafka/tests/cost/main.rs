@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "what other tests need")]
 mod consumers;
 
-mod foreign;
+mod other_groups;
 mod scale;
 
 use tokio::sync::{Mutex, MutexGuard};

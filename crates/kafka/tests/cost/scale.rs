@@ -6,7 +6,7 @@ use std::{
 };
 
 use practice_contract::{OffsetReset, Protocol};
-use practice_groups::{Paces, total};
+use practice_groups::{LagTrends, total};
 use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,
@@ -79,14 +79,14 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
         );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let (mut paces, mut looks, mut sums) = (Paces::default(), Vec::new(), Vec::new());
+    let (mut lag_trends, mut looks, mut sums) = (LagTrends::default(), Vec::new(), Vec::new());
     for second in 0..5 {
         let begun = Instant::now();
         let mut look = kafka.observe(&topics, &ids).await.expect("Kafka answers");
         looks.push(begun.elapsed());
         let begun = Instant::now();
         let tick = Duration::from_secs(second * 2);
-        paces.feed(&mut look, tick);
+        lag_trends.feed(&mut look, tick);
         for (topic, group) in &groups {
             let seen = &look.groups[group];
             let lags = (0..PARTITIONS)
@@ -96,7 +96,7 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
                 Some(0),
                 "{group}"
             );
-            paces.pace(
+            lag_trends.trend(
                 &look,
                 group,
                 std::slice::from_ref(topic),
@@ -108,7 +108,7 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
     }
     let slowest = looks.iter().max().copied().unwrap_or_default();
     println!(
-        "{} groups of {PARTITIONS} partitions: looks took {looks:?}, lags and paces of all {sums:?}",
+        "{} groups of {PARTITIONS} partitions: looks took {looks:?}, lags and lag_trends of all {sums:?}",
         ids.len()
     );
 

@@ -4,13 +4,13 @@ mod consumers;
 mod truth;
 
 mod brokers;
-mod foreign;
 mod groups;
+mod health;
 mod lags;
+mod other_groups;
 mod outage;
 mod scenes;
 mod topics;
-mod verdicts;
 
 use std::time::{Duration, Instant};
 

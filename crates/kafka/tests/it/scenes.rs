@@ -7,7 +7,7 @@ use std::{
 };
 
 use practice_contract::{OffsetReset, Protocol};
-use practice_groups::{GroupSeen, GroupState, Lag, Paces, Snapshot};
+use practice_groups::{GroupSeen, GroupState, Lag, LagTrends, Snapshot};
 use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,
@@ -350,10 +350,10 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
     stopped(workers).await;
 
     // a reader sees the topic, then another one of that name, and the commit that a consumer has carried over
-    let mut paces = Paces::default();
+    let mut lag_trends = LagTrends::default();
     let mut feed = async |second| {
         let mut look = scene.look().await;
-        paces.feed(&mut look, Duration::from_secs(second));
+        lag_trends.feed(&mut look, Duration::from_secs(second));
         scene.lags(&look, OffsetReset::Earliest)
     };
     assert_eq!(feed(0).await, [Lag::Expired { lost: 3, left: 3 }; 2]);

@@ -56,21 +56,21 @@ fn told(prepared: &Prepared, running: &Running) -> Vec<(Severity, &'static str, 
 #[test]
 fn one_sentence_for_each_thing_done() {
     let prepared = Prepared {
-        deeds: vec![
-            Deed::Created {
+        kafka_changes: vec![
+            KafkaChange::Created {
                 topic: "t".into(),
                 partitions: 3,
             },
-            Deed::Grown {
+            KafkaChange::Grown {
                 topic: "t".into(),
                 from: 3,
                 to: 6,
             },
-            Deed::Configured {
+            KafkaChange::Configured {
                 topic: "t".into(),
                 set: vec!["a=1".into(), "b=2".into()],
             },
-            Deed::Claimed { group: "g".into() },
+            KafkaChange::Claimed { group: "g".into() },
         ],
         ..Prepared::default()
     };
@@ -110,7 +110,7 @@ fn one_sentence_for_each_thing_done() {
         ),
         (
             Severity::Normal,
-            "GroupClaimed",
+            "GroupIdClaimed",
             "ConsumerGroup g",
             "group id g is free or was this practice's before: its consumers may start",
         ),

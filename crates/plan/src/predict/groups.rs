@@ -96,12 +96,12 @@ impl Scene<'_> {
             .as_ref()
             .ok()
             .map(|members| members.iter().map(|member| member.owned.count()).sum());
-        let speaks = if change == GroupChange::Switched {
+        let protocol_key = if change == GroupChange::Switched {
             after
         } else {
             before.or(after)
         };
-        let pause = speaks.and_then(|group| {
+        let pause = protocol_key.and_then(|group| {
             pause(
                 Facts {
                     change,
@@ -116,7 +116,7 @@ impl Scene<'_> {
         });
         let mut because = because(change, after, before, &rows);
         because.extend(grown);
-        if let Some(status) = status.filter(|status| !status.claimed && to > 0) {
+        if let Some(status) = status.filter(|status| !status.group_id_owned && to > 0) {
             let held = status.hold.as_ref().map(|hold| &hold.message);
             let why = held
                 .or(status.message.as_ref())
@@ -250,7 +250,7 @@ fn change(
     }
     let is_there = |row: &&Row| row.from + row.to > 0;
     match () {
-        () if before.speaks() != after.speaks() => GroupChange::Switched,
+        () if before.protocol_key() != after.protocol_key() => GroupChange::Switched,
         () if rows.iter().filter(is_there).any(Row::is_replaced) => GroupChange::Rollout,
         () if rows.iter().any(|row| row.from != row.to) => GroupChange::Scaled,
         () if grown => GroupChange::Rebalanced,
@@ -268,7 +268,11 @@ fn because(
     let mut because = Vec::new();
     match (change, before, after) {
         (GroupChange::Switched, Some(before), Some(after)) => {
-            because.push(format!("{} → {}", before.speaks(), after.speaks()));
+            because.push(format!(
+                "{} → {}",
+                before.protocol_key(),
+                after.protocol_key()
+            ));
         }
         (GroupChange::Rollout | GroupChange::Scaled, ..) => {}
         _ => return because,

@@ -60,8 +60,7 @@ pub(super) fn rows(
     status: Option<&GroupStatus>,
     rows: Option<&BTreeMap<String, String>>,
 ) -> Vec<Row> {
-    let switched =
-        matches!((before, after), (Some(before), Some(after)) if before.speaks() != after.speaks());
+    let switched = matches!((before, after), (Some(before), Some(after)) if before.protocol_key() != after.protocol_key());
     let of = |group: Option<&GroupPlan>, variant: &str| {
         group
             .and_then(|group| group.rows.iter().find(|row| row.variant == variant))
@@ -73,7 +72,7 @@ pub(super) fn rows(
         let from = former.as_ref().map_or(0, from);
         // what somebody else scales to 0 stays there; one that begins to be scaled by somebody else starts at 1
         let runs = before.is_some_and(|group| !group.stopped)
-            && status.is_none_or(|status| status.claimed);
+            && status.is_none_or(|status| status.group_id_owned);
         let goes_on = runs
             && former
                 .as_ref()
@@ -125,7 +124,7 @@ fn running(
     status: Option<&GroupStatus>,
     rows: Option<&BTreeMap<String, String>>,
 ) -> usize {
-    if group.stopped || status.is_some_and(|status| !status.claimed) {
+    if group.stopped || status.is_some_and(|status| !status.group_id_owned) {
         return 0;
     }
     let Some(replicas) = row.replicas else {

@@ -38,7 +38,7 @@ fn live(spec: &Value, groups: &[(&str, Members<'_>)]) -> Live {
                         "partitionCount": owned.len(), "partitions": each.collect::<Vec<_>>()})
                 })
                 .collect();
-            json!({"name": name, "claimed": true, "state": "Stable", "protocol": "Classic", "replicas": members.len(),
+            json!({"name": name, "groupIdOwned": true, "state": "Stable", "protocol": "Classic", "replicas": members.len(),
                 "readyReplicas": members.len(), "lag": 0, "members": members})
         })
         .collect();
@@ -503,7 +503,7 @@ fn what_is_not_known_is_not_said() {
         "{all:?}"
     );
     there.status.groups[0].state = "Stable".to_owned();
-    there.status.groups[0].claimed = false;
+    there.status.groups[0].group_id_owned = false;
     there.status.groups[0].members.clear();
     let all = there.to(&three);
     assert_eq!(
@@ -521,7 +521,7 @@ fn what_is_not_known_is_not_said() {
     assert_eq!(there.to(&three).notes.len(), 1);
     let elsewhere = json!({"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "g", "replicas": 2}],
         "kafka": {"bootstrapServers": "other:1"}});
-    there.status.groups[0].claimed = true;
+    there.status.groups[0].group_id_owned = true;
     let all = there.to(&elsewhere);
     assert_eq!(all.topics[0].change, TopicChange::Created);
     assert_eq!(

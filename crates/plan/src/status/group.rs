@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use practice_api::status::{GroupStatus, Member, OwnedPartition, TopicStatus};
 use practice_groups::{GroupSeen, GroupState, MemberSeen, Partition, Snapshot, TopicSeen, total};
 
-use super::{count, verdict::Case};
+use super::{count, health::Case};
 use crate::{
     outcome::{Observed, Prepared, Running},
     plan::GroupPlan,
@@ -37,7 +37,7 @@ impl Look<'_> {
         let wanted = rows().map(|row| row.desired).sum();
         let judged = self
             .seen
-            .and_then(|observed| observed.verdicts.get(&group.id));
+            .and_then(|observed| observed.health.get(&group.id));
         let case = Case {
             group,
             seen,
@@ -49,7 +49,7 @@ impl Look<'_> {
             now: self.now,
         };
         let words = case.words(&partitions);
-        let verdict = case.verdict(&words, partitions.len());
+        let health = case.health(&words, partitions.len());
         let shares = Shares {
             group,
             snapshot,
@@ -78,12 +78,15 @@ impl Look<'_> {
         } else {
             Vec::new()
         };
-        let pace = self
+        let trend = self
             .seen
-            .and_then(|observed| observed.paces.get(&group.id))
+            .and_then(|observed| observed.lag_trends.get(&group.id))
             .copied()
             .unwrap_or_default();
-        let pace = lag.filter(|lag| *lag > 0).map(|_| pace).unwrap_or_default();
+        let trend = lag
+            .filter(|lag| *lag > 0)
+            .map(|_| trend)
+            .unwrap_or_default();
         let waits = waits(partitions.len(), seen.members.len(), idle.len());
         let member = |member: &MemberSeen| {
             let reason = idle
@@ -93,7 +96,7 @@ impl Look<'_> {
         };
         GroupStatus {
             name: group.id.clone(),
-            claimed: !self.prepared.unclaimed.contains_key(&group.id),
+            group_id_owned: !self.prepared.unclaimed.contains_key(&group.id),
             state: seen.state.to_string(),
             protocol: seen.protocol.unwrap_or(group.protocol).name().to_owned(),
             epoch: seen.epoch,
@@ -108,15 +111,15 @@ impl Look<'_> {
                     self.now,
                 )),
             },
-            oldest_since: pace
+            oldest_since: trend
                 .oldest
                 .and_then(|age| self.now.checked_sub(age).ok())
                 .map(time),
-            done_at: pace
+            done_at: trend
                 .drain
                 .and_then(|left| self.now.checked_add(left).ok())
                 .map(time),
-            verdict,
+            health,
             hold: self.prepared.hold(&group.id),
             message: seen.trouble.as_ref().map(ToString::to_string).or(hidden),
             members: seen.members.iter().map(member).collect(),
@@ -158,13 +161,13 @@ impl Look<'_> {
 pub(super) fn unseen(before: &GroupStatus, now: Timestamp) -> GroupStatus {
     GroupStatus {
         name: before.name.clone(),
-        claimed: before.claimed,
+        group_id_owned: before.group_id_owned,
         state: GroupState::Unknown.to_string(),
         protocol: before.protocol.clone(),
         replicas: before.replicas,
         ready_replicas: before.ready_replicas,
         unknown_since: Some(since(before.unknown_since.as_deref(), now)),
-        verdict: before.verdict.clone(),
+        health: before.health.clone(),
         message: Some("nobody looks at it until the manifest is corrected".to_owned()),
         ..GroupStatus::default()
     }
@@ -177,7 +180,7 @@ struct Shares<'a> {
     seen: &'a GroupSeen,
     /// Partitions that were unknown before, since when.
     unknown: BTreeMap<(&'a str, i32), &'a str>,
-    /// The verdict on each partition, where there is one.
+    /// The health on each partition, where there is one.
     words: BTreeMap<Partition, String>,
     /// Since when nothing at all was known, if that was so.
     blind: Option<&'a str>,
@@ -205,13 +208,13 @@ impl Shares<'_> {
             committed: committed.map(|committed| committed.offset),
             end: self.snapshot.bounds(partition).map(|bounds| bounds.end),
             lag: lag.effective(),
-            because: lag.because().map(str::to_owned),
+            lag_reason: lag.reason().map(str::to_owned),
             lost: lag.lost(),
             unknown_since: match lag.effective() {
                 Some(_) => None,
                 None => Some(since(unknown, self.now)),
             },
-            verdict: self.words.get(partition).cloned(),
+            health: self.words.get(partition).cloned(),
         }
     }
 }

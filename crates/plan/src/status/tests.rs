@@ -33,7 +33,12 @@ fn what_is_settled_reads_so() {
     );
     let (a, b) = (&status.groups[0], &status.groups[1]);
     assert_eq!(
-        (a.claimed, a.state.as_str(), a.protocol.as_str(), a.epoch),
+        (
+            a.group_id_owned,
+            a.state.as_str(),
+            a.protocol.as_str(),
+            a.epoch
+        ),
         (true, "Stable", "Classic", None)
     );
     assert_eq!((a.replicas, a.ready_replicas, b.replicas), (2, 2, 2));
@@ -58,7 +63,7 @@ fn what_is_settled_reads_so() {
         ),
         (Some(10), Some(10), Some(0))
     );
-    assert_eq!(owner.partitions[0].because, None);
+    assert_eq!(owner.partitions[0].lag_reason, None);
     assert_eq!(b.members[1].name, "p-b-v-0");
 }
 
@@ -161,7 +166,7 @@ fn a_lag_is_a_number_only_when_all_of_it_is_known() {
         assert_eq!((group.lag, group.members[0].lag), (lag, lag), "{what}");
         assert_eq!(status.summary.lag, sum, "{what}");
         assert_eq!(
-            group.members[0].partitions[0].because.as_deref(),
+            group.members[0].partitions[0].lag_reason.as_deref(),
             because,
             "{what}"
         );
@@ -198,7 +203,7 @@ fn unknown_is_never_zero() {
             (None, None, "Unknown")
         );
         assert!(
-            group.claimed,
+            group.group_id_owned,
             "what was claimed stays so while Kafka is down"
         );
     }
@@ -304,19 +309,19 @@ fn of_a_spec_that_is_refused_nothing_is_known_but_whose_it_is() {
     );
     for (group, former) in after.groups.iter().zip(&before.groups) {
         assert!(
-            former.lag.is_some() && former.unknown_since.is_none() && former.claimed,
+            former.lag.is_some() && former.unknown_since.is_none() && former.group_id_owned,
             "{former:?}"
         );
         let kept = (
             &group.name,
-            group.claimed,
+            group.group_id_owned,
             &group.protocol,
             group.replicas,
             group.ready_replicas,
         );
         let was = (
             &former.name,
-            former.claimed,
+            former.group_id_owned,
             &former.protocol,
             former.replicas,
             former.ready_replicas,
@@ -499,7 +504,7 @@ fn a_status_stays_small_and_its_counts_true() {
 #[test]
 fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
     let mut world = two_groups();
-    let foreign = |topics: &[(&str, Option<i64>)]| ForeignSeen {
+    let other_groups = |topics: &[(&str, Option<i64>)]| OtherGroup {
         state: GroupState::Empty,
         protocol: Some(practice_contract::Protocol::Classic),
         members: Some(2),
@@ -508,109 +513,123 @@ fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
             .map(|(topic, lag)| ((*topic).to_owned(), *lag))
             .collect(),
     };
-    let mut see = |foreign: Option<Vec<(String, ForeignSeen)>>| {
+    let mut see = |other_groups: Option<Vec<(String, OtherGroup)>>| {
         world.kafka(|look| {
-            look.foreign = foreign.map(|foreign| Arc::new(foreign.into_iter().collect()))
+            look.other_groups = other_groups.map(|all| Arc::new(all.into_iter().collect()))
         });
         let before = world.before.clone();
         let status = world.status();
         (before.map(|before| news(Some(&before), &status)), status)
     };
     let (_, status) = see(None);
-    assert_eq!((status.foreign.len(), status.foreign_count), (0, None));
+    assert_eq!(
+        (status.other_groups.len(), status.other_group_count),
+        (0, None)
+    );
     let (said, status) = see(Some(Vec::new()));
     assert_eq!(
-        (said, status.foreign_count),
+        (said, status.other_group_count),
         (Some(News::None), Some(0)),
         "none is never the reason to write"
     );
     let others = [
         (
             "billing".to_owned(),
-            foreign(&[("t", Some(7)), ("of-another-practice", Some(1))]),
+            other_groups(&[("t", Some(7)), ("of-another-practice", Some(1))]),
         ),
         (
             "elsewhere".to_owned(),
-            foreign(&[("of-another-practice", Some(1))]),
+            other_groups(&[("of-another-practice", Some(1))]),
         ),
-        ("a".to_owned(), foreign(&[("t", Some(1))])),
+        ("a".to_owned(), other_groups(&[("t", Some(1))])),
     ];
     let (said, status) = see(Some(others.to_vec()));
     assert_eq!(said, Some(News::Meaning));
-    let billing = ForeignStatus {
+    let billing = OtherGroupStatus {
         name: "billing".into(),
         state: "Empty".into(),
         protocol: Some("Classic".into()),
         members: Some(2),
         topics: vec!["t".into()],
         lag: Some(7),
-        at_most: true,
+        upper_bound: true,
     };
     assert_eq!(
-        (status.foreign, status.foreign_count),
+        (status.other_groups, status.other_group_count),
         (vec![billing.clone()], Some(1)),
         "`a` is the practice's own"
     );
     let (said, _) = see(Some(vec![(
         "billing".to_owned(),
-        foreign(&[("t", Some(9))]),
+        other_groups(&[("t", Some(9))]),
     )]));
     assert_eq!(said, Some(News::Numbers));
     // an operator that has just started has not asked yet
     let (said, status) = see(None);
-    assert_eq!((said, status.foreign_count), (Some(News::None), Some(1)));
+    assert_eq!(
+        (said, status.other_group_count),
+        (Some(News::None), Some(1))
+    );
     let (said, status) = see(Some(vec![(
         "billing".to_owned(),
-        foreign(&[("t", Some(0))]),
+        other_groups(&[("t", Some(0))]),
     )]));
     assert_eq!(
-        (said, status.foreign[0].at_most),
+        (said, status.other_groups[0].upper_bound),
         (Some(News::Meaning), false),
         "nothing is nothing"
     );
-    let silent = ForeignSeen {
+    let silent = OtherGroup {
         state: GroupState::Unknown,
         members: None,
-        ..foreign(&[("t", None)])
+        ..other_groups(&[("t", None)])
     };
     let (_, status) = see(Some(vec![("billing".to_owned(), silent)]));
-    let billing = &status.foreign[0];
+    let billing = &status.other_groups[0];
     assert_eq!(
         (
             billing.state.as_str(),
             billing.members,
             billing.lag,
-            billing.at_most
+            billing.upper_bound
         ),
         ("Unknown", None, None, true)
     );
     assert_eq!(
-        status.foreign_count,
+        status.other_group_count,
         Some(1),
         "its coordinator did not answer: it is there all the same"
     );
-    let many = (0..200).map(|number| (format!("app-{number:03}"), foreign(&[("t", None)])));
+    let many = (0..200).map(|number| (format!("app-{number:03}"), other_groups(&[("t", None)])));
     let (_, status) = see(Some(many.collect()));
     assert_eq!(
-        (status.foreign.len(), status.foreign_count),
+        (status.other_groups.len(), status.other_group_count),
         (20, Some(200))
     );
     assert_eq!(
-        (status.foreign[19].name.as_str(), status.foreign[19].lag),
+        (
+            status.other_groups[19].name.as_str(),
+            status.other_groups[19].lag
+        ),
         ("app-019", None)
     );
     world.outage(KafkaError::Refused);
     let status = world.status();
     assert_eq!(
-        (status.foreign.len(), status.foreign_count),
+        (status.other_groups.len(), status.other_group_count),
         (20, Some(200)),
         "out of sight is not gone"
     );
     assert!(
         status
-            .foreign
+            .other_groups
             .iter()
             .all(|group| group.lag.is_none() && group.state == "Unknown")
     );
-    assert!(status.foreign.iter().all(|group| group.members.is_none()));
+    assert!(
+        status
+            .other_groups
+            .iter()
+            .all(|group| group.members.is_none())
+    );
 }

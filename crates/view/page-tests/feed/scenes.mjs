@@ -11,7 +11,7 @@ export function group(name, topics, owners, more = {}) {
     five = () => Array.from({ length: 5 }, () => SALT[Math.floor(roll() * SALT.length)]).join('');
   const members = owners.map((o, i) => {
     const pod = o.pod ?? `${more.deployment ?? name}-${o.variant ? o.variant + '-' : ''}7c9d8b6f5-${five()}`;
-    const partitions = (o.owns ?? []).map(([topic, partition, lag = 0, because = null]) => cell(topic, partition, lag, because));
+    const partitions = (o.owns ?? []).map(([topic, partition, lag = 0, lagReason = null]) => cell(topic, partition, lag, lagReason));
     return {
       name: pod,
       pod,
@@ -26,7 +26,7 @@ export function group(name, topics, owners, more = {}) {
       since: o.since ?? NOW - 600_000
     };
   });
-  const open = (more.open ?? []).map(([topic, partition, lag = 0, because = null]) => cell(topic, partition, lag, because));
+  const open = (more.open ?? []).map(([topic, partition, lag = 0, lagReason = null]) => cell(topic, partition, lag, lagReason));
   const { deployment, ...rest } = more;
   return {
     name,
@@ -47,13 +47,13 @@ export function group(name, topics, owners, more = {}) {
     open
   };
 }
-const cell = (topic, partition, lag, because) => ({
+const cell = (topic, partition, lag, lagReason) => ({
   topic,
   partition,
-  committed: because === 'NoCommit' || lag == null ? null : END - lag,
+  committed: lagReason === 'NoCommit' || lag == null ? null : END - lag,
   end: END,
   lag,
-  because
+  lagReason
 });
 const END = 5000;
 const total = cells => (cells.some(c => c.lag == null) ? null : cells.reduce((a, c) => a + c.lag, 0));

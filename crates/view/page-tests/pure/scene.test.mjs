@@ -150,22 +150,22 @@ test('what is the matter with a partition stands at its arrow, but not by order'
   const s = scenes['practice-3'](),
     g = s.groups[0];
   const [first] = g.members[0].partitions;
-  const seen = verdict => {
-    first.verdict = verdict;
+  const seen = health => {
+    first.health = health;
     const [a] = sceneOf(open(s)).groups[0].members[0].arrows;
     return [a.mark, a.said, a.warns];
   };
-  assert.deepEqual([undefined, 'Warn', 'Rewind', 'Stall', 'Stop', 'of tomorrow'].map(seen), [
+  assert.deepEqual([undefined, 'Lagging', 'Rewound', 'Stalled', 'Unassigned', 'of tomorrow'].map(seen), [
     ['', '', false],
-    ['▲', 'falls behind', true],
-    ['↺', 'set back', true],
-    ['✕', 'stalls', true],
-    ['✕', 'not read', true],
+    ['▲', 'lagging', true],
+    ['↺', 'rewound', true],
+    ['✕', 'stalled', true],
+    ['✕', 'unassigned', true],
     ['', '', false]
   ]);
   assert.match(w.arrowSentence(sceneOf(open({ ...s, groups: [{ ...g, stopped: true }] })).arrows[0]), /lag \d+$/);
-  first.verdict = 'Stall';
-  assert.match(w.arrowSentence(sceneOf(open(s)).arrows[0]), /lag \d+, stalls$/);
+  first.health = 'Stalled';
+  assert.match(w.arrowSentence(sceneOf(open(s)).arrows[0]), /lag \d+, stalled$/);
 });
 
 test('the age of a lag grows and its end comes nearer while nothing is said', () => {

@@ -81,7 +81,7 @@ test('lag is a number or the word for why not; unknown is a question mark', () =
       [0, 'Stale'],
       [9, 'Recreated'],
       [90, 'Expired']
-    ].map(([lag, because]) => w.lagWord({ lag, because })),
+    ].map(([lag, lagReason]) => w.lagWord({ lag, lagReason })),
     ['3', '?', '?', 'no commit', 'stale', 'recreated', 'expired']
   );
 });
@@ -99,14 +99,14 @@ test('states of groups', () => {
   );
   assert.equal(say('Stable', { silent: true }), '◔ Waiting for timeout');
   assert.equal(say('Empty', { stopped: true }), '■ Stopped');
-  const verdict = word => ({ verdict: { verdict: word, message: 't/0: messages wait', advice: 'look at its log' } });
+  const health = word => ({ health: { state: word, message: 't/0: messages wait', advice: 'look at its log' } });
   assert.deepEqual(
-    ['Ok', 'Warn', 'Rewind', 'Stall', 'Stop'].map(word => say('Stable', verdict(word))),
-    ['✓ Stable', '▲ Falls behind', '↺ Set back', '✕ Stalls', '✕ Not read']
+    ['Healthy', 'Lagging', 'Rewound', 'Stalled', 'Unassigned'].map(word => say('Stable', health(word))),
+    ['✓ Stable', '▲ Lagging', '↺ Rewound', '✕ Stalled', '✕ Unassigned']
   );
-  assert.equal(say('Reconciling', verdict('Stall')), '⟳ Rebalancing', 'what happens now comes first');
-  assert.equal(say('Empty', { stopped: true, ...verdict('Stop') }), '■ Stopped', 'by order');
-  const stall = w.groupWord({ state: 'Stable', stopped: false, silent: false, ...verdict('Stall') });
+  assert.equal(say('Reconciling', health('Stalled')), '⟳ Rebalancing', 'what happens now comes first');
+  assert.equal(say('Empty', { stopped: true, ...health('Unassigned') }), '■ Stopped', 'by order');
+  const stall = w.groupWord({ state: 'Stable', stopped: false, silent: false, ...health('Stalled') });
   assert.equal(stall.why, 't/0: messages wait. To do: look at its log. Kafka says Stable.');
   assert.match(
     w.groupWord({ state: 'Stable', stopped: false, silent: true, epoch: 7, protocol: 'Consumer' }).why,
@@ -165,7 +165,7 @@ test('rebalances', () => {
   assert.equal(
     say({
       left: ['g-aaaaa'],
-      cause: 'PodCrashed',
+      cause: 'ContainerExited',
       why: 'g-aaaaa crashed with exit code 3.',
       advice: 'Its last lines may say why: kubectl logs --previous g-aaaaa',
       moved: [{ topic: 't', partition: 2, from: 'g-aaaaa', to: 'g-bbbbb' }],
@@ -205,8 +205,8 @@ test('how old a lag is, and who else reads', () => {
     'Other applications read here, and are left alone: billing (1 consumer, lag at most 1,200), audit (0 consumers, lag ?) and 3 more.'
   );
   const odd = [
-    { name: 'done', members: 1, lag: 0, atMost: false },
-    { name: 'silent', lag: null, atMost: true }
+    { name: 'done', members: 1, lag: 0, upperBound: false },
+    { name: 'silent', lag: null, upperBound: true }
   ];
   assert.equal(
     w.othersSentence(odd, 2),

@@ -1,5 +1,5 @@
 // The page as the operator serves it, by `kubectl port-forward`: first only to look at, as the chart installs it, then with its actions turned on.
-// Judged by what Kafka's own tool, kubectl and the pods' logs say. In: a node that is up with the release `cgp`; see cluster.mjs.
+// GroupHealth by what Kafka's own tool, kubectl and the pods' logs say. In: a node that is up with the release `cgp`; see cluster.mjs.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, open } from '../browser.mjs';

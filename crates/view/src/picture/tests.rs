@@ -361,13 +361,13 @@ fn members_that_do_not_tell_what_they_own_are_drawn_with_what_they_had() {
 #[test]
 fn a_partition_with_which_something_is_the_matter_says_what() {
     let mut facts = World::calm().facts();
-    let share = |partition, verdict: &str| OwnedPartition {
+    let share = |partition, health: &str| OwnedPartition {
         topic: "t".to_owned(),
         partition,
-        verdict: Some(verdict.to_owned()),
+        health: Some(health.to_owned()),
         ..OwnedPartition::default()
     };
-    facts.status.groups[0].unowned = vec![share(0, "Ok"), share(1, "Stall")];
+    facts.status.groups[0].unowned = vec![share(0, "Healthy"), share(1, "Stalled")];
     let actions = Actions {
         enabled: false,
         how: None,
@@ -378,12 +378,12 @@ fn a_partition_with_which_something_is_the_matter_says_what() {
     let said: Vec<_> = g.members[0]
         .partitions
         .iter()
-        .map(|share| share.verdict.as_deref())
+        .map(|share| share.health.as_deref())
         .collect();
-    assert_eq!(said, [None, Some("Stall")]);
+    assert_eq!(said, [None, Some("Stalled")]);
     let json = serde_json::to_value(&g.members[0].partitions[0]).expect("is JSON");
     assert_eq!(
-        json.get("verdict"),
+        json.get("health"),
         None,
         "nothing is said of the many that are well"
     );
@@ -457,7 +457,7 @@ fn a_commit_to_a_former_topic_is_no_small_lag() {
     let g = &world.draw(None).groups[0];
     let share = &g.members[0].partitions[0];
     assert_eq!(
-        (share.lag, share.because.as_deref(), g.members[0].lag),
+        (share.lag, share.lag_reason.as_deref(), g.members[0].lag),
         (Some(10), Some("Recreated"), Some(12))
     );
 }
@@ -477,7 +477,9 @@ fn out_of_sight_is_not_gone_but_no_lag_is_known() {
         ("Unknown", None)
     );
     assert_eq!(
-        after.groups[0].members[0].partitions[0].because.as_deref(),
+        after.groups[0].members[0].partitions[0]
+            .lag_reason
+            .as_deref(),
         Some("Unknown")
     );
     assert_eq!(
@@ -507,13 +509,13 @@ fn a_member_whose_pod_is_gone_is_killed_after_a_while() {
         killed.groups[0].members[1].since, 101_000,
         "since it went missing"
     );
-    let foreign = {
+    let other_groups = {
         World {
             consumers: Vec::new(),
             ..World::calm()
         }
     };
-    let drawn = foreign.draw(Some(&foreign.draw(None)));
+    let drawn = other_groups.draw(Some(&other_groups.draw(None)));
     assert_eq!(
         (members(&drawn, "g")[1].as_str(), drawn.ripens),
         ("g-1 Running 2", false),

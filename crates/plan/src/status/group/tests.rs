@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use practice_api::PracticeStatus;
-use practice_groups::{Bounds, KafkaError, Pace, TopicFacts};
+use practice_groups::{Bounds, KafkaError, LagTrend, TopicFacts};
 use serde_json::json;
 
 use super::*;
@@ -113,11 +113,11 @@ fn a_clock_that_is_set_changes_no_age_and_nothing_is_unknown_since_a_time_to_com
             .expect("set")
             .offset = 4;
     });
-    let pace = Pace {
+    let trend = LagTrend {
         oldest: Some(Duration::from_secs(140)),
         drain: Some(Duration::from_secs(98)),
     };
-    world.observed.paces.insert("a".into(), pace);
+    world.observed.lag_trends.insert("a".into(), trend);
     for set in [hour, -hour, -hour, hour] {
         world.now += set;
         let now = world.now;
@@ -265,7 +265,7 @@ fn expired_says_how_many_are_lost_and_recreated_is_no_small_lag() {
     world.group("a", |group| assert!(group.outdated.insert(at("t", 1))));
     let status = world.status();
     let said: BTreeMap<i32, _> = all(&status.groups[0])
-        .map(|s| (s.partition, (s.lag, s.because.as_deref(), s.lost)))
+        .map(|s| (s.partition, (s.lag, s.lag_reason.as_deref(), s.lost)))
         .collect();
     assert_eq!(said[&0], (Some(7), Some("Expired"), Some(3)));
     assert_eq!(said[&1], (Some(10), Some("Recreated"), None));
@@ -364,7 +364,7 @@ fn the_age_of_a_lag_is_an_instant_so_that_it_grows_without_a_write() {
                 .offset = offset;
         });
     };
-    let pace = |oldest, drain: Option<u64>| Pace {
+    let trend = |oldest, drain: Option<u64>| LagTrend {
         oldest: Some(Duration::from_secs(oldest)),
         drain: drain.map(Duration::from_secs),
     };
@@ -373,10 +373,13 @@ fn the_age_of_a_lag_is_an_instant_so_that_it_grows_without_a_write() {
         (group.oldest_since.clone(), group.done_at.clone())
     };
     let some = |since: &str, done: Option<&str>| (Some(since.to_owned()), done.map(str::to_owned));
-    world.observed.paces.insert("a".into(), pace(0, Some(0)));
+    world
+        .observed
+        .lag_trends
+        .insert("a".into(), trend(0, Some(0)));
     assert_eq!(instants(&world.status()), (None, None), "there is none");
     behind(&mut world, 4);
-    world.observed.paces.clear();
+    world.observed.lag_trends.clear();
     let unknown = world.status();
     assert_eq!(
         instants(&unknown),
@@ -384,7 +387,10 @@ fn the_age_of_a_lag_is_an_instant_so_that_it_grows_without_a_write() {
         "nobody has looked for long enough"
     );
     // it is 00:00:20 now, and ten seconds later with each status
-    world.observed.paces.insert("a".into(), pace(140, Some(98)));
+    world
+        .observed
+        .lag_trends
+        .insert("a".into(), trend(140, Some(98)));
     let known = world.status();
     assert_eq!(
         instants(&known),
@@ -395,7 +401,10 @@ fn the_age_of_a_lag_is_an_instant_so_that_it_grows_without_a_write() {
         News::Numbers,
         "that it is known is worth a line"
     );
-    world.observed.paces.insert("a".into(), pace(150, Some(88)));
+    world
+        .observed
+        .lag_trends
+        .insert("a".into(), trend(150, Some(88)));
     assert_eq!(
         instants(&world.status()),
         instants(&known),
@@ -403,14 +412,17 @@ fn the_age_of_a_lag_is_an_instant_so_that_it_grows_without_a_write() {
     );
     world
         .observed
-        .paces
-        .insert("a".into(), pace(86_400, Some(3)));
+        .lag_trends
+        .insert("a".into(), trend(86_400, Some(3)));
     assert_eq!(
         news(Some(&known), &world.status()),
         News::None,
         "they never are the reason to write"
     );
-    world.observed.paces.insert("a".into(), pace(86_400, None));
+    world
+        .observed
+        .lag_trends
+        .insert("a".into(), trend(86_400, None));
     assert_eq!(
         news(Some(&known), &world.status()),
         News::Numbers,
@@ -418,8 +430,8 @@ fn the_age_of_a_lag_is_an_instant_so_that_it_grows_without_a_write() {
     );
     world
         .observed
-        .paces
-        .insert("a".into(), pace(1, Some(u64::MAX)));
+        .lag_trends
+        .insert("a".into(), trend(1, Some(u64::MAX)));
     assert_eq!(
         world.status().groups[0].done_at,
         None,

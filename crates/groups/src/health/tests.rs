@@ -75,79 +75,79 @@ fn look(seen: Seen) -> Snapshot {
 const EARLIEST: (OffsetReset, Duration) = (OffsetReset::Earliest, Duration::ZERO);
 
 fn judge(
-    verdicts: &mut Verdicts,
+    health: &mut HealthHistory,
     snapshot: &Snapshot,
     how: (OffsetReset, Duration),
     tick: Duration,
-) -> Option<Finding> {
-    let judged = verdicts.judge(snapshot, "g", &["t".to_owned()], how, tick);
+) -> Option<PartitionHealth> {
+    let judged = health.judge(snapshot, "g", &["t".to_owned()], how, tick);
     judged.partitions.get(&("t".to_owned(), 0)).copied()
 }
 
-/// The verdict at `until`, after looks every 2 s from 0 on.
+/// The health at `until`, after looks every 2 s from 0 on.
 fn after(
     until: u64,
     how: (OffsetReset, Duration),
     history: impl Fn(i64) -> Seen,
-) -> Option<Finding> {
-    let mut verdicts = Verdicts::default();
+) -> Option<PartitionHealth> {
+    let mut health = HealthHistory::default();
     let mut found = None;
     for second in (0..=until).step_by(2) {
         let (snapshot, tick) = (
             look(history(i64::try_from(second).expect("small"))),
             Duration::from_secs(second),
         );
-        verdicts.feed(&snapshot, tick);
-        found = judge(&mut verdicts, &snapshot, how, tick);
+        health.feed(&snapshot, tick);
+        found = judge(&mut health, &snapshot, how, tick);
     }
     found
 }
 
-fn word(found: Option<Finding>) -> Option<&'static str> {
-    found.map(|finding| finding.verdict().word())
+fn word(found: Option<PartitionHealth>) -> Option<&'static str> {
+    found.map(|finding| finding.health().word())
 }
 
 #[test]
 fn histories_and_their_verdicts() {
     type History = fn(i64) -> Seen;
     let table: [(&str, u64, History, Option<&str>); 17] = [
-        ("nothing to read", 0, |_| seen(5, 5), Some("Ok")),
+        ("nothing to read", 0, |_| seen(5, 5), Some("Healthy")),
         ("something to read, just met", 20, |_| seen(5, 9), None),
         (
             "read as fast as it is written",
             120,
             |s| seen(s * 5, s * 5 + 3),
-            Some("Ok"),
+            Some("Healthy"),
         ),
         (
             "caught up now and then",
             120,
             |s| seen(s / 30 * 30, s),
-            Some("Ok"),
+            Some("Healthy"),
         ),
         (
             "behind, and catching up",
             120,
             |s| seen(s * 20, 5_000 + s * 5),
-            Some("Ok"),
+            Some("Healthy"),
         ),
         (
             "behind by the same all the time",
             120,
             |s| seen(s * 5, 1_000 + s * 5),
-            Some("Ok"),
+            Some("Healthy"),
         ),
         (
             "falls behind",
             120,
             |s| seen(s * 5, 10 + s * 9),
-            Some("Warn"),
+            Some("Lagging"),
         ),
         (
             "falls behind, in commits every 6 s",
             120,
             |s| seen(s / 6 * 6, 10 + s * 3),
-            Some("Warn"),
+            Some("Lagging"),
         ),
         (
             "falls behind, not for long enough",
@@ -159,31 +159,31 @@ fn histories_and_their_verdicts() {
             "fell behind and then the writer stopped",
             240,
             |s| seen(s * 5, 10 + (s * 9).min(1_080)),
-            Some("Ok"),
+            Some("Healthy"),
         ),
         (
             "an owner that commits nothing",
             60,
             |_| seen(5, 9),
-            Some("Stall"),
+            Some("Stalled"),
         ),
         (
             "the same while more is written",
             60,
             |s| seen(5, 9 + s),
-            Some("Stall"),
+            Some("Stalled"),
         ),
         (
             "messages came a moment ago",
             100,
             |s| seen(5, if s < 50 { 5 } else { 9 }),
-            Some("Ok"),
+            Some("Healthy"),
         ),
         (
             "messages came a minute ago",
             110,
             |s| seen(5, if s < 50 { 5 } else { 9 }),
-            Some("Stall"),
+            Some("Stalled"),
         ),
         (
             "nobody owns it",
@@ -192,7 +192,7 @@ fn histories_and_their_verdicts() {
                 owner: None,
                 ..seen(5, 9 + s)
             },
-            Some("Stop"),
+            Some("Unassigned"),
         ),
         (
             "nobody owns it, nothing to read",
@@ -201,13 +201,13 @@ fn histories_and_their_verdicts() {
                 owner: None,
                 ..seen(9, 9)
             },
-            Some("Ok"),
+            Some("Healthy"),
         ),
         (
             "set back",
             40,
             |s| seen(if s < 30 { 90 } else { 20 + s }, 100),
-            Some("Rewind"),
+            Some("Rewound"),
         ),
     ];
     for (what, until, history, expected) in table {
@@ -222,7 +222,12 @@ fn a_new_owner_and_a_lost_one_have_a_minute_of_their_own() {
         owner: OWNED.filter(|_| s >= 120),
         ..seen(5, 9)
     };
-    for (until, expected) in [(118, "Stop"), (120, "Ok"), (178, "Ok"), (180, "Stall")] {
+    for (until, expected) in [
+        (118, "Unassigned"),
+        (120, "Healthy"),
+        (178, "Healthy"),
+        (180, "Stalled"),
+    ] {
         assert_eq!(
             word(after(until, EARLIEST, history)),
             Some(expected),
@@ -233,7 +238,7 @@ fn a_new_owner_and_a_lost_one_have_a_minute_of_their_own() {
         owner: OWNED.filter(|_| s < 120),
         ..seen(5, 9)
     };
-    for (until, expected) in [(118, "Stall"), (178, "Ok"), (180, "Stop")] {
+    for (until, expected) in [(118, "Stalled"), (178, "Healthy"), (180, "Unassigned")] {
         assert_eq!(
             word(after(until, EARLIEST, history)),
             Some(expected),
@@ -251,12 +256,12 @@ fn a_message_that_takes_long_is_no_stall() {
         None,
         "not watched for three messages yet"
     );
-    assert_eq!(word(after(240, slowest(50), history)), Some("Ok"));
+    assert_eq!(word(after(240, slowest(50), history)), Some("Healthy"));
     let still = |s: i64| seen((s / 50).min(2), 100);
-    assert_eq!(word(after(248, slowest(50), still)), Some("Ok"));
+    assert_eq!(word(after(248, slowest(50), still)), Some("Healthy"));
     assert_eq!(
         word(after(250, slowest(50), still)),
-        Some("Stall"),
+        Some("Stalled"),
         "the time of three messages"
     );
 }
@@ -266,13 +271,13 @@ fn fast_members_of_a_group_with_a_slow_one_fall_behind_like_others() {
     let how = (OffsetReset::Earliest, Duration::from_secs(30));
     assert_eq!(
         word(after(120, how, |s| seen(s * 5, 10 + s * 9))),
-        Some("Warn")
+        Some("Lagging")
     );
 }
 
 #[test]
 fn time_in_which_nobody_looked_does_not_count() {
-    let mut verdicts = Verdicts::default();
+    let mut health = HealthHistory::default();
     let mut looks = |from: u64, until: u64, history: &dyn Fn(i64) -> Seen| {
         let mut found = None;
         for second in (from..=until).step_by(2) {
@@ -280,27 +285,27 @@ fn time_in_which_nobody_looked_does_not_count() {
                 look(history(i64::try_from(second).expect("small"))),
                 Duration::from_secs(second),
             );
-            verdicts.feed(&snapshot, tick);
-            found = judge(&mut verdicts, &snapshot, EARLIEST, tick);
+            health.feed(&snapshot, tick);
+            found = judge(&mut health, &snapshot, EARLIEST, tick);
         }
         word(found)
     };
-    assert_eq!(looks(0, 60, &|s| seen(s, 200)), Some("Ok"));
+    assert_eq!(looks(0, 60, &|s| seen(s, 200)), Some("Healthy"));
     // Kafka is away for a minute and a half, and so is who reads
-    assert_eq!(looks(150, 150, &|_| seen(60, 200)), Some("Ok"));
-    assert_eq!(looks(152, 206, &|_| seen(60, 200)), Some("Ok"));
+    assert_eq!(looks(150, 150, &|_| seen(60, 200)), Some("Healthy"));
+    assert_eq!(looks(152, 206, &|_| seen(60, 200)), Some("Healthy"));
     assert_eq!(
         looks(208, 212, &|_| seen(60, 200)),
-        Some("Stall"),
+        Some("Stalled"),
         "a minute of looks without a commit"
     );
     // and what was found before is found after it
-    assert_eq!(looks(300, 300, &|_| seen(60, 200)), Some("Stall"));
+    assert_eq!(looks(300, 300, &|_| seen(60, 200)), Some("Stalled"));
 }
 
 #[test]
 fn an_owner_that_works_off_another_partition_does_not_hang() {
-    let mut verdicts = Verdicts::default();
+    let mut health = HealthHistory::default();
     let other: Partition = ("t".to_owned(), 1);
     let mut at = |s: u64| {
         let moves = i64::try_from(s.min(120)).expect("small");
@@ -323,18 +328,22 @@ fn an_owner_that_works_off_another_partition_does_not_hang() {
             .iter_mut()
             .for_each(|all| drop(all.insert(other.clone(), commit.clone())));
         let tick = Duration::from_secs(s);
-        verdicts.feed(&snapshot, tick);
-        let judged = verdicts.judge(&snapshot, "g", &["t".to_owned()], EARLIEST, tick);
+        health.feed(&snapshot, tick);
+        let judged = health.judge(&snapshot, "g", &["t".to_owned()], EARLIEST, tick);
         judged
             .partitions
             .values()
-            .map(|finding| finding.verdict().word())
+            .map(|finding| finding.health().word())
             .collect::<Vec<_>>()
     };
     let found: BTreeMap<u64, Vec<&str>> = (0..=180).step_by(2).map(|s| (s, at(s))).collect();
     assert_eq!(
         (&*found[&120], &*found[&178], &*found[&180]),
-        (&["Ok"; 2][..], &["Ok"; 2][..], &["Stall"; 2][..])
+        (
+            &["Healthy"; 2][..],
+            &["Healthy"; 2][..],
+            &["Stalled"; 2][..]
+        )
     );
 }
 
@@ -345,16 +354,16 @@ fn a_group_that_never_committed_is_judged_by_its_policy() {
         owner: None,
         ..seen(0, 9)
     };
-    assert_eq!(word(after(60, EARLIEST, never)), Some("Stop"));
+    assert_eq!(word(after(60, EARLIEST, never)), Some("Unassigned"));
     assert_eq!(
         word(after(60, (OffsetReset::Latest, Duration::ZERO), never)),
-        Some("Ok")
+        Some("Healthy")
     );
     let owned = |_| Seen {
         committed: None,
         ..seen(0, 9)
     };
-    assert_eq!(word(after(60, EARLIEST, owned)), Some("Stall"));
+    assert_eq!(word(after(60, EARLIEST, owned)), Some("Stalled"));
 }
 
 #[test]
@@ -363,7 +372,7 @@ fn a_rewind_says_from_where_to_where_and_whether_its_topic_was_made_anew() {
     let age = Duration::from_secs(10);
     assert_eq!(
         found,
-        Some(Finding::Rewind {
+        Some(PartitionHealth::Rewound {
             from: 90,
             to: 20,
             made_anew: false,
@@ -388,7 +397,7 @@ fn a_rewind_says_from_where_to_where_and_whether_its_topic_was_made_anew() {
     };
     assert_eq!(
         after(40, EARLIEST, anew),
-        Some(Finding::Rewind {
+        Some(PartitionHealth::Rewound {
             from: 90,
             to: 2,
             made_anew: true,
@@ -401,7 +410,7 @@ fn a_rewind_says_from_where_to_where_and_whether_its_topic_was_made_anew() {
     };
     assert_eq!(
         after(40, EARLIEST, deleted),
-        Some(Finding::Rewind {
+        Some(PartitionHealth::Rewound {
             from: 90,
             to: 0,
             made_anew: false,
@@ -410,21 +419,21 @@ fn a_rewind_says_from_where_to_where_and_whether_its_topic_was_made_anew() {
     );
     // it holds for a minute, although the group has caught up, and no longer
     let caught_up = |s: i64| seen(if s == 30 { 20 } else { 100 }, 100);
-    assert_eq!(word(after(88, EARLIEST, caught_up)), Some("Rewind"));
-    assert_eq!(word(after(90, EARLIEST, caught_up)), Some("Ok"));
+    assert_eq!(word(after(88, EARLIEST, caught_up)), Some("Rewound"));
+    assert_eq!(word(after(90, EARLIEST, caught_up)), Some("Healthy"));
 }
 
 #[test]
 fn what_is_unknown_is_not_judged_and_what_was_known_is_kept() {
-    let mut verdicts = Verdicts::default();
+    let mut health = HealthHistory::default();
     let at = |second| Duration::from_secs(second);
-    verdicts.feed(&look(seen(5, 9)), at(0));
+    health.feed(&look(seen(5, 9)), at(0));
     let mut blind = look(seen(5, 9));
     for group in blind.groups.values_mut() {
         (group.state, group.committed, group.members) = (GroupState::Unknown, None, Vec::new());
     }
-    verdicts.feed(&blind, at(30));
-    assert_eq!(judge(&mut verdicts, &blind, EARLIEST, at(60)), None);
+    health.feed(&blind, at(30));
+    assert_eq!(judge(&mut health, &blind, EARLIEST, at(60)), None);
     // members that do not tell, as while a Classic group rebalances, are no lost owners
     let mut silent = look(seen(5, 9));
     for group in silent.groups.values_mut() {
@@ -435,21 +444,21 @@ fn what_is_unknown_is_not_judged_and_what_was_known_is_kept() {
             .for_each(|member| member.partitions = None);
     }
     for second in (32..=60).step_by(2) {
-        verdicts.feed(&silent, at(second));
+        health.feed(&silent, at(second));
     }
     assert_eq!(
-        word(judge(&mut verdicts, &silent, EARLIEST, at(60))),
+        word(judge(&mut health, &silent, EARLIEST, at(60))),
         None,
         "half of it was seen by nobody"
     );
     for second in (62..=92).step_by(2) {
-        verdicts.feed(&silent, at(second));
+        health.feed(&silent, at(second));
     }
     assert_eq!(
-        word(judge(&mut verdicts, &silent, EARLIEST, at(92))),
-        Some("Stall")
+        word(judge(&mut health, &silent, EARLIEST, at(92))),
+        Some("Stalled")
     );
-    let mut unheard = Verdicts::default();
+    let mut unheard = HealthHistory::default();
     for second in (0..=120).step_by(2) {
         unheard.feed(&silent, at(second));
     }
@@ -462,13 +471,12 @@ fn what_is_unknown_is_not_judged_and_what_was_known_is_kept() {
 
 #[test]
 fn it_says_when_to_look_again_although_nothing_moves() {
-    let mut verdicts = Verdicts::default();
+    let mut health = HealthHistory::default();
     let at = |second| Duration::from_secs(second);
-    verdicts.feed(&look(seen(5, 5)), at(0));
+    health.feed(&look(seen(5, 5)), at(0));
     let snapshot = look(seen(5, 9));
-    verdicts.feed(&snapshot, at(10));
-    let mut judged =
-        |second| verdicts.judge(&snapshot, "g", &["t".to_owned()], EARLIEST, at(second));
+    health.feed(&snapshot, at(10));
+    let mut judged = |second| health.judge(&snapshot, "g", &["t".to_owned()], EARLIEST, at(second));
     assert_eq!(
         judged(10).again,
         Some(at(50)),
@@ -481,27 +489,27 @@ fn it_says_when_to_look_again_although_nothing_moves() {
     );
     assert_eq!(
         judged(70).partitions.values().next(),
-        Some(&Finding::Stall { age: at(60) })
+        Some(&PartitionHealth::Stalled { age: at(60) })
     );
     assert_eq!(judged(70).again, None);
 }
 
 #[test]
 fn its_memory_is_bounded() {
-    let mut verdicts = Verdicts::default();
+    let mut health = HealthHistory::default();
     for second in (0..100_000).step_by(2) {
         let s = i64::try_from(second).expect("small");
-        verdicts.feed(&look(seen(s * 5, 10 + s * 9)), Duration::from_secs(second));
+        health.feed(&look(seen(s * 5, 10 + s * 9)), Duration::from_secs(second));
     }
-    let course = &verdicts.groups["g"][&("t".to_owned(), 0)];
+    let course = &health.groups["g"][&("t".to_owned(), 0)];
     assert!(
         course.points.len() <= 11 && course.points.capacity() <= 16,
         "{}",
         course.points.capacity()
     );
-    verdicts.feed(&Snapshot::default(), Duration::from_secs(100_000));
+    health.feed(&Snapshot::default(), Duration::from_secs(100_000));
     assert!(
-        verdicts.groups.is_empty(),
+        health.groups.is_empty(),
         "a group that nobody asks about is forgotten"
     );
 }

@@ -56,12 +56,12 @@ fn snapshot(id: &str, partitions: &[(i64, Option<i64>)]) -> Snapshot {
     }
 }
 
-fn pace(paces: &Paces, snapshot: &Snapshot) -> Pace {
-    pace_at(paces, snapshot, paces.now)
+fn trend(lag_trends: &LagTrends, snapshot: &Snapshot) -> LagTrend {
+    pace_at(lag_trends, snapshot, lag_trends.now)
 }
 
-fn pace_at(paces: &Paces, snapshot: &Snapshot, tick: Duration) -> Pace {
-    paces.pace(
+fn pace_at(lag_trends: &LagTrends, snapshot: &Snapshot, tick: Duration) -> LagTrend {
+    lag_trends.trend(
         snapshot,
         "g",
         &["t".to_owned()],
@@ -72,14 +72,14 @@ fn pace_at(paces: &Paces, snapshot: &Snapshot, tick: Duration) -> Pace {
 
 /// Looks every 2 s at one partition, from second 0 to `until`.
 fn every_two_seconds(
-    paces: &mut Paces,
+    lag_trends: &mut LagTrends,
     until: u64,
     at: impl Fn(i64) -> (i64, Option<i64>),
 ) -> Snapshot {
     let mut last = Snapshot::default();
     for second in (0..=until).step_by(2) {
         last = snapshot("id", &[at(i64::try_from(second).expect("small"))]);
-        paces.feed(&mut last, secs(second));
+        lag_trends.feed(&mut last, secs(second));
     }
     last
 }
@@ -100,12 +100,12 @@ fn close(found: Option<Duration>, expected: u64, tolerance: u64, what: &str) {
 
 #[test]
 fn the_oldest_message_is_as_old_as_the_time_since_the_end_was_there() {
-    let mut paces = Paces::default();
+    let mut lag_trends = LagTrends::default();
     // 10 messages a second; consumed up to what had come by second 70
-    let now = every_two_seconds(&mut paces, 100, |second| (second * 10, Some(700)));
-    close(pace(&paces, &now).oldest, 30, 1, "age");
+    let now = every_two_seconds(&mut lag_trends, 100, |second| (second * 10, Some(700)));
+    close(trend(&lag_trends, &now).oldest, 30, 1, "age");
     assert_eq!(
-        pace(&paces, &now).drain,
+        trend(&lag_trends, &now).drain,
         None,
         "nothing is consumed: it never drains"
     );
@@ -113,11 +113,11 @@ fn the_oldest_message_is_as_old_as_the_time_since_the_end_was_there() {
 
 #[test]
 fn nothing_left_is_an_age_and_a_time_of_0() {
-    let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 10, |second| (second, Some(second)));
+    let mut lag_trends = LagTrends::default();
+    let now = every_two_seconds(&mut lag_trends, 10, |second| (second, Some(second)));
     assert_eq!(
-        pace(&paces, &now),
-        Pace {
+        trend(&lag_trends, &now),
+        LagTrend {
             oldest: Some(Duration::ZERO),
             drain: Some(Duration::ZERO)
         }
@@ -126,14 +126,14 @@ fn nothing_left_is_an_age_and_a_time_of_0() {
 
 #[test]
 fn what_was_there_before_the_first_look_is_of_unknown_age() {
-    let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 60, |second| (500 + second, Some(499)));
-    assert_eq!(pace(&paces, &now).oldest, None);
-    let now = every_two_seconds(&mut Paces::default(), 60, |second| {
+    let mut lag_trends = LagTrends::default();
+    let now = every_two_seconds(&mut lag_trends, 60, |second| (500 + second, Some(499)));
+    assert_eq!(trend(&lag_trends, &now).oldest, None);
+    let now = every_two_seconds(&mut LagTrends::default(), 60, |second| {
         (500 + second, Some(500))
     });
     assert_eq!(
-        pace(&Paces::default(), &now).oldest,
+        trend(&LagTrends::default(), &now).oldest,
         None,
         "a reader that has just begun"
     );
@@ -141,37 +141,41 @@ fn what_was_there_before_the_first_look_is_of_unknown_age() {
 
 #[test]
 fn a_single_message_is_dated_by_the_look_that_found_it() {
-    let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 3_600, |second| {
+    let mut lag_trends = LagTrends::default();
+    let now = every_two_seconds(&mut lag_trends, 3_600, |second| {
         (i64::from(second >= 1_800), Some(0))
     });
-    close(pace(&paces, &now).oldest, 1_800, 2, "age");
+    close(trend(&lag_trends, &now).oldest, 1_800, 2, "age");
 }
 
 #[test]
 fn hours_are_covered_with_few_points() {
-    let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 8 * 3_600, |second| {
+    let mut lag_trends = LagTrends::default();
+    let now = every_two_seconds(&mut lag_trends, 8 * 3_600, |second| {
         (second * 3, Some(3_600 * 3))
     });
-    let points = paces.logs.values().map(|log| log.ends.points.len()).max();
+    let points = lag_trends
+        .logs
+        .values()
+        .map(|log| log.ends.points.len())
+        .max();
     assert!(points <= Some(LOG_POINTS), "{points:?}");
     close(
-        pace(&paces, &now).oldest,
+        trend(&lag_trends, &now).oldest,
         7 * 3_600,
         300,
         "age at a steady rate",
     );
     // in bursts: 100 messages at once every 10 minutes; an age is right to a fifth of itself
     for age in [1_200, 3_600, 7 * 3_600_u64] {
-        let mut paces = Paces::default();
+        let mut lag_trends = LagTrends::default();
         let burst = |second: i64| second / 600 * 100;
         let at = 8 * 3_600 - i64::try_from(age).expect("small");
-        let now = every_two_seconds(&mut paces, 8 * 3_600, |second| {
+        let now = every_two_seconds(&mut lag_trends, 8 * 3_600, |second| {
             (burst(second), Some(burst(at) - 1))
         });
         close(
-            pace(&paces, &now).oldest,
+            trend(&lag_trends, &now).oldest,
             age,
             age / 5 + 4,
             "age of the last of a burst",
@@ -182,26 +186,30 @@ fn hours_are_covered_with_few_points() {
 #[test]
 fn time_to_drain_is_what_is_left_at_the_rates_of_late() {
     // 10/s come, 30/s go, 1,000 were left at second 40: 20 less each second
-    let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 60, |second| {
+    let mut lag_trends = LagTrends::default();
+    let now = every_two_seconds(&mut lag_trends, 60, |second| {
         (5_000 + second * 10, Some(4_000 + second * 30 - 800))
     });
-    close(pace(&paces, &now).drain, 30, 1, "time to drain");
+    close(trend(&lag_trends, &now).drain, 30, 1, "time to drain");
 
     for (what, consumed) in [
         ("as fast as it comes", 10),
         ("slower than it comes", 5),
         ("not at all", 0),
     ] {
-        let mut paces = Paces::default();
-        let now = every_two_seconds(&mut paces, 60, |second| {
+        let mut lag_trends = LagTrends::default();
+        let now = every_two_seconds(&mut lag_trends, 60, |second| {
             (5_000 + second * 10, Some(1_000 + second * consumed))
         });
-        assert_eq!(pace(&paces, &now).drain, None, "{what}: it never drains");
+        assert_eq!(
+            trend(&lag_trends, &now).drain,
+            None,
+            "{what}: it never drains"
+        );
     }
 
     // only the last half minute counts
-    let mut paces = Paces::default();
+    let mut lag_trends = LagTrends::default();
     let consumed = |second: i64| {
         if second < 60 {
             second * 100
@@ -209,9 +217,11 @@ fn time_to_drain_is_what_is_left_at_the_rates_of_late() {
             6_000 + (second - 60)
         }
     };
-    let now = every_two_seconds(&mut paces, 120, |second| (10_000, Some(consumed(second))));
+    let now = every_two_seconds(&mut lag_trends, 120, |second| {
+        (10_000, Some(consumed(second)))
+    });
     close(
-        pace(&paces, &now).drain,
+        trend(&lag_trends, &now).drain,
         10_000 - 6_060,
         200,
         "time to drain after it became slow",
@@ -220,31 +230,34 @@ fn time_to_drain_is_what_is_left_at_the_rates_of_late() {
 
 #[test]
 fn time_goes_on_after_the_last_look() {
-    let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 60, |second| {
+    let mut lag_trends = LagTrends::default();
+    let now = every_two_seconds(&mut lag_trends, 60, |second| {
         (5_000 + second * 10, Some(4_000 + second * 30 - 800))
     });
-    let (then, later) = (pace(&paces, &now), pace_at(&paces, &now, secs(64)));
+    let (then, later) = (
+        trend(&lag_trends, &now),
+        pace_at(&lag_trends, &now, secs(64)),
+    );
     assert_eq!(later.oldest, then.oldest.map(|age| age + secs(4)));
     assert_eq!(
         later.drain,
         then.drain.map(|left| left.saturating_sub(secs(4)))
     );
     assert_eq!(
-        pace_at(&paces, &now, secs(0)),
+        pace_at(&lag_trends, &now, secs(0)),
         then,
         "a look is never of the future"
     );
-    let mut paces = Paces::default();
-    let none = every_two_seconds(&mut paces, 70, |second| {
+    let mut lag_trends = LagTrends::default();
+    let none = every_two_seconds(&mut lag_trends, 70, |second| {
         (5_000 + second * 10, Some(5_000 + second * 10))
     });
-    let nothing = Pace {
+    let nothing = LagTrend {
         oldest: Some(Duration::ZERO),
         drain: Some(Duration::ZERO),
     };
     assert_eq!(
-        pace_at(&paces, &none, secs(99)),
+        pace_at(&lag_trends, &none, secs(99)),
         nothing,
         "nothing is left however late it is"
     );
@@ -268,7 +281,8 @@ fn what_retention_has_deleted_was_not_consumed() {
     };
     // the deletion was seen for a while before it went on, or only together with that
     for deleted in [14, 20] {
-        let (mut paces, mut now, mut drains) = (Paces::default(), Snapshot::default(), Vec::new());
+        let (mut lag_trends, mut now, mut drains) =
+            (LagTrends::default(), Snapshot::default(), Vec::new());
         for second in (0..=40).step_by(2) {
             let at = i64::try_from(second).expect("small");
             now = snapshot(
@@ -283,8 +297,8 @@ fn what_retention_has_deleted_was_not_consumed() {
                 )],
             );
             start_at(&mut now, if at < deleted { 0 } else { 15_000 });
-            paces.feed(&mut now, secs(second));
-            drains.push((second, pace(&paces, &now).drain));
+            lag_trends.feed(&mut now, secs(second));
+            drains.push((second, trend(&lag_trends, &now).drain));
         }
         let of = |from: u64, to: u64| {
             drains
@@ -299,7 +313,7 @@ fn what_retention_has_deleted_was_not_consumed() {
             of(26, 41).all(|(_, drain)| drain > &Some(secs(450))),
             "never as if 15,000 had been read: {drains:?}"
         );
-        close(pace(&paces, &now).drain, 480, 2, "time to drain");
+        close(trend(&lag_trends, &now).drain, 480, 2, "time to drain");
     }
 }
 
@@ -313,12 +327,12 @@ fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
             6_000 + (second - 60)
         }
     };
-    let mut paces = Paces::default();
+    let mut lag_trends = LagTrends::default();
     let mut look = |second: u64| {
         let at = i64::try_from(second).expect("small");
         let mut now = snapshot("id", &[(10_000, Some(consumed(at)))]);
-        paces.feed(&mut now, secs(second));
-        pace(&paces, &now).drain
+        lag_trends.feed(&mut now, secs(second));
+        trend(&lag_trends, &now).drain
     };
     let before: Vec<_> = (0..=20).step_by(2).map(&mut look).collect();
     assert_eq!(before.last(), Some(&Some(secs(80))));
@@ -338,28 +352,35 @@ fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
         );
     }
     // what stood still meanwhile was seen well enough, and short pauses are none
-    let mut paces = Paces::default();
+    let mut lag_trends = LagTrends::default();
     let mut now = Snapshot::default();
     for second in [0, 12, 24, 36] {
         now = snapshot(
             "id",
             &[(1_000, Some(i64::try_from(second).expect("small") * 10))],
         );
-        paces.feed(&mut now, secs(second));
+        lag_trends.feed(&mut now, secs(second));
     }
-    close(pace(&paces, &now).drain, 64, 1, "with a look every 12 s");
+    close(
+        trend(&lag_trends, &now).drain,
+        64,
+        1,
+        "with a look every 12 s",
+    );
 }
 
 #[test]
 fn a_table_takes_no_more_memory_than_it_has_points() {
-    let mut paces = Paces::default();
-    every_two_seconds(&mut paces, 3_600, |second| (second * 7, Some(second * 5)));
-    let log = paces
+    let mut lag_trends = LagTrends::default();
+    every_two_seconds(&mut lag_trends, 3_600, |second| {
+        (second * 7, Some(second * 5))
+    });
+    let log = lag_trends
         .logs
         .values()
         .map(|log| log.ends.points.capacity())
         .max();
-    let commit = paces
+    let commit = lag_trends
         .commits
         .values()
         .flat_map(BTreeMap::values)
@@ -369,9 +390,9 @@ fn a_table_takes_no_more_memory_than_it_has_points() {
         log <= Some(LOG_POINTS) && commit <= Some(COMMIT_POINTS),
         "{log:?} {commit:?}"
     );
-    let mut paces = Paces::default();
-    every_two_seconds(&mut paces, 3_600, |_| (9, Some(3)));
-    let still = paces
+    let mut lag_trends = LagTrends::default();
+    every_two_seconds(&mut lag_trends, 3_600, |_| (9, Some(3)));
+    let still = lag_trends
         .logs
         .values()
         .map(|log| log.ends.points.capacity())
@@ -381,27 +402,27 @@ fn a_table_takes_no_more_memory_than_it_has_points() {
 
 #[test]
 fn a_rate_takes_a_few_seconds() {
-    let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 4, |second| (100, Some(second)));
-    assert_eq!(pace(&paces, &now).drain, None);
-    let mut paces = Paces::default();
-    let now = every_two_seconds(&mut paces, 6, |second| (100, Some(second)));
-    assert!(pace(&paces, &now).drain.is_some());
+    let mut lag_trends = LagTrends::default();
+    let now = every_two_seconds(&mut lag_trends, 4, |second| (100, Some(second)));
+    assert_eq!(trend(&lag_trends, &now).drain, None);
+    let mut lag_trends = LagTrends::default();
+    let now = every_two_seconds(&mut lag_trends, 6, |second| (100, Some(second)));
+    assert!(trend(&lag_trends, &now).drain.is_some());
 }
 
 #[test]
 fn what_nobody_owns_never_drains() {
-    let mut paces = Paces::default();
+    let mut lag_trends = LagTrends::default();
     let mut now = Snapshot::default();
     for second in [0, 10, 20] {
         let consumed = i64::try_from(second).expect("small");
         now = snapshot("id", &[(100, Some(consumed)), (7, Some(0))]);
         now.groups.get_mut("g").expect("is there").members[0].partitions =
             Some(vec![("t".to_owned(), 0)]);
-        paces.feed(&mut now, secs(second));
+        lag_trends.feed(&mut now, secs(second));
     }
     assert_eq!(
-        pace(&paces, &now).drain,
+        trend(&lag_trends, &now).drain,
         None,
         "partition 1 has 7 messages and no owner"
     );
@@ -409,30 +430,32 @@ fn what_nobody_owns_never_drains() {
 
 #[test]
 fn one_unknown_partition_makes_both_unknown() {
-    let mut paces = Paces::default();
-    let mut now = every_two_seconds(&mut paces, 60, |second| (100 + second, Some(100 + second)));
+    let mut lag_trends = LagTrends::default();
+    let mut now = every_two_seconds(&mut lag_trends, 60, |second| {
+        (100 + second, Some(100 + second))
+    });
     let Some(TopicSeen::Present(facts)) = now.topics.get_mut("t") else {
         panic!("is present")
     };
     facts.partitions.push(None);
-    paces.feed(&mut now, secs(62));
-    assert_eq!(pace(&paces, &now), Pace::default());
-    let absent = paces.pace(
+    lag_trends.feed(&mut now, secs(62));
+    assert_eq!(trend(&lag_trends, &now), LagTrend::default());
+    let absent = lag_trends.trend(
         &now,
         "another",
         &["t".to_owned()],
         OffsetReset::Latest,
-        paces.now,
+        lag_trends.now,
     );
-    assert_eq!(absent, Pace::default());
+    assert_eq!(absent, LagTrend::default());
 }
 
 #[test]
 fn a_commit_to_a_former_topic_is_outdated_until_there_is_another() {
-    let mut paces = Paces::default();
+    let mut lag_trends = LagTrends::default();
     let mut feed = |second, id: &str, end, commit| {
         let mut now = snapshot(id, &[(end, commit)]);
-        paces.feed(&mut now, secs(second));
+        lag_trends.feed(&mut now, secs(second));
         (
             !now.groups["g"].outdated.is_empty(),
             now.lag(
@@ -462,18 +485,18 @@ fn a_commit_to_a_former_topic_is_outdated_until_there_is_another() {
 
 #[test]
 fn a_topic_that_is_gone_for_a_while_is_another_one_afterwards() {
-    let mut paces = Paces::default();
+    let mut lag_trends = LagTrends::default();
     let mut now = snapshot("a", &[(9, Some(7))]);
-    paces.feed(&mut now, secs(0));
+    lag_trends.feed(&mut now, secs(0));
     let mut gone = now.clone();
     gone.topics.insert("t".into(), TopicSeen::Missing);
-    paces.feed(&mut gone, secs(2));
-    assert!(gone.groups["g"].outdated.is_empty() && paces.logs.is_empty());
+    lag_trends.feed(&mut gone, secs(2));
+    assert!(gone.groups["g"].outdated.is_empty() && lag_trends.logs.is_empty());
     let mut again = snapshot("b", &[(9, Some(7))]);
-    paces.feed(&mut again, secs(4));
+    lag_trends.feed(&mut again, secs(4));
     assert_eq!(again.groups["g"].outdated.len(), 1);
     assert_eq!(
-        pace(&paces, &again).oldest,
+        trend(&lag_trends, &again).oldest,
         None,
         "its log was not seen to grow"
     );
@@ -481,8 +504,8 @@ fn a_topic_that_is_gone_for_a_while_is_another_one_afterwards() {
 
 #[test]
 fn what_nobody_cares_about_any_more_is_forgotten() {
-    let mut paces = Paces::default();
-    every_two_seconds(&mut paces, 10, |second| (second, Some(0)));
-    paces.feed(&mut Snapshot::default(), secs(12));
-    assert!(paces.logs.is_empty() && paces.commits.is_empty());
+    let mut lag_trends = LagTrends::default();
+    every_two_seconds(&mut lag_trends, 10, |second| (second, Some(0)));
+    lag_trends.feed(&mut Snapshot::default(), secs(12));
+    assert!(lag_trends.logs.is_empty() && lag_trends.commits.is_empty());
 }

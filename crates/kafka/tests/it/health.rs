@@ -1,4 +1,4 @@
-//! Each verdict on a real group, Classic and KIP-848, within a window of a few seconds.
+//! Each health on a real group, Classic and KIP-848, within a window of a few seconds.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use practice_contract::{OffsetReset, Protocol};
-use practice_groups::{Finding, Verdict, Verdicts};
+use practice_groups::{HealthHistory, HealthState, PartitionHealth};
 use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,
@@ -32,7 +32,7 @@ struct Watch {
     topic: String,
     group: String,
     protocol: Protocol,
-    verdicts: Verdicts,
+    health: HealthHistory,
     begun: Instant,
 }
 
@@ -51,7 +51,7 @@ impl Watch {
             topic,
             group,
             protocol,
-            verdicts: Verdicts::within(WINDOW),
+            health: HealthHistory::within(WINDOW),
             begun: Instant::now(),
         }
     }
@@ -88,16 +88,16 @@ impl Watch {
             .expect("it does not panic");
     }
 
-    async fn look(&mut self) -> (Option<Finding>, Option<i64>) {
+    async fn look(&mut self) -> (Option<PartitionHealth>, Option<i64>) {
         let snapshot = look(&self.kafka, &self.topic, &self.group).await;
         let tick = self.begun.elapsed();
-        self.verdicts.feed(&snapshot, tick);
+        self.health.feed(&snapshot, tick);
         let (topics, how) = (
             [self.topic.clone()],
             (OffsetReset::Earliest, Duration::ZERO),
         );
         let judged = self
-            .verdicts
+            .health
             .judge(&snapshot, &self.group, &topics, how, tick);
         let partition = (self.topic.clone(), 0);
         let committed = snapshot.groups[&self.group]
@@ -110,13 +110,13 @@ impl Watch {
         )
     }
 
-    /// Looks on until this is the verdict. None of `never` may come before it.
-    async fn until(&mut self, wanted: Verdict, never: &[Verdict]) -> Finding {
+    /// Looks on until this is the health. None of `never` may come before it.
+    async fn until(&mut self, wanted: HealthState, never: &[HealthState]) -> PartitionHealth {
         let since = Instant::now();
         loop {
             let (found, committed) = self.look().await;
-            let verdict = found.map(Finding::verdict);
-            if let Some(found) = found.filter(|_| verdict == Some(wanted)) {
+            let health = found.map(PartitionHealth::health);
+            if let Some(found) = found.filter(|_| health == Some(wanted)) {
                 println!(
                     "{}: {found:?} after {:?}, committed {committed:?}",
                     self.group,
@@ -125,7 +125,7 @@ impl Watch {
                 return found;
             }
             assert!(
-                verdict.is_none_or(|verdict| !never.contains(&verdict)),
+                health.is_none_or(|health| !never.contains(&health)),
                 "{found:?} instead of {wanted:?}"
             );
             assert!(
@@ -138,11 +138,13 @@ impl Watch {
 }
 
 async fn each_verdict(protocol: Protocol) {
-    use Verdict::{Ok, Rewind, Stall, Stop, Warn};
+    use HealthState::{Healthy, Lagging, Rewound, Stalled, Unassigned};
     let mut watch = Watch::begin(protocol).await;
     let worker = watch.worker(Duration::ZERO).await;
     watch.send(10).await;
-    watch.until(Ok, &[Warn, Rewind, Stall, Stop]).await;
+    watch
+        .until(Healthy, &[Lagging, Rewound, Stalled, Unassigned])
+        .await;
     worker.stop().await;
 
     // messages come faster than they can be read
@@ -161,23 +163,23 @@ async fn each_verdict(protocol: Protocol) {
             }
         }
     });
-    watch.until(Warn, &[Rewind, Stall, Stop]).await;
+    watch.until(Lagging, &[Rewound, Stalled, Unassigned]).await;
     on.store(false, Ordering::Relaxed);
     load.await.expect("it does not panic");
     worker.stop().await;
 
-    watch.until(Stop, &[Rewind, Stall]).await;
+    watch.until(Unassigned, &[Rewound, Stalled]).await;
     // it has the first message in hand, for ever
     let worker = watch.worker(FOREVER).await;
-    watch.until(Stall, &[Rewind]).await;
+    watch.until(Stalled, &[Rewound]).await;
     worker.stop().await;
 
     let (_, committed) = watch.look().await;
     let from = committed.expect("some are read");
     watch.commit(from / 2).await;
-    let found = watch.until(Rewind, &[]).await;
+    let found = watch.until(Rewound, &[]).await;
     assert!(
-        matches!(found, Finding::Rewind { from: was, to, made_anew: false, .. } if (was, to) == (from, from / 2)),
+        matches!(found, PartitionHealth::Rewound { from: was, to, made_anew: false, .. } if (was, to) == (from, from / 2)),
         "{found:?}"
     );
 
@@ -196,9 +198,9 @@ async fn each_verdict(protocol: Protocol) {
     watch.look().await;
     watch.commit(1).await;
     tokio::time::sleep(WINDOW).await; // what was before it is over
-    let found = watch.until(Rewind, &[]).await;
+    let found = watch.until(Rewound, &[]).await;
     assert!(
-        matches!(found, Finding::Rewind { from: was, to: 1, made_anew: true, .. } if was == from / 2),
+        matches!(found, PartitionHealth::Rewound { from: was, to: 1, made_anew: true, .. } if was == from / 2),
         "{found:?}"
     );
 }

@@ -20,11 +20,11 @@ const ROUND: usize = 100;
 const SILENT: u32 = 3;
 
 /// The groups of other applications, by id.
-pub type Foreign = BTreeMap<String, ForeignSeen>;
+pub type OtherGroupMap = BTreeMap<String, OtherGroup>;
 
 /// A group of another application.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignSeen {
+pub struct OtherGroup {
     /// Its state.
     pub state: GroupState,
     /// Its protocol, if Kafka says.
@@ -36,7 +36,7 @@ pub struct ForeignSeen {
     pub topics: BTreeMap<String, Option<i64>>,
 }
 
-impl ForeignSeen {
+impl OtherGroup {
     /// What it may be behind in those of its topics that are among `topics`; `None`: it has nothing to do with them.
     pub fn on(&self, topics: impl Fn(&str) -> bool) -> Option<(Vec<&str>, Option<i64>)> {
         let its: Vec<(&str, Option<i64>)> = self
@@ -59,11 +59,11 @@ impl Known {
 
 /// What is remembered of them between rounds.
 #[derive(Debug, Default)]
-pub struct Foreigners {
+pub struct OtherGroups {
     round: u64,
     noted: u64,
     known: BTreeMap<String, Known>,
-    told: Option<Arc<Foreign>>,
+    told: Option<Arc<OtherGroupMap>>,
 }
 
 #[derive(Debug, Default)]
@@ -75,10 +75,10 @@ struct Known {
     /// What was said, until the next look says where the logs end.
     fresh: Option<GroupSeen>,
     /// What is told of it; `None`: it has nothing to do with anybody's topics.
-    seen: Option<ForeignSeen>,
+    seen: Option<OtherGroup>,
 }
 
-impl Foreigners {
+impl OtherGroups {
     /// Begins a round: these groups are there (`all`: there are no others), those are `ours`. Which are to be asked about.
     pub fn round(
         &mut self,
@@ -130,15 +130,15 @@ impl Foreigners {
         noted: u64,
         look: &Snapshot,
         ours: &BTreeSet<String>,
-    ) -> Option<Arc<Foreign>> {
+    ) -> Option<Arc<OtherGroupMap>> {
         let mut news = self.told.is_none();
         for known in self.known.values_mut().filter(|known| known.asked <= noted) {
             if let Some(fresh) = known.fresh.take() {
-                known.seen = foreign(&fresh, look, known.seen.as_ref());
+                known.seen = other_groups(&fresh, look, known.seen.as_ref());
                 news = true;
             }
         }
-        let is_gone = |told: &Arc<Foreign>| {
+        let is_gone = |told: &Arc<OtherGroupMap>| {
             told.keys()
                 .any(|group| ours.contains(group) || !self.known.contains_key(group))
         };
@@ -160,11 +160,11 @@ impl Foreigners {
 }
 
 /// A group as far as it has to do with the topics of a look. What Kafka does not say of it now is as `before`, its lag unknown.
-fn foreign(
+fn other_groups(
     group: &GroupSeen,
     look: &Snapshot,
-    before: Option<&ForeignSeen>,
-) -> Option<ForeignSeen> {
+    before: Option<&OtherGroup>,
+) -> Option<OtherGroup> {
     let is_there = |topic: &str| !matches!(look.topics.get(topic), None | Some(TopicSeen::Missing));
     let owned = group
         .members
@@ -198,7 +198,7 @@ fn foreign(
             topics.entry(topic.clone()).or_insert(None);
         }
     }
-    (!topics.is_empty()).then_some(ForeignSeen {
+    (!topics.is_empty()).then_some(OtherGroup {
         state: group.state,
         protocol: if is_described {
             group.protocol
@@ -270,8 +270,9 @@ mod tests {
 
     #[test]
     fn a_group_is_told_of_by_what_it_has_to_do_with_the_topics() {
-        let lag =
-            |group: GroupSeen, look: &Snapshot| foreign(&group, look, None).map(|seen| seen.topics);
+        let lag = |group: GroupSeen, look: &Snapshot| {
+            other_groups(&group, look, None).map(|seen| seen.topics)
+        };
         let of_t = |lag| Some(BTreeMap::from([("t".to_owned(), lag)]));
         for (what, group, expected) in [
             (
@@ -316,7 +317,7 @@ mod tests {
 
     #[test]
     fn what_was_said_during_a_look_waits_for_the_next_one() {
-        let mut foreigners = Foreigners::default();
+        let mut foreigners = OtherGroups::default();
         let next = foreigners.round(&names(&["a"]), true, &names(&[]));
         let begun = foreigners.noted();
         foreigners.note(
@@ -324,7 +325,7 @@ mod tests {
                 .map(|id| (id, group(&[("t", 0, 12)], &[])))
                 .collect(),
         );
-        let lag = |foreigners: &mut Foreigners, noted, end| {
+        let lag = |foreigners: &mut OtherGroups, noted, end| {
             foreigners
                 .told(noted, &look(&[end]), &names(&[]))
                 .and_then(|told| told.get("a").map(|a| a.topics["t"]))
@@ -340,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_group_of_which_nothing_is_said_now_is_as_it_was_and_its_lag_unknown() {
-        let mut foreigners = Foreigners::default();
+        let mut foreigners = OtherGroups::default();
         let mut ask = |seen: GroupSeen, end| {
             foreigners.round(&names(&["a"]), true, &names(&[]));
             foreigners.note(
@@ -434,7 +435,7 @@ mod tests {
 
     #[test]
     fn nothing_is_told_while_a_group_has_yet_to_be_described() {
-        let mut foreigners = Foreigners::default();
+        let mut foreigners = OtherGroups::default();
         let mut ask = |b: GroupSeen| {
             foreigners.round(&names(&["a", "b"]), true, &names(&[]));
             foreigners.note(
@@ -467,7 +468,7 @@ mod tests {
             ("c".to_owned(), None),
         ]
         .into();
-        let seen = ForeignSeen {
+        let seen = OtherGroup {
             state: GroupState::Stable,
             protocol: None,
             members: Some(1),
@@ -483,7 +484,7 @@ mod tests {
     fn rounds_are_bounded_and_reach_everybody() {
         let there: BTreeSet<String> = (0..1_000).map(|number| format!("g-{number:04}")).collect();
         let ours = names(&["g-0000", "not-there-yet"]);
-        let mut foreigners = Foreigners::default();
+        let mut foreigners = OtherGroups::default();
         let mut asked = BTreeSet::new();
         for round in 1..=30 {
             let next = foreigners.round(&there, true, &ours);
@@ -511,16 +512,16 @@ mod tests {
 
     #[test]
     fn who_is_gone_or_has_become_ours_is_told_of_no_more() {
-        let mut foreigners = Foreigners::default();
+        let mut foreigners = OtherGroups::default();
         let there = names(&["a", "b", "c"]);
-        let said = |foreigners: &mut Foreigners, next: Vec<String>| {
+        let said = |foreigners: &mut OtherGroups, next: Vec<String>| {
             foreigners.note(
                 next.into_iter()
                     .map(|id| (id, group(&[("t", 0, 4)], &[])))
                     .collect(),
             );
         };
-        let told = |foreigners: &mut Foreigners, ours: &BTreeSet<String>| -> Vec<String> {
+        let told = |foreigners: &mut OtherGroups, ours: &BTreeSet<String>| -> Vec<String> {
             foreigners
                 .told(foreigners.noted(), &look(&[10]), ours)
                 .expect("is told")

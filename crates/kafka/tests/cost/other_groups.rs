@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use practice_groups::Foreigners;
+use practice_groups::OtherGroups;
 use practice_kafka::Kafka;
 use practice_testbed::{clients::commit_for_each, kafka, unique};
 
@@ -25,7 +25,7 @@ async fn asking_about_groups_of_others_is_cheap_and_bounded() {
         (0..150).map(|_| (topic.clone(), unique("cheap"))).collect();
     commit_for_each(bootstrap, &groups, 0..=0, OURS);
     let ours = BTreeSet::new();
-    let (mut foreigners, mut asked) = (Foreigners::default(), 0);
+    let (mut foreigners, mut asked) = (OtherGroups::default(), 0);
     for round in 1..=3 {
         let begun = Instant::now();
         let (there, all) = kafka.group_ids().await.expect("Kafka answers");

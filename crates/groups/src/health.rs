@@ -1,8 +1,8 @@
 //! Whether a group gets on, partition by partition: the rules of Burrow's evaluator
 //! (<https://github.com/linkedin/Burrow/wiki/Consumer-Lag-Evaluation-Rules>), which needs no threshold, on what looks tell.
-//! Pure. In: looks, each with a tick, a time that only grows. Out: a [`Finding`] for a partition.
+//! Pure. In: looks, each with a tick, a time that only grows. Out: a [`PartitionHealth`] for a partition.
 //! Burrow sees the commits themselves; a look sees where they stand. So a commit that repeats an offset is none here, a
-//! partition without an owner is what tells [`Finding::Stop`] from [`Finding::Stall`], and a rewind counts for a while even
+//! partition without an owner is what tells [`PartitionHealth::Unassigned`] from [`PartitionHealth::Stalled`], and a rewind counts for a while even
 //! if the group has caught up since. Bounded: a few points for each partition, however long it runs.
 
 use std::{
@@ -30,60 +30,66 @@ const TREND: usize = 4;
 
 /// What is the matter with a partition, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum HealthState {
     /// It is read as it should be.
-    Ok,
+    Healthy,
     /// It is read, but more slowly than it is written.
-    Warn,
+    Lagging,
     /// Its commit went back.
-    Rewind,
+    Rewound,
     /// It has an owner, messages wait, and nothing is committed.
-    Stall,
+    Stalled,
     /// It has no owner, and messages wait.
-    Stop,
+    Unassigned,
 }
 
-impl Verdict {
+impl HealthState {
     /// All of them, from best to worst.
-    pub const ALL: [Self; 5] = [Self::Ok, Self::Warn, Self::Rewind, Self::Stall, Self::Stop];
+    pub const ALL: [Self; 5] = [
+        Self::Healthy,
+        Self::Lagging,
+        Self::Rewound,
+        Self::Stalled,
+        Self::Unassigned,
+    ];
 
-    /// The verdict of a word, as it stands in status; `None`: no word of this version.
+    /// The health of a word, as it stands in status; `None`: no word of this version.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verdict| verdict.word() == word)
+        Self::ALL.into_iter().find(|health| health.word() == word)
     }
 
     /// Burrow's word, as it stands in status.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
-            Self::Ok => "Ok",
-            Self::Warn => "Warn",
-            Self::Rewind => "Rewind",
-            Self::Stall => "Stall",
-            Self::Stop => "Stop",
+            Self::Healthy => "Healthy",
+            Self::Lagging => "Lagging",
+            Self::Rewound => "Rewound",
+            Self::Stalled => "Stalled",
+            Self::Unassigned => "Unassigned",
         }
     }
 
     /// Whether nobody reads what waits; otherwise it is read, be it too slowly or again.
     #[must_use]
     pub fn is_standstill(self) -> bool {
-        matches!(self, Self::Stall | Self::Stop)
+        matches!(self, Self::Stalled | Self::Unassigned)
     }
 }
 
 /// What was found about one partition of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finding {
+pub enum PartitionHealth {
     /// Nothing is the matter.
-    Ok,
+    Healthy,
     /// Its lag has only grown, over so long a time.
-    Warn {
+    Lagging {
         /// How long.
         within: Duration,
     },
     /// Its commit went back.
-    Rewind {
+    Rewound {
         /// The offset that was committed before.
         from: i64,
         /// The one after it.
@@ -94,61 +100,61 @@ pub enum Finding {
         age: Duration,
     },
     /// Nothing was committed although it has an owner.
-    Stall {
+    Stalled {
         /// For how long.
         age: Duration,
     },
     /// Nobody owns it.
-    Stop {
+    Unassigned {
         /// For how long.
         age: Duration,
     },
 }
 
-impl Finding {
+impl PartitionHealth {
     /// It in a word.
     #[must_use]
-    pub fn verdict(self) -> Verdict {
+    pub fn health(self) -> HealthState {
         match self {
-            Self::Ok => Verdict::Ok,
-            Self::Warn { .. } => Verdict::Warn,
-            Self::Rewind { .. } => Verdict::Rewind,
-            Self::Stall { .. } => Verdict::Stall,
-            Self::Stop { .. } => Verdict::Stop,
+            Self::Healthy => HealthState::Healthy,
+            Self::Lagging { .. } => HealthState::Lagging,
+            Self::Rewound { .. } => HealthState::Rewound,
+            Self::Stalled { .. } => HealthState::Stalled,
+            Self::Unassigned { .. } => HealthState::Unassigned,
         }
     }
 
-    /// How long it has been so; `None` for [`Finding::Ok`].
+    /// How long it has been so; `None` for [`PartitionHealth::Healthy`].
     #[must_use]
     pub fn age(self) -> Option<Duration> {
         match self {
-            Self::Ok => None,
-            Self::Warn { within: age }
-            | Self::Rewind { age, .. }
-            | Self::Stall { age }
-            | Self::Stop { age } => Some(age),
+            Self::Healthy => None,
+            Self::Lagging { within: age }
+            | Self::Rewound { age, .. }
+            | Self::Stalled { age }
+            | Self::Unassigned { age } => Some(age),
         }
     }
 }
 
 /// The partitions of a group, judged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Judged {
+pub struct GroupHealth {
     /// Those of which enough was seen.
-    pub partitions: BTreeMap<Partition, Finding>,
+    pub partitions: BTreeMap<Partition, PartitionHealth>,
     /// When a finding may become another one although nothing moves.
     pub again: Option<Duration>,
 }
 
 /// What is kept of the looks at one Kafka.
 #[derive(Debug)]
-pub struct Verdicts {
+pub struct HealthHistory {
     window: Duration,
     now: Duration,
     groups: BTreeMap<String, BTreeMap<Partition, Course>>,
 }
 
-impl Default for Verdicts {
+impl Default for HealthHistory {
     fn default() -> Self {
         Self::within(WINDOW)
     }
@@ -182,7 +188,7 @@ struct Back {
     made_anew: bool,
 }
 
-impl Verdicts {
+impl HealthHistory {
     /// With another window than [`WINDOW`].
     #[must_use]
     pub fn within(window: Duration) -> Self {
@@ -253,8 +259,8 @@ impl Verdicts {
         topics: &[String],
         (reset, slowest): (OffsetReset, Duration),
         tick: Duration,
-    ) -> Judged {
-        let mut judged = Judged::default();
+    ) -> GroupHealth {
+        let mut judged = GroupHealth::default();
         let Some(seen) = snapshot
             .groups
             .get(group)
@@ -432,7 +438,7 @@ impl Course {
         now: Duration,
         (window, trend): (Duration, Duration),
         busy: &BTreeMap<String, Duration>,
-    ) -> (Option<Finding>, Option<Duration>) {
+    ) -> (Option<PartitionHealth>, Option<Duration>) {
         let age = |since: Duration| now.saturating_sub(since);
         if let Some(Back {
             at,
@@ -442,7 +448,7 @@ impl Course {
         }) = self.back.filter(|back| age(back.at) < window)
         {
             return (
-                Some(Finding::Rewind {
+                Some(PartitionHealth::Rewound {
                     from,
                     to,
                     made_anew,
@@ -452,7 +458,7 @@ impl Course {
             );
         }
         let Some(since) = self.behind.filter(|_| behind > 0) else {
-            return (Some(Finding::Ok), None);
+            return (Some(PartitionHealth::Healthy), None);
         };
         let owned = self
             .owner
@@ -467,11 +473,11 @@ impl Course {
         let still = age(since.max(self.moved).max(owned).max(elsewhere));
         let finding = match (still >= window, &self.owner) {
             (true, None) => None,
-            (true, Some((Some(_), _))) => Some(Finding::Stall { age: still }),
-            (true, Some((None, _))) => Some(Finding::Stop { age: still }),
+            (true, Some((Some(_), _))) => Some(PartitionHealth::Stalled { age: still }),
+            (true, Some((None, _))) => Some(PartitionHealth::Unassigned { age: still }),
             (false, _) => match self.grows(window, trend) {
-                Some(since) => Some(Finding::Warn { within: age(since) }),
-                None => (age(self.begun) >= window).then_some(Finding::Ok),
+                Some(since) => Some(PartitionHealth::Lagging { within: age(since) }),
+                None => (age(self.begun) >= window).then_some(PartitionHealth::Healthy),
             },
         };
         let left = [still, age(self.begun)]

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use practice_api::PracticeStatus;
-use practice_groups::{Finding, Judged, TopicSeen};
+use practice_groups::{GroupHealth, PartitionHealth, TopicSeen};
 use serde_json::json;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 const AGE: Duration = Duration::from_secs(90);
 
 /// Two groups of which `a` has 2 members and `b` is another one's; partitions of `t` that are behind by 5, with findings.
-fn found(findings: &[(i32, Finding)]) -> World {
+fn found(findings: &[(i32, PartitionHealth)]) -> World {
     let mut world = two_groups();
     behind(&mut world);
     judge(&mut world, findings);
@@ -33,14 +33,14 @@ fn behind(world: &mut World) {
     });
 }
 
-fn judge(world: &mut World, findings: &[(i32, Finding)]) {
+fn judge(world: &mut World, findings: &[(i32, PartitionHealth)]) {
     let partitions = findings
         .iter()
         .map(|(number, finding)| (at("t", *number), *finding))
         .collect();
-    world.observed.verdicts = [(
+    world.observed.health = [(
         "a".to_owned(),
-        Judged {
+        GroupHealth {
             partitions,
             again: None,
         },
@@ -49,42 +49,50 @@ fn judge(world: &mut World, findings: &[(i32, Finding)]) {
 }
 
 fn told(status: &PracticeStatus) -> (String, Option<String>, String, String) {
-    let verdict = status.groups[0].verdict.clone().expect("there is one");
+    let health = status.groups[0].health.clone().expect("there is one");
     (
-        verdict.verdict,
-        verdict.since,
-        verdict.message,
-        verdict.advice.unwrap_or_default(),
+        health.state,
+        health.since,
+        health.message,
+        health.advice.unwrap_or_default(),
     )
 }
 
-fn all(finding: Finding) -> World {
+fn all(finding: PartitionHealth) -> World {
     found(&[(0, finding), (1, finding), (2, finding)])
 }
 
 #[test]
 fn each_verdict_has_a_reason_and_an_advice() {
-    let ok = all(Finding::Ok).status();
+    let ok = all(PartitionHealth::Healthy).status();
     let (word, since, message, advice) = told(&ok);
-    assert_eq!((word.as_str(), since, advice.as_str()), ("Ok", None, ""));
+    assert_eq!(
+        (word.as_str(), since, advice.as_str()),
+        ("Healthy", None, "")
+    );
     assert_eq!(
         message,
         "every partition is read, or has nothing left to read"
     );
     assert_eq!(
-        ok.groups[0].members[0].partitions[0].verdict.as_deref(),
-        Some("Ok")
+        ok.groups[0].members[0].partitions[0].health.as_deref(),
+        Some("Healthy")
     );
     assert_eq!(
-        ok.groups[1].verdict, None,
+        ok.groups[1].health, None,
         "of the other nothing was found yet"
     );
 
-    let (word, since, message, advice) =
-        told(&found(&[(0, Finding::Ok), (1, Finding::Stall { age: AGE })]).status());
+    let (word, since, message, advice) = told(
+        &found(&[
+            (0, PartitionHealth::Healthy),
+            (1, PartitionHealth::Stalled { age: AGE }),
+        ])
+        .status(),
+    );
     assert_eq!(
         (word.as_str(), since.as_deref()),
-        ("Stall", Some("2025-12-31T23:58:30Z"))
+        ("Stalled", Some("2025-12-31T23:58:30Z"))
     );
     assert_eq!(
         message,
@@ -95,8 +103,8 @@ fn each_verdict_has_a_reason_and_an_advice() {
         "look at its log: it may hang at a message; restart it if it does"
     );
 
-    let (word, _, message, advice) = told(&all(Finding::Warn { within: AGE }).status());
-    assert_eq!(word, "Warn");
+    let (word, _, message, advice) = told(&all(PartitionHealth::Lagging { within: AGE }).status());
+    assert_eq!(word, "Lagging");
     assert_eq!(
         message,
         "t/0 and 2 more: read, but more slowly than written; lag has only grown"
@@ -106,14 +114,14 @@ fn each_verdict_has_a_reason_and_an_advice() {
         "more consumers, up to 3, one for each partition; or less work for each message"
     );
 
-    let back = Finding::Rewind {
+    let back = PartitionHealth::Rewound {
         from: 90,
         to: 10,
         made_anew: false,
         age: AGE,
     };
     let (word, _, message, advice) = told(&found(&[(0, back), (1, back)]).status());
-    assert_eq!(word, "Rewind");
+    assert_eq!(word, "Rewound");
     assert_eq!(
         message,
         "t/0: its commit went back from 90 to 10, and so did 1 more: what lies between is consumed again"
@@ -126,20 +134,28 @@ fn each_verdict_has_a_reason_and_an_advice() {
 
 #[test]
 fn the_worst_partition_counts() {
-    let (warn, stop) = (Finding::Warn { within: AGE }, Finding::Stop { age: AGE });
-    let status = found(&[(0, warn), (1, stop), (2, Finding::Ok)]).status();
-    assert_eq!(told(&status).0, "Stop");
+    let (warn, stop) = (
+        PartitionHealth::Lagging { within: AGE },
+        PartitionHealth::Unassigned { age: AGE },
+    );
+    let status = found(&[(0, warn), (1, stop), (2, PartitionHealth::Healthy)]).status();
+    assert_eq!(told(&status).0, "Unassigned");
     assert!(told(&status).2.starts_with("t/1: "), "{}", told(&status).2);
     let shares = status.groups[0]
         .members
         .iter()
         .flat_map(|member| &member.partitions);
     let words: std::collections::BTreeMap<i32, Option<&str>> = shares
-        .map(|share| (share.partition, share.verdict.as_deref()))
+        .map(|share| (share.partition, share.health.as_deref()))
         .collect();
     assert_eq!(
         words,
-        [(0, Some("Warn")), (1, Some("Stop")), (2, Some("Ok"))].into()
+        [
+            (0, Some("Lagging")),
+            (1, Some("Unassigned")),
+            (2, Some("Healthy"))
+        ]
+        .into()
     );
 }
 
@@ -165,11 +181,14 @@ fn a_group_without_consumers_is_told_why_it_has_none() {
         let mut practice = spec(group);
         practice.group("a", |group| group.members.clear());
         behind(&mut practice);
-        judge(&mut practice, &[(0, Finding::Stop { age: AGE })]);
+        judge(
+            &mut practice,
+            &[(0, PartitionHealth::Unassigned { age: AGE })],
+        );
         let (word, _, message, said) = told(&practice.status());
         assert_eq!(
             (word.as_str(), message.as_str()),
-            ("Stop", "t/0: messages wait, and no consumer owns it")
+            ("Unassigned", "t/0: messages wait, and no consumer owns it")
         );
         assert_eq!(said, advice);
     }
@@ -177,7 +196,7 @@ fn a_group_without_consumers_is_told_why_it_has_none() {
 
 #[test]
 fn a_rewind_that_we_caused_says_so() {
-    let back = Finding::Rewind {
+    let back = PartitionHealth::Rewound {
         from: 90,
         to: 0,
         made_anew: true,
@@ -200,14 +219,14 @@ fn a_rewind_that_we_caused_says_so() {
 
 #[test]
 fn a_verdict_stands_while_nothing_new_is_known() {
-    let mut world = all(Finding::Stall { age: AGE });
+    let mut world = all(PartitionHealth::Stalled { age: AGE });
     let first = world.status();
     // ten seconds later the same: not a word changes
     let second = world.status();
     assert_eq!(told(&first), told(&second));
     assert_eq!(news(Some(&first), &second), News::None);
     // another operator, which has not seen enough yet
-    world.observed.verdicts = [("a".to_owned(), Judged::default())].into();
+    world.observed.health = [("a".to_owned(), GroupHealth::default())].into();
     let third = world.status();
     assert_eq!(told(&third), told(&first));
     // it has committed since: what was said is no more so
@@ -218,12 +237,12 @@ fn a_verdict_stands_while_nothing_new_is_known() {
             .flat_map(|all| all.values_mut())
             .for_each(|c| c.offset = 11)
     });
-    assert_eq!(world.status().groups[0].verdict, None);
+    assert_eq!(world.status().groups[0].health, None);
 }
 
 #[test]
 fn a_turn_is_written_at_once_and_told_once() {
-    let mut world = all(Finding::Ok);
+    let mut world = all(PartitionHealth::Healthy);
     let ok = world.status();
     let events = |world: &World, before: Option<&PracticeStatus>, after: &PracticeStatus| {
         let story = crate::events::events(&world.prepared, &world.running, before, after);
@@ -239,22 +258,26 @@ fn a_turn_is_written_at_once_and_told_once() {
         [],
         "that all is well is nothing to begin with"
     );
-    judge(&mut world, &[(0, Finding::Warn { within: AGE })]);
+    judge(&mut world, &[(0, PartitionHealth::Lagging { within: AGE })]);
     let warn = world.status();
     assert_eq!(news(Some(&ok), &warn), News::Meaning);
     assert_eq!(
         events(&world, Some(&ok), &warn),
-        [(Severity::Warning, "GroupFallsBehind")]
+        [(Severity::Warning, "GroupLagging")]
     );
     let again = world.status();
     assert_eq!(events(&world, Some(&warn), &again), []);
     judge(
         &mut world,
-        &[(0, Finding::Ok), (1, Finding::Ok), (2, Finding::Ok)],
+        &[
+            (0, PartitionHealth::Healthy),
+            (1, PartitionHealth::Healthy),
+            (2, PartitionHealth::Healthy),
+        ],
     );
     let well = world.status();
     assert_eq!(
         events(&world, Some(&warn), &well),
-        [(Severity::Normal, "GroupGetsOn")]
+        [(Severity::Normal, "GroupRecovered")]
     );
 }

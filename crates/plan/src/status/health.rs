@@ -1,23 +1,23 @@
 //! What status says about whether a group gets on. Pure; called by `status` alone. In: what was found about its partitions,
-//! who runs, status as it was. Out: the group's verdict with a sentence and an advice, and a word for each partition. Of a
+//! who runs, status as it was. Out: the group's health with a sentence and an advice, and a word for each partition. Of a
 //! partition of which not enough was seen yet, as after the operator was restarted, what was said before still holds while
 //! nothing is committed there.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use practice_api::status::{GroupStatus, OwnedPartition, TopicStatus, VerdictStatus};
-use practice_groups::{Finding, GroupSeen, Judged, Partition, Snapshot, Verdict};
+use practice_api::status::{GroupStatus, HealthStatus, OwnedPartition, TopicStatus};
+use practice_groups::{GroupHealth, GroupSeen, HealthState, Partition, PartitionHealth, Snapshot};
 
 use super::group::time;
 use crate::plan::GroupPlan;
 
-/// What a verdict is made of.
+/// What a health is made of.
 pub(super) struct Case<'a> {
     pub(super) group: &'a GroupPlan,
     pub(super) seen: &'a GroupSeen,
     pub(super) snapshot: &'a Snapshot,
-    pub(super) judged: Option<&'a Judged>,
+    pub(super) judged: Option<&'a GroupHealth>,
     /// The topics' status, for whether they are of our making.
     pub(super) topics: &'a [TopicStatus],
     /// Consumers wanted.
@@ -34,7 +34,7 @@ impl Case<'_> {
         let found = |partition: &Partition| {
             let finding = self.judged?.partitions.get(partition);
             finding
-                .map(|finding| finding.verdict().word().to_owned())
+                .map(|finding| finding.health().word().to_owned())
                 .or_else(|| {
                     let share = before.get(&(partition.0.as_str(), partition.1))?;
                     let committed = self
@@ -44,7 +44,7 @@ impl Case<'_> {
                         .get(partition)
                         .map(|committed| committed.offset);
                     share
-                        .verdict
+                        .health
                         .clone()
                         .filter(|_| share.committed == committed) // what was said holds while its commit is the same
                 })
@@ -63,38 +63,41 @@ impl Case<'_> {
     }
 
     /// The group's. `words`: those of all of its partitions, `count` in number.
-    pub(super) fn verdict(
+    pub(super) fn health(
         &self,
         words: &BTreeMap<Partition, String>,
         count: usize,
-    ) -> Option<VerdictStatus> {
-        let former = self.before.and_then(|before| before.verdict.as_ref());
+    ) -> Option<HealthStatus> {
+        let former = self.before.and_then(|before| before.health.as_ref());
         let Some(judged) = self.judged.filter(|_| self.seen.committed.is_some()) else {
             return former.cloned(); // nothing new is known; that it is so long ago, the group says itself
         };
         let worst = judged
             .partitions
             .values()
-            .map(|finding| finding.verdict())
+            .map(|finding| finding.health())
             .max();
-        let worst = worst.filter(|worst| *worst > Verdict::Ok);
+        let worst = worst.filter(|worst| *worst > HealthState::Healthy);
         let Some(worst) = worst else {
-            if words.values().any(|word| word != Verdict::Ok.word()) {
+            if words
+                .values()
+                .any(|word| word != HealthState::Healthy.word())
+            {
                 return former.cloned();
             }
             let message = "every partition is read, or has nothing left to read".to_owned();
-            let ok = || VerdictStatus {
-                verdict: Verdict::Ok.word().into(),
+            let ok = || HealthStatus {
+                state: HealthState::Healthy.word().into(),
                 message,
-                ..VerdictStatus::default()
+                ..HealthStatus::default()
             };
             return (words.len() == count).then(ok);
         };
-        let concerned: Vec<(&Partition, Finding)> = judged
+        let concerned: Vec<(&Partition, PartitionHealth)> = judged
             .partitions
             .iter()
             .map(|(at, finding)| (at, *finding))
-            .filter(|(_, f)| f.verdict() == worst)
+            .filter(|(_, f)| f.health() == worst)
             .collect();
         let age = concerned
             .iter()
@@ -102,19 +105,23 @@ impl Case<'_> {
             .max()
             .unwrap_or_default();
         let since = former
-            .filter(|former| former.verdict == worst.word())
+            .filter(|former| former.state == worst.word())
             .and_then(|former| former.since.clone());
         let (message, advice) = self.say(worst, &concerned);
-        Some(VerdictStatus {
-            verdict: worst.word().to_owned(),
+        Some(HealthStatus {
+            state: worst.word().to_owned(),
             since: since.or_else(|| self.now.checked_sub(age).ok().map(time)),
             message,
             advice: Some(advice),
         })
     }
 
-    /// The sentence, and what to do about it. No number in it changes while the verdict stands: status is not written for it.
-    fn say(&self, worst: Verdict, concerned: &[(&Partition, Finding)]) -> (String, String) {
+    /// The sentence, and what to do about it. No number in it changes while the health stands: status is not written for it.
+    fn say(
+        &self,
+        worst: HealthState,
+        concerned: &[(&Partition, PartitionHealth)],
+    ) -> (String, String) {
         let names = names(concerned);
         let many = concerned.len() > 1;
         match (
@@ -122,10 +129,10 @@ impl Case<'_> {
             concerned.first().map(|(at, finding)| (*at, *finding)),
         ) {
             (
-                Verdict::Rewind,
+                HealthState::Rewound,
                 Some((
                     at,
-                    Finding::Rewind {
+                    PartitionHealth::Rewound {
                         from,
                         to,
                         made_anew,
@@ -161,11 +168,11 @@ impl Case<'_> {
                     advice.to_owned(),
                 )
             }
-            (Verdict::Warn, _) => (
+            (HealthState::Lagging, _) => (
                 format!("{names}: read, but more slowly than written; lag has only grown"),
                 self.speed_up(),
             ),
-            (Verdict::Stall, _) => {
+            (HealthState::Stalled, _) => {
                 let (whose, has) = if many {
                     ("their owners", "have")
                 } else {
@@ -196,7 +203,7 @@ impl Case<'_> {
     }
 
     /// `x `, for up to two owners.
-    fn owners(&self, concerned: &[(&Partition, Finding)]) -> String {
+    fn owners(&self, concerned: &[(&Partition, PartitionHealth)]) -> String {
         let owns = |owned: &Vec<Partition>| concerned.iter().any(|(at, _)| owned.contains(at));
         let owners = self
             .seen
@@ -257,8 +264,8 @@ impl Case<'_> {
 }
 
 /// `t/0`, `t/0 and t/1`, `t/0 and 4 more`.
-fn names(concerned: &[(&Partition, Finding)]) -> String {
-    let name = |(at, _): &(&Partition, Finding)| format!("{}/{}", at.0, at.1);
+fn names(concerned: &[(&Partition, PartitionHealth)]) -> String {
+    let name = |(at, _): &(&Partition, PartitionHealth)| format!("{}/{}", at.0, at.1);
     match concerned {
         [] => String::new(),
         [one] => name(one),

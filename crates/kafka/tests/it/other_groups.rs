@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use practice_contract::Protocol;
-use practice_groups::{Foreigners, GroupState};
+use practice_groups::{GroupState, OtherGroups};
 use practice_kafka::Kafka;
 use practice_testbed::{
     clients::{commit, send},
@@ -56,7 +56,7 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
         .filter(|group| [&ours, &commits, &both, &other].contains(&group))
         .collect();
     let ours = BTreeSet::from([ours]);
-    let mut foreigners = Foreigners::default();
+    let mut foreigners = OtherGroups::default();
     let next = foreigners.round(&there, all, &ours);
     foreigners.note(kafka.groups(&next).await.expect("Kafka answers"));
     let noted = foreigners.noted();

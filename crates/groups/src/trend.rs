@@ -1,6 +1,6 @@
 //! What several looks at one Kafka tell and one cannot: how long the oldest message that a group has not consumed has been
 //! there, when the group will be done with what is left, and which commits were made to a former topic of the same name.
-//! Pure. In: looks, each with a tick, a time that only grows. Out: `outdated` of each group, a [`Pace`] for each group. What
+//! Pure. In: looks, each with a tick, a time that only grows. Out: `outdated` of each group, a [`LagTrend`] for each group. What
 //! happened before the first look is unknown, and said to be. Bounded: a few points for each partition, however long it runs.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -23,7 +23,7 @@ const COMMIT_POINTS: usize = 16;
 
 /// How a group gets on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pace {
+pub struct LagTrend {
     /// Age of the oldest message that it has not consumed, 0 when there is none; `None`: not known.
     pub oldest: Option<Duration>,
     /// Time until nothing is left at the rates of the last half minute; `None`: never, or not known.
@@ -32,7 +32,7 @@ pub struct Pace {
 
 /// What is kept of the looks at one Kafka.
 #[derive(Debug, Default)]
-pub struct Paces {
+pub struct LagTrends {
     now: Duration,
     logs: BTreeMap<Partition, Log>,
     commits: BTreeMap<String, BTreeMap<Partition, Commit>>,
@@ -54,7 +54,7 @@ struct Commit {
     offsets: Table,
 }
 
-impl Paces {
+impl LagTrends {
     /// Takes in a look, and tells it which of its commits are outdated.
     pub fn feed(&mut self, snapshot: &mut Snapshot, tick: Duration) {
         self.now = self.now.max(tick);
@@ -133,16 +133,16 @@ impl Paces {
     }
 
     /// How a group gets on in these topics at `tick`, by the look that was fed last, `snapshot`.
-    pub fn pace(
+    pub fn trend(
         &self,
         snapshot: &Snapshot,
         group: &str,
         topics: &[String],
         reset: OffsetReset,
         tick: Duration,
-    ) -> Pace {
+    ) -> LagTrend {
         let Some(seen) = snapshot.groups.get(group) else {
-            return Pace::default();
+            return LagTrend::default();
         };
         let since_look = tick.saturating_sub(self.now);
         let (mut left, mut oldest, mut rate) = (0, Some(Duration::ZERO), Some(0.0));
@@ -150,13 +150,13 @@ impl Paces {
             let facts = match snapshot.topics.get(topic) {
                 Some(TopicSeen::Present(facts)) => facts,
                 Some(TopicSeen::Missing) => continue,
-                Some(TopicSeen::Unknown(_)) | None => return Pace::default(),
+                Some(TopicSeen::Unknown(_)) | None => return LagTrend::default(),
             };
             for (number, bounds) in (0..).zip(&facts.partitions) {
                 let partition = (topic.clone(), number);
                 let lag = snapshot.lag(seen, &partition, reset);
                 let (Some(bounds), Some(behind)) = (bounds, lag.effective()) else {
-                    return Pace::default();
+                    return LagTrend::default();
                 };
                 left += behind;
                 if behind > 0 {
@@ -170,7 +170,7 @@ impl Paces {
             }
         }
         if left == 0 {
-            return Pace {
+            return LagTrend {
                 oldest,
                 drain: oldest,
             };
@@ -180,7 +180,7 @@ impl Paces {
             .filter(|rate| *rate > 0.0)
             .map(|rate| left as f64 / rate);
         let drain = drain.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        Pace {
+        LagTrend {
             oldest,
             drain: drain.map(|drain| drain.saturating_sub(since_look)),
         }

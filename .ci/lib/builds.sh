@@ -1,12 +1,12 @@
-# Where .ci/test compiles: below the cache, outside the checkout, so that a fresh clone finds the dependencies compiled. What cargo finishes (programs, docs) is in ./target as always.
-# One directory for each compiler. Cargo itself tells the versions, features and flags of a dependency apart, so a changed Cargo.lock compiles what changed and nothing else.
-# It does not tell two checkouts apart: it compares times of files below the same relative paths, and would test the crates of one checkout in the other. So a run has the directory for itself, and the first one of a checkout compiles the workspace's own crates again.
-# CARGO_BUILD_BUILD_DIR, where it is set, is used as it is: `CARGO_BUILD_BUILD_DIR=$PWD/target make test` compiles where cargo does by itself.
-# Sourced by .ci/test, with `say` and CGP_CACHE of deploy/node/lib/common.sh at hand. Leaves $CGP_CACHE/build, and which run used it last in target/built-by.
+# Where .ci/test compiles: in the cache, outside the checkout, so that a fresh clone finds the dependencies compiled. Finished programs and docs are in ./target as always.
+# One directory for each compiler. Cargo itself distinguishes versions, features and flags of a dependency, so after a change of Cargo.lock it compiles what changed and nothing else.
+# Cargo does not distinguish two checkouts: it compares times of files with the same relative path, and would run the tests of one checkout in the other. So a run locks the directory, and when another checkout used it last, the workspace's own crates are cleaned.
+# A caller's CARGO_BUILD_BUILD_DIR is used as it is: `CARGO_BUILD_BUILD_DIR=$PWD/target make test` compiles where cargo does by itself.
+# Sourced by .ci/test, with `say` and CGP_CACHE of deploy/node/lib/common.sh at hand. Leaves $CGP_CACHE/build, and in target/built-by which run used it last.
 # shellcheck shell=bash disable=SC2154 # repo comes from .ci/test
 
-BUILDS_GIB=20 # a directory that has grown beyond it starts empty: old versions of dependencies stay in it
-BUILDS_KEPT=2 # compilers
+BUILDS_GIB=20 # a larger directory is emptied: cargo deletes no former version of a dependency
+BUILDS_KEPT=2 # directories, those used last
 
 compile_in_cache() {
   [[ -z ${CARGO_BUILD_BUILD_DIR:-} ]] || return 0
@@ -15,7 +15,7 @@ compile_in_cache() {
   version=$(sed -n 's/^release: //p' <<<"$compiler")
   mkdir -p "$builds"
   exec 8>"$builds/lock" # stages do not inherit it
-  flock -n 8 || { say "another run compiles in $builds: waiting for its end" && flock 8; }
+  flock -n 8 || { say "waiting for another run that compiles in $builds" && flock 8; }
   CARGO_BUILD_BUILD_DIR=$builds/$version-$(sha256sum <<<"$compiler" | cut -c1-8)
   export CARGO_BUILD_BUILD_DIR
   bound_builds "$builds"
@@ -30,12 +30,12 @@ bound_builds() { # DIRECTORY
     while read -r old; do rm -rf "$old"; done
   size=$(du -sk "$CARGO_BUILD_BUILD_DIR" | cut -f1)
   ((size > BUILDS_GIB * 1024 * 1024)) || return 0
-  say "$CARGO_BUILD_BUILD_DIR has $((size / 1024 / 1024)) GiB: starting with an empty one"
+  say "emptying $CARGO_BUILD_BUILD_DIR, which has $((size / 1024 / 1024)) GiB"
   rm -rf "$CARGO_BUILD_BUILD_DIR"
   mkdir "$CARGO_BUILD_BUILD_DIR"
 }
 
-# compiled crates of the workspace stay only if this checkout was the last to compile here
+# cleans the workspace's crates unless this checkout was the last to compile here
 adopt_build() {
   local here=target/built-by there=$CARGO_BUILD_BUILD_DIR/built-by last profile
   last=$(cat "$there" 2>/dev/null || true)

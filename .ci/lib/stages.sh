@@ -1,4 +1,4 @@
-# Stages of .ci/test: each is announced, timed and logged to target/test.log; the first that fails ends the run, and what was begun is taken back. At the end, however it comes, a table says how long each took.
+# Stages of .ci/test: each is announced, timed and logged to target/test.log; the first that fails ends the run, and what was begun is taken back. Each run ends with a table of what its stages took, also a failed one.
 # Each runs as a process group of its own, so that Ctrl-C or a TERM reaches all of it at once.
 # Sourced by .ci/test, with `say` and `die` of deploy/node/lib/common.sh at hand. Leaves target/test.log.
 # shellcheck shell=bash disable=SC2154 # repo comes from .ci/test

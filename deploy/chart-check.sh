@@ -222,7 +222,7 @@ check_monitoring() {
     grep -q "alertname: $alert\$" "$work/alerts.test.yaml" || bad "$alert has no test"
   done < <(sed -n 's/^ *- alert: //p' "$chart/files/rules.yaml")
   named "${on[@]}" --set monitoring.rules.runbooks=https://example.com/r --show-only templates/rules.yaml >"$work/more.yaml"
-  grep -q 'runbook_url: https://example.com/r#consumergrouplaggrows$' "$work/more.yaml" || bad "monitoring.rules.runbooks is not used"
+  grep -q 'runbook_url: https://example.com/r#kafkaconsumergrouplagging$' "$work/more.yaml" || bad "monitoring.rules.runbooks is not used"
 
   named "${on[@]}" --show-only templates/dashboard.yaml | sed -n '/^  consumer-group-practice.json: |/,$ s/^    //p' >"$work/dashboard.json"
   diff "$chart/files/dashboard.json" "$work/dashboard.json" >&2 || bad "the dashboard is not rendered as it is written"

@@ -1,8 +1,8 @@
-// What can be done, each with its command line. In: a practice's address. Out: requests, and sentences of what came of them.
-// Deliberately absent: any state; the picture changes when Kafka does, not when a button is pressed.
+// Actions, each with its command line. In: a practice's address. Out: requests, and the sentences of their answers.
+// Deliberately absent: state; the live view changes when Kafka does, not when a button is pressed.
 import { quoted } from './words.js';
 
-/** @typedef {{path: string, body: any, line: string, plan?: string, verb?: string}} Action `plan` = where it is said what it would do */
+/** @typedef {{path: string, body: any, line: string, plan?: string, verb?: string}} Action `plan` = path of its forecast */
 
 /** @param {string} ns @param {string} name */
 export const base = (ns, name) => `/api/practices/${encodeURIComponent(ns)}/${encodeURIComponent(name)}`;
@@ -56,7 +56,7 @@ export function actionsOf(s) {
   };
 }
 
-/** Does it, and says what came of it. @param {string} at @param {Action} action @returns {Promise<{ok: boolean, said: string, answer: any}>} */
+/** Sends an action. @param {string} at @param {Action} action @returns {Promise<{ok: boolean, message: string, answer: any}>} */
 export async function act(at, action) {
   try {
     const response = await fetch(`${at}/${action.path}`, {
@@ -65,11 +65,11 @@ export async function act(at, action) {
       body: JSON.stringify(action.body)
     });
     const answer = await response.json().catch(() => ({}));
-    const said =
+    const message =
       [answer.message, answer.how && `Turn actions on with: ${answer.how}`].filter(Boolean).join(' ') ||
       (response.ok ? 'Done.' : `The server answered ${response.status}.`);
-    return { ok: response.ok, said, answer };
+    return { ok: response.ok, message, answer };
   } catch {
-    return { ok: false, said: 'The server could not be reached. Nothing was changed, as far as this page knows.', answer: {} };
+    return { ok: false, message: 'Server unreachable: nothing was changed, as far as this page knows.', answer: {} };
   }
 }

@@ -1,9 +1,9 @@
-// What stands in the boxes: partitions, cards, rows, pills. In: one box of a layout. Out: a node that says it.
-// Deliberately absent: where boxes stand (layout.js), what a click does (picture.js listens for all of them).
+// Content of the boxes: partitions, cards, rows, pills. In: one box of a layout. Out: a node.
+// Deliberately absent: positions of boxes (layout.js), clicks (picture.js listens for all of them).
 import { add, calm, cls, el, inside, keyed, place, set, sv, text, whole } from './dom.js';
 import { delay, inLeft, memberSentence, memberWord, num, partSentence, rate } from './words.js';
 
-/** What the eye reads is hidden from the ear, which gets one sentence instead. @param {any} n */
+/** The visible text is hidden from screen readers, which get one sentence instead. @param {any} n */
 function faceOf(n) {
   const face = el('span', 'face', null, { 'aria-hidden': 'true' });
   n.replaceChildren((n.sentence ??= el('span', 'vh')), face);
@@ -33,11 +33,11 @@ export function part(n, b) {
   place(n, b.x, b.y, b.w, b.h);
 }
 
-/** Shortened name: what it has in common with its sisters in grey, what tells it apart bold. @param {string} look */
-function nameOf(look) {
+/** A shortened name: its common part in grey, its distinguishing end in bold. @param {string} style */
+function nameOf(style) {
   const head = el('span'),
     end = el('b'),
-    name = add(el('span', look), head, end);
+    name = add(el('span', style), head, end);
   return {
     name,
     /** @param {[string, string]} parts */
@@ -48,10 +48,10 @@ function nameOf(look) {
   };
 }
 
-/** @param {any} n @param {import('./layout.js').Card | import('./layout.js').Row} c @param {boolean} multi @param {string} selected @param {string} look */
-function frame(n, c, multi, selected, look) {
+/** @param {any} n @param {import('./layout.js').Card | import('./layout.js').Row} c @param {boolean} multi @param {string} selected @param {string} style */
+function frame(n, c, multi, selected, style) {
   const m = c.member;
-  cls(n, `${look} nav ${m.kind} ${c.group.stopped ? 'rest ' : ''}c${c.group.hue}${m.id === selected ? ' is-sel' : ''}`);
+  cls(n, `${style} nav ${m.kind} ${c.group.stopped ? 'rest ' : ''}c${c.group.hue}${m.id === selected ? ' is-sel' : ''}`);
   text(
     n.sentence,
     /** @type {any} */ (m).folded ? `${m.name} of ${c.group.name}. Enter shows them.` : memberSentence(m, c.group.name, multi)
@@ -70,10 +70,10 @@ function frame(n, c, multi, selected, look) {
 /** @param {any} n @param {import('./layout.js').Card} c @param {boolean} multi @param {string} selected @param {string} owns */
 export function card(n, c, multi, selected, owns) {
   const m = c.member,
-    said = memberWord(m, multi),
+    word = memberWord(m, multi),
     runs = m.kind === 'run' || m.kind === 'slow',
     left = runs ? null : m.giveUpIn;
-  const refs = inside(n, runs ? 'run' : left == null ? 'said' : 'ring', () => {
+  const refs = inside(n, runs ? 'run' : left == null ? 'word' : 'ring', () => {
     const face = faceOf(n),
       r = {
         ...nameOf('nm'),
@@ -90,10 +90,10 @@ export function card(n, c, multi, selected, owns) {
   });
   frame(n, c, multi, selected, c.lean ? 'card lean' : 'card');
   refs.call(c.name);
-  cls(refs.line, runs ? 'own' : `tag ${said.tone}`);
-  text(refs.line, runs ? owns : said.line);
-  whole(refs.more, said.more);
-  set(refs.more, { title: said.more });
+  cls(refs.line, runs ? 'own' : `tag ${word.tone}`);
+  text(refs.line, runs ? owns : word.line);
+  whole(refs.more, word.more);
+  set(refs.more, { title: word.more });
   [m.rate == null ? '–' : rate(m.rate), delay(m.delayMs), num(m.lag)].forEach((v, i) => (i === 1 ? text : calm)(refs.values[i][1], v));
   set(refs.arc, { 'stroke-dasharray': `${Math.min(1, (left ?? 0) / (m.timeoutMs || 1)).toFixed(3)} 1` });
   text(refs.left, left == null ? '' : inLeft(left));
@@ -102,7 +102,7 @@ export function card(n, c, multi, selected, owns) {
 /** @param {any} n @param {import('./layout.js').Row} r @param {boolean} multi @param {string} selected */
 export function row(n, r, multi, selected) {
   const m = r.member,
-    tone = { slow: 'w', killed: 'b', paused: 'b', nobody: 'b' }[/** @type {string} */ (m.kind)] ?? '';
+    tone = { slow: 'w', killed: 'b', paused: 'b', unowned: 'b' }[/** @type {string} */ (m.kind)] ?? '';
   const refs = inside(n, `${r.big} ${!r.sub} ${!r.rate}`, () => {
     const out = { ...nameOf(r.big ? 'nm' : 'tail'), sub: el('span'), chips: el('span', 'chips'), rate: el('span', 'rr'), lag: el('span') };
     add(
@@ -134,9 +134,9 @@ export function row(n, r, multi, selected) {
     chips.map((c, i) => [String(i), ...c]),
     c => c[0],
     () => el('span'),
-    (e, [, words, look]) => {
+    (e, [, words, style]) => {
       text(e, words);
-      cls(e, `chip ${look}`);
+      cls(e, `chip ${style}`);
     }
   );
 }

@@ -13,9 +13,9 @@ export const CARD = 114,
 const PILL = 20,
   SLOT = 58;
 
-/** Whether it is a consumer that runs or ran. @param {import('./scene.js').Member} m */
-const real = m => !/nobody|ghost/.test(m.kind);
-/** Text of a pill, after its label. @param {import('./scene.js').Arrow} a @param {boolean} room for words that have a number too */
+/** Whether a box is a consumer that runs or ran. @param {import('./scene.js').Member} m */
+const real = m => !/unowned|ghost/.test(m.kind);
+/** Text of a pill, after its label. @param {import('./scene.js').Arrow} a @param {boolean} room whether words fit that have a number too */
 const pillText = (a, room) => ` ${lagWord(a, num, room)}${a.mark ? ' ' + a.mark : ''}`;
 
 /** @typedef {{f: number, lean: boolean, width: (m: import('./scene.js').Member, f: number) => number, group: (g: import('./scene.js').Group, f: number) => number, total: number, label: (a: any) => string,
@@ -25,7 +25,7 @@ const pillText = (a, room) => ` ${lagWord(a, num, room)}${a.mark ? ' ' + a.mark 
 export function tryCards(s, room, measure, memory) {
   const label = labeller(s, measure),
     pill = (/** @type {any} */ a, room = false) => Math.ceil(measure(label(a) + pillText(a, room), 12, 650)) + 16;
-  // Widths in steps, held for a while (`hold`). Where it gets narrow: in small steps, and without a delay that is none.
+  // Widths in steps, held for a while (`hold`). Where space is short: in small steps, and without a delay of zero.
   const steps = (/** @type {number} */ w, /** @type {number} */ from, /** @type {number} */ by) =>
     w <= from ? from : from + Math.ceil((w - from) / by) * by;
   const numbers = (/** @type {any} */ m, /** @type {boolean} */ lean) =>
@@ -48,7 +48,7 @@ export function tryCards(s, room, measure, memory) {
         )
       );
     }
-  // Room for what a card would inherit if a sister left, so that a rebalance moves no box; the first thing to go where it gets narrow.
+  // Room for the partitions a card would inherit if another member left, so that a rebalance moves no box; dropped first where space is short.
   const reserved = new Map(
     s.groups.map(g => {
       const seats = g.members.filter(real).length,

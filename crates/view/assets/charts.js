@@ -9,12 +9,12 @@ onTheme(() => {
   for (const c of charts) c.redraw(false, true);
 });
 
-/** @param {any} host @param {any} note where the words stand: "5 min", or the value under the pointer */
+/** @param {any} host @param {any} note element of the caption: "5 min", or the value under the pointer */
 export function makeChart(host, note) {
   /** @type {any} */ let plot = null;
   let width = 0,
     room = 0,
-    said = '',
+    hovered = '',
     caption = '',
     until = 0,
     last = /** @type {any} */ (null);
@@ -25,8 +25,8 @@ export function makeChart(host, note) {
   function point(/** @type {any} */ u) {
     const i = u.cursor.idx,
       v = i == null || u.cursor.left < 0 ? null : u.data[1][i];
-    said = v == null ? '' : `${num(v)} at ${clock(u.data[0][i] * 1000)}`;
-    text(note, said || caption);
+    hovered = v == null ? '' : `${num(v)} at ${clock(u.data[0][i] * 1000)}`;
+    text(note, hovered || caption);
   }
   function make() {
     const none = { show: false };
@@ -53,11 +53,11 @@ export function makeChart(host, note) {
   }
   new ResizeObserver(entries => {
     room = Math.floor(entries[0].contentRect.width);
-  }).observe(host); // asking at each drawing would make the browser lay out each time
+  }).observe(host); // reading the size at each drawing would force a layout each time
   /** @param {import('./scene.js').Group} g @param {number} foot @param {string} since */
   return (g, foot, since) => {
     caption = foot > 330 && since ? since : foot > 210 ? '5 min' : '';
-    if (!said) text(note, caption);
+    if (!hovered) text(note, caption);
     const points = g.history;
     if (!room) return;
     if (plot && room !== width) {
@@ -78,7 +78,7 @@ export function makeChart(host, note) {
       role: 'img',
       'aria-label': known.length
         ? `Lag over the last five minutes: from ${known[0]} to ${known[known.length - 1]}, at most ${Math.max(...known)}`
-        : 'Lag over the last five minutes: nothing known yet'
+        : 'Lag over the last five minutes: unknown'
     });
     host.parentElement.dataset.points = String(points.length);
   };

@@ -3,7 +3,7 @@
 import { units } from './words.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
-/** What a node shows now, so that an unchanged one costs a comparison. @type {WeakMap<Node, Record<string, any>>} */
+/** The current content of a node, so that an unchanged one costs a comparison. @type {WeakMap<Node, Record<string, any>>} */
 const shown = new WeakMap();
 const memo = (/** @type {Node} */ n) => {
   let m = shown.get(n);
@@ -39,7 +39,7 @@ export function text(n, value) {
   const m = memo(n);
   if (m.text !== value) n.textContent = m.text = value;
 }
-/** Text whose `units` stay whole where they fit into a line; what is copied and read aloud is the same text. @param {any} n @param {string} value */
+/** Text whose `units` stay whole where they fit into a line; copied and spoken text is the same. @param {any} n @param {string} value */
 export function whole(n, value) {
   const m = memo(n);
   if (m.text === value) return;
@@ -49,13 +49,13 @@ export function whole(n, value) {
   );
 }
 let late = false;
-/** Whether a number has waited since this was asked last: then it is time to draw again, half a second later. */
+/** Whether a number was held back since the last call: then draw again half a second later. */
 export function anyLate() {
   const was = late;
   late = false;
   return was;
 }
-/** A number that was calm changes at once, a busy one at most twice a second. @param {any} n @param {string} value */
+/** Text of a number: a calm one changes at once, a busy one at most twice a second. @param {any} n @param {string} value */
 export function calm(n, value) {
   const m = memo(n),
     now = performance.now();
@@ -67,7 +67,7 @@ export function calm(n, value) {
   m.at = now;
   text(n, value);
 }
-/** @param {any} n @param {Record<string, any>} attrs null takes one away */
+/** @param {any} n @param {Record<string, any>} attrs null removes one */
 export function set(n, attrs) {
   const m = memo(n);
   for (const k in attrs) {
@@ -102,7 +102,7 @@ export function keyed(parent, items, key, make, update) {
     had = m.keys ?? new Map(),
     now = new Map(),
     wanted = new Set(items.map(key));
-  for (const [k, node] of had) if (!wanted.has(k)) node.remove(); // first, so that those who stay need not move (moving takes the focus away)
+  for (const [k, node] of had) if (!wanted.has(k)) node.remove(); // first, so that the others need not move: moving a node removes its focus
   let next = parent.firstChild;
   for (const item of items) {
     const k = key(item),
@@ -115,7 +115,7 @@ export function keyed(parent, items, key, make, update) {
   m.keys = now;
 }
 
-/** A node whose inside is built anew only when its kind changes; `build` returns what updates will touch. @param {any} n @param {string} kind @param {() => any} build */
+/** A node whose inside is rebuilt only when its kind changes; `build` returns the nodes that updates change. @param {any} n @param {string} kind @param {() => any} build */
 export function inside(n, kind, build) {
   const m = memo(n);
   if (m.kind !== kind) {

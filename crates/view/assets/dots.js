@@ -1,5 +1,5 @@
-// Messages on their way, on one canvas. In: the courses of the arrows, how many messages each consumer took. Out: dots, 200 at most.
-// Deliberately absent: anything when motion is not wanted. The browser is asked for no length: a course is 49 points.
+// Messages in flight, on one canvas. In: the courses of the arrows, messages consumed. Out: dots, 200 at most.
+// Deliberately absent: any motion under prefers-reduced-motion, and getPointAtLength: a course is 49 points.
 import { onTheme, reduced } from './theme.js';
 import { points, same } from './wire.js';
 
@@ -8,7 +8,7 @@ const MOST = 200,
   SPREAD = 120,
   FRAME = 24; // about thirty frames a second are smooth for dots this small
 
-/** @param {any} canvas @param {(w: import('./wire.js').Wire) => boolean} faded whose dots are not shown for now */
+/** @param {any} canvas @param {(w: import('./wire.js').Wire) => boolean} faded arrows without dots for now */
 export function makeDots(canvas, faded) {
   const paint = canvas.getContext('2d');
   /** @type {Map<string, {course: import('./wire.js').Point[] | null, wire: import('./wire.js').Wire, owed: number}>} */ const courses =
@@ -79,7 +79,7 @@ export function makeDots(canvas, faded) {
   }
 
   return {
-    /** @param {import('./layout.js').Layout} L @param {number} messages what one dot stands for */
+    /** @param {import('./layout.js').Layout} L @param {number} messages per dot */
     follow(L, messages) {
       scale = messages;
       small = L.dense;
@@ -106,7 +106,7 @@ export function makeDots(canvas, faded) {
         }
       }
     },
-    /** Some messages were taken from a partition. @param {string} id group|topic/partition @param {number} count */
+    /** Messages were consumed from a partition. @param {string} id group|topic/partition @param {number} count */
     add(id, count) {
       const c = courses.get(id);
       if (!c || reduced.matches || document.hidden) return;

@@ -1,9 +1,9 @@
-// Below the consumers: the group's name, state, lag, chart and controls. In: a foot of a layout, what may be done. Out: a node.
+// Below the consumers: the group's name, state, lag, chart and controls. In: a footer of a layout, allowed actions. Out: a node.
 import { makeChart } from './charts.js';
 import { add, calm, cls, el, inside, place, set, text } from './dom.js';
 import { clock, lagAge, num, rate } from './words.js';
 
-/** Since when a group is behind: the last time its lag was next to nothing, as far as the five minutes tell. @param {import('./scene.js').Group} g */
+/** Since when a group is behind: the last time its lag was near zero in the five minutes of history. @param {import('./scene.js').Group} g */
 export function behindSince(g) {
   if (!g.growing || g.lag == null) return '';
   const low = Math.max(5, g.lag * 0.02);
@@ -11,7 +11,7 @@ export function behindSince(g) {
   return 'behind for over 5 min';
 }
 
-/** @param {any} n @param {import('./layout.js').Foot} f @param {{off: string, lines: {less: string, more: string, toggle: string}}} may `off` = why nothing can be done, '' = it can */
+/** @param {any} n @param {import('./layout.js').Foot} f @param {{off: string, lines: {less: string, more: string, toggle: string}}} may `off` = why actions are off, '' = they are on */
 export function foot(n, f, may) {
   const g = f.group;
   const refs = inside(n, 'foot', () => {
@@ -59,7 +59,8 @@ export function foot(n, f, may) {
   text(refs.count, pending ? `${g.consumers} → ${g.replicas}` : String(g.consumers));
   cls(refs.step, `step${pending ? ' pend' : ''}`);
   set(refs.step, { 'aria-label': `Consumers of ${g.name}` });
-  const dead = may.off || (g.stopped ? 'The group is stopped: start it first.' : !g.scalable ? 'Something else scales this group.' : '');
+  const dead =
+    may.off || (g.stopped ? 'The group is stopped: start it first.' : !g.scalable ? 'Scaled elsewhere: the manifest has no replicas.' : '');
   set(refs.less, {
     'aria-label': `One consumer less in ${g.name}`,
     'aria-disabled': may.off || gone || (g.replicas ?? g.consumers) < 1 ? 'true' : null,

@@ -1,11 +1,11 @@
-// What happened: a strip of fifteen minutes and a list, newest on top. In: rebalances, and what was done on this page. Out: the dock's left half.
+// The journal: a strip of fifteen minutes and a list, newest on top. In: rebalances, and actions of this page. Out: the dock's left half.
 import { add, byId, cls, el, keyed, set, sv, text, whole } from './dom.js';
 import { clock, inLeft, newestFirst, rebalanceSentence, rebalanceTook, silentSentence } from './words.js';
 
 const QUARTER = 900_000;
-/** What was done on this page, or (`group`) what goes on. @typedef {{id: string, time: number, said: string, line: string, bad: boolean, group?: string, took?: string}} Told */
+/** An action of this page, or (`group`) an open wait. @typedef {{id: string, time: number, text: string, line: string, bad: boolean, group?: string, took?: string}} Entry */
 
-/** Members that Kafka still waits for: the journal's open entries. @param {import('./scene.js').Scene} s @returns {Told[]} */
+/** Members that Kafka still waits for: the journal's open entries. @param {import('./scene.js').Scene} s @returns {Entry[]} */
 const waits = s =>
   s.groups.flatMap(g =>
     g.members
@@ -13,7 +13,7 @@ const waits = s =>
       .map(m => ({
         id: `waits ${g.name} ${m.id}`,
         time: m.since ?? s.now,
-        said: silentSentence(m, s.multi),
+        text: silentSentence(m, s.multi),
         line: '',
         bad: true,
         group: g.name,
@@ -30,7 +30,7 @@ export function makeJournal() {
   add(h, el('small', '', 'last 15 minutes'));
   add(host, h, strip, none, list);
   /** @type {Set<string> | null} */ let known = null;
-  /** @type {Told[]} */ const done = [];
+  /** @type {Entry[]} */ const done = [];
   let width = 0;
   new ResizeObserver(entries => {
     width = entries[0].contentRect.width;
@@ -101,11 +101,11 @@ export function makeJournal() {
   }
 
   return {
-    /** Something was done on this page. @param {string} said @param {string} line @param {boolean} bad @param {number} time */
-    note(said, line, bad, time) {
-      done.unshift({ id: `done ${done.length}`, time, said, line, bad });
+    /** Records an action of this page. @param {string} sentence @param {string} line @param {boolean} bad @param {number} time */
+    note(sentence, line, bad, time) {
+      done.unshift({ id: `done ${done.length}`, time, text: sentence, line, bad });
       done.length = Math.min(done.length, 20);
-      text(byId('live'), said);
+      text(byId('live'), sentence);
     },
     /** @param {import('./scene.js').Scene} s */
     draw(s) {
@@ -121,29 +121,29 @@ export function makeJournal() {
         r => String(r.id),
         () => {
           const li = el('li'),
-            said = el('span', 'said'),
+            words = el('span', 'words'),
             parts = { time: el('time'), group: el('b'), words: el('span'), line: el('code'), took: el('span', 'took') };
           /** @type {any} */ (li).parts = parts;
           return add(
             li,
             parts.time,
             el('span', 'sw', null, { 'aria-hidden': 'true' }),
-            add(said, parts.group, parts.words, parts.line),
+            add(words, parts.group, parts.words, parts.line),
             parts.took
           );
         },
         (li, r) => {
           const p = li.parts,
-            told = r.said != null;
-          cls(li, `${told && !r.group ? 'mine' : ''}${r.bad ? ' open' : ''} c${hues.get(r.group) ?? ''}`);
+            own = r.text != null;
+          cls(li, `${own && !r.group ? 'mine' : ''}${r.bad ? ' open' : ''} c${hues.get(r.group) ?? ''}`);
           text(p.time, clock(r.time));
-          text(p.group, `${r.group ?? (told ? 'You:' : 'Brokers')} `);
-          whole(p.words, told ? r.said : rebalanceSentence(r, s.multi));
+          text(p.group, `${r.group ?? (own ? 'You:' : 'Brokers')} `);
+          whole(p.words, own ? r.text : rebalanceSentence(r, s.multi));
           text(p.line, r.line ?? '');
-          text(p.took, told ? (r.took ?? '') : rebalanceTook(r));
+          text(p.took, own ? (r.took ?? '') : rebalanceTook(r));
         }
       );
-      // Finished rebalances are read aloud, once each; those that were there before this page are not news.
+      // Screen readers read each finished rebalance once; those from before this page are left out.
       const before = known;
       known = new Set(s.journal.map(r => String(r.id)));
       const news = before ? s.journal.find(r => !before.has(String(r.id))) : null;

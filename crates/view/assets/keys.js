@@ -1,4 +1,4 @@
-// The picture by keyboard: one stop for Tab, arrows inside it. In: keys, focus, the pointer. Out: focus moved, what is highlighted, what was asked for.
+// The diagram by keyboard: one stop for Tab, arrow keys inside it. In: keys, focus, the pointer. Out: focus moves, highlights, actions.
 /** @param {any} stage @param {{highlight: (partition: string | null, box: string | null) => void, open: (box: any) => void, view: () => void, help: () => void, scale: (group: string, by: number) => void, wires: () => import('./wire.js').Wire[]}} does */
 export function startKeys(stage, does) {
   const boxes = () => /** @type {any[]} */ ([...stage.querySelectorAll('.nav')]);
@@ -23,21 +23,21 @@ export function startKeys(stage, does) {
     const n = of(e);
     if (e.ctrlKey || e.metaKey || e.altKey || !n) return;
     const all = boxes(),
-      sisters = all.filter(b => isPart(b) === isPart(n)),
-      i = sisters.indexOf(n);
+      row = all.filter(b => isPart(b) === isPart(n)),
+      i = row.indexOf(n);
     /** @type {any} */ let to = null;
     switch (e.key) {
       case 'ArrowRight':
-        to = sisters[(i + 1) % sisters.length];
+        to = row[(i + 1) % row.length];
         break;
       case 'ArrowLeft':
-        to = sisters[(i - 1 + sisters.length) % sisters.length];
+        to = row[(i - 1 + row.length) % row.length];
         break;
       case 'Home':
-        to = sisters[0];
+        to = row[0];
         break;
       case 'End':
-        to = sisters[sisters.length - 1];
+        to = row[row.length - 1];
         break;
       case 'ArrowDown':
         if (isPart(n)) {
@@ -76,7 +76,7 @@ export function startKeys(stage, does) {
     for (const b of boxes()) b.tabIndex = b === chosen ? 0 : -1;
   }
   return {
-    /** After boxes came or went. */ settle() {
+    /** Call after boxes were added or removed. */ settle() {
       const all = boxes();
       if (!all.some(b => b.tabIndex === 0)) rove(all[0]);
     }

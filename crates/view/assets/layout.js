@@ -1,5 +1,5 @@
-// Where everything stands. In: a scene, a size, a way to measure text, a memory. Out: rectangles, texts that fit, arrows. Pure but for the memory it is handed.
-// Deliberately absent: elements, fonts, a clock (the scene carries its time).
+// Positions. In: a scene, a size, a text measure, a memory. Out: rectangles, texts that fit, arrows. Pure except for the memory.
+// Deliberately absent: elements, fonts, a clock (the scene has its time).
 import { cards, tryCards } from './cards.js';
 import { fold, rows } from './row_layout.js';
 import { age, middle, many, num, rate } from './words.js';
@@ -13,7 +13,7 @@ import { age, middle, many, num, rate } from './words.js';
 /** @typedef {Box & {key: string, member: import('./scene.js').Member, group: import('./scene.js').Group, name: [string, string], sub: string, chips: {text: string, arrow: import('./scene.js').Arrow}[],
  *   more: number, lag: string, rate: string, big: boolean, cols: [number, number, number]}} Row */
 /** @typedef {Box & {key: string, arrow: import('./scene.js').Arrow, label: string, text: string}} Pill */
-/** @typedef {{key: string, x: number, y: number, w: number, items: {look: '' | 'b' | 'brk' | 'brk down' | 'brk sim' | 'legend' | 'grow', text: string, drop?: number, title?: string}[]}} Title */
+/** @typedef {{key: string, x: number, y: number, w: number, items: {kind: '' | 'b' | 'brk' | 'brk down' | 'brk sim' | 'legend' | 'grow', text: string, drop?: number, title?: string}[]}} Title */
 /** @typedef {{mode: 'cards' | 'rows', big: boolean, dense: boolean, width: number, height: number, frames: Frame[], titles: Title[], parts: PartBox[], cards: Card[], rows: Row[], foots: Foot[],
  *   pills: Pill[], wires: import('./wire.js').Wire[], legend: Box | null, note: (Box & {text: string}) | null, at: Map<string, PartBox>, bottom: number}} Layout */
 /** @typedef {{mode: string, held: Map<string, {v: number, until: number}>, open: string}} Memory */
@@ -21,7 +21,7 @@ import { age, middle, many, num, rate } from './words.js';
 /** @returns {Memory} `open` is the group whose folded consumers are shown */
 export const newMemory = () => ({ mode: '', held: new Map(), open: '' });
 
-/** A width that grows at once and shrinks after a minute, in steps: numbers must not shake the page. @param {Memory} m @param {string} id @param {number} v @param {number} now */
+/** A width that grows at once and shrinks after a minute: numbers must not shake the page. @param {Memory} m @param {string} id @param {number} v @param {number} now */
 export function hold(m, id, v, now) {
   const had = m.held.get(id);
   if (had && v < had.v && now < had.until) return had.v;
@@ -29,17 +29,17 @@ export function hold(m, id, v, now) {
   return v;
 }
 
-/** A picture of more than this is a table, unless one insists. @param {import('./scene.js').Scene} s */
+/** Why a scene is shown as a table, unless the user insists on drawing it; '' = it is drawn. @param {import('./scene.js').Scene} s */
 export function tooMany(s) {
   const most = Math.max(0, ...s.groups.map(g => g.members.length)),
     over = [];
   if (s.parts.length > 24) over.push(many(s.parts.length, 'partition'));
   if (s.groups.length > 6) over.push(many(s.groups.length, 'group'));
   if (most > 12) over.push(`${most} consumers in a group`);
-  return (over.length ? `Too many for a picture: ${over.join(', ')}.` : '') + (s.truncated ? ' Not all partitions are listed.' : '');
+  return (over.length ? `Too many to draw: ${over.join(', ')}.` : '') + (s.truncated ? ' Not all partitions are listed.' : '');
 }
 
-/** What a dot stands for. @param {number} reads messages a second */
+/** Messages per dot. @param {number} reads messages a second */
 export const dotScale = reads => [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find(n => (reads * 0.9) / n <= 200) ?? 10_000;
 
 /** @param {import('./scene.js').Scene} scene @param {number} W @param {number} H @param {Measure} measure @param {Memory} memory @returns {Layout} */
@@ -137,11 +137,11 @@ function partitions(L, s, W, pad, phone, measure, total) {
         w: room,
         items: whole
           ? [
-              { look: '', text: 'topic' },
-              { look: 'b', text: name },
-              { look: '', text: count }
+              { kind: '', text: 'topic' },
+              { kind: 'b', text: name },
+              { kind: '', text: count }
             ]
-          : [{ look: 'b', text: name, title: t.name }]
+          : [{ kind: 'b', text: name, title: t.name }]
       });
     }
     const box = partBox(s, p, { x, y, w, h }, small, mid, measure);
@@ -153,7 +153,7 @@ function partitions(L, s, W, pad, phone, measure, total) {
   L.bottom = y + h + 14;
   const side = kx - pad - 16,
     legend = legendText(s),
-    legendW = Math.max(160, measure(legend, 12, 400)) + 20; // it does not change places with a digit
+    legendW = Math.max(160, measure(legend, 12, 400)) + 20; // one more digit does not move it
   L.frames.push({ key: 'kafka', kind: 'kafka', hue: 0, x: kx, y: top, w: kw, h: L.bottom - top });
   const items = head.items(kw - 28, side >= legendW ? '' : legend);
   L.titles.push({ key: 'kafka', x: kx + 14, y: top + 7, w: kw - 28, items });
@@ -199,11 +199,11 @@ function partBox(s, p, b, small, mid, measure) {
   };
 }
 
-/** What stands in the Kafka frame's head. What does not fit is dropped: the address first, then the legend, then the topic's name is shortened.
+/** The Kafka frame's head. Without room the address is dropped first, then the legend; then the topic's name is shortened.
  * @param {import('./scene.js').Scene} s @param {number} most @param {boolean} phone @param {Measure} measure */
 function title(s, most, phone, measure) {
   /** @returns {Title['items'][0]} */
-  const item = (/** @type {any} */ look, /** @type {string} */ text, drop = 0, title = '') => ({ look, text, drop, title });
+  const item = (/** @type {any} */ kind, /** @type {string} */ text, drop = 0, title = '') => ({ kind, text, drop, title });
   const wide = (/** @type {Title['items']} */ l) => l.reduce((a, i) => a + itemWidth(i, measure), 0);
   const all = s.kafka.brokers ?? [],
     brokers = all.length > 1 || all.some((/** @type {any} */ b) => !b.up) ? all : [];
@@ -237,7 +237,7 @@ function title(s, most, phone, measure) {
         item('grow', ''),
         ...first,
         item('legend', legend, 2)
-      ].filter(i => i.text || i.look === 'grow');
+      ].filter(i => i.text || i.kind === 'grow');
       for (const drop of [1, 2, 3]) if (wide(list) > room) list = list.filter(i => i.drop !== drop);
       const over = wide(list) - room,
         name = topic[1];
@@ -250,10 +250,10 @@ function title(s, most, phone, measure) {
   };
 }
 
-/** With what stands around its text. @param {Title['items'][0]} i @param {Measure} measure */
+/** Width with padding. @param {Title['items'][0]} i @param {Measure} measure */
 function itemWidth(i, measure) {
   return (
-    measure(i.text, i.look === 'b' ? 13 : 12, i.look === 'b' ? 600 : 400) +
-    (i.look === 'grow' ? 6 : i.look[0] === 'b' && i.look !== 'b' ? 24 : i.look === 'legend' ? 20 : 8)
+    measure(i.text, i.kind === 'b' ? 13 : 12, i.kind === 'b' ? 600 : 400) +
+    (i.kind === 'grow' ? 6 : i.kind[0] === 'b' && i.kind !== 'b' ? 24 : i.kind === 'legend' ? 20 : 8)
   );
 }

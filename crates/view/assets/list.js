@@ -1,4 +1,4 @@
-// The list of practices. In: `GET /api/practices`, every few seconds. Out: links; the only practice is opened at once; none is an explanation.
+// The list of practices. In: `GET /api/practices`, every few seconds. Out: links; a single practice opens at once; without one, instructions.
 import { add, byId, cls, command, el, keyed, set, text, whole } from './dom.js';
 import { many, num } from './words.js';
 
@@ -30,13 +30,13 @@ export const practices = {
     add(
       none,
       el('h2', '', 'No practice yet'),
-      el('p', '', 'No ConsumerGroupPractice was found. Apply one, and it appears here without a reload.'),
+      el('p', '', 'No ConsumerGroupPractice found. Apply one, and it appears here without a reload.'),
       ways
     );
     add(stage, add(host, none, found));
     none.hidden = found.hidden = true;
     const first = new URLSearchParams(location.search).has('all') ? 'list' : 'go';
-    async function look() {
+    async function poll() {
       /** @type {any[] | null} */ const all = await fetch('/api/practices')
         .then(r => (r.ok ? r.json() : null))
         .catch(() => null);
@@ -73,8 +73,8 @@ export const practices = {
           }
         );
       }
-      setTimeout(look, POLL);
+      setTimeout(poll, POLL);
     }
-    look();
+    poll();
   }
 };

@@ -1,4 +1,4 @@
-// One consumer: its numbers, its last fifty lines, following, and what can be done with it. In: a member of the scene. Out: the dock's right half; a stream of its own while open.
+// One consumer: its numbers, its last fifty lines, following, and its actions. In: a member of the scene. Out: the dock's right half; a stream of its own while open.
 // Deliberately absent: any meaning of a line. A line is text, and stays text.
 import { base } from './actions.js';
 import { add, calm, cls, el, keyed, set, text } from './dom.js';
@@ -44,7 +44,7 @@ export function makeLog(host, does) {
 
   function flush() {
     timer = 0;
-    // At the bottom it follows; who has scrolled up to read is left in peace.
+    // It follows at the bottom only: a user who has scrolled up reads on undisturbed.
     const follows = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
     for (const l of waiting.slice(-LINES))
       add(list, el('li', /^(\S+ )?(assigned|revoked|lost) /.test(l) ? 'ev' : l.includes('Message Info:') ? 'in' : '', l));
@@ -75,9 +75,9 @@ export function makeLog(host, does) {
       mine.addEventListener('end', () => {
         mine.close();
         flush();
-        text(state, seen ? 'the log ends here' : 'the log is empty');
+        text(state, seen ? 'end of log' : 'the log is empty');
       });
-      mine.onerror = () => text(state, mine.readyState === EventSource.CLOSED ? '✕ no log can be read' : '✕ interrupted, retrying');
+      mine.onerror = () => text(state, mine.readyState === EventSource.CLOSED ? '✕ log unavailable' : '✕ interrupted, retrying');
     },
     end() {
       source?.close();
@@ -92,29 +92,29 @@ export function makeLog(host, does) {
       set(name, { title: shown });
       const local = s.kafka.kind !== 'cluster',
         paused = m?.kind === 'paused',
-        why = off || (m && m.kind !== 'left' ? '' : 'This consumer has gone.');
+        why = off || (m && m.kind !== 'left' ? '' : 'This consumer is gone.');
       buttons.pause.hidden = !local || paused;
       buttons.resume.hidden = !local || !paused;
       for (const k of /** @type {('restart' | 'kill' | 'pause' | 'resume')[]} */ (Object.keys(buttons)))
         set(buttons[k], { 'aria-disabled': why ? 'true' : null, title: why || lineOf(k) });
       text(line, logsCommand(s.kafka, s.ns, m?.pod ?? '', shown));
-      /** @type {[string, string, boolean][]} */ const said = [];
+      /** @type {[string, string, boolean][]} */ const items = [];
       for (const a of m?.arrows.slice(0, 6) ?? [])
-        said.push([
+        items.push([
           `${a.topic}/${a.partition}`,
           a.committed == null
             ? 'no commit'
-            : `committed ${num(a.committed)} of ${num(a.end)}, lag ${lagWord(a, kilo)}${a.warns ? ` ${a.mark} ${a.said}` : ''}`.trim(),
+            : `committed ${num(a.committed)} of ${num(a.end)}, lag ${lagWord(a, kilo)}${a.warns ? ` ${a.mark} ${a.health}` : ''}`.trim(),
           a.warns || !a.read
         ]);
-      if (m && m.arrows.length > 6) said.push(['and', `${m.arrows.length - 6} more partitions`, false]);
-      if (m && !m.arrows.length) said.push(['', m.why || 'no partition', false]);
-      if (m?.rate != null) said.push(['rate', rate(m.rate), false]);
-      if (m?.delayMs) said.push(['delay', delay(m.delayMs), false], ['can keep up with', rate(1000 / m.delayMs), m.kind === 'slow']);
-      if (m?.variant) said.push(['variant', m.variant, false]);
+      if (m && m.arrows.length > 6) items.push(['and', `${m.arrows.length - 6} more partitions`, false]);
+      if (m && !m.arrows.length) items.push(['', m.why || 'no partition', false]);
+      if (m?.rate != null) items.push(['rate', rate(m.rate), false]);
+      if (m?.delayMs) items.push(['delay', delay(m.delayMs), false], ['can keep up with', rate(1000 / m.delayMs), m.kind === 'slow']);
+      if (m?.variant) items.push(['variant', m.variant, false]);
       keyed(
         facts,
-        said,
+        items,
         f => f[0],
         () => {
           const n = el('span'),

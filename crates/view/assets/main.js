@@ -1,4 +1,4 @@
-// Which page this is: `/` the list of practices, `/p/<namespace>/<name>` one of them. In: the address. Out: the page's beginning, and the menu of practices.
+// Entry point: `/` is the list of practices, `/p/<namespace>/<name>` one of them. In: the address. Out: the page, and the menu of practices.
 import { add, byId, el, keyed, set, text } from './dom.js';
 import { openPractice } from './page.js';
 import { startTheme } from './theme.js';
@@ -41,6 +41,6 @@ addEventListener('keydown', e => {
 if (ns && name) {
   text(byId('ns'), ns);
   text(byId('name'), name);
-  document.title = `${name} · live picture`;
+  document.title = `${name} · live view`;
   openPractice(ns, name);
 } else practices.open();

@@ -1,5 +1,5 @@
-// One practice's page. In: its stream, clicks, keys. Out: the scene handed to picture, journal, dock and header; requests.
-// Deliberately absent: layout, words. A page knows what is selected and how old what it shows is; everything else is the scene's.
+// One practice's page. In: its stream, clicks, keys. Out: the scene for picture.js, journal, dock and header; requests.
+// Deliberately absent: layout, words. A page knows its selection and the age of its data; everything else is in the scene.
 import { act, actionsOf, base } from './actions.js';
 import { add, anyLate, byId, cls, el, keyed, set, text } from './dom.js';
 import { makeJournal } from './journal.js';
@@ -15,14 +15,14 @@ import { age, clock, many, num, othersSentence } from './words.js';
 const FORGET = 300_000,
   SOON = 60,
   CALM = 200,
-  CALMER = 490; // what dom.js lets a busy number wait, and a little more
+  CALMER = 490; // how long dom.js holds a busy number back, and a little more
 const HELP = [
-  ['← →', 'sisters'],
+  ['← →', 'previous, next'],
   ['↓ ↑', 'from a partition to its reader, and back'],
   ['Home End', 'first, last'],
   ['Enter', 'the log of a consumer'],
   ['+ −', 'one consumer more, less'],
-  ['T', 'table or picture'],
+  ['T', 'table or diagram'],
   ['Esc', 'close this']
 ];
 
@@ -33,7 +33,7 @@ export function openPractice(ns, name) {
     side = byId('side'),
     notice = byId('notice');
   let model = newModel(),
-    view = /** @type {'picture' | 'table'} */ (new URLSearchParams(location.search).get('view') === 'table' ? 'table' : 'picture'),
+    view = /** @type {'diagram' | 'table'} */ (new URLSearchParams(location.search).get('view') === 'table' ? 'table' : 'diagram'),
     insist = false;
   /** @type {import('./scene.js').Scene | null} */ let scene = null;
   /** @type {import('./stream.js').Link} */ let link = { state: 'opening', age: 0, retryIn: 0 };
@@ -49,17 +49,17 @@ export function openPractice(ns, name) {
     link.state !== 'live'
       ? 'Not while disconnected.'
       : scene && !scene.actions.enabled
-        ? `Actions are off.${scene.actions.how ? ` This turns them on: ${scene.actions.how}` : ''}`
+        ? `Actions are off.${scene.actions.how ? ` Turn them on with: ${scene.actions.how}` : ''}`
         : '';
   const can = () => actionsOf(/** @type {import('./scene.js').Scene} */ (scene));
 
   async function run(
     /** @type {import('./actions.js').Action} */ action,
-    /** @type {(answer: any, said: string) => string} */ words = (_, said) => said
+    /** @type {(answer: any, message: string) => string} */ words = (_, message) => message
   ) {
     if (off() || !scene) return;
-    const { ok, said, answer } = await act(at, action);
-    journal.note(ok ? words(answer, said) : said, ok ? action.line : '', !ok, now());
+    const { ok, message, answer } = await act(at, action);
+    journal.note(ok ? words(answer, message) : message, ok ? action.line : '', !ok, now());
     draw();
     return ok;
   }
@@ -83,7 +83,7 @@ export function openPractice(ns, name) {
           `sent ${a.sent > 1 ? many(a.sent, 'message') : 'a message'}${a.partition == null ? '' : a.sent > 1 ? `, the last to ${a.topic}/${a.partition} @ ${a.offset}` : ` to ${a.topic}/${a.partition} @ ${a.offset}`}.`
       ),
     load: async n => {
-      if (await run(can().load(n))) model.snap.load = { messagesPerSecond: n }; // what the server says of it wins, when it does
+      if (await run(can().load(n))) model.snap.load = { messagesPerSecond: n }; // until the server's next patch, which wins
     }
   });
   const log = makeLog(logPanel, {
@@ -93,19 +93,19 @@ export function openPractice(ns, name) {
     },
     close: () => closeSide()
   });
-  const plan = makePlan(planPanel, { act: action => run(action), close: () => closeSide(), told: () => draw() });
+  const plan = makePlan(planPanel, { act: action => run(action), close: () => closeSide(), changed: () => draw() });
   const closeHelp = el('button', 'btn quiet', '✕ Close');
   closeHelp.onclick = () => closeSide();
   add(
     helpPanel,
-    add(el('div', 'head2'), el('h2', '', 'Keys in the picture'), closeHelp),
+    add(el('div', 'head2'), el('h2', '', 'Keys in the diagram'), closeHelp),
     add(el('dl', 'help'), ...HELP.flatMap(([k, w]) => [el('dt', 'mono', k), el('dd', '', w)]))
   );
   add(side, sendPanel, logPanel, planPanel, helpPanel);
   const picture = makePicture({
     open: (id, group) => openLog(id, group),
     view: () => {
-      view = view === 'table' ? 'picture' : 'table';
+      view = view === 'table' ? 'diagram' : 'table';
       draw();
     },
     help: () => showSide('help'),
@@ -119,7 +119,7 @@ export function openPractice(ns, name) {
       if (!g || off()) return;
       const by = kind === 'more' ? 1 : kind === 'less' ? -1 : 0;
       if (wanted.group !== group) plan.end();
-      // clicks add up until one of them takes back the others
+      // clicks add up; opposite ones cancel
       wanted = { group, by: by && wanted.group === group ? wanted.by + by : by };
       if (by && !wanted.by) return closeSide();
       opener = /** @type {HTMLElement} */ (document.activeElement);
@@ -141,8 +141,7 @@ export function openPractice(ns, name) {
     planPanel.hidden = which !== 'plan';
     helpPanel.hidden = which !== 'help';
     set(side, {
-      'aria-label':
-        which === 'send' ? 'Send messages' : which === 'log' ? `Log of ${selected.name}` : which === 'plan' ? 'What will happen' : 'Keys'
+      'aria-label': which === 'send' ? 'Send messages' : which === 'log' ? `Log of ${selected.name}` : which === 'plan' ? 'Plan' : 'Keys'
     });
     draw();
   }
@@ -161,7 +160,7 @@ export function openPractice(ns, name) {
     selected = { id: '', name: '', group: '' };
     showSide('send');
     if (opener) opener.focus();
-    else if (view === 'picture' && scene) picture.focusBox(scene, id);
+    else if (view === 'diagram' && scene) picture.focusBox(scene, id);
     opener = null;
   }
   addEventListener('keydown', e => {
@@ -199,7 +198,7 @@ export function openPractice(ns, name) {
     }
     if (anyLate()) soon(CALMER);
   }
-  /** Soon: what changes hands at once, numbers at most five times a second. */
+  /** Schedules a drawing: new owners at once, numbers at most five times a second. */
   function soon(every = SOON) {
     const wait = Math.max(0, every - (performance.now() - lastDraw));
     if (timer && due <= performance.now() + wait) return;
@@ -224,21 +223,21 @@ export function openPractice(ns, name) {
     notice.hidden = !lost && !missing;
     if (missing) {
       text(byId('alarm'), `There is no practice ${name} in ${ns}.`);
-      text(byId('detail'), 'The list of practices is behind its name, above.');
+      text(byId('detail'), 'Its name, above, opens the list of practices.');
     } else if (lost) {
-      text(byId('alarm'), link.state === 'lost' ? '✕ Disconnected, retrying.' : 'Nothing has been heard for a while.');
+      text(byId('alarm'), link.state === 'lost' ? '✕ Disconnected, retrying.' : 'No data from the server.');
       text(
         byId('detail'),
         !scene
           ? ''
           : link.age > FORGET
-            ? 'What was shown is older than five minutes and was taken away.'
-            : `This is how it was at ${clock(serverNow)}. Nothing can be changed until the connection is back.`
+            ? 'The data is older than five minutes and hidden.'
+            : `This is how it was at ${clock(serverNow)}. Actions are off until the connection is back.`
       );
       text(byId('retrying'), link.state === 'lost' && link.retryIn ? `in ${link.retryIn} s` : '');
     }
     byId('stage').classList.toggle('gone', link.age > FORGET && !live);
-    set(byId('vp'), { 'aria-pressed': view === 'picture' });
+    set(byId('vp'), { 'aria-pressed': view === 'diagram' });
     set(byId('vt'), { 'aria-pressed': view === 'table' });
     if (!scene) return;
     const s = scene,
@@ -251,7 +250,7 @@ export function openPractice(ns, name) {
       [s.groups.reduce((a, g) => a + g.consumers, 0), 'consumer']
     ]))
       bits.push([num(n), n === 1 ? w : w + 's', '']);
-    // The groups' own numbers, which move between two looks; the server's where a picture was cut or one is not known.
+    // The groups' own numbers, which change between two polls; the server's where partitions were left out or a lag is unknown.
     const lags = s.groups.map(g => g.lag),
       lag = s.truncated || lags.includes(null) ? sum.lag : lags.reduce((a, l) => (a ?? 0) + (l ?? 0), 0);
     bits.push([num(s.groups.reduce((a, g) => a + g.idle, 0)), 'idle', ''], [num(lag), 'lag', s.groups.some(g => g.growing) ? 'w' : '']);
@@ -281,7 +280,7 @@ export function openPractice(ns, name) {
   }
 
   byId('vp').onclick = () => {
-    view = 'picture';
+    view = 'diagram';
     draw();
   };
   byId('vt').onclick = () => {
@@ -303,17 +302,17 @@ export function openPractice(ns, name) {
       else if (type === 'patch') patch(model, data);
       else if (type === 'flow') {
         flow(model, data);
-        if (view === 'picture')
+        if (view === 'diagram')
           for (const [group, topic, partition, , count] of data.consumed ?? []) picture.dots.add(`${group}|${topic}/${partition}`, count);
       }
       link = { state: 'live', age: 0, retryIn: 0 };
       scene ??= sceneOf(model);
       if (type !== 'beat') soon(type === 'flow' ? CALM : SOON);
     },
-    told => {
+    next => {
       const was = link.state;
-      link = told;
-      if (told.state === 'lost' && was !== 'lost') {
+      link = next;
+      if (next.state === 'lost' && was !== 'lost') {
         picture.dots.clear();
         fetch(at)
           .then(r => {

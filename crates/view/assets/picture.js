@@ -1,4 +1,4 @@
-// The stage: a layout painted into kept elements. In: a scene. Out: the picture, or the table beside it; clicks and keys inside it are handed to page.js.
+// The stage: a layout painted into kept elements. In: a scene. Out: the diagram, or the table; clicks and keys inside it go to page.js.
 import { card, part, pill, row } from './boxes.js';
 import { reads } from './cards.js';
 import { add, byId, cls, el, keyed, place, set, sv, text } from './dom.js';
@@ -9,7 +9,7 @@ import { dotScale, layout, legendText, newMemory, tooMany } from './layout.js';
 import { makeTable } from './table.js';
 import { makeWires } from './wires.js';
 
-/** Text widths as this browser's font has them. */
+/** Measures text in this browser's font. */
 function measurer() {
   const paint = /** @type {CanvasRenderingContext2D} */ (document.createElement('canvas').getContext('2d')),
     family = getComputedStyle(document.body).fontFamily;
@@ -54,7 +54,7 @@ export function makePicture(does) {
       does.resized();
       return;
     }
-    if (n.dataset.member && !/nobody|ghost/.test(n.dataset.state)) does.open(n.dataset.member, n.dataset.in);
+    if (n.dataset.member && !/unowned|ghost/.test(n.dataset.state)) does.open(n.dataset.member, n.dataset.in);
   };
   stage.addEventListener('click', (/** @type {any} */ e) => {
     const b = e.target.closest('button');
@@ -62,9 +62,9 @@ export function makePicture(does) {
     if (b.dataset.act && b.getAttribute('aria-disabled') !== 'true') does.act(b.dataset.act, b.closest('[data-in]').dataset.in);
     else if (b.classList.contains('nav')) boxOf(b);
   });
-  // The room the window leaves. It is looked up when something beside the stage changes its size, never while drawing.
+  // The room the window leaves. Measured when something beside the stage changes its size, never while drawing.
   const room = { width: 0, height: 0 };
-  function look() {
+  function measureRoom() {
     room.width = stage.clientWidth;
     room.height = Math.max(
       0,
@@ -75,7 +75,7 @@ export function makePicture(does) {
     );
   }
   const resized = () => {
-    look();
+    measureRoom();
     does.resized();
   };
   const observer = new ResizeObserver(resized);
@@ -95,11 +95,11 @@ export function makePicture(does) {
     keyed(
       n,
       t.items.map((i, at) => ({ ...i, at })),
-      i => i.at + i.look,
-      i => (i.look === 'legend' ? add(el('span'), el('i'), el('span')) : el(i.look === 'b' ? 'b' : 'span')),
+      i => i.at + i.kind,
+      i => (i.kind === 'legend' ? add(el('span'), el('i'), el('span')) : el(i.kind === 'b' ? 'b' : 'span')),
       (e, i) => {
-        cls(e, i.look === 'b' ? '' : i.look);
-        text(i.look === 'legend' ? e.lastChild : e, i.text);
+        cls(e, i.kind === 'b' ? '' : i.kind);
+        text(i.kind === 'legend' ? e.lastChild : e, i.text);
         set(e, { title: i.title || null });
       }
     );
@@ -109,7 +109,7 @@ export function makePicture(does) {
   return {
     stage,
     dots,
-    /** @param {import('./scene.js').Scene} s @param {{view: 'picture' | 'table', insist: boolean, selected: string, lost: boolean, may: (g: import('./scene.js').Group) => any}} how */
+    /** @param {import('./scene.js').Scene} s @param {{view: 'diagram' | 'table', insist: boolean, selected: string, lost: boolean, may: (g: import('./scene.js').Group) => any}} how */
     draw(s, how) {
       const over = tooMany(s),
         asTable = how.view === 'table' || (!!over && !how.insist);
@@ -123,7 +123,7 @@ export function makePicture(does) {
         return;
       }
       document.body.dataset.dense = String(s.parts.length * s.groups.length > 60);
-      if (!room.width) look();
+      if (!room.width) measureRoom();
       if (!room.width) return;
       L = layout(s, room.width, room.height, measure, memory);
       const drawn = L;

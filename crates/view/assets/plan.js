@@ -1,8 +1,8 @@
-// What an action would do to a group, said by the server before it is done. In: a practice's address, an action. Out: the dock's right half, and a click that does it.
-// Deliberately absent: any prediction. Kafka and Kubernetes choose; the server knows what can be known.
+// The server's forecast of an action on a group. In: a practice's address, an action. Out: the dock's right half, and a click that confirms it.
+// Deliberately absent: any prediction of its own. Kafka and Kubernetes choose; the server forecasts.
 import { add, command, el, text } from './dom.js';
 
-/** @param {any} host @param {{act: (action: import('./actions.js').Action) => void, close: () => void, told: () => void}} does */
+/** @param {any} host @param {{act: (action: import('./actions.js').Action) => void, close: () => void, changed: () => void}} does */
 export function makePlan(host, does) {
   const title = el('span'),
     cancel = el('button', 'btn', 'Cancel'),
@@ -26,17 +26,17 @@ export function makePlan(host, does) {
       turn++;
       foreseen = {};
     },
-    /** Asks what it would do; it can be done at once, whatever the answer. @param {string} at @param {import('./actions.js').Action} wanted */
+    /** Fetches the forecast; the action can be confirmed before the answer. @param {string} at @param {import('./actions.js').Action} wanted */
     async ask(at, wanted) {
       const mine = ++turn;
       action = wanted;
-      if (!title.textContent) text(title, 'What this will do');
+      if (!title.textContent) text(title, 'Plan');
       text(go, wanted.verb ?? '');
       text(line.code, wanted.line);
       go.focus();
       const answer = await fetch(`${at}/${wanted.plan}`)
         .then(r => r.json())
-        .catch(() => ({ message: 'The server could not be reached.' }));
+        .catch(() => ({ message: 'Server unreachable.' }));
       if (mine !== turn) return;
       text(title, answer.title ?? wanted.line);
       text(go, answer.verb ?? wanted.verb);
@@ -47,7 +47,7 @@ export function makePlan(host, does) {
         ])
       );
       foreseen = answer;
-      does.told();
+      does.changed();
     }
   };
 }

@@ -109,7 +109,7 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
   wire(L, measure);
 }
 
-/** Where arrows leave their partitions: straight down, or through the gap beside the box when another row of partitions stands below.
+/** Starts of the arrows: straight down, or through the gap beside the box when there is another row of partitions below.
  * @param {import('./layout.js').Layout} L @param {import('./layout.js').Measure} measure */
 function wire(L, measure) {
   const frame = L.frames[0];
@@ -132,7 +132,7 @@ function wire(L, measure) {
       w = Math.ceil(measure(text, 12, 650)) + 14,
       last = L.pills[L.pills.length - 1],
       x = p.cx - w / 2;
-    if (x < frame.x - 8 || (last && last.x + last.w + 2 > x)) continue; // its row says it too
+    if (x < frame.x - 8 || (last && last.x + last.w + 2 > x)) continue; // its row shows the lag too
     L.pills.push({ key: 'worst ' + p.key, arrow: a, x, y: L.bottom + 4, w, h: 20, label: '', text });
   }
 }
@@ -150,7 +150,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
       ? m.giveUpIn == null
         ? `✕ ${m.kind}`
         : `✕ ${inLeft(m.giveUpIn)}`
-      : m.kind === 'nobody'
+      : m.kind === 'unowned'
         ? `✕ ${kilo(m.lag)}`
         : !m.arrows.length
           ? ''
@@ -164,14 +164,14 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
     k !== 'short' ? `${label(a)} ${lagWord(a, kilo, k === 'words')}` : multi || big ? label(a) : String(a.partition);
   const need = (/** @type {any} */ m, /** @type {string} */ k) =>
     m.arrows.reduce((/** @type {number} */ n, /** @type {any} */ a) => n + chip(written(a, k)) + between, 0);
-  const nameW = (/** @type {any} */ m) => (big ? 124 : m.kind === 'nobody' ? Math.ceil(t('✕ no reader', 11, 650)) + 6 : tailW),
+  const nameW = (/** @type {any} */ m) => (big ? 124 : m.kind === 'unowned' ? Math.ceil(t('✕ no reader', 11, 650)) + 6 : tailW),
     roomOf = (/** @type {any} */ m) => inner - nameW(m) - (big ? 8 : Math.max(lagW, ownW(m)) + 8);
   const owning = g.members.filter(m => m.arrows.length && !(/** @type {any} */ (m).folded)),
     air = big ? 0 : 12, // words and rates only where they do not crowd the row
     fits = (/** @type {string} */ k, extra = 0) => owning.every(m => need(m, k) + air + (silent(m) ? 0 : extra) <= roomOf(m));
   const k = ['words', 'long'].find(x => fits(x)) ?? 'short',
     showRate = !big && rateW > 0 && fits(k, rateW + 8);
-  let toldWhy = false;
+  let whyShown = false;
   return g.members.map(m => {
     /** @type {any} */ const cell = {
       member: m,
@@ -184,7 +184,7 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
       rate: '',
       cols: [tailW, showRate ? rateW + 4 : 0, showRate ? lagW : 0]
     };
-    const said = memberWord(m, multi),
+    const word = memberWord(m, multi),
       folded = /** @type {any} */ (m).folded,
       reads = m.arrows.some(a => a.read);
     if (folded) {
@@ -193,10 +193,10 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
       return cell;
     }
     if (!reads && (big || !m.arrows.length)) {
-      // The reason of an idle one is never left out; among sisters with the same reason the first says it for all.
-      const told = m.kind === 'idle' && toldWhy && !big,
-        text = `${said.line}${said.more && !told ? ': ' + said.more : ''}${m.giveUpIn == null ? '' : ' ' + inLeft(m.giveUpIn)}`;
-      toldWhy ||= m.kind === 'idle';
+      // The reason for idle is always shown; the first of several idle members shows it for all.
+      const again = m.kind === 'idle' && whyShown && !big,
+        text = `${word.line}${word.more && !again ? ': ' + word.more : ''}${m.giveUpIn == null ? '' : ' ' + inLeft(m.giveUpIn)}`;
+      whyShown ||= m.kind === 'idle';
       cell.sub = text;
       if (big) {
         cell.name = middle(m.name, inner, x => t(x, 12, 650));
@@ -204,12 +204,12 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
       } else cell.h = Math.max(rowH, 4 + 14 * lines(text, inner - tailW - 6, x => t(x, 11)));
       return cell;
     }
-    if (m.kind === 'nobody') cell.name = ['', '✕ no reader'];
+    if (m.kind === 'unowned') cell.name = ['', '✕ no reader'];
     if (!big) {
       cell.lag = lagText(m);
       if (showRate && (m.kind === 'run' || m.kind === 'slow')) cell.rate = rate(m.rate) || '–';
     }
-    // Without a column of rates the numbers need not line up on their left: one long lag takes no partition from a sister's row.
+    // Without a column of rates the numbers need not line up on their left: one long lag must not hide a partition of another row.
     let left = roomOf(m) + (cell.rate ? -rateW - 8 : big ? 0 : Math.max(0, lagW - ownW(m))),
       shown = 0;
     const all = need(m, k) <= left,
@@ -220,18 +220,18 @@ function cellsOf(g, multi, w, rowH, big, label, measure) {
     cell.more = m.arrows.length - shown;
     if (big) {
       const room = nameW(m) + left - (cell.more ? spare : 0) - 4,
-        said = [rate(m.rate), m.delayMs ? `${delay(m.delayMs)} each` : '', k !== 'short' && !cell.more ? '' : `lag ${num(m.lag)}`].filter(
+        facts = [rate(m.rate), m.delayMs ? `${delay(m.delayMs)} each` : '', k !== 'short' && !cell.more ? '' : `lag ${num(m.lag)}`].filter(
           Boolean
         );
-      while (said.length > 1 && t(said.join(', ')) > room) said.splice(said.length === 3 ? 1 : 0, 1);
-      cell.sub = said.join(', ');
+      while (facts.length > 1 && t(facts.join(', ')) > room) facts.splice(facts.length === 3 ? 1 : 0, 1);
+      cell.sub = facts.join(', ');
       cell.name = middle(m.name, room, x => t(x, 12, 650));
     }
     return cell;
   });
 }
 
-/** How many lines a text takes. @param {string} text @param {number} px @param {(t: string) => number} wide */
+/** Lines of a wrapped text. @param {string} text @param {number} px @param {(t: string) => number} wide */
 export function lines(text, px, wide) {
   let n = 1,
     line = '';

@@ -1,20 +1,20 @@
-// What the server said, made into what is drawn. In: the JSON of the contract (snapshot, patch, flow) and a time. Out: a Scene.
-// Deliberately absent: a clock, elements, any request. The same words in any order of patches make the same scene as one snapshot.
+// The model of a page. In: the server's JSON (snapshot, patch, flow) and a time. Out: a Scene to draw.
+// Deliberately absent: a clock, elements, any request. Patches in any order give the same scene as one snapshot.
 import { perSecond, push, trend } from './series.js';
 import { HEALTH, groupWord, tail } from './words.js';
 
 /** @typedef {{key: string, topic: string, partition: number, start: number | null, end: number | null, rate: number | null, leader: number | null, replicas: number[], isr: number[]}} Part */
 /** @typedef {{id: string, key: string, topic: string, partition: number, group: string, hue: number, owner: string, seat: string, read: boolean, lag: number | null,
- *   lagReason: string | null, end: number | null, committed: number | null, rate: number | null, trend: number | null, growing: boolean, shrinking: boolean, mark: string, said: string,
+ *   lagReason: string | null, end: number | null, committed: number | null, rate: number | null, trend: number | null, growing: boolean, shrinking: boolean, mark: string, health: string,
  *   warns: boolean, rest: boolean}} Arrow */
-/** @typedef {{id: string, name: string, tail: string, pod: string, kind: 'run' | 'slow' | 'idle' | 'wait' | 'killed' | 'paused' | 'left' | 'nobody' | 'ghost', arrows: Arrow[], rate: number | null,
+/** @typedef {{id: string, name: string, tail: string, pod: string, kind: 'run' | 'slow' | 'idle' | 'wait' | 'killed' | 'paused' | 'left' | 'unowned' | 'ghost', arrows: Arrow[], rate: number | null,
  *   delayMs: number | null, lag: number | null, why: string, since: number | null, age: number, giveUpIn: number | null, timeoutMs: number | null, variant: string}} Member */
 /** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][], oldest: number | null, drain: number | null,
  *   consumers: number, replicas: number | null, idle: number, stopped: boolean, scalable: boolean, how: string, only: string}} Group */
 /** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, otherGroups: any[], otherGroupCount: number, kafka: any, actions: any, sendUrl: string, sendHow: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
  *   parts: Part[], groups: Group[], arrows: Arrow[], journal: any[], truncated: boolean, multi: boolean, copies: boolean, reads: number}} Scene */
 
-/** A box that is no consumer of its own. @type {Member} */
+/** A box that is not a consumer. @type {Member} */
 export const NONE = {
   id: '',
   name: '',
@@ -37,19 +37,19 @@ const KEPT = 10_000,
 const keyOf = (/** @type {any} */ p) => `${p.topic}/${p.partition}`;
 const idOf = (/** @type {any} */ m) => m.memberId || m.name;
 
-/** Everything that was heard. `newModel()` is a page that has heard nothing. */
+/** Everything received so far: `newModel()` is empty. */
 export const newModel = () => ({
   /** @type {any} */ snap: null,
   /** @type {Map<string, number>} */ hues: new Map(),
-  /** @type {Map<string, {end: number, at: number}>} ends that flow told since the last look */ ends: new Map(),
-  /** @type {Map<string, number>} group|partition -> position that flow told */ positions: new Map(),
+  /** @type {Map<string, {end: number, at: number}>} ends that flow reported since the last poll */ ends: new Map(),
+  /** @type {Map<string, number>} group|partition -> position that flow reported */ positions: new Map(),
   /** @type {Map<string, string>} group|partition -> member id of its last owner */ owners: new Map(),
   /** @type {Map<string, {index: number, until: number, member: any}[]>} seats of members who left while their partitions wait */ kept: new Map(),
   /** @type {Map<string, import('./series.js').Series>} */ series: new Map()
 });
 /** @typedef {ReturnType<typeof newModel>} Model */
 
-/** A whole snapshot: the first word, and again after a reconnect or when groups changed places. Colours, seats and what flow told stay, if it is the same practice.
+/** A whole snapshot: the first event, and again after a reconnect or when groups change their order. Colours, seats and positions from flow are kept for the same practice.
  * @param {Model} m @param {any} json @returns {Model} */
 export function snapshot(m, json) {
   const old = m.snap?.name === json.name && m.snap?.namespace === json.namespace ? m.snap : null;
@@ -68,7 +68,7 @@ export function snapshot(m, json) {
       old?.groups.find((/** @type {any} */ o) => o.name === g.name),
       g
     );
-  looked(m, m.snap.partitions);
+  polled(m, m.snap.partitions);
   sample(m);
   return m;
 }
@@ -79,13 +79,13 @@ function forget(m, name) {
 }
 /** @param {Model} m @param {any} was @param {any} is */
 function replace(m, was, is) {
-  // Who has left has no member id any more; it is the same box.
+  // A member that has left has no member id; its box stays.
   for (const x of is.members ?? []) x.memberId ||= was?.members?.find((/** @type {any} */ o) => o.name === x.name)?.memberId ?? null;
   if (was) keepSeats(m, was, is, m.snap.now);
   greet(m, is);
 }
-/** A look that began before the last flow may come after it: what flow told stays for two looks. @param {Model} m @param {any[]} partitions */
-function looked(m, partitions) {
+/** A poll that began before the last flow may arrive after it: ends from flow are kept for two polls. @param {Model} m @param {any[]} partitions */
+function polled(m, partitions) {
   for (const p of partitions) {
     const live = m.ends.get(keyOf(p));
     if (live && (p.end >= live.end || m.snap.now - live.at > 4000)) m.ends.delete(keyOf(p));
@@ -117,7 +117,7 @@ export function patch(m, json) {
       last = had.length ? had[had.length - 1][0] : 0;
     snap.history[name] = [...had, ...history[name].filter((/** @type {any} */ p) => p[0] > last)].filter(p => p[0] >= snap.now - HISTORY);
   }
-  if (rest.partitions) looked(m, rest.partitions);
+  if (rest.partitions) polled(m, rest.partitions);
   sample(m);
   return m;
 }
@@ -128,7 +128,7 @@ export function flow(m, json) {
   m.snap = { ...m.snap, now: Math.max(m.snap.now, json.now ?? 0) };
   for (const [topic, partition, end] of json.produced ?? []) m.ends.set(`${topic}/${partition}`, { end, at: m.snap.now });
   for (const [group, topic, partition, , , offset] of json.consumed ?? [])
-    if (offset != null) m.positions.set(`${group}|${topic}/${partition}`, offset); // the next one, as a commit is
+    if (offset != null) m.positions.set(`${group}|${topic}/${partition}`, offset); // the next offset to read, like a committed offset
   sample(m);
   return m;
 }
@@ -150,7 +150,7 @@ function greet(m, g) {
   for (const p of g.open ?? []) m.positions.delete(`${g.name}|${keyOf(p)}`);
 }
 
-/** A member that left while nobody has its partitions yet keeps its seat: its arrows turn to dots where they are, and no box moves before they have a new owner.
+/** A member that left keeps its seat while its partitions have no owner: its arrows turn to dots, and no box moves before they have a new owner.
  * @param {Model} m @param {any} was @param {any} is @param {number} now */
 function keepSeats(m, was, is, now) {
   const here = new Set((is.members ?? []).map(idOf)),
@@ -170,10 +170,10 @@ function keepSeats(m, was, is, now) {
 const endOf = (m, p) => m.ends.get(keyOf(p))?.end ?? p.end ?? null;
 /** @param {Model} m @param {string} group @param {any} p */
 const positionOf = (m, group, p) => {
-  const told = m.positions.get(`${group}|${keyOf(p)}`);
-  return told == null || told > (endOf(m, p) ?? told) ? (p.committed ?? null) : Math.max(told, p.committed ?? 0);
+  const at = m.positions.get(`${group}|${keyOf(p)}`);
+  return at == null || at > (endOf(m, p) ?? at) ? (p.committed ?? null) : Math.max(at, p.committed ?? 0);
 };
-/** Lag as it is now: the look's own answer, moved on by what flow told since. @param {Model} m @param {string} group @param {any} p @returns {number | null} */
+/** Current lag: the last poll's, updated by the flow since. @param {Model} m @param {string} group @param {any} p @returns {number | null} */
 function lagOf(m, group, p) {
   if (p.lag == null || (p.lagReason && p.lagReason !== 'NoCommit')) return p.lag ?? null;
   const end = m.ends.get(keyOf(p))?.end ?? p.end,
@@ -181,7 +181,7 @@ function lagOf(m, group, p) {
   return at == null || end == null || (end === p.end && at === p.committed) ? p.lag : Math.max(0, end - at);
 }
 
-/** Notes what can be counted, for rates and trends. @param {Model} m */
+/** Records samples for rates and trends. @param {Model} m */
 function sample(m) {
   const now = m.snap.now,
     note = (/** @type {string} */ id, /** @type {number | null} */ v) => {
@@ -202,7 +202,7 @@ function sample(m) {
 const sum = (/** @type {(number | null)[]} */ l) =>
   l.some(v => v == null) ? null : l.reduce((/** @type {number} */ a, v) => a + /** @type {number} */ (v), 0);
 
-/** Behind, and ever further: a lag of ten at least, and of more than two seconds of what it reads; the commits of a healthy one make less.
+/** Behind, and increasingly so: a lag of at least 10 messages and more than two seconds of reading; a healthy consumer's commit interval causes less.
  * @param {number | null} lag @param {number | null} slope @param {number | null} speed */
 const falls = (lag, slope, speed) => lag != null && lag >= 10 && lag > 2 * (speed ?? 0) && (slope ?? 0) >= 0.5;
 
@@ -219,7 +219,7 @@ function groupOf(m, g, now) {
       lag = lagOf(m, g.name, p),
       growing = falls(lag, slope, speed),
       shrinking = !!lag && (slope ?? 0) <= -0.5,
-      health = g.stopped ? null : HEALTH[p.health];
+      glyph = g.stopped ? null : HEALTH[p.health];
     const read = !!owner && owner.state !== 'killed' && owner.state !== 'paused' && owner.state !== 'left',
       last = m.owners.get(id) ?? '';
     return {
@@ -230,7 +230,7 @@ function groupOf(m, g, now) {
       group: g.name,
       hue,
       owner: read ? owner.name : '',
-      seat: owner ? idOf(owner) : ids.has(last) ? last : 'nobody',
+      seat: owner ? idOf(owner) : ids.has(last) ? last : 'unowned',
       read,
       lag,
       lagReason: p.lagReason ?? null,
@@ -240,9 +240,9 @@ function groupOf(m, g, now) {
       rate: speed,
       growing,
       shrinking,
-      mark: health ?? (!read ? '' : growing ? '▲' : shrinking ? '▼' : ''),
-      said: health ? p.health.toLowerCase() : '',
-      warns: growing || !!health,
+      mark: glyph ?? (!read ? '' : growing ? '▲' : shrinking ? '▼' : ''),
+      health: glyph ? p.health.toLowerCase() : '',
+      warns: growing || !!glyph,
       rest: !owner && !!g.stopped
     };
   };
@@ -276,14 +276,14 @@ function groupOf(m, g, now) {
       variant: r.variant ?? ''
     };
   });
-  const orphans = open.filter((/** @type {Arrow} */ a) => a.seat === 'nobody');
+  const orphans = open.filter((/** @type {Arrow} */ a) => a.seat === 'unowned');
   const silent = members.some(x => (x.kind === 'killed' || x.kind === 'paused') && x.arrows.length > 0);
   const word = groupWord({ ...g, silent: silent && g.state === 'Stable', stopped: !!g.stopped && raw.every(r => r.state === 'left') });
   if (orphans.length)
     members.push({
       ...NONE,
-      id: 'nobody',
-      kind: 'nobody',
+      id: 'unowned',
+      kind: 'unowned',
       arrows: orphans,
       lag: sum(orphans.map((/** @type {Arrow} */ a) => a.lag)),
       why: g.stopped
@@ -298,7 +298,7 @@ function groupOf(m, g, now) {
       (m.snap.history[g.name] ?? []).filter((/** @type {any} */ p) => p[1] != null).map((/** @type {any} */ p) => ({ t: p[0], v: p[1] })),
       now
     );
-  // a topic of which nothing is known has no arrows, and a sum without it would be too small
+  // an unknown topic has no arrows: a sum without it would be too small
   const lag = arrows.length && g.lag !== null ? sum(arrows.map(a => a.lag)) : (g.lag ?? null),
     all = new Set(m.snap.partitions.map((/** @type {any} */ p) => p.topic)).size;
   return {
@@ -316,12 +316,12 @@ function groupOf(m, g, now) {
     history: m.snap.history[g.name] ?? [],
     oldest: g.oldestAt == null ? null : Math.max(0, now - g.oldestAt),
     drain: g.doneAt > now ? g.doneAt - now : null,
-    consumers: members.filter(x => x.kind !== 'left' && x.kind !== 'nobody').length,
+    consumers: members.filter(x => x.kind !== 'left' && x.kind !== 'unowned').length,
     replicas: g.replicas ?? null,
     idle: members.filter(x => x.kind === 'idle').length,
     stopped: !!g.stopped,
     scalable: g.scalable !== false,
-    how: [g.protocol, g.assignor].filter(Boolean).join(', '),
+    how: [g.protocol === 'Consumer' ? 'KIP-848 protocol' : g.protocol, g.assignor].filter(Boolean).join(', '),
     only: topics.length && topics.length < all ? `${topics.join(', ')} only` : ''
   };
 }

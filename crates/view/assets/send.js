@@ -1,4 +1,4 @@
-// Sending: a form with the curl that does the same, and a steady load. In: topics, what may be done. Out: requests (through page.js).
+// Sending: a form with the curl that does the same, and a steady load. In: topics, allowed actions. Out: requests (through page.js).
 import { add, command, el, keyed, set, text } from './dom.js';
 import { rate, sendCurl } from './words.js';
 
@@ -48,7 +48,7 @@ export function makeSend(host, does) {
   };
 
   return {
-    /** @param {import('./scene.js').Scene} s @param {string} why why nothing can be done; '' = it can */
+    /** @param {import('./scene.js').Scene} s @param {string} why why actions are off; '' = they are on */
     draw(s, why) {
       may = why;
       url = s.sendUrl;
@@ -87,7 +87,7 @@ export function makeSend(host, does) {
       first.box.hidden = !s.sendHow;
       text(first.code, s.sendHow);
       if (shut) {
-        text(off.firstChild, 'Actions are off here.' + (s.actions.how ? ' This turns them on:' : ''));
+        text(off.firstChild, 'Actions are off.' + (s.actions.how ? ' Turn them on with:' : ''));
         text(how.code, s.actions.how ?? '');
         how.box.hidden = !s.actions.how;
       }

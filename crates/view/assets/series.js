@@ -1,5 +1,5 @@
-// A few values over time, and what can be said about their course. In: times and values. Out: rates, trends.
-// Deliberately absent: a clock, smoothing. What is not known is null.
+// Samples of a value over time. In: times and values. Out: rates, trends; null where unknown.
+// Deliberately absent: a clock, smoothing.
 
 /** @typedef {{t: number, v: number}[]} Series  oldest first */
 

@@ -1,5 +1,5 @@
-// The one event stream of a page. In: an address. Out: its events, and how old what we know is. It retries, and it closes while nobody looks.
-// Deliberately absent: what the events mean.
+// The one event stream of a page. In: an address. Out: its events, and the age of the last one. It retries, and it closes while the tab is hidden.
+// Deliberately absent: the meaning of events.
 
 const QUIET = 12_000,
   DEAD = 25_000,
@@ -7,8 +7,8 @@ const QUIET = 12_000,
 
 /** @typedef {{state: 'opening' | 'live' | 'old' | 'lost' | 'hidden', age: number, retryIn: number}} Link  ages in ms, retryIn in whole seconds */
 
-/** @param {string} url @param {string[]} types @param {(type: string, data: any) => void} heard @param {(link: Link) => void} told */
-export function stream(url, types, heard, told) {
+/** @param {string} url @param {string[]} types @param {(type: string, data: any) => void} received @param {(link: Link) => void} changed */
+export function stream(url, types, received, changed) {
   /** @type {EventSource | null} */ let source = null;
   let last = 0,
     retryAt = 0,
@@ -18,9 +18,9 @@ export function stream(url, types, heard, told) {
   const now = () => performance.now();
   /** @type {Link['state']} */ let state = 'opening';
 
-  function tell() {
+  function report() {
     if (state === 'live' && now() - last > QUIET) state = 'old';
-    told({ state, age: last ? now() - last : 0, retryIn: Math.max(0, Math.ceil((retryAt - now()) / 1000)) });
+    changed({ state, age: last ? now() - last : 0, retryIn: Math.max(0, Math.ceil((retryAt - now()) / 1000)) });
   }
   function close() {
     source?.close();
@@ -30,7 +30,7 @@ export function stream(url, types, heard, told) {
     close();
     state = 'lost';
     retryAt = now() + 1000 * WAITS[Math.min(failures++, WAITS.length - 1)];
-    tell();
+    report();
   }
   function open() {
     close();
@@ -44,8 +44,8 @@ export function stream(url, types, heard, told) {
         last = now();
         failures = 0;
         state = 'live';
-        heard(type, JSON.parse(/** @type {MessageEvent} */ (event).data));
-        if (was !== 'live') tell();
+        received(type, JSON.parse(/** @type {MessageEvent} */ (event).data));
+        if (was !== 'live') report();
       });
     mine.onerror = () => {
       if (mine === source) lose();
@@ -54,10 +54,10 @@ export function stream(url, types, heard, told) {
   const clock = setInterval(() => {
     if (ended || state === 'hidden') return;
     if (!source && now() >= retryAt) open();
-    else if (source && now() - Math.max(last, opened) > DEAD) lose(); // open, but nothing comes: not even a beat
-    tell();
+    else if (source && now() - Math.max(last, opened) > DEAD) lose(); // open, but without even a beat
+    report();
   }, 1000);
-  const look = () => {
+  const visibility = () => {
     if (ended) return;
     if (document.hidden) {
       close();
@@ -65,10 +65,10 @@ export function stream(url, types, heard, told) {
     } else {
       if (state === 'hidden') state = last ? 'old' : 'opening';
       open();
-      tell();
+      report();
     }
   };
-  document.addEventListener('visibilitychange', look);
+  document.addEventListener('visibilitychange', visibility);
   if (document.hidden) state = 'hidden';
   else open();
   return {
@@ -80,7 +80,7 @@ export function stream(url, types, heard, told) {
       ended = true;
       clearInterval(clock);
       close();
-      document.removeEventListener('visibilitychange', look);
+      document.removeEventListener('visibilitychange', visibility);
     }
   };
 }

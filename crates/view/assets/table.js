@@ -1,4 +1,4 @@
-// The equal form of the picture: one line for each partition and group. In: a scene. Out: a table, patched.
+// The diagram as a table: one line for each partition and group. In: a scene. Out: a table, patched.
 import { add, calm, cls, el, keyed, set, text } from './dom.js';
 import { lagSentence, delay, lagWord, memberWord, num, rate } from './words.js';
 
@@ -24,7 +24,7 @@ export function makeTable(host, insist) {
     body = el('tbody');
   draw.onclick = insist;
   for (const [n, c] of HEADS) add(head, el('th', c ?? '', n, { scope: 'col' }));
-  add(table, el('caption', '', 'The picture as rows: one line for each partition and group.'), add(el('thead'), head), body);
+  add(table, el('caption', '', 'One row for each partition and group.'), add(el('thead'), head), body);
   const region = el('div', 'table', null, { tabindex: 0, role: 'region', 'aria-label': 'Table of partitions and consumers' });
   add(host, add(region, add(over, words, draw), table));
   return {
@@ -52,7 +52,7 @@ export function makeTable(host, insist) {
         },
         (tr, { g, m, a }) => {
           const c = tr.cells2,
-            said = m ? memberWord(m, s.multi) : null;
+            word = m ? memberWord(m, s.multi) : null;
           cls(tr, `c${g.hue}`);
           set(tr, {
             'data-group': g.name,
@@ -63,8 +63,12 @@ export function makeTable(host, insist) {
           [
             g.name,
             `${g.word.glyph} ${g.word.brief}`,
-            a ? `${a.topic}/${a.partition}` : m ? `none${said?.more ? ': ' + said.more : ''}` : 'none',
-            a && !a.read ? `nobody${m.name ? ` (${m.name}, ${said?.line})` : ''}` : m ? m.name + (a ? '' : ` ${said?.line}`) : 'no consumer'
+            a ? `${a.topic}/${a.partition}` : m ? `none${word?.more ? ': ' + word.more : ''}` : 'none',
+            a && !a.read
+              ? `no reader${m.name ? ` (${m.name}, ${word?.line})` : ''}`
+              : m
+                ? m.name + (a ? '' : ` ${word?.line}`)
+                : 'no consumer'
           ].forEach((v, i) => text(c[i], v));
           calm(c[4], a ? num(a.end) : '');
           calm(c[5], a ? (a.committed == null ? 'none' : num(a.committed)) : '');
@@ -73,7 +77,7 @@ export function makeTable(host, insist) {
           text(c[8], m?.delayMs ? delay(m.delayMs) : '');
           cls(c[6], `n${a?.warns ? ' w' : a && !a.read ? ' b' : ''}`);
           cls(c[3], a && !a.read ? 'b' : '');
-          set(c[6], { title: lagSentence(a?.lagReason ?? null) || a?.said || null });
+          set(c[6], { title: lagSentence(a?.lagReason ?? null) || a?.health || null });
         }
       );
     }

@@ -1,10 +1,10 @@
-// Light, dark, or what the system says. In: clicks, the stored choice. Out: data-theme on the root, and a call to those who paint on canvas.
+// Light, dark, or the system's theme. In: clicks, the stored choice. Out: data-theme on the root, and a call of each canvas painter.
 const KEY = 'theme',
   root = document.documentElement,
   system = matchMedia('(prefers-color-scheme: dark)');
 const watchers = new Set(/** @type {(() => void)[]} */ ([]));
 
-/** Motion is not wanted. */
+/** Whether the user asks for no motion. */
 export const reduced = matchMedia('(prefers-reduced-motion: reduce)');
 /** @param {() => void} f */
 export const onTheme = f => {
@@ -20,7 +20,7 @@ export function startTheme(button) {
   } catch {
     /* storage may be forbidden */
   }
-  const tell = () => {
+  const apply = () => {
     button.setAttribute('aria-label', `Change to ${isDark() ? 'light' : 'dark'}`);
     for (const f of watchers) f();
   };
@@ -34,8 +34,8 @@ export function startTheme(button) {
     } catch {
       /* as above */
     }
-    tell();
+    apply();
   };
-  system.addEventListener('change', tell);
-  tell();
+  system.addEventListener('change', apply);
+  apply();
 }

@@ -88,7 +88,7 @@ export function path(w) {
   );
 }
 
-/** Its head: a triangle where it is read, a cross where nobody reads. @param {Wire} w */
+/** Its head: a triangle where it is read, a cross without a reader. @param {Wire} w */
 export function head(w) {
   const { x1: x, y1, yr: y } = w;
   if (!w.arrow.read) return w.loom ? `M${r(x - 9)} ${r(y - 3)}l6 6m0 -6l-6 6` : `M${r(x - 3)} ${r(y1 - 9)}l6 6m0 -6l-6 6`;

@@ -1,5 +1,5 @@
 // The arrows as SVG, kept by group and partition. In: a layout. Out: paths that follow it; an arrow whose partition changed hands sweeps to its new owner.
-// Deliberately absent: dots (dots.js), text in the picture (pills are boxes).
+// Deliberately absent: dots (dots.js), text (pills are boxes).
 import { add, cls, keyed, set, sv } from './dom.js';
 import { reduced } from './theme.js';
 import { COURSE, head, path, same } from './wire.js';
@@ -59,7 +59,7 @@ export function makeWires(svg) {
   }
 
   return {
-    /** Paints a layout; says which arrows changed hands. @param {import('./layout.js').Layout} L @returns {Set<string>} */
+    /** Paints a layout; returns the ids of arrows with a new owner. @param {import('./layout.js').Layout} L @returns {Set<string>} */
     paint(L) {
       const now = performance.now(),
         still = reduced.matches || lastWidth !== L.width || document.hidden,
@@ -105,7 +105,7 @@ export function makeWires(svg) {
           shown.set(w.id, next);
         }
       );
-      // A row has one head, however many arrows end there; a cross stands for each arrow that nobody reads.
+      // A row has one head for all arrows that end there; each arrow without a reader has a cross.
       const tips = L.wires.filter(w => {
         const k = w.loom && w.arrow.read ? w.box : w.id;
         if (first.has(k)) return false;

@@ -1,5 +1,5 @@
-// Words and sentences of the picture. In: numbers, states, what scene.js made. Out: strings, nothing else.
-// Deliberately absent: elements, a clock, and any zero for something that is not known.
+// Words and sentences of the live view. In: numbers, states, parts of a scene. Out: strings.
+// Deliberately absent: elements, a clock, and a zero for an unknown value.
 
 /** 1,264 · 12.4k · 1.2M; null is a question mark. @param {number | null | undefined} n */
 export const num = n =>
@@ -25,17 +25,17 @@ export const age = ms =>
       : ms < 7.2e6
         ? `${Math.floor(ms / 60_000)} min`
         : `${Math.floor(ms / 3.6e6)} h`;
-/** How old a lag is, and when it will be gone. @param {{lag: number | null, oldest: number | null, drain: number | null}} g */
+/** Age of the oldest unread message, and the time until lag is zero. @param {{lag: number | null, oldest: number | null, drain: number | null}} g */
 export const lagAge = g => (g.lag && g.oldest ? `oldest ${age(g.oldest)}${g.drain == null ? '' : `, done in ${inLeft(g.drain)}`}` : '');
-/** Who else reads these topics. @param {{name: string, members?: number | null, lag: number | null, upperBound?: boolean}[]} all @param {number} count */
+/** Consumer groups of other applications on the practice's topics. @param {{name: string, members?: number | null, lag: number | null, upperBound?: boolean}[]} all @param {number} count */
 export const othersSentence = (all, count) =>
-  `Other applications read here, and are left alone: ${all
+  `Groups of other applications on these topics, not managed here: ${all
     .map(
       f =>
         `${f.name} (${many(f.members ?? null, 'consumer')}, lag ${f.lag == null || f.upperBound === false ? num(f.lag) : `at most ${num(f.lag)}`})`
     )
     .join(', ')}${count > all.length ? ` and ${count - all.length} more` : ''}.`;
-/** Time left: never `0 s` while there is some. @param {number} ms */
+/** Time left, rounded up: `0 s` only when none is left. @param {number} ms */
 export const inLeft = ms => age(ms + 999);
 /** @param {number | null | undefined} ms */
 export const delay = ms =>
@@ -43,7 +43,7 @@ export const delay = ms =>
 /** @param {number} t @param {boolean} [seconds] */
 export const clock = (t, seconds = true) => new Date(t).toTimeString().slice(0, seconds ? 8 : 5);
 
-/** What tells a consumer from its sisters: the last segments of its name, three characters at least, twelve at most. @param {string} name */
+/** The distinguishing end of a consumer's name: its last segments, 3 to 12 characters. @param {string} name */
 export function tail(name) {
   let i = name.lastIndexOf('-');
   if (i >= 0 && name.length - i - 1 < 3) i = name.lastIndexOf('-', i - 1);
@@ -53,7 +53,7 @@ export function tail(name) {
 /** @param {string} name */
 export const short = name => (tail(name) === name ? name : '…\u2060' + tail(name));
 
-/** Head and tail of a name in `px` pixels: it shortens in the middle, its end stays whole.
+/** Head and tail of a name in `px` pixels: shortened in the middle, with its end whole.
  * @param {string} name @param {number} px @param {(text: string) => number} wide @returns {[string, string]} */
 export function middle(name, px, wide) {
   const end = tail(name),
@@ -73,7 +73,7 @@ export function middle(name, px, wide) {
 
 /** `P0, P3-P5`, or `orders/0, orders/2-4` with several topics. @param {{topic: string, partition: number}[]} parts @param {boolean} multi */
 export function list(parts, multi) {
-  const said = [],
+  const out = [],
     sorted = [...parts].sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition));
   for (let i = 0; i < sorted.length; i++) {
     const a = sorted[i],
@@ -81,20 +81,20 @@ export function list(parts, multi) {
     let j = i;
     while (sorted[j + 1]?.topic === a.topic && sorted[j + 1].partition === sorted[j].partition + 1) j++;
     if (j - i > 1) {
-      said.push(`${name}${a.partition}–${multi ? '' : 'P'}${sorted[j].partition}`);
+      out.push(`${name}${a.partition}–${multi ? '' : 'P'}${sorted[j].partition}`);
       i = j;
-    } else said.push(name + a.partition);
+    } else out.push(name + a.partition);
   }
-  return said.join(', ');
+  return out.join(', ');
 }
-/** What a line must not end within: a name with its hyphens, a number with its word. @param {string} text @returns {string[]} all of the text, piece by piece */
+/** Pieces that a line break must not split: a name with hyphens, a number with its word. @param {string} text @returns {string[]} pieces that concatenate to the text */
 export const units = text => text.match(/(\d\S* \p{L}\S*|lag \S+|\S+)\s*|\s+/gu) ?? [];
 /** `a, b and c`. @param {string[]} items */
 export const and = items => (items.length < 2 ? items.join('') : items.slice(0, -1).join(', ') + ' and ' + items[items.length - 1]);
 
-/** The lag of one arrow: a number, or the word for why there is none. @param {{lag: number | null, lagReason: string | null}} a */
+/** The lag of one arrow: a number, or its lagReason in words. @param {{lag: number | null, lagReason: string | null}} a */
 export const lagWord = (a, number = num, room = true) => {
-  if (a.lagReason === 'NoCommit' && (room || a.lag == null)) return 'no commit'; // it has a number too, where the word does not fit
+  if (a.lagReason === 'NoCommit' && (room || a.lag == null)) return 'no commit'; // the number replaces the word where there is no room
   if (a.lagReason === 'Expired') return 'expired';
   if (a.lagReason === 'Stale') return 'stale';
   if (a.lagReason === 'Recreated') return 'recreated';
@@ -102,11 +102,11 @@ export const lagWord = (a, number = num, room = true) => {
 };
 /** @type {Record<string, string>} */
 const WHY = {
-  NoCommit: 'The group has not committed an offset here yet.',
-  Expired: 'The committed offset is older than the log: those messages are gone.',
-  Stale: 'The committed offset is beyond the end: the topic was made anew.',
-  Recreated: 'The topic was made anew: the committed offset is of the former one.',
-  Unknown: 'Nothing is known of it now.'
+  NoCommit: 'The group has not committed an offset yet.',
+  Expired: 'The committed offset is below the log start: unread messages were deleted.',
+  Stale: 'The committed offset is beyond the log end: the topic was recreated.',
+  Recreated: 'The topic was recreated: the committed offset is from the previous one.',
+  Unknown: 'The lag is unknown.'
 };
 /** @param {string | null} reason */
 export const lagSentence = reason => (reason ? (WHY[reason] ?? reason) : '');
@@ -117,41 +117,48 @@ export const HEALTH = { Lagging: '▲', Rewound: '↺', Stalled: '✕', Unassign
 /** A group's state. @param {{state: string, stopped: boolean, silent: boolean, epoch?: number | null, protocol?: string | null, assignor?: string | null,
  *   health?: {state: string, message: string, advice: string | null} | null}} g @returns {Word} */
 export function groupWord(g) {
-  const kafka = ` Kafka says ${g.state}${g.epoch == null ? '' : `, ${g.protocol === 'Consumer' ? 'epoch' : 'generation'} ${g.epoch}`}.`;
-  const say = (
+  const kafka = ` Kafka reports ${g.state}${g.epoch == null ? '' : `, ${g.protocol === 'Consumer' ? 'epoch' : 'generation'} ${g.epoch}`}.`;
+  const word = (
     /** @type {string} */ glyph,
-    /** @type {string} */ word,
+    /** @type {string} */ name,
     /** @type {any} */ tone,
     /** @type {string} */ why,
-    brief = word
-  ) => ({ glyph, word, brief, tone, why: why + kafka });
+    brief = name
+  ) => ({ glyph, word: name, brief, tone, why: why + kafka });
   if (g.silent)
-    return say('◔', 'Waiting for timeout', 'warn', 'A member does not answer; Kafka counts it until its session times out.', 'Waiting');
-  if (g.stopped) return say('■', 'Stopped', 'calm', 'No consumers by order; the committed offsets stay.');
+    return word(
+      '◔',
+      'Waiting for timeout',
+      'warn',
+      'A member sends no heartbeats; Kafka removes it when its session times out.',
+      'Waiting'
+    );
+  if (g.stopped) return word('■', 'Stopped', 'calm', 'The spec stops this group; the committed offsets stay.');
   const { health } = g;
   const glyph = HEALTH[/Stable|Empty|Absent/.test(g.state) ? (health?.state ?? '') : ''];
-  if (glyph && health) return say(glyph, health.state, 'warn', `${health.message}. To do: ${health.advice}.`, health.state);
+  if (glyph && health) return word(glyph, health.state, 'warn', `${health.message}. To do: ${health.advice}.`, health.state);
   switch (g.state) {
     case 'Stable':
-      return say('✓', 'Stable', 'ok', 'Every member has what it should have.');
+      return word('✓', 'Stable', 'ok', 'Every member has its assignment.');
     case 'Empty':
     case 'Absent':
     case 'Dead':
-      return say('○', 'Empty', 'calm', 'No member has joined.');
+      return word('○', 'Empty', 'calm', 'No member has joined.');
     case 'PreparingRebalance':
     case 'CompletingRebalance':
     case 'Assigning':
     case 'Reconciling':
-      return say('⟳', 'Rebalancing', 'warn', 'Kafka is giving the partitions out again.');
+      return word('⟳', 'Rebalancing', 'warn', 'Kafka is reassigning partitions.');
     default:
-      return say('?', 'Unknown', 'warn', 'Nothing is known of it now.');
+      return word('?', 'Unknown', 'warn', 'The group state is unknown.');
   }
 }
 
-/** What a box says under its name. @param {import('./scene.js').Member} m @param {boolean} multi @returns {{line: string, tone: '' | 'bad' | 'warn' | 'calm', more: string}} */
+/** The text of a box under its name. @param {import('./scene.js').Member} m @param {boolean} multi @returns {{line: string, tone: '' | 'bad' | 'warn' | 'calm', more: string}} */
 export function memberWord(m, multi) {
   const ago = m.since == null ? '' : ` ${age(m.age)} ago`;
-  const gives = m.giveUpIn == null ? (m.arrows.length ? 'Nobody reads its partitions.' : 'Kafka has given it up.') : 'Kafka gives it up in';
+  const gives =
+    m.giveUpIn == null ? (m.arrows.length ? 'Its partitions have no reader.' : 'Kafka has given it up.') : 'Kafka gives it up in';
   switch (m.kind) {
     case 'killed':
       return { line: `✕ killed${ago}`, tone: 'bad', more: gives };
@@ -169,7 +176,7 @@ export function memberWord(m, multi) {
       return { line: '+ would start', tone: 'calm', more: m.why };
     case 'wait':
       return { line: '⟳ joining', tone: 'warn', more: m.why || 'It has no partition yet.' };
-    case 'nobody':
+    case 'unowned':
       return { line: '✕ no reader', tone: 'bad', more: m.why };
     default:
       return { line: 'reads ' + list(m.arrows, multi), tone: '', more: '' };
@@ -180,7 +187,7 @@ export function memberSentence(m, group, multi) {
   const w = memberWord(m, multi),
     what = w.line.replace(/^[^a-z]+ /, '');
   if (m.kind === 'ghost') return `Would start in ${group}. ${m.why}`;
-  if (m.kind === 'nobody') return `Nobody in ${group} reads ${list(m.arrows, multi)}. ${m.why}`;
+  if (m.kind === 'unowned') return `No reader in ${group} for ${list(m.arrows, multi)}. ${m.why}`;
   const facts = w.more
     ? ''
     : `, ${m.rate == null ? '' : rate(m.rate).replace('/s', ' a second') + ', '}delay ${delay(m.delayMs)}, lag ${m.lag == null ? 'unknown' : m.lag}`;
@@ -196,8 +203,8 @@ export function arrowSentence(a) {
   const lag =
     a.lagReason && a.lagReason !== 'Unknown' ? `${lagWord(a)}, lag ${a.lag ?? 'unknown'}` : a.lag == null ? 'lag unknown' : `lag ${a.lag}`;
   const course = a.growing ? `, growing by ${(a.trend ?? 0).toFixed(1)} a second` : a.shrinking ? ', shrinking' : '';
-  const health = a.said ? `, ${a.said}` : '';
-  return `Partition ${a.partition} of ${a.topic}: ${a.read ? `read by ${a.owner} in ${a.group}` : `nobody reads it in ${a.group}`}, ${lag}${course}${health}`;
+  const health = a.health && ', ' + a.health;
+  return `Partition ${a.partition} of ${a.topic}: ${a.read ? `read by ${a.owner} in ${a.group}` : `no reader in ${a.group}`}, ${lag}${course}${health}`;
 }
 /** @param {import('./scene.js').Part} p */
 export function partSentence(p) {
@@ -210,7 +217,7 @@ export function partSentence(p) {
 }
 
 /**
- * What happened and what was done, newest first. What happened keeps its order: its times may fall, where a clock was set back.
+ * Rebalances and actions of this page, newest first. Rebalances keep their order even where a clock was set back.
  * @template {{time: number}} T @param {T[]} happened newest first @param {T[]} done newest first @returns {T[]}
  */
 export function newestFirst(happened, done) {
@@ -222,20 +229,20 @@ export function newestFirst(happened, done) {
   }
   return [...all, ...done.slice(at)];
 }
-/** What happened, as a sentence. @param {any} r one entry of `rebalances` @param {boolean} multi */
+/** A rebalance as sentences. @param {any} r one entry of `rebalances` @param {boolean} multi */
 export function rebalanceSentence(r, multi) {
   if (!r.group) return r.note ?? '';
-  const said = [],
+  const out = [],
     names = (/** @type {string[]} */ l) => (l.length > 3 ? `${l.length} consumers` : and(l.map(short)));
   const known = r.why && r.cause !== 'Unknown';
   if (known) {
-    // the longest first: one name may begin another
+    // longest first: one name may be a prefix of another
     const all = [...(r.joined ?? []), ...(r.left ?? [])].sort((a, b) => b.length - a.length);
-    said.push(all.reduce((why, name) => why.replaceAll(name, short(name)), r.why));
+    out.push(all.reduce((why, name) => why.replaceAll(name, short(name)), r.why));
   } else {
-    if (r.joined?.length) said.push(`${names(r.joined)} joined.`);
-    if (r.left?.length) said.push(`${names(r.left)} left.`);
-    if (r.why) said.push(r.why);
+    if (r.joined?.length) out.push(`${names(r.joined)} joined.`);
+    if (r.left?.length) out.push(`${names(r.left)} left.`);
+    if (r.why) out.push(r.why);
   }
   const moved = r.moved ?? [],
     ways = new Map();
@@ -243,32 +250,32 @@ export function rebalanceSentence(r, multi) {
     const way = `${m.to ?? ''}\n${m.from ?? ''}`;
     ways.set(way, [...(ways.get(way) ?? []), m]);
   }
-  if (ways.size > 3) said.push(`${many(moved.length, 'partition')} changed hands.`);
+  if (ways.size > 3) out.push(`${many(moved.length, 'partition')} moved.`);
   else
     for (const [way, parts] of ways) {
       const [to, from] = way.split('\n'),
         what = list(parts, multi);
-      if (to && from) said.push(`${what} moved from ${short(from)} to ${short(to)}.`);
-      else if (to) said.push(`${what} went to ${short(to)}.`);
-      else said.push(`${what} ${parts.length > 1 ? 'have' : 'has'} no reader.`);
+      if (to && from) out.push(`${what} moved from ${short(from)} to ${short(to)}.`);
+      else if (to) out.push(`${what} went to ${short(to)}.`);
+      else out.push(`${what} ${parts.length > 1 ? 'have' : 'has'} no reader.`);
     }
-  if (!moved.length) said.push('No partition moved.');
-  else if (r.unownedMs != null) said.push(`Without a reader for ${seconds(r.unownedMs)}.`);
-  if (r.advice) said.push(r.advice);
-  if (r.note) said.push(r.note);
-  return said.join(' ');
+  if (!moved.length) out.push('No partition moved.');
+  else if (r.unownedMs != null) out.push(`Without a reader for ${seconds(r.unownedMs)}.`);
+  if (r.advice) out.push(r.advice);
+  if (r.note) out.push(r.note);
+  return out.join(' ');
 }
-/** What goes on until Kafka gives a silent member up. @param {import('./scene.js').Member} m @param {boolean} multi */
+/** A member without heartbeats, until Kafka gives it up. @param {import('./scene.js').Member} m @param {boolean} multi */
 export const silentSentence = (m, multi) =>
-  `${short(m.name)} ${m.kind === 'killed' ? 'was killed: it could not say goodbye' : 'is paused: it does not answer'}. Nobody reads ${list(m.arrows, multi)} until Kafka gives it up.`;
+  `${short(m.name)} ${m.kind === 'killed' ? 'was killed before it could leave the group' : 'is paused and sends no heartbeats'}. No reader for ${list(m.arrows, multi)} until Kafka gives it up.`;
 const seconds = (/** @type {number} */ ms) => `${(ms / 1000).toFixed(1)} s`;
-/** How long it took; nothing when it fell between two looks. @param {any} r */
+/** How long it took; empty when it began and ended between two polls. @param {any} r */
 export const rebalanceTook = r =>
   !r.group ? 'no rebalance' : r.durationMs == null ? '' : r.durationMs < 100 ? 'at once' : seconds(r.durationMs);
 
 /** Text in single quotes for a shell. @param {string} text */
 export const quoted = text => `'${text.replaceAll("'", "'\\''")}'`;
-/** The same message by hand. @param {string} url @param {{topic: string, value: string, key?: string, partition?: number}} body @param {number} count */
+/** The curl that sends the same message. @param {string} url @param {{topic: string, value: string, key?: string, partition?: number}} body @param {number} count */
 export function sendCurl(url, body, count) {
   const one = `curl -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))} ${url.replace(/^http:\/\//, '')}`;
   return count > 1 ? `for i in $(seq ${count}); do ${one}; done` : one;

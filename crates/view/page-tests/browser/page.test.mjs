@@ -1,4 +1,4 @@
-// The page in a real browser, under the real policy, against events that the test sends. The real server has its own tests.
+// The page in a real browser, under the real policy, with events that the test sends. The real server has its own tests.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -90,7 +90,7 @@ test('log panel, table, help and the lost connection are accessible too', async 
   await close();
 });
 
-test('arrows say who reads what', async () => {
+test('arrows have the owner and lag of each partition', async () => {
   const { page, s, close } = await show('practice-3');
   const seen = await page.$$eval('#wires [data-group]', l =>
     l.map(e => [e.dataset.group, e.dataset.partition, e.dataset.owner, e.dataset.lag].join(' ')).sort()
@@ -104,7 +104,7 @@ test('arrows say who reads what', async () => {
   await close();
 });
 
-test('a partition that changes hands: dots where it was, then the arrow goes to its new owner', async () => {
+test('a partition that moves: dots from its previous owner, then the arrow to its new owner', async () => {
   const { page, s, close } = await show('practice-3'),
     g = structuredClone(s.groups[0]),
     [a, b] = g.members,
@@ -120,7 +120,7 @@ test('a partition that changes hands: dots where it was, then the arrow goes to 
   assert.match(await arrow.getAttribute('class'), /none/);
   assert.equal(await page.locator('.card.killed .ring').count(), 1);
   assert.match(await page.locator(`section[data-group="${g.name}"] .st`).textContent(), /Waiting/);
-  assert.match(await page.locator('.jour .open').first().textContent(), /Nobody reads P0, P1 until Kafka gives it up\..*s left/);
+  assert.match(await page.locator('.jour .open').first().textContent(), /No reader for P0, P1 until Kafka gives it up\..*s left/);
   b.partitions.push(...a.partitions);
   a.partitions = [];
   const sent = Date.now();
@@ -148,7 +148,7 @@ test('numbers follow flow at once', async () => {
   await close();
 });
 
-test('what a server says stays text', async () => {
+test('text from the server stays text', async () => {
   const { page, faults, close } = await show('hostile');
   const bad = '<img src=x onerror=document.title="hit">';
   await page.locator('.card').first().click();
@@ -164,9 +164,19 @@ test('what a server says stays text', async () => {
 
 test('on a phone no line of the journal ends within a name or between a number and its word', async () => {
   const s = (feed.practices['practice-2'] = scenes['practice-2']()),
-    said = 'my-group-a, my-group-b and my-group-c joined. 12 partitions changed hands after 3.5 seconds of waiting-for-it.';
+    sentence = 'my-group-a, my-group-b and my-group-c joined. 12 partitions moved after 3.5 seconds of waiting-for-it.';
   s.rebalances = [
-    { id: 'n', time: s.now - 9000, group: s.groups[0].name, epoch: null, joined: ['a'], left: [], moved: [], durationMs: 1, note: said },
+    {
+      id: 'n',
+      time: s.now - 9000,
+      group: s.groups[0].name,
+      epoch: null,
+      joined: ['a'],
+      left: [],
+      moved: [],
+      durationMs: 1,
+      note: sentence
+    },
     {
       id: 'l',
       time: s.now - 9900,
@@ -181,15 +191,15 @@ test('on a phone no line of the journal ends within a name or between a number a
   ];
   for (const width of [390, 360, 320]) {
     const { page, close } = await open(browser, at(s), { width, height: 844, still: true });
-    await page.waitForFunction(() => document.querySelectorAll('.said').length === 2);
+    await page.waitForFunction(() => document.querySelectorAll('.jour .words').length === 2);
     const seen = await page.evaluate(() =>
-      [...document.querySelectorAll('.said')].map(e => ({
+      [...document.querySelectorAll('.jour .words')].map(e => ({
         text: e.textContent,
         over: e.scrollWidth > e.clientWidth,
         high: [...e.querySelectorAll('.whole')].map(w => w.getBoundingClientRect().height)
       }))
     );
-    assert.ok(seen[0].text.endsWith(said), 'the text is the same');
+    assert.ok(seen[0].text.endsWith(sentence), 'the text is the same');
     assert.ok(seen[0].high.length >= 5);
     for (const h of seen[0].high) assert.ok(h < 25, `${width}: ${h} px are more than a line`);
     assert.ok(
@@ -204,7 +214,7 @@ test('on a phone no line of the journal ends within a name or between a number a
   }
 });
 
-test('the picture by keyboard: one stop, arrows between boxes, Enter opens the log, Escape gives the focus back', async () => {
+test('the diagram by keyboard: one stop, arrows between boxes, Enter opens the log, Escape gives the focus back', async () => {
   const { page, s, close } = await show('practice-3', { still: true });
   assert.equal(await page.locator('.nav[tabindex="0"]').count(), 1);
   await page.locator('#skip').focus();
@@ -235,7 +245,7 @@ test('the picture by keyboard: one stop, arrows between boxes, Enter opens the l
   await close();
 });
 
-test('a patch takes no focus away and makes no box anew', async () => {
+test('a patch keeps the focus and all boxes', async () => {
   const { page, s, close } = await show('practice-3'),
     g = structuredClone(s.groups[1]);
   await page.locator('.card').nth(3).focus();
@@ -251,7 +261,7 @@ test('a patch takes no focus away and makes no box anew', async () => {
   await close();
 });
 
-test('actions are sent, and what came of them is said with its command', async () => {
+test('actions are sent, and the journal has their answers and commands', async () => {
   const { page, s, close } = await show('practice-3');
   feed.posts.length = 0;
   await page.locator(`section[data-group="${s.groups[0].name}"] [data-act=more]`).click();
@@ -277,17 +287,17 @@ test('actions are sent, and what came of them is said with its command', async (
   await close();
 });
 
-test('what an action will do is said before it is done, clicks add up, and it can be left', async () => {
+test('the forecast of an action comes before it is confirmed, clicks add up, and it can be cancelled', async () => {
   const { page, s, close } = await show('practice-3');
   feed.posts.length = 0;
   const group = s.groups[0].name,
     control = act => page.locator(`section[data-group="${group}"] [data-act=${act}]`),
     side = page.locator('#side'),
-    says = text => page.waitForFunction(t => document.querySelector('#side')?.textContent.includes(t), text);
+    shows = text => page.waitForFunction(t => document.querySelector('#side')?.textContent.includes(t), text);
   await control('more').click();
-  await says(`${group}: ?by=1`);
+  await shows(`${group}: ?by=1`);
   await control('more').click();
-  await says(`${group}: ?by=2`);
+  await shows(`${group}: ?by=2`);
   assert.deepEqual(await side.locator('.panel:visible dt').allTextContents(), ['moves', 'idle']);
   assert.match(await side.locator('.panel:visible').textContent(), /1\.\.2 of 3 partitions: Kafka chooses which/);
   assert.equal(await page.locator('[data-act=confirm]').textContent(), 'Do ?by=2');
@@ -307,20 +317,20 @@ test('what an action will do is said before it is done, clicks add up, and it ca
   assert.equal(await drawn.count(), 0);
   assert.equal(await page.evaluate(() => document.activeElement.dataset.act), 'more', 'the focus is where it was');
   await control('less').click();
-  await says(`${group}: ?by=-1`);
+  await shows(`${group}: ?by=-1`);
   await control('more').click();
   assert.ok(await page.locator('.form').isVisible(), 'one less and one more is nothing');
   await control('stop').click();
-  await says('?state=Stopped');
-  feed.foresees(() => [409, { message: 'group is scaled by somebody else' }]);
+  await shows('?state=Stopped');
+  feed.foresees(() => [409, { message: 'group is scaled by another controller' }]);
   await control('more').click();
-  await says('group is scaled by somebody else');
+  await shows('group is scaled by another controller');
   await page.getByRole('button', { name: 'Cancel' }).click();
   assert.deepEqual(feed.posts, []);
   await close();
 });
 
-test('actions that are off are shown, with what turns them on, and do nothing', async () => {
+test('actions that are off are shown, with the command that turns them on, and do nothing', async () => {
   const { page, s, close } = await show('states');
   feed.posts.length = 0;
   const more = page.locator('[data-act=more]').first();
@@ -344,15 +354,15 @@ test('on a phone twelve calm consumers are one row, which opens', async () => {
   await close();
 });
 
-test('too many for a picture: the table says so, and can be overruled', async () => {
+test('too many to draw: the table has the reason, and a button draws it anyway', async () => {
   const { page, close } = await show('too-large');
-  assert.ok(await page.getByText('Too many for a picture: 48 partitions.').isVisible());
+  assert.ok(await page.getByText('Too many to draw: 48 partitions.').isVisible());
   await page.getByText('Draw it anyway').click();
   assert.equal(await page.locator('#wires .wire').count(), 48 * 6);
   await close();
 });
 
-test('the connection: lost when the server goes, back when it comes, nothing can be done meanwhile', async () => {
+test('the connection: lost with the server, back with the server, actions off meanwhile', async () => {
   const s = scenes['practice-3'](),
     mine = await serve({ [s.name]: s }),
     port = mine.port,
@@ -376,7 +386,7 @@ test('the connection: lost when the server goes, back when it comes, nothing can
   await again.close();
 });
 
-test('the age of what is shown: live, N s old, taken away after five minutes', async () => {
+test('the age of the data: live, N s old, hidden after five minutes', async () => {
   const s = scenes['practice-3'](),
     mine = await serve({ [s.name]: s }),
     context = await browser.newContext(),
@@ -406,7 +416,7 @@ test('the age of what is shown: live, N s old, taken away after five minutes', a
   await mine.close();
 });
 
-test('a practice that is not there, a list, and the only one', async () => {
+test('a missing practice, a list, and a single one', async () => {
   const { page, close } = await open(browser, `${feed.url}/p/local/nothing-here`);
   await page.getByText('There is no practice nothing-here in local.').waitFor();
   await close();

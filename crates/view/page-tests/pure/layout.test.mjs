@@ -165,10 +165,10 @@ test('a rebalance moves no box', () => {
       g.state = 'PreparingRebalance';
       patch(model, { now: model.snap.now + 2000, groups: [structuredClone(g)] });
       const open = layout(sceneOf(model), W, 800, table(), memory);
-      if (W >= 760) still(open, 'nobody reads');
+      if (W >= 760) still(open, 'no reader');
       assert.ok(
         open.wires.filter(w => !w.arrow.read).every(w => w.box.endsWith(a.memberId)),
-        'an arrow that nobody reads stays where it was'
+        'an arrow without a reader stays where it was'
       );
       b.partitions = [...b.partitions, ...g.open];
       g.open = [];
@@ -222,8 +222,8 @@ test('the edge between cards and rows does not flutter', () => {
 
 test('beyond 24 partitions, 6 groups or 12 consumers it is a table, and it says why', () => {
   assert.equal(tooMany(sceneFrom(sized(24, 6, 12))), '');
-  assert.equal(tooMany(sceneFrom(sized(48, 6, 12))), 'Too many for a picture: 48 partitions.');
-  assert.equal(tooMany(sceneFrom(sized(24, 7, 13))), 'Too many for a picture: 7 groups, 13 consumers in a group.');
+  assert.equal(tooMany(sceneFrom(sized(48, 6, 12))), 'Too many to draw: 48 partitions.');
+  assert.equal(tooMany(sceneFrom(sized(24, 7, 13))), 'Too many to draw: 7 groups, 13 consumers in a group.');
   const L = layout(sceneFrom(sized(48, 8, 12)), 1280, 800, table());
   assert.equal(L.wires.length, 48 * 8, 'it can be drawn all the same');
 });

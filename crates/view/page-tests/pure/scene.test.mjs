@@ -1,4 +1,4 @@
-// What was heard becomes a scene: patches and flow in any portions, unknown never as zero.
+// From events to a scene: patches and flow in any portions, unknown never as zero.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { flow, newModel, patch, sceneOf, snapshot } from '../../assets/scene.js';
@@ -7,7 +7,7 @@ import * as w from '../../assets/words.js';
 import { NOW, scenes } from '../feed/scenes.mjs';
 
 const open = json => snapshot(newModel(), structuredClone(json));
-/** A scene without what only watching can tell. */
+/** A scene without the fields that need several samples. */
 const facts = s =>
   JSON.parse(
     JSON.stringify(s, (k, v) =>
@@ -73,7 +73,7 @@ test('a group that comes by patch is drawn, and keeps its colour when an older o
   );
 });
 
-test('flow moves ends, lag and rates between two looks; the next look wins', () => {
+test('flow updates ends, lag and rates between two polls; the next poll wins', () => {
   const s = scenes['practice-3'](),
     model = open(s),
     lag = () => sceneOf(model).groups[0].members[1].arrows[0].lag;
@@ -90,7 +90,7 @@ test('flow moves ends, lag and rates between two looks; the next look wins', () 
   assert.equal(lag(), 0);
 });
 
-test('of a partition that nobody owns Kafka alone tells the lag', () => {
+test('the lag of a partition without an owner comes from Kafka alone', () => {
   const s = scenes['practice-3'](),
     model = open(s),
     lag = () => sceneOf(model).arrows.find(a => a.group === 'my-consumer-group-1' && a.partition === 2).lag;
@@ -103,17 +103,17 @@ test('of a partition that nobody owns Kafka alone tells the lag', () => {
   assert.equal(lag(), 10);
 });
 
-test('a look that is older than what flow told does not turn the end back', () => {
+test('a poll that is older than the flow does not move the end back', () => {
   const s = scenes['practice-3'](),
     model = open(s);
   flow(model, { now: s.now + 100, produced: [['my-topic', 0, 5100]], consumed: [] });
   patch(model, { now: s.now + 150, partitions: structuredClone(s.partitions) });
   assert.equal(sceneOf(model).parts[0].end, 5100);
   patch(model, { now: s.now + 9000, partitions: structuredClone(s.partitions) });
-  assert.equal(sceneOf(model).parts[0].end, 5000, 'a topic made anew is believed in the end');
+  assert.equal(sceneOf(model).parts[0].end, 5000, 'the end of a recreated topic is used in the end');
 });
 
-test('a consumer that keeps up is not called behind, whatever its commits look like', () => {
+test('a consumer that keeps up is never called behind, whatever its commit interval', () => {
   const s = scenes['practice-3'](),
     model = open(s),
     [g, t] = [s.groups[0].name, 'my-topic'];
@@ -133,7 +133,7 @@ test('unknown is never zero', () => {
   assert.equal(second.lag, null);
   assert.equal(s.groups[1].lag, null, 'one unknown partition makes the sum unknown');
   assert.equal(s.summary.lag, null);
-  assert.equal(s.parts[0].rate, null, 'no rate before it was watched');
+  assert.equal(s.parts[0].rate, null, 'no rate before the second sample');
   assert.equal(second.rate, null);
 });
 
@@ -146,14 +146,14 @@ test('a sum is never smaller because a topic is not known', () => {
   assert.equal(sceneOf(open(s)).groups[0].lag, null, 'the server does not know it');
 });
 
-test('what is the matter with a partition stands at its arrow, but not by order', () => {
+test('the health of a partition is at its arrow, except in a stopped group', () => {
   const s = scenes['practice-3'](),
     g = s.groups[0];
   const [first] = g.members[0].partitions;
   const seen = health => {
     first.health = health;
     const [a] = sceneOf(open(s)).groups[0].members[0].arrows;
-    return [a.mark, a.said, a.warns];
+    return [a.mark, a.health, a.warns];
   };
   assert.deepEqual([undefined, 'Lagging', 'Rewound', 'Stalled', 'Unassigned', 'of tomorrow'].map(seen), [
     ['', '', false],
@@ -168,7 +168,7 @@ test('what is the matter with a partition stands at its arrow, but not by order'
   assert.match(w.arrowSentence(sceneOf(open(s)).arrows[0]), /lag \d+, stalled$/);
 });
 
-test('the age of a lag grows and its end comes nearer while nothing is said', () => {
+test('the age of a lag grows and its end comes nearer between two events', () => {
   const s = scenes['practice-3']();
   Object.assign(s.groups[0], { oldestAt: s.now - 55_000, doneAt: s.now + 4000 });
   const model = open(s),
@@ -193,7 +193,7 @@ test('the age of a lag grows and its end comes nearer while nothing is said', ()
 test('states of consumers', () => {
   const kinds = name => sceneOf(open(scenes[name]())).groups.map(g => g.members.map(m => m.kind));
   assert.deepEqual(kinds('practice-2'), [['run', 'run', 'run', 'idle']]);
-  assert.deepEqual(kinds('states'), [['nobody'], ['run', 'run'], ['run', 'paused', 'wait', 'nobody']]);
+  assert.deepEqual(kinds('states'), [['unowned'], ['run', 'run'], ['run', 'paused', 'wait', 'unowned']]);
   const s = sceneOf(open(scenes.rebalancing())),
     m = s.groups[0].members[0];
   assert.equal(m.kind, 'killed');
@@ -202,7 +202,7 @@ test('states of consumers', () => {
   assert.equal(s.groups[0].word.word, 'Waiting for timeout');
 });
 
-test('who leaves keeps the seat until its partitions have an owner, ten seconds at most', () => {
+test('a member that leaves keeps its seat until its partitions have an owner, ten seconds at most', () => {
   const s = scenes['practice-3'](),
     model = open(s),
     g = structuredClone(s.groups[0]),
@@ -221,7 +221,7 @@ test('who leaves keeps the seat until its partitions have an owner, ten seconds 
   assert.equal(now.consumers, 1, 'it is not counted');
   assert.deepEqual(
     sceneOf(model, s.now + 13_000).groups[0].members.map(m => m.kind),
-    ['run', 'nobody']
+    ['run', 'unowned']
   );
   g.members[0].partitions.push(...g.open);
   g.open = [];
@@ -285,7 +285,7 @@ test('trend and rate', () => {
   assert.ok(Math.abs(trend(up, 12_000) - 2) < 0.2);
   assert.equal(trend(wave, 12_000), 0, 'up and down is no trend');
   assert.equal(trend(still, 12_000), 0);
-  assert.equal(trend([{ t: 0, v: 5 }], 1000), null, 'too young to tell');
+  assert.equal(trend([{ t: 0, v: 5 }], 1000), null, 'too few samples');
   assert.equal(perSecond([{ t: 0, v: 5 }], 1000), null);
   assert.equal(perSecond(still, 12_000), 0);
   assert.ok(Math.abs(perSecond(up, 12_000) - 2) < 0.1);

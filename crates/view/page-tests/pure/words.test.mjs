@@ -28,7 +28,7 @@ test('numbers', () => {
   assert.deepEqual([400, 4000, 119_000, 240_000].map(w.age), ['0 s', '4 s', '119 s', '4 min']);
 });
 
-test('what a line must not end within', () => {
+test('pieces that a line break must not split', () => {
   assert.deepEqual(w.units('3 partitions, 4 consumers: 1 waits.'), ['3 partitions, ', '4 consumers: ', '1 waits.']);
   assert.deepEqual(w.units('P1 went to …group-a. lag 1,264'), ['P1 ', 'went ', 'to ', '…group-a. ', 'lag 1,264']);
   for (const text of ['', ' ', '  two  spaces ', '<img src=x>', '1', '12\n3 a'])
@@ -51,7 +51,7 @@ test('a clock that was set back puts nothing out of order', () => {
 
 test('names shorten in the middle, the end stays whole', () => {
   assert.equal(w.tail('practice-3-my-consumer-group-1-7c9d8b6f5-x2k4q'), 'x2k4q');
-  assert.equal(w.tail('my-consumer-group-1-0'), '1-0', 'a single digit tells nothing');
+  assert.equal(w.tail('my-consumer-group-1-0'), '1-0', 'a single digit does not distinguish');
   assert.equal(w.tail('a'), 'a');
   assert.equal(w.short('a'), 'a');
   const name = 'practice-3-my-consumer-group-1-7c9d8b6f5-x2k4q';
@@ -87,30 +87,30 @@ test('lag is a number or the word for why not; unknown is a question mark', () =
 });
 
 test('states of groups', () => {
-  const say = (state, more = {}) => {
+  const wordOf = (state, more = {}) => {
     const g = w.groupWord({ state, stopped: false, silent: false, ...more });
     return `${g.glyph} ${g.word}`;
   };
   assert.deepEqual(
     ['Stable', 'Empty', 'Absent', 'PreparingRebalance', 'CompletingRebalance', 'Assigning', 'Reconciling', 'Unknown', 'something new'].map(
-      s => say(s)
+      s => wordOf(s)
     ),
     ['✓ Stable', '○ Empty', '○ Empty', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '⟳ Rebalancing', '? Unknown', '? Unknown']
   );
-  assert.equal(say('Stable', { silent: true }), '◔ Waiting for timeout');
-  assert.equal(say('Empty', { stopped: true }), '■ Stopped');
-  const health = word => ({ health: { state: word, message: 't/0: messages wait', advice: 'look at its log' } });
+  assert.equal(wordOf('Stable', { silent: true }), '◔ Waiting for timeout');
+  assert.equal(wordOf('Empty', { stopped: true }), '■ Stopped');
+  const health = word => ({ health: { state: word, message: 't/0: lag is not zero', advice: 'read its log' } });
   assert.deepEqual(
-    ['Healthy', 'Lagging', 'Rewound', 'Stalled', 'Unassigned'].map(word => say('Stable', health(word))),
+    ['Healthy', 'Lagging', 'Rewound', 'Stalled', 'Unassigned'].map(word => wordOf('Stable', health(word))),
     ['✓ Stable', '▲ Lagging', '↺ Rewound', '✕ Stalled', '✕ Unassigned']
   );
-  assert.equal(say('Reconciling', health('Stalled')), '⟳ Rebalancing', 'what happens now comes first');
-  assert.equal(say('Empty', { stopped: true, ...health('Unassigned') }), '■ Stopped', 'by order');
+  assert.equal(wordOf('Reconciling', health('Stalled')), '⟳ Rebalancing', 'a rebalance comes first');
+  assert.equal(wordOf('Empty', { stopped: true, ...health('Unassigned') }), '■ Stopped', 'stopped by the spec');
   const stall = w.groupWord({ state: 'Stable', stopped: false, silent: false, ...health('Stalled') });
-  assert.equal(stall.why, 't/0: messages wait. To do: look at its log. Kafka says Stable.');
+  assert.equal(stall.why, 't/0: lag is not zero. To do: read its log. Kafka reports Stable.');
   assert.match(
     w.groupWord({ state: 'Stable', stopped: false, silent: true, epoch: 7, protocol: 'Consumer' }).why,
-    /Kafka says Stable, epoch 7\./
+    /Kafka reports Stable, epoch 7\./
   );
 });
 
@@ -127,10 +127,10 @@ test('sentences', () => {
   );
   const killed = scene('rebalancing').groups[0];
   assert.match(w.memberSentence(killed.members[0], killed.name, false), /killed 4 s ago: Kafka gives it up in 6 s\. Enter/);
-  assert.match(w.arrowSentence(killed.members[0].arrows[0]), /nobody reads it in my-consumer-group-1, lag 8$/);
+  assert.match(w.arrowSentence(killed.members[0].arrows[0]), /no reader in my-consumer-group-1, lag 8$/);
   assert.equal(
     w.silentSentence(killed.members[0], false).replaceAll('\u2060', ''),
-    `…${killed.members[0].tail} was killed: it could not say goodbye. Nobody reads P0, P1 until Kafka gives it up.`
+    `…${killed.members[0].tail} was killed before it could leave the group. No reader for P0, P1 until Kafka gives it up.`
   );
   const idle = scene('practice-2').groups[0];
   assert.match(w.memberSentence(idle.members[3], idle.name, false), /, idle: 3 partitions, 4 consumers: 1 waits\. Enter/);
@@ -141,16 +141,16 @@ test('sentences', () => {
 });
 
 test('rebalances', () => {
-  const say = (r, multi = false) =>
+  const sentence = (r, multi = false) =>
     w
       .rebalanceSentence({ group: 'g', joined: [], left: [], moved: [], durationMs: 3000, note: null, ...r }, multi)
       .replaceAll('\u2060', '');
   assert.equal(
-    say({ joined: ['g-aaaaa'], moved: [{ topic: 't', partition: 2, from: 'g-bbbbb', to: 'g-aaaaa' }] }),
+    sentence({ joined: ['g-aaaaa'], moved: [{ topic: 't', partition: 2, from: 'g-bbbbb', to: 'g-aaaaa' }] }),
     '…aaaaa joined. P2 moved from …bbbbb to …aaaaa.'
   );
   assert.equal(
-    say({
+    sentence({
       left: ['g-aaaaa'],
       moved: [
         { topic: 't', partition: 0, from: 'g-aaaaa', to: null },
@@ -159,27 +159,27 @@ test('rebalances', () => {
     }),
     '…aaaaa left. P0, P1 have no reader.'
   );
-  assert.equal(say({ joined: ['g-aaaaa'] }), '…aaaaa joined. No partition moved.');
-  assert.equal(say({ joined: ['g-1-a', 'g-1-b', 'g-1-c', 'g-1-d'] }), '4 consumers joined. No partition moved.');
-  // with its cause, which names who came and went, and what to do about it
+  assert.equal(sentence({ joined: ['g-aaaaa'] }), '…aaaaa joined. No partition moved.');
+  assert.equal(sentence({ joined: ['g-1-a', 'g-1-b', 'g-1-c', 'g-1-d'] }), '4 consumers joined. No partition moved.');
+  // with its cause, which names the members, and advice
   assert.equal(
-    say({
+    sentence({
       left: ['g-aaaaa'],
       cause: 'ContainerExited',
       why: 'g-aaaaa crashed with exit code 3.',
-      advice: 'Its last lines may say why: kubectl logs --previous g-aaaaa',
+      advice: 'Read its last log lines: kubectl logs --previous g-aaaaa',
       moved: [{ topic: 't', partition: 2, from: 'g-aaaaa', to: 'g-bbbbb' }],
       unownedMs: 10240
     }),
-    '…aaaaa crashed with exit code 3. P2 moved from …aaaaa to …bbbbb. Without a reader for 10.2 s. Its last lines may say why: kubectl logs --previous g-aaaaa'
+    '…aaaaa crashed with exit code 3. P2 moved from …aaaaa to …bbbbb. Without a reader for 10.2 s. Read its last log lines: kubectl logs --previous g-aaaaa'
   );
   assert.equal(
-    say({ left: ['g-aaaaa'], cause: 'Unknown', why: 'Why is not known: nobody was looking.' }),
-    '…aaaaa left. Why is not known: nobody was looking. No partition moved.'
+    sentence({ left: ['g-aaaaa'], cause: 'Unknown', why: 'Cause unknown: no member joined or left.' }),
+    '…aaaaa left. Cause unknown: no member joined or left. No partition moved.'
   );
-  assert.equal(say({ group: null, note: 'Broker 3 stopped.' }), 'Broker 3 stopped.');
+  assert.equal(sentence({ group: null, note: 'Broker 3 stopped.' }), 'Broker 3 stopped.');
   assert.equal(w.rebalanceTook({ group: null }), 'no rebalance');
-  assert.equal(w.rebalanceTook({ group: 'g', durationMs: null }), '', 'it fell between two looks');
+  assert.equal(w.rebalanceTook({ group: 'g', durationMs: null }), '', 'it fell between two polls');
   assert.equal(w.rebalanceTook({ group: 'g', durationMs: 3100 }), '3.1 s');
 });
 
@@ -191,18 +191,18 @@ test('the curl can be pasted into a shell', () => {
   assert.match(w.sendCurl('http://h/send-message', { topic: 't', value: 'v' }, 5), /^for i in \$\(seq 5\); do curl .*; done$/);
 });
 
-test('how old a lag is, and who else reads', () => {
+test('age of a lag, and groups of other applications', () => {
   assert.equal(w.lagAge({ lag: 12, oldest: 55_000, drain: null }), 'oldest 55 s');
   assert.equal(w.lagAge({ lag: 12, oldest: 55_000, drain: 180_000 }), 'oldest 55 s, done in 3 min');
   assert.equal(w.lagAge({ lag: 0, oldest: 0, drain: 0 }), '');
-  assert.equal(w.lagAge({ lag: 12, oldest: null, drain: null }), '', 'it is not known');
+  assert.equal(w.lagAge({ lag: 12, oldest: null, drain: null }), '', 'unknown');
   const others = [
     { name: 'billing', members: 1, lag: 1200 },
     { name: 'audit', members: 0, lag: null }
   ];
   assert.equal(
     w.othersSentence(others, 5),
-    'Other applications read here, and are left alone: billing (1 consumer, lag at most 1,200), audit (0 consumers, lag ?) and 3 more.'
+    'Groups of other applications on these topics, not managed here: billing (1 consumer, lag at most 1,200), audit (0 consumers, lag ?) and 3 more.'
   );
   const odd = [
     { name: 'done', members: 1, lag: 0, upperBound: false },
@@ -210,6 +210,6 @@ test('how old a lag is, and who else reads', () => {
   ];
   assert.equal(
     w.othersSentence(odd, 2),
-    'Other applications read here, and are left alone: done (1 consumer, lag 0), silent (? consumers, lag ?).'
+    'Groups of other applications on these topics, not managed here: done (1 consumer, lag 0), silent (? consumers, lag ?).'
   );
 });

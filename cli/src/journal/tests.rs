@@ -133,7 +133,7 @@ fn the_newest_stands_below_with_what_to_do() {
             Some(why(
                 Cause::ContainerExited,
                 "p-g-6d9f-a crashed with exit code 7.",
-                Some("Its last lines may say why: kubectl logs --previous a"),
+                Some("Read its last log lines: kubectl logs --previous a"),
             )),
             &[Some(340), Some(10_150)],
         ),
@@ -146,11 +146,11 @@ fn the_newest_stands_below_with_what_to_do() {
     ];
     let entries: Vec<Entry> = kept.iter().map(|one| Entry::kept("g", one)).collect();
     let expected = [
-        "TIME              CAUSE             WHAT HAPPENED                                             MOVED   WITHOUT OWNER",
-        "Nov 24 12:00:00   ScaledUp          Scaled up: b was added.                                       1               ?",
-        "11:59:55          ContainerExited        …6d9f-a crashed with exit code 7.                             2          10.2 s",
-        "                                    → Its last lines may say why: kubectl logs --previous a",
-        "12:00:00          being found out   1 joined, 1 left                                              0               -",
+        "TIME              CAUSE             WHAT HAPPENED                                          MOVED   WITHOUT OWNER",
+        "Nov 24 12:00:00   ScaledUp          Scaled up: b was added.                                    1               ?",
+        "11:59:55          ContainerExited        …6d9f-a crashed with exit code 7.                          2          10.2 s",
+        "                                    → Read its last log lines: kubectl logs --previous a",
+        "12:00:00          being found out   1 joined, 1 left                                           0               -",
     ];
     let lines = told(entries.clone(), &shape(None, false));
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
@@ -179,7 +179,7 @@ fn the_newest_stands_below_with_what_to_do() {
 #[test]
 fn a_long_sentence_is_wrapped_where_there_is_an_end() {
     let sentence =
-        "x-1 did not answer within the session timeout, and Kafka gave up waiting. It came back.";
+        "x-1 was removed from the group: no heartbeat within the session timeout. It rejoined.";
     let entry = Entry::kept(
         "g",
         &rebalance(
@@ -191,9 +191,9 @@ fn a_long_sentence_is_wrapped_where_there_is_an_end() {
     );
     let lines = told(vec![entry.clone()], &shape(Some(100), false));
     let expected = [
-        "TIME       CAUSE             WHAT HAPPENED                                    MOVED   WITHOUT OWNER",
-        "12:00:00   SessionTimedOut   x-1 did not answer within the session timeout,       1           0.1 s",
-        "                             and Kafka gave up waiting. It came back.",
+        "TIME       CAUSE             WHAT HAPPENED                                  MOVED   WITHOUT OWNER",
+        "12:00:00   SessionTimedOut   x-1 was removed from the group: no heartbeat       1           0.1 s",
+        "                             within the session timeout. It rejoined.",
     ];
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
     assert_eq!(told(vec![entry], &shape(None, false)).len(), 2);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use practice_contract::Protocol;
 
 use crate::{
-    cause::{Change, Explained, Who},
+    cause::{ChangedMember, Explained, MembershipChange},
     model::{GroupSeen, GroupState, Partition},
 };
 
@@ -133,7 +133,7 @@ struct Memory {
     over_at: Option<i64>,
     /// Those whose cause is being found out, oldest first.
     #[serde(skip)]
-    unexplained: Vec<Change>,
+    unexplained: Vec<MembershipChange>,
 }
 
 /// A group whose members have what they should have.
@@ -265,7 +265,7 @@ impl Journal {
     }
 
     /// The rebalances of a group whose cause is being found out, oldest first.
-    pub fn unexplained(&self, group: &str) -> &[Change] {
+    pub fn unexplained(&self, group: &str) -> &[MembershipChange] {
         self.groups
             .get(group)
             .map_or(&[], |memory| &memory.unexplained)
@@ -474,7 +474,7 @@ impl Memory {
     }
 
     /// Takes note of who is gone.
-    fn part(&mut self, left: &[Who]) {
+    fn part(&mut self, left: &[ChangedMember]) {
         for who in left {
             self.former.retain(|(client, _)| *client != who.client);
             self.former.push_back((who.client.clone(), who.since));
@@ -491,7 +491,7 @@ impl Memory {
         moved: &[Move],
         blind: bool,
         now: Moment,
-    ) -> Change {
+    ) -> MembershipChange {
         let only_in = |one: &Settled, other: &Settled| {
             let missing = one
                 .members
@@ -508,12 +508,12 @@ impl Memory {
                     former.map(|(_, since)| *since)
                 })
             };
-            let who = missing.map(|(id, holder)| Who {
+            let who = missing.map(|(id, holder)| ChangedMember {
                 client: holder.client_id.clone(),
                 since: since(id),
                 former: former(&holder.client_id),
             });
-            let mut all: Vec<Who> = who.collect();
+            let mut all: Vec<ChangedMember> = who.collect();
             all.sort_unstable_by(|one, other| one.client.cmp(&other.client));
             all
         };
@@ -525,7 +525,7 @@ impl Memory {
                     .get(&moved.topic)
                     .is_some_and(|last| moved.partition > *last)
         };
-        Change {
+        MembershipChange {
             number: self.count + 1,
             noticed: now.tick,
             blind,
@@ -540,7 +540,7 @@ impl Memory {
     }
 
     /// Whether a change is the second half of the newest rebalance, which then is over only now.
-    fn finish(&mut self, change: &Change, moved: &[Move], now: Moment) -> bool {
+    fn finish(&mut self, change: &MembershipChange, moved: &[Move], now: Moment) -> bool {
         let recent = self
             .over_at
             .is_some_and(|over| now.tick - over <= SECOND_HALF);
@@ -608,7 +608,7 @@ fn settled(seen: &GroupSeen) -> Option<Settled> {
     Some(settled)
 }
 
-fn names(who: &[Who]) -> Vec<String> {
+fn names(who: &[ChangedMember]) -> Vec<String> {
     who.iter().map(|who| who.client.clone()).collect()
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::witness::{End, Sight};
+use crate::witness::{End, Hold, Removal, Sight};
 
 /// A group with one row.
 #[derive(Clone)]
@@ -9,7 +9,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Instances of row `r` that were there before anybody looked, and as many wanted.
+    /// Instances of row `r` that existed before the first observation, and as many replicas.
     fn with(names: &[&str]) -> Self {
         let mut scene = Self {
             witness: Witness::default(),
@@ -73,9 +73,9 @@ impl Scene {
         self
     }
 
-    /// What is said of members that left and joined (a name with `'`: there was a member of it before), now.
-    fn says(&self, left: &[&str], joined: &[&str], waited: i64) -> Option<Explained> {
-        let who = |name: &&str| Who {
+    /// The explanation now for members that left and joined. A name with `'` had a member before.
+    fn explain(&self, left: &[&str], joined: &[&str], waited: i64) -> Option<Explained> {
+        let who = |name: &&str| ChangedMember {
             client: name.trim_end_matches('\'').to_owned(),
             since: i64::MIN,
             former: name.ends_with('\'').then_some(i64::MIN),
@@ -86,7 +86,7 @@ impl Scene {
             joined.iter().map(who).collect(),
         );
         cause(
-            &Change {
+            &MembershipChange {
                 number: 1,
                 noticed,
                 blind: false,
@@ -101,7 +101,7 @@ impl Scene {
     }
 
     fn cause(&self, left: &[&str], joined: &[&str], waited: i64) -> Option<Cause> {
-        self.says(left, joined, waited).map(|why| why.cause)
+        self.explain(left, joined, waited).map(|why| why.cause)
     }
 }
 
@@ -115,7 +115,7 @@ fn sight(revision: &str) -> Sight {
 }
 
 #[test]
-fn more_and_fewer_are_wanted() {
+fn the_replica_count_changes() {
     let scene = Scene::with(&["a", "b"])
         .at(1_000)
         .wants(4, None)
@@ -134,7 +134,7 @@ fn more_and_fewer_are_wanted() {
     let scene = scene.at(90_000).wants(1, None).goes("b", Removal::Asked);
     assert_eq!(scene.cause(&["b"], &[], 0), Some(Cause::ScaledDown));
     assert_eq!(
-        scene.says(&["b"], &[], 0).expect("known").sentence,
+        scene.explain(&["b"], &[], 0).expect("known").sentence,
         "Scaled down: b was removed."
     );
 }
@@ -145,19 +145,19 @@ fn a_deleted_pod_and_its_replacement() {
     assert_eq!(
         scene.cause(&["b"], &[], 0),
         None,
-        "whether it is replaced, and by what, is not known yet"
+        "its replacement is not known yet"
     );
     let scene = scene.at(1_200).comes("c", "1");
     assert_eq!(scene.cause(&["b"], &[], 0), Some(Cause::PodDeleted));
     assert_eq!(scene.cause(&[], &["c"], 0), Some(Cause::PodDeleted));
-    // in the middle of a scale-up: one is a replacement, the other was wanted
+    // during a scale-up: one is a replacement, the other an addition
     let scene = scene.at(1_300).wants(3, None).at(1_400).comes("d", "1");
     assert_eq!(scene.cause(&[], &["c"], 0), Some(Cause::PodDeleted));
     assert_eq!(scene.cause(&[], &["d"], 0), Some(Cause::ScaledUp));
 }
 
 #[test]
-fn what_goes_soon_after_a_scale_down_is_not_a_part_of_it() {
+fn a_deletion_soon_after_a_scale_down_is_not_part_of_it() {
     let scene = Scene::with(&["a", "b", "c"])
         .at(1_000)
         .wants(2, None)
@@ -179,7 +179,7 @@ fn what_goes_soon_after_a_scale_down_is_not_a_part_of_it() {
 }
 
 #[test]
-fn a_rollout_and_what_else_changes_a_template() {
+fn a_changed_pod_template() {
     let scene = Scene::with(&["a"]).at(1_000).comes("b", "2");
     assert_eq!(scene.cause(&[], &["b"], 0), Some(Cause::Rollout));
     let scene = scene.at(3_000).goes("a", Removal::Asked);
@@ -222,21 +222,21 @@ fn a_process_that_ends() {
             (vec!["b"], vec!["b'"]),
             (vec![], vec!["b'"]),
         ] {
-            let why = scene.says(&left, &joined, 0).expect("known at once");
+            let why = scene.explain(&left, &joined, 0).expect("known at once");
             assert_eq!(
                 (why.cause, why.exit_code),
                 (cause, code),
                 "{left:?} {joined:?}"
             );
         }
-        // what it ended with once does not explain that it is deleted
+        // an earlier exit does not explain a deletion
         let scene = scene.at(200_000).goes("b", Removal::Asked).comes("c", "1");
-        let who = Who {
+        let who = ChangedMember {
             client: "b".to_owned(),
             since: 2_000,
             former: None,
         };
-        let change = Change {
+        let change = MembershipChange {
             number: 2,
             noticed: scene.now,
             blind: false,
@@ -262,10 +262,10 @@ fn an_eviction() {
 }
 
 #[test]
-fn a_process_that_stands_still_is_called_so_only_when_its_end_would_have_been_told() {
+fn a_member_counts_as_frozen_only_after_the_end_of_its_container_would_be_reported() {
     let scene = Scene::with(&["a", "b"]).at(20_000);
     assert_eq!(scene.cause(&["b"], &[], 0), None);
-    let why = scene.says(&["b"], &[], 12_000).expect("known");
+    let why = scene.explain(&["b"], &[], 12_000).expect("known");
     assert_eq!(why.cause, Cause::SessionTimedOut);
     assert_eq!(
         why.advice
@@ -281,7 +281,7 @@ fn a_process_that_stands_still_is_called_so_only_when_its_end_would_have_been_to
 }
 
 #[test]
-fn a_group_that_the_manifest_stops_starts_or_switches() {
+fn a_group_that_the_spec_stops_starts_or_reconfigures() {
     let (stopped, started) = (Cause::StoppedBySpec, Cause::StartedBySpec);
     for (hold, stops, starts) in [
         (Hold::Stopped, stopped, started),
@@ -320,22 +320,22 @@ fn a_group_that_the_manifest_stops_starts_or_switches() {
 }
 
 #[test]
-fn a_group_that_runs_and_may_not_any_more_is_not_called_scaled_down() {
+fn a_group_that_loses_its_group_id_is_not_called_scaled_down() {
     let scene = Scene::with(&["a"])
         .at(1_000)
         .wants(0, Some(Hold::Unclaimed))
         .goes("a", Removal::Asked);
-    let why = scene.says(&["a"], &[], 0).expect("known");
+    let why = scene.explain(&["a"], &[], 0).expect("known");
     assert_eq!(why.cause, Cause::StoppedBySpec);
     assert_eq!(
         why.sentence,
-        "The group's consumers may not use the group id with the present spec: a left."
+        "The group's consumers may not use the group id with the current spec: a left."
     );
     let scene = scene.at(100_000).wants(1, None).at(101_000).comes("b", "1");
-    let why = scene.says(&[], &["b"], 0).expect("known");
+    let why = scene.explain(&[], &["b"], 0).expect("known");
     assert_eq!(
         why.sentence,
-        "The group's consumers waited until they might use the group id: b joined."
+        "The group's consumers waited for permission to use the group id: b joined."
     );
 }
 
@@ -343,7 +343,7 @@ fn a_group_that_runs_and_may_not_any_more_is_not_called_scaled_down() {
 fn a_topic_that_grows() {
     let scene = Scene::with(&["a"]);
     let added = vec![("t".to_owned(), 3)];
-    let change = Change {
+    let change = MembershipChange {
         number: 1,
         noticed: 0,
         blind: false,
@@ -356,15 +356,15 @@ fn a_topic_that_grows() {
         (why.cause, why.sentence.as_str()),
         (
             Cause::PartitionsAdded,
-            "1 new partition is read, up to t/3."
+            "The group reads 1 new partition, up to t/3."
         )
     );
 }
 
 #[test]
-fn without_facts_it_is_unknown_and_never_wrong() {
-    let patience = PATIENCE;
-    // nothing was ever seen of it
+fn without_facts_the_cause_is_unknown() {
+    let patience = FACT_TIMEOUT;
+    // the instance was never observed
     assert_eq!(
         Scene::with(&["a"]).at(50_000).cause(&["x"], &[], patience),
         Some(Cause::Unknown)
@@ -374,12 +374,12 @@ fn without_facts_it_is_unknown_and_never_wrong() {
         None,
         "something may still be seen"
     );
-    // it was there before anybody looked, and nobody knows why it comes only now
+    // the instance existed before the first observation, and why it joins only now is unknown
     assert_eq!(
         Scene::with(&["a"]).at(50_000).cause(&[], &["a"], patience),
         Some(Cause::Unknown)
     );
-    // it went while nobody looked
+    // it was removed while instances were not observed
     assert_eq!(
         Scene::with(&["a"])
             .at(1_000)
@@ -388,12 +388,12 @@ fn without_facts_it_is_unknown_and_never_wrong() {
             .cause(&["a"], &[], patience),
         Some(Cause::Unknown)
     );
-    // one came although nobody wanted more and nobody went
+    // an instance was created although the replica count did not change and no instance was removed
     let scene = Scene::with(&["a"]).at(1_000).comes("b", "1").at(50_000);
     assert_eq!(scene.cause(&[], &["b"], patience), Some(Cause::Unknown));
-    // nobody joined, nobody left
+    // no member joined or left
     assert_eq!(Scene::with(&["a"]).cause(&[], &[], 0), Some(Cause::Unknown));
-    // an end of long ago
+    // an end long ago
     let long_ago = Sight {
         ends: vec![("old".to_owned(), End::Exited(1), false)],
         ..sight("1")
@@ -407,19 +407,19 @@ fn without_facts_it_is_unknown_and_never_wrong() {
 }
 
 #[test]
-fn of_several_causes_the_gravest_names_it_and_all_are_told() {
+fn the_gravest_of_several_causes_is_named_and_all_have_a_sentence() {
     let scene = Scene::with(&["a", "b"])
         .at(1_000)
         .ends("b", End::Exited(1))
         .wants(3, None)
         .comes("c", "1");
-    let why = scene.says(&["b"], &["b'", "c"], 0).expect("known");
+    let why = scene.explain(&["b"], &["b'", "c"], 0).expect("known");
     assert_eq!(
         (why.cause, why.exit_code),
         (Cause::ContainerExited, Some(1))
     );
     assert_eq!(
         why.sentence,
-        "b exited with code 1. It came back. Scaled up: c was added."
+        "b exited with code 1. It rejoined. Scaled up: c was added."
     );
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks chart and samples: helm lint, kubeconform with a real kube-apiserver's own schemas, what that server accepts and keeps, values that must be refused, alerts with promtool.
-# Takes its binaries from the cache that deploy/node/setup.sh fills; starts an etcd and a kube-apiserver of its own on loopback. Needs no node and no root.
-# Leaves nothing: one temporary directory and two processes, all gone at its end, however it ends.
+# Uses the binaries of the cache that deploy/node/setup.sh fills; starts an etcd and a kube-apiserver of its own on loopback. Needs no node and no root.
+# Leaves nothing: its temporary directory and two processes are gone at its end, however it ends.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
@@ -26,7 +26,7 @@ trap 'exit 130' INT TERM
 failures=0
 bad() { say "FAILED: $*" && failures=$((failures + 1)); }
 
-# for the version of the kube-apiserver that is asked below, which is older than the one linked into helm
+# for the version of the kube-apiserver below, which is older than the one linked into helm
 render() { helm template cgp "$chart" -n kafka-practice --kube-version "$kube_version" "$@"; }
 named() { render --set kafka.bootstrapServers=kafka:9092 "$@"; }
 
@@ -48,12 +48,12 @@ conform() { kubeconform -strict -summary -schema-location "$work/schemas/{{ .Res
 
 # refused TEXT ARGS...: helm does not render with these arguments, and its message has TEXT
 refused() {
-  local text=$1 said
+  local text=$1 output
   shift
-  if said=$(render "$@" 2>&1); then
+  if output=$(render "$@" 2>&1); then
     bad "accepted: $*"
-  elif [[ $said != *"$text"* ]]; then
-    bad "refused without saying \"$text\": $*"$'\n'"$said"
+  elif [[ $output != *"$text"* ]]; then
+    bad "refused without \"$text\" in the message: $*"$'\n'"$output"
   fi
 }
 
@@ -159,7 +159,7 @@ check_renders() {
   ! named --show-only templates/rbac.yaml | grep -E '"\*"|secrets' >&2 || bad "the ClusterRole has a wildcard or reads secrets"
 }
 
-# what the values make of the operator's pod, its rights and its configuration file
+# the effect of the values on the operator's pod, its rights and its configuration file
 check_values() {
   local digest=localhost:5000/mirror/some/program@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef program text
   (($(grep -cE "(image|value): $digest\$" "$work/all.yaml") == 3)) || bad "a digest does not win over the tag in operator, its test and worker"
@@ -169,38 +169,38 @@ check_values() {
     for text in 'imagePullSecrets:' '- name: mirror' 'nodeSelector:' 'tolerationSeconds: 300' 'podAntiAffinity:' 'priorityClassName: low' 'team: lab' 'cpu: "1.5"'; do
       grep -qF -- "$text" "$work/program.yaml" || bad "$program lacks $text"
     done
-    ! named --show-only $program | grep -E 'imagePullSecrets|nodeSelector|tolerations|affinity|priorityClassName|: (null|\{\}|\[\])$' >&2 || bad "$program has fields that nobody set"
+    ! named --show-only $program | grep -E 'imagePullSecrets|nodeSelector|tolerations|affinity|priorityClassName|: (null|\{\}|\[\])$' >&2 || bad "$program has fields that no value sets"
   done
 
   [[ $(config named) == '{}' ]] || bad "without values the configuration file is not empty: $(config named)"
-  config render -f "$work/values.yaml" | diff "$work/config.yaml" - >&2 || bad "the configuration file is not what the values say"
+  config render -f "$work/values.yaml" | diff "$work/config.yaml" - >&2 || bad "the configuration file does not match the values"
   [[ $(followed) == "$(followed --set logLevel=debug)" ]] || bad "the annotation changes without the configuration file"
-  [[ $(followed) != "$(followed --set policy.default.maxReplicas=1)" ]] || bad "a change of the policy would not start the operator anew"
+  [[ $(followed) != "$(followed --set policy.default.maxReplicas=1)" ]] || bad "a change of the policy would not restart the operator"
 
   ! grep -E 'kind: ClusterRole' "$work/all.yaml" >&2 || bad "watch.allNamespaces=false renders a ClusterRole"
   grep -A1 'name: WATCH_NAMESPACE' "$work/all.yaml" | grep -q 'value: "kafka-practice"' || bad "watch.allNamespaces=false does not name the namespace"
   ! grep WATCH_NAMESPACE "$work/string.yaml" >&2 || bad "the operator does not watch all namespaces by default"
-  [[ $(comm -23 <(granted) <(granted --set view.enabled=false)) == '[pods/log] [get]' ]] || bad "the picture gives the operator another right than to read logs"
+  [[ $(comm -23 <(granted) <(granted --set view.enabled=false)) == '[pods/log] [get]' ]] || bad "the live view gives the operator another right than to read logs"
   [[ $(comm -23 <(granted --set view.actions=true) <(granted)) == '[pods] [delete]' ]] || bad "actions give the operator another right than to delete pods"
-  [[ $(granted --set view.enabled=false --set view.actions=true) == "$(granted --set view.enabled=false)" ]] || bad "actions without a picture give the operator a right"
-  grep -A1 'name: VIEW$' "$work/string.yaml" | grep -q 'value: 127.0.0.1:8080' || bad "the picture is not on the loopback of the operator's pod"
-  grep -A1 'name: VIEW_ACTIONS$' "$work/string.yaml" | grep -q 'value: "false"' || bad "the picture may do something by default"
-  grep -q 'value: "helm upgrade cgp charts/consumer-group-practice -n kafka-practice --reset-then-reuse-values --set view.actions=true"' "$work/string.yaml" || bad "the picture does not know what lets it do something"
-  ! grep 'name: VIEW' "$work/all.yaml" >&2 || bad "view.enabled=false serves the picture"
+  [[ $(granted --set view.enabled=false --set view.actions=true) == "$(granted --set view.enabled=false)" ]] || bad "actions without the live view give the operator a right"
+  grep -A1 'name: VIEW$' "$work/string.yaml" | grep -q 'value: 127.0.0.1:8080' || bad "the live view is not on the loopback of the operator's pod"
+  grep -A1 'name: VIEW_ACTIONS$' "$work/string.yaml" | grep -q 'value: "false"' || bad "actions are enabled by default"
+  grep -q 'value: "helm upgrade cgp charts/consumer-group-practice -n kafka-practice --reset-then-reuse-values --set view.actions=true"' "$work/string.yaml" || bad "the live view does not have the command that enables actions"
+  ! grep 'name: VIEW' "$work/all.yaml" >&2 || bad "view.enabled=false serves the live view"
   diff <(named --set view.enabled=false --show-only templates/rbac.yaml | sed -n '/^rules:/,/^---/p') <(render -f "$work/values.yaml" --show-only templates/rbac.yaml | sed -n '/^rules:/,/^---/p') >&2 ||
     bad "Role and ClusterRole differ in their rules"
 }
 
-# what is for Prometheus and Grafana: nothing unless it is asked for; alerts that fire when they should and lead to a runbook
+# monitors, rules and dashboard: none unless enabled; alerts that fire when they should, and have a runbook
 check_monitoring() {
   local on=(--set monitoring.monitors.enabled=true --set monitoring.rules.enabled=true --set monitoring.dashboard.enabled=true) alert text
   local more=(--set monitoring.monitors.labels.team=lab --set monitoring.rules.labels.team=lab --set monitoring.dashboard.labels.team=lab
     --set monitoring.dashboard.annotations.grafana_folder=Kafka --set monitoring.monitors.interval=7s)
-  ! named | grep -iE 'monitoring\.coreos\.com|grafana' >&2 || bad "something for Prometheus or Grafana is rendered without being asked for"
+  ! named | grep -iE 'monitoring\.coreos\.com|grafana' >&2 || bad "something for Prometheus or Grafana is rendered by default"
   named "${on[@]}" >"$work/monitoring.yaml" || bad "does not render with monitoring"
   [[ $(sed -n 's/^kind: //p' "$work/monitoring.yaml" | sort | uniq -c | grep -E ' (ServiceMonitor|PodMonitor|PrometheusRule)$' | tr -s ' ') == $' 1 PodMonitor\n 1 PrometheusRule\n 1 ServiceMonitor' ]] || bad "not one of each kind for Prometheus"
   named "${on[@]}" --show-only templates/dashboard.yaml | conform - || bad "kubeconform: the dashboard"
-  grep -q 'grafana_dashboard: "1"' "$work/monitoring.yaml" || bad "the dashboard lacks the label that Grafana's sidecar looks for"
+  grep -q 'grafana_dashboard: "1"' "$work/monitoring.yaml" || bad "the dashboard lacks the label by which Grafana's sidecar finds it"
   grep -q 'any: true' "$work/monitoring.yaml" || bad "pods of other namespaces are not monitored"
   named "${on[@]}" "${more[@]}" --set watch.allNamespaces=false >"$work/every.yaml" || bad "does not render with every value of monitoring set"
   ! grep -q 'any: true' "$work/every.yaml" || bad "watch.allNamespaces=false monitors other namespaces"
@@ -218,21 +218,21 @@ check_monitoring() {
   promtool test rules "$work/alerts.test.yaml" || bad "promtool test rules"
   while read -r alert; do
     grep -qx "## $alert" "$here/../docs/runbooks.md" || bad "docs/runbooks.md has no section $alert"
-    grep -q "runbook_url: docs/runbooks.md#${alert,,}\$" "$work/rules.yaml" || bad "$alert does not lead to its runbook"
+    grep -q "runbook_url: docs/runbooks.md#${alert,,}\$" "$work/rules.yaml" || bad "$alert has no runbook_url of its section"
     grep -q "alertname: $alert\$" "$work/alerts.test.yaml" || bad "$alert has no test"
   done < <(sed -n 's/^ *- alert: //p' "$chart/files/rules.yaml")
   named "${on[@]}" --set monitoring.rules.runbooks=https://example.com/r --show-only templates/rules.yaml >"$work/more.yaml"
   grep -q 'runbook_url: https://example.com/r#kafkaconsumergrouplagging$' "$work/more.yaml" || bad "monitoring.rules.runbooks is not used"
 
   named "${on[@]}" --show-only templates/dashboard.yaml | sed -n '/^  consumer-group-practice.json: |/,$ s/^    //p' >"$work/dashboard.json"
-  diff "$chart/files/dashboard.json" "$work/dashboard.json" >&2 || bad "the dashboard is not rendered as it is written"
+  diff "$chart/files/dashboard.json" "$work/dashboard.json" >&2 || bad "the rendered dashboard differs from files/dashboard.json"
   # each query is PromQL: as a recording rule, with Grafana's variables filled in
   jq '{groups: [{name: "dashboard", rules: ([.panels[].targets[]?.expr | gsub("\\$__rate_interval"; "5m") | gsub("\\$[a-z]+"; ".*") | {expr: .}] | to_entries | map({record: "query:\(.key)"} + .value))}]}' \
     "$work/dashboard.json" >"$work/queries.yaml" || bad "the dashboard's queries cannot be read"
   promtool check rules "$work/queries.yaml" || bad "a query of the dashboard is no PromQL"
 }
 
-# the server's own word, pod security included: a warning is a failure
+# what the kube-apiserver answers, pod security included: a warning is a failure
 check_server() {
   kubectl create namespace kafka-practice >/dev/null
   kubectl label namespace kafka-practice pod-security.kubernetes.io/{enforce,warn}=restricted >/dev/null
@@ -246,26 +246,26 @@ check_server() {
   done
 }
 
-# a server with the CRDs of Prometheus' operator takes what is for it, and none of its fields by another name
+# a server with the CRDs of Prometheus' operator accepts monitors and rules, and refuses a misspelt field
 check_monitors() {
-  local file right wrong said
+  local file right wrong output
   kubectl apply --server-side -f "$CGP_CACHE/monitor-crds" >/dev/null
   kubectl wait --for=condition=Established crd/{servicemonitors,podmonitors,prometheusrules}.monitoring.coreos.com --timeout=60s >/dev/null || bad "the CRDs of Prometheus' operator are not established"
   for file in "$work"/{monitoring,every}.yaml; do
-    said=$(offer "$file" 2>&1) || bad "a server with Prometheus' operator refuses $(basename "$file"): $said"
+    output=$(offer "$file" 2>&1) || bad "a server with Prometheus' operator refuses $(basename "$file"): $output"
   done
   for right in podMetricsEndpoints: targetLabel: honorLabels: 'interval: 7s' alert: expr:; do
     wrong=${right/e/3}
     sed "s/$right/$wrong/" "$work/every.yaml" >"$work/wrong.yaml"
-    ! said=$(offer "$work/wrong.yaml" 2>&1) || bad "Prometheus' operator takes $wrong"
+    ! output=$(offer "$work/wrong.yaml" 2>&1) || bad "the CRDs of Prometheus' operator accept $wrong"
   done
 }
 # a new CRD takes a moment to be served
 offer() {
-  local deadline=$((SECONDS + 60)) said
-  until said=$(kubectl apply -f "$1" --server-side --dry-run=server --force-conflicts --validate=strict --warnings-as-errors 2>&1); do
-    if [[ $said != *"no matches for kind"* ]] || ((SECONDS >= deadline)); then
-      echo "$said"
+  local deadline=$((SECONDS + 60)) output
+  until output=$(kubectl apply -f "$1" --server-side --dry-run=server --force-conflicts --validate=strict --warnings-as-errors 2>&1); do
+    if [[ $output != *"no matches for kind"* ]] || ((SECONDS >= deadline)); then
+      echo "$output"
       return 1
     fi
     sleep 0.2
@@ -295,8 +295,8 @@ check_release() {
   helm install "${release[@]}" --set kafka.bootstrapServers=kafka:9092 >/dev/null || bad "it cannot be installed again"
   helm uninstall cgp -n kafka-practice >/dev/null 2>&1 || bad "helm uninstall after installing again"
 
-  ! helm install "${other[@]}" >/dev/null 2>"$work/said" || bad "another release takes the CRD of the first without being told to"
-  grep -q 'consumergrouppractices.kafka-practice.dev.*invalid ownership metadata' "$work/said" || bad "another release is refused for another reason: $(cat "$work/said")"
+  ! helm install "${other[@]}" >/dev/null 2>"$work/output" || bad "another release takes over the CRD of the first without --take-ownership"
+  grep -q 'consumergrouppractices.kafka-practice.dev.*invalid ownership metadata' "$work/output" || bad "another release is refused for another reason: $(cat "$work/output")"
   helm install "${other[@]}" --take-ownership >/dev/null || bad "another release cannot be installed with --take-ownership"
   helm upgrade "${other[@]}" --set logLevel=debug >/dev/null || bad "the CRD is not the other release's"
   helm install "${release[@]}" --set kafka.bootstrapServers=kafka:9092 --set crds.install=false --set watch.allNamespaces=false >/dev/null || bad "no second operator for one namespace"
@@ -334,7 +334,7 @@ check_refusals() {
   refused "at '/image': additional properties 'repository' not allowed" "${ok[@]}" --set image.repository=a
   refused "at '/producer/image': additional properties 'registry' not allowed" "${ok[@]}" --set producer.image.registry=registry.example.com
   refused 'image.registry is empty, and the repository "operator" names no registry' "${ok[@]}" --set image.registry=
-  refused 'image.registry: the repository "a:5000/worker" has a registry of its own' "${ok[@]}" --set worker.image.repository=a:5000/worker
+  refused 'image.registry: the repository "a:5000/worker" has its own registry' "${ok[@]}" --set worker.image.repository=a:5000/worker
   refused "at '/operator/image/tag'" "${ok[@]}" --set operator.image.tag=a:b
   refused "additional properties 'resources' not allowed" "${ok[@]}" --set resources.limits.memory=1Gi
   refused "at '/operator/resources/limits/memory'" "${ok[@]}" --set operator.resources.limits.memory=plenty

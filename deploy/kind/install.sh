@@ -8,7 +8,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../node/lib/common.sh"
 
-[[ $# == 1 ]] || die "say which Kafka: ${0##*/} host:port[,host:port...]"
+[[ $# == 1 ]] || die "no Kafka given: use ${0##*/} host:port[,host:port...]"
 helm upgrade --install cgp "$here/../../charts/consumer-group-practice" -n kafka-practice --create-namespace --set "kafka.bootstrapServers={$1}" >/dev/null
 kubectl -n kafka-practice rollout status deployment/cgp-operator --timeout=3m
 kubectl apply -f "$here/../samples/practice-3.yaml"

@@ -72,7 +72,7 @@ die_of() { # LOG MESSAGE: with the last lines of that log
 
 up() {
   require_root
-  case $wanted_brokers in '' | 1 | 3) ;; *) die "KAFKA_BROKERS=$wanted_brokers: say 1 or 3" ;; esac
+  case $wanted_brokers in '' | 1 | 3) ;; *) die "KAFKA_BROKERS=$wanted_brokers: set it to 1 or 3" ;; esac
   if is_up; then
     [[ ${wanted_brokers:-$KAFKA_BROKERS} == "$KAFKA_BROKERS" ]] ||
       die "a node with KAFKA_BROKERS=$KAFKA_BROKERS is up and KAFKA_BROKERS=$wanted_brokers was asked for: take it down first with 'make node-down', or ask for $KAFKA_BROKERS"

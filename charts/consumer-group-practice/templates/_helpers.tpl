@@ -1,14 +1,14 @@
-{{/* The name of everything that belongs to the operator. */}}
+{{/* The name of the operator's objects. */}}
 {{- define "cgp.operator" -}}
 {{ .Release.Name }}-operator
 {{- end }}
 
-{{/* The name of everything that helm test needs. */}}
+{{/* The name of the objects of helm test. */}}
 {{- define "cgp.selftest" -}}
 {{ .Release.Name }}-selftest
 {{- end }}
 
-{{/* What the operator's Deployment and Service select by. Never changes within a release. */}}
+{{/* The selector of the operator's Deployment and Service. Never changes within a release. */}}
 {{- define "cgp.selector" -}}
 app.kubernetes.io/name: consumer-group-practice
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -20,7 +20,7 @@ app.kubernetes.io/component: operator
 {{ include "cgp.origin" . }}
 {{- end }}
 
-{{/* Of what helm test needs: the hook's metadata. In: list of the root and a weight, which orders the hooks. */}}
+{{/* Metadata of the objects of helm test, which are hooks. In: list of the root and a weight, which orders the hooks. */}}
 {{- define "cgp.selftestMetadata" -}}
 {{- $root := index . 0 -}}
 name: {{ include "cgp.selftest" $root }}
@@ -50,7 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $registry := $root.Values.image.registry }}
 {{- if $registry }}
 {{- if contains ":" $image.repository }}
-{{- fail (printf "image.registry: the repository %q has a registry of its own: set image.registry to \"\" and write the registry into each image.repository, or take it out of this one" $image.repository) }}
+{{- fail (printf "image.registry: the repository %q has its own registry: set image.registry to \"\" and write the registry into each image.repository, or remove it from this one" $image.repository) }}
 {{- end }}
 {{- $registry }}/
 {{- else if not (regexMatch "^([^/]+[.:][^/]*|localhost)/" $image.repository) }}
@@ -71,7 +71,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- toYaml $out }}
 {{- end }}
 
-{{/* Where pods may run and what they pull with: the fields of a pod's spec that are set. In: one program's values. */}}
+{{/* Placement and pull secrets: the fields of a pod's spec that are set. In: one program's values. */}}
 {{- define "cgp.placement" -}}
 {{- $out := dict }}
 {{- range $name := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
@@ -80,7 +80,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if $out }}{{ toYaml $out }}{{ end }}
 {{- end }}
 
-{{/* Further labels, none of which takes the place of one that something selects by. In: list of a program's name and values. */}}
+{{/* Further labels, except those that the chart or the operator sets and selects by. In: list of a program's name and values. */}}
 {{- define "cgp.moreLabels" -}}
 {{- $program := index . 0 }}
 {{- range $key, $_ := (index . 1).labels }}
@@ -91,7 +91,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with (index . 1).labels }}{{ toYaml . }}{{ end }}
 {{- end }}
 
-{{/* The operator's configuration file: what is set of policy, worker and producer, and nothing else. */}}
+{{/* The operator's configuration file: the values of policy, worker and producer that are set. */}}
 {{- define "cgp.config" -}}
 {{- $config := dict }}
 {{- $policy := dict }}
@@ -108,14 +108,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- toYaml $config }}
 {{- end }}
 
-{{/* kafka.bootstrapServers as one comma separated string, or a refusal that says what to write. */}}
+{{/* kafka.bootstrapServers as one comma separated string, or a failure with the fix. */}}
 {{- define "cgp.bootstrapServers" -}}
 {{- $value := .Values.kafka.bootstrapServers | default "" }}
 {{- $servers := kindIs "slice" $value | ternary $value (splitList "," (toString $value)) }}
 {{- $trimmed := list }}
 {{- range $servers }}{{ $trimmed = append $trimmed (trim .) }}{{ end }}
 {{- if eq (join "" $trimmed) "" }}
-{{- fail "kafka.bootstrapServers is empty: set it to the host:port at which pods reach Kafka, for example --set kafka.bootstrapServers=my-cluster-kafka-bootstrap.kafka:9092" }}
+{{- fail "kafka.bootstrapServers is empty: set it to the host:port where pods reach Kafka, for example --set kafka.bootstrapServers=my-cluster-kafka-bootstrap.kafka:9092" }}
 {{- end }}
 {{- range $trimmed }}
 {{- if not (regexMatch "^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$" .) }}

@@ -96,12 +96,12 @@ kafka() { # N|all start|stop|term|kill
   local all numbers
   all=$(seq "$KAFKA_BROKERS")
   numbers=$(if [[ $1 == all ]]; then echo "$all"; else grep -xF -e "$1" <<<"$all" || true; fi)
-  [[ -n $numbers ]] || die "no broker '$1': this node has 1 to $KAFKA_BROKERS, or say all"
+  [[ -n $numbers ]] || die "no broker '$1': this node has 1 to $KAFKA_BROKERS; name one, or all"
   # shellcheck disable=SC2086 # one word for each broker
   case ${2:-} in
   start) kafka_start $numbers ;;
   stop | term) kafka_signal TERM $numbers ;;
   kill) kafka_signal KILL $numbers ;;
-  *) die "kafka $1 '${2:-}': say start, stop (SIGTERM) or kill (SIGKILL)" ;;
+  *) die "kafka $1 '${2:-}': use start, stop (SIGTERM) or kill (SIGKILL)" ;;
   esac
 }

@@ -1,4 +1,4 @@
-// Command pause is the sandbox container of every pod: it holds the pod's namespaces and does nothing until it is told to stop.
+// Command pause is the sandbox container of every pod: it holds the pod's namespaces and does nothing until SIGTERM or SIGINT.
 package main
 
 import (

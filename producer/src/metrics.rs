@@ -1,4 +1,5 @@
-//! What is counted, in the `OpenMetrics` format. In: answers and the stream's counts. Out: text. Labels are bounded: a status.
+//! `/metrics` as text in the `OpenMetrics` format. In: answers, and the counts of the steady stream. Out: text. The only label is an
+//! HTTP status, so labels are bounded.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +30,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Nothing counted yet, except by the stream.
+    /// All counts at 0, except those of the steady stream (`load`).
     pub(crate) fn new(load: &Arc<Counts>) -> Self {
         let mut all = Registry::default();
         let answers = Family::<Status, Counter>::default();
@@ -37,7 +38,7 @@ impl Metrics {
             .get_or_create(&Status {
                 status: StatusCode::OK.as_u16(),
             })
-            .inc_by(0); // a rate needs a 0 to begin with
+            .inc_by(0); // rate() needs a first sample of 0
         let seconds = Histogram::new([
             0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
         ]);
@@ -49,7 +50,7 @@ impl Metrics {
         );
         all.register(
             "practice_producer_answer_duration_seconds",
-            "From a request's head to its answer",
+            "Time from a request's head to its answer",
             seconds.clone(),
         );
         all.register(
@@ -59,17 +60,17 @@ impl Metrics {
         );
         all.register(
             "practice_producer_kafka_reachable",
-            "1 while Kafka can be reached",
+            "1 while Kafka is reachable, else 0",
             reachable.clone(),
         );
         all.register(
             "practice_producer_load_messages_acknowledged",
-            "Messages of the steady stream in their topics",
+            "Messages of the steady stream that Kafka acknowledged",
             load.acknowledged.clone(),
         );
         all.register(
             "practice_producer_load_messages_failed",
-            "Messages of the steady stream given up",
+            "Messages of the steady stream whose delivery failed",
             load.failed.clone(),
         );
         Self {

@@ -1,5 +1,5 @@
-//! `/metrics` as text in the `OpenMetrics` format. In: the shared state at the time of the scrape. Out: text. There is no second count of
-//! anything: what `/status` says is what stands here.
+//! `/metrics` as text in the `OpenMetrics` format. In: the shared state at the time of the scrape. Out: text. The values are those of
+//! `/status`: nothing is counted twice.
 
 use std::{fmt, sync::Arc};
 
@@ -35,12 +35,12 @@ impl Collector for Scrape {
         for (name, help, value) in [
             (
                 "practice_worker_messages_consumed",
-                "Messages handled",
+                "Messages handled completely",
                 counts.consumed,
             ),
             (
                 "practice_worker_messages_abandoned",
-                "Messages taken in hand and given up unfinished",
+                "Messages whose handling began and was interrupted: the next owner handles them",
                 counts.abandoned,
             ),
             (
@@ -55,17 +55,17 @@ impl Collector for Scrape {
             ),
             (
                 "practice_worker_rebalances_assigned",
-                "Times partitions were assigned",
+                "Times partitions were assigned to the consumer",
                 counts.assigned,
             ),
             (
                 "practice_worker_rebalances_revoked",
-                "Times partitions were given back",
+                "Times partitions were revoked: their offsets are committed first",
                 counts.revoked,
             ),
             (
                 "practice_worker_rebalances_lost",
-                "Times partitions were taken away",
+                "Times partitions were lost without a chance to commit",
                 counts.lost,
             ),
         ] {
@@ -76,12 +76,12 @@ impl Collector for Scrape {
         for (name, help, value) in [
             (
                 "practice_worker_joined",
-                "1 while it is a member of its group",
+                "1 while the consumer is a member of its group, else 0",
                 usize::from(joined),
             ),
             (
                 "practice_worker_partitions",
-                "Partitions assigned",
+                "Partitions assigned to the consumer now",
                 partitions,
             ),
         ] {

@@ -12,7 +12,7 @@ local pictures: .SHELLFLAGS := -eu -c
 help: ## Prints this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
 
-local: ## Runs practice 3 on this machine, without a cluster: the picture is on http://127.0.0.1:8080; another one with UP="deploy/samples/practice-5.yaml --kafka apache --brokers 3"
+local: ## Runs practice 3 on this machine, without a cluster: the live view is on http://127.0.0.1:8080; another one with UP="deploy/samples/practice-5.yaml --kafka apache --brokers 3"
 	@local/needs.sh $(UP)
 	@cargo build --profile local --package practice-local
 	@"$${CARGO_TARGET_DIR:-target}/local/practice-local" up $(UP)
@@ -23,7 +23,7 @@ test: ## Everything that has to be true: format, lints, docs, unit and integrati
 e2e: ## The tests, then the long scenarios on the node, and the table of figures
 	@.ci/test long
 
-pictures: ## Takes the pictures in docs/pictures anew, of practices 1 to 3 as they run on this machine; needs Node and Debian's Chromium
+pictures: ## Takes the screenshots in docs/pictures again, of practices 1 to 3 as they run on this machine; needs Node and Debian's Chromium
 	@local/needs.sh
 	@cargo build --package practice-local
 	@cd crates/view/page-tests && { [ -d node_modules ] || npm ci; } && npm run --silent product-pictures

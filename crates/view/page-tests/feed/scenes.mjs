@@ -1,11 +1,11 @@
-// Invented practices in the contract's words. In: a name. Out: the snapshot a server would send, a function that makes its next patch.
-// Invented, because these tests ask about the page: the real server's tests draw real groups.
+// Invented practices with the fields of ../../src/model.rs. In: a name. Out: the snapshot that a server would send.
+// Invented, because these tests are about the page: the real server's tests show real groups.
 
 const NOW = Date.UTC(2026, 10, 25, 14, 7, 35),
   SALT = 'bcdfghjklmnpqrstvwxz2456789';
 const random = seed => () => (seed = (seed * 16807) % 2147483647) / 2147483647;
 
-/** One group of the contract, from who owns what. @returns {any} */
+/** One group, from its owners and their partitions. @returns {any} */
 export function group(name, topics, owners, more = {}) {
   const roll = random(name.length * 7919 + 11),
     five = () => Array.from({ length: 5 }, () => SALT[Math.floor(roll() * SALT.length)]).join('');
@@ -20,6 +20,7 @@ export function group(name, topics, owners, more = {}) {
       variant: o.variant ?? null,
       delayMs: o.delayMs ?? 0,
       partitions,
+      partitionCount: partitions.length,
       lag: total(partitions),
       idleBecause: o.idle ?? null,
       state: o.state ?? 'running',
@@ -39,6 +40,11 @@ export function group(name, topics, owners, more = {}) {
     readyReplicas: members.length,
     idle: members.filter(m => m.idleBecause).length,
     lag: total([...members.flatMap(m => m.partitions), ...open]),
+    oldestAt: null,
+    doneAt: null,
+    health: null,
+    message: null,
+    truncated: false,
     scalable: true,
     sessionTimeoutMs: 10_000,
     topics,
@@ -53,7 +59,9 @@ const cell = (topic, partition, lag, lagReason) => ({
   committed: lagReason === 'NoCommit' || lag == null ? null : END - lag,
   end: END,
   lag,
-  lagReason
+  lagReason,
+  lost: null,
+  unknownSince: null
 });
 const END = 5000;
 const total = cells => (cells.some(c => c.lag == null) ? null : cells.reduce((a, c) => a + c.lag, 0));
@@ -92,6 +100,7 @@ export function practice(name, topics, groups, more = {}) {
     },
     actions: { enabled: true, how: null },
     sendUrl: 'http://127.0.0.1:8081/send-message',
+    sendHow: null,
     load: null,
     summary: {
       topics: topics.length,
@@ -103,6 +112,8 @@ export function practice(name, topics, groups, more = {}) {
     },
     partitions,
     groups,
+    otherGroups: [],
+    otherGroupCount: 0,
     rebalances: [],
     history,
     ...rest
@@ -119,6 +130,10 @@ const entry = (id, ago, g, joined, moved, more = {}) => ({
   left: [],
   moved,
   durationMs: 3000,
+  unownedMs: null,
+  cause: null,
+  why: null,
+  advice: null,
   note: null,
   ...more
 });
@@ -133,7 +148,7 @@ export const scenes = {
         kafka: {
           bootstrap: '127.0.0.1:40123',
           kind: 'embedded',
-          note: 'In memory, gone at exit; every group is Consumer here.',
+          note: 'In memory, gone at exit; every group uses the KIP-848 protocol.',
           brokers: [{ id: 1, up: true, leads: 1, since: NOW }]
         }
       }
@@ -196,7 +211,7 @@ export const scenes = {
     kafka: {
       bootstrap: '127.0.0.1:40123',
       kind: 'embedded',
-      note: 'In memory, gone at exit; every group is Consumer here.',
+      note: 'In memory, gone at exit; every group uses the KIP-848 protocol.',
       brokers: [1, 2, 3].map(id => ({ id, up: true, leads: 1, since: NOW }))
     }
   }),
@@ -235,8 +250,10 @@ export const scenes = {
       ],
       {
         ready: false,
-        sentence: 'GroupConflict: odd-group has members that are not of this practice.',
-        actions: { enabled: false, how: 'helm upgrade practice charts/consumer-group-practice --set view.actions=true' }
+        sentence: 'group odd-group has 3 members, expected 2: member x does not belong to this practice',
+        actions: { enabled: false, how: 'helm upgrade practice charts/consumer-group-practice --set view.actions=true' },
+        otherGroups: [{ name: 'billing', state: 'Stable', members: 1, topics: [T], lag: 12, upperBound: true }],
+        otherGroupCount: 1
       }
     ),
   'two-topics': () => {
@@ -274,16 +291,12 @@ export const scenes = {
       }
     );
     s.partitions.forEach((p, i) => Object.assign(p, { replicas: [1, 2, 3], isr: [1, 2], leader: 1 + (i % 2) }));
-    s.rebalances.push({
-      id: 'x',
-      time: NOW - 40_000,
-      group: null,
-      joined: [],
-      left: [],
-      moved: [],
-      durationMs: null,
-      note: 'Broker 3 stopped. It led orders/2: broker 1 leads it now. No group rebalanced.'
-    });
+    s.rebalances.push(
+      entry('x', 40, null, [], [], {
+        durationMs: null,
+        note: 'Broker 3 stopped. It led orders/2: broker 1 leads it now. No group rebalanced.'
+      })
+    );
     return s;
   },
   large: () => sized(24, 6, 12, 'large'),
@@ -309,12 +322,12 @@ export const scenes = {
     s.sentence = bad;
     s.ready = false;
     s.kafka.note = bad;
-    s.rebalances.push({ id: 'h', time: NOW - 5000, group: bad, joined: [bad], left: [], moved: [], durationMs: 10, note: bad });
+    s.rebalances.push(entry('h', 5, bad, [bad], [], { durationMs: 10, note: bad }));
     return s;
   }
 };
 
-/** P partitions, G groups of C consumers, with a slow one, a killed one and something to see. */
+/** P partitions, G groups of C consumers, with a slow one and a killed one. */
 export function sized(P, G, C, name = `sized-${P}x${G}x${C}`) {
   const names = ['billing', 'shipping', 'search-index', 'fraud-check', 'analytics', 'audit', 'seventh', 'eighth'],
     t = 'orders',

@@ -1,5 +1,5 @@
-// The real product for tests, figures and pictures: `practice-local` in a directory of its own, its page or the operator's in a browser. In: a manifest. Out: what is so.
-// Every wait has an end and says what it waited for. What is known here of how the page is built is its `data-` attributes, the form and the log.
+// The real product for tests, figures and pictures: `practice-local` in a directory of its own, its page or the operator's in a browser. In: a manifest. Out: its state.
+// Every wait has a deadline and names its goal. Of the page's structure only `data-` attributes, the form and the log are used here.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,10 +24,10 @@ function program() {
   return path;
 }
 
-/** Waits until `look` finds something. */
-export async function until(what, look, seconds = 60) {
+/** Waits until `find` returns something. */
+export async function until(what, find, seconds = 60) {
   for (const end = Date.now() + seconds * 1000; ; ) {
-    const found = await look();
+    const found = await find();
     if (found) return found;
     assert.ok(Date.now() < end, `not within ${seconds} s: ${what}`);
     await sleep(50);
@@ -48,7 +48,7 @@ export async function ports() {
   throw new Error('no two neighbouring ports between 20000 and 30000 are free');
 }
 
-/** What is still running when this process ends goes with it. */
+/** Child processes, killed when this process ends. */
 const running = new Set();
 /** @param {import('node:child_process').ChildProcess} child */
 export function mortal(child) {
@@ -67,7 +67,7 @@ export async function sent(url, body) {
   return response.json();
 }
 
-/** What is served of a practice: where its page is, what the API says, what can be asked for. */
+/** A served practice: its page, its API, its actions. */
 export function served(url, namespace, name) {
   const at = `${url}/api/practices/${namespace}/${name}`,
     api = async () => (await fetch(at)).json();
@@ -88,8 +88,8 @@ export async function up(manifest, args = []) {
     port = await ports(),
     name = /^metadata:\s+name: (\S+)/m.exec(manifest)[1],
     file = join(dir, 'practice.yaml'),
-    log = join(dir, 'said'),
-    said = () => readFileSync(log, 'utf8');
+    log = join(dir, 'output'),
+    output = () => readFileSync(log, 'utf8');
   writeFileSync(file, manifest);
   let child;
   async function start() {
@@ -97,10 +97,10 @@ export async function up(manifest, args = []) {
     child = mortal(spawn(binary, ['up', file, '--port-base', String(port), ...args], { cwd: dir, stdio: ['ignore', out, out] }));
     const mine = child;
     await until(`${name} is ready`, () => {
-      assert.equal(mine.exitCode, null, `practice-local has ended:\n${said()}`);
-      return said().includes('ready in ');
+      assert.equal(mine.exitCode, null, `practice-local has ended:\n${output()}`);
+      return output().includes('ready in ');
     }).catch(e => {
-      throw new Error(`${e.message}\n${said()}`);
+      throw new Error(`${e.message}\n${output()}`);
     });
   }
   const ended = (seconds = 20) => until('practice-local ends', () => child.exitCode != null || child.signalCode, seconds);
@@ -108,7 +108,7 @@ export async function up(manifest, args = []) {
     ...served(`http://127.0.0.1:${port}`, 'local', name),
     dir,
     sendUrl: `http://127.0.0.1:${port + 1}/send-message`,
-    said,
+    output,
     log: consumer => readFileSync(join(dir, `.local/logs/${consumer}.log`), 'utf8'),
     send: body => sent(local.sendUrl, body),
     /** What a command of practice-local prints. */
@@ -118,7 +118,7 @@ export async function up(manifest, args = []) {
           error ? failed(new Error(`${words.join(' ')}: ${out}${why}`)) : done(out)
         )
       ),
-    /** As a crash: nothing is said to anybody. Its children notice; their ports are free afterwards. */
+    /** A crash, without any message. Its children notice; their ports are free afterwards. */
     async crash() {
       child.kill('SIGKILL');
       await ended();
@@ -202,15 +202,15 @@ export const settled = (local, seconds = 60) =>
 
 /** Waits until the page shows what the API says, and returns it. What is drawn is in the message if it never does. */
 export async function agrees(local, page, where = '#wires', seconds = 15) {
-  let seen, said;
+  let seen, reported;
   await until(
     'the page shows what the API says',
     async () => {
-      [said, seen] = [owned(await local.api()), await drawn(page, where)];
-      return said.join('\n') === seen.join('\n');
+      [reported, seen] = [owned(await local.api()), await drawn(page, where)];
+      return reported.join('\n') === seen.join('\n');
     },
     seconds
-  ).catch(() => assert.deepEqual(seen, said));
+  ).catch(() => assert.deepEqual(seen, reported));
   return seen;
 }
 

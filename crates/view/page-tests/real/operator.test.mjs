@@ -119,7 +119,7 @@ check('nothing can be done: the page says what turns it on, the server refuses',
 });
 
 for (const theme of ['light', 'dark'])
-  check(`${theme}: accessible, nothing refused by the policy, nobody else is asked`, async () => {
+  check(`${theme}: accessible, nothing refused by the policy, no other host is asked`, async () => {
     const { page, faults, hosts, close } = await show(browser, practice, { theme, still: true });
     assert.deepEqual(await violations(page), []);
     assert.deepEqual(faults, []);

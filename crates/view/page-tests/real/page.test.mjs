@@ -15,7 +15,7 @@ after(async () => {
   await local?.end();
 });
 
-test('arrows say what status and API say', async () => {
+test('arrows agree with status and API', async () => {
   const { page, faults, close } = await show(browser, local),
     arrows = await agrees(local, page);
   assert.equal(arrows.length, 9);
@@ -34,12 +34,12 @@ test('arrows say what status and API say', async () => {
   await close();
 });
 
-test('a group of two is made four: one waits, and says why; then two again', async () => {
+test('a group of two is scaled to four: one is idle, with the reason; then to two again', async () => {
   const { page, close } = await show(browser, local);
   for (let i = 0; i < 2; i++) await foot(page, ONE).locator('[data-act=more]').click();
-  const said = page.locator('#side .panel:visible');
-  await until('it is said what will happen', async () => (await said.textContent()).includes('2 → 4 consumers'));
-  assert.match(await said.textContent(), /1 of 4 consumers: 3 partitions, each has one owner in a group/);
+  const side = page.locator('#side .panel:visible');
+  await until('the forecast is shown', async () => (await side.textContent()).includes('2 → 4 consumers'));
+  assert.match(await side.textContent(), /1 of 4 consumers: 3 partitions, each has one owner in a group/);
   assert.equal((await local.group(ONE)).replicas, 2, 'nothing is done yet');
   await page.locator('[data-act=confirm]').click();
   const idle = page.locator(`[data-box][data-in="${ONE}"][data-state=idle]`);
@@ -63,7 +63,7 @@ test('a group is stopped and started; the table shows the same owners', async ()
   await foot(page, TWO).locator('[data-act=stop]').click();
   await page.locator('[data-act=confirm]').click();
   await page.locator(`.foot[data-in="${TWO}"][data-state=Stopped]`).waitFor({ timeout: 40_000 });
-  await until('nobody reads', async () => (await drawn(page)).filter(l => l.startsWith(`${TWO} `)).join() === none.join());
+  await until('no partition has a reader', async () => (await drawn(page)).filter(l => l.startsWith(`${TWO} `)).join() === none.join());
   assert.equal((await local.group(TWO)).stopped, true);
   await foot(page, TWO).locator('[data-act=start]').click();
   await page.locator('[data-act=confirm]').click();
@@ -173,7 +173,7 @@ for (const [width, height] of [
   [390, 844]
 ])
   for (const theme of ['light', 'dark'])
-    test(`${width}, ${theme}: accessible, nothing refused by the policy, nobody else is asked`, async () => {
+    test(`${width}, ${theme}: accessible, nothing refused by the policy, no other host is asked`, async () => {
       const { page, faults, hosts, close } = await show(browser, local, { width, height, theme, still: true });
       assert.deepEqual(await violations(page), []);
       assert.deepEqual(faults, []);
@@ -213,7 +213,7 @@ test('a consumer that is killed is shown so until Kafka gives it up, then its pa
   await close();
 });
 
-test('the server is killed and started again: the page says so, then it is live, without a reload', async () => {
+test('the server is killed and started again: the page shows it, then is live, without a reload', async () => {
   const { page, close } = await show(browser, local);
   await page.evaluate(() => {
     window.mark = 1;

@@ -34,8 +34,8 @@ check_text() { # WHAT FOUND WANTED: FOUND contains WANTED
 }
 # refused COMMAND...: prints what it prints; fails when the command succeeds
 refused() {
-  local said
-  if said=$("$@" 2>&1); then echo "accepted: $said"; else echo "$said"; fi
+  local output
+  if output=$("$@" 2>&1); then echo "accepted: $output"; else echo "$output"; fi
 }
 
 require jq:jq go:golang-go

@@ -23,12 +23,12 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# refused WHAT TEXT COMMAND...: it fails, and says TEXT
+# refused WHAT TEXT COMMAND...: it fails, and its message has TEXT
 refused() {
-  local what=$1 text=$2 said
+  local what=$1 text=$2 output
   shift 2
-  if said=$("$@" 2>&1); then die "$what is accepted"; fi
-  [[ $said == *"$text"* ]] || die "$what is refused without saying \"$text\": $said"
+  if output=$("$@" 2>&1); then die "$what is accepted"; fi
+  [[ $output == *"$text"* ]] || die "$what is refused without \"$text\" in the message: $output"
 }
 
 # --- cluster.yaml ---

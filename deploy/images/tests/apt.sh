@@ -93,19 +93,19 @@ test_lists() {
   publish sample 2
 }
 
-# require installs into the machine, so apt is told to stop after the download
+# require installs into the machine, so apt stops after the download
 test_require() {
-  local missing="missing on this machine: no-such-command (Debian package sample)" said
+  local missing="missing on this machine: no-such-command (Debian package sample)" output
   local_state require
   sed -i -E '/^(Pre-)?Depends:/d' "$work/require/status" # apt-get install refuses to work beside unmet dependencies
   echo 'APT::Get::Download-Only "true";' >>"$work/require/apt.conf"
-  said=$(refused in_state require require no-such-command:sample)
+  output=$(refused in_state require require no-such-command:sample)
   check_text "require downloads without package lists" "$(ls "$work/require/cache/archives")" sample_2_all.deb
-  check_text "require names the command that is still missing" "$said" "$missing"
+  check_text "require names the command that is still missing" "$output" "$missing"
   rm "$work/require/cache/archives/"*.deb
   publish sample 3
   withdraw sample 2
-  said=$(refused in_state require require no-such-command:sample)
+  output=$(refused in_state require require no-such-command:sample)
   check_text "require fetches stale lists again" "$(ls "$work/require/cache/archives")" sample_3_all.deb
   mv "$work/repository" "$work/repository.gone"
   rm -rf "$work/require/lists" "$work/require/cache"

@@ -18,14 +18,14 @@ fake() {
   local program
   for program in operator worker producer; do echo 1 >"$FAKE/source/$program"; done
 }
-# with_fakes COMMAND...: runs it with the stand-ins, a cache of its own and no node; what it prints is in $FAKE/said
+# with_fakes COMMAND...: runs it with the stand-ins, a cache of its own and no node; what it prints is in $FAKE/output
 with_fakes() {
   : >"$FAKE/calls"
-  PATH=$here/tests/bin:$PATH CGP_CACHE=$FAKE/cache CGP_HOME=$FAKE/no-node "$@" >"$FAKE/said" 2>&1
+  PATH=$here/tests/bin:$PATH CGP_CACHE=$FAKE/cache CGP_HOME=$FAKE/no-node "$@" >"$FAKE/output" 2>&1
 }
 calls() { cat "$FAKE/calls"; }
 # succeeds COMMAND...: prints nothing, or what the command printed when it failed
-succeeds() { with_fakes "$@" || cat "$FAKE/said"; }
+succeeds() { with_fakes "$@" || cat "$FAKE/output"; }
 
 test_requirements() {
   local builder
@@ -33,21 +33,21 @@ test_requirements() {
     fake "no-buildx$builder"
     mkdir "$FAKE/engine"
     check "without buildx build.sh fails, CGP_IMAGE_BUILDER='$builder'" "$(with_fakes env CGP_IMAGE_BUILDER=$builder "$here/build.sh" && echo succeeded)" ""
-    check_text "it names buildx" "$(cat "$FAKE/said")" "the Docker plugin buildx is missing ('docker buildx version' fails): install"
+    check_text "it names buildx" "$(cat "$FAKE/output")" "the Docker plugin buildx is missing ('docker buildx version' fails): install"
     check "it has asked Docker for nothing but what it has" "$(calls | sort -u)" $'docker buildx version\ndocker info'
   done
   fake no-engine
   touch "$FAKE/buildx"
   check "without an engine build.sh fails" "$(with_fakes env CGP_IMAGE_BUILDER=docker "$here/build.sh" && echo succeeded)" ""
-  check_text "it names the engine" "$(cat "$FAKE/said")" "no Docker engine answers ('docker info' reports why): start it, or use CGP_IMAGE_BUILDER=buildah"
+  check_text "it names the engine" "$(cat "$FAKE/output")" "no Docker engine answers ('docker info' reports why): start it, or use CGP_IMAGE_BUILDER=buildah"
   check "it has asked for the engine alone" "$(calls)" "docker info"
   check "with another builder build.sh fails" "$(with_fakes env CGP_IMAGE_BUILDER=podman "$here/build.sh" && echo succeeded)" ""
-  check_text "it names the builders" "$(cat "$FAKE/said")" "CGP_IMAGE_BUILDER=podman is not known: set it to buildah or docker"
+  check_text "it names the builders" "$(cat "$FAKE/output")" "CGP_IMAGE_BUILDER=podman is not known: set it to buildah or docker"
   # the same before the cluster is created
   fake no-buildx-for-kind
   mkdir "$FAKE/engine"
   check "without buildx up.sh fails" "$(with_fakes "$here/../kind/up.sh" && echo succeeded)" ""
-  check_text "it names buildx too" "$(cat "$FAKE/said")" "the Docker plugin buildx is missing"
+  check_text "it names buildx too" "$(cat "$FAKE/output")" "the Docker plugin buildx is missing"
   check "it has created nothing" "$(calls)" $'docker info\ndocker buildx version'
 }
 

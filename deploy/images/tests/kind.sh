@@ -116,7 +116,7 @@ test_no_list() {
   echo 3 >"$FAKE/source/worker"
   mv "$FAKE/nodes/one-control-plane.json" "$work/kept.json"
   check "without a list nothing is loaded" "$(build)" failed
-  check_text "the node is named" "$(cat "$FAKE/said")" "cannot list the images of kind node one-control-plane: 'docker exec one-control-plane crictl images -o json' failed or printed no list"
+  check_text "the node is named" "$(cat "$FAKE/output")" "cannot list the images of kind node one-control-plane: 'docker exec one-control-plane crictl images -o json' failed or printed no list"
   echo 'crictl: usage' >"$FAKE/nodes/one-control-plane.json"
   check "without JSON nothing is loaded" "$(build)" failed
   mv "$work/kept.json" "$FAKE/nodes/one-control-plane.json"

@@ -1,9 +1,21 @@
-//! Whether a group gets on, partition by partition: the rules of Burrow's evaluator
-//! (<https://github.com/linkedin/Burrow/wiki/Consumer-Lag-Evaluation-Rules>), which needs no threshold, on what looks tell.
-//! Pure. In: looks, each with a tick, a time that only grows. Out: a [`PartitionHealth`] for a partition.
-//! Burrow sees the commits themselves; a look sees where they stand. So a commit that repeats an offset is none here, a
-//! partition without an owner is what tells [`PartitionHealth::Unassigned`] from [`PartitionHealth::Stalled`], and a rewind counts for a while even
-//! if the group has caught up since. Bounded: a few points for each partition, however long it runs.
+//! The health of a group, partition by partition, by the rules of Burrow's evaluator
+//! (<https://github.com/linkedin/Burrow/wiki/Consumer-Lag-Evaluation-Rules>), which need no threshold. Pure. In: polls, each with a
+//! tick, a time that only grows. Out: a [`PartitionHealth`] for each partition. The first rule that applies decides:
+//!
+//! | rule | holds when | state | function |
+//! |---|---|---|---|
+//! | 1 | the committed offset moved back within the last window | `Rewound` | `rewound` |
+//! | 2 | lag is 0 now | `Healthy` | `evaluate` |
+//! | 3 | lag, and an owner that was idle for a window | `Stalled` | `not_consumed` |
+//! | 4 | lag, and no owner for a window | `Unassigned` | `not_consumed` |
+//! | 5 | lag has only grown for a window | `Lagging` | `lagging` |
+//! | 6 | the partition was observed for a window | `Healthy` | `evaluate` |
+//!
+//! Without any of them there are too few samples. Burrow reads the commits themselves; a poll reads the committed offsets. So a
+//! commit that repeats an offset does not count, the owner distinguishes rule 4 from rule 3, and a rewind is reported for a window
+//! even if the group has caught up since. Bounded: a few points for each partition, however long the process runs.
+
+mod state;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,181 +29,84 @@ use crate::{
     model::{GroupSeen, GroupState, Partition, Snapshot, TopicSeen},
 };
 
-/// For so long nothing may happen before it is called a fault; for so long lag has to grow before it is called one.
+pub use state::{GroupHealth, HealthState, PartitionHealth};
+
+/// Time without progress, or with growing lag, before a partition is reported as unhealthy.
 pub const WINDOW: Duration = Duration::from_mins(1);
-/// Times that the slowest message may take before its consumer is said to stand still.
-const PATIENCE: u32 = 3;
-/// Points of a lag's history in a window, each at a commit, as Burrow's ring has them.
+/// The window is at least this many times the delay of the slowest consumer for one message.
+const MESSAGES: u32 = 3;
+/// Lag samples in a window, each at a commit. Burrow's ring has as many.
 const POINTS: u32 = 10;
-/// Looks that lie further apart, in parts of a window, were not made: time in which nobody looked does not count.
-const BLIND: u32 = 6;
-/// Fewer commits are no trend.
+/// Polls further apart than this part of a window leave a gap, which does not count as time.
+const GAP: u32 = 6;
+/// Samples that a trend needs at least.
 const TREND: usize = 4;
 
-/// What is the matter with a partition, from best to worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HealthState {
-    /// It is read as it should be.
-    Healthy,
-    /// It is read, but more slowly than it is written.
-    Lagging,
-    /// Its commit went back.
-    Rewound,
-    /// It has an owner, messages wait, and nothing is committed.
-    Stalled,
-    /// It has no owner, and messages wait.
-    Unassigned,
-}
-
-impl HealthState {
-    /// All of them, from best to worst.
-    pub const ALL: [Self; 5] = [
-        Self::Healthy,
-        Self::Lagging,
-        Self::Rewound,
-        Self::Stalled,
-        Self::Unassigned,
-    ];
-
-    /// The health of a word, as it stands in status; `None`: no word of this version.
-    #[must_use]
-    pub fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|health| health.word() == word)
-    }
-
-    /// Burrow's word, as it stands in status.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Healthy => "Healthy",
-            Self::Lagging => "Lagging",
-            Self::Rewound => "Rewound",
-            Self::Stalled => "Stalled",
-            Self::Unassigned => "Unassigned",
-        }
-    }
-
-    /// Whether nobody reads what waits; otherwise it is read, be it too slowly or again.
-    #[must_use]
-    pub fn is_standstill(self) -> bool {
-        matches!(self, Self::Stalled | Self::Unassigned)
-    }
-}
-
-/// What was found about one partition of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartitionHealth {
-    /// Nothing is the matter.
-    Healthy,
-    /// Its lag has only grown, over so long a time.
-    Lagging {
-        /// How long.
-        within: Duration,
-    },
-    /// Its commit went back.
-    Rewound {
-        /// The offset that was committed before.
-        from: i64,
-        /// The one after it.
-        to: i64,
-        /// Its topic was deleted and made again in between: its offsets begin at 0.
-        made_anew: bool,
-        /// How long ago.
-        age: Duration,
-    },
-    /// Nothing was committed although it has an owner.
-    Stalled {
-        /// For how long.
-        age: Duration,
-    },
-    /// Nobody owns it.
-    Unassigned {
-        /// For how long.
-        age: Duration,
-    },
-}
-
-impl PartitionHealth {
-    /// It in a word.
-    #[must_use]
-    pub fn health(self) -> HealthState {
-        match self {
-            Self::Healthy => HealthState::Healthy,
-            Self::Lagging { .. } => HealthState::Lagging,
-            Self::Rewound { .. } => HealthState::Rewound,
-            Self::Stalled { .. } => HealthState::Stalled,
-            Self::Unassigned { .. } => HealthState::Unassigned,
-        }
-    }
-
-    /// How long it has been so; `None` for [`PartitionHealth::Healthy`].
-    #[must_use]
-    pub fn age(self) -> Option<Duration> {
-        match self {
-            Self::Healthy => None,
-            Self::Lagging { within: age }
-            | Self::Rewound { age, .. }
-            | Self::Stalled { age }
-            | Self::Unassigned { age } => Some(age),
-        }
-    }
-}
-
-/// The partitions of a group, judged.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GroupHealth {
-    /// Those of which enough was seen.
-    pub partitions: BTreeMap<Partition, PartitionHealth>,
-    /// When a finding may become another one although nothing moves.
-    pub again: Option<Duration>,
-}
-
-/// What is kept of the looks at one Kafka.
+/// Samples of all groups of one Kafka.
 #[derive(Debug)]
 pub struct HealthHistory {
     window: Duration,
     now: Duration,
-    groups: BTreeMap<String, BTreeMap<Partition, Course>>,
+    groups: BTreeMap<String, BTreeMap<Partition, PartitionHistory>>,
 }
 
 impl Default for HealthHistory {
     fn default() -> Self {
-        Self::within(WINDOW)
+        Self::with_window(WINDOW)
     }
 }
 
-/// How a partition has fared.
+/// Samples of one partition of one group.
 #[derive(Debug)]
-struct Course {
+struct PartitionHistory {
     topic_id: String,
-    /// Its topic has another id than when it was last committed to.
-    made_anew: bool,
-    begun: Duration,
-    /// When it was last looked at.
-    seen: Duration,
+    /// The topic got another id after the last commit.
+    topic_recreated: bool,
+    first_seen: Duration,
+    last_seen: Duration,
     committed: Option<i64>,
-    moved: Duration,
-    /// Since when messages wait, without a break.
-    behind: Option<Duration>,
-    /// Its owner's member id (`None`: nobody), and since when; `None`: nobody has said yet.
+    /// When the committed offset last changed.
+    last_commit: Duration,
+    /// Since when lag has not been zero; `None`: it is.
+    lag_since: Option<Duration>,
+    /// Member id of the owner (inner `None`: no owner), and since when; `None`: not reported yet.
     owner: Option<(Option<String>, Duration)>,
-    back: Option<Back>,
+    rewind: Option<Rewind>,
     /// Lags at commits, oldest first.
     points: Vec<(Duration, i64)>,
 }
 
+/// A committed offset that moved back.
 #[derive(Debug, Clone, Copy)]
-struct Back {
+struct Rewind {
     at: Duration,
     from: i64,
     to: i64,
-    made_anew: bool,
+    topic_recreated: bool,
+}
+
+/// What a partition is evaluated with, beside its history.
+struct Sample<'a> {
+    lag: i64,
+    now: Duration,
+    /// Time without progress after which a partition is not consumed.
+    window: Duration,
+    /// Time for which lag has to grow.
+    trend: Duration,
+    /// When each owner last committed a new offset, in any partition, by member id.
+    owner_commits: &'a BTreeMap<String, Duration>,
+}
+
+impl Sample<'_> {
+    fn since(&self, time: Duration) -> Duration {
+        self.now.saturating_sub(time)
+    }
 }
 
 impl HealthHistory {
-    /// With another window than [`WINDOW`].
+    /// A history with another window than [`WINDOW`].
     #[must_use]
-    pub fn within(window: Duration) -> Self {
+    pub fn with_window(window: Duration) -> Self {
         Self {
             window,
             now: Duration::ZERO,
@@ -199,8 +114,8 @@ impl HealthHistory {
         }
     }
 
-    /// Takes in a look.
-    pub fn feed(&mut self, snapshot: &Snapshot, tick: Duration) {
+    /// Adds a poll at `tick`.
+    pub fn record_snapshot(&mut self, snapshot: &Snapshot, tick: Duration) {
         self.now = self.now.max(tick);
         self.groups
             .retain(|group, _| snapshot.groups.contains_key(group));
@@ -208,39 +123,39 @@ impl HealthHistory {
             let Some(committed) = &group.committed else {
                 continue;
             };
-            let courses = self.groups.entry(id.clone()).or_default();
+            let histories = self.groups.entry(id.clone()).or_default();
             let owners = owners(group);
             let mut concerned: BTreeSet<&Partition> = committed.keys().collect();
             concerned.extend(owners.iter().flat_map(BTreeMap::keys).copied());
-            // a topic that is gone for a while may come back as another one
-            courses.retain(|(topic, _), _| snapshot.topics.contains_key(topic));
-            concerned.retain(|partition| !courses.contains_key(*partition));
+            // a missing topic may be recreated with another id, so its history is kept
+            histories.retain(|(topic, _), _| snapshot.topics.contains_key(topic));
+            concerned.retain(|partition| !histories.contains_key(*partition));
             let present = |partition: &Partition| match snapshot.topics.get(&partition.0) {
                 Some(TopicSeen::Present(facts)) => Some(facts),
                 _ => None,
             };
             let now = self.now;
-            let come = concerned
+            let added = concerned
                 .into_iter()
                 .filter_map(|partition| Some((partition, present(partition)?)));
-            courses.extend(
-                come.map(|(partition, facts)| (partition.clone(), Course::begin(&facts.id, now))),
-            );
-            for (partition, course) in courses.iter_mut() {
+            histories.extend(added.map(|(partition, facts)| {
+                (partition.clone(), PartitionHistory::new(&facts.id, now))
+            }));
+            for (partition, history) in histories.iter_mut() {
                 let Some(facts) = present(partition) else {
                     continue;
                 };
-                course.resume(now, self.window / BLIND);
-                if course.topic_id != facts.id {
-                    course.topic_id.clone_from(&facts.id);
-                    course.made_anew = true;
+                history.resume(now, self.window / GAP);
+                if history.topic_id != facts.id {
+                    history.topic_id.clone_from(&facts.id);
+                    history.topic_recreated = true;
                 }
-                course.commit(
+                history.record_commit(
                     committed.get(partition).map(|committed| committed.offset),
                     now,
                 );
                 let lag = snapshot.lag(group, partition, OffsetReset::Earliest);
-                course.see(
+                history.record(
                     owners.as_ref().map(|owners| (owners, partition)),
                     lag,
                     now,
@@ -250,9 +165,9 @@ impl HealthHistory {
         }
     }
 
-    /// What is the matter with the partitions of a group in these topics at `tick`, by the look that was fed last,
-    /// `snapshot`. `slowest`: what a message may cost its consumer. A partition of which not enough was seen is left out.
-    pub fn judge(
+    /// The health of a group's partitions in these topics at `tick`. `snapshot` is the poll that was recorded last, `slowest` the
+    /// longest delay of a consumer for one message. Partitions with too few samples are left out.
+    pub fn evaluate(
         &mut self,
         snapshot: &Snapshot,
         group: &str,
@@ -260,18 +175,18 @@ impl HealthHistory {
         (reset, slowest): (OffsetReset, Duration),
         tick: Duration,
     ) -> GroupHealth {
-        let mut judged = GroupHealth::default();
+        let mut group_health = GroupHealth::default();
         let Some(seen) = snapshot
             .groups
             .get(group)
             .filter(|seen| seen.committed.is_some())
         else {
-            return judged;
+            return group_health;
         };
-        let courses = self.groups.entry(group.to_owned()).or_default();
+        let histories = self.groups.entry(group.to_owned()).or_default();
         let owners = owners(seen);
-        let (now, window) = (self.now.max(tick), self.window.max(slowest * PATIENCE));
-        let busy = busy(courses.values());
+        let (now, window) = (self.now.max(tick), self.window.max(slowest * MESSAGES));
+        let owner_commits = owner_commits(histories.values());
         for topic in topics {
             let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else {
                 continue;
@@ -282,49 +197,58 @@ impl HealthHistory {
                 let Some(behind) = lag.effective() else {
                     continue;
                 };
-                // neither committed to nor owned so far: no look of the group alone tells that it is one of its own
-                let course = courses.entry(partition.clone()).or_insert_with(|| {
-                    let mut course = Course::begin(&facts.id, now);
-                    course.see(
+                // without a commit and an owner so far, the group's polls alone do not name the partition
+                let history = histories.entry(partition.clone()).or_insert_with(|| {
+                    let mut history = PartitionHistory::new(&facts.id, now);
+                    history.record(
                         owners.as_ref().map(|owners| (owners, &partition)),
                         lag,
                         now,
                         self.window,
                     );
-                    course
+                    history
                 });
-                let (finding, again) = course.judge(behind, now, (window, self.window), &busy);
-                judged.again = judged.again.into_iter().chain(again).min();
-                if let Some(finding) = finding {
-                    judged.partitions.insert(partition, finding);
+                let (health, recheck_in) = history.evaluate(&Sample {
+                    lag: behind,
+                    now,
+                    window,
+                    trend: self.window,
+                    owner_commits: &owner_commits,
+                });
+                group_health.recheck_in =
+                    group_health.recheck_in.into_iter().chain(recheck_in).min();
+                if let Some(health) = health {
+                    group_health.partitions.insert(partition, health);
                 }
             }
         }
-        judged
+        group_health
     }
 }
 
-/// When the owner of any of these partitions last committed something new, by its member id.
-fn busy<'a>(courses: impl Iterator<Item = &'a Course>) -> BTreeMap<String, Duration> {
-    let mut busy: BTreeMap<String, Duration> = BTreeMap::new();
-    for course in courses {
-        let Some((Some(owner), _)) = &course.owner else {
+/// When each owner of these partitions last committed a new offset, by member id.
+fn owner_commits<'a>(
+    histories: impl Iterator<Item = &'a PartitionHistory>,
+) -> BTreeMap<String, Duration> {
+    let mut newest_commits: BTreeMap<String, Duration> = BTreeMap::new();
+    for history in histories {
+        let Some((Some(owner), _)) = &history.owner else {
             continue;
         };
-        match busy.get_mut(owner) {
-            Some(newest) => *newest = course.moved.max(*newest),
-            None => drop(busy.insert(owner.clone(), course.moved)),
+        match newest_commits.get_mut(owner) {
+            Some(newest) => *newest = history.last_commit.max(*newest),
+            None => drop(newest_commits.insert(owner.clone(), history.last_commit)),
         }
     }
-    busy
+    newest_commits
 }
 
-/// Member ids, by what they own.
+/// Member ids by owned partition.
 type Owners<'a> = BTreeMap<&'a Partition, &'a str>;
 
-/// Who owns what; `None`: not known now.
+/// Owners of the group's partitions; `None`: not known now.
 fn owners(group: &GroupSeen) -> Option<Owners<'_>> {
-    let known = group.state != GroupState::Unknown && group.tells_owners();
+    let known = group.state != GroupState::Unknown && group.has_known_owners();
     known.then(|| {
         let each = group.members.iter().flat_map(|member| {
             let owned = member.partitions.iter().flatten();
@@ -334,57 +258,57 @@ fn owners(group: &GroupSeen) -> Option<Owners<'_>> {
     })
 }
 
-impl Course {
-    fn begin(topic_id: &str, now: Duration) -> Self {
+impl PartitionHistory {
+    fn new(topic_id: &str, now: Duration) -> Self {
         Self {
             topic_id: topic_id.to_owned(),
-            made_anew: false,
-            begun: now,
-            seen: now,
+            topic_recreated: false,
+            first_seen: now,
+            last_seen: now,
             committed: None,
-            moved: now,
-            behind: None,
+            last_commit: now,
+            lag_since: None,
             owner: None,
-            back: None,
+            rewind: None,
             points: Vec::new(),
         }
     }
 
-    /// It is looked at again. What lay more than `longest` behind was seen by nobody, and may as well not have been.
+    /// Continues after a pause. All times move forward by a gap of more than `longest`, because unobserved time does not count.
     fn resume(&mut self, now: Duration, longest: Duration) {
-        let gap = now.saturating_sub(self.seen);
-        self.seen = now;
+        let gap = now.saturating_sub(self.last_seen);
+        self.last_seen = now;
         if gap > longest {
-            let times = [&mut self.begun, &mut self.moved]
+            let times = [&mut self.first_seen, &mut self.last_commit]
                 .into_iter()
-                .chain(self.behind.as_mut());
+                .chain(self.lag_since.as_mut());
             let times = times.chain(self.owner.as_mut().map(|(_, since)| since));
-            let times = times.chain(self.back.as_mut().map(|back| &mut back.at));
+            let times = times.chain(self.rewind.as_mut().map(|rewind| &mut rewind.at));
             times
                 .chain(self.points.iter_mut().map(|(at, _)| at))
                 .for_each(|at| *at += gap);
         }
     }
 
-    /// Without a commit what was committed last still counts: who deletes commits sends the group back.
-    fn commit(&mut self, offset: Option<i64>, now: Duration) {
+    /// Records a committed offset. Without one the former offset still counts, because a deleted commit moves the group back.
+    fn record_commit(&mut self, offset: Option<i64>, now: Duration) {
         let Some(offset) = offset.filter(|offset| self.committed != Some(*offset)) else {
             return;
         };
         if let Some(from) = self.committed.filter(|from| offset < *from) {
-            self.back = Some(Back {
+            self.rewind = Some(Rewind {
                 at: now,
                 from,
                 to: offset,
-                made_anew: self.made_anew,
+                topic_recreated: self.topic_recreated,
             });
             self.points.clear();
         }
-        (self.committed, self.moved, self.made_anew) = (Some(offset), now, false);
+        (self.committed, self.last_commit, self.topic_recreated) = (Some(offset), now, false);
     }
 
-    /// `owners`: who owns what, if that is known, and which partition this is.
-    fn see(
+    /// Records owner and lag. `owners`: all owners of the group, if they are known, and this partition.
+    fn record(
         &mut self,
         owners: Option<(&Owners, &Partition)>,
         lag: Lag,
@@ -392,12 +316,12 @@ impl Course {
         window: Duration,
     ) {
         if let Some((owners, partition)) = owners {
-            self.own(owners.get(partition).copied(), now);
+            self.record_owner(owners.get(partition).copied(), now);
         }
-        self.lag(lag, now, window / POINTS);
+        self.record_lag(lag, now, window / POINTS);
     }
 
-    fn own(&mut self, owner: Option<&str>, now: Duration) {
+    fn record_owner(&mut self, owner: Option<&str>, now: Duration) {
         if self
             .owner
             .as_ref()
@@ -407,17 +331,17 @@ impl Course {
         }
     }
 
-    fn lag(&mut self, lag: Lag, now: Duration, apart: Duration) {
+    fn record_lag(&mut self, lag: Lag, now: Duration, apart: Duration) {
         match lag.effective() {
             None => {}
             Some(0) => {
-                self.behind = None;
+                self.lag_since = None;
                 self.points.clear();
             }
             Some(behind) => {
-                self.behind.get_or_insert(now);
+                self.lag_since.get_or_insert(now);
                 let last = self.points.last().map(|(at, _)| *at);
-                if self.moved == now
+                if self.last_commit == now
                     && self.committed.is_some()
                     && last.is_none_or(|last| now.saturating_sub(last) >= apart)
                 {
@@ -430,60 +354,77 @@ impl Course {
         }
     }
 
-    /// And when it may be another one although nothing moves. `window`: for so long nothing may happen; `trend`: for so long lag has
-    /// to grow. `busy`: when owners last committed; one that works off another partition does not hang.
-    fn judge(
-        &self,
-        behind: i64,
-        now: Duration,
-        (window, trend): (Duration, Duration),
-        busy: &BTreeMap<String, Duration>,
-    ) -> (Option<PartitionHealth>, Option<Duration>) {
-        let age = |since: Duration| now.saturating_sub(since);
-        if let Some(Back {
-            at,
-            from,
-            to,
-            made_anew,
-        }) = self.back.filter(|back| age(back.at) < window)
-        {
-            return (
-                Some(PartitionHealth::Rewound {
-                    from,
-                    to,
-                    made_anew,
-                    age: age(at),
-                }),
-                Some(window.saturating_sub(age(at))),
-            );
+    /// Applies the rules of the module's table in their order. Out: the health, or `None` with too few samples, and the time after
+    /// which the health may change without a change in Kafka.
+    fn evaluate(&self, sample: &Sample) -> (Option<PartitionHealth>, Option<Duration>) {
+        if let Some(rewound) = self.rewound(sample) {
+            let left = rewound.age().map(|age| sample.window.saturating_sub(age));
+            return (Some(rewound), left);
         }
-        let Some(since) = self.behind.filter(|_| behind > 0) else {
+        let Some(lag_since) = self.lag_since.filter(|_| sample.lag > 0) else {
             return (Some(PartitionHealth::Healthy), None);
         };
-        let owned = self
-            .owner
-            .as_ref()
-            .map_or(Duration::ZERO, |(_, since)| *since);
-        let elsewhere = self
-            .owner
-            .as_ref()
-            .and_then(|(owner, _)| busy.get(owner.as_ref()?))
-            .copied()
-            .unwrap_or_default();
-        let still = age(since.max(self.moved).max(owned).max(elsewhere));
-        let finding = match (still >= window, &self.owner) {
-            (true, None) => None,
-            (true, Some((Some(_), _))) => Some(PartitionHealth::Stalled { age: still }),
-            (true, Some((None, _))) => Some(PartitionHealth::Unassigned { age: still }),
-            (false, _) => match self.grows(window, trend) {
-                Some(since) => Some(PartitionHealth::Lagging { within: age(since) }),
-                None => (age(self.begun) >= window).then_some(PartitionHealth::Healthy),
-            },
+        let idle = self.idle(lag_since, sample);
+        let observed = sample.since(self.first_seen);
+        let health = if idle >= sample.window {
+            self.not_consumed(idle)
+        } else {
+            self.lagging(sample)
+                .or_else(|| (observed >= sample.window).then_some(PartitionHealth::Healthy))
         };
-        let left = [still, age(self.begun)]
+        let left = [idle, observed]
             .into_iter()
-            .filter_map(|age| window.checked_sub(age));
-        (finding, left.filter(|left| !left.is_zero()).min())
+            .filter_map(|age| sample.window.checked_sub(age));
+        (health, left.filter(|left| !left.is_zero()).min())
+    }
+
+    /// Rule 1.
+    fn rewound(&self, sample: &Sample) -> Option<PartitionHealth> {
+        let rewind = self.rewind?;
+        let age = sample.since(rewind.at);
+        (age < sample.window).then_some(PartitionHealth::Rewound {
+            from: rewind.from,
+            to: rewind.to,
+            topic_recreated: rewind.topic_recreated,
+            age,
+        })
+    }
+
+    /// Rules 3 and 4, for a partition with lag that was idle for a window; `None`: its owner is not known.
+    fn not_consumed(&self, idle: Duration) -> Option<PartitionHealth> {
+        self.owner.as_ref().map(|(owner, _)| match owner {
+            Some(_) => PartitionHealth::Stalled { age: idle },
+            None => PartitionHealth::Unassigned { age: idle },
+        })
+    }
+
+    /// Rule 5.
+    fn lagging(&self, sample: &Sample) -> Option<PartitionHealth> {
+        self.grows(sample.window, sample.trend)
+            .map(|since| PartitionHealth::Lagging {
+                within: sample.since(since),
+            })
+    }
+
+    /// How long nothing has happened that could reduce the lag: no new message after lag 0, no commit, no change of the owner, and
+    /// no commit of the same owner in another partition. An owner that works through another partition does not hang.
+    fn idle(&self, lag_since: Duration, sample: &Sample) -> Duration {
+        let (owned_since, elsewhere) = match &self.owner {
+            Some((owner, since)) => (
+                *since,
+                owner
+                    .as_ref()
+                    .and_then(|owner| sample.owner_commits.get(owner)),
+            ),
+            None => (Duration::ZERO, None),
+        };
+        let elsewhere = elsewhere.copied().unwrap_or_default();
+        sample.since(
+            lag_since
+                .max(self.last_commit)
+                .max(owned_since)
+                .max(elsewhere),
+        )
     }
 
     /// Since when its lag has never been smaller at a commit than at the one before, and is larger now.

@@ -1,6 +1,8 @@
-//! Which rebalances groups went through. Pure. In: one look at a group after another, each with its time; why it was, from
-//! whoever finds out. Out: who joined, who left, what changed hands, how long it took. Deliberately absent: how a cause is
-//! found (that is `cause`), and whatever began and ended between two looks without leaving a trace.
+//! The rebalances of groups. Pure. In: polls of a group in their order, each with its time, and causes. Out: members that joined and
+//! left, partitions that changed their owner, and the duration. Deliberately absent: how a cause is found (that is `cause`), and a
+//! rebalance that began and ended between two polls without a trace.
+
+mod group;
 
 use std::{
     cmp::Reverse,
@@ -13,26 +15,27 @@ use serde::{Deserialize, Serialize};
 use practice_contract::Protocol;
 
 use crate::{
-    cause::{ChangedMember, Explained, MembershipChange},
+    cause::{Explained, MembershipChange},
     model::{GroupSeen, GroupState, Partition},
 };
+use group::{moved, names, settled};
 
-/// Rebalances that are kept of each group; the oldest go first.
+/// Rebalances kept for each group; the oldest are dropped first.
 pub const KEPT: usize = 50;
-/// A cooperative rebalance is two: partitions are given up, and then given to others. The second belongs to the first if it
-/// comes within this time, in milliseconds.
-const SECOND_HALF: i64 = 15_000;
-/// Clients that are gone and remembered.
+/// A cooperative rebalance has two parts: members revoke partitions, then others get them. The second part belongs to the first one
+/// if it comes within this time, in milliseconds.
+const SECOND_PART: i64 = 15_000;
+/// Clients that left and are remembered.
 const FORMER: usize = 256;
-/// Moves that are kept of each group, over all its rebalances.
+/// Moves kept for each group, over all its rebalances.
 const MOVES: usize = 5_000;
 
 /// A moment, by two clocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moment {
-    /// Milliseconds since the epoch: to be shown. It may be set back or forth.
+    /// Milliseconds since the epoch, for display. The clock may be set back or forward.
     pub at: i64,
-    /// Milliseconds since some moment: to be compared. It only grows.
+    /// Milliseconds since an arbitrary moment, for comparison. It only grows.
     pub tick: i64,
 }
 
@@ -40,7 +43,8 @@ pub struct Moment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rebalance {
-    /// Counts the group's rebalances from 1, also those that are no longer kept. Classic groups tell no generation.
+    /// Counts the group's rebalances from 1, including those that are no longer kept. Kafka does not report a Classic group's
+    /// generation.
     pub number: u64,
     /// When it was noticed, milliseconds since the epoch.
     pub at: i64,
@@ -55,26 +59,26 @@ pub struct Rebalance {
     pub epoch: Option<i64>,
     /// Client ids of new members.
     pub joined: Vec<String>,
-    /// Client ids of members that are gone.
+    /// Client ids of members that left.
     pub left: Vec<String>,
     /// Partitions that have another owner than before, sorted.
     pub moved: Vec<Move>,
-    /// Milliseconds from the first look that saw it under way to the one that saw it over; absent: it fell between two looks.
+    /// Milliseconds from the first poll that saw the rebalance to the one that saw its end; absent: it fell between two polls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<u64>,
-    /// Why; absent while that is being found out.
+    /// The cause; absent until it is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Explained>,
 }
 
 impl Rebalance {
-    /// The longest time that a moved partition had no owner, as far as the workers tell, in milliseconds.
+    /// The longest time that a moved partition had no owner, as far as the workers report it, in milliseconds.
     pub fn unowned_ms(&self) -> Option<u64> {
         self.moved.iter().filter_map(|moved| moved.unowned_ms).max()
     }
 }
 
-/// A partition that changed hands.
+/// A partition that changed its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Move {
@@ -82,30 +86,30 @@ pub struct Move {
     pub topic: String,
     /// Its number, from 0.
     pub partition: i32,
-    /// Client id of its former owner; absent: nobody had it.
+    /// Client id of its former owner; absent: it had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Client id of its owner now; absent: nobody has it.
+    /// Client id of its owner now; absent: it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// Milliseconds that nobody read it; absent: not known.
+    /// Milliseconds without an owner; absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unowned_ms: Option<u64>,
 }
 
-/// What is remembered of the groups of one practice.
+/// The rebalances of the groups of one practice.
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
     /// Shared with copies of this journal until a group changes.
-    groups: BTreeMap<String, Arc<Memory>>,
+    groups: BTreeMap<String, Arc<GroupJournal>>,
     version: u64,
 }
 
-/// What is remembered of a group.
+/// The rebalances and the last settled state of a group.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Memory {
-    /// The Kafka that it is a group of: a group of that name in another Kafka is another one.
+struct GroupJournal {
+    /// Bootstrap servers. A group with the same id in another Kafka is a different group.
     #[serde(default)]
     kafka: String,
     #[serde(default)]
@@ -116,65 +120,52 @@ struct Memory {
     count: u64,
     /// Newest first.
     over: VecDeque<Rebalance>,
-    /// When it was first seen that it is not settled (any more).
+    /// Since when the group is not settled.
     #[serde(skip)]
     moving_since: Option<Moment>,
-    /// When each member was first seen, by its id. Those that were there before anybody looked are not here.
+    /// When each member was first seen, by member id. Members of the first poll are absent.
     #[serde(skip)]
     first_seen: BTreeMap<String, i64>,
-    /// The same of the last member of each client id that is gone.
+    /// The same for the last member of each client id that left.
     #[serde(skip)]
     former: VecDeque<(String, i64)>,
-    /// Nobody could look for a while.
+    /// The group could not be observed for a while.
     #[serde(skip)]
     blind: bool,
-    /// When the newest one was over.
+    /// When the newest rebalance ended.
     #[serde(skip)]
     over_at: Option<i64>,
-    /// Those whose cause is being found out, oldest first.
+    /// Rebalances whose cause is not found yet, oldest first.
     #[serde(skip)]
     unexplained: Vec<MembershipChange>,
 }
 
-/// A group whose members have what they should have.
+/// A group whose members own what they are assigned.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Settled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     epoch: Option<i64>,
     /// By member id.
-    members: BTreeMap<String, Holder>,
+    members: BTreeMap<String, SettledMember>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Holder {
+struct SettledMember {
     client_id: String,
     partitions: Vec<Partition>,
 }
 
-impl Settled {
-    /// Member ids by partition.
-    fn owners(&self) -> BTreeMap<&Partition, &str> {
-        self.members
-            .iter()
-            .flat_map(|(id, holder)| {
-                holder
-                    .partitions
-                    .iter()
-                    .map(move |partition| (partition, id.as_str()))
-            })
-            .collect()
-    }
-
-    fn client(&self, id: &str) -> Option<&str> {
-        self.members.get(id).map(|holder| holder.client_id.as_str())
-    }
-}
-
 impl Journal {
-    /// Takes note of a look at one group of a Kafka. True: a rebalance is over, it is the newest now.
-    pub fn look(&mut self, kafka: &str, group: &str, seen: &GroupSeen, now: Moment) -> bool {
+    /// Records a poll of one group of a Kafka. True: a rebalance has ended, and it is the newest one.
+    pub fn record_group(
+        &mut self,
+        kafka: &str,
+        group: &str,
+        seen: &GroupSeen,
+        now: Moment,
+    ) -> bool {
         if seen.state == GroupState::Unknown {
             self.blind(group);
             return false;
@@ -192,15 +183,15 @@ impl Journal {
         let memory = Arc::make_mut(self.groups.entry(group.to_owned()).or_default());
         if memory.kafka != kafka {
             let (count, over) = (memory.count, std::mem::take(&mut memory.over));
-            *memory = Memory {
+            *memory = GroupJournal {
                 kafka: kafka.to_owned(),
                 count,
                 over,
-                ..Memory::default()
+                ..GroupJournal::default()
             };
         }
         let is_first = memory.settled.is_none() && memory.moving_since.is_none();
-        memory.meet(seen, now.tick, is_first);
+        memory.record_members(seen, now.tick, is_first);
         let Some(after) = settled(seen) else {
             memory.moving_since.get_or_insert(now);
             return false;
@@ -211,17 +202,17 @@ impl Journal {
         );
         let was_blind = std::mem::take(&mut memory.blind);
         let Some(before) = before else {
-            memory.own(&after);
-            return false; // nothing to compare with: how it came to be is not known
+            memory.record_owned(&after);
+            return false; // without a former state there is nothing to compare with
         };
         if before.members == after.members && moving_since.is_none() {
             return false;
         }
         let moved = moved(&before, &after);
         let change = memory.change(&before, &after, &moved, was_blind, now);
-        memory.own(&after);
+        memory.record_owned(&after);
         self.version += 1;
-        memory.part(&change.left);
+        memory.record_left(&change.left);
         if memory.finish(&change, &moved, now) {
             return true;
         }
@@ -250,28 +241,28 @@ impl Journal {
         true
     }
 
-    /// Nobody could look at a group, or at what runs of it, for a while.
+    /// Records that a group or its instances could not be observed for a while.
     pub fn blind(&mut self, group: &str) {
         if let Some(memory) = self.groups.get_mut(group).filter(|memory| !memory.blind) {
             Arc::make_mut(memory).blind = true;
         }
     }
 
-    /// The same of every group.
+    /// The same for every group.
     pub fn blind_all(&mut self) {
         for memory in self.groups.values_mut().filter(|memory| !memory.blind) {
             Arc::make_mut(memory).blind = true;
         }
     }
 
-    /// The rebalances of a group whose cause is being found out, oldest first.
+    /// The rebalances of a group whose cause is not found yet, oldest first.
     pub fn unexplained(&self, group: &str) -> &[MembershipChange] {
         self.groups
             .get(group)
             .map_or(&[], |memory| &memory.unexplained)
     }
 
-    /// The cause of a rebalance was found, or will not be.
+    /// Records the cause of a rebalance, or that it stays unknown.
     pub fn explain(&mut self, group: &str, number: u64, why: Explained) {
         let Some(memory) = self.groups.get_mut(group) else {
             return;
@@ -288,8 +279,8 @@ impl Journal {
         }
     }
 
-    /// How long a partition that moved had no owner was found out, for those of which it is not known: newest first, while
-    /// `is_recent`. Out: what was found out just now, in milliseconds.
+    /// Records how long moved partitions had no owner where that is not known yet, newest rebalance first, while `is_recent`. Out:
+    /// the new durations, in milliseconds.
     pub fn measure(
         &mut self,
         group: &str,
@@ -332,7 +323,7 @@ impl Journal {
         news
     }
 
-    /// Forgets the groups that are not named.
+    /// Removes the groups for which `is_named` is false.
     pub fn keep(&mut self, is_named: impl Fn(&str) -> bool) {
         self.groups.retain(|group, _| is_named(group));
     }
@@ -345,8 +336,8 @@ impl Journal {
             .flat_map(|memory| &memory.over)
     }
 
-    /// The newest rebalances of these groups together, newest first, at most so many. The order is made of what is written alone,
-    /// so whoever takes the journal up has the same; those of one group keep theirs, whatever the clock was set to meanwhile.
+    /// The newest rebalances of these groups, newest first, at most `most`. The order depends only on what is stored, so it survives a
+    /// restart. Rebalances of one group keep their order even if the clock was set back.
     pub fn newest<'a>(
         &'a self,
         groups: impl IntoIterator<Item = &'a str>,
@@ -363,8 +354,8 @@ impl Journal {
             .collect()
     }
 
-    /// A group's rebalances, newest first, each with what puts it in order with those of other groups: its time, which does not
-    /// fall where the clock was set back.
+    /// A group's rebalances, newest first, each with its sort key among other groups: its time, which does not decrease where the
+    /// clock was set back.
     fn dated<'a>(&'a self, group: &'a str) -> Vec<(i64, &'a str, &'a Rebalance)> {
         let Some(memory) = self.groups.get(group) else {
             return Vec::new();
@@ -379,46 +370,47 @@ impl Journal {
         dated
     }
 
-    /// Another number after every change of what is to be kept.
+    /// Changes with every change of what is stored.
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// What is to be kept of each group that has had a rebalance, as text of about `most` bytes in all: the oldest are left out.
+    /// JSON for each group that has had a rebalance, about `most` bytes in all; the oldest rebalances are left out.
     pub fn written(&self, most: usize) -> BTreeMap<String, String> {
-        let text = |memory: &Memory| {
+        let text = |memory: &GroupJournal| {
             serde_json::to_string(memory).expect("should serialize: strings, numbers and lists")
         };
         let share = most / self.groups.len().max(1);
         // https://kubernetes.io/docs/concepts/configuration/configmap: these are no keys
         let is_key = |group: &str| group != "." && !group.starts_with("..");
-        let fitting = |memory: &Memory| {
+        let fitting = |memory: &GroupJournal| {
             let mut whole = text(memory);
-            let mut memory = Memory::clone(memory);
+            let mut memory = GroupJournal::clone(memory);
             while whole.len() > share && !memory.over.is_empty() {
                 memory.over.truncate(memory.over.len() / 2);
                 whole = text(&memory);
             }
             if whole.len() > share {
-                memory.settled = None; // what a restart could not compare with is not compared
+                memory.settled = None; // too large to store: after a restart the next poll is the first one
                 whole = text(&memory);
             }
             whole
         };
-        let told = self
+        let stored = self
             .groups
             .iter()
             .filter(|(group, memory)| memory.count > 0 && is_key(group));
-        told.map(|(group, memory)| (group.clone(), fitting(memory)))
+        stored
+            .map(|(group, memory)| (group.clone(), fitting(memory)))
             .collect()
     }
 
-    /// Takes up what was kept of a group, unless it is known already. Whoever was finding out a cause has not found it.
+    /// Restores a group from its JSON, unless the group is known already. A cause that was not found yet becomes unknown.
     ///
     /// # Errors
-    /// It is not what [`written`](Self::written) wrote.
+    /// The text is not from [`written`](Self::written).
     pub fn restore(&mut self, group: &str, text: &str) -> Result<(), serde_json::Error> {
-        let mut memory: Memory = serde_json::from_str(text)?;
+        let mut memory: GroupJournal = serde_json::from_str(text)?;
         memory.blind = true;
         self.version += u64::from(memory.over.iter().any(|rebalance| rebalance.why.is_none()));
         for rebalance in memory
@@ -426,7 +418,9 @@ impl Journal {
             .iter_mut()
             .filter(|rebalance| rebalance.why.is_none())
         {
-            rebalance.why = Some(Explained::unknown("nobody was looking when it happened"));
+            rebalance.why = Some(Explained::unknown(
+                "observation stopped before the cause was found",
+            ));
         }
         self.groups
             .entry(group.to_owned())
@@ -435,200 +429,12 @@ impl Journal {
     }
 }
 
-/// The rebalances in what [`Journal::written`] wrote of one group, newest first.
+/// The rebalances in one group's text from [`Journal::written`], newest first.
 ///
 /// # Errors
-/// It wrote something else.
+/// The text is not from [`Journal::written`].
 pub fn read(text: &str) -> Result<Vec<Rebalance>, serde_json::Error> {
-    serde_json::from_str::<Memory>(text).map(|memory| memory.over.into())
-}
-
-impl Memory {
-    /// Takes note of when members were first seen.
-    fn meet(&mut self, seen: &GroupSeen, tick: i64, is_first: bool) {
-        let there = |id: &str| seen.members.iter().any(|member| member.member_id == id);
-        let settled = self.settled.as_ref();
-        self.first_seen.retain(|id, _| {
-            there(id) || settled.is_some_and(|settled| settled.members.contains_key(id))
-        });
-        if is_first {
-            return;
-        }
-        for member in &seen.members {
-            let known =
-                settled.is_some_and(|settled| settled.members.contains_key(&member.member_id));
-            if !known {
-                self.first_seen
-                    .entry(member.member_id.clone())
-                    .or_insert(tick);
-            }
-        }
-    }
-
-    /// Takes note of which partitions have an owner.
-    fn own(&mut self, after: &Settled) {
-        for (topic, partition) in after.members.values().flat_map(|holder| &holder.partitions) {
-            let highest = self.highest.entry(topic.clone()).or_insert(*partition);
-            *highest = (*highest).max(*partition);
-        }
-    }
-
-    /// Takes note of who is gone.
-    fn part(&mut self, left: &[ChangedMember]) {
-        for who in left {
-            self.former.retain(|(client, _)| *client != who.client);
-            self.former.push_back((who.client.clone(), who.since));
-        }
-        while self.former.len() > FORMER {
-            self.former.pop_front();
-        }
-    }
-
-    fn change(
-        &self,
-        before: &Settled,
-        after: &Settled,
-        moved: &[Move],
-        blind: bool,
-        now: Moment,
-    ) -> MembershipChange {
-        let only_in = |one: &Settled, other: &Settled| {
-            let missing = one
-                .members
-                .iter()
-                .filter(|(id, _)| !other.members.contains_key(*id));
-            let since = |id: &String| self.first_seen.get(id).copied().unwrap_or(i64::MIN);
-            let former = |client: &str| {
-                let there = other
-                    .members
-                    .iter()
-                    .find(|(_, holder)| holder.client_id == client);
-                there.map(|(id, _)| since(id)).or_else(|| {
-                    let former = self.former.iter().find(|(former, _)| former == client);
-                    former.map(|(_, since)| *since)
-                })
-            };
-            let who = missing.map(|(id, holder)| ChangedMember {
-                client: holder.client_id.clone(),
-                since: since(id),
-                former: former(&holder.client_id),
-            });
-            let mut all: Vec<ChangedMember> = who.collect();
-            all.sort_unstable_by(|one, other| one.client.cmp(&other.client));
-            all
-        };
-        // a partition after all that ever had an owner is one that was not there before
-        let is_new = |moved: &&Move| {
-            moved.from.is_none()
-                && self
-                    .highest
-                    .get(&moved.topic)
-                    .is_some_and(|last| moved.partition > *last)
-        };
-        MembershipChange {
-            number: self.count + 1,
-            noticed: now.tick,
-            blind,
-            joined: only_in(after, before),
-            left: only_in(before, after),
-            added: moved
-                .iter()
-                .filter(is_new)
-                .map(|moved| (moved.topic.clone(), moved.partition))
-                .collect(),
-        }
-    }
-
-    /// Whether a change is the second half of the newest rebalance, which then is over only now.
-    fn finish(&mut self, change: &MembershipChange, moved: &[Move], now: Moment) -> bool {
-        let recent = self
-            .over_at
-            .is_some_and(|over| now.tick - over <= SECOND_HALF);
-        let (Some(newest), true) = (self.over.front_mut(), recent) else {
-            return false;
-        };
-        let open = |moved: &Move| {
-            let same =
-                |other: &Move| (&other.topic, other.partition) == (&moved.topic, moved.partition);
-            newest
-                .moved
-                .iter()
-                .position(|other| same(other) && other.to.is_none())
-        };
-        let halves: Option<Vec<usize>> = moved.iter().map(open).collect();
-        let Some(halves) = halves.filter(|halves| !halves.is_empty()) else {
-            return false;
-        };
-        if !change.joined.is_empty() || !change.left.is_empty() {
-            return false;
-        }
-        for (index, moved) in halves.into_iter().zip(moved) {
-            newest.moved[index].to.clone_from(&moved.to);
-        }
-        newest.moved.retain(|moved| moved.from != moved.to);
-        newest.took_ms = newest
-            .took_ms
-            .zip(self.over_at)
-            .map(|(took, over)| took + u64::try_from(now.tick - over).unwrap_or_default());
-        self.over_at = Some(now.tick);
-        true
-    }
-}
-
-/// Who has what, unless that is on its way.
-fn settled(seen: &GroupSeen) -> Option<Settled> {
-    match seen.state {
-        GroupState::Empty | GroupState::Absent => {
-            return Some(Settled {
-                epoch: seen.epoch,
-                ..Settled::default()
-            });
-        }
-        GroupState::Stable => {}
-        GroupState::PreparingRebalance
-        | GroupState::CompletingRebalance
-        | GroupState::Assigning
-        | GroupState::Reconciling
-        | GroupState::Unknown => return None,
-    }
-    let mut settled = Settled {
-        epoch: seen.epoch,
-        ..Settled::default()
-    };
-    for member in &seen.members {
-        let partitions = member.partitions.clone()?;
-        settled.members.insert(
-            member.member_id.clone(),
-            Holder {
-                client_id: member.client_id.clone(),
-                partitions,
-            },
-        );
-    }
-    Some(settled)
-}
-
-fn names(who: &[ChangedMember]) -> Vec<String> {
-    who.iter().map(|who| who.client.clone()).collect()
-}
-
-fn moved(before: &Settled, after: &Settled) -> Vec<Move> {
-    let (had, have) = (before.owners(), after.owners());
-    let mut partitions: Vec<&Partition> = had.keys().chain(have.keys()).copied().collect();
-    partitions.sort_unstable();
-    partitions.dedup();
-    let name = |state: &Settled, owner: Option<&&str>| state.client(owner?).map(str::to_owned);
-    partitions
-        .into_iter()
-        .filter(|partition| had.get(*partition) != have.get(*partition))
-        .map(|partition| Move {
-            topic: partition.0.clone(),
-            partition: partition.1,
-            from: name(before, had.get(partition)),
-            to: name(after, have.get(partition)),
-            unowned_ms: None,
-        })
-        .collect()
+    serde_json::from_str::<GroupJournal>(text).map(|memory| memory.over.into())
 }
 
 #[cfg(test)]

@@ -1,34 +1,35 @@
-//! How far a group is behind in one partition. Pure. In: committed offset, the log's bounds, the reset policy. Out: a lag
-//! that never says 0 or -1 where nothing is known.
+//! The lag of a group in one partition. Pure. In: committed offset, bounds of the log, reset policy. Out: a lag that is `Unknown`,
+//! never 0 or -1, where a fact is missing.
 
 use practice_contract::OffsetReset;
 
 use crate::model::{Bounds, Committed, GroupSeen, Partition, Snapshot, TopicSeen};
 
-/// A lag, in messages (offsets, more exactly).
+/// A lag, in offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lag {
     /// End minus committed.
     Behind(i64),
-    /// Nothing committed yet; what it will have to read by its reset policy.
+    /// No committed offset yet: the offsets that the reset policy leaves to consume.
     NoCommit(i64),
-    /// Messages between the committed offset and the log's start are gone; what is left to read.
+    /// The log starts after the committed offset: messages in between were deleted.
     Expired {
-        /// Messages that can no longer be read.
+        /// Offsets that can no longer be consumed.
         lost: i64,
-        /// Messages left.
+        /// Offsets left to consume.
         left: i64,
     },
-    /// Committed beyond the end: the topic was recreated or truncated. Nothing to read until it is reset.
+    /// The committed offset is beyond the end of the log: the topic was recreated or truncated. Nothing is consumed until the offset
+    /// is reset.
     Stale,
-    /// Committed to a former topic of the same name; nothing of this one is known to be read, so all of it is left.
+    /// The offset was committed to a former topic with the same name, so the whole log is left to consume.
     Recreated(i64),
-    /// Something could not be read.
+    /// Committed offset or bounds could not be read.
     Unknown,
 }
 
 impl Lag {
-    /// The number to add up: `None` only when unknown.
+    /// The number for sums: `None` only when unknown.
     pub fn effective(self) -> Option<i64> {
         match self {
             Self::Behind(n)
@@ -40,7 +41,7 @@ impl Lag {
         }
     }
 
-    /// Why it is not simply end minus committed.
+    /// Why the lag is not end minus committed offset; `None`: it is.
     pub fn reason(self) -> Option<&'static str> {
         match self {
             Self::Behind(_) => None,
@@ -52,7 +53,7 @@ impl Lag {
         }
     }
 
-    /// Messages that were never read and are gone.
+    /// Offsets that were deleted before the group consumed them.
     pub fn lost(self) -> Option<i64> {
         match self {
             Self::Expired { lost, .. } => Some(lost),
@@ -79,7 +80,7 @@ pub fn lag(committed: Option<&Committed>, bounds: Option<Bounds>, reset: OffsetR
 }
 
 impl Snapshot {
-    /// Where a partition's log begins and ends; `None`: not known, or there is no such partition.
+    /// Bounds of a partition's log; `None`: not known, or the partition does not exist.
     pub fn bounds(&self, (topic, number): &Partition) -> Option<Bounds> {
         match self.topics.get(topic)? {
             TopicSeen::Present(facts) => *facts.partitions.get(usize::try_from(*number).ok()?)?,
@@ -87,7 +88,7 @@ impl Snapshot {
         }
     }
 
-    /// How far a group of this look is behind in a partition.
+    /// The lag of a group of this poll in a partition.
     pub fn lag(&self, group: &GroupSeen, partition: &Partition, reset: OffsetReset) -> Lag {
         let Some(committed) = &group.committed else {
             return Lag::Unknown;
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_knows_the_lag_of_each_partition() {
+    fn a_snapshot_has_the_lag_of_each_partition() {
         let facts = TopicFacts {
             partitions: vec![
                 Some(Bounds {

@@ -176,8 +176,8 @@ pub struct GroupSeen {
 }
 
 impl GroupSeen {
-    /// Whether every member tells what it owns. Those of a Classic group that rebalances do not.
-    pub fn tells_owners(&self) -> bool {
+    /// Whether the broker reports what every member owns. While a Classic group rebalances it does not.
+    pub fn has_known_owners(&self) -> bool {
         self.members
             .iter()
             .all(|member| member.partitions.is_some())

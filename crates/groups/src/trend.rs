@@ -1,7 +1,7 @@
-//! What several looks at one Kafka tell and one cannot: how long the oldest message that a group has not consumed has been
-//! there, when the group will be done with what is left, and which commits were made to a former topic of the same name.
-//! Pure. In: looks, each with a tick, a time that only grows. Out: `outdated` of each group, a [`LagTrend`] for each group. What
-//! happened before the first look is unknown, and said to be. Bounded: a few points for each partition, however long it runs.
+//! Facts that need several polls of one Kafka: the age of the oldest message that a group has not consumed, the time until its lag
+//! is 0, and commits that were made to a former topic with the same name. Pure. In: polls, each with a tick, a time that only grows.
+//! Out: `outdated` of each group, a [`LagTrend`] for each group. What happened before the first poll is reported as unknown.
+//! Bounded: a few points for each partition, however long the process runs.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,25 +12,25 @@ use crate::{
     model::{GroupSeen, Partition, Snapshot, TopicSeen},
 };
 
-/// Present rates are those of so long a time.
+/// Rates are averages over this time.
 const WINDOW: Duration = Duration::from_secs(30);
-/// A rate over less than that is no rate yet.
+/// Shortest time that yields a rate.
 const SHORTEST: Duration = Duration::from_secs(5);
-/// Points for a log: enough to be right to a fifth of any age up to days.
+/// Points for a log: ages up to days are accurate to a fifth.
 const LOG_POINTS: usize = 64;
-/// Points for a group's commits, of which only [`WINDOW`] is kept.
+/// Points for a group's commits, of which only the last [`WINDOW`] is kept.
 const COMMIT_POINTS: usize = 16;
 
-/// How a group gets on.
+/// Age and drain time of a group's lag.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LagTrend {
-    /// Age of the oldest message that it has not consumed, 0 when there is none; `None`: not known.
+    /// Age of the oldest message that the group has not consumed, 0 without lag; `None`: not known.
     pub oldest: Option<Duration>,
-    /// Time until nothing is left at the rates of the last half minute; `None`: never, or not known.
+    /// Time until lag is 0 at the rates of the last 30 s; `None`: lag does not shrink, or not known.
     pub drain: Option<Duration>,
 }
 
-/// What is kept of the looks at one Kafka.
+/// Samples of the logs and commits of one Kafka.
 #[derive(Debug, Default)]
 pub struct LagTrends {
     now: Duration,
@@ -41,22 +41,22 @@ pub struct LagTrends {
 #[derive(Debug)]
 struct Log {
     topic_id: String,
-    /// The oldest message that was still there, when it was known last.
+    /// Start of the log when it was last known.
     start: i64,
     ends: Table,
 }
 
 #[derive(Debug)]
 struct Commit {
-    /// Which topic it was made to, as far as was seen.
+    /// Id of the topic that the offset was committed to; empty: not known yet.
     topic_id: String,
     offset: i64,
     offsets: Table,
 }
 
 impl LagTrends {
-    /// Takes in a look, and tells it which of its commits are outdated.
-    pub fn feed(&mut self, snapshot: &mut Snapshot, tick: Duration) {
+    /// Adds a poll at `tick`, and sets `outdated` of its groups.
+    pub fn record_snapshot(&mut self, snapshot: &mut Snapshot, tick: Duration) {
         self.now = self.now.max(tick);
         self.feed_logs(snapshot);
         self.commits
@@ -93,7 +93,7 @@ impl LagTrends {
                     }
                     _ => {}
                 }
-                // it went on behind what retention had deleted: nobody has consumed that
+                // the group skipped messages that retention deleted: they were not consumed
                 let start = self.logs.get(partition).map_or(i64::MIN, |log| log.start);
                 if commit.offset < start && commit.offset < committed.offset {
                     commit.offsets = Table::default();
@@ -132,7 +132,7 @@ impl LagTrends {
         }
     }
 
-    /// How a group gets on in these topics at `tick`, by the look that was fed last, `snapshot`.
+    /// The trend of a group's lag in these topics at `tick`. `snapshot` is the poll that was recorded last.
     pub fn trend(
         &self,
         snapshot: &Snapshot,
@@ -144,7 +144,7 @@ impl LagTrends {
         let Some(seen) = snapshot.groups.get(group) else {
             return LagTrend::default();
         };
-        let since_look = tick.saturating_sub(self.now);
+        let since_poll = tick.saturating_sub(self.now);
         let (mut left, mut oldest, mut rate) = (0, Some(Duration::ZERO), Some(0.0));
         for topic in topics {
             let facts = match snapshot.topics.get(topic) {
@@ -161,7 +161,7 @@ impl LagTrends {
                 left += behind;
                 if behind > 0 {
                     let age = self.age(&partition, bounds.end - behind);
-                    oldest = oldest.zip(age).map(|(a, b)| a.max(b + since_look));
+                    oldest = oldest.zip(age).map(|(a, b)| a.max(b + since_poll));
                 }
                 let net = (behind == 0 || is_owned(seen, &partition))
                     .then(|| self.net(group, &partition, lag))
@@ -182,17 +182,17 @@ impl LagTrends {
         let drain = drain.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         LagTrend {
             oldest,
-            drain: drain.map(|drain| drain.saturating_sub(since_look)),
+            drain: drain.map(|drain| drain.saturating_sub(since_poll)),
         }
     }
 
-    /// How long before the last look the message of this offset came.
+    /// Age at the last poll of the message with this offset.
     fn age(&self, partition: &Partition, offset: i64) -> Option<Duration> {
         let came = self.logs.get(partition)?.ends.passed(offset)?;
         Some(self.now.saturating_sub(came))
     }
 
-    /// Messages consumed less messages produced, in a second.
+    /// Messages consumed minus messages produced, per second.
     fn net(&self, group: &str, partition: &Partition, lag: Lag) -> Option<f64> {
         let produced = self.logs.get(partition)?.ends.rate(self.now)?;
         let consumed = match lag {
@@ -216,7 +216,7 @@ fn is_owned(group: &GroupSeen, partition: &Partition) -> bool {
         .any(|owned| owned.binary_search(partition).is_ok())
 }
 
-/// When an offset was where, oldest first; offsets never fall.
+/// Offsets over time, oldest first; they never decrease.
 #[derive(Debug, Default)]
 struct Table {
     points: Vec<(Duration, i64)>,
@@ -225,9 +225,9 @@ struct Table {
 impl Table {
     fn add(&mut self, tick: Duration, offset: i64, room: usize) {
         match self.points.as_mut_slice() {
-            // the log was truncated, or commits were set back: what came before does not count any more
+            // the log was truncated or the commits were rewound: earlier points do not count
             [.., (_, last)] if offset < *last => self.points.clear(),
-            // it stands still: the beginning and the end of that are enough
+            // the offset does not move: first and last point are enough
             [.., (_, before), last] if *before == offset && last.1 == offset => {
                 last.0 = tick;
                 return;
@@ -235,14 +235,14 @@ impl Table {
             [.., (last, _)] if *last == tick => drop(self.points.pop()),
             _ => {}
         }
-        // before it grows: it never takes more memory than `room`, and a log that stands still takes next to none
+        // before the push, so that the table never has more than `room` points
         if self.points.len() >= room {
             self.thin(tick);
         }
         self.points.push((tick, offset));
     }
 
-    /// Removes the point that is missed least: whose neighbours are closest to each other, for their age.
+    /// Removes the least useful point: the one whose neighbours are closest to each other, relative to their age.
     fn thin(&mut self, now: Duration) {
         let gap = |three: &[(Duration, i64)]| {
             let age = now.saturating_sub(three[1].0).as_secs_f64().max(1.0);
@@ -254,13 +254,13 @@ impl Table {
         }
     }
 
-    /// Forgets all before a time, but for the point that says what was so then.
+    /// Removes all points before a time except the last one, which has the offset at that time.
     fn forget(&mut self, before: Duration) {
         let later = self.points.partition_point(|(tick, _)| *tick <= before);
         self.points.drain(..later.saturating_sub(1));
     }
 
-    /// When this offset was taken; `None`: before the first point, or not yet.
+    /// When this offset was passed; `None`: before the first point, or not yet.
     fn passed(&self, offset: i64) -> Option<Duration> {
         let after = self.points.partition_point(|(_, end)| *end <= offset);
         let ((t0, o0), (t1, o1)) = (
@@ -270,7 +270,7 @@ impl Table {
         Some(between(*t0, *t1, offset + 1 - o0, o1 - o0))
     }
 
-    /// How much it grows in a second, of late; since somebody looks again, if it grew while nobody looked.
+    /// Growth per second over the last [`WINDOW`], or since the last gap between polls in which the offset grew.
     fn rate(&self, now: Duration) -> Option<f64> {
         let (&(first, _), &(last, end)) = (self.points.first()?, self.points.last()?);
         let mut from = now.saturating_sub(WINDOW).max(first);
@@ -289,7 +289,7 @@ impl Table {
         Some((end as f64 - self.at(from)?) / span.as_secs_f64())
     }
 
-    /// Where it was at a time.
+    /// The offset at a time.
     fn at(&self, tick: Duration) -> Option<f64> {
         let after = self.points.partition_point(|(at, _)| *at <= tick);
         let (t0, o0) = self.points.get(after.checked_sub(1)?)?;
@@ -306,7 +306,7 @@ impl Table {
     }
 }
 
-/// The time `part` of `whole` of the way from one to another.
+/// The time at `part / whole` of the interval.
 fn between(from: Duration, to: Duration, part: i64, whole: i64) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let share = part as f64 / whole as f64;

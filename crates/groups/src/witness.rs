@@ -1,17 +1,17 @@
-//! What was seen of a practice's instances (pods, or processes of local mode) over time, as far as it can explain a
-//! rebalance. Pure; bounded. In: an instance as it is, how many are wanted, holds, each with a tick. Out: answers to "what
-//! ended it", "was it asked to go", "were more wanted". A tick is a time in milliseconds that only grows.
+//! The history of a practice's instances (pods, or processes of local mode), as far as it can explain a rebalance. Pure; bounded.
+//! In: the current state of an instance, replica counts, holds, each with a tick. Out: the end or the deletion of an instance, and
+//! whether the replica count changed. A tick is a time in milliseconds that only grows.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::cause::Cause;
 
-/// How long an instance that is gone is remembered, in milliseconds.
+/// How long a removed instance is remembered, in milliseconds.
 const REMEMBERED: i64 = 600_000;
-/// Changes of a number, and ends of an instance, that are remembered.
+/// Changes of a replica count, and ends of an instance, that are remembered.
 const CHANGES: usize = 16;
 
-/// Where instances live.
+/// What runs the instances.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Runtime {
     /// Pods.
@@ -21,25 +21,25 @@ pub enum Runtime {
     Local,
 }
 
-/// Why a group has no consumers although some are named.
+/// Why a group has no consumers although its spec has replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// The manifest says so.
+    /// The spec stops the group.
     Stopped,
-    /// Its members have to stop before others of another protocol or assignor start.
+    /// All members stop before members with another protocol or assignor start.
     Switching,
-    /// They may not use the group id: nobody knows yet whether it is free, or this Kafka does not have its protocol.
+    /// The consumers may not use the group id: it is not known yet to be free, or this Kafka does not support the protocol.
     Unclaimed,
 }
 
-/// How a process ended that nobody had asked to.
+/// How a process ended that was not deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// With this code; above 128: by the signal of this number less 128.
+    /// With this exit code; above 128 it is 128 plus the signal number.
     Exited(i32),
-    /// It used more memory than it may.
+    /// It exceeded its memory limit.
     OomKilled,
-    /// Somebody asked for a restart.
+    /// A user requested a restart.
     Restarted,
 }
 
@@ -61,49 +61,49 @@ impl End {
     }
 }
 
-/// How an instance came to go.
+/// How an instance was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
-    /// It had to leave its node.
+    /// It was evicted from its node.
     Evicted,
-    /// Somebody deleted it: a person, or whoever keeps the number.
+    /// It was deleted by a user or by its controller.
     Asked,
-    /// It was there, and then it was not.
+    /// It disappeared between two observations.
     Unseen,
 }
 
-/// An instance as it is now.
+/// The current state of an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sight {
-    /// What keeps its number: a Deployment.
+    /// The owner that keeps the replica count: a Deployment.
     pub row: String,
-    /// Instances of one row that differ in it were made from different templates.
+    /// Revision of the template that it was created from.
     pub revision: String,
-    /// The topics it reads.
+    /// The topics that it consumes.
     pub topics: String,
     /// Its protocol and assignor.
     pub protocol_key: String,
-    /// Ends of its process that can be seen, each with what tells it from others, and whether it was recent.
+    /// Reported ends of its process, each with an id, and whether it was recent.
     pub ends: Vec<(String, End, bool)>,
-    /// Whether it is to go.
+    /// How it is being removed; `None`: it is not.
     pub removal: Option<Removal>,
 }
 
-/// What is remembered of an instance.
+/// The history of an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Instance {
     pub(crate) sight: Sight,
     /// When it was first seen.
     pub(crate) created: i64,
-    /// Whether it came while somebody looked.
+    /// Whether it was created while instances were observed.
     pub(crate) witnessed: bool,
     /// Ends of its process, oldest first.
     ends: VecDeque<(i64, End)>,
-    /// When it was first seen to go, and how.
+    /// When its removal was first seen, and how it was removed.
     pub(crate) removal: Option<(i64, Removal)>,
-    /// It is not there any more: one of that name that comes is another one.
+    /// It no longer exists: a new instance with this name is a different one.
     is_gone: bool,
-    /// When it was last told otherwise, under the same name, and what.
+    /// When its configuration last changed under the same name, and the cause.
     pub(crate) changed: Option<(i64, Cause)>,
 }
 
@@ -117,7 +117,7 @@ impl Instance {
             .map(|(_, end)| *end)
     }
 
-    /// What it was told otherwise since a tick, under the same name.
+    /// The change of its configuration since a tick, under the same name.
     pub(crate) fn changed_since(&self, since: i64) -> Option<Cause> {
         self.changed
             .filter(|(at, _)| *at >= since)
@@ -125,7 +125,7 @@ impl Instance {
     }
 }
 
-/// A change of how many instances of a row are wanted.
+/// A change of the replica count of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Step {
     at: i64,
@@ -141,7 +141,7 @@ struct Row {
     steps: VecDeque<Step>,
 }
 
-/// What was seen of the instances of one practice.
+/// The history of the instances of one practice.
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
     home: Runtime,
@@ -152,7 +152,7 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Where the instances live.
+    /// Sets what runs the instances.
     pub fn live_in(&mut self, home: Runtime) {
         self.home = home;
     }
@@ -161,7 +161,7 @@ impl Witness {
         self.home
     }
 
-    /// When an instance was last seen to end or to go, up to a tick; `None`: it was not.
+    /// When an instance last ended or was removed, up to a tick; `None`: it was not.
     pub fn went(&self, name: &str, until: i64) -> Option<i64> {
         let instance = self.instances.get(name)?;
         let ended = instance.ends.iter().map(|(at, _)| *at);
@@ -171,7 +171,7 @@ impl Witness {
             .max()
     }
 
-    /// An instance as it is now. `is_new`: it may have come just now; otherwise it was there before anybody looked.
+    /// Records the current state of an instance. `is_new`: it may be new; otherwise it existed before the first observation.
     pub fn saw(&mut self, name: &str, sight: Sight, is_new: bool, tick: i64) {
         let first = || Instance {
             created: tick,
@@ -184,7 +184,7 @@ impl Witness {
         let instance = self.instances.entry(name.to_owned()).or_insert_with(first);
         for (id, end, recent) in &sight.ends {
             let known = instance.sight.ends.iter().any(|(known, ..)| known == id);
-            // one of long ago explains nothing that is still to come
+            // an end long ago does not explain a later rebalance
             if !known && (*recent || !is_first) {
                 instance.ends.push_back((tick, *end));
                 cut(&mut instance.ends);
@@ -193,7 +193,7 @@ impl Witness {
         instance.removal = sight
             .removal
             .map(|removal| instance.removal.unwrap_or((tick, removal)));
-        // a name whose process is another one by now; a pod is never made anew under its name
+        // a local process is replaced under its name; a pod is never recreated under its name
         if let (Runtime::Local, false) = (self.home, is_first)
             && let Some(cause) = differs(&instance.sight, &sight)
         {
@@ -202,13 +202,13 @@ impl Witness {
         instance.sight = sight;
     }
 
-    /// An instance is not there any more.
+    /// Records that an instance no longer exists.
     pub fn lost(&mut self, name: &str, tick: i64) {
         if let Some(instance) = self.instances.get_mut(name) {
             instance.removal.get_or_insert((tick, Removal::Unseen));
             instance.is_gone = true;
         }
-        // a pod that its node gave up long ago may still be there as a record
+        // a pod that was evicted long ago may still exist as an object
         let is_remembered = |instance: &Instance| {
             !instance.is_gone
                 || instance
@@ -218,7 +218,7 @@ impl Witness {
         self.instances.retain(|_, instance| is_remembered(instance));
     }
 
-    /// The names of those that are there, as far as was seen.
+    /// Names of the instances that exist.
     pub fn present(&self) -> impl Iterator<Item = &str> {
         let there = self
             .instances
@@ -227,13 +227,13 @@ impl Witness {
         there.map(|(name, _)| name.as_str())
     }
 
-    /// Forgets what was wanted of groups that are not named.
+    /// Removes the replica counts and holds of groups for which `is_named` is false.
     pub fn keep(&mut self, is_named: impl Fn(&str) -> bool) {
         self.rows.retain(|_, row| is_named(&row.group));
         self.holds.retain(|group, _| is_named(group));
     }
 
-    /// How many instances each row of a group should have now, and whether none may run. `fresh`: rows made just now.
+    /// Records the replica count of each row of a group, and its hold. `fresh`: rows that were created just now.
     pub fn wants(
         &mut self,
         group: &str,
@@ -298,7 +298,7 @@ impl Witness {
             .any(|((begins, hold), ends)| hold.is_some() && *begins <= until && ends >= since)
     }
 
-    /// Its hold now, or the last one.
+    /// The current hold, or the last one.
     pub(crate) fn last_hold(&self, group: &str) -> Option<Hold> {
         self.holds
             .get(group)?
@@ -307,8 +307,8 @@ impl Witness {
             .find_map(|(_, hold)| *hold)
     }
 
-    /// Whether an instance is one of those that went because fewer of its row were wanted: who went closest to the decision
-    /// went first; of those that went at once nobody knows.
+    /// Whether an instance was removed because the replica count of its row was lowered. Removals closest to that change count
+    /// first; the order of simultaneous ones is unknown.
     pub(crate) fn is_too_many(
         &self,
         instance: &Instance,
@@ -334,8 +334,7 @@ impl Witness {
             })
     }
 
-    /// Whether an instance is one of those that came because more were wanted: when that was decided, and
-    /// whether none were wanted before.
+    /// Whether an instance was created because the replica count was raised: when, and whether the count was 0 before.
     pub(crate) fn is_addition(
         &self,
         instance: &Instance,
@@ -351,7 +350,7 @@ impl Witness {
             .rev()
             .filter(|step| step.to > step.from)
             .find(|step| window(step).contains(&at))?;
-        // who came closest to the decision comes first; of those that came at once nobody knows
+        // creations closest to the change count first; the order of simultaneous ones is unknown
         let order = |other: &Instance| ((other.created - step.at).abs(), other.created < step.at);
         let mine = order(instance);
         let earlier = self.others(&instance.sight.row, instance).filter(|other| {
@@ -372,7 +371,7 @@ impl Row {
     }
 }
 
-/// What sets two templates of one row apart.
+/// The cause for the difference of two templates of one row; `None`: they are the same.
 pub(crate) fn differs(old: &Sight, new: &Sight) -> Option<Cause> {
     if old.revision == new.revision {
         None

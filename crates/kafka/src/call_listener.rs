@@ -1,34 +1,34 @@
-//! Who is told of each call to Kafka. In: a call that is over. Out: nothing; whoever listens counts.
+//! A callback for each call to Kafka, for metrics. In: a finished call. Out: nothing.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use practice_groups::KafkaError;
 
-/// One call to a Kafka that is over. It may have been several requests, to several brokers.
+/// One finished call to a Kafka. It may have been several requests, to several brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
-    /// What was asked: the name of the function.
+    /// Name of the function.
     pub name: &'static str,
-    /// `ok`, or what kept it from being done, in a word.
+    /// `ok`, or a label for the error.
     pub result: &'static str,
-    /// How long it took.
+    /// Duration of the call.
     pub took: Duration,
 }
 
-/// Is told of each call; cheap to clone. By default nobody.
+/// A callback that receives each call; cheap to clone. The default one does nothing.
 #[derive(Clone, Default)]
 pub struct Listener(Option<Arc<dyn Fn(Call) + Send + Sync>>);
 
 impl Listener {
-    /// `hear` is called after each call, on its task: it must not wait.
-    pub fn new(hear: impl Fn(Call) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(hear)))
+    /// `on_call` runs after each call, on the task of the call: it must not block.
+    pub fn new(on_call: impl Fn(Call) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(on_call)))
     }
 
-    /// Tells it.
-    pub fn hear(&self, call: Call) {
-        if let Some(hear) = &self.0 {
-            hear(call);
+    /// Passes a call to the callback.
+    pub fn notify(&self, call: Call) {
+        if let Some(on_call) = &self.0 {
+            on_call(call);
         }
     }
 }
@@ -39,8 +39,8 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// What became of a call, in a word: one of a few, for labels.
-pub(crate) fn word<T>(result: &Result<T, KafkaError>) -> &'static str {
+/// The label of a call's result, from a small fixed set.
+pub(crate) fn result_label<T>(result: &Result<T, KafkaError>) -> &'static str {
     match result {
         Ok(_) => "ok",
         Err(KafkaError::Unreachable) => "unreachable",

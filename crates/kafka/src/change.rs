@@ -1,5 +1,5 @@
-//! What a practice may change in Kafka: topics, over the same socket as `read`. In: names and what they are to be. Out: what
-//! became of it. Deliberately absent: whether it should be done.
+//! Changes of topics, the only changes that a practice makes in Kafka. In: names and the desired state. Out: the result.
+//! Deliberately absent: the decision whether to change anything.
 
 use std::{
     collections::BTreeMap,
@@ -21,18 +21,18 @@ use crate::{
     read::{Kafka, STEP, Topic, check, hex, one, within},
 };
 
-/// It must not be given up early, for then nobody knows whether it was made.
+/// Timeout of a change on the broker. After a shorter one the result would be unknown.
 const CHANGE: Duration = Duration::from_secs(9);
 
-/// How long brokers have to say that a topic is not there until that is believed.
+/// How long brokers have to report a topic as missing before the client accepts that it is.
 const SURE: Duration = Duration::from_secs(1);
 
-/// What became of a topic that was to be created.
+/// Result of the creation of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
     /// It was created.
     Created,
-    /// Somebody else was faster.
+    /// It existed already.
     AlreadyThere,
 }
 
@@ -40,7 +40,7 @@ impl Kafka {
     /// Creates a topic.
     ///
     /// # Errors
-    /// Kafka refused (its own words), or is out of reach.
+    /// Kafka refused, with its own message, or is unreachable.
     pub async fn create_topic(
         &self,
         name: &str,
@@ -70,10 +70,10 @@ impl Kafka {
         .await
     }
 
-    /// Gives a topic more partitions, `to` in all. A topic that has them by now is fine.
+    /// Adds partitions to a topic, up to `to` in all. A topic that has as many already is no error.
     ///
     /// # Errors
-    /// Kafka refused (its own words), or is out of reach.
+    /// Kafka refused, with its own message, or is unreachable.
     pub async fn grow_topic(&self, name: &str, to: i32) -> Result<(), KafkaError> {
         within(&self.changes, "grow_topic", async |admin| {
             check(name)?;
@@ -92,10 +92,10 @@ impl Kafka {
         .await
     }
 
-    /// Sets these keys of a topic's configuration, those without a value back to their default; others stay as they are (KIP-339).
+    /// Sets these keys of a topic's configuration, and resets keys without a value to their default. Others do not change (KIP-339).
     ///
     /// # Errors
-    /// Kafka refused (its own words), or is out of reach.
+    /// Kafka refused, with its own message, or is unreachable.
     pub async fn configure_topic(
         &self,
         name: &str,
@@ -117,10 +117,10 @@ impl Kafka {
         .await
     }
 
-    /// Removes a topic if it still is the one with this id; a topic that is gone or another one is left alone.
+    /// Deletes a topic if it still has this id. A missing topic, or one with another id, is no error.
     ///
     /// # Errors
-    /// Kafka refused (its own words), or is out of reach.
+    /// Kafka refused, with its own message, or is unreachable.
     pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
         within(&self.changes, "delete_topic", async |admin| {
             check(name)?;
@@ -131,7 +131,7 @@ impl Kafka {
                     .await?;
                 match one(described) {
                     Ok(topic) => break topic,
-                    // the broker that was asked may not have heard of it yet
+                    // this broker may not have the topic's metadata yet
                     Err(KrafkaError::Broker {
                         code: ErrorCode::UnknownTopicOrPartition,
                         ..

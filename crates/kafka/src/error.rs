@@ -1,4 +1,4 @@
-//! The client library's errors as ours, coarsely: the full text goes to the log, and text from a server is cut to one line.
+//! Maps errors of the client library to a few kinds. The full text goes to the log, and text from a server is cut to one line.
 //! In: an error of the library. Out: a [`KafkaError`].
 
 use std::{fmt, sync::Arc};
@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use krafka::error::{ErrorCode, KrafkaError};
 use practice_groups::KafkaError;
 
-/// Why a call failed: an error of ours, from one of the library's where need be.
+/// Why a call failed.
 pub(crate) struct Failure(pub(crate) KafkaError);
 
 impl From<KafkaError> for Failure {
@@ -21,11 +21,11 @@ impl From<KrafkaError> for Failure {
     }
 }
 
-/// An error of the library as ours.
+/// Maps an error of the library.
 pub(crate) fn coarse(error: KrafkaError) -> KafkaError {
-    tracing::debug!(%error, "Kafka"); // in full here, coarsely everywhere else
+    tracing::debug!(%error, "Kafka"); // the only place with the full text
     match error {
-        // no broker says it is somebody else: until the call's time was over, none was known that takes changes
+        // no broker named another controller: none was available until the call's timeout
         KrafkaError::Timeout { .. }
         | KrafkaError::Broker {
             code: ErrorCode::NotController,
@@ -47,8 +47,8 @@ pub(crate) fn coarse(error: KrafkaError) -> KafkaError {
     }
 }
 
-/// The same, for a call whose rights are known: where Kafka denies it, the operation and the resource to grant it on. Kafka's
-/// answer names neither.
+/// The same for a call that needs a known permission: a denied call has the operation and the resource to grant it on, which
+/// Kafka's answer does not name.
 pub(crate) fn refused(
     error: KrafkaError,
     operation: &'static str,
@@ -71,7 +71,7 @@ pub(crate) fn refused(
     })
 }
 
-/// What an error goes back to: the client wraps the refusal of a connection several times.
+/// The root cause: the client wraps a refused connection several times.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> KafkaError {
     use std::io::{Error, ErrorKind};
     let mut reason = KafkaError::Unreachable;
@@ -96,7 +96,7 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> KafkaError {
     reason
 }
 
-/// What somebody else has said, in one line that is not too long.
+/// Text from a server as one line of at most 300 characters.
 fn line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_who_takes_changes_is_an_outage_and_a_refusal_is_none() {
+    fn no_controller_is_an_outage_and_a_policy_violation_is_not() {
         let answered = |code| coarse(KrafkaError::broker(code, "in\nKafka's words"));
         assert_eq!(answered(ErrorCode::NotController), KafkaError::TimedOut);
         assert_eq!(
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_denied_names_the_operation_and_the_resource_and_no_error_repeats_its_name() {
+    fn a_denied_call_names_operation_and_resource_and_no_error_repeats_its_name() {
         let refused = |code| {
             refused(
                 KrafkaError::broker(code, format!("{code:?}")),

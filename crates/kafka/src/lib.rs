@@ -5,6 +5,7 @@
 
 mod call_listener;
 mod change;
+mod describe;
 mod error;
 mod read;
 

@@ -25,7 +25,7 @@ fn group(state: GroupState, members: &[&str]) -> GroupSeen {
 }
 
 fn look(journal: &mut Journal, seen: &GroupSeen, at: i64) -> bool {
-    journal.look("k", "g", seen, Moment { at, tick: at })
+    journal.record_group("k", "g", seen, Moment { at, tick: at })
 }
 
 /// The newest rebalance in short: `+joined -left partition:from>to`.
@@ -147,7 +147,7 @@ fn fifty_are_kept_of_each_group_and_none_of_groups_that_are_gone() {
     for now in 0..=60 {
         let owner = if now % 2 == 0 { "a:0" } else { "b:0" };
         look(&mut journal, &group(GroupState::Stable, &[owner]), now);
-        journal.look(
+        journal.record_group(
             "k",
             "other",
             &group(GroupState::Stable, &[owner]),
@@ -286,7 +286,7 @@ fn a_clock_that_is_set_puts_nothing_out_of_order_and_makes_nothing_longer() {
     const HOUR: i64 = 3_600_000;
     let mut journal = Journal::default();
     let mut swap = |group_id: &str, owner: &str, at: i64, tick: i64| {
-        journal.look(
+        journal.record_group(
             "k",
             group_id,
             &group(GroupState::Stable, &[owner]),
@@ -319,7 +319,7 @@ fn a_clock_that_is_set_puts_nothing_out_of_order_and_makes_nothing_longer() {
 
     // a rebalance takes as long as it takes
     let mut at = |state, members: &[&str], at, tick| {
-        journal.look("k", "g", &group(state, members), Moment { at, tick })
+        journal.record_group("k", "g", &group(state, members), Moment { at, tick })
     };
     assert!(!at(
         GroupState::PreparingRebalance,
@@ -339,11 +339,11 @@ fn a_group_of_another_kafka_is_another_group() {
     look(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 5);
     let nobody = group(GroupState::Absent, &[]);
     assert!(
-        !journal.look("elsewhere", "g", &nobody, Moment { at: 9, tick: 9 }),
+        !journal.record_group("elsewhere", "g", &nobody, Moment { at: 9, tick: 9 }),
         "nobody has left"
     );
     let there = group(GroupState::Stable, &["a:0,1"]);
-    assert!(journal.look("elsewhere", "g", &there, Moment { at: 12, tick: 12 }));
+    assert!(journal.record_group("elsewhere", "g", &there, Moment { at: 12, tick: 12 }));
     let newest = journal.of("g").next().expect("there is one");
     assert_eq!(
         (newest.number, newest.joined.len(), newest.left.len()),
@@ -417,7 +417,7 @@ fn a_name_that_is_no_key_and_a_group_that_is_too_large_do_not_keep_the_others_fr
         ("large", &many, "b:0"),
     ] {
         for (at, member) in [(0, first), (1, then)] {
-            journal.look(
+            journal.record_group(
                 "k",
                 name,
                 &group(GroupState::Stable, &[member]),
@@ -425,7 +425,7 @@ fn a_name_that_is_no_key_and_a_group_that_is_too_large_do_not_keep_the_others_fr
             );
         }
     }
-    journal.look(
+    journal.record_group(
         "k",
         "large",
         &group(GroupState::Stable, &[&many]),

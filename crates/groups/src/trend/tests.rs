@@ -79,7 +79,7 @@ fn every_two_seconds(
     let mut last = Snapshot::default();
     for second in (0..=until).step_by(2) {
         last = snapshot("id", &[at(i64::try_from(second).expect("small"))]);
-        lag_trends.feed(&mut last, secs(second));
+        lag_trends.record_snapshot(&mut last, secs(second));
     }
     last
 }
@@ -297,7 +297,7 @@ fn what_retention_has_deleted_was_not_consumed() {
                 )],
             );
             start_at(&mut now, if at < deleted { 0 } else { 15_000 });
-            lag_trends.feed(&mut now, secs(second));
+            lag_trends.record_snapshot(&mut now, secs(second));
             drains.push((second, trend(&lag_trends, &now).drain));
         }
         let of = |from: u64, to: u64| {
@@ -331,7 +331,7 @@ fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
     let mut look = |second: u64| {
         let at = i64::try_from(second).expect("small");
         let mut now = snapshot("id", &[(10_000, Some(consumed(at)))]);
-        lag_trends.feed(&mut now, secs(second));
+        lag_trends.record_snapshot(&mut now, secs(second));
         trend(&lag_trends, &now).drain
     };
     let before: Vec<_> = (0..=20).step_by(2).map(&mut look).collect();
@@ -359,7 +359,7 @@ fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
             "id",
             &[(1_000, Some(i64::try_from(second).expect("small") * 10))],
         );
-        lag_trends.feed(&mut now, secs(second));
+        lag_trends.record_snapshot(&mut now, secs(second));
     }
     close(
         trend(&lag_trends, &now).drain,
@@ -419,7 +419,7 @@ fn what_nobody_owns_never_drains() {
         now = snapshot("id", &[(100, Some(consumed)), (7, Some(0))]);
         now.groups.get_mut("g").expect("is there").members[0].partitions =
             Some(vec![("t".to_owned(), 0)]);
-        lag_trends.feed(&mut now, secs(second));
+        lag_trends.record_snapshot(&mut now, secs(second));
     }
     assert_eq!(
         trend(&lag_trends, &now).drain,
@@ -438,7 +438,7 @@ fn one_unknown_partition_makes_both_unknown() {
         panic!("is present")
     };
     facts.partitions.push(None);
-    lag_trends.feed(&mut now, secs(62));
+    lag_trends.record_snapshot(&mut now, secs(62));
     assert_eq!(trend(&lag_trends, &now), LagTrend::default());
     let absent = lag_trends.trend(
         &now,
@@ -455,7 +455,7 @@ fn a_commit_to_a_former_topic_is_outdated_until_there_is_another() {
     let mut lag_trends = LagTrends::default();
     let mut feed = |second, id: &str, end, commit| {
         let mut now = snapshot(id, &[(end, commit)]);
-        lag_trends.feed(&mut now, secs(second));
+        lag_trends.record_snapshot(&mut now, secs(second));
         (
             !now.groups["g"].outdated.is_empty(),
             now.lag(
@@ -487,13 +487,13 @@ fn a_commit_to_a_former_topic_is_outdated_until_there_is_another() {
 fn a_topic_that_is_gone_for_a_while_is_another_one_afterwards() {
     let mut lag_trends = LagTrends::default();
     let mut now = snapshot("a", &[(9, Some(7))]);
-    lag_trends.feed(&mut now, secs(0));
+    lag_trends.record_snapshot(&mut now, secs(0));
     let mut gone = now.clone();
     gone.topics.insert("t".into(), TopicSeen::Missing);
-    lag_trends.feed(&mut gone, secs(2));
+    lag_trends.record_snapshot(&mut gone, secs(2));
     assert!(gone.groups["g"].outdated.is_empty() && lag_trends.logs.is_empty());
     let mut again = snapshot("b", &[(9, Some(7))]);
-    lag_trends.feed(&mut again, secs(4));
+    lag_trends.record_snapshot(&mut again, secs(4));
     assert_eq!(again.groups["g"].outdated.len(), 1);
     assert_eq!(
         trend(&lag_trends, &again).oldest,
@@ -506,6 +506,6 @@ fn a_topic_that_is_gone_for_a_while_is_another_one_afterwards() {
 fn what_nobody_cares_about_any_more_is_forgotten() {
     let mut lag_trends = LagTrends::default();
     every_two_seconds(&mut lag_trends, 10, |second| (second, Some(0)));
-    lag_trends.feed(&mut Snapshot::default(), secs(12));
+    lag_trends.record_snapshot(&mut Snapshot::default(), secs(12));
     assert!(lag_trends.logs.is_empty() && lag_trends.commits.is_empty());
 }

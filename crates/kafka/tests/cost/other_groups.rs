@@ -52,7 +52,7 @@ async fn asking_about_groups_of_others_is_cheap_and_bounded() {
         .observe(std::slice::from_ref(&topic), &[])
         .await
         .expect("Kafka answers");
-    let told = foreigners.told(foreigners.noted(), &look, &ours);
+    let told = foreigners.report(foreigners.noted(), &look, &ours);
     assert!(
         asked >= 150 && told.is_some_and(|told| told.len() == 150),
         "every one of them is told after two rounds"

@@ -86,7 +86,7 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
         looks.push(begun.elapsed());
         let begun = Instant::now();
         let tick = Duration::from_secs(second * 2);
-        lag_trends.feed(&mut look, tick);
+        lag_trends.record_snapshot(&mut look, tick);
         for (topic, group) in &groups {
             let seen = &look.groups[group];
             let lags = (0..PARTITIONS)

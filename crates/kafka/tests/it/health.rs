@@ -51,7 +51,7 @@ impl Watch {
             topic,
             group,
             protocol,
-            health: HealthHistory::within(WINDOW),
+            health: HealthHistory::with_window(WINDOW),
             begun: Instant::now(),
         }
     }
@@ -91,14 +91,14 @@ impl Watch {
     async fn look(&mut self) -> (Option<PartitionHealth>, Option<i64>) {
         let snapshot = look(&self.kafka, &self.topic, &self.group).await;
         let tick = self.begun.elapsed();
-        self.health.feed(&snapshot, tick);
+        self.health.record_snapshot(&snapshot, tick);
         let (topics, how) = (
             [self.topic.clone()],
             (OffsetReset::Earliest, Duration::ZERO),
         );
         let judged = self
             .health
-            .judge(&snapshot, &self.group, &topics, how, tick);
+            .evaluate(&snapshot, &self.group, &topics, how, tick);
         let partition = (self.topic.clone(), 0);
         let committed = snapshot.groups[&self.group]
             .committed
@@ -115,7 +115,7 @@ impl Watch {
         let since = Instant::now();
         loop {
             let (found, committed) = self.look().await;
-            let health = found.map(PartitionHealth::health);
+            let health = found.map(PartitionHealth::state);
             if let Some(found) = found.filter(|_| health == Some(wanted)) {
                 println!(
                     "{}: {found:?} after {:?}, committed {committed:?}",
@@ -179,7 +179,7 @@ async fn each_verdict(protocol: Protocol) {
     watch.commit(from / 2).await;
     let found = watch.until(Rewound, &[]).await;
     assert!(
-        matches!(found, PartitionHealth::Rewound { from: was, to, made_anew: false, .. } if (was, to) == (from, from / 2)),
+        matches!(found, PartitionHealth::Rewound { from: was, to, topic_recreated: false, .. } if (was, to) == (from, from / 2)),
         "{found:?}"
     );
 
@@ -200,7 +200,7 @@ async fn each_verdict(protocol: Protocol) {
     tokio::time::sleep(WINDOW).await; // what was before it is over
     let found = watch.until(Rewound, &[]).await;
     assert!(
-        matches!(found, PartitionHealth::Rewound { from: was, to: 1, made_anew: true, .. } if was == from / 2),
+        matches!(found, PartitionHealth::Rewound { from: was, to: 1, topic_recreated: true, .. } if was == from / 2),
         "{found:?}"
     );
 }

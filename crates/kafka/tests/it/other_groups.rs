@@ -65,7 +65,7 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
         .await
         .expect("Kafka answers");
     let told = foreigners
-        .told(noted, &look, &ours)
+        .report(noted, &look, &ours)
         .expect("all were asked about");
     let names: Vec<&String> = told.keys().collect();
     assert_eq!(

@@ -353,7 +353,7 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
     let mut lag_trends = LagTrends::default();
     let mut feed = async |second| {
         let mut look = scene.look().await;
-        lag_trends.feed(&mut look, Duration::from_secs(second));
+        lag_trends.record_snapshot(&mut look, Duration::from_secs(second));
         scene.lags(&look, OffsetReset::Earliest)
     };
     assert_eq!(feed(0).await, [Lag::Expired { lost: 3, left: 3 }; 2]);

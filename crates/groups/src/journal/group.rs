@@ -1,0 +1,221 @@
+//! One group's journal: what a poll changes in it.
+
+use std::collections::BTreeMap;
+
+use super::{FORMER, GroupJournal, Moment, Move, SECOND_PART, Settled, SettledMember};
+use crate::{
+    cause::{ChangedMember, MembershipChange},
+    model::{GroupSeen, GroupState, Partition},
+};
+
+impl GroupJournal {
+    /// Records when members were first seen.
+    pub(super) fn record_members(&mut self, seen: &GroupSeen, tick: i64, is_first: bool) {
+        let there = |id: &str| seen.members.iter().any(|member| member.member_id == id);
+        let settled = self.settled.as_ref();
+        self.first_seen.retain(|id, _| {
+            there(id) || settled.is_some_and(|settled| settled.members.contains_key(id))
+        });
+        if is_first {
+            return;
+        }
+        for member in &seen.members {
+            let known =
+                settled.is_some_and(|settled| settled.members.contains_key(&member.member_id));
+            if !known {
+                self.first_seen
+                    .entry(member.member_id.clone())
+                    .or_insert(tick);
+            }
+        }
+    }
+
+    /// Records which partitions have an owner.
+    pub(super) fn record_owned(&mut self, after: &Settled) {
+        for (topic, partition) in after.members.values().flat_map(|holder| &holder.partitions) {
+            let highest = self.highest.entry(topic.clone()).or_insert(*partition);
+            *highest = (*highest).max(*partition);
+        }
+    }
+
+    /// Records members that left.
+    pub(super) fn record_left(&mut self, left: &[ChangedMember]) {
+        for who in left {
+            self.former.retain(|(client, _)| *client != who.client);
+            self.former.push_back((who.client.clone(), who.since));
+        }
+        while self.former.len() > FORMER {
+            self.former.pop_front();
+        }
+    }
+
+    pub(super) fn change(
+        &self,
+        before: &Settled,
+        after: &Settled,
+        moved: &[Move],
+        blind: bool,
+        now: Moment,
+    ) -> MembershipChange {
+        let only_in = |one: &Settled, other: &Settled| {
+            let missing = one
+                .members
+                .iter()
+                .filter(|(id, _)| !other.members.contains_key(*id));
+            let since = |id: &String| self.first_seen.get(id).copied().unwrap_or(i64::MIN);
+            let former = |client: &str| {
+                let there = other
+                    .members
+                    .iter()
+                    .find(|(_, holder)| holder.client_id == client);
+                there.map(|(id, _)| since(id)).or_else(|| {
+                    let former = self.former.iter().find(|(former, _)| former == client);
+                    former.map(|(_, since)| *since)
+                })
+            };
+            let who = missing.map(|(id, holder)| ChangedMember {
+                client: holder.client_id.clone(),
+                since: since(id),
+                former: former(&holder.client_id),
+            });
+            let mut all: Vec<ChangedMember> = who.collect();
+            all.sort_unstable_by(|one, other| one.client.cmp(&other.client));
+            all
+        };
+        // a partition with a higher number than all that ever had an owner was added to the topic
+        let is_new = |moved: &&Move| {
+            moved.from.is_none()
+                && self
+                    .highest
+                    .get(&moved.topic)
+                    .is_some_and(|last| moved.partition > *last)
+        };
+        MembershipChange {
+            number: self.count + 1,
+            noticed: now.tick,
+            blind,
+            joined: only_in(after, before),
+            left: only_in(before, after),
+            added: moved
+                .iter()
+                .filter(is_new)
+                .map(|moved| (moved.topic.clone(), moved.partition))
+                .collect(),
+        }
+    }
+
+    /// Whether a change is the second part of the newest rebalance, which then ends only now.
+    pub(super) fn finish(
+        &mut self,
+        change: &MembershipChange,
+        moved: &[Move],
+        now: Moment,
+    ) -> bool {
+        let recent = self
+            .over_at
+            .is_some_and(|over| now.tick - over <= SECOND_PART);
+        let (Some(newest), true) = (self.over.front_mut(), recent) else {
+            return false;
+        };
+        let open = |moved: &Move| {
+            let same =
+                |other: &Move| (&other.topic, other.partition) == (&moved.topic, moved.partition);
+            newest
+                .moved
+                .iter()
+                .position(|other| same(other) && other.to.is_none())
+        };
+        let halves: Option<Vec<usize>> = moved.iter().map(open).collect();
+        let Some(halves) = halves.filter(|halves| !halves.is_empty()) else {
+            return false;
+        };
+        if !change.joined.is_empty() || !change.left.is_empty() {
+            return false;
+        }
+        for (index, moved) in halves.into_iter().zip(moved) {
+            newest.moved[index].to.clone_from(&moved.to);
+        }
+        newest.moved.retain(|moved| moved.from != moved.to);
+        newest.took_ms = newest
+            .took_ms
+            .zip(self.over_at)
+            .map(|(took, over)| took + u64::try_from(now.tick - over).unwrap_or_default());
+        self.over_at = Some(now.tick);
+        true
+    }
+}
+
+impl Settled {
+    /// Member ids by partition.
+    pub(super) fn owners(&self) -> BTreeMap<&Partition, &str> {
+        self.members
+            .iter()
+            .flat_map(|(id, holder)| {
+                holder
+                    .partitions
+                    .iter()
+                    .map(move |partition| (partition, id.as_str()))
+            })
+            .collect()
+    }
+
+    pub(super) fn client(&self, id: &str) -> Option<&str> {
+        self.members.get(id).map(|holder| holder.client_id.as_str())
+    }
+}
+
+/// The owners of partitions; `None` while the group rebalances.
+pub(super) fn settled(seen: &GroupSeen) -> Option<Settled> {
+    match seen.state {
+        GroupState::Empty | GroupState::Absent => {
+            return Some(Settled {
+                epoch: seen.epoch,
+                ..Settled::default()
+            });
+        }
+        GroupState::Stable => {}
+        GroupState::PreparingRebalance
+        | GroupState::CompletingRebalance
+        | GroupState::Assigning
+        | GroupState::Reconciling
+        | GroupState::Unknown => return None,
+    }
+    let mut settled = Settled {
+        epoch: seen.epoch,
+        ..Settled::default()
+    };
+    for member in &seen.members {
+        let partitions = member.partitions.clone()?;
+        settled.members.insert(
+            member.member_id.clone(),
+            SettledMember {
+                client_id: member.client_id.clone(),
+                partitions,
+            },
+        );
+    }
+    Some(settled)
+}
+
+pub(super) fn names(who: &[ChangedMember]) -> Vec<String> {
+    who.iter().map(|who| who.client.clone()).collect()
+}
+
+pub(super) fn moved(before: &Settled, after: &Settled) -> Vec<Move> {
+    let (had, have) = (before.owners(), after.owners());
+    let mut partitions: Vec<&Partition> = had.keys().chain(have.keys()).copied().collect();
+    partitions.sort_unstable();
+    partitions.dedup();
+    let name = |state: &Settled, owner: Option<&&str>| state.client(owner?).map(str::to_owned);
+    partitions
+        .into_iter()
+        .filter(|partition| had.get(*partition) != have.get(*partition))
+        .map(|partition| Move {
+            topic: partition.0.clone(),
+            partition: partition.1,
+            from: name(before, had.get(partition)),
+            to: name(after, have.get(partition)),
+            unowned_ms: None,
+        })
+        .collect()
+}

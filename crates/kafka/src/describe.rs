@@ -1,0 +1,292 @@
+//! Requests for groups and topics, and their answers as the types of `practice-groups`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use krafka::{
+    admin::{
+        AdminClient, ConsumerGroupDescription, ConsumerGroupListing, DescribeConsumerGroupsOptions,
+        GroupOffset, GroupType, ListConsumerGroupOffsetsOptions, ListOffsetsOptions, OffsetSpec,
+        PartitionDescription, TopicDescription, TopicPartition, TopicPartitionAssignment,
+    },
+    error::{ErrorCode, KrafkaError},
+};
+use practice_contract::Protocol;
+use practice_groups::{
+    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition,
+    TopicFacts, TopicSeen,
+};
+
+use crate::{
+    error::{Failure, refused},
+    read::{Topic, hex},
+};
+
+/// Members and commits. A missing group has no commits, and each offset fetch costs two requests: for groups that were `absent` at
+/// the last poll commits are fetched only if they exist now.
+pub(crate) async fn observe_groups(
+    admin: &AdminClient,
+    groups: &[String],
+    absent: &BTreeSet<String>,
+) -> Result<BTreeMap<String, GroupSeen>, Failure> {
+    let (unlikely, likely): (Vec<&String>, Vec<&String>) =
+        groups.iter().partition(|group| absent.contains(*group));
+    let options = DescribeConsumerGroupsOptions::default();
+    let (described, mut committed) = futures::join!(
+        admin.describe_consumer_groups(groups, options),
+        all_commits(admin, likely)
+    );
+    let mut seen: BTreeMap<String, GroupSeen> = BTreeMap::new();
+    let mut described = described?;
+    for group in groups {
+        let described = match described.remove(group) {
+            Some(Ok(description)) => group_seen(description),
+            Some(Err(KrafkaError::Broker {
+                code: ErrorCode::GroupIdNotFound,
+                ..
+            })) => GroupSeen {
+                state: GroupState::Absent,
+                ..GroupSeen::default()
+            },
+            Some(Err(error)) => GroupSeen {
+                trouble: Some(undescribed(error, group).0),
+                ..GroupSeen::default()
+            },
+            None => GroupSeen::default(),
+        };
+        seen.insert(group.clone(), described);
+    }
+    let there =
+        |group: &&String| !matches!(seen[*group].state, GroupState::Absent | GroupState::Unknown);
+    let come: Vec<&String> = unlikely.into_iter().filter(there).collect();
+    committed.extend(all_commits(admin, come).await);
+    for (group, seen) in &mut seen {
+        match committed.remove(group) {
+            Some(Ok(committed)) => seen.committed = Some(committed),
+            Some(Err(KafkaError::Answered { code, .. })) if code == "GroupIdNotFound" => {
+                seen.committed = Some(BTreeMap::new());
+            }
+            Some(Err(error)) => seen.trouble = seen.trouble.take().or(Some(error)),
+            None if seen.state == GroupState::Absent => seen.committed = Some(BTreeMap::new()),
+            None => {} // not described: `trouble` has the reason
+        }
+    }
+    Ok(seen)
+}
+
+/// The committed offsets of each of these groups.
+async fn all_commits(
+    admin: &AdminClient,
+    groups: Vec<&String>,
+) -> BTreeMap<String, Result<BTreeMap<Partition, Committed>, KafkaError>> {
+    let each = groups.into_iter().map(async |group| {
+        let options = ListConsumerGroupOffsetsOptions::default();
+        let answer = admin
+            .list_consumer_group_offsets(group.clone(), options)
+            .await;
+        let answer =
+            answer.map_err(|error| refused(error, "Describe", format_args!("group {group}")));
+        (
+            group.clone(),
+            answer.and_then(commits).map_err(|failure| failure.0),
+        )
+    });
+    futures::future::join_all(each).await.into_iter().collect()
+}
+
+/// Why a group could not be described. Kafka denies a KIP-848 group as a whole for one topic of its members, and does not name the
+/// topic (KAFKA-18813).
+fn undescribed(error: KrafkaError, group: &str) -> Failure {
+    match error {
+        KrafkaError::Broker {
+            code: ErrorCode::TopicAuthorizationFailed,
+            ..
+        } => refused(
+            error,
+            "Describe",
+            format_args!("every topic that members of group {group} subscribe to"),
+        ),
+        error => refused(error, "Describe", format_args!("group {group}")),
+    }
+}
+
+/// Offsets of Kafka Connect, Streams and share groups have another meaning. Without members a group's protocol type may be empty.
+pub(crate) fn is_of_consumers(group: &ConsumerGroupListing) -> bool {
+    let kind = matches!(
+        group.group_type,
+        None | Some(GroupType::Classic | GroupType::Consumer)
+    );
+    kind && matches!(group.protocol_type.as_str(), "consumer" | "")
+}
+
+/// All or nothing: a partition whose offset could not be read would look like one without a commit.
+fn commits(
+    offsets: HashMap<TopicPartition, Result<GroupOffset, KrafkaError>>,
+) -> Result<BTreeMap<Partition, Committed>, Failure> {
+    let mut commits = BTreeMap::new();
+    for (partition, offset) in offsets {
+        let offset = offset.map_err(|error| refused(error, "Describe", Topic(&partition.topic)))?;
+        if let Some(committed) = offset.offset {
+            let metadata = offset.metadata.unwrap_or_default();
+            commits.insert(
+                (partition.topic, partition.partition),
+                Committed {
+                    offset: committed,
+                    metadata,
+                },
+            );
+        }
+    }
+    Ok(commits)
+}
+
+/// Whether the members' assignments are what they own. While a Classic group rebalances, Kafka sends empty assignments instead of
+/// the former ones.
+fn has_assignments(protocol: Option<Protocol>, state: GroupState) -> bool {
+    protocol != Some(Protocol::Classic) || state == GroupState::Stable
+}
+
+fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
+    let state = GroupState::parse(&group.state);
+    let protocol = match group.group_type {
+        _ if state == GroupState::Absent => None,
+        GroupType::Classic => Some(Protocol::Classic),
+        GroupType::Consumer => Some(Protocol::Consumer),
+        _ => None,
+    };
+    let is_assigned = has_assignments(protocol, state);
+    let mut members: Vec<MemberSeen> = group
+        .members
+        .into_iter()
+        .map(|member| MemberSeen {
+            member_id: member.member_id,
+            client_id: member.client_id,
+            host: member.client_host,
+            partitions: member.assignment.filter(|_| is_assigned).map(|topics| {
+                let each = |topic: TopicPartitionAssignment| {
+                    let name = topic.topic_name;
+                    topic
+                        .partitions
+                        .into_iter()
+                        .map(move |partition| (name.clone(), partition))
+                };
+                let mut partitions: Vec<Partition> = topics.into_iter().flat_map(each).collect();
+                partitions.sort_unstable();
+                partitions
+            }),
+        })
+        .collect();
+    members.sort_unstable_by(|a, b| a.member_id.cmp(&b.member_id));
+    GroupSeen {
+        protocol,
+        state,
+        epoch: group.group_epoch.map(i64::from),
+        assignor: group.assignor.filter(|assignor| !assignor.is_empty()),
+        members,
+        committed: None,
+        outdated: BTreeSet::new(),
+        trouble: None,
+    }
+}
+
+/// Adds the bounds of the logs to the described topics.
+pub(crate) async fn bounds(
+    admin: &AdminClient,
+    described: HashMap<String, Result<TopicDescription, KrafkaError>>,
+) -> Result<BTreeMap<String, TopicSeen>, Failure> {
+    let partitions: Vec<TopicPartition> = described
+        .iter()
+        .filter_map(|(name, topic)| topic.as_ref().ok().map(|topic| (name, topic)))
+        .flat_map(|(name, topic)| {
+            topic
+                .partitions
+                .iter()
+                .map(move |partition| (name, partition))
+        })
+        .filter(|(_, partition)| partition.leader.is_some()) // a partition without a leader has no bounds
+        .map(|(name, partition)| TopicPartition::new(name.clone(), partition.partition))
+        .collect();
+    let ask = |spec: OffsetSpec| {
+        let specs = partitions
+            .iter()
+            .cloned()
+            .map(move |partition| (partition, spec));
+        admin.list_offsets(specs, ListOffsetsOptions::default())
+    };
+    let (starts, ends) = if partitions.is_empty() {
+        (HashMap::new(), HashMap::new())
+    } else {
+        futures::try_join!(ask(OffsetSpec::Earliest), ask(OffsetSpec::Latest))?
+    };
+    let bound = |name: &str, partition: i32| {
+        let key = TopicPartition::new(name, partition);
+        let start = starts.get(&key)?.as_ref().ok()?.offset;
+        let end = ends.get(&key)?.as_ref().ok()?.offset;
+        Some(Bounds { start, end })
+    };
+    let mut topics = BTreeMap::new();
+    for (name, topic) in described {
+        let seen = match topic {
+            Ok(topic) => TopicSeen::Present(TopicFacts {
+                id: hex(topic.topic_id),
+                replication_factor: topic
+                    .partitions
+                    .iter()
+                    .map(|partition| i32::try_from(partition.replicas.len()).unwrap_or(i32::MAX))
+                    .min()
+                    .unwrap_or_default(),
+                partitions: topic
+                    .partitions
+                    .iter()
+                    .map(|partition| bound(&name, partition.partition))
+                    .collect(),
+                copies: topic.partitions.into_iter().map(copies).collect(),
+            }),
+            Err(KrafkaError::Broker {
+                code: ErrorCode::UnknownTopicOrPartition,
+                ..
+            }) => TopicSeen::Missing,
+            Err(error) => {
+                let Failure(error) = refused(error, "Describe", Topic(&name));
+                if error.is_outage() {
+                    return Err(error.into());
+                }
+                TopicSeen::Unknown(Arc::new(error))
+            }
+        };
+        topics.insert(name, seen);
+    }
+    Ok(topics)
+}
+
+fn copies(partition: PartitionDescription) -> Copies {
+    let mut in_sync = partition.isr;
+    in_sync.sort_unstable(); // Kafka's order changes with every broker that comes back
+    Copies {
+        leader: partition.leader,
+        replicas: partition.replicas,
+        in_sync,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_classic_group_has_assignments_only_while_it_is_stable() {
+        for (state, classic, consumer) in [
+            (GroupState::Stable, true, true),
+            (GroupState::PreparingRebalance, false, true),
+            (GroupState::CompletingRebalance, false, true),
+            (GroupState::Reconciling, false, true),
+            (GroupState::Assigning, false, true),
+        ] {
+            let actual = [Protocol::Classic, Protocol::Consumer]
+                .map(|protocol| has_assignments(Some(protocol), state));
+            assert_eq!(actual, [classic, consumer], "{state}");
+        }
+    }
+}

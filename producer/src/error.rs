@@ -1,5 +1,5 @@
-//! Why a message was not taken. In: what went wrong. Out: `application/problem+json` (RFC 9457) with the field, the value
-//! and the fix, plus `statusCode` and `message` for clients of the original. Nothing here decides; it only words.
+//! Why a message was not accepted. In: the problem. Out: `application/problem+json` (RFC 9457) with the field, the value
+//! and the fix, plus `statusCode` and `message` for clients of the original. No decisions, only text.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -14,12 +14,12 @@ use utoipa::ToSchema;
 /// Seconds after which a message that was not persisted may be sent again.
 const RETRY_AFTER: &str = "1";
 
-/// One field of the body that cannot be taken.
+/// One field of the body that is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WrongField {
     /// Its name.
     pub field: String,
-    /// What it holds, what is wrong with that, and what would be right.
+    /// The value, the problem with it, and the fix.
     pub detail: String,
 }
 
@@ -32,9 +32,9 @@ pub enum Problem {
     /// 404: not one of the topics that may be sent to.
     #[error("there is no topic `{topic}` here: send to {}", any_of(.topics))]
     UnknownTopic {
-        /// What was asked for.
+        /// The requested topic.
         topic: String,
-        /// What would do.
+        /// The topics that are accepted.
         topics: Vec<String>,
     },
     /// 404: no such path.
@@ -87,7 +87,7 @@ pub struct ProblemBody {
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// What is wrong with this request and how to put it right.
+    /// The problem with this request, and the fix.
     pub detail: String,
     /// The fields concerned, if any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -122,13 +122,13 @@ impl Problem {
         match code {
             Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge => {
                 Self::TooLarge(format!(
-                    "the message is larger than topic `{topic}` takes: make value and key shorter"
+                    "the message is larger than topic `{topic}` accepts: make value and key shorter"
                 ))
             }
             Code::InvalidRecord => Self::field(
                 "key",
                 format!(
-                    "Kafka refuses the message for topic `{topic}`: a compacted topic needs a key, give one"
+                    "Kafka refuses the message for topic `{topic}`: a compacted topic needs a key; set one"
                 ),
             ),
             Code::QueueFull => Self::NotPersisted("too many messages wait for Kafka".to_owned()),
@@ -214,7 +214,7 @@ impl IntoResponse for Problem {
             Self::WrongMethod { allowed, .. } => {
                 vec![(header::ALLOW, HeaderValue::from_static(allowed))]
             }
-            // what is left of such a body is not worth reading
+            // the rest of such a body is not read
             Self::TooLarge(_) | Self::Incomplete(_) => {
                 vec![(header::CONNECTION, HeaderValue::from_static("close"))]
             }

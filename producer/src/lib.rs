@@ -1,4 +1,4 @@
-//! A producer as an HTTP service: a message is answered after Kafka acknowledged it, or the answer says what is known of its
+//! A producer as an HTTP service: a message is answered after Kafka acknowledged it, or the answer has what is known about its
 //! fate. In: settings, a bound listener, a token that ends it. Out: answers. It never reads arguments, environment or
 //! signals, and knows nothing of Kubernetes.
 
@@ -30,15 +30,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{routes::App, send::Kafka};
 
-/// After the token, what is on its way to Kafka gets this long; less than a connection's time to drain, so that whoever
-/// waits for it is still told.
+/// After the token, what is on its way to Kafka gets this long; less than a connection's time to drain, so that
+/// waiting clients still get an answer.
 const ACKNOWLEDGEMENT: Duration = Duration::from_secs(4);
 /// Time for the last messages of the steady stream.
 const STREAM_END: Duration = Duration::from_millis(500);
 /// Time for the Kafka client to end: its end can block.
 const CLIENT_END: Duration = Duration::from_secs(2);
 
-/// Why a producer could not start or go on.
+/// Why a producer could not start or failed.
 #[derive(Debug, Error)]
 pub enum Error {
     /// Its settings are not a client's.
@@ -96,7 +96,7 @@ pub async fn run(
     if let Some(load) = load {
         let _ = load.await; // a panic in it has been printed and ends nothing else
     }
-    // what is left is the stream's
+    // the remaining messages belong to the stream
     let until = Instant::now() + STREAM_END;
     while kafka.in_flight() > 0 && Instant::now() < until {
         sleep(Duration::from_millis(10)).await;
@@ -107,13 +107,13 @@ pub async fn run(
     failure.map(Error::Failed).map_or(Ok(()), Err)
 }
 
-/// Whoever still waits is told now.
+/// Answers the clients that still wait.
 fn give_up(kafka: &Kafka) {
     let waiting = kafka.in_flight();
     if waiting > 0 {
         tracing::warn!(
             waiting,
-            "Kafka has not acknowledged these messages, they are given up"
+            "Kafka has not acknowledged these messages: abandoning them"
         );
     }
     kafka.give_up();
@@ -129,6 +129,6 @@ async fn end(kafka: Arc<Kafka>) {
             let _ = ended.send(());
         });
     if spawned.is_ok() && timeout(CLIENT_END, end).await.is_err() {
-        tracing::warn!("the Kafka client does not end and is left behind");
+        tracing::warn!("the Kafka client does not end: exiting without it");
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     topics::Topics,
 };
 
-/// How often it is looked whether messages are due.
+/// Interval of the check for due messages.
 const TICK: Duration = Duration::from_millis(10);
 /// What may wait for acknowledgement: so much, and a client's own messages still find room.
 const OUTSTANDING_MESSAGES: usize = 5_000;

@@ -71,7 +71,7 @@ async fn run(settings: ProducerSettings, listener: TcpListener) -> anyhow::Resul
     }
 }
 
-/// The variable that holds the address is the one whose value it is.
+/// Name of the variable that has this address.
 fn cannot_listen(settings: &ProducerSettings, error: &io::Error) -> EnvError {
     let value = settings.listen.to_string();
     let name = settings

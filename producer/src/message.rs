@@ -22,7 +22,7 @@ pub struct Message {
     #[schema(example = "hello")]
     pub value: String,
     /// Messages with the same key go to the same partition. Without one: a random UUID, or no key at all, as the
-    /// practice's `producer.keys` says.
+    /// practice's `producer.keys` specifies.
     #[schema(nullable, required = false)]
     pub key: Option<String>,
     /// The partition, from 0. Without one it follows from the key.
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_message_is_422_with_field_value_and_fix() {
-        for (body, says) in [
+        for (body, expected) in [
             (
                 r#"{"value": "v"}"#,
                 vec!["`topic` is missing: write the name"],
@@ -278,7 +278,7 @@ mod tests {
             let problem = Message::read(body.as_bytes()).expect_err(body);
             assert_eq!(problem.status().as_u16(), 422, "{body}");
             let detail = problem.to_string();
-            for part in says {
+            for part in expected {
                 assert!(detail.contains(part), "{body}: {detail}");
             }
         }

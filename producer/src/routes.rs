@@ -37,22 +37,22 @@ const SMALL_BODY: usize = 16 * 1024;
 /// KiB that larger bodies may occupy together while they are read and sent.
 const LARGE_BODIES: usize = 8 * 1024;
 
-/// What the routes need. When it is dropped, topics are no longer looked up.
+/// State of the routes. When it is dropped, topics are no longer polled.
 pub struct App {
     pub(crate) kafka: Arc<Kafka>,
     pub(crate) topics: Arc<Topics>,
     pub(crate) load: Arc<Counts>,
     metrics: Metrics,
     large_bodies: Semaphore,
-    _looking: mpsc::Sender<()>,
+    _poller: mpsc::Sender<()>,
 }
 
 impl App {
-    /// Makes a client and begins to look for its topics. Waits for nothing: Kafka may be away.
+    /// Creates a client and begins to poll its topics. Does not wait, because Kafka may be unreachable.
     pub fn new(settings: &ProducerSettings) -> Result<Self, crate::Error> {
         let kafka = Arc::new(Kafka::new(settings).map_err(crate::Error::Client)?);
         let topics = Arc::new(Topics::new(settings.topics.clone()));
-        let looking = topics
+        let poller = topics
             .watch(Arc::clone(&kafka))
             .map_err(crate::Error::Thread)?;
         let load = Arc::default();
@@ -63,7 +63,7 @@ impl App {
             load,
             metrics,
             large_bodies: Semaphore::new(LARGE_BODIES),
-            _looking: looking,
+            _poller: poller,
         })
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct Reports {
 }
 
 impl Kafka {
-    /// A client; it connects by itself and goes on trying.
+    /// A client; it connects by itself and retries.
     pub(crate) fn new(settings: &ProducerSettings) -> KafkaResult<Self> {
         let mut config = ClientConfig::new();
         config
@@ -230,7 +230,7 @@ impl Reports {
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        // a broker that is away is told once, by `error`
+        // an unreachable broker is logged once, by `error`
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!("{facility}: {line}");
@@ -245,17 +245,18 @@ impl ClientContext for Reports {
         } else {
             tracing::debug!(%error, reason, "Kafka client");
         }
-        // a fatal error comes with the code of its cause: whether it is one, only the client can say
+        // a fatal error comes with the code of its cause: only the client knows whether it is fatal
         self.error.notify_one();
     }
 }
 
-/// No clock of a broker says an earlier time: the year 2011, that of Kafka's first release.
+/// No broker's clock has an earlier time: the year 2011, that of Kafka's first release.
 const FIRST_KAFKA: i64 = 1_293_840_000_000;
 
-/// When a message was taken, in milliseconds since the epoch. librdkafka's broker in memory says 1234 whatever the time is.
-fn taken_at(said: Timestamp) -> i64 {
-    said.to_millis()
+/// When a message was accepted, in milliseconds since the epoch. librdkafka's in-memory broker always reports 1234.
+fn taken_at(reported: Timestamp) -> i64 {
+    reported
+        .to_millis()
         .filter(|millis| *millis >= FIRST_KAFKA)
         .unwrap_or_else(|| {
             let now = SystemTime::now()

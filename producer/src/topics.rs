@@ -1,4 +1,4 @@
-//! Which topics exist and how many partitions they have, looked up in the background, so that no request waits for it.
+//! Which topics exist and how many partitions they have, polled in the background, so that no request waits for it.
 //! In: the topics that may be sent to (none: all that exist). Out: an answer for one topic, at once.
 
 use std::{
@@ -17,17 +17,17 @@ use rdkafka::{
 
 use crate::{error::Problem, send::Kafka};
 
-/// Time given to one look.
+/// Timeout of one poll.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Pause between looks while everything is as it should be.
+/// Pause between polls while all topics exist.
 const CALM: Duration = Duration::from_secs(5);
-/// Pause between looks while Kafka cannot be reached or a topic is missing.
+/// Pause between polls while Kafka is unreachable or a topic is missing.
 const EAGER: Duration = Duration::from_millis(250);
 
 /// Partition counts; `None`: Kafka's access control hides the topic from this producer.
 type Known = BTreeMap<String, Option<i32>>;
 
-/// What is known of the topics.
+/// The known topics.
 #[derive(Debug)]
 pub(crate) struct Topics {
     /// Empty: any topic that exists.
@@ -92,7 +92,7 @@ impl Topics {
         }
     }
 
-    /// Looks until the returned sender is dropped, on a thread of its own because looking blocks.
+    /// Polls until the returned sender is dropped, on a thread of its own because a poll blocks.
     pub(crate) fn watch(self: &Arc<Self>, kafka: Arc<Kafka>) -> std::io::Result<mpsc::Sender<()>> {
         let (stop, stopped) = mpsc::channel();
         let topics = Arc::clone(self);
@@ -101,14 +101,14 @@ impl Topics {
             .spawn(move || {
                 let mut pause = EAGER;
                 while stopped.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    pause = if topics.look(&kafka) { CALM } else { EAGER };
+                    pause = if topics.poll(&kafka) { CALM } else { EAGER };
                 }
             })?;
         Ok(stop)
     }
 
-    /// One look; says whether Kafka was reached and everything wanted exists.
-    pub(crate) fn look(&self, kafka: &Kafka) -> bool {
+    /// One poll. True: Kafka answered and all configured topics exist.
+    pub(crate) fn poll(&self, kafka: &Kafka) -> bool {
         match self.fetch(kafka) {
             Ok(found) => {
                 let complete = self

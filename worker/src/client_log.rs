@@ -1,5 +1,5 @@
-//! What librdkafka says, made fit for a log that people read. In: its log lines and errors. Out: what to print (once a
-//! minute at most for the same thing), and the member id, which it tells in a debug line only.
+//! Filters librdkafka's log for the worker's log. In: its log lines and errors. Out: lines to print (the same line at most once a
+//! minute), and the member id, which librdkafka reports only in a debug line.
 //! Deliberately absent: output and clock.
 
 use std::{collections::HashMap, time::Duration};
@@ -13,16 +13,16 @@ const REMEMBERED: usize = 64;
 
 /// Which lines were printed when.
 #[derive(Debug, Default)]
-pub(crate) struct Said(HashMap<String, i64>);
+pub(crate) struct PrintedLines(HashMap<String, i64>);
 
-impl Said {
+impl PrintedLines {
     /// Whether `line` is news at `now` (milliseconds since the epoch).
     pub(crate) fn is_news(&mut self, line: &str, now: i64) -> bool {
-        let told = self
+        let is_recent = self
             .0
             .get(line)
             .is_some_and(|at| u128::try_from(now - at).is_ok_and(|age| age < QUIET.as_millis()));
-        if told {
+        if is_recent {
             return false;
         }
         if self.0.len() == REMEMBERED {
@@ -36,15 +36,15 @@ impl Said {
 /// What an error of the client means to its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// No broker answers; the client goes on trying.
+    /// No broker answers; the client retries.
     Unreachable,
     /// One connection failed; others may serve.
     Connection,
     /// A subscribed topic does not exist (yet).
     MissingTopic,
-    /// The group refuses this member for now; the client goes on trying.
+    /// The group refuses this member for now; the client retries.
     Refused,
-    /// Told elsewhere with its reason.
+    /// Reported elsewhere with its reason.
     Fatal,
     /// Anything else.
     Other,
@@ -96,7 +96,7 @@ pub(crate) struct Statistics {
     pub(crate) cgrp: Option<Membership>,
 }
 
-/// What statistics say of the consumer group.
+/// The consumer group in the client's statistics.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Membership {
     state: String,
@@ -109,7 +109,7 @@ impl Membership {
         self.state == "up"
     }
 
-    /// Joined and at rest. Never said of a KIP-848 member without partitions.
+    /// Joined and stable. Never reported for a KIP-848 member without partitions.
     pub(crate) fn is_steady(&self) -> bool {
         self.join_state == "steady"
     }
@@ -121,15 +121,15 @@ mod tests {
 
     #[test]
     fn the_same_line_is_said_once_a_minute() {
-        let mut said = Said::default();
-        assert!(said.is_news("a", 0));
-        assert!(said.is_news("b", 0));
-        assert!(!said.is_news("a", 59_999));
-        assert!(said.is_news("a", 60_000));
+        let mut printed = PrintedLines::default();
+        assert!(printed.is_news("a", 0));
+        assert!(printed.is_news("b", 0));
+        assert!(!printed.is_news("a", 59_999));
+        assert!(printed.is_news("a", 60_000));
         for line in 0..1000 {
-            assert!(said.is_news(&line.to_string(), 0));
+            assert!(printed.is_news(&line.to_string(), 0));
         }
-        assert!(said.0.len() <= REMEMBERED);
+        assert!(printed.0.len() <= REMEMBERED);
     }
 
     #[test]

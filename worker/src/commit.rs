@@ -1,5 +1,5 @@
-//! Offsets on their way to Kafka. In: what was handled. Out: offsets stored with the metadata that says whose they are; the
-//! client commits what is stored every second and before partitions go, and tells the answer.
+//! Commits of offsets. In: handled messages. Out: stored offsets with the metadata of this project. The client commits stored offsets
+//! every second and before partitions are revoked, and reports the result.
 //! (A manual commit of this client is either answered to a thread that waits for it without bound, or not at all.)
 //! Lines are written before their offsets are stored: a message counts as handled only when its line is out.
 
@@ -54,7 +54,7 @@ pub(crate) fn store_handled(consumer: &BaseConsumer<Context>, context: &Context)
 }
 
 /// Notes the client's position; to be called when there is nothing to do. It lies behind transaction markers, which no
-/// application sees and which would look like lag for ever.
+/// application sees and which would look like lag forever.
 pub(crate) fn note_positions(consumer: &BaseConsumer<Context>, shared: &Shared) {
     let Ok(positions) = consumer.position() else {
         return;
@@ -103,10 +103,10 @@ pub(crate) fn note_answer(shared: &Shared, result: &KafkaResult<()>, offsets: &T
     }
     drop(member);
     if let Some(error) = failure {
-        warn!("commit: {error}; while the partitions stay here the next commit says the same");
+        warn!("commit: {error}; the next commit retries it while this member owns the partitions");
     }
     if !done.is_empty() {
-        shared.tell(|| WorkerEvent::Committed {
+        shared.publish(|| WorkerEvent::Committed {
             at: now(),
             partitions: done,
         });

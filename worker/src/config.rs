@@ -16,7 +16,7 @@ pub(crate) fn client_config(settings: &WorkerSettings, client_id: &str) -> Clien
             "max.poll.interval.ms",
             settings.max_poll_interval.as_millis().to_string(),
         )
-        // an offset is stored, with metadata, after its message was handled; the client commits what is stored
+        // an offset is stored, with metadata, after its message was handled; the client commits stored offsets
         .set("enable.auto.offset.store", "false")
         .set("enable.auto.commit", "true")
         .set("auto.commit.interval.ms", "1000")
@@ -24,7 +24,7 @@ pub(crate) fn client_config(settings: &WorkerSettings, client_id: &str) -> Clien
         .set("allow.auto.create.topics", "false")
         // added partitions are found within this time; the default is 5 minutes
         .set("topic.metadata.refresh.interval.ms", "10000")
-        // prefetch is memory: a small queue, and a fetcher that looks again soon when it was full
+        // prefetch is memory: a small queue, and a fetcher that retries soon when it was full
         .set("queued.min.messages", "10000")
         .set("queued.max.messages.kbytes", "4096")
         .set("fetch.queue.backoff.ms", "10")
@@ -40,7 +40,7 @@ pub(crate) fn client_config(settings: &WorkerSettings, client_id: &str) -> Clien
         // whether we are a member of the group is known from statistics alone when no partition is ours
         .set("statistics.interval.ms", "1000")
         .set("log.thread.name", "false")
-        // the member id is told in a debug line of this context and nowhere else
+        // only a debug line of this context has the member id
         .set("debug", "cgrp")
         .set("group.protocol", settings.protocol.config_value());
     match settings.protocol {

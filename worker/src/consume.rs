@@ -1,6 +1,6 @@
-//! The poll thread: takes each message in hand, spends the delay, says it is done, notes its offset. In: messages. Out:
-//! two lines per message, stored offsets, events. A message whose partition goes, or that a stop interrupts, is
-//! abandoned: no second line, no offset; its next owner handles it.
+//! The poll thread: receives each message, waits for the delay, prints that it is handled, stores its offset. In: messages. Out: two
+//! lines per message, stored offsets, events. A message whose partition is revoked, or that a stop interrupts, is abandoned: no
+//! second line, no offset; the next owner handles it.
 
 use std::{
     io,
@@ -34,17 +34,17 @@ const TURN: Duration = Duration::from_millis(50);
 /// How often events go out, at most, and how often lines do and offsets are stored under load.
 const BEAT: Duration = Duration::from_millis(100);
 /// How often pending topics and the client's position are checked.
-const LOOK: Duration = Duration::from_secs(1);
-/// Messages between two looks at the clock.
+const CHECK: Duration = Duration::from_secs(1);
+/// Messages between two reads of the clock.
 const CLOCK: u32 = 16;
 /// A refused member tries with a new client after this time.
 const REFUSED: Duration = Duration::from_secs(10);
 /// A client that has lost its membership has this time to get it again. One that lost it in the middle of a commit may wait
-/// for the answer for minutes, or for ever, also when its coordinator has long been back.
+/// for the answer for minutes, or forever, even when its coordinator has been back for long.
 const REJOIN: Duration = Duration::from_secs(10);
 /// Longest wait of a stop for the end of a rebalance.
 const SETTLE: Duration = Duration::from_secs(3);
-/// A client that gave up has this time to close.
+/// A failed client has this time to close.
 const CLOSE: Duration = Duration::from_secs(1);
 
 /// Why consuming ended before it was asked to.
@@ -54,15 +54,15 @@ pub enum ConsumeError {
     #[error("the Kafka client refuses its settings")]
     Settings(#[source] KafkaError),
     /// An error after which a client is of no use.
-    #[error("the Kafka client gave up: {reason}")]
+    #[error("the Kafka client failed: {reason}")]
     Fatal {
-        /// What it says.
+        /// Its message.
         reason: String,
         /// Its code.
         #[source]
         code: RDKafkaErrorCode,
     },
-    /// Nobody reads the lines.
+    /// Standard output is closed.
     #[error("standard output")]
     Output(#[from] io::Error),
     /// A call that fails only when the client is unusable.
@@ -104,7 +104,7 @@ pub(crate) fn consume(
     Ok(())
 }
 
-/// Closes a client that may never close: one with a fatal error waits for ever for a join that will not come.
+/// Closes a client that may never close: one with a fatal error waits forever for a join.
 fn close_aside(consumer: BaseConsumer<Context>) {
     consumer.context().retire();
     let (closed, wait) = mpsc::channel();
@@ -131,8 +131,8 @@ struct Consumption<'c> {
     delay: Duration,
     log_messages: bool,
     beat: Instant,
-    told: Option<Instant>,
-    look: Instant,
+    published: Option<Instant>,
+    checked: Instant,
     /// How often former clients had lost their membership.
     lost_before: u64,
 }
@@ -149,8 +149,8 @@ impl<'c> Consumption<'c> {
             delay: settings.delay,
             log_messages: settings.log_messages,
             beat: Instant::now(),
-            told: None,
-            look: Instant::now(),
+            published: None,
+            checked: Instant::now(),
             lost_before,
             context,
         }
@@ -178,7 +178,7 @@ impl<'c> Consumption<'c> {
         Ok(Ended::Stopped)
     }
 
-    /// Whether the client has lost its membership for good, as far as can be told.
+    /// Whether the client has lost its membership for good, as far as is known.
     fn is_lost(&self) -> bool {
         let shared = &self.context.shared;
         let lost = shared.member().lost_for(self.lost_before, now());
@@ -218,7 +218,7 @@ impl<'c> Consumption<'c> {
             return Ok(Some(taken));
         }
         if self.context.output().flush().is_err() {
-            return Ok(None); // met again, and told, by the next write
+            return Ok(None); // the next write returns the error again
         }
         self.tell_moved(Instant::now());
         self.messages.next(TURN)
@@ -272,7 +272,7 @@ impl<'c> Consumption<'c> {
         }
     }
 
-    /// What is done by the clock.
+    /// Periodic work.
     fn tick(&mut self, idle: bool) -> Result<(), ConsumeError> {
         let clock = Instant::now();
         if clock.duration_since(self.beat) >= BEAT {
@@ -281,8 +281,8 @@ impl<'c> Consumption<'c> {
             store_handled(self.consumer, &self.context)?;
         }
         self.tell_moved(clock);
-        if clock.duration_since(self.look) >= LOOK {
-            self.look = clock;
+        if clock.duration_since(self.checked) >= CHECK {
+            self.checked = clock;
             if idle && self.messages.is_empty() {
                 note_positions(self.consumer, &self.context.shared);
             }
@@ -292,18 +292,18 @@ impl<'c> Consumption<'c> {
         Ok(())
     }
 
-    /// The first message after a pause is told at once, the others in batches.
+    /// Publishes the first message after a pause at once, others in batches.
     fn tell_moved(&mut self, clock: Instant) {
         if self
-            .told
-            .is_some_and(|told| clock.duration_since(told) < BEAT)
+            .published
+            .is_some_and(|published| clock.duration_since(published) < BEAT)
         {
             return;
         }
         let moved = self.context.shared.member().take_moved();
         if !moved.is_empty() {
-            self.told = Some(clock);
-            self.context.shared.tell(|| WorkerEvent::Consumed {
+            self.published = Some(clock);
+            self.context.shared.publish(|| WorkerEvent::Consumed {
                 at: now(),
                 partitions: moved,
             });

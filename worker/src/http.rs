@@ -1,5 +1,5 @@
 //! HTTP for probes, people and the operator: `/livez`, `/readyz`, `/metrics`, `/status`, `/events`. In: the shared state.
-//! Out: what it says. Nothing can be changed here, and no key or value of a message is told.
+//! Out: what it says. Read-only, without keys and values of messages.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{metrics, shared::Shared};
 
-/// A silent stream says that it is alive.
+/// Interval of keep-alive comments on an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
@@ -83,7 +83,7 @@ async fn status(State(app): State<App>) -> Json<WorkerStatus> {
 }
 
 async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    // a reader that falls behind misses events; offsets in the next ones tell where it is
+    // a reader that falls behind misses events; offsets in later events have its position
     let events = BroadcastStream::new(app.shared.listen())
         .filter_map(|event| async { event.ok() })
         .filter_map(|event| async move { sent(&event).map(Ok) })

@@ -47,11 +47,11 @@ pub enum WorkerError {
     /// The poll thread could not be started.
     #[error("the poll thread")]
     Thread(#[source] io::Error),
-    /// The poll thread panicked; what it said stands on standard error.
+    /// The poll thread panicked; its message is on standard error.
     #[error("the poll thread panicked")]
     Panicked,
     /// The group could not be left in time; its coordinator notices after the session timeout.
-    #[error("group {group} was not left within {} s: is its coordinator there?", LONGEST_STOP.as_secs())]
+    #[error("group {group} was not left within {} s: check that its coordinator is available", LONGEST_STOP.as_secs())]
     NotLeft {
         /// `group.id`.
         group: String,
@@ -68,7 +68,7 @@ pub async fn run(
     let group = settings.group.clone();
     let shared = Arc::new(Shared::new(settings));
     let mut consumed = poll_thread(Arc::clone(&shared), output)?;
-    let left = CancellationToken::new(); // the last events tell of partitions given back
+    let left = CancellationToken::new(); // the last events report revoked partitions
     let router = http::router(Arc::clone(&shared), left.clone());
     let http = tokio::spawn(practice_serve::serve(
         listener,
@@ -86,7 +86,7 @@ pub async fn run(
         Err(_) => Err(WorkerError::NotLeft { group }),
     };
     left.cancel();
-    let _ = http.await; // bounded by its drain; a panic in a handler was told by the handler
+    let _ = http.await; // bounded by its drain; a panic in a handler was logged by the handler
     ended
 }
 

@@ -14,7 +14,7 @@ use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    // what the Kafka client says comes through the worker, once; its Rust layer would say it again
+    // the worker logs the Kafka client's lines; the client's Rust layer would log them a second time
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=off"));
     tracing_subscriber::fmt()
@@ -64,7 +64,7 @@ async fn run(settings: WorkerSettings, listener: TcpListener) -> anyhow::Result<
     Ok(())
 }
 
-/// The variable that holds the address is the one whose value it is.
+/// Name of the variable that has this address.
 fn cannot_listen(settings: &WorkerSettings, error: &io::Error) -> EnvError {
     let value = settings.listen.to_string();
     let name = settings

@@ -149,7 +149,7 @@ impl Member {
 
     /// The client has moved past what no application sees (transaction markers). Taken only where it leads further, and
     /// only from a partition that was ours for `settled` milliseconds: a position of an earlier possession may linger. (Of one
-    /// that was got at a time to come, for the clock was set back, nobody knows: it may have been ours for long.)
+    /// that was got at a time to come, because the clock was set back, is unknown: it may have been owned for long.)
     pub(crate) fn moved_on(
         &mut self,
         topic: &str,
@@ -195,7 +195,7 @@ impl Member {
         }
     }
 
-    /// Whether something handled is not committed while a rebalance may still be going on (`now` in milliseconds since
+    /// Whether something handled is not committed while a rebalance may still be in progress (`now` in milliseconds since
     /// the epoch). Without one the commit that comes with leaving the group is taken.
     pub(crate) fn owes_commits_amid_rebalance(&self, now: i64) -> bool {
         let recent = self
@@ -210,7 +210,7 @@ impl Member {
     }
 
     /// For how many milliseconds membership has been lost without being got again, where it was lost more often than `former`
-    /// times. For how long nobody knows, when the clock was set back since, counts as long.
+    /// times. A duration that is unknown because the clock was set back counts as long.
     pub(crate) fn lost_for(&self, former: u64, now: i64) -> Option<u64> {
         let last = self
             .rebalances
@@ -386,7 +386,7 @@ mod tests {
         );
         assert!(
             !member.owes_commits_amid_rebalance(-3_600_000),
-            "nobody waits for an hour that was set back"
+            "a clock that was set back causes no wait"
         );
         member.committed("t", 0, 5, true);
         assert!(!member.owes_commits_amid_rebalance(1));

@@ -1,5 +1,5 @@
 //! Standard output, one write per batch. In: lines. Out: bytes to the sink when the buffer is full, old, or flushed.
-//! Deliberately absent: a clock, and any knowledge of what the lines say.
+//! Deliberately absent: a clock, and the meaning of the lines.
 
 use std::{
     fmt,

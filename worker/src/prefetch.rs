@@ -98,13 +98,13 @@ impl<'c> Messages<'c> {
             Some(Ok(message)) => Ok(self
                 .tenure(&message)
                 .map(|tenure| Taken { message, tenure })),
-            // the client says it either way; the code and reason behind it are asked for
+            // the client reports both the same way; code and reason come from the fatal error
             Some(Err(
                 error @ (KafkaError::MessageConsumptionFatal(_)
                 | KafkaError::MessageConsumption(RDKafkaErrorCode::Fatal)),
             )) => Err(error),
             Some(Err(error)) => {
-                debug!("told by the client's error callback: {error}");
+                debug!("already reported by the client's error callback: {error}");
                 Ok(None)
             }
         }

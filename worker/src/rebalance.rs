@@ -32,7 +32,7 @@ pub(crate) struct Context {
     unreachable: AtomicBool,
     /// The client met a topic that does not exist.
     topic_missing: AtomicBool,
-    /// Another client has taken this one's place: what it still says on its way out is of no one's concern.
+    /// A new client has replaced this one: its last callbacks are ignored.
     retired: AtomicBool,
 }
 
@@ -75,7 +75,7 @@ impl Context {
             }
             member.assigned(partitions, now());
         }
-        self.tell(Ownership::Assigned, partitions);
+        self.publish(Ownership::Assigned, partitions);
     }
 
     fn gone(&self, consumer: &BaseConsumer<Self>, partitions: &[Partition]) {
@@ -100,15 +100,15 @@ impl Context {
             return;
         }
         self.shared.member().gone(what, partitions, now());
-        self.tell(what, partitions);
+        self.publish(what, partitions);
     }
 
-    fn tell(&self, what: Ownership, partitions: &[Partition]) {
+    fn publish(&self, what: Ownership, partitions: &[Partition]) {
         let changed = partitions
             .iter()
             .map(|(topic, partition)| (&**topic, *partition));
         lines::ownership(self.output().lines(), what.word(), changed);
-        self.shared.tell(|| {
+        self.shared.publish(|| {
             let (at, partitions) = (now(), names(partitions));
             match what {
                 Ownership::Assigned => WorkerEvent::Assigned { at, partitions },
@@ -154,7 +154,7 @@ impl ClientContext for Context {
         };
         let mut member = self.shared.member();
         match self.shared.settings.protocol {
-            // an assignment says it sooner; a lost coordinator is said here only
+            // an assignment reports this sooner; only this callback reports a lost coordinator
             Protocol::Classic => {
                 member.joined = cgrp.is_up() && (member.joined || cgrp.is_steady())
             }
@@ -193,7 +193,7 @@ impl ClientContext for Context {
                 self.shared.member().joined = false;
                 if self.shared.is_news(reason) {
                     warn!(
-                        "group {} refuses this member: {reason}; trying on",
+                        "group {} refuses this member: {reason}; retrying",
                         self.shared.settings.group
                     );
                 }

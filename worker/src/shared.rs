@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use practice_contract::{WorkerSettings, events::WorkerEvent, status::WorkerStatus};
 use tokio::sync::broadcast;
 
-use crate::{client_log::Said, member::Member};
+use crate::{client_log::PrintedLines, member::Member};
 
 /// Events that a reader of `/events` may be behind before it misses some.
 const EVENTS: usize = 256;
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     started_at: i64,
     member: Mutex<Member>,
     events: broadcast::Sender<WorkerEvent>,
-    said: Mutex<Said>,
+    printed: Mutex<PrintedLines>,
     began: Instant,
     /// When the poll loop turned last, milliseconds since `began`: the time of day may be set while it is stuck.
     turned: AtomicU64,
@@ -48,7 +48,7 @@ impl Shared {
             started_at: now(),
             member: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
-            said: Mutex::default(),
+            printed: Mutex::default(),
             began: Instant::now(),
             turned: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -59,8 +59,8 @@ impl Shared {
         lock(&self.member)
     }
 
-    /// Tells whoever reads `/events`. `event` is built only if somebody does.
-    pub(crate) fn tell(&self, event: impl FnOnce() -> WorkerEvent) {
+    /// Publishes an event to the readers of `/events`. `event` is built only if there are any.
+    pub(crate) fn publish(&self, event: impl FnOnce() -> WorkerEvent) {
         if self.events.receiver_count() > 0 {
             let _ = self.events.send(event());
         }
@@ -72,7 +72,7 @@ impl Shared {
 
     /// Whether a line of the client is news, whichever client it comes from.
     pub(crate) fn is_news(&self, line: &str) -> bool {
-        lock(&self.said).is_news(line, now())
+        lock(&self.printed).is_news(line, now())
     }
 
     pub(crate) fn turn(&self) {
@@ -124,7 +124,7 @@ pub(crate) fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
-/// A lock whose holder panicked still guards whole values here: each change is one assignment or one push.
+/// A lock whose holder panicked still guards complete values here: each change is one assignment or one push.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

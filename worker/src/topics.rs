@@ -104,7 +104,7 @@ fn absence(consumer: &BaseConsumer<Context>, topic: &str) -> KafkaResult<Option<
 fn refresh(consumer: &BaseConsumer<Context>) -> KafkaResult<()> {
     let settings = &consumer.context().shared.settings;
     match settings.protocol {
-        // only a list of all topics counts for a Classic member: a partial one would make the others look missing
+        // only a list of all topics counts for a Classic member: with a partial one the others would seem missing
         Protocol::Classic => {
             if let Err(error) = consumer.fetch_metadata(None, REQUEST_TIMEOUT) {
                 debug!("the next refresh will find it: {error}");

@@ -19,7 +19,7 @@ pub const WORKER_PORT: u16 = 8080;
 /// Port of a producer, in its pod, in its Service and by hand: `POST /send-message`, `/docs`, `/livez`, `/readyz`, `/metrics`.
 pub const PRODUCER_PORT: u16 = 8081;
 
-/// What is said where Kafka's access control (KIP-11) denies an operation; `resource` is `topic t`, `group g` or `the cluster`.
+/// The message for an operation that Kafka's access control (KIP-11) denies; `resource` is `topic t`, `group g` or `the cluster`.
 /// A client does not know its principal, so the sentence names how it connects.
 pub fn denied(operation: &str, resource: &str) -> String {
     format!(
@@ -27,7 +27,7 @@ pub fn denied(operation: &str, resource: &str) -> String {
     )
 }
 
-/// Metadata that each commit of a practice's consumer carries; by it a later look knows whose commit it is.
+/// Metadata of each commit of a practice's consumer. It marks the commit as one of the practice.
 /// `owner` is `<namespace>/<practice>`.
 pub fn commit_metadata(owner: &str) -> String {
     format!("kafka-practice:{owner}")

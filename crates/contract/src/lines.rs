@@ -1,8 +1,8 @@
-//! The lines that a worker prints, so that its log alone tells the story. Pure text: no output here.
+//! The lines that a worker prints, so that its log alone has the whole sequence of events. Pure text: no output here.
 
 use std::fmt::Write;
 
-/// Longest value (and key) printed, in bytes of the original; what is longer is cut and its length said.
+/// Longest value (and key) printed, in bytes of the original; a longer one is cut and its length printed.
 pub const LONGEST_VALUE: usize = 8 * 1024;
 
 /// Appends `Message Info: topic T - partition [P] @ offset O`: the message is taken in hand.

@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_variable() {
-        for (pairs, says) in [
+        for (pairs, expected) in [
             (vec![], "KAFKA_SERVERS is not set"),
             (
                 vec![("KAFKA_SERVERS", "a:1"), ("MESSAGE_KEYS_RANDOM", "maybe")],
@@ -162,8 +162,8 @@ mod tests {
                 "KAFKA_TOPIC is not set",
             ),
         ] {
-            let error = read(&pairs).expect_err(says).to_string();
-            assert!(error.contains(says), "{error}");
+            let error = read(&pairs).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

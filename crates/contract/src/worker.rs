@@ -110,7 +110,7 @@ impl Protocol {
         }
     }
 
-    /// What a group uses when nobody chose.
+    /// The default of a group.
     pub fn default_assignor(self) -> Assignor {
         match self {
             Self::Classic => Assignor::CooperativeSticky,
@@ -127,11 +127,11 @@ impl Protocol {
     }
 }
 
-/// Classic session timeout when nothing else is said.
+/// Default session timeout of the Classic protocol.
 pub const DEFAULT_SESSION_TIMEOUT: Duration = Duration::from_secs(10);
-/// Classic heartbeat interval when nothing else is said: a member learns of a rebalance at its next heartbeat.
+/// Default heartbeat interval of the Classic protocol: a member learns of a rebalance at its next heartbeat.
 pub const DEFAULT_HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
-/// How long a member may go without polling, when nothing else is said.
+/// Default for the longest time between two polls of a member.
 pub const DEFAULT_MAX_POLL_INTERVAL: Duration = Duration::from_mins(5);
 
 /// Everything that one consumer needs to know.
@@ -261,8 +261,8 @@ impl WorkerSettings {
         Ok(self)
     }
 
-    /// The environment from which [`Self::from_env`] reads the same settings back; what only the default says is left out
-    /// where the default cannot be said (KIP-848 has no session timeout of the client's).
+    /// The environment from which [`Self::from_env`] reads the same settings. A default is left out where it cannot be set: the
+    /// client has no session timeout with KIP-848.
     pub fn to_env(&self) -> Vec<(&'static str, String)> {
         let mut env = vec![
             (env::SERVERS, self.servers.clone()),
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_variable_the_value_and_what_is_legal() {
-        for (name, value, says) in [
+        for (name, value, fix) in [
             ("KAFKA_SERVERS", "localhost", "host:port"),
             ("KAFKA_SERVERS", "kafka://localhost:9092", "host:port"),
             ("KAFKA_SERVERS", "localhost:99999", "host:port"),
@@ -388,7 +388,7 @@ mod tests {
             let error = WorkerSettings::from_env(&lookup(&pairs))
                 .expect_err(name)
                 .to_string();
-            assert!(error.starts_with(name) && error.contains(says), "{error}");
+            assert!(error.starts_with(name) && error.contains(fix), "{error}");
         }
         let error = WorkerSettings::from_env(&lookup(&BY_HAND[..2]))
             .expect_err("no group")

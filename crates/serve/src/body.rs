@@ -1,4 +1,4 @@
-//! The bodies of a request and of its answer, with a note of who waits for whom. In: hyper's body, the router's body.
+//! The bodies of a request and of its answer, with a record of whether the client or the handler is waited for. In: hyper's body, the router's body.
 //! Out: the same bytes, a request's within its time. No limit of length here: that is the router's.
 
 use std::{

@@ -103,7 +103,7 @@ impl Connections {
             Some(Err(failed)) => {
                 if failed.is_panic() {
                     error!(
-                        "a request's handler panicked: its connection is closed, the others go on"
+                        "a request's handler panicked: closed its connection, others are not affected"
                     );
                 }
                 failed.id()
@@ -113,7 +113,7 @@ impl Connections {
         self.open.remove(&id);
     }
 
-    /// Ends the connections whose client took longer than it may.
+    /// Ends the connections of clients that exceeded their time limit.
     pub(crate) fn end_overdue(&self) {
         let now = Instant::now();
         for open in self.open.values() {

@@ -1,5 +1,5 @@
 //! Serves an axum router over HTTP/1.1. In: a bound listener, a router, limits and a token that ends it. Out: answered
-//! requests, until the token fires and what is in flight is answered or its time is over.
+//! requests, until the token fires and requests in flight are answered or the drain time is over.
 //!
 //! What a client may not do here: hold the service with connections that it does not use (a request's head, its body and
 //! an idle connection each have a time; at the limit of connections those that keep us waiting make room), or end it with
@@ -57,7 +57,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves until `shutdown`, then finishes what is in flight within `limits.drain`. Never fails: what goes wrong with one
+/// Serves until `shutdown`, then finishes requests in flight within `limits.drain`. Never fails: an error of one
 /// connection ends that connection, and an accept that fails is tried again.
 pub async fn serve(
     listener: TcpListener,
@@ -102,7 +102,7 @@ fn admit(open: &mut Connections, stream: TcpStream) {
 
 async fn make_room(open: &mut Connections) {
     open.end_one();
-    // whoever was ended is gone at once, whoever was asked goes after its answer
+    // aborted connections end at once, the others after their answer
     let _ = timeout_at(Instant::now() + MAKE_ROOM, open.ended()).await;
 }
 
@@ -131,7 +131,7 @@ async fn drain(mut open: Connections) {
             () = open.ended() => {}
             _ = sweep.tick() => open.end_waiting(DRAIN_PATIENCE),
             () = tokio::time::sleep_until(until) => {
-                warn!(connections = open.len(), "closing connections whose requests took longer than the time to drain");
+                warn!(connections = open.len(), "closing connections: their requests exceeded the drain time");
                 break;
             }
         }

@@ -41,7 +41,7 @@ async function send(event) {
     try {
       shown = JSON.stringify(JSON.parse(text), null, 2);
     } catch {
-      // shown as it is
+      // shown unchanged
     }
     answer.textContent = `${response.status} ${response.statusText}\n${shown}`;
   } catch (error) {

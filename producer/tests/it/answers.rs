@@ -36,7 +36,7 @@ fn mock(topics: &[(&str, i32)]) -> Mock {
 }
 
 #[tokio::test]
-async fn a_message_is_where_the_answer_says() {
+async fn the_answer_has_the_position_of_the_message() {
     let mock = mock(&[("a", 3), ("b", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a", "b"])).await;
     for partition in 0..3 {
@@ -61,7 +61,7 @@ async fn a_message_is_where_the_answer_says() {
 }
 
 #[tokio::test]
-async fn keys_are_random_uuids_or_none_as_the_settings_say() {
+async fn keys_are_random_uuids_or_none_by_the_settings() {
     let mock = mock(&[("random", 1), ("none", 1)]);
     let bootstrap = mock.bootstrap_servers();
     for topic in ["random", "none"] {
@@ -93,7 +93,7 @@ async fn keys_are_random_uuids_or_none_as_the_settings_say() {
 async fn what_cannot_be_sent_names_field_value_and_fix() {
     let mock = mock(&[("a", 3), ("b", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a", "b"])).await;
-    for (body, status, says) in [
+    for (body, status, expected) in [
         (
             "{\"topic\": \"a\",",
             400,
@@ -148,7 +148,7 @@ async fn what_cannot_be_sent_names_field_value_and_fix() {
             vec!["no topic `nope`", "`a` or `b`"],
         ),
     ] {
-        direct.post(body).await.is_problem(status, &says);
+        direct.post(body).await.is_problem(status, &expected);
     }
     let two = direct.post(r#"{"partition": "x", "topic": "a"}"#).await;
     let fields: Vec<_> = two.json()["errors"]
@@ -224,14 +224,14 @@ async fn what_is_too_large_is_413_wherever_it_is_noticed() {
 }
 
 #[tokio::test]
-async fn what_kafka_refuses_is_told_for_what_it_is() {
+async fn each_refusal_of_kafka_has_its_own_status() {
     let mock = mock(&[("a", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
-    for (code, status, says) in [
+    for (code, status, expected) in [
         (
             Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
             413,
-            "larger than topic `a` takes",
+            "larger than topic `a` accepts",
         ),
         (
             Code::RD_KAFKA_RESP_ERR_INVALID_RECORD,
@@ -243,7 +243,7 @@ async fn what_kafka_refuses_is_told_for_what_it_is() {
             504,
             "whether the message was persisted is unknown",
         ),
-        // the client keeps this one in mind until it next looks at the topic
+        // the client keeps this one in mind until it next polls the topic
         (
             Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
             503,
@@ -252,7 +252,7 @@ async fn what_kafka_refuses_is_told_for_what_it_is() {
     ] {
         mock.request_errors(RDKafkaApiKey::Produce, &[code]);
         let answer = direct.message(json!({"topic": "a", "value": "v"})).await;
-        answer.is_problem(status, &[says]);
+        answer.is_problem(status, &[expected]);
         assert_eq!(
             answer.header("retry-after"),
             if status == 503 { "1" } else { "" }
@@ -375,8 +375,9 @@ async fn docs_have_each_series() {
         .await
         .is_sent("a");
     let metrics = direct.get("/metrics").await.text;
-    let said = Exposition::read(&metrics).unwrap_or_else(|error| panic!("{error}\n{metrics}"));
-    reference("## A producer", &said.rows(""));
+    let exposition =
+        Exposition::read(&metrics).unwrap_or_else(|error| panic!("{error}\n{metrics}"));
+    reference("## A producer", &exposition.rows(""));
 }
 
 #[tokio::test]

@@ -40,13 +40,13 @@ impl Answer {
             .map_or("", |value| value.to_str().expect("plain"))
     }
 
-    /// It is a problem with this status whose detail says all of this.
-    pub(crate) fn is_problem(&self, status: u16, says: &[&str]) {
+    /// It is a problem with this status whose detail contains all of this.
+    pub(crate) fn is_problem(&self, status: u16, expected: &[&str]) {
         assert_eq!(self.status, status, "{}", self.text);
         assert_eq!(self.header("content-type"), "application/problem+json");
         let json = self.json();
         let detail = json["detail"].as_str().expect("a detail");
-        for part in says {
+        for part in expected {
             assert!(detail.contains(part), "{part:?} is not in {detail:?}");
         }
         assert_eq!(
@@ -68,7 +68,7 @@ impl Answer {
         );
     }
 
-    /// It is the answer to a message in this topic; says where.
+    /// It is the answer to a message in this topic; returns the position.
     pub(crate) fn is_sent(&self, topic: &str) -> (i32, i64) {
         assert_eq!(self.status, 200, "{}", self.text);
         assert_eq!(self.header("content-type"), "application/json");

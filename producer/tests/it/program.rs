@@ -26,7 +26,7 @@ use crate::{
 
 struct Program {
     child: Child,
-    // kept, so that it can go on writing
+    // kept, so that the process can write
     _lines: Lines<BufReader<ChildStderr>>,
     address: SocketAddr,
     client: Client,
@@ -94,7 +94,7 @@ async fn an_environment_that_it_cannot_start_with_is_exit_code_2() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = taken.local_addr().expect("bound").to_string();
     let servers = ("KAFKA_SERVERS", "127.0.0.1:1".to_owned());
-    for (env, says) in [
+    for (env, expected) in [
         (vec![], "KAFKA_SERVERS is not set".to_owned()),
         (
             vec![("KAFKA_SERVERS", "nowhere".to_owned())],
@@ -116,9 +116,9 @@ async fn an_environment_that_it_cannot_start_with_is_exit_code_2() {
             .await
             .expect("in time")
             .expect("started");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(&says), "{said}");
+        let received = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{received}");
+        assert!(received.contains(&expected), "{received}");
     }
 }
 
@@ -307,17 +307,17 @@ async fn slow_connections_do_not_keep_others_waiting() {
             begun.elapsed()
         );
     }
-    // a body that does not come is told so
+    // a body that does not arrive is answered with 408
     let mut stream = TcpStream::connect(program.address).await.expect("accepted");
     stream.write_all(begins[1]).await.expect("sent");
-    let mut said = String::new();
-    timeout(PATIENCE, stream.read_to_string(&mut said))
+    let mut received = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut received))
         .await
         .expect("in time")
         .expect("UTF-8");
     assert!(
-        said.starts_with("HTTP/1.1 408") && said.contains("/docs#incomplete"),
-        "{said}"
+        received.starts_with("HTTP/1.1 408") && received.contains("/docs#incomplete"),
+        "{received}"
     );
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));

@@ -1,5 +1,5 @@
 //! Faults that are made: brokers that go and come back, errors after which a client is of no use. On librdkafka's
-//! in-memory broker, which can be told to.
+//! in-memory broker, which can be configured to fail.
 
 use std::{
     thread,
@@ -40,7 +40,7 @@ fn a_kafka_that_goes_away_is_waited_for() {
     until("ten messages", || (worker.done() == 10).then_some(()));
     until("it is ready", || worker.is_ready().then_some(()));
     cluster.broker_down(1).expect("down");
-    until("the outage is told", || {
+    until("the outage is logged", || {
         worker.complaints().contains("no broker of").then_some(())
     });
     until("it is not ready", || (!worker.is_ready()).then_some(()));
@@ -74,7 +74,7 @@ fn a_kafka_that_is_restarted_loses_nothing_and_a_frozen_one_does_not_hold_up_a_s
         Protocol::Classic,
     ));
     until("ten messages", || (worker.done() == 10).then_some(()));
-    // what is not committed may be read twice: the outage may last longer than the session
+    // an uncommitted message may be consumed twice: the outage may last longer than the session
     let kept = |partition| {
         committed(kafka.bootstrap(), &group, &topic, partition).map(|(offset, _)| offset)
     };
@@ -108,7 +108,7 @@ fn a_kafka_that_is_restarted_loses_nothing_and_a_frozen_one_does_not_hold_up_a_s
 #[test]
 fn a_kafka_that_is_not_there_at_the_start_is_waited_for_and_a_stop_still_works() {
     let mut worker = Worker::start(&settings("127.0.0.1:1", "t", "g", Protocol::Classic));
-    until("the outage is told", || {
+    until("the outage is logged", || {
         worker
             .complaints()
             .contains("no broker of 127.0.0.1:1 answers")
@@ -145,7 +145,7 @@ fn a_fatal_error_ends_with_1_and_the_reason() {
     );
 }
 
-/// A client that loses its membership while a commit is under way may wait for the answer for ever.
+/// A client that loses its membership while a commit is under way may wait for the answer forever.
 #[test]
 fn a_membership_lost_in_an_outage_is_got_again_with_a_new_client() {
     let kafka = wait_for(Kafka::start());

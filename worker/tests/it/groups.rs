@@ -167,7 +167,7 @@ fn a_member_that_the_group_refuses_waits_until_it_may_join() {
     let mut other = settings(&servers(), &topic, &group, Protocol::Classic);
     other.assignor = Assignor::Range;
     let mut range = Worker::start(&other);
-    until("the refusal is told", || {
+    until("the refusal is logged", || {
         range
             .complaints()
             .contains("refuses this member")

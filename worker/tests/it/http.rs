@@ -1,4 +1,4 @@
-//! What the worker tells over HTTP.
+//! The worker's HTTP interface.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -74,8 +74,9 @@ fn docs_have_each_series() {
         Protocol::Classic,
     ));
     let metrics = worker.get("/metrics").1;
-    let said = Exposition::read(&metrics).unwrap_or_else(|error| panic!("{error}\n{metrics}"));
-    reference("## A worker", &said.rows(""));
+    let exposition =
+        Exposition::read(&metrics).unwrap_or_else(|error| panic!("{error}\n{metrics}"));
+    reference("## A worker", &exposition.rows(""));
 }
 
 #[test]

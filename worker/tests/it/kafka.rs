@@ -1,4 +1,4 @@
-//! The Kafka side of a test: topics, messages, committed offsets. In: a bootstrap address. Out: what Kafka says.
+//! The Kafka side of a test: topics, messages, committed offsets. In: a bootstrap address. Out: Kafka's answers.
 
 use std::time::Duration;
 

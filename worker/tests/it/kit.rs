@@ -1,5 +1,5 @@
 //! What the tests need: a worker as a process, its lines, its HTTP; topics, messages and offsets. In: settings. Out: what
-//! the worker did. Every wait has a deadline and says what it waited for.
+//! the worker did. Every wait has a deadline and names what it waited for.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -61,11 +61,11 @@ pub(crate) fn unique(name: &str) -> String {
     )
 }
 
-/// Waits until `look` finds something.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// Waits until `find` returns a value.
+pub(crate) fn until<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + SOON;
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = find() {
             return found;
         }
         assert!(

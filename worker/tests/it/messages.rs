@@ -1,4 +1,4 @@
-//! Messages of every kind, and how they look.
+//! Messages of every kind, and their lines.
 
 use practice_contract::Protocol;
 

@@ -1,4 +1,4 @@
-//! What a worker needs to start, and what it says when it cannot.
+//! What a worker needs to start, and its errors.
 
 use std::net::TcpListener;
 
@@ -39,10 +39,12 @@ fn a_variable_that_is_missing_or_wrong_is_named_with_its_value_and_the_fix() {
         .expect("the address");
     let mut wrong = env.clone();
     wrong[listen].1 = "eighty";
-    let said = refused(&wrong);
+    let printed = refused(&wrong);
     assert!(
-        said.contains(wrong[listen].0) && said.contains("eighty") && said.contains("0.0.0.0:8080"),
-        "{said}"
+        printed.contains(wrong[listen].0)
+            && printed.contains("eighty")
+            && printed.contains("0.0.0.0:8080"),
+        "{printed}"
     );
 }
 
@@ -56,16 +58,16 @@ fn a_port_that_is_taken_is_named_with_its_variable() {
         .iter()
         .find(|(_, value)| *value == settings.listen.to_string())
         .expect("the variable");
-    let said = refused(
+    let printed = refused(
         &env.iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect::<Vec<_>>(),
     );
     assert!(
-        said.contains(name)
-            && said.contains(&settings.listen.to_string())
-            && said.contains("free port"),
-        "{said}"
+        printed.contains(name)
+            && printed.contains(&settings.listen.to_string())
+            && printed.contains("free port"),
+        "{printed}"
     );
 }
 
@@ -84,14 +86,14 @@ fn a_topic_that_kafka_denies_is_not_called_missing() {
     assert!(!worker.has_ended());
     wait_for(kafka.allow("Describe", ["--topic", "t"]));
     until("all messages", || (worker.done() == 10).then_some(()));
-    let said = worker.complaints();
+    let printed = worker.complaints();
     assert_eq!(
         (
-            said.matches(expected).count(),
-            said.matches("does not exist").count()
+            printed.matches(expected).count(),
+            printed.matches("does not exist").count()
         ),
         (1, 0),
-        "{said}"
+        "{printed}"
     );
     worker.stop();
 }
@@ -104,7 +106,7 @@ fn a_topic_that_does_not_exist_yet_is_waited_for() {
         let mut settings = settings(&servers(), &there, &group, protocol);
         settings.topics.push(later.clone());
         let mut worker = Worker::start(&settings);
-        until("the missing topic is told", || {
+        until("the missing topic is logged", || {
             worker
                 .complaints()
                 .contains(&format!("topic {later} does not exist: waiting for it"))
@@ -120,7 +122,7 @@ fn a_topic_that_does_not_exist_yet_is_waited_for() {
         assert_eq!(
             worker.complaints().matches("does not exist").count(),
             1,
-            "told once: {}",
+            "logged once: {}",
             worker.complaints()
         );
         worker.stop();

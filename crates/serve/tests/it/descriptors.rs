@@ -1,4 +1,4 @@
-//! A process that runs out of file descriptors: accepting fails, and goes on when there are some again.
+//! A process that runs out of file descriptors: accepting fails, and works again when descriptors are free.
 
 use std::{
     env,
@@ -41,10 +41,10 @@ fn accepting_outlives_a_lack_of_descriptors() {
             .stderr(Stdio::inherit())
             .output()
             .expect("a child");
-        let said = String::from_utf8_lossy(&child.stdout);
+        let printed = String::from_utf8_lossy(&child.stdout);
         assert!(
-            child.status.success() && said.contains("1 passed"),
-            "{said}"
+            child.status.success() && printed.contains("1 passed"),
+            "{printed}"
         );
     }
 }

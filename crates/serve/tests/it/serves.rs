@@ -301,7 +301,7 @@ async fn a_request_in_flight_is_answered_after_the_token() {
         .expect("without a panic");
     assert!(
         TcpStream::connect(server.address).await.is_err(),
-        "nobody listens any more"
+        "the port is closed"
     );
 }
 

@@ -168,7 +168,7 @@ export function footBox(g, index, b, measure) {
   };
 }
 
-/** What a running consumer reads, in the room there is. @param {import('./scene.js').Member} m @param {boolean} multi @param {number} px @param {import('./layout.js').Measure} measure */
+/** The partitions of a running consumer, or their number where they do not fit. @param {import('./scene.js').Member} m @param {boolean} multi @param {number} px @param {import('./layout.js').Measure} measure */
 export function reads(m, multi, px, measure) {
   const whole =
     'reads ' +

@@ -26,7 +26,7 @@ export function makeWires(svg) {
   /** A row's one head is lit by any of its arrows. @param {Wire} w */
   const litHead = w => (w.loom && w.arrow.read && [...shown.values()].some(s => s.wire.box === w.box && lit(s.wire)) ? ' on' : lit(w));
 
-  /** Where an arrow is at this moment. @param {Shown} s @param {number} now @returns {Wire} */
+  /** The current course of an arrow, also during a sweep. @param {Shown} s @param {number} now @returns {Wire} */
   function current(s, now) {
     if (!s.from) return s.wire;
     const k = (now - s.start) / s.took;

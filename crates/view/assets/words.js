@@ -269,7 +269,7 @@ export function rebalanceSentence(r, multi) {
 export const silentSentence = (m, multi) =>
   `${short(m.name)} ${m.kind === 'killed' ? 'was killed before it could leave the group' : 'is paused and sends no heartbeats'}. No reader for ${list(m.arrows, multi)} until Kafka gives it up.`;
 const seconds = (/** @type {number} */ ms) => `${(ms / 1000).toFixed(1)} s`;
-/** How long it took; empty when it began and ended between two polls. @param {any} r */
+/** Duration of a rebalance; empty when it began and ended between two polls. @param {any} r */
 export const rebalanceTook = r =>
   !r.group ? 'no rebalance' : r.durationMs == null ? '' : r.durationMs < 100 ? 'at once' : seconds(r.durationMs);
 

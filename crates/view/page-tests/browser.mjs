@@ -33,7 +33,7 @@ export async function open(browser, url, { width = 1280, height = 800, theme = '
   return { page, faults, close: () => context.close() };
 }
 
-/** What the page's main thread did, in CPU time: whoever else uses this machine shows in wall-clock times. */
+/** Work of the page's main thread, in CPU time: wall-clock times include other load of this machine. */
 export async function watch(browser, page, seconds) {
   await browser.startTracing(page, { categories: ['toplevel', 'devtools.timeline', 'v8.execute'] });
   await page.waitForTimeout(seconds * 1000);

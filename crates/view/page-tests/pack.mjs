@@ -1,4 +1,4 @@
-// What the server makes of the page when it serves it (src/pack.rs): comments, indentation, needless spaces and line breaks out, all modules in one file,
+// The page as the server packs it (src/pack.rs): comments, indentation, needless spaces and line breaks out, all modules in one file,
 // in the order of their imports. In: the folder. Out: text. The sources keep to what this needs: no string contains a comment or spans lines;
 // imports are one line each, on top, of './name.js', without `as`; no two modules use the same name on their top level.
 import { readFileSync } from 'node:fs';

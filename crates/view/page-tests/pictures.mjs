@@ -1,4 +1,4 @@
-// Screenshots of the invented scenes, to look at: `npm run pictures [scene...]` writes them to out/. SIZES=all for more widths.
+// Screenshots of the invented scenes: `npm run pictures [scene...]` writes them to out/. SIZES=all for more widths.
 import { mkdirSync } from 'node:fs';
 import { launch, open } from './browser.mjs';
 import { scenes } from './feed/scenes.mjs';
@@ -13,7 +13,7 @@ mkdirSync(out, { recursive: true });
 const feed = await serve(Object.fromEntries(Object.values(scenes).map(f => [f().name, f()])));
 const browser = await launch();
 const rates = { large: 1600, 'too-large': 0, states: 0 };
-/** What else can be on a page: after a click, a key, a lost server. */
+/** Pages after a click, a key, a lost server. */
 const moments = {
   log: ['practice-3', async page => page.locator('.card, .row').nth(4).click()],
   table: ['practice-3', async page => page.locator('#vt').click()],

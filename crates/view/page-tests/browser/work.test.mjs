@@ -1,4 +1,4 @@
-// What a busy page costs: 200 messages a second over 12 partitions and 6 groups.
+// Cost of a busy page: 200 messages a second over 12 partitions and 6 groups.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';

@@ -80,8 +80,8 @@ export async function serve(practices, port = 0, packed = true) {
             `event: line\ndata: ${JSON.stringify(i % 2 ? `Received message: key=k${i} & value=testing-value` : `Message Info: topic my-topic - partition [0] @ offset ${3400 + i / 2}`)}\n\n`
           );
       } else if (rest[2] === 'plan') {
-        const [status, said] = foresees(url.search, rest[1]);
-        json(status, said);
+        const [status, forecast] = foresees(url.search, rest[1]);
+        json(status, forecast);
       } else if (req.method === 'POST') {
         let body = '';
         req.on('data', d => {
@@ -90,8 +90,8 @@ export async function serve(practices, port = 0, packed = true) {
         req.on('end', () => {
           const sent = JSON.parse(body || '{}');
           posts.push({ path: rest.join('/'), body: sent });
-          const [status, said] = answer(sent, rest);
-          json(status, said);
+          const [status, reply] = answer(sent, rest);
+          json(status, reply);
         });
       } else json(404, {});
     } else {
@@ -132,7 +132,7 @@ export async function serve(practices, port = 0, packed = true) {
   };
 }
 
-/** Messages as a running practice has them: every partition gets `perSecond` in all, every reading member takes them. Ends with the returned function. */
+/** Messages as a running practice has them: every partition gets `perSecond` in all, every reading member consumes them. Ends with the returned function. */
 export function run(feed, name, perSecond, now = () => Date.now()) {
   const s = feed.practices[name],
     base = now() - s.now,
@@ -140,7 +140,7 @@ export function run(feed, name, perSecond, now = () => Date.now()) {
     took = new Map();
   let due = 0,
     last = Date.now(),
-    looked = 0;
+    polled = 0;
   const timer = setInterval(() => {
     const at = now() - base,
       dt = (Date.now() - last) / 1000;
@@ -172,8 +172,8 @@ export function run(feed, name, perSecond, now = () => Date.now()) {
       produced: [...produced].map(([i, e]) => [s.partitions[i].topic, s.partitions[i].partition, e]),
       consumed
     });
-    if (Date.now() - looked < 2000) return;
-    looked = Date.now();
+    if (Date.now() - polled < 2000) return;
+    polled = Date.now();
     s.partitions.forEach((p, i) => {
       p.end = ends[i];
     });

@@ -44,7 +44,7 @@ test('no two pills overlap, and none hides a box', () =>
     });
   }));
 
-test('no two boxes overlap, each stands in its frame, frames stand apart and in the window', () =>
+test('no two boxes overlap, each is in its frame, frames are apart and in the window', () =>
   each((L, _s, _m, at) => {
     const boxes = [...L.parts, ...L.cards, ...L.rows, ...L.foots];
     boxes.forEach((a, i) => {
@@ -99,7 +99,7 @@ test('24 partitions, 6 groups and 12 consumers at 1280 x 800: all in the window,
   }
 });
 
-test('one long lag takes no partition from the rows of its sisters', () => {
+test('one long lag hides no partition of other rows', () => {
   const s = sceneFrom(sized(24, 6, 12)),
     slow = s.groups[3].members[s.groups[3].members.length - 1];
   slow.kind = 'slow';
@@ -220,7 +220,7 @@ test('the edge between cards and rows does not flutter', () => {
   assert.equal(layout(s, least + 1, 800, table(), memory).mode, 'cards');
 });
 
-test('beyond 24 partitions, 6 groups or 12 consumers it is a table, and it says why', () => {
+test('beyond 24 partitions, 6 groups or 12 consumers it is a table, with the reason', () => {
   assert.equal(tooMany(sceneFrom(sized(24, 6, 12))), '');
   assert.equal(tooMany(sceneFrom(sized(48, 6, 12))), 'Too many to draw: 48 partitions.');
   assert.equal(tooMany(sceneFrom(sized(24, 7, 13))), 'Too many to draw: 7 groups, 13 consumers in a group.');

@@ -1,4 +1,4 @@
-// The page of the real product on Apache Kafka, against what Kafka's own ConsumerGroupCommand says.
+// The page of the real product on Apache Kafka, against Kafka's own ConsumerGroupCommand.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch } from '../browser.mjs';

@@ -32,8 +32,8 @@ export const podsOf = async group =>
     .filter(p => !p.metadata.deletionTimestamp)
     .map(p => p.metadata.name)
     .sort();
-/** What the cluster has to say when a test has failed. */
-export const told = async () =>
+/** State and logs of the cluster, for a failed test. */
+export const diagnostics = async () =>
   (await Promise.all([inside('get', 'cgp,pods', '-o', 'wide'), kubectl(...RELEASE, 'logs', OPERATOR, '--tail=40')])).join('\n');
 
 const rollout = [...RELEASE, 'rollout', 'status', OPERATOR, '--timeout=120s'];
@@ -53,12 +53,12 @@ export function turn(on) {
 /** Opens a way from a local port to one in the cluster. Out: what closes it. */
 export async function forward(where, target, port, own) {
   const child = mortal(spawn('kubectl', [...where, 'port-forward', target, `${own}:${port}`], how));
-  let said = '';
-  for (const out of [child.stdout, child.stderr]) out.on('data', words => (said += words));
+  let output = '';
+  for (const out of [child.stdout, child.stderr]) out.on('data', words => (output += words));
   const ended = () => child.exitCode != null || child.signalCode != null;
   await until(`a way to ${target}`, () => {
-    assert.ok(!ended(), said);
-    return said.includes('Forwarding from 127.0.0.1');
+    assert.ok(!ended(), output);
+    return output.includes('Forwarding from 127.0.0.1');
   });
   return async () => {
     child.kill();
@@ -93,7 +93,7 @@ export async function arrive() {
 }
 
 let left = true;
-/** Takes everything away again. */
+/** Deletes everything again. */
 export function leave() {
   if (left) return;
   left = true;

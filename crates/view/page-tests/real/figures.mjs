@@ -1,5 +1,5 @@
-// What the real product and its page take, as rows of a table in the file that FIGURES names and on standard output.
-// A bound fails only when it is missed four times over: whoever else uses this machine is in these numbers too.
+// Figures of the real product and its page, as rows of a table in the file that FIGURES names and on standard output.
+// A bound fails only when it is missed four times over: other load of this machine is in these numbers too.
 import assert from 'node:assert/strict';
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -93,7 +93,7 @@ test('message accepted, then visible', async () => {
 test('ownership changes, then the arrow goes there', async () => {
   const { page, close } = await show(browser, local),
     logs = join(local.dir, '.local/logs'),
-    said = [],
+    assigned = [],
     read = new Map();
   let begun = false;
   /** New `assigned` lines of the group's workers, as soon as they are in their logs. */
@@ -103,7 +103,7 @@ test('ownership changes, then the arrow goes there', async () => {
         known = read.get(file) ?? (begun ? 0 : lines.length);
       for (const l of lines.slice(known)) {
         const to = /^assigned \[(.+)\]$/.exec(l)?.[1];
-        for (const p of to?.split(' ') ?? []) said.push([Date.now(), p, file.slice(0, -4)]);
+        for (const p of to?.split(' ') ?? []) assigned.push([Date.now(), p, file.slice(0, -4)]);
       }
       read.set(file, lines.length);
     }
@@ -128,10 +128,10 @@ test('ownership changes, then the arrow goes there', async () => {
   const noted = await page.evaluate(() => window.noted),
     took = [];
   let passed = 0;
-  for (const [at, p, owner] of said) {
-    const next = said.find(s => s[1] === p && s[0] > at)?.[0] ?? Infinity,
+  for (const [at, p, owner] of assigned) {
+    const next = assigned.find(s => s[1] === p && s[0] > at)?.[0] ?? Infinity,
       // the page may hear of it before the log's reader does, but not before the partition went where it was then
-      before = said.findLast(s => s[1] === p && s[0] < at)?.[0] ?? at - 1000,
+      before = assigned.findLast(s => s[1] === p && s[0] < at)?.[0] ?? at - 1000,
       shown = noted.find(n => n[0] > before && n[1] === p && n[2] === owner);
     if (shown) took.push(Math.max(0, shown[0] - at));
     else if (next - at < 1000)
@@ -145,7 +145,7 @@ test('ownership changes, then the arrow goes there', async () => {
     'ms',
     500,
     '',
-    `10 scalings of practice 2 in memory, ${took.length} partitions changed hands, from the worker's own "assigned" until the frame with the arrow's new owner; p50 ${share(took, 0.5)} ms, slowest ${Math.max(...took)} ms${passed ? `; ${passed} more moved on within a second` : ''}`
+    `10 scalings of practice 2 in memory, ${took.length} partitions moved, from the worker's own "assigned" until the frame with the arrow's new owner; p50 ${share(took, 0.5)} ms, slowest ${Math.max(...took)} ms${passed ? `; ${passed} more moved on within a second` : ''}`
   );
   await close();
 });

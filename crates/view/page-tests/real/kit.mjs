@@ -111,8 +111,8 @@ export async function up(manifest, args = []) {
     output,
     log: consumer => readFileSync(join(dir, `.local/logs/${consumer}.log`), 'utf8'),
     send: body => sent(local.sendUrl, body),
-    /** What a command of practice-local prints. */
-    told: (...words) =>
+    /** Output of a command of practice-local. */
+    cli: (...words) =>
       new Promise((done, failed) =>
         execFile(binary, words, { cwd: dir }, (error, out, why) =>
           error ? failed(new Error(`${words.join(' ')}: ${out}${why}`)) : done(out)
@@ -200,11 +200,11 @@ export const settled = (local, seconds = 60) =>
     seconds
   );
 
-/** Waits until the page shows what the API says, and returns it. What is drawn is in the message if it never does. */
+/** Waits until the page agrees with the API, and returns it. What is drawn is in the message if it never does. */
 export async function agrees(local, page, where = '#wires', seconds = 15) {
   let seen, reported;
   await until(
-    'the page shows what the API says',
+    'the page agrees with the API',
     async () => {
       [reported, seen] = [owned(await local.api()), await drawn(page, where)];
       return reported.join('\n') === seen.join('\n');
@@ -232,7 +232,7 @@ export async function readOnce(page, owners, value) {
   }
 }
 
-/** What axe finds wrong, now. */
+/** Violations that axe finds. */
 export async function violations(page) {
   await page.waitForTimeout(300);
   await page.evaluate(axe); // by the debugger, not by the page, whose policy would refuse it

@@ -1,10 +1,10 @@
-// The page as the operator serves it, by `kubectl port-forward`: first only to look at, as the chart installs it, then with its actions turned on.
-// GroupHealth by what Kafka's own tool, kubectl and the pods' logs say. In: a node that is up with the release `cgp`; see cluster.mjs.
+// The page as the operator serves it, by `kubectl port-forward`: first read-only, as the chart installs it, then with its actions turned on.
+// Expected values come from Kafka's own tool, kubectl and the pods' logs. In: a node that is up with the release `cgp`; see cluster.mjs.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, open } from '../browser.mjs';
 import { NAME, ONE, RELEASE, THREE, TOPIC, TWO, apply, arrive, bootstrap, forward, inside, kubectl } from './cluster.mjs';
-import { leave, manifest, namespace, podsOf, reach, spec, suffix, told, turn, turned } from './cluster.mjs';
+import { diagnostics, leave, manifest, namespace, podsOf, reach, spec, suffix, turn, turned } from './cluster.mjs';
 import { agrees, boxes, choose, described, foot, ports, readOnce, sent, settled, show, until, violations } from './kit.mjs';
 
 let practice, browser;
@@ -16,11 +16,11 @@ after(async () => {
   await browser?.close();
   leave();
 });
-/** A test whose failure comes with what the cluster has to say. */
+/** A test whose failure prints the cluster's state and logs. */
 const check = (what, body) =>
   test(what, () =>
     body().catch(async error => {
-      console.error(await told());
+      console.error(await diagnostics());
       throw error;
     })
   );
@@ -53,7 +53,7 @@ check("the list of practices leads to the page, whose arrows are what Kafka's ow
   await close();
 });
 
-check('the manifest makes a group of two four: one waits, and the page says why', async () => {
+check('the manifest scales a group of two to four: one is idle, and the page has the reason', async () => {
   const { page, close } = await show(browser, practice);
   apply(manifest.replace('replicas: 2', 'replicas: 4'));
   assert.equal((await spec(ONE)).replicas, 4);
@@ -91,7 +91,7 @@ check("a consumer's pod is deleted: its arrows go to the newcomer", async () => 
   await close();
 });
 
-check('nothing can be done: the page says what turns it on, the server refuses', async () => {
+check('actions are off: the page names the command that turns them on, the server refuses', async () => {
   const { page, close } = await show(browser, practice),
     asked = [],
     controls = page.locator('.foot [data-act]');
@@ -127,7 +127,7 @@ for (const theme of ['light', 'dark'])
     await close();
   });
 
-/** While the operator is away the page says so; afterwards it is live by itself, without a reload. */
+/** Without the operator the page is disconnected; afterwards it is live by itself, without a reload. */
 async function away(page, take) {
   await page.evaluate(() => {
     window.mark = 1;

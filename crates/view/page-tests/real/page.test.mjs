@@ -20,16 +20,16 @@ test('arrows agree with status and API', async () => {
     arrows = await agrees(local, page);
   assert.equal(arrows.length, 9);
   // a tree: groups, their consumers, what each reads
-  const status = await local.told('status'),
-    told = [];
+  const status = await local.cli('status'),
+    rows = [];
   let group = '';
   for (const line of status.split('\n')) {
     const of = /^[├└]─ (\S+)/.exec(line),
       consumer = /^[│ ] +[├└]─ (\S+)/.exec(line);
     if (of) group = of[1];
-    if (consumer) for (const [, partition] of line.matchAll(/ (\S+\/\d+) +\S+\/\d+ /g)) told.push(`${group} ${partition} ${consumer[1]}`);
+    if (consumer) for (const [, partition] of line.matchAll(/ (\S+\/\d+) +\S+\/\d+ /g)) rows.push(`${group} ${partition} ${consumer[1]}`);
   }
-  assert.deepEqual(told.sort(), arrows, status);
+  assert.deepEqual(rows.sort(), arrows, status);
   assert.deepEqual(faults, []);
   await close();
 });
@@ -115,7 +115,7 @@ test('a steady load is started on the page, reaches every group at that rate, an
     sum = numbers => numbers.reduce((a, n) => a + n, 0),
     ends = async () => (await local.api()).partitions.map(p => p.end),
     shown = () => page.$$eval('.part', all => all.map(e => +e.dataset.end)),
-    /** What each group has read, by its commits. */
+    /** Messages read by each group, from its commits. */
     read = async () => (await local.api()).groups.map(g => sum(g.members.flatMap(m => m.partitions.map(p => p.committed ?? 0)))),
     /** The moment at which more has been written, and how much by then. */
     grown = async () => {
@@ -151,14 +151,14 @@ test('a steady load is started on the page, reaches every group at that rate, an
         });
       })
     );
-  await sleep(from + 8000 - Date.now()); // long enough to tell its rate
+  await sleep(from + 8000 - Date.now()); // long enough to measure its rate
   const [last, to] = await grown(),
     rate = (last - first) / ((to - from) / 1000);
   assert.ok(rate > speed * 0.7 && rate < speed * 1.3, `${rate} messages a second`);
   await panel.getByRole('button', { name: 'Stop load' }).click();
   await panel.getByRole('button', { name: 'Start load' }).waitFor();
   await until('the API knows of no load', async () => !(await local.api()).load);
-  await sleep(3000); // what was on its way has arrived and was looked at
+  await sleep(3000); // messages in flight have arrived and were polled
   const after = await ends();
   assert.ok(sum(after) >= last);
   await sleep(5000);

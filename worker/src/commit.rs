@@ -54,7 +54,7 @@ pub(crate) fn store_handled(consumer: &BaseConsumer<Context>, context: &Context)
 }
 
 /// Notes the client's position; to be called when there is nothing to do. It lies behind transaction markers, which no
-/// application sees and which would look like lag forever.
+/// application sees and which would count as lag forever.
 pub(crate) fn note_positions(consumer: &BaseConsumer<Context>, shared: &Shared) {
     let Ok(positions) = consumer.position() else {
         return;

@@ -1,5 +1,5 @@
 //! HTTP for probes, people and the operator: `/livez`, `/readyz`, `/metrics`, `/status`, `/events`. In: the shared state.
-//! Out: what it says. Read-only, without keys and values of messages.
+//! Out: that state. Read-only, without keys and values of messages.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 

@@ -1,9 +1,9 @@
-//! Who gets which partitions when a group is divided anew. In: ids of members, topics with their numbers of partitions, what
-//! each member owns. Out: what each gets, or, where that hangs on what nobody can know before, between how many and how many
-//! partitions move ([`moves`]). All members of a group read the same topics. Pure.
+//! The assignment of partitions to the members of a group. In: member ids, topics with their partition counts, the partitions that
+//! each member owns. Out: the partitions of each member, or, where unknown facts decide, the range of the number of partitions that
+//! move ([`moves`]). All members of a group read the same topics. Pure.
 //!
-//! Range, round-robin and cooperative-sticky are divided by a member of the group, as librdkafka 2.12 does it. Uniform and the
-//! range of KIP-848 are divided by the broker, as Kafka 4.3 does it; its range gives what the client's gives. Deliberately
+//! A member of the group computes range, round-robin and cooperative-sticky, here as in librdkafka 2.12. The broker computes uniform
+//! and the range of KIP-848, here as in Kafka 4.3; both ranges have the same result. Deliberately
 //! absent: racks (consumers here have none) and members that read different topics.
 
 mod java;
@@ -23,10 +23,10 @@ use places::Places;
 /// Number of partitions of each topic, by its name.
 pub type Topics = BTreeMap<String, i32>;
 
-/// What each member gets, by its id: topic and partition number, sorted. A member that gets nothing is there too.
+/// The partitions of each member, sorted, by member id. A member without partitions is included.
 pub type Assignment = BTreeMap<String, Vec<Partition>>;
 
-/// Range: topic by topic, neighbouring partitions to neighbouring members, sorted by id; where it does not come out even the
+/// Range: topic by topic, neighbouring partitions to neighbouring members, sorted by id; where the division has a remainder the
 /// first ones get one more. Both protocols.
 pub fn range(members: &[&str], topics: &Topics) -> Assignment {
     in_places(members, topics, &Places::range(topics, members.len()))
@@ -37,7 +37,7 @@ pub fn round_robin(members: &[&str], topics: &Topics) -> Assignment {
     in_places(members, topics, &Places::round_robin(topics, members.len()))
 }
 
-/// Uniform while nobody owns anything. The broker goes through maps: members and topics are to be in the order of these (see
+/// Uniform while no member owns a partition. The broker goes through maps: members and topics are to be in the order of these (see
 /// [`order_of_members`], [`order_of_topics`]). The last members get one partition more where it does not come out even (before
 /// Kafka 4.3 the first ones).
 pub fn uniform(members: &[&str], topics: &[(&str, i32)]) -> Assignment {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     /// `a: t/0 t/1, b: t/2`
-    fn told(assignment: &Assignment) -> String {
+    fn text(assignment: &Assignment) -> String {
         let share = |(member, share): (&String, &Vec<Partition>)| {
             let share: Vec<String> = share
                 .iter()
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn partitions_are_divided_as_kafka_divides_them() {
+    fn partitions_are_assigned_as_kafka_assigns_them() {
         let (one, two) = (topics(&[("t", 5)]), topics(&[("t", 3), ("u", 2)]));
         let rows = [
             (range(&["b", "a"], &one), "a: t/0 t/1 t/2, b: t/3 t/4"),
@@ -145,7 +145,7 @@ mod tests {
             (uniform(&["a"], &[]), "a: "),
         ];
         for (assignment, expected) in rows {
-            assert_eq!(told(&assignment), expected);
+            assert_eq!(text(&assignment), expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The shapes of what is seen in Kafka. Facts only, no judgement.
+//! Types of the facts that a poll of Kafka returns. Facts only, no evaluation.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,19 +14,19 @@ use crate::other_groups::OtherGroupMap;
 /// Topic and partition number.
 pub type Partition = (String, i32);
 
-/// One look at a Kafka.
+/// One poll of a Kafka.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
     /// Every topic that was asked for.
     pub topics: BTreeMap<String, TopicSeen>,
     /// Every group that was asked for.
     pub groups: BTreeMap<String, GroupSeen>,
-    /// Groups of other applications on these topics; `None`: not known (yet). A look does not ask: see [`OtherGroups`](crate::OtherGroups).
+    /// Groups of other applications on these topics; `None`: not known yet. Polls do not request them: see [`OtherGroups`](crate::OtherGroups).
     pub other_groups: Option<Arc<OtherGroupMap>>,
 }
 
 impl Snapshot {
-    /// What of it is about these topics and groups; of other applications' groups those on these topics.
+    /// The part about these topics and groups, with the groups of other applications on these topics.
     #[must_use]
     pub fn only(
         &self,
@@ -69,53 +69,53 @@ pub type PollResult = Result<Arc<Snapshot>, Arc<KafkaError>>;
 /// A topic that was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TopicSeen {
-    /// There is none of that name.
+    /// No topic has this name.
     Missing,
-    /// It is there.
+    /// It exists.
     Present(TopicFacts),
-    /// Kafka would not say; why.
+    /// Kafka did not answer for it; the reason.
     Unknown(Arc<KafkaError>),
 }
 
-/// A topic that is there.
+/// A topic that exists.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TopicFacts {
-    /// Kafka's id of it, 32 hexadecimal digits: another id is another topic, even under the same name.
+    /// Kafka's topic id, 32 hexadecimal digits. A recreated topic with the same name has another id.
     pub id: String,
     /// Copies of each partition (the fewest, should they differ).
     pub replication_factor: i32,
     /// Offsets per partition, from partition 0; `None`: its leader could not be asked.
     pub partitions: Vec<Option<Bounds>>,
-    /// Where the copies of each partition are, from partition 0; empty where nobody says.
+    /// Replicas of each partition, from partition 0; empty if they are not reported.
     pub copies: Vec<Copies>,
 }
 
 /// The brokers that hold a partition, by their ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copies {
-    /// The one that is read from and written to; `None`: there is none now.
+    /// The leader; `None`: the partition has none now.
     pub leader: Option<i32>,
     /// All of them, the preferred leader first.
     pub replicas: Vec<i32>,
-    /// Those that have everything that the leader has, sorted.
+    /// The in-sync replicas, sorted.
     pub in_sync: Vec<i32>,
 }
 
-/// Where a partition's log begins and ends.
+/// Start and end of a partition's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Offset of the oldest message that is still there.
+    /// Offset of the oldest message.
     pub start: i64,
     /// Offset after the newest message (the high watermark).
     pub end: i64,
 }
 
-/// A group's state, in Kafka's words, and two more for what Kafka has no word for.
+/// A group's state: Kafka's states, and two more for a missing and an unknown group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GroupState {
-    /// Every member has what it should have.
+    /// Every member owns the partitions assigned to it.
     Stable,
-    /// No members; committed offsets may be there.
+    /// No members; committed offsets may exist.
     Empty,
     /// Classic: members are joining.
     PreparingRebalance,
@@ -123,17 +123,17 @@ pub enum GroupState {
     CompletingRebalance,
     /// KIP-848: the broker computes an assignment.
     Assigning,
-    /// KIP-848: members are on their way to their assignment.
+    /// KIP-848: members revoke and get partitions.
     Reconciling,
-    /// Kafka knows no such group.
+    /// The group does not exist.
     Absent,
-    /// Kafka could not be asked.
+    /// Kafka did not answer.
     #[default]
     Unknown,
 }
 
 impl GroupState {
-    /// Reads Kafka's word; `Dead` is how a Classic coordinator says that there is no such group.
+    /// Parses Kafka's name of a state. A Classic coordinator reports a missing group as `Dead`.
     pub fn parse(word: &str) -> Self {
         match word {
             "Stable" => Self::Stable,
@@ -161,15 +161,15 @@ pub struct GroupSeen {
     pub state: GroupState,
     /// Its protocol; `None` while it is absent or unknown.
     pub protocol: Option<Protocol>,
-    /// KIP-848: the group epoch. Classic groups have a generation that Kafka does not tell.
+    /// KIP-848: the group epoch. Kafka does not report the generation of Classic groups.
     pub epoch: Option<i64>,
-    /// How its partitions are divided, by Kafka's own name.
+    /// Assignor, by Kafka's name.
     pub assignor: Option<String>,
     /// Its members, by member id.
     pub members: Vec<MemberSeen>,
     /// Its committed offsets; `None`: they could not be read.
     pub committed: Option<BTreeMap<Partition, Committed>>,
-    /// Partitions whose commit was made to a former topic of that name. One look cannot know: see [`LagTrends`](crate::LagTrends).
+    /// Partitions whose commit was made to a former topic with the same name. One poll cannot detect it: see [`LagTrends`](crate::LagTrends).
     pub outdated: BTreeSet<Partition>,
     /// Why its state or its offsets are unknown.
     pub trouble: Option<KafkaError>,
@@ -187,13 +187,13 @@ impl GroupSeen {
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberSeen {
-    /// What Kafka knows it by.
+    /// Kafka's member id.
     pub member_id: String,
     /// Its `client.id`: two members may share one.
     pub client_id: String,
     /// Where it connects from.
     pub host: String,
-    /// What it owns, sorted; `None`: Kafka does not say (now), as while a Classic group rebalances.
+    /// Its partitions, sorted; `None`: Kafka does not report them now, as while a Classic group rebalances.
     pub partitions: Option<Vec<Partition>>,
 }
 
@@ -206,7 +206,7 @@ pub struct Committed {
     pub metadata: String,
 }
 
-/// Why Kafka could not be asked, coarsely on purpose: a condition's message must not help to scan ports.
+/// Why a call to Kafka failed. It has few details on purpose: a condition's message must not help to scan ports.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KafkaError {
     /// The address could not be resolved or reached.
@@ -215,10 +215,10 @@ pub enum KafkaError {
     /// Nothing listens there.
     #[error("Kafka refused the connection: check the port, and whether it runs")]
     Refused,
-    /// It took the connection and did not answer in time.
+    /// It accepted the connection and did not answer in time.
     #[error("Kafka did not answer in time")]
     TimedOut,
-    /// It did not let us in, or the certificates do not fit.
+    /// It refused the credentials, or the certificates do not match.
     #[error("Kafka refused the credentials, or the TLS handshake failed")]
     Authentication,
     /// Its access control lists (KIP-11) deny this client an operation.
@@ -236,11 +236,11 @@ pub enum KafkaError {
         code: String,
         /// Its explanation; the name again, or nothing, where Kafka gives none.
         message: String,
-        /// Kafka's protocol calls the error retriable: the same request may succeed later without anybody's help.
+        /// Kafka's protocol calls the error retriable: the same request may succeed later without a change.
         retriable: bool,
     },
-    /// What came back was not Kafka's protocol, or of a version that is not spoken here. What exactly is for logs: it may
-    /// hold what some other service said.
+    /// What came back was not Kafka's protocol, or of an unsupported version. The details are for logs: they may
+    /// contain the answer of another service.
     #[error(
         "what answers there does not speak Kafka's protocol: check the port, and that it is one without TLS"
     )]
@@ -248,12 +248,12 @@ pub enum KafkaError {
 }
 
 impl KafkaError {
-    /// Whether the Kafka as a whole is out of reach, not just one thing in it.
+    /// Whether Kafka as a whole is unreachable, not only one resource in it.
     pub fn is_outage(&self) -> bool {
         !matches!(self, Self::Answered { .. } | Self::Denied { .. })
     }
 
-    /// Whether Kafka refuses, and goes on refusing until a person changes the manifest or Kafka.
+    /// Whether Kafka refuses until a user changes the spec or Kafka.
     pub fn needs_help(&self) -> bool {
         matches!(
             self,
@@ -281,7 +281,7 @@ mod tests {
     use crate::OtherGroup;
 
     #[test]
-    fn a_part_of_a_look_is_what_is_about_these_topics_and_groups() {
+    fn a_part_of_a_snapshot_has_only_these_topics_and_groups() {
         let other_groups = |topics: &[&str]| OtherGroup {
             state: GroupState::Empty,
             protocol: None,

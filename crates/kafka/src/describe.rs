@@ -121,7 +121,7 @@ pub(crate) fn is_of_consumers(group: &ConsumerGroupListing) -> bool {
     kind && matches!(group.protocol_type.as_str(), "consumer" | "")
 }
 
-/// All or nothing: a partition whose offset could not be read would look like one without a commit.
+/// All or nothing: a partition whose offset could not be read would seem to have no commit.
 fn commits(
     offsets: HashMap<TopicPartition, Result<GroupOffset, KrafkaError>>,
 ) -> Result<BTreeMap<Partition, Committed>, Failure> {

@@ -1,4 +1,4 @@
-//! An Apache Kafka of several nodes, each broker and controller in one, whose brokers tests may kill one by one.
+//! An Apache Kafka of several nodes, each broker and controller in one, whose brokers a test may kill one by one.
 //! In: how many. Out: an address, and what Kafka's own tools print.
 
 use std::{

@@ -84,7 +84,7 @@ fn filled(path: &str, verb: &str) -> PathBuf {
         let setup = setup.display();
         assert!(
             ran.as_ref().is_ok_and(std::process::ExitStatus::success) && file.exists(),
-            "{} is missing and `{setup} {verb}` did not make it ({ran:?}): run that by hand and see what it says",
+            "{} is missing and `{setup} {verb}` did not create it ({ran:?}): run that command and read its output",
             file.display()
         );
     }

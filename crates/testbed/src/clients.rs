@@ -114,7 +114,7 @@ impl Transaction {
             .expect("it may be committed");
     }
 
-    /// What was sent is there for nobody.
+    /// Aborts: no consumer reads the messages.
     pub fn abort(self) {
         self.0
             .abort_transaction(PATIENCE)
@@ -188,7 +188,7 @@ pub fn commit_for_each(
 
 /// Where the first message of partition 0 that is still there stands.
 pub fn first_offset(bootstrap: &str, topic: &str) -> Option<i64> {
-    let consumer: BaseConsumer = consumer(bootstrap, "nobody")
+    let consumer: BaseConsumer = consumer(bootstrap, "no-group")
         .create()
         .expect("the configuration is legal");
     let mut all = TopicPartitionList::new();
@@ -227,7 +227,7 @@ pub fn send_keyed(bootstrap: &str, topic: &str, key: &str, count: usize) {
     producer.flush(PATIENCE).expect("Kafka takes the messages");
 }
 
-/// Sends one message to each of these partitions of each topic, as often as `pauses` says, after each pause.
+/// Sends one message to each of these partitions of each topic, once after each of `pauses`.
 pub fn send_to_each(
     bootstrap: &str,
     topics: &[String],

@@ -1,5 +1,5 @@
-//! An etcd with a kube-apiserver, and a kube-controller-manager for those who ask. In: CRDs, names, roles. Out: clients, as
-//! administrator or as a `ServiceAccount` with its own rights, and what the audit log says a `ServiceAccount` has written.
+//! An etcd with a kube-apiserver, and a kube-controller-manager if requested. In: CRDs, names, roles. Out: clients, as
+//! administrator or as a `ServiceAccount` with its own rights, and the writes of a `ServiceAccount` in the audit log.
 //! There is no node: pods stay Pending, and without controllers nothing sets a status but the test.
 
 use std::{
@@ -232,7 +232,7 @@ impl Cluster {
             .unwrap_or_else(|error| panic!("{role}: {error}"));
         if let Some(right) = role.rules.iter().flatten().find_map(any_right) {
             // who decides hears of a binding a little later
-            let what = format!("{bound} may what its role says");
+            let what = format!("{bound} has the rights of its role");
             poll(&what, TIMEOUT, || self.may(&bound, &right)).await;
         }
         self.client_with(&token)
@@ -287,7 +287,7 @@ impl Cluster {
             .collect()
     }
 
-    /// As [`audit`](Self::audit), of requests about objects in one namespace only: tests that share a `ServiceAccount` tell
+    /// As [`audit`](Self::audit), of requests about objects in one namespace only: tests that share a `ServiceAccount` distinguish
     /// theirs apart by it. The object's name is appended: `patch deployments 200 a`.
     pub fn audit_in(&self, objects: &str, namespace: &str, service_account: &str) -> Vec<String> {
         let about = |request: &Value| request["objectRef"]["namespace"] == *objects;
@@ -310,7 +310,7 @@ impl Cluster {
             .collect()
     }
 
-    /// Ends the API server (SIGKILL, an outage); what is stored stays, and so do etcd and the controllers.
+    /// Ends the API server (SIGKILL, an outage); stored objects stay, and so do etcd and the controllers.
     pub async fn stop(&self) {
         self.keeper.end(&self.apiserver(), "KILL").await;
     }
@@ -447,7 +447,7 @@ fn start_apiserver(keeper: &Keeper, etcd_url: &str, port: u16, controllers: bool
         ("audit-log-mode", "blocking".to_owned()),
     ];
     if !controllers {
-        // it would refuse every pod: nobody makes the namespace's default ServiceAccount
+        // it would refuse every pod: no controller creates the namespace's default ServiceAccount
         args.push(("disable-admission-plugins", "ServiceAccount".to_owned()));
     }
     keeper.spawn(

@@ -54,8 +54,8 @@ pub async fn offsets(
     bootstrap: &str,
     groups: &[String],
 ) -> Vec<Offsets> {
-    let said = describe(tool, bootstrap, groups, &[]).await;
-    let mut rows: Vec<Offsets> = lines(&said, groups).map(|line| line.offsets()).collect();
+    let output = describe(tool, bootstrap, groups, &[]).await;
+    let mut rows: Vec<Offsets> = lines(&output, groups).map(|line| line.offsets()).collect();
     rows.sort();
     rows
 }
@@ -66,7 +66,7 @@ pub async fn members(
     bootstrap: &str,
     groups: &[String],
 ) -> Vec<Member> {
-    let said = describe(tool, bootstrap, groups, &["--members"]).await;
+    let output = describe(tool, bootstrap, groups, &["--members"]).await;
     let member = |line: Line<'_>| Member {
         group: line.text("GROUP"),
         member_id: line.text("CONSUMER-ID"),
@@ -75,7 +75,7 @@ pub async fn members(
             .number("#PARTITIONS")
             .unwrap_or_else(|| panic!("no number in {line:?}")),
     };
-    let mut rows: Vec<Member> = lines(&said, groups).map(member).collect();
+    let mut rows: Vec<Member> = lines(&output, groups).map(member).collect();
     rows.sort();
     rows
 }
@@ -86,7 +86,7 @@ pub async fn states(
     bootstrap: &str,
     groups: &[String],
 ) -> Vec<State> {
-    let said = describe(tool, bootstrap, groups, &["--state", "--verbose"]).await;
+    let output = describe(tool, bootstrap, groups, &["--state", "--verbose"]).await;
     let state = |line: Line<'_>| State {
         group: line.text("GROUP"),
         state: line.text("STATE"),
@@ -95,7 +95,7 @@ pub async fn states(
             .number("#MEMBERS")
             .unwrap_or_else(|| panic!("no number in {line:?}")),
     };
-    let mut rows: Vec<State> = lines(&said, groups).map(state).collect();
+    let mut rows: Vec<State> = lines(&output, groups).map(state).collect();
     rows.sort();
     rows
 }
@@ -123,9 +123,9 @@ struct Line<'a> {
 }
 
 /// The lines about these groups, each below its head.
-fn lines<'a>(said: &'a str, groups: &'a [String]) -> impl Iterator<Item = Line<'a>> {
+fn lines<'a>(output: &'a str, groups: &'a [String]) -> impl Iterator<Item = Line<'a>> {
     let mut heads = Vec::new();
-    said.lines().filter_map(move |line| {
+    output.lines().filter_map(move |line| {
         let cells: Vec<&str> = line.split_whitespace().collect();
         match cells.first() {
             Some(&"GROUP") => heads = cells,
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn tables_of_several_groups_are_read_line_by_line() {
-        let said = "
+        let output = "
 Consumer group 'empty' has no active members.
 
 GROUP           TOPIC           PARTITION  CURRENT-OFFSET  LOG-END-OFFSET  LAG             CONSUMER-ID     HOST            CLIENT-ID
@@ -201,7 +201,7 @@ GROUP           TOPIC           PARTITION  CURRENT-OFFSET  LOG-END-OFFSET  LAG  
 full            orders          0          -               7               -               c-1             /127.0.0.1      c
 ";
         let groups = ["empty", "full"].map(str::to_owned);
-        let rows: Vec<Offsets> = lines(said, &groups).map(|line| line.offsets()).collect();
+        let rows: Vec<Offsets> = lines(output, &groups).map(|line| line.offsets()).collect();
         let row = |group: &str, number, committed, end, lag, owner: Option<(&str, &str)>| Offsets {
             group: group.to_owned(),
             partition: ("orders".to_owned(), number),
@@ -215,12 +215,12 @@ full            orders          0          -               7               -    
             row("full", 0, None, 7, None, Some(("c-1", "c"))),
         ];
         assert_eq!(rows, expected);
-        assert_eq!(lines(said, &groups[1..]).count(), 1);
+        assert_eq!(lines(output, &groups[1..]).count(), 1);
     }
 
     #[test]
     fn a_blank_cell_moves_no_other() {
-        let said = "
+        let output = "
 GROUP  COORDINATOR (ID)    ASSIGNMENT-STRATEGY  STATE   GROUP-EPOCH  TARGET-ASSIGNMENT-EPOCH  #MEMBERS
 full   127.0.0.1:4242 (1)  uniform              Stable  3            3                        2
 empty  127.0.0.1:4242 (1)                       Empty   -            -                        0
@@ -233,7 +233,7 @@ empty  127.0.0.1:4242 (1)                       Empty   -            -          
                 line.number::<i64>("GROUP-EPOCH"),
             )
         };
-        let rows: Vec<_> = lines(said, &groups).map(read).collect();
+        let rows: Vec<_> = lines(output, &groups).map(read).collect();
         let expected = [
             ("full".to_owned(), "Stable".to_owned(), Some(3)),
             ("empty".into(), "Empty".into(), None),

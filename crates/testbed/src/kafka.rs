@@ -58,7 +58,7 @@ impl Kafka {
         Self::formatted(&["--feature", "group.version=0"], "").await
     }
 
-    /// Starts one of its own whose KIP-848 members ask every second what they should own, the least that it takes here; the
+    /// Starts one of its own whose KIP-848 members send a heartbeat every second, the least that it accepts; the
     /// default is 5 s. For tests that see many rebalances.
     pub async fn start_with_quick_heartbeats() -> Self {
         let names = [
@@ -192,7 +192,7 @@ impl Kafka {
     }
 
     /// Runs a tool of Kafka's own, e.g. `org.apache.kafka.tools.consumer.group.ConsumerGroupCommand`, and returns what it
-    /// prints on stdout. `args` say which Kafka, as `--bootstrap-server`. Panics with all it said when it fails.
+    /// prints on stdout. `args` name the Kafka, as `--bootstrap-server`. Panics with its output when it fails.
     pub async fn tool(&self, class: &str, args: &[&str]) -> String {
         tool(&self.keeper, class, args).await
     }
@@ -237,14 +237,14 @@ impl Kafka {
         self.tool("org.apache.kafka.tools.AclCommand", &args).await;
     }
 
-    /// What the broker has printed: warnings, and what its loggers were told to say.
+    /// What the broker has printed: warnings, and the configured loggers.
     pub fn log(&self) -> String {
         let path = self.keeper.dir().join("kafka.Kafka.log");
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// How many connections a client uses meanwhile, and how many requests it sends, by their names: as the broker itself notes
-    /// them. It goes on noting them afterwards, which costs time.
+    /// them. The logger stays on afterwards, which costs time.
     pub async fn requests(
         &self,
         client_id: &str,
@@ -353,14 +353,14 @@ pub(crate) async fn tool(keeper: &Keeper, class: &str, args: &[&str]) -> String 
         .output()
         .await
         .unwrap_or_else(|error| panic!("cannot run java: {error}"));
-    let [said, complained] =
+    let [stdout, stderr] =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(
         output.status.success(),
-        "{class} {args:?}: {}\n{said}{complained}",
+        "{class} {args:?}: {}\n{stdout}{stderr}",
         output.status
     );
-    said
+    stdout
 }
 
 /// Starts a class of Kafka with these arguments and the path of the configuration; its log is named like the class.

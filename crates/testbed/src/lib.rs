@@ -2,7 +2,7 @@
 //! for a test process, started by the first test that asks, on loopback ports of their own; `start` makes further ones.
 //! They end with the test process, however that ends. What they need comes from the cache of `deploy/node/setup.sh`,
 //! which is run when something is missing. A server that does not start fails the test that asked: nothing is skipped.
-//! [`described`] reads what Kafka's own tool says of groups; with the feature `clients` there are consumers and producers as
+//! [`described`] reads the output of Kafka's own tool about groups; with the feature `clients` there are consumers and producers as
 //! applications have them.
 //!
 //! Deliberately absent: nodes. Pods are never run here; `deploy/node` does that.

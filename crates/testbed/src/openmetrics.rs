@@ -1,4 +1,4 @@
-//! A strict reader of the `OpenMetrics` text format 1.0: what a program exposes is read as it is written there, and refused
+//! A strict reader of the `OpenMetrics` text format 1.0: it reads what a program exposes by the specification, and refuses
 //! where it breaks a rule. In: the text of `/metrics`. Out: its families with their samples, and their rows of a reference.
 //! Deliberately absent: exemplars, timestamps, units and the types that nothing here exposes.
 
@@ -18,7 +18,7 @@ pub struct Family {
     pub name: String,
     /// `counter`, `gauge` or `histogram`.
     pub kind: String,
-    /// What it says of itself.
+    /// Its HELP text.
     pub help: String,
     /// Its samples, in their order.
     pub samples: Vec<Sample>,
@@ -68,12 +68,12 @@ impl Exposition {
             let refuse = |why: &str| format!("{why}: `{line}`");
             if let Some(rest) = line.strip_prefix("# ") {
                 let mut words = rest.splitn(3, ' ');
-                let (what, name, said) =
+                let (what, name, text) =
                     (words.next(), words.next(), words.next().unwrap_or_default());
                 let name = name
                     .filter(|name| is_name(name))
                     .ok_or_else(|| refuse("no legal name"))?;
-                begin(&mut families, what.unwrap_or_default(), name, said)
+                begin(&mut families, what.unwrap_or_default(), name, text)
                     .map_err(|why| refuse(&why))?;
             } else {
                 let sample = sample(line).ok_or_else(|| refuse("no sample"))?;
@@ -136,7 +136,7 @@ impl Family {
             other => return Err(format!("of no type that is expected: `{other}`")),
         };
         if self.help.is_empty() {
-            return Err("says nothing of itself".to_owned());
+            return Err("has no HELP text".to_owned());
         }
         if self.kind == "counter" && self.name.ends_with("_total") {
             return Err("the name of a counter's family has no _total".to_owned());
@@ -200,7 +200,7 @@ impl Family {
 }
 
 /// Takes in a line of metadata: a family begins with the first of it.
-fn begin(families: &mut Vec<Family>, what: &str, name: &str, said: &str) -> Result<(), String> {
+fn begin(families: &mut Vec<Family>, what: &str, name: &str, text: &str) -> Result<(), String> {
     let is_new = families.last().is_none_or(|last| last.name != name);
     if is_new && families.iter().any(|family| family.name == name) {
         return Err("a family in two parts".to_owned());
@@ -226,9 +226,9 @@ fn begin(families: &mut Vec<Family>, what: &str, name: &str, said: &str) -> Resu
         _ => return Err("metadata of another sort".to_owned()),
     };
     if !field.is_empty() {
-        return Err("said twice".to_owned());
+        return Err("appears twice".to_owned());
     }
-    said.clone_into(field);
+    text.clone_into(field);
     Ok(())
 }
 
@@ -300,7 +300,7 @@ pub fn reference(heading: &str, rows: &str) {
     } else {
         assert_eq!(
             &page[there], rows,
-            "{heading} of docs/metrics.md is not what the code says: `make docs` writes it"
+            "{heading} of docs/metrics.md differs from the code: run `make docs`"
         );
     }
 }
@@ -388,7 +388,7 @@ t_seconds_bucket{le=\"+Inf\"} 2
                 "has a sample a_b_total",
             ),
             ("# TYPE a_b counter\n", "", "of no type"),
-            ("# HELP a_b Of a to b.\n", "", "says nothing"),
+            ("# HELP a_b Of a to b.\n", "", "no HELP"),
             ("x=\"2\",y=\"\"", "x=\"1\",y=\"\\\"q\\\"\"", "twice"),
             ("x=\"2\",y=\"\"", "x=\"2\",x=\"\"", "labels"),
             ("} 3", "} NaN", "NaN"),
@@ -409,8 +409,8 @@ t_seconds_bucket{le=\"+Inf\"} 2
             ("# HELP g Now.", "# HELP 7g Now.", "no legal name"),
             ("# HELP g Now.", "g 1", "has a sample g"),
         ] {
-            let said = changed(from, to);
-            assert!(said.contains(why), "{to}: {said}, expected {why}");
+            let text = changed(from, to);
+            assert!(text.contains(why), "{to}: {text}, expected {why}");
         }
     }
 }

@@ -47,7 +47,7 @@ struct Shell {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Process {
     pid: u32,
-    /// Ticks since boot: tells this process from a later one with the same pid.
+    /// Ticks since boot: distinguishes this process from a later one with the same pid.
     started: String,
     log: PathBuf,
 }
@@ -59,7 +59,7 @@ impl Keeper {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .process_group(0) // Ctrl-C is for the tests; what is kept ends after them
+            .process_group(0) // Ctrl-C is for the tests; kept processes end after them
             .spawn()
             .unwrap_or_else(|error| {
                 panic!("cannot start bash, which keeps the test servers: {error}")
@@ -183,7 +183,7 @@ impl Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         drop(self.commands.take());
-        // gone, and its directory with it, before the next test goes on; nobody is left to tell of a failure
+        // gone, and its directory with it, before the next test continues; a failure cannot be reported
         let _ = self.child.wait();
     }
 }
@@ -293,9 +293,9 @@ mod tests {
         let dir = keeper.dir().to_path_buf();
         let echo = keeper.spawn(
             "echo",
-            &[("SAID", "it's")],
+            &[("TEXT", "it's")],
             Path::new("sh"),
-            &["-c".into(), "echo $SAID; exec sleep 600".into()],
+            &["-c".into(), "echo $TEXT; exec sleep 600".into()],
         );
         let other = keeper.spawn("other", &[], Path::new("sleep"), &["600".into()]);
         while echo.last_words() != "it's" {

@@ -28,7 +28,7 @@ pub fn order_of_topics(ids: &[&str]) -> Option<Vec<usize>> {
     is_known.then_some(places)
 }
 
-/// Where a key stands in a map of so many.
+/// The bucket of a key in a map with this many keys.
 fn bucket(hash: i32, keys: usize) -> u32 {
     let mut table = TABLE;
     while keys * 4 > table * 3 {

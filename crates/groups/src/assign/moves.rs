@@ -1,6 +1,6 @@
-//! How many partitions change hands when members come and go. In: who owns what, who may leave, how many join. Out: the fewest
-//! and the most that it can be: new members get ids that nobody knows before, whoever scales down chooses whom to end, members
-//! that join together may be seen one by one, and a broker's map has an order of its own. Pure.
+//! How many partitions change their owner when members join and leave. In: owners, members that may leave, the number that join. Out:
+//! the smallest and the largest possible number, because some facts are unknown: the ids of new members, the members that a
+//! scale-down ends, the order in which members join, and the order of the broker's map. Pure.
 //!
 //! The bounds hold whatever is chosen. They are exact for range and round-robin while one row at most gives up a part of its
 //! members; the most that sticky assignors move is a sum over members that join one by one, which need not be reached.
@@ -12,13 +12,13 @@ use practice_contract::Assignor;
 use super::{Assignment, Topics, places::Places, shares, total};
 use crate::Partition;
 
-/// Above so many steps a bound is not worked out: it is then none.
+/// With more steps than this no bound is computed.
 const STEPS: usize = 2_000_000;
 
 /// A member before a change.
 #[derive(Debug, Clone)]
 pub struct Holder<'a> {
-    /// Its id, or whatever stands for its place among the others.
+    /// Its id, or another string that sorts like it.
     pub id: String,
     /// What it owns.
     pub owned: Owned<'a>,
@@ -26,12 +26,12 @@ pub struct Holder<'a> {
     pub row: usize,
 }
 
-/// What a member owns, of topics that the group goes on to read.
+/// The partitions of a member, of topics that the group still consumes.
 #[derive(Debug, Clone)]
 pub enum Owned<'a> {
     /// These, each with its topic.
     These(Vec<(&'a str, i32)>),
-    /// So many; which is not known.
+    /// This many; which ones is not known.
     Some(usize),
 }
 
@@ -45,7 +45,7 @@ impl Owned<'_> {
     }
 }
 
-/// What happens to a group.
+/// A change of a group's members or topics.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
     /// How partitions are divided, before and after.
@@ -56,7 +56,7 @@ pub struct Change<'a> {
     pub leave: &'a [usize],
     /// How many join.
     pub join: usize,
-    /// Where those stand among the others.
+    /// Their order among the other members.
     pub newcomers: Newcomers,
 }
 
@@ -81,7 +81,7 @@ pub struct Moves {
     pub of: usize,
 }
 
-/// Between how many and how many partitions move.
+/// The range of the number of partitions that move.
 pub fn moves(holders: &[Holder<'_>], change: &Change<'_>) -> Moves {
     let of: usize = holders.iter().map(|holder| holder.owned.count()).sum();
     let leaving: usize = change.leave.iter().sum();
@@ -130,14 +130,14 @@ fn by_counts(holders: &[Holder<'_>], change: &Change<'_>) -> (usize, usize) {
     (least, at_once.max(one_by_one))
 }
 
-/// Who of a row leaves.
+/// The members of a row that leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaving {
     Smallest,
     Largest,
 }
 
-/// What those who leave owned, and how many each of the others owns.
+/// The partitions of members that leave, and the number of each remaining member.
 fn left(holders: &[Holder<'_>], leave: &[usize], who: Leaving) -> (usize, Vec<usize>) {
     let mut rows: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for holder in holders {

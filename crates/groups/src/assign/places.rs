@@ -1,10 +1,10 @@
-//! Where a partition goes when an assignor asks for nothing but the order of members: range and round-robin. Pure.
+//! Assignors that depend only on the order of members: range and round-robin. Pure.
 
 use std::collections::BTreeMap;
 
 use super::{Topics, number, shares};
 
-/// For each partition the place of the one that gets it, among so many members sorted by id.
+/// For each partition the place of its owner among the members, sorted by id.
 #[derive(Debug)]
 pub(super) struct Places {
     members: usize,
@@ -43,7 +43,7 @@ impl Places {
         }
     }
 
-    /// `None`: there is no such partition, or nobody to give it to.
+    /// `None`: the partition does not exist, or the group has no members.
     pub(super) fn of(&self, topic: &str, partition: i32) -> Option<usize> {
         let partition = usize::try_from(partition).ok()?;
         match &self.rule {

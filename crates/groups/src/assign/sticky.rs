@@ -1,16 +1,16 @@
-//! Cooperative-sticky of Classic groups. In: what each member owns. Out: what it should own. Members keep what they have as far
-//! as that leaves the group in balance (KIP-54, KIP-429). Pure.
+//! Cooperative-sticky of Classic groups. In: the partitions that each member owns. Out: the ones that it should own. Members keep their
+//! partitions as far as the group stays balanced (KIP-54, KIP-429). Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Assignment, Topics};
 use crate::Partition;
 
-/// Divides partitions anew. `owned` is what each member owns, by its id. How many each gets is certain; so is who gets what, but
-/// for partitions that nobody owned, of which the client's map decides which goes first.
+/// Computes the new assignment. `owned` has the partitions of each member, by its id. The number of partitions of each member is
+/// certain. So is each owner, except for partitions without a former owner, whose order the client's map decides.
 ///
-/// Whoever has most gives, whoever has least takes; of equals the one with the smaller id takes first. A partition that is
-/// given away has no owner until its former one has let it go, in a second rebalance (KIP-429).
+/// The member with the most partitions gives one to the member with the fewest; among equals the smaller id gets it. A moved
+/// partition has no owner until the former owner has revoked it, in a second rebalance (KIP-429).
 pub fn cooperative_sticky(owned: &Assignment, topics: &Topics) -> Assignment {
     if owned.is_empty() {
         return Assignment::new();
@@ -71,8 +71,8 @@ pub fn cooperative_sticky(owned: &Assignment, topics: &Topics) -> Assignment {
     shares
 }
 
-/// Partitions in the order in which they are offered: always the first one that is left of whoever has most left, of equals
-/// the one with the greatest id.
+/// Partitions in the order in which they are offered: always the first remaining one of the member with the most remaining ones,
+/// among equals of the one with the greatest id.
 fn candidates(shares: &Assignment) -> Vec<Partition> {
     let mut left: BTreeSet<(usize, &String)> = shares
         .iter()
@@ -90,7 +90,7 @@ fn candidates(shares: &Assignment) -> Vec<Partition> {
     candidates
 }
 
-/// Whoever has least; of equals the one with the smallest id.
+/// The member with the fewest partitions; among equals the one with the smallest id.
 fn least(shares: &Assignment) -> &str {
     shares
         .iter()
@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn members_keep_what_leaves_the_group_in_balance() {
         let rows: [(&[(&str, &[i32])], i32, &[(&str, &[i32])]); 8] = [
-            // nobody owns anything: one after the other
+            // no member owns a partition: one after the other
             (&[("a", &[]), ("b", &[])], 3, &[("a", &[0, 2]), ("b", &[1])]),
-            // one joins: whoever has most gives, the first of its partitions
+            // one joins: the member with the most partitions gives its first one
             (
                 &[("a", &[0, 2]), ("b", &[1]), ("c", &[])],
                 3,
@@ -142,13 +142,13 @@ mod tests {
                 4,
                 &[("a", &[0, 1]), ("b", &[3]), ("c", &[2])],
             ),
-            // what one has left goes to whoever has least
+            // unowned partitions go to the member with the fewest
             (
                 &[("a", &[0, 1]), ("b", &[2])],
                 5,
                 &[("a", &[0, 1, 4]), ("b", &[2, 3])],
             ),
-            // partitions that are gone are nobody's
+            // deleted partitions have no owner
             (
                 &[("a", &[0, 7]), ("b", &[1])],
                 2,

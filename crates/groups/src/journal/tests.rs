@@ -24,24 +24,20 @@ fn group(state: GroupState, members: &[&str]) -> GroupSeen {
     }
 }
 
-fn look(journal: &mut Journal, seen: &GroupSeen, at: i64) -> bool {
+fn record(journal: &mut Journal, seen: &GroupSeen, at: i64) -> bool {
     journal.record_group("k", "g", seen, Moment { at, tick: at })
 }
 
 /// The newest rebalance in short: `+joined -left partition:from>to`.
 fn short(journal: &Journal) -> String {
     let newest = journal.of("g").next().expect("there is one");
-    let or_nobody = |name: &Option<String>| name.clone().unwrap_or_else(|| "nobody".to_owned());
+    let or_none = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
     let joined = newest.joined.iter().map(|name| format!("+{name}"));
     let left = newest.left.iter().map(|name| format!("-{name}"));
-    let moved = newest.moved.iter().map(|m| {
-        format!(
-            "{}:{}>{}",
-            m.partition,
-            or_nobody(&m.from),
-            or_nobody(&m.to)
-        )
-    });
+    let moved = newest
+        .moved
+        .iter()
+        .map(|m| format!("{}:{}>{}", m.partition, or_none(&m.from), or_none(&m.to)));
     joined
         .chain(left)
         .chain(moved)
@@ -55,27 +51,27 @@ fn who_joins_and_leaves_and_what_moves() {
         (vec!["a:0,1,2"], vec!["a:0,1", "b:2"], "+b 2:a>b"),
         (vec!["a:0,1", "b:2"], vec!["a:0,1,2"], "-b 2:b>a"),
         (vec!["a:0"], vec!["a:0", "b:"], "+b"),
-        (vec!["a:0"], vec!["a:0,1"], "1:nobody>a"),
-        (vec!["a:0,1"], vec!["a:0"], "1:a>nobody"),
+        (vec!["a:0"], vec!["a:0,1"], "1:none>a"),
+        (vec!["a:0,1"], vec!["a:0"], "1:a>none"),
         (vec!["a:0"], vec!["a':0"], "+a -a 0:a>a"), // the same pod, another member
         (vec!["a:0", "b:1"], vec!["a:1", "b:0"], "0:a>b 1:b>a"),
-        (vec![], vec!["a:0", "b:1"], "+a +b 0:nobody>a 1:nobody>b"),
+        (vec![], vec!["a:0", "b:1"], "+a +b 0:none>a 1:none>b"),
     ] {
         let mut journal = Journal::default();
-        assert!(!look(
+        assert!(!record(
             &mut journal,
             &group(GroupState::Stable, &before),
             1_000
         ));
         assert!(
-            look(&mut journal, &group(GroupState::Stable, &after), 3_000),
+            record(&mut journal, &group(GroupState::Stable, &after), 3_000),
             "{expected}"
         );
         assert_eq!(short(&journal), expected);
         let newest = journal.of("g").next().expect("there is one");
         assert_eq!((newest.at, newest.took_ms, newest.number), (3_000, None, 1));
         assert!(
-            !look(&mut journal, &group(GroupState::Stable, &after), 5_000),
+            !record(&mut journal, &group(GroupState::Stable, &after), 5_000),
             "nothing new"
         );
     }
@@ -84,15 +80,15 @@ fn who_joins_and_leaves_and_what_moves() {
 #[test]
 fn it_takes_from_the_first_look_that_saw_it_to_the_one_that_saw_it_over() {
     let mut journal = Journal::default();
-    look(&mut journal, &group(GroupState::Absent, &[]), 0);
+    record(&mut journal, &group(GroupState::Absent, &[]), 0);
     for (state, now) in [
         (GroupState::PreparingRebalance, 1_000),
         (GroupState::Unknown, 2_000),
         (GroupState::CompletingRebalance, 3_000),
     ] {
-        assert!(!look(&mut journal, &group(state, &["a:"]), now));
+        assert!(!record(&mut journal, &group(state, &["a:"]), now));
     }
-    assert!(look(
+    assert!(record(
         &mut journal,
         &GroupSeen {
             epoch: Some(7),
@@ -106,12 +102,12 @@ fn it_takes_from_the_first_look_that_saw_it_to_the_one_that_saw_it_over() {
         (1_000, Some(3_000), Some(7))
     );
     // one in which nothing changed hands is one too
-    look(
+    record(
         &mut journal,
         &group(GroupState::Reconciling, &["a:0"]),
         5_000,
     );
-    assert!(look(
+    assert!(record(
         &mut journal,
         &group(GroupState::Stable, &["a:0"]),
         5_500
@@ -123,20 +119,20 @@ fn it_takes_from_the_first_look_that_saw_it_to_the_one_that_saw_it_over() {
 fn what_is_not_known_is_no_rebalance() {
     let mut journal = Journal::default();
     let stable = group(GroupState::Stable, &["a:0"]);
-    look(&mut journal, &stable, 0);
+    record(&mut journal, &stable, 0);
     assert!(
-        !look(&mut journal, &GroupSeen::default(), 1),
+        !record(&mut journal, &GroupSeen::default(), 1),
         "Kafka could not be asked"
     );
     let mut silent = stable.clone();
     silent.members[0].partitions = None;
     assert!(
-        !look(&mut journal, &silent, 2),
+        !record(&mut journal, &silent, 2),
         "it does not say who has what"
     );
-    assert!(look(&mut journal, &stable, 3));
+    assert!(record(&mut journal, &stable, 3));
     assert!(
-        !look(&mut Journal::default(), &stable, 4),
+        !record(&mut Journal::default(), &stable, 4),
         "nothing came before"
     );
 }
@@ -146,7 +142,7 @@ fn fifty_are_kept_of_each_group_and_none_of_groups_that_are_gone() {
     let mut journal = Journal::default();
     for now in 0..=60 {
         let owner = if now % 2 == 0 { "a:0" } else { "b:0" };
-        look(&mut journal, &group(GroupState::Stable, &[owner]), now);
+        record(&mut journal, &group(GroupState::Stable, &[owner]), now);
         journal.record_group(
             "k",
             "other",
@@ -171,24 +167,24 @@ fn fifty_are_kept_of_each_group_and_none_of_groups_that_are_gone() {
 #[test]
 fn a_cooperative_rebalance_is_one_although_kafka_makes_two() {
     let mut journal = Journal::default();
-    look(&mut journal, &group(GroupState::Stable, &["a:0,1,2"]), 0);
-    look(
+    record(&mut journal, &group(GroupState::Stable, &["a:0,1,2"]), 0);
+    record(
         &mut journal,
         &group(GroupState::PreparingRebalance, &["a:"]),
         1_000,
     );
-    assert!(look(
+    assert!(record(
         &mut journal,
         &group(GroupState::Stable, &["a:0,1", "b:"]),
         1_400
     ));
-    assert_eq!(short(&journal), "+b 2:a>nobody");
-    look(
+    assert_eq!(short(&journal), "+b 2:a>none");
+    record(
         &mut journal,
         &group(GroupState::PreparingRebalance, &["a:"]),
         1_500,
     );
-    assert!(look(
+    assert!(record(
         &mut journal,
         &group(GroupState::Stable, &["a:0,1", "b:2"]),
         1_900
@@ -203,27 +199,27 @@ fn a_cooperative_rebalance_is_one_although_kafka_makes_two() {
     );
     assert_eq!(journal.unexplained("g").len(), 1);
     // much later it is another one
-    look(
+    record(
         &mut journal,
         &group(GroupState::Stable, &["a:0,1", "b:"]),
         10_000,
     );
-    look(
+    record(
         &mut journal,
         &group(GroupState::Stable, &["a:0,1", "b:2"]),
         40_000,
     );
     assert_eq!(
         (short(&journal).as_str(), journal.of("g").count()),
-        ("2:nobody>b", 3)
+        ("2:none>b", 3)
     );
 }
 
 #[test]
 fn what_was_written_is_taken_up_and_a_rebalance_that_nobody_saw_is_still_one() {
     let mut journal = Journal::default();
-    look(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 0);
-    look(
+    record(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 0);
+    record(
         &mut journal,
         &group(GroupState::Stable, &["a:0", "b:1"]),
         5_000,
@@ -240,22 +236,26 @@ fn what_was_written_is_taken_up_and_a_rebalance_that_nobody_saw_is_still_one() {
     assert_eq!(
         unknown,
         Some(crate::Cause::Unknown),
-        "whoever would have found out is gone"
+        "the search for the cause ended with the process"
     );
     assert_eq!(
         read(&other.written(1 << 20)["g"]).expect("the same").len(),
         1
     );
     assert!(
-        !look(&mut other, &group(GroupState::Stable, &["a:0", "b:1"]), 1),
+        !record(&mut other, &group(GroupState::Stable, &["a:0", "b:1"]), 1),
         "as it was left"
     );
-    assert!(look(&mut other, &group(GroupState::Stable, &["a:0,1"]), 3));
+    assert!(record(
+        &mut other,
+        &group(GroupState::Stable, &["a:0,1"]),
+        3
+    ));
     assert_eq!(other.of("g").next().map(|newest| newest.number), Some(2));
     assert!(other.restore("h", "{").is_err());
     // what does not fit is left out from the end
     for now in 10..40 {
-        look(
+        record(
             &mut other,
             &group(
                 GroupState::Stable,
@@ -309,7 +309,7 @@ fn a_clock_that_is_set_puts_nothing_out_of_order_and_makes_nothing_longer() {
             .map(|(group, rebalance)| format!("{group}{}", rebalance.number))
             .collect()
     };
-    // each group's are in their order, and whoever takes it up has the same
+    // each group's are in their order, and a restored journal has the same order
     assert_eq!(order(&journal), ["g3", "h3", "h2", "h1", "g2", "g1"]);
     let mut other = Journal::default();
     for (id, text) in journal.written(1 << 20) {
@@ -335,12 +335,12 @@ fn a_clock_that_is_set_puts_nothing_out_of_order_and_makes_nothing_longer() {
 #[test]
 fn a_group_of_another_kafka_is_another_group() {
     let mut journal = Journal::default();
-    look(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 0);
-    look(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 5);
-    let nobody = group(GroupState::Absent, &[]);
+    record(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 0);
+    record(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 5);
+    let empty = group(GroupState::Absent, &[]);
     assert!(
-        !journal.record_group("elsewhere", "g", &nobody, Moment { at: 9, tick: 9 }),
-        "nobody has left"
+        !journal.record_group("elsewhere", "g", &empty, Moment { at: 9, tick: 9 }),
+        "no member has left"
     );
     let there = group(GroupState::Stable, &["a:0,1"]);
     assert!(journal.record_group("elsewhere", "g", &there, Moment { at: 12, tick: 12 }));
@@ -354,22 +354,22 @@ fn a_group_of_another_kafka_is_another_group() {
 #[test]
 fn a_partition_that_had_an_owner_once_is_not_a_new_one() {
     let mut journal = Journal::default();
-    look(
+    record(
         &mut journal,
         &group(GroupState::Stable, &["a:0,1", "b:2"]),
         0,
     );
-    look(
+    record(
         &mut journal,
         &group(GroupState::Stable, &["a:0,1", "b:"]),
         1_000,
     );
-    look(
+    record(
         &mut journal,
         &group(GroupState::Stable, &["a:0,1", "b:2"]),
         60_000,
     );
-    look(
+    record(
         &mut journal,
         &group(GroupState::Stable, &["a:0,1,3", "b:2"]),
         61_000,
@@ -385,10 +385,10 @@ fn a_partition_that_had_an_owner_once_is_not_a_new_one() {
 #[test]
 fn what_nobody_could_look_at_is_told_so() {
     let mut journal = Journal::default();
-    look(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 0);
+    record(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 0);
     journal.blind("g");
-    look(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 10);
-    look(
+    record(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 10);
+    record(
         &mut journal,
         &group(GroupState::Stable, &["a:0", "b:1"]),
         20,

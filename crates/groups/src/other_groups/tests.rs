@@ -5,7 +5,7 @@ fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn look(ends: &[i64]) -> Snapshot {
+fn snapshot(ends: &[i64]) -> Snapshot {
     let partitions = ends
         .iter()
         .map(|end| {
@@ -55,9 +55,9 @@ fn group(commits: &[(&str, i32, i64)], owned: &[(&str, i32)]) -> GroupSeen {
 }
 
 #[test]
-fn a_group_is_told_of_by_what_it_has_to_do_with_the_topics() {
-    let lag = |group: GroupSeen, look: &Snapshot| {
-        other_groups(&group, look, None).map(|seen| seen.topics)
+fn a_group_is_reported_by_its_commits_and_members_on_the_topics() {
+    let lag = |group: GroupSeen, snapshot: &Snapshot| {
+        other_groups(&group, snapshot, None).map(|seen| seen.topics)
     };
     let of_t = |lag| Some(BTreeMap::from([("t".to_owned(), lag)]));
     for (what, group, expected) in [
@@ -97,12 +97,12 @@ fn a_group_is_told_of_by_what_it_has_to_do_with_the_topics() {
         ("another topic", group(&[("u", 0, 7)], &[("u", 0)]), None),
         ("nothing", group(&[], &[]), None),
     ] {
-        assert_eq!(lag(group, &look(&[10, 20])), expected, "{what}");
+        assert_eq!(lag(group, &snapshot(&[10, 20])), expected, "{what}");
     }
 }
 
 #[test]
-fn what_was_said_during_a_look_waits_for_the_next_one() {
+fn a_description_during_a_poll_waits_for_the_next_one() {
     let mut groups = OtherGroups::default();
     let next = groups.round(&names(&["a"]), true, &names(&[]));
     let begun = groups.noted();
@@ -113,8 +113,8 @@ fn what_was_said_during_a_look_waits_for_the_next_one() {
     );
     let lag = |groups: &mut OtherGroups, noted, end| {
         groups
-            .report(noted, &look(&[end]), &names(&[]))
-            .and_then(|told| told.get("a").map(|a| a.topics["t"]))
+            .report(noted, &snapshot(&[end]), &names(&[]))
+            .and_then(|reported| reported.get("a").map(|a| a.topics["t"]))
     };
     assert_eq!(
         lag(&mut groups, begun, 10),
@@ -140,10 +140,10 @@ fn a_group_of_which_nothing_is_said_now_is_as_it_was_and_its_lag_unknown() {
             )]
             .into(),
         );
-        let told = groups
-            .report(groups.noted(), &look(&[end, 20]), &names(&[]))
-            .expect("it is told");
-        let a = told.get("a").expect("it is still there").clone();
+        let reported = groups
+            .report(groups.noted(), &snapshot(&[end, 20]), &names(&[]))
+            .expect("it is reported");
+        let a = reported.get("a").expect("it is still there").clone();
         (a.state, a.protocol, a.members, a.topics["t"])
     };
     let classic = Some(Protocol::Classic);
@@ -172,7 +172,7 @@ fn a_group_of_which_nothing_is_said_now_is_as_it_was_and_its_lag_unknown() {
         ask(denied, 12),
         (GroupState::Stable, classic, Some(0), None)
     );
-    // it rebalances: who owns what is not told, and it has not committed yet
+    // it rebalances: owners are not reported, and it has not committed yet
     assert_eq!(
         ask(group(&[], &[("t", 0)]), 12),
         (GroupState::Stable, classic, Some(1), Some(12))
@@ -191,12 +191,12 @@ fn a_group_of_which_nothing_is_said_now_is_as_it_was_and_its_lag_unknown() {
         (GroupState::Stable, classic, Some(1), Some(25))
     );
     // it has left, and a topic that is gone is not held against it
-    let mut told = |seen: GroupSeen, look: &Snapshot| {
+    let mut reported = |seen: GroupSeen, snapshot: &Snapshot| {
         groups.round(&names(&["a"]), true, &names(&[]));
         groups.note([("a".to_owned(), seen)].into());
         groups
-            .report(groups.noted(), look, &names(&[]))
-            .expect("it is told")
+            .report(groups.noted(), snapshot, &names(&[]))
+            .expect("it is reported")
             .len()
     };
     let gone = Snapshot {
@@ -205,15 +205,15 @@ fn a_group_of_which_nothing_is_said_now_is_as_it_was_and_its_lag_unknown() {
     };
     assert_eq!(
         (
-            told(GroupSeen::default(), &look(&[9])),
-            told(GroupSeen::default(), &gone)
+            reported(GroupSeen::default(), &snapshot(&[9])),
+            reported(GroupSeen::default(), &gone)
         ),
         (1, 0)
     );
     assert_eq!(
         (
-            told(known(), &look(&[9, 9])),
-            told(group(&[], &[]), &look(&[9]))
+            reported(known(), &snapshot(&[9, 9])),
+            reported(group(&[], &[]), &snapshot(&[9]))
         ),
         (1, 0)
     );
@@ -232,8 +232,8 @@ fn nothing_is_told_while_a_group_has_yet_to_be_described() {
             .into(),
         );
         groups
-            .report(groups.noted(), &look(&[10]), &names(&[]))
-            .map(|told| told.len())
+            .report(groups.noted(), &snapshot(&[10]), &names(&[]))
+            .map(|reported| reported.len())
     };
     for _ in 1..SILENT {
         assert_eq!(ask(GroupSeen::default()), None, "it may be one of them");
@@ -241,7 +241,7 @@ fn nothing_is_told_while_a_group_has_yet_to_be_described() {
     assert_eq!(
         ask(GroupSeen::default()),
         Some(1),
-        "somebody else's trouble does not keep the others back for ever"
+        "a group without answers does not delay the others forever"
     );
     assert_eq!(ask(group(&[("t", 0, 4)], &[])), Some(2));
 }
@@ -281,16 +281,16 @@ fn rounds_are_bounded_and_reach_everybody() {
         );
         asked.extend(next.iter().cloned());
         // every second one reads our topic
-        let said = next.into_iter().enumerate().map(|(at, id)| {
+        let described = next.into_iter().enumerate().map(|(at, id)| {
             let commits: &[(&str, i32, i64)] = if at % 2 == 0 { &[("t", 0, 4)] } else { &[] };
             (id, group(commits, &[]))
         });
-        groups.note(said.collect());
-        let told = groups.report(groups.noted(), &look(&[10]), &ours);
+        groups.note(described.collect());
+        let reported = groups.report(groups.noted(), &snapshot(&[10]), &ours);
         assert_eq!(
-            told.is_some(),
+            reported.is_some(),
             asked.len() == 999,
-            "round {round}: nothing is told before all were asked about"
+            "round {round}: nothing is reported before all are described"
         );
     }
     assert_eq!(asked.len(), 999);
@@ -300,43 +300,43 @@ fn rounds_are_bounded_and_reach_everybody() {
 fn who_is_gone_or_has_become_ours_is_told_of_no_more() {
     let mut groups = OtherGroups::default();
     let there = names(&["a", "b", "c"]);
-    let said = |groups: &mut OtherGroups, next: Vec<String>| {
+    let describe = |groups: &mut OtherGroups, next: Vec<String>| {
         groups.note(
             next.into_iter()
                 .map(|id| (id, group(&[("t", 0, 4)], &[])))
                 .collect(),
         );
     };
-    let told = |groups: &mut OtherGroups, ours: &BTreeSet<String>| -> Vec<String> {
+    let reported = |groups: &mut OtherGroups, ours: &BTreeSet<String>| -> Vec<String> {
         groups
-            .report(groups.noted(), &look(&[10]), ours)
-            .expect("is told")
+            .report(groups.noted(), &snapshot(&[10]), ours)
+            .expect("is reported")
             .keys()
             .cloned()
             .collect()
     };
     assert_eq!(
-        groups.report(groups.noted(), &look(&[10]), &names(&[])),
+        groups.report(groups.noted(), &snapshot(&[10]), &names(&[])),
         None,
-        "nobody has asked yet"
+        "no group is described yet"
     );
     let next = groups.round(&there, true, &names(&[]));
-    said(&mut groups, next);
-    assert_eq!(told(&mut groups, &names(&[])), ["a", "b", "c"]);
-    assert_eq!(told(&mut groups, &names(&["b"])), ["a", "c"]);
+    describe(&mut groups, next);
+    assert_eq!(reported(&mut groups, &names(&[])), ["a", "b", "c"]);
+    assert_eq!(reported(&mut groups, &names(&["b"])), ["a", "c"]);
     // a broker that did not answer may know the others
     groups.round(&names(&["a"]), false, &names(&["b"]));
-    assert_eq!(told(&mut groups, &names(&["b"])), ["a", "c"]);
+    assert_eq!(reported(&mut groups, &names(&["b"])), ["a", "c"]);
     groups.round(&names(&["a"]), true, &names(&["b"]));
-    assert_eq!(told(&mut groups, &names(&["b"])), ["a"]);
+    assert_eq!(reported(&mut groups, &names(&["b"])), ["a"]);
     let same = (
-        groups.report(groups.noted(), &look(&[99]), &names(&["b"])),
-        groups.report(groups.noted(), &look(&[0]), &names(&["b"])),
+        groups.report(groups.noted(), &snapshot(&[99]), &names(&["b"])),
+        groups.report(groups.noted(), &snapshot(&[0]), &names(&["b"])),
     );
     assert!(
         same.0.zip(same.1).is_some_and(|(a, b)| Arc::ptr_eq(&a, &b)),
         "a lag is that of the time it was asked for"
     );
     groups.round(&names(&[]), true, &names(&[]));
-    assert_eq!(told(&mut groups, &names(&[])), Vec::<String>::new());
+    assert_eq!(reported(&mut groups, &names(&[])), Vec::<String>::new());
 }

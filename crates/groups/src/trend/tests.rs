@@ -1,4 +1,6 @@
-//! Tables of looks at a topic `t` of one or two partitions and a group `g` that reads it.
+//! Tables of polls of a topic `t` of one or two partitions and a group `g` that reads it.
+
+mod limits;
 
 use super::*;
 use crate::model::{Bounds, Committed, MemberSeen, TopicFacts};
@@ -7,7 +9,7 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A look: of each partition the end and the commit. One member owns all.
+/// A poll: end and commit of each partition. One member owns all.
 fn snapshot(id: &str, partitions: &[(i64, Option<i64>)]) -> Snapshot {
     let bounds = partitions
         .iter()
@@ -70,7 +72,7 @@ fn pace_at(lag_trends: &LagTrends, snapshot: &Snapshot, tick: Duration) -> LagTr
     )
 }
 
-/// Looks every 2 s at one partition, from second 0 to `until`.
+/// Polls of one partition every 2 s, from second 0 to `until`.
 fn every_two_seconds(
     lag_trends: &mut LagTrends,
     until: u64,
@@ -246,7 +248,7 @@ fn time_goes_on_after_the_last_look() {
     assert_eq!(
         pace_at(&lag_trends, &now, secs(0)),
         then,
-        "a look is never of the future"
+        "a poll is never in the future"
     );
     let mut lag_trends = LagTrends::default();
     let none = every_two_seconds(&mut lag_trends, 70, |second| {
@@ -271,7 +273,7 @@ fn what_retention_has_deleted_was_not_consumed() {
         };
         facts.partitions[0] = Some(Bounds { start, end: 20_000 });
     };
-    // 10/s are consumed, then retention takes all up to 15,000, and it goes on there as fast as before
+    // 10/s are consumed, then retention deletes all up to 15,000, and the group continues there as fast as before
     let consumed = |second: i64| {
         if second < 20 {
             second * 10
@@ -328,24 +330,24 @@ fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
         }
     };
     let mut lag_trends = LagTrends::default();
-    let mut look = |second: u64| {
+    let mut poll = |second: u64| {
         let at = i64::try_from(second).expect("small");
         let mut now = snapshot("id", &[(10_000, Some(consumed(at)))]);
         lag_trends.record_snapshot(&mut now, secs(second));
         trend(&lag_trends, &now).drain
     };
-    let before: Vec<_> = (0..=20).step_by(2).map(&mut look).collect();
+    let before: Vec<_> = (0..=20).step_by(2).map(&mut poll).collect();
     assert_eq!(before.last(), Some(&Some(secs(80))));
     for second in [60, 62, 64] {
         assert_eq!(
-            look(second),
+            poll(second),
             None,
             "at {second}: of what was in between nothing is known"
         );
     }
     for second in (66..=100).step_by(2) {
         close(
-            look(second),
+            poll(second),
             4_000 - (second - 60),
             10,
             "by what was seen since",
@@ -365,147 +367,6 @@ fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
         trend(&lag_trends, &now).drain,
         64,
         1,
-        "with a look every 12 s",
+        "with a poll every 12 s",
     );
-}
-
-#[test]
-fn a_table_takes_no_more_memory_than_it_has_points() {
-    let mut lag_trends = LagTrends::default();
-    every_two_seconds(&mut lag_trends, 3_600, |second| {
-        (second * 7, Some(second * 5))
-    });
-    let log = lag_trends
-        .logs
-        .values()
-        .map(|log| log.ends.points.capacity())
-        .max();
-    let commit = lag_trends
-        .commits
-        .values()
-        .flat_map(BTreeMap::values)
-        .map(|commit| commit.offsets.points.capacity())
-        .max();
-    assert!(
-        log <= Some(LOG_POINTS) && commit <= Some(COMMIT_POINTS),
-        "{log:?} {commit:?}"
-    );
-    let mut lag_trends = LagTrends::default();
-    every_two_seconds(&mut lag_trends, 3_600, |_| (9, Some(3)));
-    let still = lag_trends
-        .logs
-        .values()
-        .map(|log| log.ends.points.capacity())
-        .max();
-    assert!(still <= Some(4), "{still:?} for a log that stands still");
-}
-
-#[test]
-fn a_rate_takes_a_few_seconds() {
-    let mut lag_trends = LagTrends::default();
-    let now = every_two_seconds(&mut lag_trends, 4, |second| (100, Some(second)));
-    assert_eq!(trend(&lag_trends, &now).drain, None);
-    let mut lag_trends = LagTrends::default();
-    let now = every_two_seconds(&mut lag_trends, 6, |second| (100, Some(second)));
-    assert!(trend(&lag_trends, &now).drain.is_some());
-}
-
-#[test]
-fn what_nobody_owns_never_drains() {
-    let mut lag_trends = LagTrends::default();
-    let mut now = Snapshot::default();
-    for second in [0, 10, 20] {
-        let consumed = i64::try_from(second).expect("small");
-        now = snapshot("id", &[(100, Some(consumed)), (7, Some(0))]);
-        now.groups.get_mut("g").expect("is there").members[0].partitions =
-            Some(vec![("t".to_owned(), 0)]);
-        lag_trends.record_snapshot(&mut now, secs(second));
-    }
-    assert_eq!(
-        trend(&lag_trends, &now).drain,
-        None,
-        "partition 1 has 7 messages and no owner"
-    );
-}
-
-#[test]
-fn one_unknown_partition_makes_both_unknown() {
-    let mut lag_trends = LagTrends::default();
-    let mut now = every_two_seconds(&mut lag_trends, 60, |second| {
-        (100 + second, Some(100 + second))
-    });
-    let Some(TopicSeen::Present(facts)) = now.topics.get_mut("t") else {
-        panic!("is present")
-    };
-    facts.partitions.push(None);
-    lag_trends.record_snapshot(&mut now, secs(62));
-    assert_eq!(trend(&lag_trends, &now), LagTrend::default());
-    let absent = lag_trends.trend(
-        &now,
-        "another",
-        &["t".to_owned()],
-        OffsetReset::Latest,
-        lag_trends.now,
-    );
-    assert_eq!(absent, LagTrend::default());
-}
-
-#[test]
-fn a_commit_to_a_former_topic_is_outdated_until_there_is_another() {
-    let mut lag_trends = LagTrends::default();
-    let mut feed = |second, id: &str, end, commit| {
-        let mut now = snapshot(id, &[(end, commit)]);
-        lag_trends.record_snapshot(&mut now, secs(second));
-        (
-            !now.groups["g"].outdated.is_empty(),
-            now.lag(
-                &now.groups["g"],
-                &("t".to_owned(), 0),
-                OffsetReset::Earliest,
-            ),
-        )
-    };
-    assert_eq!(feed(0, "a", 9, Some(7)), (false, Lag::Behind(2)));
-    assert_eq!(
-        feed(2, "b", 9, Some(7)),
-        (true, Lag::Recreated(9)),
-        "not the 2 that it looks like"
-    );
-    assert_eq!(feed(4, "b", 10, Some(7)), (true, Lag::Recreated(10)));
-    assert_eq!(
-        feed(6, "b", 10, Some(8)),
-        (false, Lag::Behind(2)),
-        "it has committed again"
-    );
-    assert_eq!(feed(8, "b", 10, Some(8)), (false, Lag::Behind(2)));
-    // Kafka forgets the commits of a topic that goes
-    assert_eq!(feed(10, "c", 10, None), (false, Lag::NoCommit(10)));
-    assert_eq!(feed(12, "c", 10, Some(8)), (false, Lag::Behind(2)));
-}
-
-#[test]
-fn a_topic_that_is_gone_for_a_while_is_another_one_afterwards() {
-    let mut lag_trends = LagTrends::default();
-    let mut now = snapshot("a", &[(9, Some(7))]);
-    lag_trends.record_snapshot(&mut now, secs(0));
-    let mut gone = now.clone();
-    gone.topics.insert("t".into(), TopicSeen::Missing);
-    lag_trends.record_snapshot(&mut gone, secs(2));
-    assert!(gone.groups["g"].outdated.is_empty() && lag_trends.logs.is_empty());
-    let mut again = snapshot("b", &[(9, Some(7))]);
-    lag_trends.record_snapshot(&mut again, secs(4));
-    assert_eq!(again.groups["g"].outdated.len(), 1);
-    assert_eq!(
-        trend(&lag_trends, &again).oldest,
-        None,
-        "its log was not seen to grow"
-    );
-}
-
-#[test]
-fn what_nobody_cares_about_any_more_is_forgotten() {
-    let mut lag_trends = LagTrends::default();
-    every_two_seconds(&mut lag_trends, 10, |second| (second, Some(0)));
-    lag_trends.record_snapshot(&mut Snapshot::default(), secs(12));
-    assert!(lag_trends.logs.is_empty() && lag_trends.commits.is_empty());
 }

@@ -1,4 +1,4 @@
-//! What looks at a real Kafka cost. A program of its own, whose tests take turns: nothing else of ours runs beside them.
+//! The cost of polls of a real Kafka. A separate binary, whose tests run one at a time and with nothing beside them.
 
 #[path = "../it/consumers.rs"]
 #[expect(dead_code, reason = "what other tests need")]

@@ -25,15 +25,15 @@ async fn asking_about_groups_of_others_is_cheap_and_bounded() {
         (0..150).map(|_| (topic.clone(), unique("cheap"))).collect();
     commit_for_each(bootstrap, &groups, 0..=0, OURS);
     let ours = BTreeSet::new();
-    let (mut foreigners, mut asked) = (OtherGroups::default(), 0);
+    let (mut other_groups, mut asked) = (OtherGroups::default(), 0);
     for round in 1..=3 {
         let begun = Instant::now();
         let (there, all) = kafka.group_ids().await.expect("Kafka answers");
         let listed = begun.elapsed();
-        let next = foreigners.round(&there, all, &ours);
+        let next = other_groups.round(&there, all, &ours);
         assert!(next.len() <= 100, "{} in one round", next.len());
         asked += next.len();
-        foreigners.note(kafka.groups(&next).await.expect("Kafka answers"));
+        other_groups.note(kafka.groups(&next).await.expect("Kafka answers"));
         println!(
             "round {round}: {} groups listed in {listed:?} (1 request for each broker), {} asked about in {:?} (1 or 2 requests for each \
              coordinator and {} for commits)",
@@ -48,13 +48,13 @@ async fn asking_about_groups_of_others_is_cheap_and_bounded() {
             begun.elapsed()
         );
     }
-    let look = kafka
+    let snapshot = kafka
         .observe(std::slice::from_ref(&topic), &[])
         .await
         .expect("Kafka answers");
-    let told = foreigners.report(foreigners.noted(), &look, &ours);
+    let reported = other_groups.report(other_groups.noted(), &snapshot, &ours);
     assert!(
-        asked >= 150 && told.is_some_and(|told| told.len() == 150),
-        "every one of them is told after two rounds"
+        asked >= 150 && reported.is_some_and(|reported| reported.len() == 150),
+        "all groups are reported after two rounds"
     );
 }

@@ -1,4 +1,4 @@
-//! What one look costs with many practices on one Kafka: seven with 32 groups each, more than 200 groups of 50 partitions.
+//! The cost of one poll with many practices on one Kafka: seven with 32 groups each, more than 200 groups of 50 partitions.
 
 use std::{
     collections::BTreeMap,
@@ -61,8 +61,8 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
     let ids: Vec<String> = groups.iter().map(|(_, group)| group.clone()).collect();
     let begun = Instant::now();
     loop {
-        let look = kafka.observe(&topics, &ids).await.expect("Kafka answers");
-        let owned = look
+        let snapshot = kafka.observe(&topics, &ids).await.expect("Kafka answers");
+        let owned = snapshot
             .groups
             .values()
             .flat_map(|group| &group.members)
@@ -79,25 +79,25 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
         );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let (mut lag_trends, mut looks, mut sums) = (LagTrends::default(), Vec::new(), Vec::new());
+    let (mut lag_trends, mut polls, mut sums) = (LagTrends::default(), Vec::new(), Vec::new());
     for second in 0..5 {
         let begun = Instant::now();
-        let mut look = kafka.observe(&topics, &ids).await.expect("Kafka answers");
-        looks.push(begun.elapsed());
+        let mut snapshot = kafka.observe(&topics, &ids).await.expect("Kafka answers");
+        polls.push(begun.elapsed());
         let begun = Instant::now();
         let tick = Duration::from_secs(second * 2);
-        lag_trends.record_snapshot(&mut look, tick);
+        lag_trends.record_snapshot(&mut snapshot, tick);
         for (topic, group) in &groups {
-            let seen = &look.groups[group];
+            let seen = &snapshot.groups[group];
             let lags = (0..PARTITIONS)
-                .map(|number| look.lag(seen, &(topic.clone(), number), OffsetReset::Earliest));
+                .map(|number| snapshot.lag(seen, &(topic.clone(), number), OffsetReset::Earliest));
             assert_eq!(
                 total(lags.map(practice_groups::Lag::effective)),
                 Some(0),
                 "{group}"
             );
             lag_trends.trend(
-                &look,
+                &snapshot,
                 group,
                 std::slice::from_ref(topic),
                 OffsetReset::Earliest,
@@ -106,19 +106,19 @@ async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
         }
         sums.push(begun.elapsed());
     }
-    let slowest = looks.iter().max().copied().unwrap_or_default();
+    let slowest = polls.iter().max().copied().unwrap_or_default();
     println!(
-        "{} groups of {PARTITIONS} partitions: looks took {looks:?}, lags and lag_trends of all {sums:?}",
+        "{} groups of {PARTITIONS} partitions: polls took {polls:?}, lags and lag_trends of all {sums:?}",
         ids.len()
     );
 
-    let look = async || drop(kafka.observe(&topics, &ids).await.expect("Kafka answers"));
-    let (connections, requests) = broker.requests("kafka-practice", look).await;
+    let poll = async || drop(kafka.observe(&topics, &ids).await.expect("Kafka answers"));
+    let (connections, requests) = broker.requests("kafka-practice", poll).await;
     let sum: usize = requests.values().sum();
-    println!("one look: {connections} connections, {sum} requests: {requests:?}");
+    println!("one poll: {connections} connections, {sum} requests: {requests:?}");
     assert!(
         slowest <= Duration::from_secs(2),
-        "a look takes at most 2 s, these took {looks:?}"
+        "a poll takes at most 2 s, these took {polls:?}"
     );
     // the client asks for a group's coordinator each time that it asks about the group
     assert!(

@@ -58,30 +58,30 @@ async fn what_only_one_broker_knew_is_unknown_while_it_is_down() {
         let begun = Instant::now();
         loop {
             let asked = Instant::now();
-            let look = kafka.observe(&topics, &all).await;
+            let snapshot = kafka.observe(&topics, &all).await;
             let took = asked.elapsed();
             assert!(
                 took < Duration::from_secs(11),
-                "{what}: a look ends in time, it took {took:?}"
+                "{what}: a poll ends in time, it took {took:?}"
             );
-            let Ok(look) = look else {
+            let Ok(snapshot) = snapshot else {
                 assert!(
                     begun.elapsed() < Duration::from_secs(90),
-                    "{what}: {look:?}"
+                    "{what}: {snapshot:?}"
                 );
                 continue;
             };
             let lag = |group: &str, topic: &str, number| {
-                look.lag(
-                    &look.groups[group],
+                snapshot.lag(
+                    &snapshot.groups[group],
                     &(topic.to_owned(), number),
                     OffsetReset::Earliest,
                 )
             };
             let single = [0, 1, 2].map(|number| lag("of-single", "single", number));
             let read = |group: &String| {
-                let stable = look.groups[group].state == GroupState::Stable
-                    && look.groups[group].members.len() == 1;
+                let stable = snapshot.groups[group].state == GroupState::Stable
+                    && snapshot.groups[group].members.len() == 1;
                 stable
                     && lag(group, "safe", 0) == Lag::Behind(0)
                     && lag(group, "safe", 1).effective() == Some(0)
@@ -89,14 +89,14 @@ async fn what_only_one_broker_knew_is_unknown_while_it_is_down() {
             let wanted = known.map(|known| if known { Lag::Behind(0) } else { Lag::Unknown });
             if single == wanted && groups.iter().all(read) {
                 println!(
-                    "{what}: a look took {took:?}, so it was after {:?}",
+                    "{what}: a poll took {took:?}, so it was after {:?}",
                     begun.elapsed()
                 );
                 return total(single.map(Lag::effective));
             }
             assert!(
                 begun.elapsed() < Duration::from_secs(90),
-                "{what}: {single:?} {look:#?}"
+                "{what}: {single:?} {snapshot:#?}"
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -121,7 +121,7 @@ async fn what_only_one_broker_knew_is_unknown_while_it_is_down() {
         None,
         "null, not what the others add up to"
     );
-    // of a partition that nobody leads Kafka's tool says nothing but an error, for all groups of a call
+    // for a partition without a leader Kafka's tool prints only an error, for all groups of a call
     agreed(
         "one of three is down",
         tool,

@@ -74,11 +74,11 @@ async fn lives(protocol: Protocol, assignor: &str) {
 
     members.extend(clients[2..].iter().map(join));
     let four = until(&kafka, &id, "stable with 4 members", |group| {
-        let told = |member: &MemberSeen| {
+        let has_assignment = |member: &MemberSeen| {
             member.partitions.is_some() == (group.state == GroupState::Stable)
         };
         assert!(
-            protocol == Protocol::Consumer || group.members.iter().all(told),
+            protocol == Protocol::Consumer || group.members.iter().all(has_assignment),
             "{group:?}"
         );
         group.state == GroupState::Stable && group.members.len() == 4 && owned(group) == all
@@ -179,7 +179,7 @@ async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothi
     }
     broker.deny("All", ["--group", "denied"]).await;
     let denied = until(&kafka, "denied", "denied", |group| group.trouble.is_some()).await;
-    let look = kafka
+    let snapshot = kafka
         .observe(std::slice::from_ref(&topic), &groups)
         .await
         .expect("Kafka answers");
@@ -189,8 +189,8 @@ async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothi
     };
     assert_eq!(denied.trouble, Some(expected));
     let lag = |group: &str| {
-        look.lag(
-            &look.groups[group],
+        snapshot.lag(
+            &snapshot.groups[group],
             &(topic.clone(), 0),
             OffsetReset::Earliest,
         )
@@ -200,7 +200,7 @@ async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothi
         (GroupState::Unknown, Lag::Unknown)
     );
     assert_eq!(
-        (look.groups["allowed"].state, lag("allowed")),
+        (snapshot.groups["allowed"].state, lag("allowed")),
         (GroupState::Empty, Lag::Behind(0))
     );
     broker.deny("Describe", ["--topic", &topic]).await;
@@ -210,11 +210,11 @@ async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothi
         resource: "topic t".into(),
     }));
     topic_when(&kafka, &topic, "denied", |seen| *seen == expected).await;
-    let looked = kafka
+    let snapshot = kafka
         .observe(std::slice::from_ref(&topic), &groups)
         .await
         .expect("Kafka answers");
-    assert_eq!(looked.topics[&topic], expected, "denied, and not missing");
+    assert_eq!(snapshot.topics[&topic], expected, "denied, and not missing");
     let set = kafka
         .configure_topic(
             &topic,
@@ -230,7 +230,7 @@ async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothi
     );
     let (there, all) = kafka.group_ids().await.expect("Kafka answers");
     println!(
-        "of a group that is denied ListGroups tells: {}",
+        "ListGroups lists a denied group: {}",
         there.contains("denied")
     );
     assert!(all && there.contains("allowed"));

@@ -20,12 +20,12 @@ use practice_testbed::{
 
 use crate::{
     consumers::{FOREVER, Worker},
-    look, present,
+    poll, present,
 };
 
 const WINDOW: Duration = Duration::from_secs(6);
 
-/// One group that reads partition 0 of a topic, looked at again and again.
+/// One group that reads partition 0 of a topic, polled repeatedly.
 struct Watch {
     broker: &'static Broker,
     kafka: Kafka,
@@ -88,8 +88,8 @@ impl Watch {
             .expect("it does not panic");
     }
 
-    async fn look(&mut self) -> (Option<PartitionHealth>, Option<i64>) {
-        let snapshot = look(&self.kafka, &self.topic, &self.group).await;
+    async fn poll(&mut self) -> (Option<PartitionHealth>, Option<i64>) {
+        let snapshot = poll(&self.kafka, &self.topic, &self.group).await;
         let tick = self.begun.elapsed();
         self.health.record_snapshot(&snapshot, tick);
         let (topics, how) = (
@@ -110,11 +110,11 @@ impl Watch {
         )
     }
 
-    /// Looks on until this is the health. None of `never` may come before it.
+    /// Polls until this is the health. None of `never` may come before it.
     async fn until(&mut self, wanted: HealthState, never: &[HealthState]) -> PartitionHealth {
         let since = Instant::now();
         loop {
-            let (found, committed) = self.look().await;
+            let (found, committed) = self.poll().await;
             let health = found.map(PartitionHealth::state);
             if let Some(found) = found.filter(|_| health == Some(wanted)) {
                 println!(
@@ -169,12 +169,12 @@ async fn each_verdict(protocol: Protocol) {
     worker.stop().await;
 
     watch.until(Unassigned, &[Rewound, Stalled]).await;
-    // it has the first message in hand, for ever
+    // it handles the first message forever
     let worker = watch.worker(FOREVER).await;
     watch.until(Stalled, &[Rewound]).await;
     worker.stop().await;
 
-    let (_, committed) = watch.look().await;
+    let (_, committed) = watch.poll().await;
     let from = committed.expect("some are read");
     watch.commit(from / 2).await;
     let found = watch.until(Rewound, &[]).await;
@@ -195,7 +195,7 @@ async fn each_verdict(protocol: Protocol) {
         .await
         .expect("it may be made again");
     watch.send(3).await;
-    watch.look().await;
+    watch.poll().await;
     watch.commit(1).await;
     tokio::time::sleep(WINDOW).await; // what was before it is over
     let found = watch.until(Rewound, &[]).await;

@@ -10,10 +10,10 @@ use practice_testbed::{
     kafka, unique,
 };
 
-use crate::{look, present};
+use crate::{poll, present};
 
 async fn lag_of(kafka: &Kafka, topic: &str, group: &str, reset: OffsetReset) -> Lag {
-    let mut snapshot = look(kafka, topic, group).await;
+    let mut snapshot = poll(kafka, topic, group).await;
     let bounds = present(snapshot.topics.remove(topic).expect("was asked for")).partitions[0];
     let committed = snapshot.groups[group]
         .committed
@@ -50,7 +50,7 @@ async fn lag_is_what_is_left_to_read() {
     // what a short retention does, at once
     server.delete_records(&topic, 7).await;
     let bounds = present(
-        look(&kafka, &topic, &group)
+        poll(&kafka, &topic, &group)
             .await
             .topics
             .remove(&topic)

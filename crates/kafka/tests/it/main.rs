@@ -1,4 +1,4 @@
-//! What the reader says about a real Kafka, and about what is none.
+//! Polls of a real Kafka, and of servers that are not Kafka.
 
 mod consumers;
 mod truth;
@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use practice_groups::{GroupSeen, Partition, Snapshot, TopicFacts, TopicSeen};
 use practice_kafka::Kafka;
 
-/// One look at one topic and one group.
-async fn look(kafka: &Kafka, topic: &str, group: &str) -> Snapshot {
+/// One poll of one topic and one group.
+async fn poll(kafka: &Kafka, topic: &str, group: &str) -> Snapshot {
     kafka
         .observe(&[topic.to_owned()], &[group.to_owned()])
         .await
@@ -56,7 +56,7 @@ fn present(seen: TopicSeen) -> TopicFacts {
     }
 }
 
-/// Looks at a topic until it is as wanted: the broker that is asked may hear a little later of what its controller has done.
+/// Polls a topic until it is as wanted: a broker may get the controller's changes a little later.
 async fn topic_when(
     kafka: &Kafka,
     name: &str,
@@ -93,7 +93,7 @@ fn partitions(topic: &str, count: i32) -> Vec<Partition> {
         .collect()
 }
 
-/// Looks at a group until it is as wanted, and returns what it was then.
+/// Polls a group until it is as wanted, and returns it.
 async fn until(
     kafka: &Kafka,
     id: &str,

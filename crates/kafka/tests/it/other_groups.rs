@@ -1,4 +1,4 @@
-//! Groups of other applications: found, and told with what they may be behind.
+//! Groups of other applications: found, and reported with an upper bound of their lag.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,25 +56,25 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
         .filter(|group| [&ours, &commits, &both, &other].contains(&group))
         .collect();
     let ours = BTreeSet::from([ours]);
-    let mut foreigners = OtherGroups::default();
-    let next = foreigners.round(&there, all, &ours);
-    foreigners.note(kafka.groups(&next).await.expect("Kafka answers"));
-    let noted = foreigners.noted();
-    let look = kafka
+    let mut other_groups = OtherGroups::default();
+    let next = other_groups.round(&there, all, &ours);
+    other_groups.note(kafka.groups(&next).await.expect("Kafka answers"));
+    let noted = other_groups.noted();
+    let snapshot = kafka
         .observe(std::slice::from_ref(&topic), &[])
         .await
         .expect("Kafka answers");
-    let told = foreigners
-        .report(noted, &look, &ours)
+    let reported = other_groups
+        .report(noted, &snapshot, &ours)
         .expect("all were asked about");
-    let names: Vec<&String> = told.keys().collect();
+    let names: Vec<&String> = reported.keys().collect();
     assert_eq!(
         names,
         [&commits, &both],
         "not ours, and not what reads something else"
     );
     let lag = |group: &String| {
-        told[group]
+        reported[group]
             .on(|name| name == topic)
             .expect("it reads the topic")
     };
@@ -84,13 +84,13 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
         (vec![topic.as_str()], Some(10)),
         "it has not committed: all of it at most"
     );
-    let seen = &told[&both];
+    let seen = &reported[&both];
     assert_eq!(
         (seen.state, seen.protocol, seen.members),
         (GroupState::Stable, Some(Protocol::Consumer), Some(1))
     );
     assert_eq!(
-        (told[&commits].state, told[&commits].members),
+        (reported[&commits].state, reported[&commits].members),
         (GroupState::Empty, Some(0))
     );
     drop(member);

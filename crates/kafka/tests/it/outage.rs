@@ -1,4 +1,4 @@
-//! A Kafka that goes and comes back, and what is no Kafka at all.
+//! A Kafka that stops and starts again, and servers that are not Kafka.
 
 use std::{
     collections::BTreeMap,
@@ -13,9 +13,9 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::{group, look, present, there, topic};
+use crate::{group, poll, present, there, topic};
 
-/// What a look at a Kafka ends with that cannot be reached; it must end in time.
+/// The error of a poll of an unreachable Kafka; it must end in time.
 async fn outage(kafka: &Kafka) -> KafkaError {
     let begun = Instant::now();
     let result = kafka.observe(&["t".to_owned()], &["g".to_owned()]).await;
@@ -27,7 +27,7 @@ async fn outage(kafka: &Kafka) -> KafkaError {
     result.expect_err("Kafka is out of reach")
 }
 
-/// Looks until Kafka answers as before: one that has just come back may not lead its partitions yet.
+/// Polls until Kafka answers as before: after a start it may not lead its partitions yet.
 async fn back(kafka: &Kafka, before: &Snapshot) {
     let begun = Instant::now();
     loop {
@@ -57,14 +57,14 @@ async fn a_broker_that_goes_is_missed_and_found_again() {
         .await
         .expect("it may be made");
     there(&kafka, "t").await;
-    let before = look(&kafka, "t", "g").await;
+    let before = poll(&kafka, "t", "g").await;
     for round in 1..=2 {
         broker.stop().await;
         assert_eq!(outage(&kafka).await, KafkaError::Refused, "round {round}");
         assert_eq!(outage(&other).await, KafkaError::Refused, "round {round}");
         broker.restart().await;
         back(&kafka, &before).await;
-        assert_eq!(look(&other, "t", "g").await, before, "round {round}");
+        assert_eq!(poll(&other, "t", "g").await, before, "round {round}");
     }
     broker.pause();
     assert_eq!(outage(&kafka).await, KafkaError::TimedOut);
@@ -153,7 +153,7 @@ async fn a_partition_is_known_as_soon_as_it_is_there() {
     let unknown = |facts: &practice_groups::TopicFacts| {
         facts.partitions.iter().filter(|p| p.is_none()).count()
     };
-    // the broker that made it may not have told the one that is asked
+    // the broker that is asked may not have the new topic's metadata yet
     let begun = Instant::now();
     let facts = loop {
         match topic(&kafka, &name).await {
@@ -164,6 +164,6 @@ async fn a_partition_is_known_as_soon_as_it_is_there() {
     assert_eq!(
         (facts.partitions.len(), unknown(&facts)),
         (50, 0),
-        "in the first look that shows it"
+        "in the first poll that shows it"
     );
 }

@@ -1,5 +1,5 @@
 //! What happens to groups, on a real Kafka, with our worker and with clients of others, under both protocols; each scene
-//! ends with Kafka's own `ConsumerGroupCommand`, which has to say the same.
+//! ends with Kafka's own `ConsumerGroupCommand`, which has to agree.
 
 use std::{
     collections::BTreeMap,
@@ -82,34 +82,38 @@ impl Scene {
         blocking(move || send(bootstrap, &topic, count)).await;
     }
 
-    async fn look(&self) -> Snapshot {
+    async fn poll(&self) -> Snapshot {
         self.kafka
             .observe(std::slice::from_ref(&self.topic), &self.groups)
             .await
             .expect("Kafka answers")
     }
 
-    /// Looks until both groups are as wanted.
+    /// Polls until both groups are as wanted.
     async fn until(&self, what: &str, wanted: impl Fn(&Snapshot, &GroupSeen) -> bool) {
         let begun = Instant::now();
         loop {
-            let look = self.look().await;
-            if look.groups.values().all(|group| wanted(&look, group)) {
+            let snapshot = self.poll().await;
+            if snapshot
+                .groups
+                .values()
+                .all(|group| wanted(&snapshot, group))
+            {
                 return;
             }
             assert!(
                 begun.elapsed() < Duration::from_secs(90),
-                "{what}: {look:#?}"
+                "{what}: {snapshot:#?}"
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// Looks until both groups have this lag in partition 0.
+    /// Polls until both groups have this lag in partition 0.
     async fn until_lag(&self, what: &str, lag: Lag) {
         let at = (self.topic.clone(), 0);
-        self.until(what, |look, group| {
-            look.lag(group, &at, OffsetReset::Earliest) == lag
+        self.until(what, |snapshot, group| {
+            snapshot.lag(group, &at, OffsetReset::Earliest) == lag
         })
         .await;
     }
@@ -129,7 +133,7 @@ impl Scene {
         .await;
     }
 
-    /// Kafka's tool says the same of both groups and of these others.
+    /// Kafka's tool agrees about both groups and these others.
     async fn agreed(&self, what: &str, others: &[&String]) -> Snapshot {
         let groups: Vec<String> = self
             .groups
@@ -149,15 +153,15 @@ impl Scene {
     }
 
     /// Both groups' lag in partition 0.
-    fn lags(&self, look: &Snapshot, reset: OffsetReset) -> [Lag; 2] {
+    fn lags(&self, snapshot: &Snapshot, reset: OffsetReset) -> [Lag; 2] {
         let at = (self.topic.clone(), 0);
         self.groups
             .each_ref()
-            .map(|group| look.lag(&look.groups[group], &at, reset))
+            .map(|group| snapshot.lag(&snapshot.groups[group], &at, reset))
     }
 }
 
-/// librdkafka waits; workers in this process go on meanwhile.
+/// librdkafka waits; workers in this process run meanwhile.
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(call)
         .await
@@ -177,8 +181,8 @@ async fn an_idle_member_and_a_group_that_reads_everything() {
     let workers = scene.workers(3, Duration::ZERO).await;
     scene.until_all_owned(3, 2).await;
     scene.until_lag("all is read", Lag::Behind(0)).await;
-    let look = scene.agreed("three members, two partitions", &[]).await;
-    for group in look.groups.values() {
+    let snapshot = scene.agreed("three members, two partitions", &[]).await;
+    for group in snapshot.groups.values() {
         let idle = group
             .members
             .iter()
@@ -207,24 +211,24 @@ async fn markers_of_transactions_leave_no_group_of_ours_behind() {
     scene
         .until_lag("the marker is passed", Lag::Behind(0))
         .await;
-    let look = scene.agreed("markers at the end", &[&theirs]).await;
+    let snapshot = scene.agreed("markers at the end", &[&theirs]).await;
     let at = (topic.clone(), 0);
     assert_eq!(
-        look.bounds(&at).map(|bounds| bounds.end),
+        snapshot.bounds(&at).map(|bounds| bounds.end),
         Some(3),
         "two messages and a marker"
     );
-    let lag = look.lag(&look.groups[&theirs], &at, OffsetReset::Earliest);
+    let lag = snapshot.lag(&snapshot.groups[&theirs], &at, OffsetReset::Earliest);
     assert_eq!(
         lag,
         Lag::Behind(1),
-        "theirs is at most 1 behind: only who reads can tell that it is a marker"
+        "theirs is at most 1 behind: only a consumer can detect that it is a marker"
     );
 
     let transaction = begin(3).await;
     scene
         .until_lag(
-            "what is in an open transaction is not read yet",
+            "messages of an open transaction are not read yet",
             Lag::Behind(3),
         )
         .await;
@@ -239,7 +243,7 @@ async fn markers_of_transactions_leave_no_group_of_ours_behind() {
         .until_lag("and passed when it is aborted", Lag::Behind(0))
         .await;
     assert_eq!(
-        scene.look().await.bounds(&at).map(|bounds| bounds.end),
+        scene.poll().await.bounds(&at).map(|bounds| bounds.end),
         Some(11)
     );
     stopped(workers).await;
@@ -283,18 +287,18 @@ async fn gaps_of_compaction_are_no_lag() {
     blocking(move || commit(bootstrap, &group, &of, 0, 7, "")).await; // in the gap
     let workers = scene.workers(1, Duration::ZERO).await;
     scene.until_all_owned(1, 1).await;
-    scene
-        .until_lag("what is left is read", Lag::Behind(0))
-        .await;
-    let look = scene.agreed("a compacted topic", &[&theirs]).await;
+    scene.until_lag("the rest is read", Lag::Behind(0)).await;
+    let snapshot = scene.agreed("a compacted topic", &[&theirs]).await;
     let at = (topic, 0);
     assert_eq!(
-        look.bounds(&at).map(|bounds| (bounds.start, bounds.end)),
+        snapshot
+            .bounds(&at)
+            .map(|bounds| (bounds.start, bounds.end)),
         Some((0, 200)),
         "compaction moves neither"
     );
     assert_eq!(
-        look.lag(&look.groups[&theirs], &at, OffsetReset::Earliest),
+        snapshot.lag(&snapshot.groups[&theirs], &at, OffsetReset::Earliest),
         Lag::Behind(193)
     );
     stopped(workers).await;
@@ -316,13 +320,13 @@ async fn a_group_that_has_never_committed_is_behind_by_its_policy() {
     };
     let members: Vec<Member> = scene.both().map(join).collect();
     scene.until_all_owned(1, 2).await;
-    let look = scene.agreed("members without a commit", &[]).await;
+    let snapshot = scene.agreed("members without a commit", &[]).await;
     assert_eq!(
-        scene.lags(&look, OffsetReset::Earliest),
+        scene.lags(&snapshot, OffsetReset::Earliest),
         [Lag::NoCommit(5); 2]
     );
     assert_eq!(
-        scene.lags(&look, OffsetReset::Latest),
+        scene.lags(&snapshot, OffsetReset::Latest),
         [Lag::NoCommit(0); 2]
     );
     blocking(|| drop(members)).await;
@@ -337,14 +341,14 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
     scene.until_lag("four are read", Lag::Behind(0)).await;
     stopped(workers).await;
     scene.send(6).await;
-    // they have the fifth message in hand, for ever
+    // they handle the fifth message forever
     let workers = scene.workers(1, FOREVER).await;
     scene.until_all_owned(1, 1).await;
     scene.until_lag("six are left", Lag::Behind(6)).await;
     scene.broker.delete_records(&scene.topic, 7).await;
-    let look = scene.agreed("records deleted past the commit", &[]).await;
+    let snapshot = scene.agreed("records deleted past the commit", &[]).await;
     assert_eq!(
-        scene.lags(&look, OffsetReset::Earliest),
+        scene.lags(&snapshot, OffsetReset::Earliest),
         [Lag::Expired { lost: 3, left: 3 }; 2]
     );
     stopped(workers).await;
@@ -352,9 +356,9 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
     // a reader sees the topic, then another one of that name, and the commit that a consumer has carried over
     let mut lag_trends = LagTrends::default();
     let mut feed = async |second| {
-        let mut look = scene.look().await;
-        lag_trends.record_snapshot(&mut look, Duration::from_secs(second));
-        scene.lags(&look, OffsetReset::Earliest)
+        let mut snapshot = scene.poll().await;
+        lag_trends.record_snapshot(&mut snapshot, Duration::from_secs(second));
+        scene.lags(&snapshot, OffsetReset::Earliest)
     };
     assert_eq!(feed(0).await, [Lag::Expired { lost: 3, left: 3 }; 2]);
     let facts = present(crate::topic(&scene.kafka, &scene.topic).await);
@@ -369,7 +373,7 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
         .await
         .expect("it may be made again");
     scene.send(9).await;
-    let again = scene.look().await;
+    let again = scene.poll().await;
     let kept: Vec<usize> = again
         .groups
         .values()

@@ -1,4 +1,4 @@
-//! The independent truth about groups: what Kafka's own `ConsumerGroupCommand` prints, compared with a look cell by cell.
+//! The independent truth about groups: what Kafka's own `ConsumerGroupCommand` prints, compared with a poll cell by cell.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use practice_groups::{GroupSeen, GroupState, Lag, Partition, Snapshot};
 use practice_kafka::Kafka;
 use practice_testbed::described::{self, Offsets};
 
-/// The same of a look, with the lag that it knows.
+/// The same of a poll, with its lag.
 fn seen(snapshot: &Snapshot) -> Vec<(Offsets, Lag)> {
     let mut rows = Vec::new();
     for (id, group) in &snapshot.groups {
@@ -68,7 +68,7 @@ fn compare(snapshot: &Snapshot, theirs: &[Offsets]) -> usize {
         }
         let claimed = match lag {
             Lag::Behind(n) => Some(*n),
-            // what is gone can be read by nobody; Kafka's tool counts it
+            // deleted messages cannot be read; Kafka's tool counts them
             Lag::Expired { lost, left } => Some(lost + left),
             // Kafka's tool has no word for these
             Lag::NoCommit(_) | Lag::Stale | Lag::Recreated(_) | Lag::Unknown => None,
@@ -81,10 +81,10 @@ fn compare(snapshot: &Snapshot, theirs: &[Offsets]) -> usize {
     cells
 }
 
-/// A look at the same moment as Kafka's own tool, which says the same. Nothing may be on its way: a look before and one
+/// A poll at the same moment as Kafka's own tool, which agrees. Nothing may be in progress: a poll before and one
 /// after it have to be the same, and no group may be in a rebalance. One that had to find a new coordinator can be in one
 /// until the session of the member that it was before has ended; its members' former partitions, which Kafka's tool
-/// prints meanwhile, are nothing that a look claims to know.
+/// prints meanwhile, are not part of a poll.
 pub(crate) async fn agreed(
     what: &str,
     tool: impl AsyncFn(&str, &[&str]) -> String,

@@ -22,8 +22,8 @@ use crate::random::Random;
 
 /// Longer than the session timeout, should a join stall for it (librdkafka issue 5569).
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Between two looks: several heartbeats of a Classic group.
-const LOOK: Duration = Duration::from_millis(300);
+/// Between two polls: several heartbeats of a Classic group.
+const POLL: Duration = Duration::from_millis(300);
 
 /// How a group divides its partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,24 +153,24 @@ impl<'a> Crew<'a> {
         client
     }
 
-    /// The group once every member is there and every partition of `topics` has an owner, in two looks alike. Members are in
+    /// The group once every member is there and every partition of `topics` has an owner, the same in two polls. Members are in
     /// the order in which the broker lists them.
     pub(crate) fn settled(&self, topics: &Topics) -> Vec<Seen> {
         let begun = Instant::now();
-        let (mut last, mut looked, mut said) = (None, Instant::now(), None);
+        let (mut last, mut polled, mut last_error) = (None, Instant::now(), None);
         loop {
             for consumer in self.consumers.values() {
-                // an error, such as a topic that is not there yet, is one for the message, should it go on
+                // an error, such as a topic that is not there yet, is reported if it lasts
                 if let Some(Err(error)) = consumer.poll(Duration::ZERO) {
-                    said = Some(error);
+                    last_error = Some(error);
                 }
             }
             thread::sleep(Duration::from_millis(10)); // as often as a busy application polls
-            if looked.elapsed() < LOOK {
+            if polled.elapsed() < POLL {
                 continue;
             }
-            looked = Instant::now();
-            let (state, members) = self.look();
+            polled = Instant::now();
+            let (state, members) = self.poll_group();
             let mut all: Vec<&Partition> =
                 members.iter().flat_map(|member| &member.owned).collect();
             all.sort_unstable();
@@ -187,7 +187,7 @@ impl<'a> Crew<'a> {
             }
             assert!(
                 begun.elapsed() < PATIENCE,
-                "group {} of {} on {topics:?} must come to rest, is {state} with {members:#?} ({said:?})",
+                "group {} of {} on {topics:?} must come to rest, is {state} with {members:#?} ({last_error:?})",
                 self.group,
                 self.consumers.len()
             );
@@ -195,7 +195,7 @@ impl<'a> Crew<'a> {
         }
     }
 
-    fn look(&self) -> (String, Vec<Seen>) {
+    fn poll_group(&self) -> (String, Vec<Seen>) {
         let options = DescribeConsumerGroupsOptions::default();
         let described = self
             .runtime

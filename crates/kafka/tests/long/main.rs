@@ -1,4 +1,4 @@
-//! Assignments as Kafka makes them against what `practice_groups::assign` says, for the members that Kafka shows: 200 random cases
+//! Assignments as Kafka makes them against the prediction of `practice_groups::assign`, for the members that Kafka shows: 200 random cases
 //! at least for each assignor. In: real clients in many groups at once on one broker, whose KIP-848 heartbeat is 1 s. Out: rows of
 //! the table of figures. Every disagreement is printed, and one is enough to fail.
 
@@ -46,7 +46,7 @@ const LARGEST: i32 = 12;
 /// Changes of members in the life of a group.
 const CHANGES: usize = 5;
 
-fn say(line: &str) {
+fn print_line(line: &str) {
     eprintln!("{line}");
 }
 
@@ -73,9 +73,9 @@ fn shared(partitions: i32) -> String {
 struct Tally {
     /// Cases that can be judged.
     cases: usize,
-    /// Those in which Kafka did what was said.
+    /// Cases in which Kafka did as predicted.
     agreed: usize,
-    /// Those in which even each partition went where it was said to, although that was not promised.
+    /// Cases in which each partition went where it was predicted, although that is not promised.
     to_the_partition: usize,
     disagreements: Vec<String>,
 }
@@ -110,7 +110,7 @@ fn lives(what: &str, life: impl Fn(&Desk<'_>, u64, &mut Random, &Mutex<Tally>) +
                 .as_micros();
             u64::try_from(now % u128::from(u32::MAX)).expect("small")
         });
-    say(&format!(
+    print_line(&format!(
         "{what}: seed {seed} (SEED={seed} begins alike; ids of members are Kafka's own)"
     ));
     let begun = Instant::now();
@@ -157,7 +157,7 @@ fn lives(what: &str, life: impl Fn(&Desk<'_>, u64, &mut Random, &Mutex<Tally>) +
     });
     let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
     for disagreement in &tally.disagreements {
-        say(&format!("{what}: {disagreement}"));
+        print_line(&format!("{what}: {disagreement}"));
     }
     let Tally {
         cases,
@@ -262,8 +262,8 @@ fn change(crew: &mut Crew<'_>, random: &mut Random) -> Step {
     }
 }
 
-/// Between how many and how many partitions were said to move; who leaves is known here.
-fn said(assignor: Assignor, topics: &Topics, before: &[Seen], step: &Step) -> Moves {
+/// The predicted range of moved partitions; the members that leave are known here.
+fn predicted(assignor: Assignor, topics: &Topics, before: &[Seen], step: &Step) -> Moves {
     let leaves = |member: &Seen| step.left.as_ref() == Some(&member.client);
     let holders: Vec<Holder<'_>> = before
         .iter()
@@ -293,20 +293,20 @@ fn said(assignor: Assignor, topics: &Topics, before: &[Seen], step: &Step) -> Mo
     )
 }
 
-/// What moved is as said.
-fn moved_as_said(
+/// The moved partitions are within the predicted range.
+fn moved_as_predicted(
     assignor: Assignor,
     topics: &Topics,
     (before, step): (&[Seen], &Step),
     after: &[Seen],
 ) -> Result<(), String> {
-    let said = said(assignor, topics, before, step);
+    let predicted = predicted(assignor, topics, before, step);
     let moved = moved(&owned(before), &owned(after));
-    if (said.least..=said.most).contains(&moved) {
+    if (predicted.least..=predicted.most).contains(&moved) {
         return Ok(());
     }
     Err(format!(
-        "{moved} moved, said were {said:?}: {topics:?}, {step:?}, {before:#?} -> {after:#?}"
+        "{moved} moved, predicted {predicted:?}: {topics:?}, {step:?}, {before:#?} -> {after:#?}"
     ))
 }
 
@@ -320,12 +320,12 @@ fn even(members: &[Seen]) -> Result<(), String> {
     }
 }
 
-fn exactly(said: &Assignment, seen: &[Seen]) -> Result<(), String> {
+fn exactly(predicted: &Assignment, seen: &[Seen]) -> Result<(), String> {
     let seen = owned(seen);
-    if *said == seen {
+    if *predicted == seen {
         Ok(())
     } else {
-        Err(format!("said {said:#?}, Kafka made {seen:#?}"))
+        Err(format!("predicted {predicted:#?}, Kafka made {seen:#?}"))
     }
 }
 
@@ -335,13 +335,13 @@ fn ids(members: &[Seen]) -> Vec<&str> {
 
 type Divide = fn(&[&str], &Topics) -> Assignment;
 
-/// Assignors that ask for nothing but ids: each rest is a case, and what moved to it has to be within what was said.
+/// Assignors that ask for nothing but ids: each rest is a case, and what moved to it has to be within the prediction.
 fn by_ids(what: &str, kind: Kind, assignor: Assignor, divide: Divide) {
     lives(
         what,
         life_of(kind, move |topics, before, after| {
             let moved = before.map_or(Ok(()), |before| {
-                moved_as_said(assignor, topics, before, after)
+                moved_as_predicted(assignor, topics, before, after)
             });
             Some(exactly(&divide(&ids(after), topics), after).and(moved))
         }),
@@ -398,7 +398,7 @@ fn cooperative_sticky_in_balance_and_moves() {
                     }
                 }
                 Some(even(after).and_then(|()| {
-                    moved_as_said(Assignor::CooperativeSticky, topics, (members, step), after)
+                    moved_as_predicted(Assignor::CooperativeSticky, topics, (members, step), after)
                 }))
             })(desk, number, random, tally);
             let exact = usize::try_from(exact.load(Ordering::Relaxed)).expect("few");
@@ -410,7 +410,7 @@ fn cooperative_sticky_in_balance_and_moves() {
     );
 }
 
-/// A group whose topics are made when all its members are there: they are divided from nothing.
+/// A group whose topics are created after all its members joined: the first assignment has no former one.
 fn from_nothing(
     desk: &Desk<'_>,
     number: u64,
@@ -451,12 +451,12 @@ fn from_nothing(
     let step = change(&mut crew, random);
     let second = crew.settled(&topics);
     let ids = desk.runtime.block_on(async {
-        let look = desk
+        let snapshot = desk
             .kafka
             .observe(&names, &[])
             .await
             .expect("Kafka answers");
-        let id = |name: &String| match &look.topics[name] {
+        let id = |name: &String| match &snapshot.topics[name] {
             TopicSeen::Present(facts) => facts.id.clone(),
             other => panic!("{name} was made: {other:?}"),
         };
@@ -479,7 +479,7 @@ fn uniform_from_nothing_and_its_moves() {
             let topic_ids: Vec<&str> = topic_ids.iter().map(String::as_str).collect();
             let Some(order) = order_of_topics(&topic_ids) else {
                 return;
-            }; // of two topics in one bucket nobody knows the order
+            }; // the order of two topics in one bucket is unknown
             let listed: Vec<(&str, i32)> = topics
                 .iter()
                 .map(|(name, count)| (name.as_str(), *count))
@@ -489,7 +489,7 @@ fn uniform_from_nothing_and_its_moves() {
             let result = exactly(&made, &first)
                 .and_then(|()| even(&second))
                 .and_then(|()| {
-                    moved_as_said(
+                    moved_as_predicted(
                         Assignor::Uniform,
                         &topics,
                         (first.as_slice(), &step),

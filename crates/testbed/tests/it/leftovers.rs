@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Says that this process is the one that is going to be killed; where it puts all its servers have.
+/// Marks the process that will be killed; its value is the directory for the data of its servers.
 const HOLDER: &str = "PRACTICE_TESTBED_HOLDER";
 const TIMEOUT: Duration = Duration::from_mins(2);
 

@@ -105,14 +105,14 @@ fn what_range_and_round_robin_move_is_exact() {
                     join,
                     newcomers: Newcomers::Anywhere,
                 };
-                let said = moves(&holders(&before, &vec![0; members]), &change);
+                let bounds = moves(&holders(&before, &vec![0; members]), &change);
                 let (least, most) = (
                     all.iter().min().expect("some"),
                     all.iter().max().expect("some"),
                 );
                 let what = format!("{assignor}, {counts:?}, {members} - {leave} + {join}");
                 assert_eq!(
-                    (said.least, said.most, said.of),
+                    (bounds.least, bounds.most, bounds.of),
                     (*least, *most, total(&topics)),
                     "{what}"
                 );
@@ -151,7 +151,7 @@ fn what_a_sticky_assignor_moves_is_between_the_bounds() {
                 join,
                 newcomers,
             };
-            let said = moves(&holders(&before, &vec![0; members]), &change);
+            let bounds = moves(&holders(&before, &vec![0; members]), &change);
             for stay in choices(&names, leave) {
                 for after in arrivals(&stay, join) {
                     let mut owned: Assignment = before.clone();
@@ -173,9 +173,9 @@ fn what_a_sticky_assignor_moves_is_between_the_bounds() {
                     for (way, now) in [("together", together), ("one by one", one_by_one)] {
                         let moved = moved(&before, &now);
                         let what = format!(
-                            "{counts:?}, {members} - {leave} + {join}, {way}: {moved}, {said:?}"
+                            "{counts:?}, {members} - {leave} + {join}, {way}: {moved}, {bounds:?}"
                         );
-                        assert!((said.least..=said.most).contains(&moved), "{what}");
+                        assert!((bounds.least..=bounds.most).contains(&moved), "{what}");
                         let counts: Vec<usize> = now.values().map(Vec::len).collect();
                         assert!(
                             counts.iter().max()
@@ -183,7 +183,7 @@ fn what_a_sticky_assignor_moves_is_between_the_bounds() {
                             "{what}"
                         );
                         seen.entry((counts.len(), members, leave, join, total(&topics)))
-                            .or_insert((said, Vec::new()))
+                            .or_insert((bounds, Vec::new()))
                             .1
                             .push(moved);
                     }
@@ -191,10 +191,10 @@ fn what_a_sticky_assignor_moves_is_between_the_bounds() {
             }
         }
     }
-    for (case, (said, moved)) in seen {
+    for (case, (bounds, moved)) in seen {
         assert!(
-            moved.contains(&said.least),
-            "{case:?}: the least is reached: {said:?}, {moved:?}"
+            moved.contains(&bounds.least),
+            "{case:?}: the least is reached: {bounds:?}, {moved:?}"
         );
     }
 }
@@ -272,12 +272,12 @@ fn what_is_known_beforehand_is_said_and_no_more() {
         (&[2, 1], &[0, 0], Assignor::Uniform, &[0], 1, (1, 1)),
         (&[1, 1, 1], &[0; 3], Assignor::Uniform, &[0], 1, (0, 0)),
         (&[2, 1], &[0, 0], Assignor::Uniform, &[1], 1, (1, 3)),
-        // which they are is not known: nothing can be said
+        // which they are is not known: no bound is possible
         (&[2, 1], &[0, 0], Assignor::Range, &[0], 1, (0, 3)),
     ];
     for (counts, places, assignor, leave, join, expected) in rows {
         let newcomers = Newcomers::Anywhere;
-        let said = moves(
+        let bounds = moves(
             &owned(counts, places),
             &Change {
                 assignor,
@@ -288,7 +288,7 @@ fn what_is_known_beforehand_is_said_and_no_more() {
             },
         );
         assert_eq!(
-            (said.least, said.most, said.of),
+            (bounds.least, bounds.most, bounds.of),
             (expected.0, expected.1, 3),
             "{counts:?} {assignor} -{leave:?} +{join}"
         );

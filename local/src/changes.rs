@@ -1,29 +1,29 @@
-//! What an edit of the manifest will do. In: the plan that runs and the one to come. Out: a sentence for each thing that
-//! starts, stops, is told otherwise or rebalances. Pure.
+//! Changes between two plans. Pure. In: the running plan and the next one. Out: a sentence for each start, stop,
+//! reconfiguration or rebalance.
 
 use practice_plan::{
     plan::{GroupPlan, Plan, RowPlan},
-    predict::{self, told},
+    predict::{self, changed_settings},
     topics::settings,
 };
 
-/// Everything that is different, in the manifest's order; empty: nothing.
+/// Sentences for all changes, in the order of the manifest; empty when nothing changes.
 pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut lines = Vec::new();
     for topic in &after.topics {
         match before
             .topics
             .iter()
             .find(|former| former.name == topic.name)
         {
-            None => said.push(format!(
+            None => lines.push(format!(
                 "topic {}: new, {}",
                 topic.name,
                 partitions(topic.partitions)
             )),
             Some(former) => {
                 if former.partitions != topic.partitions {
-                    said.push(format!(
+                    lines.push(format!(
                         "topic {}: {} → {}; groups that read it rebalance within 10 s",
                         topic.name,
                         former.partitions,
@@ -36,7 +36,7 @@ pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
                     .filter(|key| !topic.config.contains_key(*key));
                 let set = settings(topic, Some(former), back);
                 if !set.is_empty() {
-                    said.push(format!("topic {}: {}", topic.name, set.join(", ")));
+                    lines.push(format!("topic {}: {}", topic.name, set.join(", ")));
                 }
             }
         }
@@ -46,15 +46,15 @@ pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
         .iter()
         .filter(|former| !after.topics.iter().any(|topic| topic.name == former.name))
     {
-        said.push(format!(
-            "topic {}: no longer named, it stays in Kafka",
+        lines.push(format!(
+            "topic {}: removed from the manifest, remains in Kafka",
             topic.name
         ));
     }
     for group in &after.groups {
         match before.groups.iter().find(|former| former.id == group.id) {
-            None => said.push(format!("{}: new, {}", group.id, start(wanted(group)))),
-            Some(former) => said.extend(changed(former, group, after)),
+            None => lines.push(format!("{}: new, {}", group.id, start(wanted(group)))),
+            Some(former) => lines.extend(changed(former, group, after)),
         }
     }
     for group in before
@@ -63,16 +63,16 @@ pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
         .filter(|former| !after.groups.iter().any(|group| group.id == former.id))
     {
         let gone = wanted(group);
-        said.push(format!(
-            "{}: gone, {} stop{}, its committed offsets stay",
+        lines.push(format!(
+            "{}: removed, {} stop{}; its committed offsets remain",
             group.id,
             consumers(gone),
             third(gone)
         ));
     }
     match (&before.producer, &after.producer) {
-        (None, Some(_)) => said.push("the producer starts".to_owned()),
-        (Some(_), None) => said.push("the producer stops".to_owned()),
+        (None, Some(_)) => lines.push("the producer starts".to_owned()),
+        (Some(_), None) => lines.push("the producer stops".to_owned()),
         (Some(former), Some(producer)) if former.settings != producer.settings => {
             let load = producer.settings.load.map_or_else(
                 || "no steady stream".to_owned(),
@@ -83,30 +83,30 @@ pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
                     )
                 },
             );
-            said.push(format!("the producer restarts: {load}"));
+            lines.push(format!("the producer restarts: {load}"));
         }
         _ => {}
     }
-    said
+    lines
 }
 
 fn changed(before: &GroupPlan, after: &GroupPlan, plan: &Plan) -> Vec<String> {
     let id = &after.id;
-    let mut said = Vec::new();
+    let mut lines = Vec::new();
     match (before.stopped, after.stopped) {
         (false, true) => {
             return vec![format!(
-                "{id}: stopped, {} end; its committed offsets stay",
+                "{id}: stopped, {} end; its committed offsets remain",
                 consumers(wanted(before))
             )];
         }
-        (true, false) => said.push(format!("{id}: started, {}", start(wanted(after)))),
-        (true, true) => return said,
+        (true, false) => lines.push(format!("{id}: started, {}", start(wanted(after)))),
+        (true, true) => return lines,
         (false, false) => {}
     }
     if before.protocol_key() != after.protocol_key() {
-        said.push(format!(
-            "{id}: {} → {}; members that differ in it cannot share a group, so all stop first and start again",
+        lines.push(format!(
+            "{id}: {} → {}; members with different protocols or assignors cannot share a group, so all stop before any starts",
             before.protocol_key(),
             after.protocol_key()
         ));
@@ -122,7 +122,7 @@ fn changed(before: &GroupPlan, after: &GroupPlan, plan: &Plan) -> Vec<String> {
             .iter()
             .find(|former| former.variant == row.variant)
         else {
-            said.push(format!("{name}: new, {}", start(replicas(row))));
+            lines.push(format!("{name}: new, {}", start(replicas(row))));
             continue;
         };
         let (from, to) = (replicas(former), replicas(row));
@@ -132,22 +132,22 @@ fn changed(before: &GroupPlan, after: &GroupPlan, plan: &Plan) -> Vec<String> {
             } else {
                 leave(from - to)
             };
-            said.push(format!(
+            lines.push(format!(
                 "{name}: {from} → {to} consumers: {what}; {id} rebalances{}",
-                waits(after, plan)
+                idle_note(after, plan)
             ));
         }
-        let told = told(former, row);
-        if !told.is_empty() && before.protocol_key() == after.protocol_key() {
+        let settings = changed_settings(former, row);
+        if !settings.is_empty() && before.protocol_key() == after.protocol_key() {
             let few = from.min(to);
             let turns = if few == 1 {
                 ""
             } else {
                 ", one after the other"
             };
-            said.push(format!(
+            lines.push(format!(
                 "{name}: {}; {} restart{}{turns}",
-                told.join(", "),
+                settings.join(", "),
                 consumers(few),
                 third(few)
             ));
@@ -158,17 +158,17 @@ fn changed(before: &GroupPlan, after: &GroupPlan, plan: &Plan) -> Vec<String> {
         .iter()
         .filter(|former| !after.rows.iter().any(|row| row.variant == former.variant))
     {
-        said.push(format!(
-            "{id} {}: gone, {}; {id} rebalances",
+        lines.push(format!(
+            "{id} {}: removed, {}; {id} rebalances",
             row.variant,
             leave(replicas(row))
         ));
     }
-    said
+    lines
 }
 
-/// How many have to wait, if it can be told: a partition has one owner in a group.
-fn waits(group: &GroupPlan, plan: &Plan) -> String {
+/// Note about consumers without a partition; empty when every consumer gets one.
+fn idle_note(group: &GroupPlan, plan: &Plan) -> String {
     let (room, because) = room(group, plan);
     let wanted = wanted(group);
     if wanted > room {
@@ -179,7 +179,7 @@ fn waits(group: &GroupPlan, plan: &Plan) -> String {
     }
 }
 
-/// How many consumers of a group can own something, and why no more.
+/// Number of consumers that can own a partition, and the reason for that limit.
 pub fn room(group: &GroupPlan, plan: &Plan) -> (i32, String) {
     let read = plan
         .topics
@@ -190,7 +190,7 @@ pub fn room(group: &GroupPlan, plan: &Plan) -> (i32, String) {
     (i32::try_from(room).unwrap_or(i32::MAX), because)
 }
 
-/// How many consumers a group should have.
+/// Desired number of consumers of a group.
 fn wanted(group: &GroupPlan) -> i32 {
     group.rows.iter().map(replicas).sum()
 }
@@ -215,7 +215,7 @@ fn partitions(n: i32) -> String {
     format!("{n} partition{}", if n == 1 { "" } else { "s" })
 }
 
-/// The ending of a verb in the third person.
+/// Ending of a verb in the third person.
 fn third(n: i32) -> &'static str {
     if n == 1 { "s" } else { "" }
 }
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_is_told_before_it_is_made() {
+    fn changes_name_starts_stops_and_rebalances() {
         let topic = json!([{"name": "t", "partitions": 3}]);
         let before = planned(json!({"topics": topic, "groups": [{"name": "g", "replicas": 2}]}));
         for (groups, says) in [
@@ -261,7 +261,7 @@ mod tests {
             ),
             (
                 json!([{"name": "g", "replicas": 2, "state": "Stopped"}]),
-                vec!["g: stopped, 2 consumers end; its committed offsets stay"],
+                vec!["g: stopped, 2 consumers end; its committed offsets remain"],
             ),
             (
                 json!([{"name": "g", "replicas": 2, "variants": [{"name": "slow", "replicas": 1}]}, {"name": "h"}]),
@@ -272,7 +272,7 @@ mod tests {
             ),
             (
                 json!([]),
-                vec!["g: gone, 2 consumers stop, its committed offsets stay"],
+                vec!["g: removed, 2 consumers stop; its committed offsets remain"],
             ),
         ] {
             let after = planned(json!({"topics": topic, "groups": groups}));
@@ -281,10 +281,10 @@ mod tests {
         let configured =
             |config: Value| planned(json!({"topics": [{"name": "t", "config": config}]}));
         let before_it = configured(json!({"retention.ms": "1", "segment.ms": "2"}));
-        let said = changes(&before_it, &configured(json!({"retention.ms": "3"})));
+        let lines = changes(&before_it, &configured(json!({"retention.ms": "3"})));
         assert_eq!(
-            said,
-            ["topic t: retention.ms=3, segment.ms back to its default"]
+            lines,
+            ["topic t: retention.ms=3, segment.ms reset to its default"]
         );
         let two = json!([{"name": "t", "partitions": 3}, {"name": "u", "partitions": 2}]);
         for (assignor, expected) in [
@@ -303,13 +303,13 @@ mod tests {
             json!({"topics": [{"name": "t", "partitions": 6}, {"name": "u"}],
             "groups": [{"name": "g", "replicas": 2, "topics": ["t"]}], "producer": {"load": {"messagesPerSecond": 3}}}),
         );
-        let said = changes(&before, &grown).join("\n");
+        let lines = changes(&before, &grown).join("\n");
         for says in [
             "t: 3 → 6 partitions",
             "topic u: new, 1 partition",
             "the producer restarts: 3 messages a second",
         ] {
-            assert!(said.contains(says), "{said}");
+            assert!(lines.contains(says), "{lines}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The Kafka of a practice here: in memory, Apache Kafka, or one that runs already. In: what `up` was told. Out: an address,
-//! and the two steps of the path of data that ask it, `prepare` and `observe`: the operator's own wherever there is a Kafka
-//! that can answer, and from what the consumers report where there is none.
+//! Kafka of a practice in local mode: the embedded broker, Apache Kafka, or a running one. In: arguments of `up`. Out: an
+//! address, and the steps `prepare` and `observe`: the operator's for a real Kafka; for the embedded broker, which cannot
+//! describe groups, from the reports of consumers.
 
 use std::{collections::BTreeMap, io::IsTerminal, path::Path, sync::Arc, time::Duration};
 
@@ -28,47 +28,47 @@ use crate::{
     args::{Kind, Up},
     embedded::{
         Embedded,
-        look::{Members, snapshot},
+        poll::{Members, snapshot},
         rewrite::{SESSION_TIMEOUT_SECONDS, rewrite},
     },
     fleet::Ways,
     jars,
-    output::mention,
+    output::print_note,
     process::{Ended, log_file},
 };
 
-/// How long a look that is to be fresh may take.
-const FRESH: Duration = Duration::from_secs(1);
-/// The broker in memory: its heartbeat and session timeout cannot be set.
+/// Deadline of a poll that a rebalance requests.
+const POLL_DEADLINE: Duration = Duration::from_secs(1);
+/// Embedded broker: its heartbeat interval and session timeout cannot be configured.
 pub const IN_MEMORY: Broker = Broker {
     heartbeat: Duration::from_secs(3),
     session: Duration::from_secs(SESSION_TIMEOUT_SECONDS as u64),
     order: Order::ByArrival,
 };
 
-/// Which Kafka.
+/// Kafka of a practice.
 #[derive(Debug)]
 pub enum Kafka {
-    /// In memory.
+    /// Broker in memory.
     Embedded {
-        /// The broker.
+        /// Client of the broker's process.
         broker: Box<Embedded>,
-        /// Who is in which group.
+        /// Members of all groups, from reports of consumers.
         members: Members,
-        /// Its end; nothing can go on without it.
+        /// Resolves when the broker's process ends, which ends the practice.
         ended: Ended,
     },
-    /// Apache Kafka, started from here.
+    /// Apache Kafka as child processes.
     Apache(Apache),
-    /// One that runs already.
+    /// A running Kafka (`--bootstrap`).
     Given(String),
 }
 
 impl Kafka {
-    /// Starts it, with enough brokers for `copies` of a partition if nobody says how many.
+    /// Starts Kafka; without --brokers the embedded one simulates `copies` brokers.
     ///
     /// # Errors
-    /// It does not start; the reason names what to do.
+    /// Kafka does not start; the error names the fix.
     pub async fn start(up: &Up, ways: &Ways, dir: &Path, copies: u32) -> Result<Self> {
         if let Some(bootstrap) = &up.bootstrap {
             return Ok(Self::Given(bootstrap.clone()));
@@ -93,7 +93,7 @@ impl Kafka {
                 } else {
                     format!(", {count} brokers")
                 };
-                mention(&format!("starting Apache Kafka{of}: about 10 s\n"));
+                print_note(&format!("starting Apache Kafka{of}: about 10 s\n"));
                 let dir = dir.join("kafka");
                 Ok(Self::Apache(
                     Apache::start(ways.program.clone(), class_path, &dir, &ways.logs, count)
@@ -112,7 +112,7 @@ impl Kafka {
         }
     }
 
-    /// What has to be known about it.
+    /// Limits to show the user.
     pub fn note(&self) -> Option<String> {
         match self {
             Self::Embedded { broker, .. } => {
@@ -122,15 +122,15 @@ impl Kafka {
                     ""
                 };
                 Some(format!(
-                    "in memory, gone at exit; every group uses the Consumer protocol here{simulated}"
+                    "in memory, data deleted at exit; every group uses the KIP-848 protocol{simulated}"
                 ))
             }
-            Self::Apache(_) => Some("its data is gone at exit".to_owned()),
+            Self::Apache(_) => Some("data deleted at exit".to_owned()),
             Self::Given(_) => None,
         }
     }
 
-    /// What it is, in a few words.
+    /// Short name for messages.
     pub fn title(&self) -> String {
         match self {
             Self::Embedded { .. } => "the embedded broker".to_owned(),
@@ -140,7 +140,7 @@ impl Kafka {
         }
     }
 
-    /// Changes a plan to what can run on it; a sentence for each thing that is otherwise.
+    /// Adapts a plan to this Kafka; returns a note for each deviation from the manifest.
     pub fn rewrite(&self, plan: &mut Plan) -> Vec<String> {
         match self {
             Self::Embedded { .. } => rewrite(plan),
@@ -148,7 +148,7 @@ impl Kafka {
         }
     }
 
-    /// How it treats groups of protocol Consumer.
+    /// Settings of the KIP-848 protocol.
     pub fn broker(&self) -> Broker {
         match self {
             Self::Embedded { .. } => IN_MEMORY,
@@ -156,7 +156,7 @@ impl Kafka {
         }
     }
 
-    /// Why a change of plan cannot be made on it.
+    /// Reasons why a change of plan is not possible on this Kafka.
     pub fn refuses(&self, before: &Plan, after: &Plan) -> Vec<String> {
         if !matches!(self, Self::Embedded { .. }) {
             return Vec::new();
@@ -166,7 +166,7 @@ impl Kafka {
             let (from, to) = (former.partitions, topic.partitions);
             (to > from).then(|| {
                 format!(
-                    "spec.topics[{number}].partitions: {to}: the broker in memory cannot add partitions to {} (now {from}): this needs --kafka apache",
+                    "spec.topics[{number}].partitions: {to}: the embedded broker cannot add partitions to {} (now {from}): use --kafka apache",
                     topic.name
                 )
             })
@@ -174,8 +174,8 @@ impl Kafka {
         grows.collect()
     }
 
-    /// After how many seconds a group notices that a member was killed.
-    pub fn notices_after(&self, group: &GroupPlan) -> String {
+    /// Time after which a group detects a killed member.
+    pub fn crash_detection_time(&self, group: &GroupPlan) -> String {
         match group.protocol {
             Protocol::Consumer => duration::print(self.broker().session),
             Protocol::Classic => {
@@ -188,7 +188,7 @@ impl Kafka {
         }
     }
 
-    /// The operator's step `prepare`. `moved`: consumers say that something has changed since the last look.
+    /// The operator's step `prepare`. `moved`: consumers report another assignment than at the last poll.
     pub async fn prepare(
         &mut self,
         plan: &Plan,
@@ -202,7 +202,7 @@ impl Kafka {
             Self::Embedded {
                 broker, members, ..
             } => {
-                members.note(
+                members.record(
                     reports.values(),
                     SignedDuration::from_millis(memories.tick()),
                 );
@@ -210,8 +210,12 @@ impl Kafka {
             }
             Self::Apache(_) | Self::Given(_) => {
                 if moved {
-                    // `prepare` takes the latest look; requests are not to wait for a Kafka that is down
-                    let _ = timeout(FRESH, memories.readers.reader(&plan.bootstrap).fresh()).await;
+                    // `prepare` uses the latest poll; requests must not wait for an unreachable Kafka
+                    let _ = timeout(
+                        POLL_DEADLINE,
+                        memories.readers.reader(&plan.bootstrap).fresh(),
+                    )
+                    .await;
                 }
                 prepare(plan, live, &|_| None, memories, before).await
             }
@@ -226,22 +230,22 @@ impl Kafka {
         before: Option<&PracticeStatus>,
         memories: &PracticeStates,
     ) -> Observed {
-        match (self, &prepared.look) {
+        match (self, &prepared.poll) {
             (
                 Self::Embedded {
                     broker, members, ..
                 },
-                Some(look),
+                Some(poll),
             ) => {
-                let look = if prepared.changed() {
-                    look_at(broker, members, plan).await
+                let poll = if prepared.changed() {
+                    poll_embedded(broker, members, plan).await
                 } else {
-                    look.clone()
+                    poll.clone()
                 };
-                let look = look.map(|look| memories.readers.note(&plan.bootstrap, look));
+                let poll = poll.map(|poll| memories.readers.note(&plan.bootstrap, poll));
                 observed(
                     plan,
-                    look,
+                    poll,
                     before,
                     memories,
                     SignedDuration::from_millis(memories.tick()),
@@ -251,7 +255,7 @@ impl Kafka {
         }
     }
 
-    /// A consumer has left its group as it should.
+    /// Removes a consumer that left its group in order.
     pub fn left(&mut self, consumer: &str) {
         if let Self::Embedded { members, .. } = self {
             members.left(consumer);
@@ -259,7 +263,11 @@ impl Kafka {
     }
 }
 
-async fn look_at(broker: &Embedded, members: &Members, plan: &Plan) -> practice_groups::PollResult {
+async fn poll_embedded(
+    broker: &Embedded,
+    members: &Members,
+    plan: &Plan,
+) -> practice_groups::PollResult {
     let groups = plan
         .groups
         .iter()
@@ -271,17 +279,17 @@ async fn look_at(broker: &Embedded, members: &Members, plan: &Plan) -> practice_
         .map(|offsets| Arc::new(snapshot(plan, offsets, members)))
 }
 
-/// Topics are made as the operator's `topic_step` decides; every group id is free on a broker that is nobody else's.
+/// Creates topics as the operator's `topic_step` decides; no other application uses group ids of this broker.
 async fn prepare_embedded(
     broker: &Embedded,
     members: &Members,
     plan: &Plan,
     live: &Live,
 ) -> Prepared {
-    let look = look_at(broker, members, plan).await;
+    let poll = poll_embedded(broker, members, plan).await;
     let mut prepared = Prepared::default();
     for topic in &plan.topics {
-        let seen = look
+        let seen = poll
             .as_ref()
             .ok()
             .and_then(|snapshot| snapshot.topics.get(&topic.name));
@@ -292,7 +300,7 @@ async fn prepare_embedded(
                 let made = if copies > broker.brokers {
                     let there = broker.brokers;
                     Err(anyhow::anyhow!(
-                        "topic {name}: replicationFactor is {copies}, more than the {there} simulated: start again with --brokers {copies}"
+                        "topic {name}: replicationFactor {copies} exceeds the {there} simulated brokers: start again with --brokers {copies}"
                     ))
                 } else {
                     broker
@@ -316,40 +324,40 @@ async fn prepare_embedded(
             }
             TopicStep::Grow(from) => {
                 let why = format!(
-                    "topic {name} has {from} partitions and cannot grow in memory: this needs --kafka apache"
+                    "topic {name} has {from} partitions: the embedded broker cannot add partitions: use --kafka apache"
                 );
                 prepared.refused.insert(name, Refusal::Refused(why));
             }
             TopicStep::Ready | TopicStep::Conflict(_) | TopicStep::Unknown(_) => {}
         }
     }
-    prepared.look = Some(look);
+    prepared.poll = Some(poll);
     prepared.holds = holds(plan, &prepared.unclaimed, live);
     prepared
 }
 
-/// Tells how far a download is: one line that grows on a terminal, a line for each tenth elsewhere.
+/// Prints the progress of a download: one line on a terminal, a line per tenth elsewhere.
 fn progress() -> impl Fn(u64, u64) {
     let live = std::io::stdout().is_terminal();
-    let told = std::sync::atomic::AtomicU64::new(u64::MAX);
+    let printed = std::sync::atomic::AtomicU64::new(u64::MAX);
     move |done, total| {
         let part = if live {
             done * 100 / total.max(1)
         } else {
             done * 10 / total.max(1)
         };
-        if told.swap(part, std::sync::atomic::Ordering::Relaxed) == part {
+        if printed.swap(part, std::sync::atomic::Ordering::Relaxed) == part {
             return;
         }
         let (done_mib, total_mib) = (done >> 20, total >> 20);
         if live {
             let bar = "#".repeat(usize::try_from(part / 4).unwrap_or_default());
             let end = if done == total { "\n" } else { "" };
-            mention(&format!(
+            print_note(&format!(
                 "\rApache Kafka from Maven Central  [{bar:<25}] {done_mib} of {total_mib} MiB{end}"
             ));
         } else {
-            mention(&format!(
+            print_note(&format!(
                 "Apache Kafka from Maven Central: {done_mib} of {total_mib} MiB\n"
             ));
         }

@@ -1,5 +1,5 @@
-//! One practice that runs. In: the manifest, what is asked of it, what its children and its Kafka say. Out: its status, by
-//! the operator's own path: plan, prepare, (fleet instead of objects and apply), observe, status. `turn` reads as these calls.
+//! A running practice. In: the manifest, requests, reports of children and of Kafka. Out: its status, by the operator's steps:
+//! plan, prepare, (fleet instead of objects and apply), observe, status. `turn` is the sequence of these calls.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,39 +30,39 @@ use crate::{
     manifest::{self, NAMESPACE, Overlay},
 };
 
-/// A practice and all that belongs to it.
+/// A practice with its plan, Kafka and children.
 #[derive(Debug)]
 pub struct Practice {
-    /// What the file says.
+    /// Content of the manifest.
     file: Value,
     overlay: Overlay,
-    /// The practice that runs.
+    /// Practice from the manifest and the overlay.
     pub practice: ConsumerGroupPractice,
-    /// What is to run.
+    /// Plan of the practice.
     pub plan: Plan,
-    /// What this Kafka does otherwise than the manifest says.
+    /// Deviations of this Kafka from the manifest.
     pub notes: Vec<String>,
-    /// Its Kafka.
+    /// Kafka of the practice.
     pub kafka: Kafka,
-    /// Its children.
+    /// Child processes.
     pub fleet: Fleet,
-    /// Where the producer listens.
+    /// Listen address of the producer.
     pub producer: SocketAddr,
-    /// What is true about it.
+    /// Last status.
     pub status: Option<PracticeStatus>,
-    /// What Kafka said last.
-    pub look: Option<std::sync::Arc<Snapshot>>,
+    /// Last snapshot of Kafka.
+    pub snapshot: Option<std::sync::Arc<Snapshot>>,
     memories: MemoriesOf,
     http: Http,
-    /// Who owned what at the last turn.
+    /// Assignments at the last turn.
     owned: BTreeMap<String, BTreeSet<(String, i32)>>,
-    /// When it was first asked for, until it is ready.
+    /// Start time, until the practice is ready.
     begun: Instant,
-    /// How long it took until it was ready for the first time.
+    /// Time until it was ready for the first time.
     pub ready_after: Option<std::time::Duration>,
 }
 
-/// `PracticeStates` says nothing of itself.
+/// Gives `PracticeStates` an empty `Debug`.
 struct MemoriesOf(PracticeStates);
 
 impl std::fmt::Debug for MemoriesOf {
@@ -71,10 +71,10 @@ impl std::fmt::Debug for MemoriesOf {
     }
 }
 
-/// What to run, and what a Kafka does otherwise: `rewrite` makes a plan one for it.
+/// Plans a practice; `rewrite` adapts the plan to the Kafka and returns notes about deviations.
 ///
 /// # Errors
-/// What the operator would refuse.
+/// Faults for which the operator would refuse the practice.
 fn planned(
     practice: &ConsumerGroupPractice,
     bootstrap: String,
@@ -92,17 +92,17 @@ fn planned(
         let servers = &ignored.bootstrap_servers;
         notes.insert(
             0,
-            format!("spec.kafka ({servers}) is ignored here: --bootstrap {servers} would use it"),
+            format!("spec.kafka ({servers}) is ignored in local mode: use --bootstrap {servers}"),
         );
     }
     Ok((plan, notes))
 }
 
 impl Practice {
-    /// Nothing runs yet.
+    /// Practice without running children.
     ///
     /// # Errors
-    /// The manifest is not one that an API server and the operator would take.
+    /// The API server or the operator would refuse the manifest.
     pub fn new(
         file: Value,
         kafka: Kafka,
@@ -125,7 +125,7 @@ impl Practice {
             fleet,
             producer,
             status: None,
-            look: None,
+            snapshot: None,
             memories: MemoriesOf(memories),
             http: Http::default(),
             owned: BTreeMap::new(),
@@ -134,18 +134,18 @@ impl Practice {
         })
     }
 
-    /// Applies another version of the file; what was asked for otherwise is over. What it will do.
+    /// Applies a new version of the file and discards the overlay. Returns the changes.
     ///
     /// # Errors
-    /// What is wrong with it; then nothing has changed.
+    /// Faults of the manifest; nothing has changed.
     pub fn edit(&mut self, file: Value) -> Result<Vec<String>, Vec<String>> {
         self.adopt(file, Overlay::default())
     }
 
-    /// Applies a change that did not come by the file. What it will do.
+    /// Applies a change by a command. Returns the changes.
     ///
     /// # Errors
-    /// What is wrong with it; then nothing has changed.
+    /// Faults of the change; nothing has changed.
     pub fn change(
         &mut self,
         change: impl FnOnce(&mut Overlay),
@@ -157,8 +157,8 @@ impl Practice {
 
     fn adopt(&mut self, file: Value, overlay: Overlay) -> Result<Vec<String>, Vec<String>> {
         let (practice, plan, notes) = self.legal(&file, &overlay)?;
-        let mut said = changes(&self.plan, &plan);
-        said.extend(
+        let mut lines = changes(&self.plan, &plan);
+        lines.extend(
             notes
                 .iter()
                 .filter(|note| !self.notes.contains(note))
@@ -171,10 +171,10 @@ impl Practice {
             self.plan,
             self.notes,
         ) = (file, overlay, practice, plan, notes);
-        Ok(said)
+        Ok(lines)
     }
 
-    /// The practice to run, its plan, and what its Kafka does otherwise.
+    /// Practice, plan, and notes about deviations of the Kafka.
     fn legal(
         &self,
         file: &Value,
@@ -194,13 +194,13 @@ impl Practice {
         }
     }
 
-    /// What another version of the file will do; what was asked for otherwise is over then.
+    /// Predicts the changes of a new version of the file, which discards the overlay.
     pub fn predict(&self, file: &Value) -> Prediction {
         self.predicted(file, &Overlay::default())
     }
 
-    /// What a change from outside of the file will do.
-    pub fn foresee(&self, change: impl FnOnce(&mut Overlay)) -> Prediction {
+    /// Predicts the changes of a command.
+    pub fn predict_overlay(&self, change: impl FnOnce(&mut Overlay)) -> Prediction {
         let mut overlay = self.overlay.clone();
         change(&mut overlay);
         self.predicted(&self.file, &overlay)
@@ -232,16 +232,16 @@ impl Practice {
         }
     }
 
-    /// Takes note of the end of a child.
-    pub fn ended(&mut self, exit: &Exit) {
-        if self.fleet.ended(exit) {
+    /// Records the exit of a child.
+    pub fn record_exit(&mut self, exit: &Exit) {
+        if self.fleet.record_exit(exit) {
             self.kafka.left(&exit.name);
         }
     }
 
-    /// Brings everything a step closer to the manifest, looks, and says what happened: a sentence each.
+    /// Reconciles once and polls Kafka; returns a message for each event.
     pub async fn turn(&mut self) -> Vec<(Severity, String)> {
-        let reports = self.listen().await;
+        let reports = self.fetch_reports().await;
         let moved = self.moved(&reports);
         let memories = &self.memories.0;
         let before = self.status.as_ref();
@@ -258,7 +258,7 @@ impl Practice {
             .await;
         let wanted = Wanted::all(&self.plan, &prepared.holds, self.producer);
         let running = self.fleet.apply(&self.plan, &wanted);
-        journal::wants(&self.plan, &prepared, &running, memories);
+        journal::record_replicas(&self.plan, &prepared, &running, memories);
         memories.saw(&self.key(), self.fleet.sights());
         let seen = self
             .kafka
@@ -274,36 +274,42 @@ impl Practice {
             generation,
             Timestamp::now(),
         );
-        let mut noted = journal::note(
+        let mut update = journal::record_poll(
             &self.plan,
             &prepared,
-            &seen.look,
+            &seen.poll,
             memories,
             Timestamp::now(),
         );
-        journal::take_measures(&self.plan, &mut noted, &reports, memories, Timestamp::now());
-        after.rebalances = noted.latest;
-        let mut said: Vec<(Severity, String)> = events(&prepared, &running, before, &after)
+        journal::record_pauses(
+            &self.plan,
+            &mut update,
+            &reports,
+            memories,
+            Timestamp::now(),
+        );
+        after.rebalances = update.latest;
+        let mut messages: Vec<(Severity, String)> = events(&prepared, &running, before, &after)
             .into_iter()
-            .map(|told| (told.severity, told.text))
+            .map(|event| (event.severity, event.text))
             .collect();
-        said.extend(noted.told.iter().filter_map(rebalanced));
-        said.extend(
+        messages.extend(update.explained.iter().filter_map(rebalanced));
+        messages.extend(
             self.fleet
-                .said()
+                .take_events()
                 .into_iter()
                 .map(|text| (Severity::Warning, text)),
         );
-        self.look = seen.look.ok();
+        self.snapshot = seen.poll.ok();
         if self.ready_after.is_none() && is_ready(&after) {
             self.ready_after = Some(self.begun.elapsed());
         }
         self.status = Some(after);
-        said
+        messages
     }
 
-    /// Asks every child that can answer.
-    async fn listen(&mut self) -> BTreeMap<String, WorkerStatus> {
+    /// Fetches the reports of all running children.
+    async fn fetch_reports(&mut self) -> BTreeMap<String, WorkerStatus> {
         let http = &self.http;
         let asked = self.fleet.children.iter_mut().map(async |(name, child)| {
             let answers = matches!(child.phase, Phase::Running | Phase::Ending { .. })
@@ -322,7 +328,7 @@ impl Practice {
         join_all(asked).await.into_iter().flatten().collect()
     }
 
-    /// Whether who owns what has changed, as far as consumers say.
+    /// Whether consumers report other assignments than before.
     fn moved(&mut self, reports: &BTreeMap<String, WorkerStatus>) -> bool {
         let owned = |report: &WorkerStatus| {
             report
@@ -345,23 +351,23 @@ impl Practice {
         (self.plan.namespace.clone(), self.plan.name.clone())
     }
 
-    /// The rebalances of its groups.
+    /// Rebalances of its groups.
     pub fn journal(&self) -> std::sync::Arc<Journal> {
         self.memories.0.journal(&self.key())
     }
 
-    /// Somebody looks: what Kafka says is asked for at once.
+    /// Requests a poll of Kafka, because a page is open.
     pub fn request_poll(&self) {
         self.memories.0.readers.request_poll(&self.key());
     }
 
-    /// Whether everything has arrived once and nothing is in the way.
+    /// Whether condition Ready is true.
     pub fn is_ready(&self) -> bool {
         self.status.as_ref().is_some_and(is_ready)
     }
 }
 
-/// What a file will do where nothing runs, on such a Kafka.
+/// Predicts the changes of a manifest as a new practice on a kind of Kafka.
 pub fn predict_from_nothing(file: &Value, kind: Kind) -> Prediction {
     let refused = |faults| Prediction::refused(NAMESPACE, &name(file), Some(false), faults);
     let practice = match manifest::practice(file, &Overlay::default(), None, 1) {
@@ -369,7 +375,7 @@ pub fn predict_from_nothing(file: &Value, kind: Kind) -> Prediction {
         Err(faults) => return refused(faults),
     };
     let (bootstrap, rewrite): (_, fn(&mut Plan) -> Vec<String>) = match kind {
-        Kind::Embedded => ("the broker in memory", embedded::rewrite::rewrite),
+        Kind::Embedded => ("the embedded broker", embedded::rewrite::rewrite),
         Kind::Apache => ("Apache Kafka", |_| Vec::new()),
     };
     match planned(&practice, bootstrap.to_owned(), rewrite) {
@@ -394,7 +400,7 @@ fn name(file: &Value) -> String {
         .to_owned()
 }
 
-/// A rebalance whose cause was found, in full.
+/// Message about a rebalance with its cause and advice.
 fn rebalanced((group, rebalance): &(String, Rebalance)) -> Option<(Severity, String)> {
     let why = rebalance.why.as_ref()?;
     let tone = if why.cause.is_trouble() {

@@ -8,11 +8,11 @@ use k8s_openapi::api::core::v1::{
 };
 use serde::Deserialize;
 
-/// The whole file.
+/// The configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Config {
-    /// What practices may reach.
+    /// Limits of practices.
     pub policy: Policy,
     /// Pods of consumers.
     pub worker: Pods,
@@ -20,7 +20,7 @@ pub struct Config {
     pub producer: Pods,
 }
 
-/// Bounds of what practices may reach, by namespace. Empty: everything is allowed.
+/// Limits of practices by namespace. Empty: everything is allowed.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Policy {
@@ -37,7 +37,7 @@ impl Policy {
     }
 }
 
-/// What the practices of one namespace may reach. An empty list or an absent number allows everything.
+/// Limits of the practices of one namespace. An empty list or an absent number allows everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Bounds {
@@ -49,11 +49,11 @@ pub struct Bounds {
     pub group_prefixes: Vec<String>,
     /// Partitions of all topics of all practices of the namespace.
     pub max_partitions: Option<i64>,
-    /// Consumers of all groups of all practices of the namespace; where somebody else scales, one is counted.
+    /// Consumers of all groups of all practices of the namespace; a row whose `replicas` is not set counts as one.
     pub max_replicas: Option<i64>,
 }
 
-/// How the pods of one component are placed and sized, in Kubernetes' own words.
+/// How the pods of one component are placed and sized, in Kubernetes' own types.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Pods {

@@ -1,43 +1,43 @@
-//! In: what was decided and done in one reconcile, status before and after. Out: one sentence per decision, as people read
-//! them in `kubectl describe` and `kubectl get events`. Pure.
+//! In: decisions and changes of one reconcile, status before and after. Out: Events, one per decision, as `kubectl describe`
+//! and `kubectl get events` show them. Pure.
 
 use practice_api::{PracticeStatus, status::GroupStatus};
 use practice_groups::{HealthState, Rebalance};
 
 use crate::outcome::{Change, ChangeAction, Hold, KafkaChange, Prepared, Running};
 
-/// How an event is shown.
+/// The type of an Event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// As expected.
     Normal,
-    /// Somebody should look.
+    /// Needs attention.
     Warning,
 }
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PracticeEvent {
-    /// How it is shown.
+    /// Its type.
     pub severity: Severity,
     /// CamelCase, stable.
     pub reason: &'static str,
     /// What the operator was doing.
     pub action: &'static str,
-    /// What it is about: kind and name.
+    /// Kind and name of the object that it concerns; `None`: the practice.
     pub subject: Option<(&'static str, String)>,
-    /// The sentence itself.
+    /// The message.
     pub text: String,
 }
 
-/// Tells one reconcile.
+/// The Events of one reconcile.
 pub fn events(
     prepared: &Prepared,
     running: &Running,
     before: Option<&PracticeStatus>,
     after: &PracticeStatus,
 ) -> Vec<PracticeEvent> {
-    let mut events: Vec<PracticeEvent> = prepared.kafka_changes.iter().map(deed).collect();
+    let mut events: Vec<PracticeEvent> = prepared.kafka_changes.iter().map(kafka_change).collect();
     events.extend(
         prepared
             .holds
@@ -50,10 +50,10 @@ pub fn events(
     events
 }
 
-/// Groups that began to be in trouble, or are out of it.
+/// Groups whose health changed.
 fn health(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<PracticeEvent> {
     let word = |status: &GroupStatus| status.health.as_ref().map(|health| health.state.clone());
-    let told = |group: &GroupStatus| {
+    let changed = |group: &GroupStatus| {
         let former = before.and_then(|status| {
             status
                 .groups
@@ -65,7 +65,7 @@ fn health(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Practi
             .health
             .as_ref()
             .filter(|health| former.as_ref() != Some(&health.state))?;
-        let (tone, reason) = match HealthState::of(&health.state)? {
+        let (tone, reason) = match HealthState::parse(&health.state)? {
             HealthState::Lagging => (Severity::Warning, "GroupLagging"),
             HealthState::Rewound => (Severity::Warning, "GroupOffsetsRewound"),
             HealthState::Stalled => (Severity::Warning, "GroupStalled"),
@@ -85,11 +85,11 @@ fn health(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Practi
             text: format!("group {}: {}{advice}", group.name, health.message),
         })
     };
-    after.groups.iter().filter_map(told).collect()
+    after.groups.iter().filter_map(changed).collect()
 }
 
-fn deed(deed: &KafkaChange) -> PracticeEvent {
-    let (reason, subject, text) = match deed {
+fn kafka_change(change: &KafkaChange) -> PracticeEvent {
+    let (reason, subject, text) = match change {
         KafkaChange::Created { topic, partitions } => (
             "TopicCreated",
             ("Topic", topic.clone()),
@@ -108,9 +108,7 @@ fn deed(deed: &KafkaChange) -> PracticeEvent {
         KafkaChange::Claimed { group } => (
             "GroupIdClaimed",
             ("ConsumerGroup", group.clone()),
-            format!(
-                "group id {group} is free or was this practice's before: its consumers may start"
-            ),
+            format!("group id {group} claimed: no members or commits of another application"),
         ),
     };
     PracticeEvent {
@@ -122,7 +120,7 @@ fn deed(deed: &KafkaChange) -> PracticeEvent {
     }
 }
 
-/// A group whose consumers are being stopped by us, told when the number is written.
+/// A group whose consumers the operator stops, reported when it writes the number of replicas.
 fn held(group: &str, hold: Hold, running: &Running) -> Option<PracticeEvent> {
     let written = |deployment: &str| {
         running.changes.iter().any(|change| {
@@ -145,7 +143,7 @@ fn held(group: &str, hold: Hold, running: &Running) -> Option<PracticeEvent> {
         Hold::Switching => (
             "GroupSwitching",
             format!(
-                "group {group} changes its protocol or assignor: members that differ in it cannot share a group, so all stop first and start again"
+                "group {group} is changing its protocol or assignor: all members stop before new ones start, because members with different ones cannot share a group"
             ),
         ),
     };
@@ -166,11 +164,11 @@ fn change(change: &Change) -> PracticeEvent {
         ChangeAction::Updated => (
             Severity::Normal,
             "Updated",
-            format!("{object} changed as the manifest says"),
+            format!("{object} updated to match the manifest"),
         ),
         ChangeAction::Repaired { by } => {
             let by = by.as_deref().unwrap_or("an unknown client");
-            let text = format!("{object} had been changed by {by} and was put back");
+            let text = format!("{object} was changed by {by}: reverted to match the manifest");
             (Severity::Warning, "DriftRepaired", text)
         }
         ChangeAction::Deleted => (
@@ -188,14 +186,15 @@ fn change(change: &Change) -> PracticeEvent {
     }
 }
 
-/// Tells rebalances whose cause was found: facts, whatever else comes of a reconcile.
-pub fn rebalances(told: &[(String, Rebalance)]) -> Vec<PracticeEvent> {
-    told.iter()
+/// Events for rebalances whose cause was found; reported even if the reconcile fails later.
+pub fn rebalances(explained: &[(String, Rebalance)]) -> Vec<PracticeEvent> {
+    explained
+        .iter()
         .filter_map(|(group, rebalance)| rebalanced(group, rebalance))
         .collect()
 }
 
-/// A rebalance whose cause was found. Of no consumer in particular: events of one group and cause are counted as one.
+/// A rebalance whose cause was found. It names no consumer, so that Kubernetes counts Events of one group and cause as one.
 fn rebalanced(group: &str, rebalance: &Rebalance) -> Option<PracticeEvent> {
     let cause = rebalance.why.as_ref()?.cause;
     Some(PracticeEvent {
@@ -208,13 +207,13 @@ fn rebalanced(group: &str, rebalance: &Rebalance) -> Option<PracticeEvent> {
         action: "Rebalance",
         subject: Some(("ConsumerGroup", group.to_owned())),
         text: format!(
-            "group {group} rebalanced: {}; the journal tells each",
+            "group {group} rebalanced: {}; see the journal for each rebalance",
             cause.phrase()
         ),
     })
 }
 
-/// Conditions that turned.
+/// Conditions whose status or reason changed.
 fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<PracticeEvent> {
     let was = |kind: &str| before.and_then(|status| status.condition(kind));
     let mut turns = Vec::new();

@@ -1,5 +1,5 @@
 //! Names of Kubernetes objects and labels from names of Kafka, which may be longer and hold other characters. Pure: the
-//! same input gives the same name for ever, different inputs never give the same one (a hash of the exact input sees to it).
+//! same input always gives the same name, and different inputs give different names (by a hash of the exact input).
 
 use sha2::{Digest, Sha256};
 
@@ -27,8 +27,7 @@ pub(crate) fn is_legal(name: &str) -> bool {
         && !name.is_empty()
 }
 
-/// A readable legal name with a hash of the exact triple.
-/// A hash of these words, 16 hexadecimal digits: stable across toolchains.
+/// A readable legal name that ends with a hash of the exact triple.
 pub fn hashed(practice: &str, group: &str, variant: &str) -> String {
     let readable = slug(
         &plain(practice, group, variant).to_ascii_lowercase(),
@@ -38,7 +37,7 @@ pub fn hashed(practice: &str, group: &str, variant: &str) -> String {
     format!("{readable}-{}", hash(&[practice, group, variant]))
 }
 
-/// A name for what exists once per group: plain where that is legal, otherwise hashed.
+/// A name for an object that exists once per group: plain where that is legal, otherwise hashed.
 pub(crate) fn unique(practice: &str, group: &str) -> String {
     let plain = plain(practice, group, "");
     if is_legal(&plain) {
@@ -84,8 +83,7 @@ fn slug(text: &str, longest: usize, capitals: bool) -> String {
     }
 }
 
-/// A few characters that tell different texts apart.
-/// A hash of these words, 16 hexadecimal digits: stable across toolchains.
+/// A hash of these parts, 5 characters of base 32 (SHA-256, so stable across toolchains).
 pub fn hash(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {

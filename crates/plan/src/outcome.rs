@@ -1,6 +1,5 @@
-//! What one pass over a practice found: topics and group ids in Kafka (`Prepared`), objects in Kubernetes or processes on a
-//! machine (`Running`), members and offsets (`Observed`). Values only; the steps that do I/O make them, `status` and `events` read
-//! them.
+//! Results of one reconcile: topics and group ids in Kafka (`Prepared`), objects in Kubernetes or processes on a machine
+//! (`Running`), members and offsets (`Observed`). Values only: the steps that do I/O return them, `status` and `events` read them.
 
 use std::{
     borrow::Cow,
@@ -17,50 +16,50 @@ use crate::plan::Plan;
 
 pub use practice_groups::witness::Hold;
 
-/// What stands on the Kafka side.
+/// Topics and group ids in Kafka after the step `prepare`.
 #[derive(Debug, Default)]
 pub struct Prepared {
-    /// The look that was decided on; `None`: there was no plan.
-    pub look: Option<PollResult>,
-    /// Topics that Kafka refused to make as they should be, or whose configuration is another; why.
+    /// The poll that decisions were based on; `None`: there was no plan.
+    pub poll: Option<PollResult>,
+    /// Topics that Kafka refused to create or change, or whose configuration differs, and why.
     pub refused: BTreeMap<String, Refusal>,
     /// Topics created by this practice whose ids are not in status yet.
     pub created: BTreeSet<String>,
-    /// Of topics that were made or configured, or found to be configured as the manifest says: the keys that it sets.
+    /// Topics whose configuration matches the manifest, with the keys that the manifest sets.
     pub configured: BTreeMap<String, Vec<String>>,
     /// Groups whose consumers may not start, and why.
     pub unclaimed: BTreeMap<String, Unclaimed>,
     /// Groups held at 0 consumers, and why.
     pub holds: BTreeMap<String, Hold>,
-    /// What was done.
+    /// Changes in Kafka, in order.
     pub kafka_changes: Vec<KafkaChange>,
-    /// The Kafka of the former manifest, `host:port[,host:port...]`, on which everything keeps running: the operator has not found
-    /// out yet whether the group ids are free on the new one.
+    /// The Kafka of the former manifest, `host:port[,host:port...]`, on which everything keeps running until the operator knows
+    /// whether the group ids are free on the new one.
     pub former_bootstrap: Option<String>,
 }
 
-/// Why a topic is not as the manifest describes it.
+/// Why a topic does not match the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The topic exists with another replication factor or configuration.
     Conflict(String),
     /// Kafka's access control denies what the operator needs.
     Denied(String),
-    /// Kafka refuses, until the manifest or Kafka is changed.
+    /// Kafka refuses until the manifest or Kafka is changed.
     Refused(String),
-    /// Kafka did not do it this time; a later attempt may succeed.
+    /// A failure that a retry may resolve.
     Failed(String),
 }
 
 impl Refusal {
-    /// The sentence.
+    /// The message.
     pub fn message(&self) -> &str {
         match self {
             Self::Conflict(why) | Self::Denied(why) | Self::Refused(why) | Self::Failed(why) => why,
         }
     }
 
-    /// The reason of `Stalled`; `None`: nobody has to help.
+    /// The reason of condition `Stalled`; `None`: the operator retries.
     pub fn stalled(&self) -> Option<&'static str> {
         match self {
             Self::Conflict(_) => Some("TopicConflict"),
@@ -77,27 +76,27 @@ pub const DENIED: &str = "AuthorizationFailed";
 /// Why a group's consumers may not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unclaimed {
-    /// The group id is somebody else's.
+    /// Another application or practice uses the group id.
     Conflict(String),
-    /// This Kafka does not know the group's protocol.
+    /// This Kafka does not support the group's protocol.
     Unsupported(String),
-    /// Kafka's access control denies the operator to see the group.
+    /// Kafka's access control denies the operator access to the group.
     Denied(String),
-    /// Kafka could not be asked.
+    /// Kafka did not answer.
     Unknown,
 }
 
-/// Something done in Kafka, or decided about it.
+/// A change in Kafka, or a group id that was claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KafkaChange {
-    /// A topic was made.
+    /// A topic was created.
     Created {
         /// Its name.
         topic: String,
         /// Its partitions.
         partitions: i32,
     },
-    /// A topic was given more partitions.
+    /// A topic got more partitions.
     Grown {
         /// Its name.
         topic: String,
@@ -106,14 +105,14 @@ pub enum KafkaChange {
         /// Partitions now.
         to: i32,
     },
-    /// Our own topic was configured as the manifest says now.
+    /// A topic of this practice was configured to match the manifest.
     Configured {
         /// Its name.
         topic: String,
-        /// What was set, key by key.
+        /// Settings, one for each key: `retention.ms=60000`.
         set: Vec<String>,
     },
-    /// A group id was found to be free, or this practice's.
+    /// A group id was found to be free or to belong to this practice.
     Claimed {
         /// The group id.
         group: String,
@@ -121,7 +120,7 @@ pub enum KafkaChange {
 }
 
 impl Prepared {
-    /// Whether a topic's configuration was found to be, or made, as the manifest says, and nothing was refused.
+    /// Whether a topic's configuration matches the manifest and Kafka refused nothing.
     pub fn is_as_described(&self, topic: &Topic) -> bool {
         self.configured.contains_key(&topic.name) && !self.refused.contains_key(&topic.name)
     }
@@ -162,15 +161,15 @@ impl Prepared {
         })
     }
 
-    /// Whether Kafka was changed, so that the look is no longer true.
+    /// Whether Kafka was changed, so that the poll is outdated.
     pub fn changed(&self) -> bool {
         self.kafka_changes
             .iter()
-            .any(|deed| !matches!(deed, KafkaChange::Claimed { .. }))
+            .any(|change| !matches!(change, KafkaChange::Claimed { .. }))
     }
 }
 
-/// The kinds that a practice consists of.
+/// Kinds of a practice's objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// apps/v1.
@@ -182,7 +181,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind as Kubernetes writes it.
+    /// The `kind` in Kubernetes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Deployment => "Deployment",
@@ -192,7 +191,7 @@ impl Kind {
     }
 }
 
-/// What runs: desired and ready, as Kubernetes has it after this step. Made here only.
+/// Desired and ready objects in Kubernetes after the step `apply`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Running {
     /// One per Deployment of consumers.
@@ -201,11 +200,11 @@ pub struct Running {
     pub producer: Option<bool>,
     /// Names of the practice's pods.
     pub pods: Vec<String>,
-    /// Objects that have a name we need and are not ours.
+    /// Objects that have a required name and do not belong to this practice.
     pub conflicts: Vec<ObjectName>,
-    /// Objects of a former practice of the same name that are on their way out.
+    /// Objects of a previous practice with this name that are being deleted.
     pub leaving: Vec<ObjectName>,
-    /// What Kubernetes says that keeps pods from being made (a quota, for example).
+    /// Messages of Kubernetes about pods that it cannot create (a quota, for example).
     pub refusals: Vec<String>,
     /// What this step changed, in order.
     pub changes: Vec<Change>,
@@ -264,29 +263,29 @@ pub enum ChangeAction {
     Deleted,
 }
 
-/// What Kafka says about a practice.
+/// The state of a practice in Kafka.
 #[derive(Debug)]
 pub struct Observed {
-    /// Topics and groups, or why nothing is known of them.
-    pub look: PollResult,
-    /// How each group gets on, as far as it was seen for long enough.
+    /// Topics and groups, or why they are unknown.
+    pub poll: PollResult,
+    /// Lag trends of groups that have enough samples.
     pub lag_trends: BTreeMap<String, LagTrend>,
-    /// What is the matter with each group, as far as it was seen for long enough.
+    /// Health of groups that have enough samples.
     pub health: BTreeMap<String, GroupHealth>,
     /// Idle members, by group and member id.
     pub idle: BTreeSet<(String, String)>,
-    /// When somebody may become idle, or a health another one, although nothing changes in Kafka: to be looked at again.
+    /// After which time a member may become idle or a health may change although nothing changes in Kafka; then reconcile again.
     pub again: Option<Duration>,
 }
 
 impl Observed {
-    /// The look, if there is one.
+    /// The snapshot; `None`: Kafka could not be polled.
     pub fn snapshot(&self) -> Option<&Snapshot> {
-        self.look.as_ref().ok().map(Arc::as_ref)
+        self.poll.as_ref().ok().map(Arc::as_ref)
     }
 
-    /// Why there is none.
+    /// Why Kafka could not be polled.
     pub fn outage(&self) -> Option<&KafkaError> {
-        self.look.as_ref().err().map(Arc::as_ref)
+        self.poll.as_ref().err().map(Arc::as_ref)
     }
 }

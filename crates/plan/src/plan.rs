@@ -1,6 +1,5 @@
-//! In: a practice as it stands in the API server, and the operator's defaults. Out: a plan whose every value is legal and
-//! whose every name is final, or the fault that keeps it from being one. Later steps do not check again.
-//! Deliberately absent: I/O, a clock, what exists already.
+//! In: a practice from the API server, and the operator's defaults. Out: a plan in which every value is legal and every name is
+//! final, or the fault of the spec. Later steps do not check again. Deliberately absent: I/O, a clock, the state of the cluster.
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -21,10 +20,10 @@ use crate::{
     names,
 };
 
-/// What the operator was started with.
+/// Settings that the operator was started with.
 #[derive(Debug, Clone, Default)]
 pub struct Defaults {
-    /// The Kafka for practices that name none.
+    /// The Kafka of practices without `spec.kafka`.
     pub bootstrap_servers: Option<String>,
     /// Image of every worker.
     pub worker_image: String,
@@ -32,18 +31,18 @@ pub struct Defaults {
     pub producer_image: String,
     /// Policy, and how pods are placed and sized.
     pub config: Config,
-    /// The only namespace to look at; `None`: all.
+    /// The only namespace to watch; `None`: all.
     pub watch_namespace: Option<String>,
 }
 
-/// Everything that is wanted for one practice.
+/// The desired state of one practice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// Namespace of the practice and of everything made for it.
+    /// Namespace of the practice and of every object of it.
     pub namespace: String,
     /// Name of the practice.
     pub name: String,
-    /// Its uid: what carries another one is not ours.
+    /// Its uid: an object whose owner has another uid does not belong to this practice.
     pub uid: String,
     /// The generation planned for.
     pub generation: Option<i64>,
@@ -70,7 +69,7 @@ pub struct GroupPlan {
     pub topics: Vec<String>,
     /// Classic or KIP-848.
     pub protocol: Protocol,
-    /// How its partitions are divided.
+    /// How its partitions are assigned.
     pub assignor: Assignor,
     /// Where it starts without a committed offset.
     pub offset_reset: OffsetReset,
@@ -81,7 +80,7 @@ pub struct GroupPlan {
 }
 
 impl Plan {
-    /// The same on another Kafka, `host:port[,host:port...]`.
+    /// The same plan with other bootstrap servers, `host:port[,host:port...]`.
     pub(crate) fn on(&self, bootstrap: &str) -> Self {
         let mut plan = Self {
             bootstrap: bootstrap.to_owned(),
@@ -98,7 +97,7 @@ impl Plan {
 }
 
 impl GroupPlan {
-    /// What members must have in common to share a group: `classic/range`. A change of it cannot roll.
+    /// What members must have in common to share a group: `classic/range`. A rolling update cannot change it.
     pub fn protocol_key(&self) -> String {
         format!("{}/{}", self.protocol.config_value(), self.assignor)
     }
@@ -120,9 +119,9 @@ pub struct RowPlan {
     pub deployment: String,
     /// The variant's name; empty for the plain members.
     pub variant: String,
-    /// Number of consumers; `None`: someone else's to say.
+    /// Number of consumers; `None`: an autoscaler or a user decides.
     pub replicas: Option<i32>,
-    /// What each of its consumers is told.
+    /// Settings of each of its consumers.
     pub settings: WorkerSettings,
     /// Image of its pods.
     pub image: String,
@@ -135,7 +134,7 @@ pub struct RowPlan {
 pub struct ProducerPlan {
     /// Name of both.
     pub name: String,
-    /// What it is told.
+    /// Its settings.
     pub settings: ProducerSettings,
     /// Image of its pod.
     pub image: String,
@@ -146,15 +145,15 @@ pub struct ProducerPlan {
 /// A spec that cannot be planned. It is reported in status and changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SpecFault {
-    /// Neither the practice nor the operator names a Kafka.
+    /// Neither the practice nor the operator sets bootstrap servers.
     #[error(
         "spec.kafka.bootstrapServers is not set and the operator has no default: set it, or install the chart with kafka.bootstrapServers"
     )]
     NoKafka,
-    /// A value that the API server would refuse today (the object is older than the rule).
+    /// A value that the API server rejects today (the object is older than the rule).
     #[error("{0}")]
     Illegal(String),
-    /// A rule of the operator's policy that it breaks.
+    /// The practice breaks a rule of the operator's policy.
     #[error("{0}")]
     Policy(String),
 }
@@ -162,7 +161,7 @@ pub enum SpecFault {
 impl SpecFault {
     const REASONS: [&str; 3] = ["NoKafka", "InvalidSpec", "PolicyViolation"];
 
-    /// The reason of the conditions that say so.
+    /// The reason of the conditions `Ready` and `Stalled`.
     pub fn reason(&self) -> &'static str {
         let [no_kafka, illegal, policy] = Self::REASONS;
         match self {
@@ -172,8 +171,8 @@ impl SpecFault {
         }
     }
 
-    /// The condition that says of a practice that its manifest is refused as a whole.
-    pub fn told_in(status: &PracticeStatus) -> Option<&Condition> {
+    /// The condition that reports such a fault; `None`: the manifest is valid.
+    pub fn condition_in(status: &PracticeStatus) -> Option<&Condition> {
         let refused = |stalled: &&Condition| {
             stalled.status == "True" && Self::REASONS.contains(&stalled.reason.as_str())
         };
@@ -184,7 +183,7 @@ impl SpecFault {
 /// Plans a practice.
 ///
 /// # Errors
-/// A [`SpecFault`] says which field, its value and the fix.
+/// A [`SpecFault`] names the field, its value and the fix.
 pub fn plan(practice: &ConsumerGroupPractice, defaults: &Defaults) -> Result<Plan, SpecFault> {
     if let Some(fault) = cel_faults(practice, None).first() {
         return Err(SpecFault::Illegal(fault.to_string()));
@@ -243,7 +242,7 @@ pub fn plan(practice: &ConsumerGroupPractice, defaults: &Defaults) -> Result<Pla
     })
 }
 
-/// Topics that go with the practice, should it be deleted.
+/// Topics that are deleted with the practice.
 pub fn topics_to_delete(spec: &PracticeSpec) -> impl Iterator<Item = &Topic> {
     spec.topics
         .iter()
@@ -256,7 +255,7 @@ fn producer_name(practice: &str) -> String {
 
 type Row<'a> = (&'a str, &'a str);
 
-/// The name of each row's Deployment: the plain one where it is legal and nobody else has it, otherwise one with a hash.
+/// The name of each row's Deployment: the plain one where it is legal and unique, otherwise one with a hash.
 fn deployment_names<'a>(practice: &str, spec: &'a PracticeSpec) -> BTreeMap<Row<'a>, String> {
     let rows = spec.groups.iter().flat_map(|group| {
         std::iter::once("")

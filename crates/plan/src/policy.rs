@@ -1,5 +1,5 @@
 //! In: a plan, the bounds of its namespace, what older practices there use already. Out: the first rule that it breaks, as
-//! a sentence that names the rule, the value and the fix. Pure; asked before anything is contacted.
+//! a message that names the rule, the value and the fix. Pure; checked before the operator contacts Kafka.
 
 use practice_api::PracticeSpec;
 
@@ -10,12 +10,12 @@ use crate::{config::Bounds, plan::Plan};
 pub struct Usage {
     /// Partitions of all topics.
     pub partitions: i64,
-    /// Consumers of all groups; where somebody else scales, one.
+    /// Consumers of all groups; a row whose `replicas` is not set counts as one.
     pub replicas: i64,
 }
 
 impl Usage {
-    /// What one spec asks for.
+    /// The usage of one spec.
     pub fn of(spec: &PracticeSpec) -> Self {
         let rows = spec.groups.iter().flat_map(|group| {
             std::iter::once(group.replicas)
@@ -51,7 +51,7 @@ pub fn broken_rule(
     elders: Usage,
 ) -> Option<String> {
     let namespace = &plan.namespace;
-    let fix = "or ask whoever installed the operator to change its policy";
+    let fix = "or ask the administrator of the operator to change its policy";
     if !bounds.allowed_bootstrap_servers.is_empty() && Some(plan.bootstrap.as_str()) != default {
         let stranger = plan.bootstrap.split(',').find(|server| {
             !bounds
@@ -71,7 +71,7 @@ pub fn broken_rule(
             !prefixes.is_empty() && !prefixes.iter().any(|prefix| name.starts_with(prefix));
         let allowed = prefixes.join(", ");
         broken.then(|| {
-            format!("policy {rule} of namespace {namespace} allows {allowed}, {what} {name} begins otherwise: rename it, {fix}")
+            format!("policy {rule} of namespace {namespace} allows {allowed}, {what} {name} has none of these prefixes: rename it, {fix}")
         })
     };
     let total = |rule: &str, most: Option<i64>, what: &str, own: i64, elders: i64| {
@@ -124,7 +124,7 @@ mod tests {
     use crate::testing::plan_of;
 
     #[test]
-    fn each_rule_refuses_and_says_so() {
+    fn each_rule_refuses_with_its_reason() {
         let spec = json!({"topics": [{"name": "a-t", "partitions": 3}], "kafka": {"bootstrapServers": "x:1,y:2"},
             "groups": [{"name": "a-g", "replicas": 2, "variants": [{"name": "v"}]}]});
         let plan = plan_of(spec.clone());
@@ -148,7 +148,7 @@ mod tests {
         };
         let rule = |bounds: Bounds| broken_rule(&plan, &bounds, Some("k:1"), own, elders);
         assert_eq!(rule(Bounds::default()), None);
-        for (says, bounds) in [
+        for (reason, bounds) in [
             (
                 "has y:2",
                 Bounds {
@@ -157,14 +157,14 @@ mod tests {
                 },
             ),
             (
-                "topic a-t begins otherwise",
+                "topic a-t has none of these prefixes",
                 Bounds {
                     topic_prefixes: list(&["b-", "c"]),
                     ..Bounds::default()
                 },
             ),
             (
-                "group a-g begins otherwise",
+                "group a-g has none of these prefixes",
                 Bounds {
                     group_prefixes: list(&["b-"]),
                     ..Bounds::default()
@@ -185,10 +185,10 @@ mod tests {
                 },
             ),
         ] {
-            let said = rule(bounds).unwrap_or_default();
+            let message = rule(bounds).unwrap_or_default();
             assert!(
-                said.contains(says) && said.contains("namespace n"),
-                "{says}: {said}"
+                message.contains(reason) && message.contains("namespace n"),
+                "{reason}: {message}"
             );
         }
         let enough = Bounds {

@@ -1,7 +1,7 @@
-//! What a manifest will do before it is applied. In: its plan, and what runs under that name now: the plan of that, its status,
-//! whose row each consumer is of. Out: a [`Prediction`]: topics made or grown, consumers started and stopped, who will wait,
-//! what moves, how long nobody reads it, and why each. Where Kafka or Kubernetes chooses, the least and the most. Pure.
-//! Deliberately absent: what only the cluster knows (the operator's policy, whose a group id is, how many brokers there are).
+//! A preview of what a manifest changes. In: its plan, and the plan, status and Deployments that run under its name now. Out: a
+//! [`Prediction`]: topics created or extended, consumers started, stopped and idle, partitions that move and how long they have
+//! no owner, each with its reason. Where Kafka or Kubernetes decides, a minimum and a maximum. Pure.
+//! Deliberately absent: facts that only the cluster has (the operator's policy, owners of group ids, the number of brokers).
 
 mod groups;
 mod pause;
@@ -19,37 +19,37 @@ use serde::{Deserialize, Serialize};
 use crate::plan::{Plan, ProducerPlan, SpecFault};
 
 pub use groups::room;
-pub use rows::{rows_of_pods, told};
+pub use rows::{changed_settings, rows_of_pods};
 
-/// What runs now.
+/// The current state of a practice.
 #[derive(Debug, Clone, Copy)]
 pub struct Now<'a> {
-    /// The plan of what is applied.
+    /// The plan of the applied manifest.
     pub plan: &'a Plan,
-    /// What is true about it; `None`: nobody has looked at it yet.
+    /// Its status; `None`: the operator has not reconciled it yet.
     pub status: Option<&'a PracticeStatus>,
-    /// The Deployment that each consumer belongs to, by the consumer's name.
+    /// The Deployment of each consumer, by the consumer's name.
     pub rows: &'a BTreeMap<String, String>,
 }
 
-/// What of a group of protocol Consumer (KIP-848) the broker decides.
+/// Settings of KIP-848 groups that the broker decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broker {
-    /// How often a member asks what it should own.
+    /// Heartbeat interval of members: how soon they learn of a new assignment.
     pub heartbeat: Duration,
-    /// How long a silent member stays.
+    /// Session timeout of members.
     pub session: Duration,
-    /// In which order its range goes through members.
+    /// The order of members in which its range assignor assigns partitions.
     pub order: Order,
 }
 
-/// The order in which range goes through members.
+/// The order of members in which the range assignor assigns partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     /// By member id.
     #[default]
     ById,
-    /// As they came: librdkafka's broker in memory.
+    /// By the time they joined: librdkafka's mock broker.
     ByArrival,
 }
 
@@ -64,7 +64,7 @@ impl Default for Broker {
     }
 }
 
-/// What will happen.
+/// What a manifest will change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prediction {
@@ -72,117 +72,117 @@ pub struct Prediction {
     pub namespace: String,
     /// Its name.
     pub practice: String,
-    /// Whether there is one of that name: then this is the difference to it. `null`: not asked, for that was not needed.
+    /// Whether a practice of that name exists: then this is the difference to it. `null`: not checked, because that was not needed.
     pub exists: Option<bool>,
-    /// Why it would not be taken, each with the field, the value and the fix. Then nothing happens.
+    /// Why it would be rejected, each with the field, the value and the fix. Then nothing changes.
     pub refused: Vec<String>,
-    /// Topics of the manifest in its order, then those that it names no longer.
+    /// Topics of the manifest in its order, then former topics that it no longer contains.
     pub topics: Vec<TopicPrediction>,
-    /// Groups of the manifest in its order, then those that it names no longer.
+    /// Groups of the manifest in its order, then former groups that it no longer contains.
     pub groups: Vec<GroupPrediction>,
-    /// What becomes of the producer.
+    /// Changes to the producer.
     pub producer: Vec<String>,
-    /// What has to be known beside that.
+    /// Further facts that affect the whole preview.
     pub notes: Vec<String>,
 }
 
-/// What becomes of a topic.
+/// Changes to one topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TopicPrediction {
     /// Its name.
     pub name: String,
-    /// What is done.
+    /// The kind of change.
     pub change: TopicChange,
-    /// Partitions that it will have; `null`: not known.
+    /// Its partitions after the change; `null`: unknown.
     pub partitions: Option<i32>,
-    /// In a sentence, why or how.
+    /// Reason or details.
     pub why: String,
 }
 
-/// What is done about a topic.
+/// The kind of change to a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TopicChange {
-    /// It is made, unless Kafka has it already.
+    /// It is created unless it exists.
     Created,
     /// It gets more partitions.
     Grown,
     /// Its configuration is set.
     Configured,
-    /// It is not what the manifest describes, and is left alone.
+    /// It differs from the manifest and is not changed.
     Refused,
-    /// It stays as it is.
+    /// No change.
     Stays,
-    /// The manifest names it no longer; it stays in Kafka.
+    /// The manifest no longer contains it; it stays in Kafka.
     Released,
 }
 
-/// What becomes of a group.
+/// Changes to one group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupPrediction {
     /// The `group.id`.
     pub name: String,
-    /// What happens to it.
+    /// The kind of change.
     pub change: GroupChange,
-    /// Consumers wanted before.
+    /// Consumers before.
     pub from: usize,
-    /// Consumers wanted afterwards.
+    /// Consumers afterwards.
     pub to: usize,
-    /// What is different in the manifest, or in what it reads.
+    /// Differences of the manifest or of the group's topics that cause the change.
     pub because: Vec<String>,
     /// Consumers that start.
     pub starts: Count,
     /// Consumers that stop.
     pub stops: Count,
-    /// Consumers that will wait without a partition; `null`: not known.
+    /// Consumers that will have no partition; `null`: unknown.
     pub idle: Option<Count>,
-    /// What would give them something to do.
+    /// How to give idle consumers partitions.
     pub advice: Option<String>,
-    /// Partitions that will have another owner; `null`: not known.
+    /// Partitions that change owner; `null`: unknown.
     pub moves: Option<Span>,
-    /// Partitions that keep their owner; `null`: not known.
+    /// Partitions that keep their owner; `null`: unknown.
     pub stays: Option<Span>,
-    /// Why what moves is not known.
+    /// Why `moves` is unknown.
     pub unknown: Option<String>,
-    /// How long partitions will be without an owner; absent: none will be.
+    /// How long partitions will have no owner; `null`: each keeps one, or it is unknown.
     pub pause: Option<Pause>,
 }
 
-/// What happens to a group.
+/// The kind of change to a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GroupChange {
     /// It is new.
     New,
-    /// The manifest names it no longer.
+    /// The manifest no longer contains it.
     Gone,
     /// All of its consumers stop.
     Stopped,
     /// It starts again.
     Started,
-    /// Its members cannot share a group with those to come: all stop first, then start.
+    /// Protocol or assignor changes: all members stop before new ones start.
     Switched,
-    /// All consumers of a row at least are replaced, some at a time.
+    /// All consumers of at least one row are replaced, a few at a time.
     Rollout,
     /// More consumers, or fewer.
     Scaled,
-    /// The same consumers, other partitions.
+    /// The consumers stay, partitions are assigned again.
     Rebalanced,
-    /// Nothing.
+    /// No change.
     Stays,
 }
 
-/// So many, and why.
+/// A number with its reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
-    /// How many.
+    /// The number.
     pub number: usize,
-    /// Why; empty where that goes without saying.
+    /// The reason; empty where it is obvious.
     pub why: String,
 }
 
-/// Between so many and so many partitions.
+/// A range of partitions with its reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Span {
@@ -190,7 +190,7 @@ pub struct Span {
     pub least: usize,
     /// At most.
     pub most: usize,
-    /// Of so many.
+    /// Partitions in total.
     pub of: usize,
     /// Why.
     pub why: String,
@@ -204,17 +204,16 @@ pub struct Pause {
     pub least: usize,
     /// Partitions, at most.
     pub most: usize,
-    /// About how long each time, in milliseconds; `null`: until somebody changes that.
+    /// Estimated length of each pause in milliseconds; `null`: until the manifest changes again.
     pub about_ms: Option<u64>,
     /// Why.
     pub why: String,
-    /// When a consumer does not leave but crashes or hangs: after how many milliseconds its group notices; `null`: none is left
-    /// to notice.
+    /// After how many milliseconds the group detects a consumer that crashes or hangs; `null`: no consumer stops.
     pub noticed_after_ms: Option<u64>,
 }
 
 impl Prediction {
-    /// Of a manifest that would not be taken.
+    /// The preview of a manifest that would be rejected.
     pub fn refused(
         namespace: &str,
         practice: &str,
@@ -231,7 +230,7 @@ impl Prediction {
         }
     }
 
-    /// Whether anything happens at all.
+    /// Whether anything changes.
     pub fn changes_something(&self) -> bool {
         let is_left = |topic: &TopicPrediction| topic.change == TopicChange::Stays;
         let stays = |group: &GroupPrediction| group.change == GroupChange::Stays;
@@ -241,7 +240,7 @@ impl Prediction {
     }
 }
 
-/// What a manifest will do. Without `now` everything is made from nothing.
+/// Previews a manifest. Without `now` the practice is new.
 pub fn predict(after: &Plan, now: Option<&Now<'_>>, broker: Broker) -> Prediction {
     let mut notes = Vec::new();
     let exists = Some(now.is_some());
@@ -254,19 +253,19 @@ pub fn predict(after: &Plan, now: Option<&Now<'_>>, broker: Broker) -> Predictio
     let moved_away = before.is_some_and(|before| before.bootstrap != after.bootstrap);
     if let (true, Some(before)) = (moved_away, before) {
         notes.push(format!(
-            "another Kafka, {} instead of {}: topics, partitions and committed offsets of the former one stay there",
-            after.bootstrap, before.bootstrap
+            "Kafka changes from {} to {}: topics, partitions and committed offsets stay on the former one",
+            before.bootstrap, after.bootstrap
         ));
     }
-    // what one Kafka says is nothing about another
+    // status of one Kafka does not apply to another
     let status = now.and_then(|now| now.status).filter(|_| !moved_away);
     match (now, status) {
         (Some(now), Some(status)) if status.observed_generation != now.plan.generation => notes.push(
-            "the operator has not looked at the manifest that is applied: what is said of members is how it was before"
+            "the operator has not reconciled the applied manifest yet: members are those of the manifest before it"
                 .into(),
         ),
         (Some(_), None) if !moved_away => {
-            notes.push("nobody has looked at it yet: who owns what is not known".into());
+            notes.push("the operator has not reconciled this practice yet: partition owners are unknown".into());
         }
         _ => {}
     }
@@ -295,13 +294,13 @@ pub fn predict(after: &Plan, now: Option<&Now<'_>>, broker: Broker) -> Predictio
     }
 }
 
-/// The condition that says that the manifest that is applied was refused as a whole.
+/// The condition with which the operator rejected the applied manifest.
 fn refusal<'a>(now: &Now<'a>) -> Option<&'a Condition> {
     let of_this = |stalled: &&Condition| stalled.observed_generation == now.plan.generation;
-    SpecFault::told_in(now.status?).filter(of_this)
+    SpecFault::condition_in(now.status?).filter(of_this)
 }
 
-/// That what is applied never ran, and what did when it was refused.
+/// The note that the applied manifest never ran, and which consumers run instead.
 fn never_ran(status: &PracticeStatus, refusal: &Condition) -> String {
     let of_group = |group: &GroupStatus| {
         let count = usize::try_from(group.replicas)
@@ -314,29 +313,29 @@ fn never_ran(status: &PracticeStatus, refusal: &Condition) -> String {
         "nothing ran before it".to_owned()
     } else {
         format!(
-            "of the one before it {} run on, and are replaced only if they are told otherwise",
+            "{} of the manifest before it keep running, and are replaced only if their settings change",
             ran.join(", ")
         )
     };
     format!(
-        "the manifest that is applied is refused ({}), so this is said as from nothing: {ran}",
+        "the applied manifest is rejected ({}), so this preview starts from an empty practice: {ran}",
         refusal.reason
     )
 }
 
-/// What becomes of the producer.
+/// Changes to the producer.
 fn producer(before: Option<&ProducerPlan>, after: Option<&ProducerPlan>) -> Vec<String> {
     match (before, after) {
         (None, Some(_)) => vec!["starts".to_owned()],
         (Some(_), None) => vec!["stops: spec.producer.enabled is false".to_owned()],
         (Some(former), Some(producer)) if former.settings != producer.settings => {
-            let mut said = Vec::new();
+            let mut changes = Vec::new();
             let (old, new) = (&former.settings, &producer.settings);
             if old.servers != new.servers {
-                said.push(format!("Kafka {} → {}", old.servers, new.servers));
+                changes.push(format!("Kafka {} → {}", old.servers, new.servers));
             }
             if old.topics != new.topics {
-                said.push(format!(
+                changes.push(format!(
                     "topics {} → {}",
                     old.topics.join(", "),
                     new.topics.join(", ")
@@ -344,14 +343,14 @@ fn producer(before: Option<&ProducerPlan>, after: Option<&ProducerPlan>) -> Vec<
             }
             if old.keys_random != new.keys_random {
                 let word = |random: bool| if random { "Random" } else { "None" };
-                said.push(format!(
+                changes.push(format!(
                     "keys {} → {}",
                     word(old.keys_random),
                     word(new.keys_random)
                 ));
             }
             if old.load != new.load {
-                said.push(new.load.map_or_else(
+                changes.push(new.load.map_or_else(
                     || "no steady stream".to_owned(),
                     |load| {
                         format!(
@@ -361,7 +360,7 @@ fn producer(before: Option<&ProducerPlan>, after: Option<&ProducerPlan>) -> Vec<
                     },
                 ));
             }
-            vec![format!("is replaced: {}", said.join(", "))]
+            vec![format!("is replaced: {}", changes.join(", "))]
         }
         (None, None) | (Some(_), Some(_)) => Vec::new(),
     }

@@ -1,5 +1,5 @@
-//! In: the plan (or why there is none), what stands in Kafka and in Kubernetes, status as it was, and the time. Out: status
-//! as it should read. Pure: no I/O, no clock. Nothing is said here that was not seen.
+//! In: the plan or its fault, the state of Kafka and Kubernetes, the status before, and the time. Out: the status to write.
+//! Pure: no I/O, no clock. Status contains only what was observed.
 
 use jiff::Timestamp;
 use practice_api::{
@@ -19,11 +19,11 @@ pub mod conditions;
 mod group;
 mod health;
 
-/// Largest status written; etcd takes 1.5 MiB, and others write to the object too.
+/// Largest status written, in bytes; etcd accepts 1.5 MiB, and other clients write to the object too.
 const LARGEST: usize = 256 << 10;
 
 /// Groups of other applications that are listed.
-const MOST_FOREIGN: usize = 20;
+const MOST_OTHER_GROUPS: usize = 20;
 
 /// The status of a practice.
 pub fn status(
@@ -50,7 +50,7 @@ pub fn status(
                 before.filter(|before| before.bootstrap_servers.as_ref() == Some(bootstrap));
             status.bootstrap_servers = Some(bootstrap.clone());
             status.topics = topics(plan, prepared, snapshot, same_kafka);
-            let look = group::Look {
+            let inputs = group::GroupInputs {
                 prepared,
                 running,
                 seen,
@@ -58,13 +58,13 @@ pub fn status(
                 now,
             };
             let each =
-                |group| look.status(group, same_kafka.and_then(|before| named(before, group)));
+                |group| inputs.status(group, same_kafka.and_then(|before| named(before, group)));
             status.groups = plan.groups.iter().map(each).collect();
             (status.other_groups, status.other_group_count) =
                 other_groups(plan, snapshot, same_kafka);
             status.summary = summary(&status);
         }
-        // what runs goes on running and stays this practice's; nobody looks how it is
+        // consumers keep running and group ids stay owned, but nothing is monitored
         Err(_) => {
             if let Some(before) = before {
                 status = PracticeStatus {
@@ -94,7 +94,7 @@ fn other_groups(
     before: Option<&PracticeStatus>,
 ) -> (Vec<OtherGroupStatus>, Option<i32>) {
     let Some(all) = snapshot.and_then(|snapshot| snapshot.other_groups.as_ref()) else {
-        // nobody has asked yet, or nobody answers: out of sight is not gone
+        // not polled yet, or Kafka does not answer: groups that cannot be seen still exist
         let mut former = before
             .map(|before| before.other_groups.clone())
             .unwrap_or_default();
@@ -123,11 +123,11 @@ fn other_groups(
         .filter_map(of_practice)
         .collect();
     let number = count(all.len());
-    all.truncate(MOST_FOREIGN);
+    all.truncate(MOST_OTHER_GROUPS);
     (all, Some(number))
 }
 
-/// Leaves of groups of other applications that they were there.
+/// Marks groups of other applications as unknown, and keeps their names.
 fn out_of_sight(other_groups: &mut [OtherGroupStatus]) {
     for group in other_groups {
         (group.state, group.members) = (GroupState::Unknown.to_string(), None);
@@ -176,13 +176,15 @@ fn topics(
             }
             (None, TopicStep::Unknown(refusal)) => Some(refusal.message().to_owned()),
             (None, TopicStep::Conflict(why)) => Some(why),
-            (None, TopicStep::Create | TopicStep::Grow(_)) => {
-                Some(format!("topic {} is on its way", topic.name))
-            }
+            (None, TopicStep::Create) => Some(format!("topic {} is being created", topic.name)),
+            (None, TopicStep::Grow(from)) => Some(format!(
+                "topic {} is being extended from {from} to {} partitions",
+                topic.name, topic.partitions
+            )),
             (None, TopicStep::Ready) => None,
         };
         status.ready = match seen {
-            // out of sight is not gone
+            // a topic that cannot be seen still exists
             None if snapshot.is_none() => former.is_some_and(|former| former.ready),
             _ => status.message.is_none(),
         };
@@ -255,14 +257,14 @@ fn shorten(status: &mut PracticeStatus) {
     }
 }
 
-/// How much a status differs from what was written last.
+/// How much a status differs from the one written last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
     /// Not at all.
     None,
-    /// Only in how large offsets and lags are that were not 0 and are not, or in whether it is known since and until when.
+    /// Only in offsets and lags that stay above 0, or in whether `oldestSince` and `doneAt` are known.
     Numbers,
-    /// In what it means.
+    /// In anything else.
     Meaning,
 }
 
@@ -273,14 +275,14 @@ pub fn news(before: Option<&PracticeStatus>, after: &PracticeStatus) -> News {
     };
     let (mut before, mut after) = (before.clone(), after.clone());
     for status in [&mut before, &mut after] {
-        // estimates, which move a little with every look: they are written together with something else. Whether there
-        // are any is another matter
+        // estimates change a little with every poll: they are written only together with another change. Whether one
+        // exists does count
         for group in &mut status.groups {
             for instant in [&mut group.oldest_since, &mut group.done_at] {
                 *instant = instant.as_ref().map(|_| String::new());
             }
         }
-        // found out a while after everything else; that there are none is nothing to wake somebody for
+        // counted later than everything else; a count of 0 alone is no reason to write
         status.other_group_count = status.other_group_count.filter(|count| *count > 0);
     }
     if before == after {
@@ -296,7 +298,7 @@ pub fn news(before: Option<&PracticeStatus>, after: &PracticeStatus) -> News {
     }
 }
 
-/// Leaves of every lag only whether it is known and whether it is 0.
+/// Reduces every lag to whether it is known and whether it is 0.
 fn forget_numbers(status: &mut PracticeStatus) {
     let sign = |lag: &mut Option<i64>| *lag = lag.map(i64::signum);
     let partition = |partition: &mut OwnedPartition| {

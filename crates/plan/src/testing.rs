@@ -132,13 +132,13 @@ impl World {
             };
             snapshot.groups.insert(group.id.clone(), seen);
         }
-        let look: PollResult = Ok(Arc::new(snapshot));
+        let poll: PollResult = Ok(Arc::new(snapshot));
         let prepared = Prepared {
-            look: Some(look.clone()),
+            poll: Some(poll.clone()),
             ..Prepared::default()
         };
         let observed = Observed {
-            look,
+            poll,
             lag_trends: BTreeMap::new(),
             health: BTreeMap::new(),
             idle: std::collections::BTreeSet::new(),
@@ -158,7 +158,7 @@ impl World {
     pub fn kafka(&mut self, change: impl FnOnce(&mut Snapshot)) {
         let mut snapshot = self.observed.snapshot().cloned().expect("Kafka answers");
         change(&mut snapshot);
-        self.look(Ok(Arc::new(snapshot)));
+        self.set_poll(Ok(Arc::new(snapshot)));
     }
 
     /// Changes what Kafka reports of a group.
@@ -168,12 +168,12 @@ impl World {
 
     /// Kafka is out of reach.
     pub fn outage(&mut self, error: KafkaError) {
-        self.look(Err(Arc::new(error)));
+        self.set_poll(Err(Arc::new(error)));
     }
 
-    fn look(&mut self, look: PollResult) {
-        self.prepared.look = Some(look.clone());
-        self.observed.look = look;
+    fn set_poll(&mut self, poll: PollResult) {
+        self.prepared.poll = Some(poll.clone());
+        self.observed.poll = poll;
     }
 
     /// The status, and 10 s later.

@@ -1,27 +1,27 @@
-//! What to change about a topic in Kafka. In: a topic of a plan and what Kafka says of it. Out: a step, or why there is none. Pure:
-//! the operator's `prepare` takes the steps.
+//! What to change about a topic in Kafka. In: a topic of a plan and its description by Kafka. Out: a step, or why there is none.
+//! Pure: the operator's `prepare` executes the steps.
 
 use practice_api::{Topic, status::TopicStatus};
 use practice_groups::{KafkaError, TopicSeen};
 
 use crate::outcome::Refusal;
 
-/// What is to be done about a topic.
+/// The next step for a topic.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TopicStep {
-    /// Nothing: it is as wanted, or larger.
+    /// None: the topic matches the manifest, or has more partitions.
     Ready,
-    /// It is to be made.
+    /// Create it.
     Create,
-    /// It has so many partitions, too few.
+    /// Add partitions; it has this many.
     Grow(i32),
-    /// It is not ours to make or not what the manifest describes.
+    /// The operator may not create it, or it differs from the manifest.
     Conflict(String),
-    /// Kafka did not describe it; why.
+    /// Kafka did not describe it, and why.
     Unknown(Refusal),
 }
 
-/// Decides about a topic. A topic that is there is used with as many partitions as it has, never with fewer copies or more.
+/// Decides about a topic. An existing topic may have more partitions than the manifest, but must have its replication factor.
 pub fn topic_step(topic: &Topic, seen: Option<&TopicSeen>) -> TopicStep {
     let name = &topic.name;
     match seen {
@@ -36,7 +36,7 @@ pub fn topic_step(topic: &Topic, seen: Option<&TopicSeen>) -> TopicStep {
         Some(TopicSeen::Present(_)) if !topic.managed => TopicStep::Ready,
         Some(TopicSeen::Present(facts)) if facts.replication_factor != topic.replication_factor => {
             TopicStep::Conflict(format!(
-                "topic {name} exists with replicationFactor {}, the manifest says {}: write {0} there, set managed to false, or use another name",
+                "topic {name} has replicationFactor {}, the manifest has {}: set it to {0}, set managed to false, or use another topic name",
                 facts.replication_factor, topic.replication_factor
             ))
         }
@@ -49,7 +49,7 @@ pub fn topic_step(topic: &Topic, seen: Option<&TopicSeen>) -> TopicStep {
     }
 }
 
-/// Keys that a practice has set on its own topic, and that the manifest names no longer.
+/// Keys that a practice has set on its own topic, and that the manifest no longer contains.
 pub fn released<'a>(topic: &'a Topic, status: &'a TopicStatus) -> impl Iterator<Item = &'a String> {
     status
         .configured
@@ -57,7 +57,7 @@ pub fn released<'a>(topic: &'a Topic, status: &'a TopicStatus) -> impl Iterator<
         .filter(|key| topic.managed && !topic.config.contains_key(*key))
 }
 
-/// What a manifest sets otherwise than the one before it, key by key, and the keys that go `back`.
+/// Settings that differ from the former manifest, key by key, then the keys that are reset (`back`).
 pub fn settings<'a>(
     topic: &Topic,
     former: Option<&Topic>,
@@ -74,22 +74,22 @@ pub fn settings<'a>(
     set.chain(back.map(|key| setting(key, None))).collect()
 }
 
-/// `retention.ms=60000`; without a value `retention.ms back to its default`.
+/// `retention.ms=60000`; without a value `retention.ms reset to its default`.
 pub fn setting(key: &str, value: Option<&String>) -> String {
     value.map_or_else(
-        || format!("{key} back to its default"),
+        || format!("{key} reset to its default"),
         |value| format!("{key}={value}"),
     )
 }
 
-/// What an error of Kafka about a topic means: whether a person has to act, and the sentence.
+/// Classifies an error of Kafka about a topic: whether a person has to act, and the message.
 pub fn refusal(topic: &Topic, error: &KafkaError) -> Refusal {
     let name = &topic.name;
     match error {
-        // brokers come and go without anybody's help
+        // brokers may be added later, so the operator retries
         KafkaError::Answered { code, message, .. } if code == "InvalidReplicationFactor" => {
             Refusal::Failed(format!(
-                "topic {name}: replicationFactor is {}, more than there are brokers ({message}): add brokers, or use a topic with a smaller one",
+                "topic {name}: replicationFactor {} is larger than the number of brokers ({message}): add brokers, or use a topic with a smaller replicationFactor",
                 topic.replication_factor
             ))
         }

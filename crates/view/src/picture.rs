@@ -1,35 +1,31 @@
-//! The picture of a practice, drawn. Pure. In: what is known now, the picture before it, the journal. Out: the picture. What
-//! takes memory (who was there first, since when, who has gone missing) is carried on from the picture before.
+//! Computes the state of a practice that pages show. Pure. In: the current facts, the state before, the journal. Out: the
+//! state. What needs memory (order of members, start of their states, missing processes) comes from the state before.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+mod group;
+mod members;
 
-use practice_api::status::{GroupStatus, HealthStatus, Member, OwnedPartition};
+use std::collections::BTreeMap;
+
+use practice_api::status::GroupStatus;
 use practice_contract::OffsetReset;
-use practice_groups::{
-    Bounds, Copies, GroupSeen, GroupState, HealthState, Lag, MemberSeen, Partition, TopicFacts,
-    TopicSeen, total,
-};
+use practice_groups::{Bounds, Copies, TopicFacts, TopicSeen};
 
 use crate::{
-    facts::{Consumer, Facts, GroupFacts},
+    facts::{Facts, GroupFacts},
     model::{
-        Actions, BrokerPicture, ConsumerState, GroupPicture, HealthPicture, KafkaPicture,
-        LoadPicture, MemberPicture, PartitionPicture, Picture, RebalancePicture, Share,
+        Actions, BrokerPicture, ConsumerState, GroupPicture, KafkaPicture, LoadPicture,
+        PartitionPicture, Picture, RebalancePicture,
     },
 };
+use group::GroupBuilder;
 
-/// A member without a process is called killed after that time: looks at Kafka and at what runs are not made at once.
-const MISSING: i64 = 2_500;
-/// Partitions that are drawn, at most.
+/// Most partitions in a state.
 const MOST_PARTITIONS: usize = 5_000;
-/// Partitions of members and those that nobody owns, over all groups, at most: a megabyte or two of JSON. Nobody can look at
-/// so many, and 32 topics of 1,000 partitions read by 32 groups would be a million.
+/// Most partitions of members and without an owner, over all groups: one or two megabytes of JSON. 32 topics of 1,000
+/// partitions read by 32 groups would be a million.
 const MOST_SHARES: usize = 20_000;
 
-/// Draws a practice. `journal` is newest first.
+/// Computes a practice's state. `journal` is newest first.
 pub(crate) fn picture(
     facts: &Facts,
     before: Option<&Picture>,
@@ -42,7 +38,7 @@ pub(crate) fn picture(
     let room = MOST_SHARES / named.len().max(1);
     let groups: Vec<GroupPicture> = named
         .iter()
-        .map(|named| Drawing::of(facts, before, named, room).group())
+        .map(|named| GroupBuilder::of(facts, before, named, room).group())
         .collect();
     Picture {
         namespace: facts.key.0.clone(),
@@ -50,7 +46,7 @@ pub(crate) fn picture(
         now: facts.now,
         ready: ready.is_some_and(|ready| ready.status == "True"),
         sentence: ready.map_or_else(
-            || "nothing is known yet".to_owned(),
+            || "condition Ready is not set yet".to_owned(),
             |ready| ready.message.clone(),
         ),
         kafka: KafkaPicture {
@@ -79,7 +75,7 @@ pub(crate) fn picture(
     }
 }
 
-/// The groups of the manifest; one that was refused has none, then those of its status.
+/// The groups of the manifest; those of the status where the manifest is invalid.
 fn named(facts: &Facts) -> Vec<GroupFacts> {
     if !facts.groups.is_empty() {
         return facts.groups.clone();
@@ -90,7 +86,7 @@ fn named(facts: &Facts) -> Vec<GroupFacts> {
         .iter()
         .map(|topic| topic.name.clone())
         .collect();
-    let made_up = |group: &GroupStatus| GroupFacts {
+    let from_status = |group: &GroupStatus| GroupFacts {
         name: group.name.clone(),
         topics: topics.clone(),
         stopped: false,
@@ -99,26 +95,25 @@ fn named(facts: &Facts) -> Vec<GroupFacts> {
         reset: OffsetReset::Earliest,
         session_timeout: None,
     };
-    facts.status.groups.iter().map(made_up).collect()
+    facts.status.groups.iter().map(from_status).collect()
 }
 
-/// The practice's topics that are there. One look serves several practices.
+/// The practice's existing topics. One poll serves several practices.
 fn topics(facts: &Facts) -> impl Iterator<Item = (&String, &TopicFacts)> {
-    let all =
-        facts
-            .look
-            .iter()
-            .flat_map(|look| &look.topics)
-            .filter_map(|(name, topic)| match topic {
-                TopicSeen::Present(topic) => Some((name, topic)),
-                TopicSeen::Missing | TopicSeen::Unknown(_) => None,
-            });
+    let all = facts
+        .snapshot
+        .iter()
+        .flat_map(|snapshot| &snapshot.topics)
+        .filter_map(|(name, topic)| match topic {
+            TopicSeen::Present(topic) => Some((name, topic)),
+            TopicSeen::Missing | TopicSeen::Unknown(_) => None,
+        });
     all.filter(|(name, _)| facts.status.topics.iter().any(|topic| topic.name == **name))
 }
 
 fn partitions(facts: &Facts, before: Option<&Picture>) -> Vec<PartitionPicture> {
-    if facts.look.is_none() {
-        // out of sight is not gone
+    if facts.snapshot.is_none() {
+        // Kafka does not answer: the partitions still exist
         return before
             .map(|before| before.partitions.clone())
             .unwrap_or_default();
@@ -145,7 +140,7 @@ fn partitions(facts: &Facts, before: Option<&Picture>) -> Vec<PartitionPicture> 
     topics(facts).flat_map(each).take(MOST_PARTITIONS).collect()
 }
 
-/// Every broker that has a copy of something. One that leads nothing and is in sync with nobody is down.
+/// Every broker with a replica. A broker that leads no partition and is in no ISR is down.
 fn brokers(facts: &Facts, before: Option<&Picture>) -> Vec<BrokerPicture> {
     let mut seen: BTreeMap<i32, (bool, usize)> = BTreeMap::new();
     for copies in topics(facts).flat_map(|(_, topic)| &topic.copies) {
@@ -163,22 +158,22 @@ fn brokers(facts: &Facts, before: Option<&Picture>) -> Vec<BrokerPicture> {
     }
     let former =
         |id| before.and_then(|before| before.kafka.brokers.iter().find(|broker| broker.id == id));
-    if seen.is_empty() && facts.look.is_none() {
+    if seen.is_empty() && facts.snapshot.is_none() {
         return before
             .map(|before| before.kafka.brokers.clone())
             .unwrap_or_default();
     }
     let since = |id, up| {
-        let said = facts
+        let reported = facts
             .kafka
             .brokers
             .iter()
-            .find(|(said, ..)| *said == id)
+            .find(|(broker, ..)| *broker == id)
             .map(|(_, _, since)| *since);
         let kept = former(id)
             .filter(|former| former.up == up)
             .map(|former| former.since);
-        said.or(kept).unwrap_or(facts.now)
+        reported.or(kept).unwrap_or(facts.now)
     };
     seen.into_iter()
         .map(|(id, (up, leads))| BrokerPicture {
@@ -188,487 +183,6 @@ fn brokers(facts: &Facts, before: Option<&Picture>) -> Vec<BrokerPicture> {
             since: since(id, up),
         })
         .collect()
-}
-
-/// One group and all that its picture is drawn from.
-struct Drawing<'a> {
-    facts: &'a Facts,
-    named: &'a GroupFacts,
-    status: Option<&'a GroupStatus>,
-    /// Kafka's word; `None`: it says nothing of the group now.
-    seen: Option<&'a GroupSeen>,
-    before: Option<&'a GroupPicture>,
-    /// Partitions of unknown lag, since when.
-    unknown: BTreeMap<(&'a str, i32), i64>,
-    /// What is the matter with partitions.
-    health: BTreeMap<(&'a str, i32), &'a str>,
-    /// Partitions that may be drawn of its members, and of those that nobody owns.
-    room: usize,
-}
-
-impl<'a> Drawing<'a> {
-    fn of(
-        facts: &'a Facts,
-        before: Option<&'a Picture>,
-        named: &'a GroupFacts,
-        room: usize,
-    ) -> Self {
-        let seen = facts
-            .look
-            .as_ref()
-            .and_then(|look| look.groups.get(&named.name));
-        let status = facts
-            .status
-            .groups
-            .iter()
-            .find(|status| status.name == named.name);
-        Self {
-            facts,
-            named,
-            status,
-            unknown: status.map(unknown_of).unwrap_or_default(),
-            health: status.map(verdicts_of).unwrap_or_default(),
-            seen: seen.filter(|seen| seen.state != GroupState::Unknown),
-            before: before
-                .and_then(|before| before.groups.iter().find(|group| group.name == named.name)),
-            room,
-        }
-    }
-
-    fn group(&self) -> GroupPicture {
-        let status = self.status;
-        let members = self.members();
-        let (open, all_open) = self.open(&members);
-        let cut = members
-            .iter()
-            .any(|member| member.partitions.len() < member.partition_count);
-        let assignor = self.seen.and_then(|seen| seen.assignor.clone());
-        GroupPicture {
-            name: self.named.name.clone(),
-            state: status.map_or_else(
-                || GroupState::Unknown.to_string(),
-                |status| status.state.clone(),
-            ),
-            stopped: self.named.stopped,
-            protocol: status
-                .map(|status| status.protocol.clone())
-                .unwrap_or_default(),
-            assignor: assignor.unwrap_or_else(|| self.named.assignor.clone()),
-            epoch: status.and_then(|status| status.epoch),
-            session_timeout_ms: self.named.session_timeout.map(millis),
-            replicas: status.map_or(0, |status| status.replicas),
-            ready_replicas: status.map_or(0, |status| status.ready_replicas),
-            idle: status.and_then(|status| status.idle),
-            lag: status.and_then(|status| status.lag),
-            oldest_at: status
-                .and_then(|status| status.oldest_since.as_deref())
-                .and_then(since),
-            done_at: status
-                .and_then(|status| status.done_at.as_deref())
-                .and_then(since),
-            health: status.and_then(|status| status.health.as_ref()).map(health),
-            message: status.and_then(|status| status.message.clone()),
-            scalable: self.named.scalable && !self.named.stopped,
-            topics: self.named.topics.clone(),
-            truncated: cut || open.len() < all_open,
-            members,
-            open,
-        }
-    }
-
-    /// By the time they were first seen, so that nobody changes place.
-    fn members(&self) -> Vec<MemberPicture> {
-        let Some(seen) = self.seen else {
-            return self.remembered();
-        };
-        let mut members: Vec<MemberPicture> = seen
-            .members
-            .iter()
-            .map(|member| self.member(seen, member))
-            .collect();
-        members.sort_by(|a, b| {
-            (a.first_seen, &a.name, &a.member_id).cmp(&(b.first_seen, &b.name, &b.member_id))
-        });
-        self.older_ones_are_gone(&mut members);
-        let known: BTreeSet<String> = members
-            .iter()
-            .map(|member| member.client_id.clone())
-            .collect();
-        let hung = |consumer: &&Consumer| {
-            consumer.state == ConsumerState::Paused && !known.contains(&consumer.name)
-        };
-        members.extend(
-            self.consumers()
-                .filter(hung)
-                .map(|consumer| self.left(consumer)),
-        );
-        members
-    }
-
-    fn consumers(&self) -> impl Iterator<Item = &'a Consumer> + use<'a> {
-        let name = self.named.name.as_str();
-        self.facts
-            .consumers
-            .iter()
-            .filter(move |consumer| consumer.group == name)
-    }
-
-    fn member(&self, seen: &GroupSeen, member: &MemberSeen) -> MemberPicture {
-        let (name, now) = (&member.client_id, self.facts.now);
-        let consumer = self.consumers().find(|consumer| consumer.name == *name);
-        let former = self.before.and_then(|before| {
-            before
-                .members
-                .iter()
-                .find(|former| former.member_id.as_ref() == Some(&member.member_id))
-        });
-        let first_seen = former.map_or(now, |former| former.first_seen);
-        let was_ours =
-            former.is_some_and(|former| former.pod.is_some() || former.missing_since.is_some());
-        let missing_since = match consumer {
-            None if was_ours => former.and_then(|former| former.missing_since).or(Some(now)),
-            _ => None,
-        };
-        let state = match consumer {
-            // there before its process began: the member is the former process'
-            Some(consumer) if consumer.started.is_some_and(|started| first_seen < started) => {
-                ConsumerState::Killed
-            }
-            Some(consumer) => consumer.state,
-            None if missing_since.is_some_and(|since| now - since >= MISSING) => {
-                ConsumerState::Killed
-            }
-            None => ConsumerState::Running,
-        };
-        let kept = former
-            .filter(|former| former.state == state)
-            .map(|former| former.since);
-        let said = consumer
-            .filter(|consumer| consumer.state == state)
-            .and_then(|consumer| consumer.since);
-        let untold = former.filter(|_| member.partitions.is_none());
-        let owned_before = untold.map(|former| owned_before(seen, former));
-        let owned = || member.partitions.iter().chain(&owned_before).flatten();
-        let cut = untold.map_or(0, |former| {
-            former
-                .partition_count
-                .saturating_sub(former.partitions.len())
-        });
-        let room = self.room / seen.members.len().max(1);
-        let status = self.status.and_then(|status| {
-            status
-                .members
-                .iter()
-                .find(|m| m.member_id == member.member_id)
-        });
-        MemberPicture {
-            name: name.clone(),
-            pod: consumer.and_then(|consumer| consumer.pod.clone()),
-            member_id: Some(member.member_id.clone()),
-            client_id: name.clone(),
-            variant: match consumer {
-                Some(consumer) => consumer.variant.clone(),
-                None => former.and_then(|former| former.variant.clone()),
-            },
-            delay_ms: consumer
-                .map(delay_ms)
-                .or_else(|| former.and_then(|former| former.delay_ms)),
-            lag: match &member.partitions {
-                Some(owned) => total(
-                    owned
-                        .iter()
-                        .map(|partition| self.lag(seen, partition).effective()),
-                ),
-                None => None,
-            },
-            partitions: owned()
-                .take(room)
-                .map(|partition| self.share(seen, partition))
-                .collect(),
-            partition_count: owned().count() + cut,
-            idle_because: status.and_then(|status| status.idle_because.clone()),
-            state,
-            since: said
-                .or(missing_since.filter(|_| state == ConsumerState::Killed))
-                .or(kept)
-                .unwrap_or(now),
-            first_seen,
-            missing_since,
-        }
-    }
-
-    /// Of several members of one name only the one that came last can be alive.
-    fn older_ones_are_gone(&self, members: &mut [MemberPicture]) {
-        let names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
-        for (at, member) in members.iter_mut().enumerate() {
-            let has_successor = names[at + 1..].contains(&member.name);
-            if has_successor && member.pod.is_some() && member.state != ConsumerState::Killed {
-                member.state = ConsumerState::Killed;
-                member.since = self.facts.now;
-            }
-        }
-    }
-
-    /// It stands still, and the group has given it up.
-    fn left(&self, consumer: &Consumer) -> MemberPicture {
-        let former = self.before.and_then(|before| {
-            before
-                .members
-                .iter()
-                .find(|former| former.name == consumer.name && former.state == ConsumerState::Left)
-        });
-        MemberPicture {
-            name: consumer.name.clone(),
-            pod: consumer.pod.clone(),
-            member_id: None,
-            client_id: consumer.name.clone(),
-            variant: consumer.variant.clone(),
-            delay_ms: Some(delay_ms(consumer)),
-            partitions: Vec::new(),
-            partition_count: 0,
-            lag: None,
-            idle_because: None,
-            state: ConsumerState::Left,
-            since: former.map_or(self.facts.now, |former| former.since),
-            first_seen: former.map_or(self.facts.now, |former| former.first_seen),
-            missing_since: None,
-        }
-    }
-
-    /// While Kafka says nothing: who was there, with what, and no lag.
-    fn remembered(&self) -> Vec<MemberPicture> {
-        let unknown = |share: &Share| Share {
-            lag: None,
-            lag_reason: Some(unknown()),
-            lost: None,
-            health: None,
-            unknown_since: share
-                .unknown_since
-                .or_else(|| self.blind())
-                .or(Some(self.facts.now)),
-            ..share.clone()
-        };
-        match self.before {
-            Some(before) => before
-                .members
-                .iter()
-                .map(|member| MemberPicture {
-                    partitions: member.partitions.iter().map(unknown).collect(),
-                    lag: None,
-                    idle_because: None,
-                    ..member.clone()
-                })
-                .collect(),
-            None => self
-                .status
-                .iter()
-                .flat_map(|status| &status.members)
-                .map(|member| self.told(member))
-                .collect(),
-        }
-    }
-
-    /// As status has it.
-    fn told(&self, member: &Member) -> MemberPicture {
-        let share = |owned: &OwnedPartition| Share {
-            topic: owned.topic.clone(),
-            partition: owned.partition,
-            committed: owned.committed,
-            end: owned.end,
-            lag: None,
-            lag_reason: Some(unknown()),
-            lost: None,
-            unknown_since: owned
-                .unknown_since
-                .as_deref()
-                .and_then(since)
-                .or_else(|| self.blind()),
-            health: None,
-        };
-        let consumer = self
-            .consumers()
-            .find(|consumer| consumer.name == member.client_id);
-        MemberPicture {
-            name: member.name.clone(),
-            pod: member.pod.clone(),
-            member_id: Some(member.member_id.clone()),
-            client_id: member.client_id.clone(),
-            variant: consumer.and_then(|consumer| consumer.variant.clone()),
-            delay_ms: consumer.map(delay_ms),
-            partitions: member.partitions.iter().map(share).collect(),
-            partition_count: usize::try_from(member.partition_count).unwrap_or_default(),
-            lag: None,
-            idle_because: None,
-            state: ConsumerState::Running,
-            since: self.facts.now,
-            first_seen: self.facts.now,
-            missing_since: None,
-        }
-    }
-
-    /// What nobody in the group owns, and how much that is.
-    fn open(&self, members: &[MemberPicture]) -> (Vec<Share>, usize) {
-        let drawn = members.iter().flat_map(|member| &member.partitions);
-        let drawn = drawn.map(|share| (share.topic.as_str(), share.partition));
-        let known = self
-            .seen
-            .iter()
-            .flat_map(|seen| &seen.members)
-            .filter_map(|member| member.partitions.as_ref());
-        let known = known
-            .flatten()
-            .map(|(topic, number)| (topic.as_str(), *number));
-        let owned: BTreeSet<(&str, i32)> = drawn.chain(known).collect();
-        // what was not drawn before may belong to a member that does not tell what it owns
-        let drawn_before = self.seen.filter(|seen| !seen.tells_owners()).map(|_| {
-            let before = self.before.into_iter();
-            let shares = before.flat_map(|g| {
-                g.members
-                    .iter()
-                    .flat_map(|member| &member.partitions)
-                    .chain(&g.open)
-            });
-            shares
-                .map(|share| (share.topic.as_str(), share.partition))
-                .collect::<BTreeSet<_>>()
-        });
-        let may_be_open = |at: (&str, i32)| {
-            !owned.contains(&at)
-                && drawn_before
-                    .as_ref()
-                    .is_none_or(|drawn_before| drawn_before.contains(&at))
-        };
-        let numbers =
-            |topic: &TopicFacts| 0..i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-        let all = topics(self.facts)
-            .filter(|(name, _)| self.named.topics.contains(*name))
-            .flat_map(|(name, topic)| numbers(topic).map(move |number| (name.clone(), number)));
-        let nobody = GroupSeen::default();
-        let open: Vec<Partition> = all
-            .filter(|(topic, number)| may_be_open((topic.as_str(), *number)))
-            .collect();
-        let seen = self.seen.unwrap_or(&nobody);
-        (
-            open.iter()
-                .take(self.room)
-                .map(|partition| self.share(seen, partition))
-                .collect(),
-            open.len(),
-        )
-    }
-
-    fn lag(&self, seen: &GroupSeen, partition: &Partition) -> Lag {
-        let look = self.facts.look.as_ref();
-        look.map_or(Lag::Unknown, |look| {
-            look.lag(seen, partition, self.named.reset)
-        })
-    }
-
-    fn share(&self, seen: &GroupSeen, partition: &Partition) -> Share {
-        let lag = self.lag(seen, partition);
-        let unknown_since = || {
-            let since = self
-                .unknown
-                .get(&(partition.0.as_str(), partition.1))
-                .copied();
-            since.or_else(|| self.blind()).unwrap_or(self.facts.now)
-        };
-        Share {
-            topic: partition.0.clone(),
-            partition: partition.1,
-            committed: seen
-                .committed
-                .as_ref()
-                .and_then(|all| all.get(partition))
-                .map(|committed| committed.offset),
-            end: self
-                .facts
-                .look
-                .as_ref()
-                .and_then(|look| look.bounds(partition))
-                .map(|bounds| bounds.end),
-            lag: lag.effective(),
-            lag_reason: lag.reason().map(str::to_owned),
-            lost: lag.lost(),
-            unknown_since: (lag == Lag::Unknown).then(unknown_since),
-            health: self
-                .health
-                .get(&(partition.0.as_str(), partition.1))
-                .map(|health| (*health).to_owned()),
-        }
-    }
-
-    /// Since when a part of the group's lag has not been known.
-    fn blind(&self) -> Option<i64> {
-        self.status
-            .and_then(|status| status.unknown_since.as_deref())
-            .and_then(since)
-    }
-}
-
-/// What a member owned before, less what others are told to own now.
-fn owned_before(seen: &GroupSeen, former: &MemberPicture) -> Vec<Partition> {
-    let told: Vec<&Vec<Partition>> = seen
-        .members
-        .iter()
-        .filter_map(|member| member.partitions.as_ref())
-        .collect();
-    let is_told = |partition: &Partition| told.iter().any(|owned| owned.contains(partition));
-    let shares = former
-        .partitions
-        .iter()
-        .map(|share| (share.topic.clone(), share.partition));
-    shares.filter(|partition| !is_told(partition)).collect()
-}
-
-fn since(time: &str) -> Option<i64> {
-    time.parse::<jiff::Timestamp>()
-        .ok()
-        .map(jiff::Timestamp::as_millisecond)
-}
-
-fn health(status: &HealthStatus) -> HealthPicture {
-    HealthPicture {
-        state: status.state.clone(),
-        since: status.since.as_deref().and_then(since),
-        message: status.message.clone(),
-        advice: status.advice.clone(),
-    }
-}
-
-/// The partitions of which status does not know the lag, since when.
-fn unknown_of(status: &GroupStatus) -> BTreeMap<(&str, i32), i64> {
-    status
-        .shares()
-        .filter_map(|s| {
-            Some((
-                (s.topic.as_str(), s.partition),
-                since(s.unknown_since.as_deref()?)?,
-            ))
-        })
-        .collect()
-}
-
-/// The partitions with which something is the matter, and what.
-fn verdicts_of(status: &GroupStatus) -> BTreeMap<(&str, i32), &str> {
-    let found = status
-        .shares()
-        .filter_map(|share| Some((share, share.health.as_deref()?)));
-    let bad = found.filter(|(_, health)| *health != HealthState::Healthy.word());
-    bad.map(|(share, health)| ((share.topic.as_str(), share.partition), health))
-        .collect()
-}
-
-fn unknown() -> String {
-    Lag::Unknown.reason().unwrap_or_default().to_owned()
-}
-
-fn delay_ms(consumer: &Consumer) -> u64 {
-    millis(consumer.delay)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -252,7 +252,9 @@ async fn what_somebody_changes_is_put_back_and_told() {
         scene
             .event(
                 "DriftRepaired",
-                &format!("Deployment {name} had been changed by {manager} and was put back"),
+                &format!(
+                    "Deployment {name} was changed by {manager}: reverted to match the manifest"
+                ),
             )
             .await;
     }

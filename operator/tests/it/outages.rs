@@ -296,7 +296,7 @@ async fn what_kafka_denies_is_named_with_the_right_to_grant() {
     scene.ready("p").await;
     assert_eq!(
         scene.condition("p", "Stalled=False").await,
-        "nothing is in the way"
+        "nothing blocks reconciliation"
     );
 
     // a right that only a change needs

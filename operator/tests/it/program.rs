@@ -296,7 +296,7 @@ async fn its_log_has_a_line_for_each_decision_and_the_trace_of_its_reconcile() {
             let lines = terminal.lines();
             lines
                 .iter()
-                .find(|line| line.contains("changed as the manifest says"))
+                .find(|line| line.contains("updated to match the manifest"))
                 .cloned()
                 .ok_or(lines.join("\n"))
         })

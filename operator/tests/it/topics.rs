@@ -174,12 +174,12 @@ async fn a_topic_that_is_another_is_refused_and_left_alone() {
         (
             "copies",
             json!({"name": copies, "partitions": 3, "replicationFactor": 2}),
-            "exists with replicationFactor 1, the manifest says 2",
+            "has replicationFactor 1, the manifest has 2",
         ),
         (
             "config",
             json!({"name": configured, "partitions": 3, "config": {"retention.ms": "6000"}}),
-            "exists with retention.ms at `5000`, the manifest says `6000`",
+            "has retention.ms `5000`, the manifest has `6000`",
         ),
         (
             "absent",
@@ -279,7 +279,7 @@ async fn the_configuration_of_our_own_topic_follows_the_manifest() {
         )
         .await;
     let says = format!(
-        "topic {topic} configured: max.message.bytes back to its default, retention.ms back to its default"
+        "topic {topic} configured: max.message.bytes reset to its default, retention.ms reset to its default"
     );
     scene.event("TopicConfigured", &says).await;
     let status = scene
@@ -308,7 +308,7 @@ async fn a_topic_that_waits_for_brokers_holds_up_nothing_else() {
     scene.apply("p", &spec).await;
     let message = scene.condition("p", "TopicsReady=False").await;
     assert!(
-        message.contains("replicationFactor is 3, more than there are brokers"),
+        message.contains("replicationFactor 3 is larger than the number of brokers"),
         "{message}"
     );
     let status = scene

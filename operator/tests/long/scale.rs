@@ -372,7 +372,7 @@ impl Scene {
                 .ok()
         };
         log.lines()
-            .filter(|line| line.contains("looked at Kafka"))
+            .filter(|line| line.contains("polled Kafka"))
             .filter_map(took)
             .collect()
     }

@@ -112,7 +112,7 @@ fn one_sentence_for_each_thing_done() {
             Severity::Normal,
             "GroupIdClaimed",
             "ConsumerGroup g",
-            "group id g is free or was this practice's before: its consumers may start",
+            "group id g claimed: no members or commits of another application",
         ),
         (
             Severity::Normal,
@@ -124,13 +124,13 @@ fn one_sentence_for_each_thing_done() {
             Severity::Normal,
             "Updated",
             "Service p-producer",
-            "Service p-producer changed as the manifest says",
+            "Service p-producer updated to match the manifest",
         ),
         (
             Severity::Warning,
             "DriftRepaired",
             "Deployment p-g",
-            "Deployment p-g had been changed by kubectl-edit and was put back",
+            "Deployment p-g was changed by kubectl-edit: reverted to match the manifest",
         ),
         (
             Severity::Normal,

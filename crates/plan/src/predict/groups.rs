@@ -1,5 +1,5 @@
-//! What becomes of each group. In: its plan and the one before, what status says of its members, what becomes of the topics.
-//! Out: consumers that start, stop and wait, and how many partitions move ([`practice_groups::assign`]). Pure.
+//! The changes to each group. In: its plan and the one before, the status of its members, the changes to topics. Out: consumers
+//! that start, stop and are idle, and how many partitions move ([`practice_groups::assign`]). Pure.
 
 use practice_api::{
     PracticeStatus,
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::plan::{GroupPlan, Plan};
 
-/// More partitions than this are not named one by one.
+/// Messages list at most this many partitions.
 const NAMED: usize = 6;
 
-/// Everything that groups are predicted from.
+/// Inputs of the preview of groups.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scene<'a> {
     pub(super) after: &'a Plan,
@@ -31,7 +31,7 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Groups of the manifest, then those that it names no longer.
+    /// Groups of the manifest, then former groups that it no longer contains.
     pub(super) fn groups(&self) -> Vec<GroupPrediction> {
         let former = self
             .now
@@ -51,7 +51,7 @@ impl Scene<'_> {
             .collect()
     }
 
-    /// At least one of both is there.
+    /// At least one of `after` and `before` is set.
     fn group(&self, after: Option<&GroupPlan>, before: Option<&GroupPlan>) -> GroupPrediction {
         let any = after.or(before);
         let name = any.map(|group| group.id.clone()).unwrap_or_default();
@@ -85,11 +85,11 @@ impl Scene<'_> {
                 )),
                 None,
             ),
-            (Err(_), ..) if from == 0 => (Some(Span::default()), None), // nobody is there, nothing can move
+            (Err(_), ..) if from == 0 => (Some(Span::default()), None), // no members: nothing can move
             (Err(why), ..) => (None, Some(why.clone())),
             _ => (
                 None,
-                Some("how many partitions its topics have is not known".to_owned()),
+                Some("the partition count of its topics is unknown".to_owned()),
             ),
         };
         let owned = seen
@@ -122,7 +122,7 @@ impl Scene<'_> {
                 .or(status.message.as_ref())
                 .map_or_else(String::new, |why| format!(" ({why})"));
             because.push(format!(
-                "its group id is not claimed{why}: until it is, no consumer starts"
+                "group id not claimed{why}: no consumer starts until it is"
             ));
         }
         GroupPrediction {
@@ -148,7 +148,7 @@ impl Scene<'_> {
         }
     }
 
-    /// What a group reads afterwards; `None`: a topic's number of partitions is not known.
+    /// Topics and partition counts that a group reads afterwards; `None`: a count is unknown.
     fn reads(&self, group: &GroupPlan) -> Option<Topics> {
         let counts = counts(self.topics);
         group
@@ -178,12 +178,15 @@ impl Scene<'_> {
                 .and_then(|topic| topic.partitions)
                 .unwrap_or_default();
             let to = topic.partitions.unwrap_or_default();
-            format!("{} {from} → {to} partitions, found within 10 s", topic.name)
+            format!(
+                "{} {from} → {to} partitions, consumers find them within 10 s",
+                topic.name
+            )
         };
         self.topics.iter().filter(is_read).map(words).collect()
     }
 
-    /// Who will wait, and what would help.
+    /// Idle consumers, and how to give them partitions.
     fn idle(&self, group: &GroupPlan, members: usize) -> (Option<Count>, Option<String>) {
         if members == 0 {
             return (Some(Count::default()), None);
@@ -203,14 +206,14 @@ impl Scene<'_> {
             _ => format!("{members} partitions of its topics together"),
         };
         let advice = format!(
-            "to use all {members}: {whose} (they cannot be taken away again), or {room} consumers"
+            "to use all {members}: {whose} (they cannot be removed again), or {room} consumers"
         );
         (Some(Count { number: idle, why }), Some(advice))
     }
 }
 
-/// How many consumers of a group can own something, and why no more. (Range divides each topic by itself, and begins each time
-/// with the same consumer.)
+/// How many consumers of a group can own partitions, and why no more. (Range assigns each topic by itself, and begins with the
+/// same consumer each time.)
 pub fn room(assignor: Assignor, partitions: impl Iterator<Item = i32> + Clone) -> (usize, String) {
     let number = |count: i32| usize::try_from(count).unwrap_or(0);
     let (all, largest) = (
@@ -221,7 +224,7 @@ pub fn room(assignor: Assignor, partitions: impl Iterator<Item = i32> + Clone) -
         return (
             largest,
             format!(
-                "Range divides topic by topic, the largest has {}",
+                "Range assigns topic by topic, the largest has {}",
                 counted(largest, "partition")
             ),
         );
@@ -258,7 +261,7 @@ fn change(
     }
 }
 
-/// What is different in the manifest.
+/// Differences in the manifest.
 fn because(
     change: GroupChange,
     after: Option<&GroupPlan>,
@@ -283,7 +286,11 @@ fn because(
         } else {
             format!("{}: ", row.variant)
         };
-        because.extend(row.told.iter().map(|told| format!("{title}{told}")));
+        because.extend(
+            row.changed_settings
+                .iter()
+                .map(|setting| format!("{title}{setting}")),
+        );
         if row.from != row.to && (rows.len() > 1 || change != GroupChange::Scaled) {
             because.push(format!("{title}{} → {} consumers", row.from, row.to));
         }
@@ -291,7 +298,7 @@ fn because(
     because
 }
 
-/// Whether somebody else says how many consumers it has, in part at least.
+/// Whether `replicas` of at least one row is not set, so an autoscaler decides.
 fn is_scaled_elsewhere(group: &GroupPlan) -> bool {
     group.rows.iter().any(|row| row.replicas.is_none())
 }
@@ -300,14 +307,12 @@ fn start(change: GroupChange, after: Option<&GroupPlan>) -> String {
     let elsewhere = after.is_some_and(is_scaled_elsewhere);
     match change {
         GroupChange::New if elsewhere => {
-            "replicas are somebody else's to say, they begin at 1".to_owned()
+            "replicas is not set: the group starts with 1, then an autoscaler decides".to_owned()
         }
-        GroupChange::Rollout => {
-            "new ones in the place of those that stop, some at a time".to_owned()
-        }
-        GroupChange::Switched => "when all have stopped".to_owned(),
+        GroupChange::Rollout => "they replace consumers that stop, a few at a time".to_owned(),
+        GroupChange::Switched => "after all members have stopped".to_owned(),
         GroupChange::Started if elsewhere => {
-            "at least: as many as before it was stopped, which status does not say".to_owned()
+            "at least: the number before it was stopped, which status does not contain".to_owned()
         }
         GroupChange::Started => "as many as before, from the committed offsets".to_owned(),
         _ => String::new(),
@@ -316,8 +321,8 @@ fn start(change: GroupChange, after: Option<&GroupPlan>) -> String {
 
 fn stop(change: GroupChange) -> String {
     match change {
-        GroupChange::Rollout => "each leaves its group at once when it is told to end".to_owned(),
-        GroupChange::Switched => "all, before the first starts".to_owned(),
+        GroupChange::Rollout => "each leaves its group as soon as it is terminated".to_owned(),
+        GroupChange::Switched => "all, before new ones start".to_owned(),
         GroupChange::Gone | GroupChange::Stopped => "its committed offsets stay".to_owned(),
         _ => String::new(),
     }
@@ -332,24 +337,26 @@ fn stays(moves: &Span) -> Span {
     }
 }
 
-/// Members as status has them, or why who owns what is not known. Whoever is of no known row stays.
+/// Members in status, or why partition owners are unknown. Members of an unknown row stay.
 fn seen<'a>(
     status: Option<&'a GroupStatus>,
     rows: &[Row],
     now: Option<&Now<'_>>,
     order: Order,
 ) -> Result<Vec<Holder<'a>>, String> {
-    let status = status.ok_or("who owns what is not known")?;
+    let status = status.ok_or("partition owners are unknown")?;
     match status.state.as_str() {
         "Stable" | "Empty" | "Absent" => {}
         state => {
             return Err(format!(
-                "who owns what is not known while the group is {state}"
+                "partition owners are unknown while the group is {state}"
             ));
         }
     }
     if status.truncated {
-        return Err("status is cut and does not say all that its members own".to_owned());
+        return Err(
+            "status is truncated and does not list all partitions of its members".to_owned(),
+        );
     }
     let row = |member: &Member| {
         let deployment = now.and_then(|now| now.rows.get(&member.name));
@@ -375,7 +382,7 @@ fn seen<'a>(
     };
     let mut members: Vec<Holder<'a>> = status.members.iter().map(holder).collect();
     if order == Order::ByArrival {
-        // range gives neighbouring partitions to neighbours: what they own says how they stand
+        // range assigns neighbouring partitions to neighbouring members, so partitions show the members' order
         members.sort_by_key(first_owned);
         for (place, member) in members.iter_mut().enumerate() {
             member.id = format!("{place:08}");
@@ -384,7 +391,7 @@ fn seen<'a>(
     Ok(members)
 }
 
-/// Where a member stands in a group that range has divided; whoever has nothing stands last.
+/// The place of a member in a group that range has assigned; members without partitions are last.
 fn first_owned(member: &Holder<'_>) -> (bool, Option<(String, i32)>) {
     let first = match &member.owned {
         Owned::These(owned) => owned
@@ -408,7 +415,7 @@ fn moved(
     let mut members = members.to_vec();
     for member in &mut members {
         if let Owned::These(owned) = &mut member.owned {
-            owned.retain(|(topic, _)| reads.contains_key(*topic)); // what is no longer read moves to nobody
+            owned.retain(|(topic, _)| reads.contains_key(*topic)); // partitions of topics that are no longer read do not move
         }
     }
     let of = members.iter().map(|member| member.owned.count()).sum();
@@ -437,7 +444,7 @@ fn moved(
                 most: of,
                 of,
             },
-            "all members are new ones".to_owned(),
+            "all members are new".to_owned(),
         ),
         GroupChange::Scaled | GroupChange::Rollout | GroupChange::Rebalanced => {
             let of_row = |place: usize| members.iter().filter(|member| member.row == place).count();
@@ -446,7 +453,7 @@ fn moved(
                 .enumerate()
                 .map(|(place, row)| row.stops().min(of_row(place)))
                 .collect();
-            leave.push(0); // whoever is of no known row
+            leave.push(0); // members of an unknown row
             let join = rows.iter().map(Row::starts).sum();
             let newcomers = if order == Order::ById {
                 Newcomers::Anywhere
@@ -471,32 +478,32 @@ fn moved(
 fn because_of(change: &Change<'_>, moves: Moves) -> String {
     let leaves = change.leave.iter().any(|leave| *leave > 0);
     let why = match (change.assignor, change.join > 0, leaves) {
-        _ if moves.most == 0 => return "members keep what they have".to_owned(),
+        _ if moves.most == 0 => return "members keep their partitions".to_owned(),
         (Assignor::Range, ..) if change.newcomers == Newcomers::Last => {
-            "by the order in which members came"
+            "assigned in the order in which members joined"
         }
         (Assignor::Range | Assignor::RoundRobin, true, _) => {
-            "by the order of member ids, and those of new members are random"
+            "assigned in the order of member ids, and ids of new members are random"
         }
         (Assignor::Range | Assignor::RoundRobin, false, true) => {
-            "by the order of member ids: it hangs on who leaves"
+            "assigned in the order of member ids: depends on which member leaves"
         }
-        (Assignor::Range | Assignor::RoundRobin, false, false) => "each topic is divided anew",
+        (Assignor::Range | Assignor::RoundRobin, false, false) => "each topic is assigned again",
         (Assignor::CooperativeSticky, _, true) => {
-            "what those who leave have; the others keep theirs where that is even"
+            "partitions of members that leave; the others keep theirs while that is balanced"
         }
         (Assignor::CooperativeSticky, _, false) => {
-            "members keep what they have as long as it is even"
+            "members keep their partitions while that is balanced"
         }
         (Assignor::Uniform, ..) => {
-            "members keep what they have; who has one more the broker's map decides"
+            "members keep their partitions; the broker's hash map decides which members own one more"
         }
     };
     why.to_owned()
 }
 
-/// Which partitions it may be, where they are few: one that leaves takes all of its own, one that joins gets of those who have
-/// most. Of range and round-robin nobody knows before.
+/// Which partitions may move, if they are few: all of a member that leaves; for a member that joins, some of the members that
+/// own most. `None` for range and round-robin, whose result depends on member ids.
 fn which(members: &[Holder<'_>], change: &Change<'_>, moves: Moves) -> Option<String> {
     let leaving: usize = change.leave.iter().sum();
     if matches!(change.assignor, Assignor::Range | Assignor::RoundRobin) || moves.most == 0 {

@@ -1,7 +1,7 @@
-//! How long partitions will be without an owner. In: what happens to a group, how it is divided, how many partitions move. Out:
-//! how many of them, about how long, and why. Pure.
+//! How long partitions will have no owner. In: the change to a group, its assignor, how many partitions move. Out: how many
+//! partitions, about how long, and why. Pure.
 //!
-//! The times are what was measured with the worker, rounded up: members of a Classic group learn of a rebalance at their next
+//! The times were measured with the worker and rounded up: members of a Classic group learn of a rebalance at their next
 //! heartbeat (0.15 to 0.48 s at 500 ms, 1.6 to 3 s at 3 s: docs/decisions/0004), those of a KIP-848 group at the broker's (4.9 s
 //! at Kafka's 5 s).
 
@@ -12,29 +12,29 @@ use practice_contract::{Assignor, Protocol, duration};
 use super::{Broker, GroupChange, Pause, Span};
 use crate::plan::GroupPlan;
 
-/// Processes end and start, and a broker waits for more members before it divides an empty Classic group
+/// Processes stop and start, and a broker waits for more members before it assigns partitions of an empty Classic group
 /// (`group.initial.rebalance.delay.ms`, 3 s).
 const CLASSIC_FROM_EMPTY: Duration = Duration::from_secs(5);
-/// The same for KIP-848: members are given something two heartbeats after they have joined.
+/// The same for KIP-848, in heartbeats: members get partitions two heartbeats after they join.
 const CONSUMER_FROM_EMPTY: u32 = 2;
 
-/// What happens to a group.
+/// The facts about a change that decide the pause.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts<'a> {
     pub(super) change: GroupChange,
-    /// As it divides partitions while that happens: as it will be when it is switched, as it is otherwise.
+    /// The plan whose assignor is in effect during the change: the new one if the group is switched, otherwise the former one.
     pub(super) group: &'a GroupPlan,
     /// Consumers that stop.
     pub(super) stops: usize,
     /// Consumers afterwards.
     pub(super) to: usize,
-    /// Partitions that have an owner now; `None`: not known.
+    /// Partitions that have an owner now; `None`: unknown.
     pub(super) owned: Option<usize>,
-    /// How many of them move; `None`: not known.
+    /// How many of them move; `None`: unknown.
     pub(super) moves: Option<&'a Span>,
 }
 
-/// The pause of a group; `None`: no partition loses its owner, or how many do is not known.
+/// The pause of a group; `None`: no partition loses its owner, or their number is unknown.
 pub(super) fn pause(facts: Facts<'_>, broker: Broker) -> Option<Pause> {
     let Facts {
         change,
@@ -70,10 +70,7 @@ pub(super) fn pause(facts: Facts<'_>, broker: Broker) -> Option<Pause> {
     };
     match change {
         GroupChange::New | GroupChange::Started | GroupChange::Stays => None,
-        GroupChange::Gone => all(
-            None,
-            "nobody of the group is left; its committed offsets stay",
-        ),
+        GroupChange::Gone => all(None, "no member is left; its committed offsets stay"),
         GroupChange::Stopped => all(
             None,
             "until it is started again; its committed offsets stay",
@@ -86,7 +83,7 @@ pub(super) fn pause(facts: Facts<'_>, broker: Broker) -> Option<Pause> {
             };
             all(
                 about(time),
-                "all stop before the first starts: members that differ in it cannot share a group",
+                "all members stop before new ones start: members with different protocols or assignors cannot share a group",
             )
         }
         _ if to == 0 => all(None, "no consumer is left; its committed offsets stay"),
@@ -96,7 +93,7 @@ pub(super) fn pause(facts: Facts<'_>, broker: Broker) -> Option<Pause> {
             if eager {
                 let of = owned.filter(|owned| *owned > 0)?;
                 let why = format!(
-                    "{} is eager: at each rebalance every member gives up everything until all have joined again (heartbeatInterval {})",
+                    "{} is eager: at each rebalance every member revokes all partitions until all members have rejoined (heartbeatInterval {})",
                     group.assignor,
                     duration::print(heartbeat)
                 );
@@ -111,13 +108,13 @@ pub(super) fn pause(facts: Facts<'_>, broker: Broker) -> Option<Pause> {
             let moves = moves.filter(|moves| moves.most > 0)?;
             let why = if consumer {
                 format!(
-                    "{}: only what moves; the broker's heartbeat is {}",
+                    "{}: only partitions that move; the broker's heartbeat interval is {}",
                     group.assignor,
                     duration::print(heartbeat)
                 )
             } else {
                 format!(
-                    "{}: only what moves (heartbeatInterval {})",
+                    "{}: only partitions that move (heartbeatInterval {})",
                     group.assignor,
                     duration::print(heartbeat)
                 )

@@ -1,5 +1,5 @@
 //! The rows of a group: how many consumers each has and will have, and whether they are replaced. In: a group's plan and the
-//! one before, what is known of its consumers. Out: a [`Row`] for each Deployment, those that go included. Pure.
+//! one before, its status. Out: a [`Row`] for each Deployment, removed ones included. Pure.
 
 use std::collections::BTreeMap;
 
@@ -18,20 +18,20 @@ pub(super) struct Row {
     pub(super) deployment: String,
     /// The variant; empty: the plain members.
     pub(super) variant: String,
-    /// Consumers that it has.
+    /// Consumers now.
     pub(super) from: usize,
-    /// Consumers that it will have.
+    /// Consumers afterwards.
     pub(super) to: usize,
-    /// What they are told otherwise: then each is replaced.
-    pub(super) told: Vec<String>,
-    /// Whether all stop before the first starts.
+    /// Settings that change; if there are any, every consumer is replaced.
+    pub(super) changed_settings: Vec<String>,
+    /// Whether all members stop before new ones start.
     switched: bool,
 }
 
 impl Row {
     /// Whether every consumer is replaced.
     pub(super) fn is_replaced(&self) -> bool {
-        self.switched || !self.told.is_empty()
+        self.switched || !self.changed_settings.is_empty()
     }
 
     /// Consumers that stop.
@@ -53,7 +53,7 @@ impl Row {
     }
 }
 
-/// The rows of a group, in the manifest's order, then those that go.
+/// The rows of a group, in the manifest's order, then removed ones.
 pub(super) fn rows(
     after: Option<&GroupPlan>,
     before: Option<&GroupPlan>,
@@ -70,28 +70,28 @@ pub(super) fn rows(
     let stay = after.into_iter().flat_map(|group| &group.rows).map(|row| {
         let former = of(before, &row.variant);
         let from = former.as_ref().map_or(0, from);
-        // what somebody else scales to 0 stays there; one that begins to be scaled by somebody else starts at 1
+        // replicas that an autoscaler has set to 0 stay at 0; a row whose `replicas` was just removed starts at 1
         let runs = before.is_some_and(|group| !group.stopped)
             && status.is_none_or(|status| status.group_id_owned);
-        let goes_on = runs
+        let keeps_scale = runs
             && former
                 .as_ref()
                 .is_some_and(|former| former.replicas.is_none());
         let to = if after.is_some_and(|group| group.stopped) {
             0
         } else {
-            wanted(row, from, goes_on)
+            wanted(row, from, keeps_scale)
         };
-        let told = former
+        let changed_settings = former
             .as_ref()
-            .map(|former| told(former, row))
+            .map(|former| changed_settings(former, row))
             .unwrap_or_default();
         Row {
             deployment: row.deployment.clone(),
             variant: row.variant.clone(),
             from,
             to,
-            told,
+            changed_settings,
             switched,
         }
     });
@@ -104,17 +104,18 @@ pub(super) fn rows(
         variant: row.variant.clone(),
         from: from(row),
         to: 0,
-        told: Vec::new(),
+        changed_settings: Vec::new(),
         switched: false,
     });
     stay.chain(go).collect()
 }
 
-/// How many consumers a row will have; what somebody else scales stays as it is if it `goes_on`, otherwise there is one at least.
-fn wanted(row: &RowPlan, from: usize, goes_on: bool) -> usize {
-    let theirs = if goes_on { from } else { from.max(1) };
+/// How many consumers a row will have. Where `replicas` is not set: the current number if the row `keeps_scale`, otherwise at
+/// least 1.
+fn wanted(row: &RowPlan, from: usize, keeps_scale: bool) -> usize {
+    let scaled = if keeps_scale { from } else { from.max(1) };
     row.replicas
-        .map_or(theirs, |replicas| usize::try_from(replicas).unwrap_or(0))
+        .map_or(scaled, |replicas| usize::try_from(replicas).unwrap_or(0))
 }
 
 /// How many consumers a row has now.
@@ -155,7 +156,7 @@ fn running(
     usize::try_from(replicas).unwrap_or(0)
 }
 
-/// The Deployment of each consumer that is a pod: its name begins with that, and no other row's is longer.
+/// The Deployment of each consumer that is a pod: the longest Deployment name that begins the pod's name.
 pub fn rows_of_pods(plan: &Plan, status: &PracticeStatus) -> BTreeMap<String, String> {
     let deployments = || {
         plan.groups
@@ -181,16 +182,16 @@ pub fn rows_of_pods(plan: &Plan, status: &PracticeStatus) -> BTreeMap<String, St
         .collect()
 }
 
-/// What a row's consumers are told otherwise, but for protocol and assignor: `processingDelay 0s → 5s`.
-pub fn told(before: &RowPlan, after: &RowPlan) -> Vec<String> {
+/// Settings of a row's consumers that differ, except protocol and assignor: `processingDelay 0s → 5s`.
+pub fn changed_settings(before: &RowPlan, after: &RowPlan) -> Vec<String> {
     let (before, after) = (&before.settings, &after.settings);
-    let mut told = Vec::new();
+    let mut changes = Vec::new();
     if before.servers != after.servers {
-        told.push(format!("Kafka {} → {}", before.servers, after.servers));
+        changes.push(format!("Kafka {} → {}", before.servers, after.servers));
     }
     let mut time = |name: &str, from, to| {
         if from != to {
-            told.push(format!(
+            changes.push(format!(
                 "{name} {} → {}",
                 duration::print(from),
                 duration::print(to)
@@ -214,17 +215,17 @@ pub fn told(before: &RowPlan, after: &RowPlan) -> Vec<String> {
         after.max_poll_interval,
     );
     if before.topics != after.topics {
-        told.push(format!(
+        changes.push(format!(
             "topics {} → {}",
             before.topics.join(", "),
             after.topics.join(", ")
         ));
     }
     if before.offset_reset != after.offset_reset {
-        told.push(format!(
+        changes.push(format!(
             "autoOffsetReset {} → {}",
             before.offset_reset, after.offset_reset
         ));
     }
-    told
+    changes
 }

@@ -325,7 +325,7 @@ fn words_say_why() {
     );
     assert_eq!(
         five.advice.as_deref(),
-        Some("to use all 5: 5 partitions of t (they cannot be taken away again), or 3 consumers")
+        Some("to use all 5: 5 partitions of t (they cannot be removed again), or 3 consumers")
     );
     let moved = |more: Value| group(more).moves.expect("known").why;
     assert_eq!(moved(json!({"replicas": 1})), "t/0 and t/1, or t/2");
@@ -440,13 +440,13 @@ fn a_topic_that_is_not_as_described_is_refused_and_what_is_larger_stays() {
     let back = there.to(&configured);
     assert_eq!(
         back.topics[0].why,
-        "retention.ms=60000, cleanup.policy back to its default"
+        "retention.ms=60000, cleanup.policy reset to its default"
     );
     let mut grown = configured.clone();
     grown["topics"][0]["partitions"] = json!(6);
     assert_eq!(
         there.to(&grown).topics[0].why,
-        "4 → 6; partitions cannot be taken away again; retention.ms=60000, cleanup.policy back to its default"
+        "4 → 6; partitions cannot be removed again; retention.ms=60000, cleanup.policy reset to its default"
     );
     there.status.topics[0].created_topic_id = None;
     for other in [configured, grown] {
@@ -529,7 +529,7 @@ fn what_is_not_known_is_not_said() {
         "g Rollout 2>2 +2 -2 idle 0, moves ?, pause -"
     );
     assert!(
-        all.notes[0].contains("another Kafka, other:1 instead of k:1"),
+        all.notes[0].contains("Kafka changes from k:1 to other:1"),
         "{all:?}"
     );
     let unseen = predict(
@@ -587,7 +587,7 @@ fn a_manifest_that_was_refused_never_ran() {
         (all.topics[0].change, &*all.producer, all.exists),
         (TopicChange::Created, &["starts".to_owned()][..], Some(true))
     );
-    let says = "the manifest that is applied is refused (PolicyViolation), so this is said as from nothing: of the one before it 2 consumers of g run on";
+    let says = "the applied manifest is rejected (PolicyViolation), so this preview starts from an empty practice: 2 consumers of g of the manifest before it keep running";
     assert!(
         all.notes.len() == 1 && all.notes[0].starts_with(says),
         "{:?}",
@@ -622,6 +622,6 @@ fn how_many_start_again_is_not_known_where_somebody_else_says_it() {
         .into_iter()
         .find(|said| said.label == "idle")
         .expect("it is said");
-    assert_eq!(idle.why, "how many consumers start is not known");
+    assert_eq!(idle.why, "the number of consumers that start is unknown");
     assert!(all.groups[0].starts.why.starts_with("at least"), "{all:?}");
 }

@@ -1,5 +1,5 @@
-//! What becomes of each topic. In: the plan, the plan before, what status says of topics. Out: made, grown, configured, refused
-//! or left as it is; what the step `prepare` will decide, as far as status knows Kafka. Pure.
+//! The changes to each topic. In: the plan, the plan before, the status of topics. Out: created, extended, configured, refused or
+//! unchanged: the decision that the step `prepare` will make, as far as status reports Kafka. Pure.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     topics::{TopicStep, released, settings, topic_step},
 };
 
-/// Topics of the plan, then those that it names no longer.
+/// Topics of the plan, then former topics that it no longer contains.
 pub(super) fn predicted(
     after: &Plan,
     before: Option<&Plan>,
@@ -35,12 +35,12 @@ pub(super) fn predicted(
             name: topic.name.clone(),
             change: TopicChange::Released,
             partitions: seen(&topic.name).and_then(|seen| seen.partitions),
-            why: "the manifest names it no longer: it stays in Kafka with its messages".to_owned(),
+            why: "no longer in the manifest: the topic and its messages stay in Kafka".to_owned(),
         });
     named.chain(released).collect()
 }
 
-/// How many partitions each topic will have; `None`: not known.
+/// How many partitions each topic will have; `None`: unknown.
 pub(super) fn counts(topics: &[TopicPrediction]) -> BTreeMap<&str, Option<i32>> {
     topics
         .iter()
@@ -61,11 +61,11 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
             return predicted(
                 TopicChange::Stays,
                 there,
-                "managed is false: it has to exist, and is never changed".into(),
+                "managed is false: it must exist, and is never changed".into(),
             );
         }
         if former.is_some_and(|former| former.partitions == topic.partitions) {
-            let why = "nothing is different; whether Kafka has it is not known";
+            let why = "unchanged in the manifest; whether Kafka has it is unknown";
             return predicted(TopicChange::Stays, Some(topic.partitions), why.into());
         }
         let (what, copies) = (
@@ -73,7 +73,7 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
             topic.replication_factor,
         );
         let why = format!(
-            "{what}, replicationFactor {copies}; one that Kafka has already is used, and grows if it is smaller"
+            "{what}, replicationFactor {copies}; an existing topic is used, and extended if it has fewer partitions"
         );
         return predicted(TopicChange::Created, Some(topic.partitions), why);
     };
@@ -91,7 +91,7 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
     match topic_step(topic, Some(&facts)) {
         TopicStep::Conflict(why) => predicted(TopicChange::Refused, there, why),
         _ if differs && !ours && !topic.config.is_empty() => {
-            let why = "its config is another: not made by this practice, so it has to be set in Kafka by hand, if it is not so already";
+            let why = "config changes, but this practice did not create the topic: set it in Kafka yourself unless it is set already";
             predicted(TopicChange::Refused, there, why.into())
         }
         TopicStep::Grow(from) => {
@@ -101,7 +101,7 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
                 format!("; {set}")
             };
             let why = format!(
-                "{from} → {}; partitions cannot be taken away again{set}",
+                "{from} → {}; partitions cannot be removed again{set}",
                 topic.partitions
             );
             predicted(TopicChange::Grown, Some(topic.partitions), why)
@@ -113,7 +113,7 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
             let more = there.is_some_and(|there| there > topic.partitions && topic.managed);
             let why = if more {
                 format!(
-                    "it has more than the {} of the manifest, and keeps them",
+                    "it has more than the {} partitions of the manifest, and keeps them",
                     topic.partitions
                 )
             } else {
@@ -124,7 +124,7 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
     }
 }
 
-/// The topic as status has it; `None`: status does not know it.
+/// The topic as status reports it; `None`: it is unknown.
 fn facts(seen: &TopicStatus) -> Option<TopicSeen> {
     let partitions = vec![None; number(seen.partitions?)];
     let replication_factor = seen.replication_factor?;

@@ -1,29 +1,29 @@
-//! A prediction in words, as the plugin, local mode and the picture say it. Pure. In: what becomes of a group. Out: what is said,
-//! each a label, a number and why.
+//! A preview as text for the plugin, local mode and the live view. Pure. In: the changes to a group. Out: lines, each with a
+//! label, a number and a reason.
 
 use super::{Count, GroupChange, GroupPrediction, Pause, Span, counted};
 
-/// How something is said.
+/// The style of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
-    /// It happens.
+    /// A change.
     Plain,
-    /// It should be thought about first.
+    /// A change to consider before applying.
     Warning,
-    /// Beside the point.
+    /// Background.
     Aside,
 }
 
-/// One thing that is said of a group.
+/// One line about a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
-    /// `moves`; empty: it belongs to what was said before it.
+    /// `moves`; empty: the line continues the one before it.
     pub label: &'static str,
     /// `1..2 of 3 partitions`; may be empty.
     pub number: String,
-    /// Why; may be empty.
+    /// The reason; may be empty.
     pub why: String,
-    /// How it is meant.
+    /// Its style.
     pub manner: Manner,
 }
 
@@ -35,16 +35,16 @@ pub fn consumers(group: &GroupPrediction) -> String {
         (GroupChange::Gone, _) => format!("gone, {from} → 0 consumers"),
         (GroupChange::Stopped, _) => format!("stopped, {from} → 0 consumers"),
         (GroupChange::Started, _) => format!("started, {from} → {to} consumers"),
-        (GroupChange::Stays, _) => format!("stays as it is, {}", counted(*to, "consumer")),
+        (GroupChange::Stays, _) => format!("unchanged, {}", counted(*to, "consumer")),
         (_, true) => counted(*to, "consumer"),
         (_, false) => format!("{from} → {to} consumers"),
     }
 }
 
-/// What becomes of a group, in the order in which it is read.
+/// The lines about a group, in display order.
 pub fn group(group: &GroupPrediction) -> Vec<Said> {
     let mut all = Vec::new();
-    let mut say = |label, number: String, why: &str, manner| {
+    let mut add = |label, number: String, why: &str, manner| {
         all.push(Said {
             label,
             number,
@@ -53,7 +53,7 @@ pub fn group(group: &GroupPrediction) -> Vec<Said> {
         });
     };
     for (place, because) in group.because.iter().enumerate() {
-        say(
+        add(
             if place == 0 { "because" } else { "" },
             String::new(),
             because,
@@ -62,7 +62,7 @@ pub fn group(group: &GroupPrediction) -> Vec<Said> {
     }
     let counts: [(&str, &Count); 2] = [("starts", &group.starts), ("stops", &group.stops)];
     for (label, count) in counts.into_iter().filter(|(_, count)| count.number > 0) {
-        say(
+        add(
             label,
             counted(count.number, "consumer"),
             &count.why,
@@ -71,7 +71,7 @@ pub fn group(group: &GroupPrediction) -> Vec<Said> {
     }
     match &group.idle {
         Some(idle) if idle.number > 0 => {
-            say(
+            add(
                 "idle",
                 format!("{} of {}", idle.number, counted(group.to, "consumer")),
                 &idle.why,
@@ -80,10 +80,10 @@ pub fn group(group: &GroupPrediction) -> Vec<Said> {
         }
         None if group.to > 0 => {
             let why = match group.change {
-                GroupChange::Started => "how many consumers start is not known",
-                _ => "how many partitions its topics have is not known",
+                GroupChange::Started => "the number of consumers that start is unknown",
+                _ => "the partition count of its topics is unknown",
             };
-            say("idle", "?".to_owned(), why, Manner::Warning);
+            add("idle", "?".to_owned(), why, Manner::Warning);
         }
         Some(_) | None => {}
     }
@@ -93,24 +93,24 @@ pub fn group(group: &GroupPrediction) -> Vec<Said> {
     );
     match (&group.moves, &group.stays, &group.unknown) {
         (Some(moves), Some(stays), _) if moves.of > 0 && reads && group.to > 0 => {
-            say("moves", span(moves), &moves.why, Manner::Plain);
-            say("stays", span(stays), "", Manner::Plain);
+            add("moves", span(moves), &moves.why, Manner::Plain);
+            add("stays", span(stays), "", Manner::Plain);
         }
-        (None, _, Some(why)) if reads => say("moves", "?".to_owned(), why, Manner::Warning),
+        (None, _, Some(why)) if reads => add("moves", "?".to_owned(), why, Manner::Warning),
         _ => {}
     }
     if let Some(pause) = &group.pause {
-        say("pause", about(pause), &pause.why, Manner::Plain);
+        add("pause", about(pause), &pause.why, Manner::Plain);
         if let Some(ms) = pause.noticed_after_ms {
             let words = format!(
-                "a consumer that crashes or hangs instead is noticed after {}",
+                "a consumer that crashes or hangs instead is detected after {}",
                 seconds(ms)
             );
-            say("", String::new(), &words, Manner::Aside);
+            add("", String::new(), &words, Manner::Aside);
         }
     }
     if let Some(advice) = &group.advice {
-        say("", String::new(), advice, Manner::Aside);
+        add("", String::new(), advice, Manner::Aside);
     }
     all
 }

@@ -1,5 +1,5 @@
-//! The conditions of a practice (Kubernetes API conventions, metav1.Condition): what each is, when it is true, and the
-//! sentence that says so. Pure; called by `status` alone.
+//! The conditions of a practice (Kubernetes API conventions, metav1.Condition): type, status, reason and message. Pure;
+//! called by `status` alone.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -12,7 +12,7 @@ use crate::{
     topics::{TopicStep, topic_step},
 };
 
-/// Every condition that a practice has, from its first visit on.
+/// Every condition type that a practice has from its first reconcile.
 const KINDS: [&str; 8] = [
     "Ready",
     "KafkaReachable",
@@ -25,12 +25,12 @@ const KINDS: [&str; 8] = [
 ];
 
 /// A condition's status, reason and message.
-type Said = (&'static str, &'static str, String);
+type Outcome = (&'static str, &'static str, String);
 
 /// Every condition, in a fixed order.
 #[expect(
     clippy::too_many_arguments,
-    reason = "each is a different thing that was seen"
+    reason = "each is a different input of the reconcile"
 )]
 pub(crate) fn conditions(
     plan: Result<&Plan, &SpecFault>,
@@ -42,7 +42,7 @@ pub(crate) fn conditions(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let said: Vec<(&str, Said)> = match plan {
+    let outcomes: Vec<(&str, Outcome)> = match plan {
         Err(fault) => refused(fault),
         Ok(plan) => {
             let refusal = refusal(plan, prepared, running, seen);
@@ -62,7 +62,11 @@ pub(crate) fn conditions(
                 was_ready,
             );
             let stalled = refusal.map_or(
-                ("False", "Progressing", "nothing is in the way".to_owned()),
+                (
+                    "False",
+                    "Progressing",
+                    "nothing blocks reconciliation".to_owned(),
+                ),
                 |(reason, why)| ("True", reason, why),
             );
             vec![
@@ -77,7 +81,7 @@ pub(crate) fn conditions(
             ]
         }
     };
-    let dated = |(kind, (value, reason, message)): (&str, Said)| {
+    let dated = |(kind, (value, reason, message)): (&str, Outcome)| {
         let former = before
             .and_then(|before| before.condition(kind))
             .filter(|former| former.status == value);
@@ -91,8 +95,8 @@ pub(crate) fn conditions(
                 .map_or(Time(now), |former| former.last_transition_time.clone()),
         }
     };
-    let mut conditions: Vec<Condition> = said.into_iter().map(dated).collect();
-    // nobody looks at what cannot be planned
+    let mut conditions: Vec<Condition> = outcomes.into_iter().map(dated).collect();
+    // an invalid manifest has no plan to check against
     for kind in KINDS {
         if !conditions.iter().any(|condition| condition.type_ == kind) {
             conditions.push(dated((
@@ -100,7 +104,7 @@ pub(crate) fn conditions(
                 (
                     "Unknown",
                     "NotChecked",
-                    "the manifest has to be corrected first".to_owned(),
+                    "not checked while the manifest is invalid".to_owned(),
                 ),
             )));
         }
@@ -108,7 +112,7 @@ pub(crate) fn conditions(
     conditions
 }
 
-fn refused(fault: &SpecFault) -> Vec<(&'static str, Said)> {
+fn refused(fault: &SpecFault) -> Vec<(&'static str, Outcome)> {
     let reason = fault.reason();
     let why = fault.to_string();
     vec![
@@ -125,7 +129,7 @@ fn refused(fault: &SpecFault) -> Vec<(&'static str, Said)> {
     ]
 }
 
-/// What cannot go on without somebody's help.
+/// Why reconciliation is blocked until a person changes something; `None`: it is not.
 fn refusal(
     plan: &Plan,
     prepared: &Prepared,
@@ -138,7 +142,7 @@ fn refusal(
         return Some((
             "NameConflict",
             format!(
-                "{names} exists and is not this practice's: remove it, or give the practice or the group another name"
+                "{names} exists and does not belong to this practice: delete it, or rename the practice or the group"
             ),
         ));
     }
@@ -162,7 +166,7 @@ fn refusal(
             Some((refusal.stalled()?, refusal.message().to_owned()))
         })
     };
-    // of a group that runs already, too: what it does is not known without
+    // also for a group that runs already: without access its state is unknown
     let denied = || {
         plan.groups
             .iter()
@@ -176,7 +180,7 @@ fn refusal(
     group.or_else(topic).or_else(denied)
 }
 
-fn kafka(seen: Option<&Observed>) -> Said {
+fn kafka(seen: Option<&Observed>) -> Outcome {
     match seen.and_then(Observed::outage) {
         None => ("True", "Reachable", "Kafka answers".to_owned()),
         Some(error) => {
@@ -194,7 +198,7 @@ fn kafka(seen: Option<&Observed>) -> Said {
     }
 }
 
-fn topics(status: &PracticeStatus, seen: Option<&Observed>) -> Said {
+fn topics(status: &PracticeStatus, seen: Option<&Observed>) -> Outcome {
     let waiting: Vec<&str> = status
         .topics
         .iter()
@@ -204,7 +208,7 @@ fn topics(status: &PracticeStatus, seen: Option<&Observed>) -> Said {
         return ("False", "TopicsNotReady", waiting.join("; "));
     }
     if status.topics.iter().any(|topic| !topic.ready) {
-        let why = "Kafka has not been seen yet";
+        let why = "Kafka has not been polled yet";
         return if seen.and_then(Observed::outage).is_some() {
             ("Unknown", "KafkaUnreachable", why.to_owned())
         } else {
@@ -215,15 +219,16 @@ fn topics(status: &PracticeStatus, seen: Option<&Observed>) -> Said {
     (
         "True",
         "AllTopicsReady",
-        format!(
-            "{n} topic{} as the manifest says",
-            if n == 1 { "" } else { "s" }
-        ),
+        if n == 1 {
+            "1 topic matches the manifest".to_owned()
+        } else {
+            format!("{n} topics match the manifest")
+        },
     )
 }
 
-/// Groups that should run, and how many of their consumers Kubernetes has ready.
-fn consumers(plan: &Plan, running: &Running, status: &PracticeStatus) -> Said {
+/// Whether every group that should run has a ready consumer.
+fn consumers(plan: &Plan, running: &Running, status: &PracticeStatus) -> Outcome {
     let should_run = |name: &str| {
         plan.groups
             .iter()
@@ -249,7 +254,7 @@ fn consumers(plan: &Plan, running: &Running, status: &PracticeStatus) -> Said {
     ("False", "GroupWithoutConsumers", why)
 }
 
-/// Whether a group is to have any consumers at all, as far as the manifest says.
+/// Whether the manifest gives a group consumers; replicas that are not set count as some.
 fn wants(group: &crate::plan::GroupPlan) -> bool {
     group
         .rows
@@ -257,12 +262,12 @@ fn wants(group: &crate::plan::GroupPlan) -> bool {
         .any(|row| row.replicas.is_none_or(|replicas| replicas > 0))
 }
 
-fn producer(plan: &Plan, running: &Running) -> Said {
+fn producer(plan: &Plan, running: &Running) -> Outcome {
     match (&plan.producer, running.producer) {
         (None, _) => (
             "False",
             "Disabled",
-            "the manifest wants no producer".to_owned(),
+            "spec.producer.enabled is false".to_owned(),
         ),
         (Some(producer), Some(true)) => (
             "True",
@@ -277,8 +282,8 @@ fn producer(plan: &Plan, running: &Running) -> Said {
     }
 }
 
-/// Who is in a group without being a pod of its practice: another application, or a consumer that was killed and whose session
-/// has not timed out yet.
+/// Members that are no pod of this practice: another application's, or a killed consumer's whose session has not timed
+/// out yet.
 fn strangers(group: &GroupStatus) -> String {
     let strangers: Vec<&str> = group
         .members
@@ -288,22 +293,27 @@ fn strangers(group: &GroupStatus) -> String {
         .collect();
     match strangers.as_slice() {
         [] => String::new(),
-        [one] => format!(", {one} is none of its pods"),
-        [one, rest @ ..] => format!(", {one} and {} more are none of its pods", rest.len()),
+        [one] => format!(": member {one} does not belong to this practice"),
+        [one, rest @ ..] => format!(
+            ": member {one} and {} more do not belong to this practice",
+            rest.len()
+        ),
     }
 }
 
-/// What is still on its way: objects, claims, consumers that have not joined or not left.
+/// What the operator waits for: objects, group ids, consumers that have not joined or not left.
 fn reconciling(
     plan: &Plan,
     prepared: &Prepared,
     running: &Running,
     status: &PracticeStatus,
-) -> Said {
+) -> Outcome {
     let mut moving: Vec<String> = running
         .leaving
         .iter()
-        .map(|object| format!("{object} of a former practice is going"))
+        .map(|object| {
+            format!("waiting for {object} of a previous practice with this name to be deleted")
+        })
         .collect();
     if let Some(former) = &prepared.former_bootstrap {
         let new = &plan.bootstrap;
@@ -316,29 +326,29 @@ fn reconciling(
         let members = i32::try_from(group.members.len()).unwrap_or(i32::MAX);
         if prepared.unclaimed.get(name) == Some(&Unclaimed::Unknown) {
             moving.push(format!(
-                "group {name} waits until Kafka says whether its id is free"
+                "group {name} is waiting for Kafka to report whether its group id is free"
             ));
         } else if prepared.holds.get(name) == Some(&Hold::Switching) {
             moving
-                .push(format!("group {name} changes its protocol or assignor: its former consumers have to go first"));
+                .push(format!("group {name} is changing its protocol or assignor: waiting for its current members to leave"));
         } else if !prepared.unclaimed.contains_key(name)
             && !group.truncated
             && members != group.replicas
         {
             moving.push(format!(
-                "group {name} has {members} of {} consumers{}",
+                "group {name} has {members} members, expected {}{}",
                 group.replicas,
                 strangers(group)
             ));
         } else if group.replicas > 0 && group.state != "Stable" && group.idle.is_some() {
             moving.push(format!("group {name} is {}", group.state));
-        } else if !tells_owners(group) {
+        } else if !reports_owners(group) {
             moving.push(format!(
-                "group {name} does not tell yet who has which partitions"
+                "the broker has not reported partition assignments of group {name} yet"
             ));
         } else if let Some((owned, all)) = unowned(plan, group, status) {
             moving.push(format!(
-                "group {name} divides its partitions: {owned} of {all} have an owner"
+                "group {name} is assigning partitions: {owned} of {all} have an owner"
             ));
         }
     }
@@ -355,23 +365,23 @@ fn reconciling(
         (
             "False",
             "Settled",
-            "everything is as the manifest says".to_owned(),
+            "everything matches the manifest".to_owned(),
         )
     } else {
         ("True", "Moving", moving.join("; "))
     }
 }
 
-/// Whether every member tells what it owns: one that owns nothing has a lag of 0.
-fn tells_owners(group: &GroupStatus) -> bool {
+/// Whether assignments of every member are known: a member without partitions then has a lag of 0.
+fn reports_owners(group: &GroupStatus) -> bool {
     group
         .members
         .iter()
         .all(|member| member.partition_count > 0 || member.lag.is_some())
 }
 
-/// How many of a group's partitions have an owner, of how many, where some have none although there are members: between
-/// the two rebalances of the cooperative protocol (KIP-429) Kafka says `Stable` too.
+/// Owned partitions and all partitions of a group that has members and unowned partitions; otherwise `None`. Kafka reports
+/// `Stable` also between the two rebalances of the cooperative protocol (KIP-429).
 fn unowned(plan: &Plan, group: &GroupStatus, status: &PracticeStatus) -> Option<(i32, i32)> {
     let topics = &plan
         .groups
@@ -391,22 +401,22 @@ fn unowned(plan: &Plan, group: &GroupStatus, status: &PracticeStatus) -> Option<
     (!group.members.is_empty() && owned < all).then_some((owned, all))
 }
 
-/// Becomes true when everything has arrived once, and stays until a group has no consumer left, topics or Kafka are gone,
-/// or the spec is refused: scaling alone does not touch it.
+/// True once nothing is pending, and until a group has no ready consumer, topics or Kafka are unavailable, or the spec is
+/// refused. Scaling alone does not change it.
 fn ready(
     refusal: Option<&(&'static str, String)>,
-    needed: &[&Said],
-    producer: &Said,
-    reconciling: &Said,
+    needed: &[&Outcome],
+    producer: &Outcome,
+    reconciling: &Outcome,
     was_ready: bool,
-) -> Said {
+) -> Outcome {
     if let Some((reason, why)) = refusal {
         return ("False", reason, why.clone());
     }
     let labels = ["KafkaUnreachable", "TopicsNotReady", "NoConsumers"];
-    for (said, reason) in needed.iter().zip(labels) {
-        if said.0 != "True" {
-            return ("False", reason, said.2.clone());
+    for (outcome, reason) in needed.iter().zip(labels) {
+        if outcome.0 != "True" {
+            return ("False", reason, outcome.2.clone());
         }
     }
     let arrived = reconciling.0 == "False" && (producer.0 == "True" || producer.1 == "Disabled");
@@ -420,7 +430,7 @@ fn ready(
     ("False", "Starting", reconciling.2.clone())
 }
 
-fn idle(status: &PracticeStatus) -> Said {
+fn idle(status: &PracticeStatus) -> Outcome {
     let idle: Vec<String> = status
         .groups
         .iter()

@@ -1,4 +1,4 @@
-//! What status says of one group. Pure; called by `status` alone.
+//! The status of one group. Pure; called by `status` alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,9 @@ use crate::{
     plan::GroupPlan,
 };
 
-/// What every group's status is made of.
+/// Inputs that the status of every group shares.
 #[derive(Clone, Copy)]
-pub(super) struct Look<'a> {
+pub(super) struct GroupInputs<'a> {
     pub(super) prepared: &'a Prepared,
     pub(super) running: &'a Running,
     pub(super) seen: Option<&'a Observed>,
@@ -23,14 +23,14 @@ pub(super) struct Look<'a> {
     pub(super) now: Timestamp,
 }
 
-impl Look<'_> {
-    /// `before`: the group's status as it was, on the same Kafka.
+impl GroupInputs<'_> {
+    /// `before`: the group's status before this reconcile, on the same Kafka.
     pub(super) fn status(self, group: &GroupPlan, before: Option<&GroupStatus>) -> GroupStatus {
         let rows = || self.running.rows.iter().filter(|row| row.group == group.id);
         let nothing = (Snapshot::default(), GroupSeen::default());
-        let look = self.seen.and_then(Observed::snapshot);
-        let hidden = look.and_then(|look| hidden(group, look));
-        let snapshot = look.unwrap_or(&nothing.0);
+        let polled = self.seen.and_then(Observed::snapshot);
+        let hidden = polled.and_then(|snapshot| hidden(group, snapshot));
+        let snapshot = polled.unwrap_or(&nothing.0);
         let seen = snapshot.groups.get(&group.id).unwrap_or(&nothing.1);
         let known = seen.state != GroupState::Unknown;
         let partitions = partitions(group, snapshot);
@@ -72,8 +72,8 @@ impl Look<'_> {
                 .effective()
         });
         let lag = total(lags).filter(|_| known && hidden.is_none());
-        // whatever a member does not tell may be its own
-        let unowned = if known && seen.tells_owners() {
+        // partitions that a member does not report may be its own
+        let unowned = if known && seen.has_known_owners() {
             unowned(partitions.iter(), seen)
         } else {
             Vec::new()
@@ -157,7 +157,7 @@ impl Look<'_> {
     }
 }
 
-/// What is left of a group that nobody looks at: whose it is, what was wanted of it and how it got on when somebody did last.
+/// The status of a group that is not monitored: ownership, wanted replicas and the last known health are kept.
 pub(super) fn unseen(before: &GroupStatus, now: Timestamp) -> GroupStatus {
     GroupStatus {
         name: before.name.clone(),
@@ -168,12 +168,12 @@ pub(super) fn unseen(before: &GroupStatus, now: Timestamp) -> GroupStatus {
         ready_replicas: before.ready_replicas,
         unknown_since: Some(since(before.unknown_since.as_deref(), now)),
         health: before.health.clone(),
-        message: Some("nobody looks at it until the manifest is corrected".to_owned()),
+        message: Some("not monitored while the manifest is invalid".to_owned()),
         ..GroupStatus::default()
     }
 }
 
-/// A group's partitions, as it sees them.
+/// A group's partitions, with its own offsets and lag.
 struct Shares<'a> {
     group: &'a GroupPlan,
     snapshot: &'a Snapshot,
@@ -182,7 +182,7 @@ struct Shares<'a> {
     unknown: BTreeMap<(&'a str, i32), &'a str>,
     /// The health on each partition, where there is one.
     words: BTreeMap<Partition, String>,
-    /// Since when nothing at all was known, if that was so.
+    /// Since when nothing about the group was known; `None`: something was.
     blind: Option<&'a str>,
     now: Timestamp,
 }
@@ -230,20 +230,19 @@ fn unknown(before: Option<&GroupStatus>) -> BTreeMap<(&str, i32), &str> {
     .collect()
 }
 
-/// A group that was unknown as a whole, or whose members did not tell what they own, listed no partitions; those that were
-/// unknown were so all the same.
+/// Since when a group without any listed partition has been unknown: its partitions have been unknown as long.
 fn blind(before: Option<&GroupStatus>) -> Option<&str> {
-    let tells_nothing = |before: &&GroupStatus| {
+    let lists_nothing = |before: &&GroupStatus| {
         before
             .members
             .iter()
             .all(|member| member.partition_count == 0)
             && before.unowned_count == 0
     };
-    before.filter(tells_nothing)?.unknown_since.as_deref()
+    before.filter(lists_nothing)?.unknown_since.as_deref()
 }
 
-/// Every partition of the topics that a group reads, as far as they are there.
+/// Every existing partition of the topics that a group reads.
 fn partitions(group: &GroupPlan, snapshot: &Snapshot) -> Vec<Partition> {
     let mut partitions = Vec::new();
     for topic in &group.topics {
@@ -255,13 +254,13 @@ fn partitions(group: &GroupPlan, snapshot: &Snapshot) -> Vec<Partition> {
     partitions
 }
 
-/// A topic of the group of which nothing is known, and why.
-fn hidden(group: &GroupPlan, look: &Snapshot) -> Option<String> {
+/// The first topic of the group that is unknown, and why.
+fn hidden(group: &GroupPlan, snapshot: &Snapshot) -> Option<String> {
     group
         .topics
         .iter()
-        .find_map(|topic| match look.topics.get(topic) {
-            None => Some(format!("topic {topic}: not looked at yet")),
+        .find_map(|topic| match snapshot.topics.get(topic) {
+            None => Some(format!("topic {topic}: not polled yet")),
             Some(TopicSeen::Unknown(why)) => Some(format!("topic {topic}: {why}")),
             Some(TopicSeen::Present(_) | TopicSeen::Missing) => None,
         })
@@ -293,8 +292,7 @@ pub(super) fn waits(partitions: usize, members: usize, idle: usize) -> String {
     )
 }
 
-/// Since when something is so that was so before, or is so since now. A time that is still to come is none: the clock was set
-/// back, and it was before that.
+/// The former start of a state, or `now`. A start in the future is ignored: the clock was set back since.
 fn since(before: Option<&str>, now: Timestamp) -> String {
     let past = before.filter(|before| {
         before

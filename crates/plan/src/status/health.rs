@@ -1,7 +1,6 @@
-//! What status says about whether a group gets on. Pure; called by `status` alone. In: what was found about its partitions,
-//! who runs, status as it was. Out: the group's health with a sentence and an advice, and a word for each partition. Of a
-//! partition of which not enough was seen yet, as after the operator was restarted, what was said before still holds while
-//! nothing is committed there.
+//! The health of a group in status. Pure; called by `status` alone. In: findings about its partitions, members, the status
+//! before. Out: the group's health with message and advice, and a state for each partition. While a partition has too few
+//! samples, as after a restart of the operator, its former state is kept until its committed offset changes.
 
 use std::collections::BTreeMap;
 
@@ -12,29 +11,29 @@ use practice_groups::{GroupHealth, GroupSeen, HealthState, Partition, PartitionH
 use super::group::time;
 use crate::plan::GroupPlan;
 
-/// What a health is made of.
+/// Inputs of a group's health.
 pub(super) struct Case<'a> {
     pub(super) group: &'a GroupPlan,
     pub(super) seen: &'a GroupSeen,
     pub(super) snapshot: &'a Snapshot,
     pub(super) judged: Option<&'a GroupHealth>,
-    /// The topics' status, for whether they are of our making.
+    /// The topics' status, which records the ids of topics that this practice created.
     pub(super) topics: &'a [TopicStatus],
     /// Consumers wanted.
     pub(super) wanted: i32,
-    /// The group's status as it was.
+    /// The group's status before this reconcile.
     pub(super) before: Option<&'a GroupStatus>,
     pub(super) now: Timestamp,
 }
 
 impl Case<'_> {
-    /// The word for each of these partitions, as far as there is one.
+    /// The health state of each of these partitions for which one is known.
     pub(super) fn words(&self, partitions: &[Partition]) -> BTreeMap<Partition, String> {
         let before = self.shares_before();
         let found = |partition: &Partition| {
             let finding = self.judged?.partitions.get(partition);
             finding
-                .map(|finding| finding.health().word().to_owned())
+                .map(|finding| finding.state().as_str().to_owned())
                 .or_else(|| {
                     let share = before.get(&(partition.0.as_str(), partition.1))?;
                     let committed = self
@@ -46,7 +45,7 @@ impl Case<'_> {
                     share
                         .health
                         .clone()
-                        .filter(|_| share.committed == committed) // what was said holds while its commit is the same
+                        .filter(|_| share.committed == committed) // kept until the committed offset changes
                 })
         };
         partitions
@@ -55,14 +54,14 @@ impl Case<'_> {
             .collect()
     }
 
-    /// What status said of partitions.
+    /// Partitions of the status before, by topic and number.
     fn shares_before(&self) -> BTreeMap<(&str, i32), &OwnedPartition> {
         let all = self.before.into_iter().flat_map(GroupStatus::shares);
         all.map(|share| ((share.topic.as_str(), share.partition), share))
             .collect()
     }
 
-    /// The group's. `words`: those of all of its partitions, `count` in number.
+    /// The group's health. `words`: states of its partitions, of which there are `count`.
     pub(super) fn health(
         &self,
         words: &BTreeMap<Partition, String>,
@@ -70,24 +69,24 @@ impl Case<'_> {
     ) -> Option<HealthStatus> {
         let former = self.before.and_then(|before| before.health.as_ref());
         let Some(judged) = self.judged.filter(|_| self.seen.committed.is_some()) else {
-            return former.cloned(); // nothing new is known; that it is so long ago, the group says itself
+            return former.cloned(); // nothing new is known; `unknownSince` of the group gives the age
         };
         let worst = judged
             .partitions
             .values()
-            .map(|finding| finding.health())
+            .map(|finding| finding.state())
             .max();
         let worst = worst.filter(|worst| *worst > HealthState::Healthy);
         let Some(worst) = worst else {
             if words
                 .values()
-                .any(|word| word != HealthState::Healthy.word())
+                .any(|word| word != HealthState::Healthy.as_str())
             {
                 return former.cloned();
             }
-            let message = "every partition is read, or has nothing left to read".to_owned();
+            let message = "every partition is consumed, or its lag is 0".to_owned();
             let ok = || HealthStatus {
-                state: HealthState::Healthy.word().into(),
+                state: HealthState::Healthy.as_str().into(),
                 message,
                 ..HealthStatus::default()
             };
@@ -97,7 +96,7 @@ impl Case<'_> {
             .partitions
             .iter()
             .map(|(at, finding)| (at, *finding))
-            .filter(|(_, f)| f.health() == worst)
+            .filter(|(_, f)| f.state() == worst)
             .collect();
         let age = concerned
             .iter()
@@ -105,19 +104,19 @@ impl Case<'_> {
             .max()
             .unwrap_or_default();
         let since = former
-            .filter(|former| former.state == worst.word())
+            .filter(|former| former.state == worst.as_str())
             .and_then(|former| former.since.clone());
-        let (message, advice) = self.say(worst, &concerned);
+        let (message, advice) = self.explain(worst, &concerned);
         Some(HealthStatus {
-            state: worst.word().to_owned(),
+            state: worst.as_str().to_owned(),
             since: since.or_else(|| self.now.checked_sub(age).ok().map(time)),
             message,
             advice: Some(advice),
         })
     }
 
-    /// The sentence, and what to do about it. No number in it changes while the health stands: status is not written for it.
-    fn say(
+    /// Message and advice. They contain no number that changes while the state stays the same, so status is not rewritten.
+    fn explain(
         &self,
         worst: HealthState,
         concerned: &[(&Partition, PartitionHealth)],
@@ -135,7 +134,7 @@ impl Case<'_> {
                     PartitionHealth::Rewound {
                         from,
                         to,
-                        made_anew,
+                        topic_recreated,
                         ..
                     },
                 )),
@@ -143,66 +142,61 @@ impl Case<'_> {
                 let (topic, number) = at;
                 let others = match concerned.len() - 1 {
                     0 => String::new(),
-                    others => format!(", and so did {others} more"),
+                    1 => ", as did 1 more partition".to_owned(),
+                    others => format!(", as did {others} more partitions"),
                 };
-                let went =
-                    format!("{topic}/{number}: its commit went back from {from} to {to}{others}");
-                if made_anew {
-                    let (who, advice) = if self.is_ours(topic) {
+                let moved = format!(
+                    "{topic}/{number}: committed offset moved back from {from} to {to}{others}"
+                );
+                if topic_recreated {
+                    let (cause, advice) = if self.is_ours(topic) {
                         (
-                            "this practice made the topic anew",
-                            "nothing: the new topic is read from its beginning",
+                            "because this practice recreated the topic",
+                            "nothing: the new topic is consumed from its beginning",
                         )
                     } else {
                         (
-                            "somebody made the topic anew",
-                            "nothing, if the topic was to be made anew: it is read from its beginning",
+                            "because the topic was recreated",
+                            "nothing if the topic was recreated on purpose: it is consumed from its beginning",
                         )
                     };
-                    return (format!("{went}: {who}"), advice.to_owned());
+                    return (format!("{moved} {cause}"), advice.to_owned());
                 }
-                let advice =
-                    "if nobody set it back on purpose, look who else commits as this group";
+                let advice = "unless you reset the offset on purpose, find the other client that commits as this group";
                 (
-                    format!("{went}: what lies between is consumed again"),
+                    format!("{moved}: messages in between are consumed again"),
                     advice.to_owned(),
                 )
             }
             (HealthState::Lagging, _) => (
-                format!("{names}: read, but more slowly than written; lag has only grown"),
+                format!("{names}: consumed more slowly than produced; lag has only grown"),
                 self.speed_up(),
             ),
-            (HealthState::Stalled, _) => {
-                let (whose, has) = if many {
-                    ("their owners", "have")
-                } else {
-                    ("its owner", "has")
-                };
-                (
-                    format!(
-                        "{names}: messages wait, and {whose} {}{has} committed nothing new",
-                        self.owners(concerned)
-                    ),
-                    "look at its log: it may hang at a message; restart it if it does".to_owned(),
-                )
-            }
+            (HealthState::Stalled, _) => (
+                format!(
+                    "{names}: lag is not zero and {} stopped committing",
+                    self.owners(concerned)
+                ),
+                "check the consumer's log: it may hang at a message; restart it if it does"
+                    .to_owned(),
+            ),
             _ => {
                 let them = if many { "them" } else { "it" };
                 (
-                    format!("{names}: messages wait, and no consumer owns {them}"),
+                    format!("{names}: lag is not zero and no consumer owns {them}"),
                     self.start(),
                 )
             }
         }
     }
 
-    /// Whether a topic, as it is now, was made by this practice.
+    /// Whether this practice created the topic that exists now.
     fn is_ours(&self, topic: &str) -> bool {
         let status = self.topics.iter().find(|status| status.name == topic);
         status.is_some_and(TopicStatus::is_own)
     }
 
-    /// `x `, for up to two owners.
+    /// `consumer x has`, with at most two names.
     fn owners(&self, concerned: &[(&Partition, PartitionHealth)]) -> String {
         let owns = |owned: &Vec<Partition>| concerned.iter().any(|(at, _)| owned.contains(at));
         let owners = self
@@ -212,10 +206,11 @@ impl Case<'_> {
             .filter(|member| member.partitions.as_ref().is_some_and(owns));
         let names: Vec<&str> = owners.map(|member| member.client_id.as_str()).collect();
         match names.as_slice() {
-            [] => String::new(),
-            [one] => format!("{one} "),
-            [one, two] => format!("{one} and {two} "),
-            [one, rest @ ..] => format!("{one} and {} others ", rest.len()),
+            [] if concerned.len() == 1 => "its consumer has".to_owned(),
+            [] => "their consumers have".to_owned(),
+            [one] => format!("consumer {one} has"),
+            [one, two] => format!("consumers {one} and {two} have"),
+            [one, rest @ ..] => format!("consumer {one} and {} others have", rest.len()),
         }
     }
 
@@ -226,10 +221,10 @@ impl Case<'_> {
                 format!("group {name} is Stopped in the manifest: set its state to Running")
             }
             0 if self.wanted == 0 => format!("group {name} has no replicas: scale it up"),
-            0 => {
-                "none of its consumers is in the group: look at its pods and their logs".to_owned()
-            }
-            _ => "it has members, and none took it: look at their logs".to_owned(),
+            0 => format!("group {name} has no members: check its pods and their logs"),
+            _ => format!(
+                "group {name} has members, but none of them owns the partition: check their logs"
+            ),
         }
     }
 
@@ -242,15 +237,15 @@ impl Case<'_> {
             .sum();
         let slowest = self.group.slowest();
         let less = if slowest.is_zero() {
-            "less work for each message".to_owned()
+            "reduce the work for each message".to_owned()
         } else {
-            format!("a shorter processingDelay than {slowest:?}")
+            format!("set processingDelay below {slowest:?}")
         };
         if self.seen.members.len() < partitions {
-            format!("more consumers, up to {partitions}, one for each partition; or {less}")
+            format!("add consumers, up to {partitions} (one for each partition), or {less}")
         } else {
             format!(
-                "{less}; or more partitions and consumers: each partition has a consumer of its own already"
+                "{less}, or add partitions and consumers: each partition has its own consumer already"
             )
         }
     }

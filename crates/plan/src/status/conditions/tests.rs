@@ -325,7 +325,7 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
                 })
             },
             "NameConflict",
-            "Deployment p-a exists and is not this practice's: remove it",
+            "Deployment p-a exists and does not belong to this practice: delete it",
         ),
         (
             "a group id is taken",
@@ -353,7 +353,7 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
             "a topic has other copies",
             |w| w.plan.topics[0].replication_factor = 3,
             "TopicConflict",
-            "topic t exists with replicationFactor 1, the manifest says 3: write 1 there",
+            "topic t has replicationFactor 1, the manifest has 3: set it to 1",
         ),
     ];
     for (what, change, reason, message) in cases {
@@ -391,7 +391,7 @@ fn what_kafka_has_not_said_is_no_conflict() {
     let status = assert_said(&mut world, "not claimed yet", &moving);
     let message = &status.condition("Reconciling").expect("is there").message;
     assert!(
-        message.contains("group a waits until Kafka says whether its id is free"),
+        message.contains("group a is waiting for Kafka to report whether its group id is free"),
         "{message}"
     );
 }
@@ -419,17 +419,20 @@ fn a_group_that_does_not_tell_who_owns_what_is_not_said_to_own_nothing() {
     let message = &status.condition("Reconciling").expect("is there").message;
     assert_eq!(
         message,
-        "group b does not tell yet who has which partitions"
+        "the broker has not reported partition assignments of group b yet"
     );
 }
 
 #[test]
 fn who_is_in_a_group_and_is_none_of_its_pods_is_named() {
     for (members, says) in [
-        (3, "group a has 3 of 2 consumers, x is none of its pods"),
+        (
+            3,
+            "group a has 3 members, expected 2: member x does not belong to this practice",
+        ),
         (
             4,
-            "group a has 4 of 2 consumers, x and 1 more are none of its pods",
+            "group a has 4 members, expected 2: member x and 1 more do not belong to this practice",
         ),
     ] {
         let mut world = world();

@@ -75,7 +75,7 @@ fn since_when_it_is_unknown_is_kept_until_it_is_known() {
         "also when nobody owns it"
     );
     // the whole Kafka is gone, and the partition still is when it comes back
-    let answers = world.observed.look.clone();
+    let answers = world.observed.poll.clone();
     world.outage(KafkaError::TimedOut);
     let blind = &world.status().groups[0];
     assert_eq!(
@@ -84,7 +84,7 @@ fn since_when_it_is_unknown_is_kept_until_it_is_known() {
         "who owns what is not known"
     );
     assert_eq!(blind.unknown_since.as_deref(), Some("2026-01-01T00:00:10Z"));
-    world.observed.look = answers;
+    world.observed.poll = answers;
     assert_eq!(since(&world.status()), Some("2026-01-01T00:00:10Z"));
     world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = Some(Bounds { start: 0, end: 10 }));
     let known = world.status();
@@ -285,7 +285,7 @@ fn a_topic_that_a_look_does_not_hold_makes_the_lag_unknown() {
         .collect();
     assert_eq!(
         lags,
-        [(None, Some("topic u: not looked at yet")), (Some(0), None)]
+        [(None, Some("topic u: not polled yet")), (Some(0), None)]
     );
     assert_eq!(status.summary.lag, None, "never a sum without it");
     world.kafka(|snapshot| drop(snapshot.topics.insert("u".into(), TopicSeen::Missing)));
@@ -307,7 +307,7 @@ fn nothing_is_called_unowned_while_members_do_not_tell_what_they_own() {
     let mut world = two_groups();
     world.kafka(|snapshot| topic(snapshot, "t").partitions[0] = None);
     assert_eq!(since(&world.status()), Some("2026-01-01T00:00:00Z"));
-    let settled = world.observed.look.clone();
+    let settled = world.observed.poll.clone();
     world.group("a", |group| {
         group.state = GroupState::PreparingRebalance;
         group
@@ -337,7 +337,7 @@ fn nothing_is_called_unowned_while_members_do_not_tell_what_they_own() {
         (0, Some(0)),
         "one that owns nothing has no lag"
     );
-    world.observed.look = settled;
+    world.observed.poll = settled;
     assert_eq!(
         since(&world.status()),
         Some("2026-01-01T00:00:00Z"),

@@ -70,10 +70,7 @@ fn each_verdict_has_a_reason_and_an_advice() {
         (word.as_str(), since, advice.as_str()),
         ("Healthy", None, "")
     );
-    assert_eq!(
-        message,
-        "every partition is read, or has nothing left to read"
-    );
+    assert_eq!(message, "every partition is consumed, or its lag is 0");
     assert_eq!(
         ok.groups[0].members[0].partitions[0].health.as_deref(),
         Some("Healthy")
@@ -96,39 +93,39 @@ fn each_verdict_has_a_reason_and_an_advice() {
     );
     assert_eq!(
         message,
-        "t/1: messages wait, and its owner p-a-1 has committed nothing new"
+        "t/1: lag is not zero and consumer p-a-1 has stopped committing"
     );
     assert_eq!(
         advice,
-        "look at its log: it may hang at a message; restart it if it does"
+        "check the consumer's log: it may hang at a message; restart it if it does"
     );
 
     let (word, _, message, advice) = told(&all(PartitionHealth::Lagging { within: AGE }).status());
     assert_eq!(word, "Lagging");
     assert_eq!(
         message,
-        "t/0 and 2 more: read, but more slowly than written; lag has only grown"
+        "t/0 and 2 more: consumed more slowly than produced; lag has only grown"
     );
     assert_eq!(
         advice,
-        "more consumers, up to 3, one for each partition; or less work for each message"
+        "add consumers, up to 3 (one for each partition), or reduce the work for each message"
     );
 
     let back = PartitionHealth::Rewound {
         from: 90,
         to: 10,
-        made_anew: false,
+        topic_recreated: false,
         age: AGE,
     };
     let (word, _, message, advice) = told(&found(&[(0, back), (1, back)]).status());
     assert_eq!(word, "Rewound");
     assert_eq!(
         message,
-        "t/0: its commit went back from 90 to 10, and so did 1 more: what lies between is consumed again"
+        "t/0: committed offset moved back from 90 to 10, as did 1 more partition: messages in between are consumed again"
     );
     assert_eq!(
         advice,
-        "if nobody set it back on purpose, look who else commits as this group"
+        "unless you reset the offset on purpose, find the other client that commits as this group"
     );
 }
 
@@ -175,7 +172,7 @@ fn a_group_without_consumers_is_told_why_it_has_none() {
         ),
         (
             json!({"name": "a", "replicas": 1}),
-            "none of its consumers is in the group: look at its pods and their logs",
+            "group a has no members: check its pods and their logs",
         ),
     ] {
         let mut practice = spec(group);
@@ -188,7 +185,7 @@ fn a_group_without_consumers_is_told_why_it_has_none() {
         let (word, _, message, said) = told(&practice.status());
         assert_eq!(
             (word.as_str(), message.as_str()),
-            ("Unassigned", "t/0: messages wait, and no consumer owns it")
+            ("Unassigned", "t/0: lag is not zero and no consumer owns it")
         );
         assert_eq!(said, advice);
     }
@@ -199,20 +196,20 @@ fn a_rewind_that_we_caused_says_so() {
     let back = PartitionHealth::Rewound {
         from: 90,
         to: 0,
-        made_anew: true,
+        topic_recreated: true,
         age: AGE,
     };
     let mut world = found(&[(0, back)]);
     let (_, _, message, _) = told(&world.status());
     assert_eq!(
         message,
-        "t/0: its commit went back from 90 to 0: somebody made the topic anew"
+        "t/0: committed offset moved back from 90 to 0 because the topic was recreated"
     );
     world.prepared.created.insert("t".into());
     let (_, _, message, advice) = told(&world.status());
     assert_eq!(
         message,
-        "t/0: its commit went back from 90 to 0: this practice made the topic anew"
+        "t/0: committed offset moved back from 90 to 0 because this practice recreated the topic"
     );
     assert!(advice.starts_with("nothing: "), "{advice}");
 }

@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_kafka_says_becomes_what_a_client_may_do() {
+    fn each_kafka_error_has_its_problem() {
         use RDKafkaErrorCode as Code;
         for (code, status) in [
             (Code::QueueFull, 503),

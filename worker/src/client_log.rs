@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_line_is_said_once_a_minute() {
+    fn the_same_line_is_printed_once_a_minute() {
         let mut printed = PrintedLines::default();
         assert!(printed.is_news("a", 0));
         assert!(printed.is_news("b", 0));

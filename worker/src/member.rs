@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn moves_are_told_once() {
+    fn moves_are_reported_once() {
         let mut member = owner_of(&[0, 1]);
         let tenure = member.tenure("t", 1).expect("ours");
         member.done("t", 1, tenure, 0);

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_it_does_and_since_when() {
+    fn status_has_the_activity_and_its_start() {
         let activity = Activity::new();
         let start = activity.opened();
         let later = start + Duration::from_secs(9);

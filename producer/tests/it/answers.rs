@@ -14,20 +14,16 @@ use rdkafka::{
     types::{RDKafkaApiKey, RDKafkaRespErr as Code},
 };
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpListener,
-    time::{Instant, sleep, timeout},
-};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep};
 
 use crate::{
-    client::{Direct, PATIENCE, settings, until},
+    client::{Direct, settings, until},
     topic,
 };
 
-type Mock = MockCluster<'static, DefaultProducerContext>;
+pub(crate) type Mock = MockCluster<'static, DefaultProducerContext>;
 
-fn mock(topics: &[(&str, i32)]) -> Mock {
+pub(crate) fn mock(topics: &[(&str, i32)]) -> Mock {
     let mock = MockCluster::new(1).expect("a broker");
     for (name, partitions) in topics {
         mock.create_topic(name, *partitions, 1).expect("a topic");
@@ -432,24 +428,4 @@ async fn docs_and_metrics_are_served() {
                 .starts_with("default-src 'none'; script-src 'self';")
         );
     }
-}
-
-#[tokio::test]
-async fn a_client_that_has_failed_for_good_ends_the_service_with_its_reason() {
-    let mock = mock(&[("a", 1)]);
-    mock.request_errors(
-        RDKafkaApiKey::InitProducerId,
-        &[Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED],
-    );
-    let settings = settings(&mock.bootstrap_servers(), &["a"]);
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .expect("a free port");
-    let ended = timeout(
-        PATIENCE,
-        practice_producer::run(settings, listener, CancellationToken::new()),
-    )
-    .await;
-    let error = ended.expect("in time").expect_err("a failure").to_string();
-    assert!(error.contains("Cluster authorization failed"), "{error}");
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[test]
-fn status_says_what_the_member_is_and_has() {
+fn status_has_the_member_and_its_partitions() {
     for protocol in [Protocol::Classic, Protocol::Consumer] {
         let (topic, group) = (unique("status"), unique("status"));
         create_topic(&servers(), &topic, 2);

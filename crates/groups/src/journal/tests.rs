@@ -78,7 +78,7 @@ fn who_joins_and_leaves_and_what_moves() {
 }
 
 #[test]
-fn it_takes_from_the_first_look_that_saw_it_to_the_one_that_saw_it_over() {
+fn its_duration_is_from_the_first_poll_that_saw_it_to_the_poll_after_its_end() {
     let mut journal = Journal::default();
     record(&mut journal, &group(GroupState::Absent, &[]), 0);
     for (state, now) in [
@@ -216,7 +216,7 @@ fn a_cooperative_rebalance_is_one_although_kafka_makes_two() {
 }
 
 #[test]
-fn what_was_written_is_taken_up_and_a_rebalance_that_nobody_saw_is_still_one() {
+fn a_restored_journal_detects_a_rebalance_during_the_restart() {
     let mut journal = Journal::default();
     record(&mut journal, &group(GroupState::Stable, &["a:0,1"]), 0);
     record(
@@ -383,7 +383,7 @@ fn a_partition_that_had_an_owner_once_is_not_a_new_one() {
 }
 
 #[test]
-fn what_nobody_could_look_at_is_told_so() {
+fn an_unobserved_time_is_recorded() {
     let mut journal = Journal::default();
     record(&mut journal, &group(GroupState::Stable, &["a:0", "b:1"]), 0);
     journal.blind("g");

@@ -126,7 +126,7 @@ fn a_description_during_a_poll_waits_for_the_next_one() {
 }
 
 #[test]
-fn a_group_of_which_nothing_is_said_now_is_as_it_was_and_its_lag_unknown() {
+fn an_unreported_group_keeps_its_topics_and_its_lag_is_unknown() {
     let mut groups = OtherGroups::default();
     let mut ask = |seen: GroupSeen, end| {
         groups.round(&names(&["a"]), true, &names(&[]));
@@ -220,7 +220,7 @@ fn a_group_of_which_nothing_is_said_now_is_as_it_was_and_its_lag_unknown() {
 }
 
 #[test]
-fn nothing_is_told_while_a_group_has_yet_to_be_described() {
+fn nothing_is_reported_before_every_group_is_described() {
     let mut groups = OtherGroups::default();
     let mut ask = |b: GroupSeen| {
         groups.round(&names(&["a", "b"]), true, &names(&[]));
@@ -297,7 +297,7 @@ fn rounds_are_bounded_and_reach_everybody() {
 }
 
 #[test]
-fn who_is_gone_or_has_become_ours_is_told_of_no_more() {
+fn removed_and_own_groups_are_not_reported() {
     let mut groups = OtherGroups::default();
     let there = names(&["a", "b", "c"]);
     let describe = |groups: &mut OtherGroups, next: Vec<String>| {

@@ -127,7 +127,7 @@ fn nothing_left_is_an_age_and_a_time_of_0() {
 }
 
 #[test]
-fn what_was_there_before_the_first_look_is_of_unknown_age() {
+fn messages_before_the_first_poll_have_an_unknown_age() {
     let mut lag_trends = LagTrends::default();
     let now = every_two_seconds(&mut lag_trends, 60, |second| (500 + second, Some(499)));
     assert_eq!(trend(&lag_trends, &now).oldest, None);
@@ -142,7 +142,7 @@ fn what_was_there_before_the_first_look_is_of_unknown_age() {
 }
 
 #[test]
-fn a_single_message_is_dated_by_the_look_that_found_it() {
+fn a_single_message_is_dated_by_the_poll_that_found_it() {
     let mut lag_trends = LagTrends::default();
     let now = every_two_seconds(&mut lag_trends, 3_600, |second| {
         (i64::from(second >= 1_800), Some(0))
@@ -231,7 +231,7 @@ fn time_to_drain_is_what_is_left_at_the_rates_of_late() {
 }
 
 #[test]
-fn time_goes_on_after_the_last_look() {
+fn age_grows_after_the_last_poll() {
     let mut lag_trends = LagTrends::default();
     let now = every_two_seconds(&mut lag_trends, 60, |second| {
         (5_000 + second * 10, Some(4_000 + second * 30 - 800))
@@ -320,7 +320,7 @@ fn what_retention_has_deleted_was_not_consumed() {
 }
 
 #[test]
-fn a_rate_does_not_reach_over_a_time_in_which_nobody_looked() {
+fn a_rate_does_not_span_a_gap_between_polls() {
     // 100/s were consumed until second 20, 1/s since second 60
     let consumed = |second: i64| {
         if second <= 20 {

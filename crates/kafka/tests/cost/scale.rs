@@ -25,7 +25,7 @@ const PARTITIONS: i32 = 50;
 const WITH_A_MEMBER: usize = 2;
 
 #[tokio::test]
-async fn one_look_at_224_groups_of_50_partitions_takes_less_than_two_seconds() {
+async fn one_poll_of_224_groups_of_50_partitions_takes_less_than_two_seconds() {
     let _turn = turn().await;
     let broker = Broker::start().await;
     let bootstrap = broker.bootstrap().to_owned();

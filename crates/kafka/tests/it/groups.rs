@@ -124,7 +124,7 @@ async fn a_kip_848_group_lives() {
 }
 
 #[tokio::test]
-async fn a_group_that_nobody_has_used_is_absent_and_has_committed_nothing() {
+async fn an_unused_group_is_absent_and_has_no_commits() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let seen = group(&kafka, &unique("absent")).await;
     let absent = GroupSeen {

@@ -75,7 +75,7 @@ async fn a_broker_that_goes_is_missed_and_found_again() {
 }
 
 #[tokio::test]
-async fn a_look_at_nothing_but_groups_also_says_that_kafka_is_gone() {
+async fn a_poll_of_groups_alone_detects_an_outage() {
     let broker = Broker::start().await;
     let kafka = Kafka::connect(broker.bootstrap());
     group(&kafka, "g").await;
@@ -92,7 +92,7 @@ async fn one_bootstrap_server_that_answers_is_enough() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_told_coarsely() {
+async fn an_unreachable_address_has_a_coarse_error() {
     assert_eq!(
         outage(&Kafka::connect("127.0.0.1:1")).await,
         KafkaError::Refused

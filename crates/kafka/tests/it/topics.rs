@@ -64,7 +64,7 @@ async fn a_topic_is_made_once_and_grows() {
 }
 
 #[tokio::test]
-async fn what_is_set_on_a_topic_is_told_apart_from_defaults() {
+async fn the_configuration_of_a_topic_excludes_defaults() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let (plain, set) = (unique("plain"), unique("set"));
     let wanted = config(&[("cleanup.policy", "compact"), ("retention.ms", "1000")]);
@@ -89,7 +89,7 @@ async fn what_is_set_on_a_topic_is_told_apart_from_defaults() {
 }
 
 #[tokio::test]
-async fn refusals_are_told_in_kafkas_words() {
+async fn refusals_have_kafkas_message() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let name = unique("refused");
     let refused = kafka

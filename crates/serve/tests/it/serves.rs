@@ -206,7 +206,7 @@ async fn a_body_that_does_not_come_is_an_error_for_the_handler() {
 }
 
 #[tokio::test]
-async fn a_hundred_times_more_slow_clients_than_connections_starve_nobody() {
+async fn a_hundred_times_more_slow_clients_than_connections_starve_no_client() {
     let server = start(
         Limits {
             connections: 8,

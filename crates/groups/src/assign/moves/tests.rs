@@ -200,7 +200,7 @@ fn what_a_sticky_assignor_moves_is_between_the_bounds() {
 }
 
 #[test]
-fn what_is_known_beforehand_is_said_and_no_more() {
+fn known_moves_are_exact() {
     let three = topics(&[3]);
     let owned = |counts: &[usize], rows: &[usize]| -> Vec<Holder<'static>> {
         let ids = ["a", "b", "c", "d", "e"];
@@ -296,7 +296,7 @@ fn what_is_known_beforehand_is_said_and_no_more() {
 }
 
 #[test]
-fn who_comes_last_pushes_nobody_aside() {
+fn last_newcomers_move_no_partition_of_others() {
     let three = topics(&[3]);
     let before = range(&["ma", "mb"], &three);
     let change = Change {

@@ -1,228 +1,228 @@
-//! What can be typed. In: arguments. Out: a verb whose values are legal.
+//! Command line of the plugin. In: arguments. Out: a verb with validated values.
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-/// Kafka consumer groups on Kubernetes: who reads what, how far behind, and why partitions moved.
+/// Learn, break and operate Kafka consumer groups on Kubernetes: assignments, lag, rebalances and their causes.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-cgp", bin_name = "kubectl cgp", version, max_term_width = 120, after_help = AFTER)]
 pub struct Arguments {
-    /// For every verb.
+    /// Flags that every verb accepts.
     #[command(flatten)]
     pub common: Common,
-    /// What to do.
+    /// Verb to run.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-const AFTER: &str = "Exit codes: 0 done, 1 refused or a check that failed, 2 wrong usage, 3 not found, 4 the cluster does not answer.";
+const AFTER: &str = "Exit codes: 0 success, 1 request refused or check failed, 2 usage error, 3 not found, 4 cluster does not answer.";
 
-/// For every verb, before or after it.
+/// Flags that every verb accepts, before or after it.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 pub struct Common {
-    /// The namespace. Default: the context's
+    /// Namespace. Default: namespace of the context
     #[arg(short, long, global = true, value_name = "NAMESPACE", value_parser = kubernetes_name)]
     pub namespace: Option<String>,
-    /// The context of the kubeconfig. Default: the current one
+    /// Context of the kubeconfig. Default: the current context
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
-    /// The kubeconfig. Default: $KUBECONFIG, then ~/.kube/config
+    /// Kubeconfig file. Default: $KUBECONFIG, then ~/.kube/config
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// No colours and nothing that changes in place; so does `NO_COLOR`
+    /// Disable colours and redrawing in place; `NO_COLOR` does the same
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub no_color: bool,
 }
 
-/// What to do.
+/// Verbs of the plugin.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Shows who reads what: practice, groups, consumers, partitions with their lag
+    /// Show practices as a tree: groups, consumers, assigned partitions and their lag
     Get(Get),
-    /// Shows everything about a practice: conditions, topics, groups, members, rebalances, events
+    /// Show details of a practice: conditions, topics, groups, members, rebalances, events
     Describe {
-        /// The practice.
+        /// Name of the practice
         #[arg(value_parser = kubernetes_name)]
         name: String,
     },
-    /// Shows which rebalances there were and why
+    /// Show the rebalances of a practice and their causes
     Journal(Journal),
-    /// Prints what all consumers say
+    /// Print the logs of all consumers of a practice
     Logs(Logs),
-    /// Says what a manifest will do before it is applied
+    /// Predict the changes that a manifest makes, before you apply it
     Plan(Plan),
-    /// Sends messages with the practice's producer
+    /// Send messages with the practice's producer
     Send(Send),
-    /// Checks cluster, operator and Kafka; what fails comes with a hint
+    /// Check the cluster, the operator and Kafka; each failed check has a hint
     Check(Check),
-    /// Opens the live picture of a practice
+    /// Open the live view of a practice
     View(View),
-    /// Prints the version of this plugin and of the operator
+    /// Print the versions of this plugin and of the operator
     Version(Version),
-    /// Prints a script that completes what is typed
+    /// Print a completion script for a shell
     Completion {
-        /// The shell; `kubectl`: for any shell that completes kubectl, as `kubectl_complete-cgp`
+        /// Shell; `kubectl` prints the script that kubectl runs as `kubectl_complete-cgp`, in any shell
         shell: Shell,
     },
 }
 
-/// What is shown.
+/// Arguments of `get`.
 #[derive(Debug, Args)]
 pub struct Get {
-    /// The practice. Default: all of the namespace
+    /// Name of the practice. Default: all practices of the namespace
     #[arg(value_parser = kubernetes_name)]
     pub name: Option<String>,
-    /// Of all namespaces, whatever -n says
+    /// Show practices of all namespaces; overrides -n
     #[arg(short = 'A', long, conflicts_with = "name")]
     pub all_namespaces: bool,
-    /// Goes on, and shows what changes
+    /// Watch, and show changes until interrupted
     #[arg(short, long)]
     pub watch: bool,
-    /// `json` and `yaml` are the objects themselves; `wide` is flat text with the columns of kafka-consumer-groups.sh and POD
+    /// `json` and `yaml` print the objects; `wide` prints flat text with the columns of kafka-consumer-groups.sh, and POD
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Output>,
 }
 
-/// How something is shown.
+/// Output formats of a verb that can also print flat text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// The object.
+    /// JSON document.
     Json,
-    /// The object.
+    /// YAML document.
     Yaml,
-    /// Flat text.
+    /// Flat text, a row a line.
     Wide,
 }
 
-/// How something is shown that is no table.
+/// Output formats of a verb that prints documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Document {
-    /// As JSON.
+    /// JSON document.
     Json,
-    /// As YAML.
+    /// YAML document.
     Yaml,
 }
 
-/// What is checked.
+/// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Practices of all namespaces, whatever -n says
+    /// Check practices of all namespaces; overrides -n
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
-    /// Where the operator is; default: wherever one is found
+    /// Namespace of the operator. Default: search all namespaces
     #[arg(long, value_name = "NAMESPACE", value_parser = kubernetes_name)]
     pub operator_namespace: Option<String>,
-    /// Every question with its verdict, as a document
+    /// Print every check with its result as a document
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Document>,
 }
 
-/// Whose version.
+/// Arguments of `version`.
 #[derive(Debug, Args)]
 pub struct Version {
-    /// Where the operator is; default: wherever one is found
+    /// Namespace of the operator. Default: search all namespaces
     #[arg(long, value_name = "NAMESPACE", value_parser = kubernetes_name)]
     pub operator_namespace: Option<String>,
-    /// As a document
+    /// Print a document
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Document>,
 }
 
-/// Which rebalances.
+/// Arguments of `journal`.
 #[derive(Debug, Args)]
 pub struct Journal {
-    /// The practice
+    /// Name of the practice
     #[arg(value_parser = kubernetes_name)]
     pub name: String,
-    /// Of one group
+    /// Show the rebalances of this group only
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
-    /// How many of the last ones
+    /// Number of rebalances to show, newest last
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub last: u32,
-    /// `json` and `yaml` are `{rebalances, earlier}`, the newest last; `wide` has a line for each, never wrapped, with its number and full time
+    /// `json` and `yaml` print `{rebalances, earlier}`, newest last; `wide` prints one unwrapped line a rebalance, with number and full time
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Output>,
 }
 
-/// Whose words.
+/// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub struct Logs {
-    /// The practice
+    /// Name of the practice
     #[arg(value_parser = kubernetes_name)]
     pub name: String,
-    /// Of one group
+    /// Show the logs of this group's consumers only
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
-    /// Goes on printing, also of consumers that come later
+    /// Follow the logs, including those of consumers that start later
     #[arg(short, long)]
     pub follow: bool,
-    /// How many of the last lines of each consumer
+    /// Number of last lines to print of each consumer
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub tail: u32,
 }
 
-/// Which manifest.
+/// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct Plan {
-    /// The manifest; `-` is standard input. What is of another kind is left out
+    /// Manifest; `-` reads standard input. Objects of other kinds are skipped
     #[arg(short, long, value_name = "FILE")]
     pub filename: PathBuf,
-    /// As if nothing of it were there: asks no cluster
+    /// Predict as if the practice did not exist, without contacting a cluster
     #[arg(long)]
     pub from_nothing: bool,
-    /// The prediction as a document
+    /// Print the prediction as a document
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Format>,
 }
 
-/// A document's format.
+/// Document formats for a list of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// JSON; of several an array.
+    /// JSON; several documents become an array.
     Json,
-    /// YAML; of several as many documents.
+    /// YAML; several documents are separated by `---`.
     Yaml,
 }
 
-/// What is sent.
+/// Arguments of `send`.
 #[derive(Debug, Args)]
 pub struct Send {
-    /// The practice
+    /// Name of the practice
     #[arg(value_parser = kubernetes_name)]
     pub name: String,
-    /// The topic
+    /// Topic to send to
     #[arg(short, long, value_name = "TOPIC")]
     pub topic: String,
-    /// What the messages say
+    /// Value of the messages
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub value: String,
-    /// The key; messages of one key go to one partition. Default: as the manifest says
+    /// Key; messages with the same key go to the same partition. Default: the key of the manifest
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub key: Option<String>,
-    /// The partition. Default: by the key
+    /// Partition to send to. Default: chosen by the key
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub partition: Option<i32>,
-    /// How many
+    /// Number of messages
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub count: u32,
-    /// At most so many a second. Default: as fast as they are acknowledged, one after the other
+    /// Messages per second at most. Default: no limit; each message waits for the acknowledgement of the one before
     #[arg(long, value_name = "R", value_parser = rate)]
     pub rate: Option<f64>,
-    /// What the producer answers to each message, a document each
+    /// Print the producer's answer to each message as a document
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Document>,
 }
 
-/// Which picture.
+/// Arguments of `view`.
 #[derive(Debug, Args)]
 pub struct View {
-    /// The practice
+    /// Name of the practice
     #[arg(value_parser = kubernetes_name)]
     pub name: String,
-    /// The port on this machine. Default: a free one
+    /// Local port. Default: a free port
     #[arg(
         long,
         value_name = "PORT",
@@ -230,15 +230,15 @@ pub struct View {
         hide_default_value = true
     )]
     pub port: u16,
-    /// Prints the address and opens nothing
+    /// Print the address without opening a browser
     #[arg(long)]
     pub no_open: bool,
-    /// Where the operator is; default: in the practice's namespace, else wherever one watches all
+    /// Namespace of the operator. Default: the practice's namespace, then an operator that watches all namespaces
     #[arg(long, value_name = "NAMESPACE", value_parser = kubernetes_name)]
     pub operator_namespace: Option<String>,
 }
 
-/// A shell.
+/// Shells with a completion script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     /// GNU bash.
@@ -247,14 +247,14 @@ pub enum Shell {
     Zsh,
     /// fish.
     Fish,
-    /// What kubectl runs to complete a plugin.
+    /// Script that kubectl runs to complete a plugin.
     Kubectl,
 }
 
-/// A name in Kubernetes: it becomes part of a path, so nothing else gets through (RFC 1123).
+/// Validates a Kubernetes name (RFC 1123), because it becomes part of a URL path.
 ///
 /// # Errors
-/// What such names are made of.
+/// The characters that are allowed.
 pub fn kubernetes_name(text: &str) -> Result<String, String> {
     let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     let is_edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
@@ -265,7 +265,7 @@ pub fn kubernetes_name(text: &str) -> Result<String, String> {
     if legal {
         Ok(text.to_owned())
     } else {
-        Err("names in Kubernetes are made of a-z, 0-9, - and .".to_owned())
+        Err("use a-z, 0-9, - and . only; start and end with a letter or digit".to_owned())
     }
 }
 
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_namespace_stands_before_or_after_the_verb() {
+    fn namespace_is_accepted_before_and_after_the_verb() {
         for line in [
             "cgp -n a get p",
             "cgp get -n a p",
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn all_namespaces_win_over_one() {
+    fn all_namespaces_overrides_namespace() {
         for line in [
             "cgp get -A -n a",
             "cgp -n a get -A",
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_is_asked_for_in_the_same_way_everywhere() {
+    fn every_verb_accepts_the_output_flag() {
         for verb in [
             "get",
             "journal p",
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn invalid_arguments_are_refused() {
         for line in [
             "cgp",
             "cgp get ../secrets",

@@ -1,5 +1,5 @@
-//! The cluster. In: which kubeconfig, context and namespace. Out: practices and pods, or a sentence why not. Every request has
-//! a deadline, and nothing is ever written but what `check` asks about rights (reviews, which are not stored).
+//! Requests to the API server. In: kubeconfig, context and namespace. Out: practices and pods, or a failure with its cause.
+//! Every request has a deadline. The only writes are the access reviews of `check`, which Kubernetes does not store.
 
 use std::{future::Future, time::Duration};
 
@@ -15,23 +15,23 @@ use practice_api::ConsumerGroupPractice;
 use practice_plan::labels::{COMPONENT, PRACTICE};
 use serde::de::DeserializeOwned;
 
-use crate::{args::Common, error::Failure, kubeconfig::config};
+use crate::{args::Common, error::Failure, kubeconfig::load_config};
 
-/// Longest time that one request may take.
+/// Deadline of one request.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Longest time until a connection stands.
+/// Deadline for connecting.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Objects that are asked for at once.
+/// Objects per page of a list request.
 const PAGE: u32 = 500;
 
-/// A cluster, and the namespace that is meant.
+/// A cluster, and the namespace that the command addresses.
 #[derive(Clone)]
 pub struct Cluster {
-    /// Talks to it.
+    /// Client of the API server.
     pub client: Client,
-    /// Its URL.
+    /// URL of the API server, for messages.
     pub url: String,
-    /// The namespace that is meant.
+    /// Namespace of `-n`, else of the context.
     pub namespace: String,
 }
 
@@ -42,13 +42,13 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// The one that is meant. Nothing is sent yet.
+    /// Builds the client from the global flags. Sends nothing.
     ///
     /// # Errors
-    /// [`Failure::Usage`] when the kubeconfig does not say where it is.
-    pub async fn of(common: &Common) -> Result<Self, Failure> {
-        let mut config = config(common).await?;
-        // a person waits: what cannot be reached is said at once, not tried for minutes
+    /// [`Failure::Usage`] when the kubeconfig names no usable cluster.
+    pub async fn from_flags(common: &Common) -> Result<Self, Failure> {
+        let mut config = load_config(common).await?;
+        // a person waits: report an unreachable cluster at once instead of retrying for minutes
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT);
         let url = config.cluster_url.to_string();
@@ -58,7 +58,7 @@ impl Cluster {
             .unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|error| {
             Failure::Usage(format!(
-                "the kubeconfig cannot be used for {url}: {}",
+                "kubeconfig cannot be used for {url}: {}",
                 causes(&error)
             ))
         })?;
@@ -69,55 +69,58 @@ impl Cluster {
         })
     }
 
-    /// Waits for an answer.
+    /// Sends a request and maps its error; `what` names the request in messages.
     ///
     /// # Errors
-    /// As [`failure`](Self::failure); and when no answer comes.
-    pub async fn ask<T>(
+    /// As [`failure`](Self::failure), or [`Failure::Unreachable`] after the deadline.
+    pub async fn request<T>(
         &self,
         what: &str,
         request: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, Failure> {
-        match self.answered(request).await {
+        match self.with_deadline(request).await {
             Ok(answer) => answer.map_err(|error| self.failure(what, &error)),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Waits for an answer, which may be a refusal.
+    /// Sends a request; an error status is part of the result.
     ///
     /// # Errors
     /// [`Failure::Unreachable`].
-    pub async fn answered<T>(
+    pub async fn with_deadline<T>(
         &self,
         request: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<Result<T, kube::Error>, Failure> {
         let late = |_| {
             let seconds = DEADLINE.as_secs();
-            Failure::Unreachable(format!("{} has not answered within {seconds} s", self.url))
+            Failure::Unreachable(format!("{} did not answer within {seconds} s", self.url))
         };
         tokio::time::timeout(DEADLINE, request).await.map_err(late)
     }
 
-    /// What a refusal, or a silence, means to whoever typed the command.
+    /// Maps an error to an exit code and a message with a fix.
     pub fn failure(&self, what: &str, error: &kube::Error) -> Failure {
         match error {
             kube::Error::Api(status) => match status.code {
                 401 => Failure::Refused(format!(
-                    "{} does not know who you are ({}): log in anew, or choose another --context",
+                    "authentication to {} failed ({}): log in again, or choose another --context",
                     self.url, status.message
                 )),
-                403 => Failure::Refused(format!("{what}: you may not: {}", status.message)),
+                403 => Failure::Refused(format!(
+                    "cannot {what}: permission denied: {}",
+                    status.message
+                )),
                 404 if is_not_served(status) => Failure::NotFound(format!(
                     "{} does not serve ConsumerGroupPractice: install the chart first, or choose another --context. \
-                     `kubectl cgp check` says what is missing",
+                     `kubectl cgp check` lists what is missing",
                     self.url
                 )),
-                404 => Failure::NotFound(format!("{what}: {}", status.message)),
-                _ => Failure::Refused(format!("{what}: {}", status.message)),
+                404 => Failure::NotFound(format!("cannot {what}: {}", status.message)),
+                _ => Failure::Refused(format!("cannot {what}: {}", status.message)),
             },
             kube::Error::Service(_) | kube::Error::HyperError(_) => Failure::Unreachable(format!(
-                "{} does not answer: {}\nis the cluster up, and is this the right one? kubectl config current-context",
+                "{} does not answer: {}\ncheck that the cluster is up and that this is the right context: kubectl config current-context",
                 self.url,
                 causes(error)
             )),
@@ -126,33 +129,33 @@ impl Cluster {
                 self.url,
                 causes(error)
             )),
-            error => Failure::Refused(format!("{what}: {}", causes(error))),
+            error => Failure::Refused(format!("cannot {what}: {}", causes(error))),
         }
     }
 
-    /// What a watch ends with; `None`: it is tried again, and may get better by itself.
-    pub fn watch_ends(&self, what: &str, error: &watcher::Error) -> Option<Failure> {
+    /// Failure that ends a watch; `None` means that the watch is retried.
+    pub fn watch_failure(&self, what: &str, error: &watcher::Error) -> Option<Failure> {
         let status = refusal(error)?;
         matches!(status.code, 401 | 403 | 404)
             .then(|| self.failure(what, &kube::Error::Api(Box::new(status.clone()))))
     }
 
-    /// Why a watch that goes on shows nothing new for a while; `None`: it has only grown too old, and begins anew.
-    pub fn watch_pauses(error: &watcher::Error) -> Option<String> {
+    /// Warning while a watch is retried; `None` when its resourceVersion expired (410), which a new list repairs.
+    pub fn watch_warning(error: &watcher::Error) -> Option<String> {
         match refusal(error) {
             Some(status) if status.code == 410 => None,
             Some(status) => Some(format!(
-                "the cluster refuses, what is shown may be old: {}",
+                "the cluster refuses the watch, the output may be out of date: {}",
                 status.message
             )),
             None => Some(format!(
-                "the cluster does not answer, what is shown may be old: {}",
+                "the cluster does not answer, the output may be out of date: {}",
                 causes(error)
             )),
         }
     }
 
-    /// An API of the namespace that is meant.
+    /// API of a kind in this namespace.
     pub fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -160,7 +163,7 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Practices as they are, with fields that this plugin does not know; of one namespace, or of all.
+    /// API of practices as untyped objects, which keep fields that this plugin does not know; `all`: of all namespaces.
     pub fn practices(&self, all: bool) -> Api<DynamicObject> {
         let kind = ApiResource::erase::<ConsumerGroupPractice>(&());
         if all {
@@ -170,24 +173,24 @@ impl Cluster {
         }
     }
 
-    /// One practice.
+    /// Reads one practice.
     ///
     /// # Errors
-    /// [`Failure::NotFound`] names those that are there, and where there is one of this name.
+    /// [`Failure::NotFound`] lists the existing practices, and the namespaces that have one with this name.
     pub async fn practice(&self, name: &str) -> Result<DynamicObject, Failure> {
         match self.practice_if_any(name).await? {
             Some(practice) => Ok(practice),
-            None => Err(self.missing(name).await),
+            None => Err(self.not_found(name).await),
         }
     }
 
-    /// One practice; `None`: there is none of that name.
+    /// Reads one practice; `None` when it does not exist.
     ///
     /// # Errors
-    /// It cannot be asked for.
+    /// The request failed.
     pub async fn practice_if_any(&self, name: &str) -> Result<Option<DynamicObject>, Failure> {
         let what = format!("read practice {name} in namespace {}", self.namespace);
-        match self.answered(self.practices(false).get(name)).await? {
+        match self.with_deadline(self.practices(false).get(name)).await? {
             Ok(practice) => Ok(Some(practice)),
             Err(kube::Error::Api(status)) if status.code == 404 && !is_not_served(&status) => {
                 Ok(None)
@@ -196,10 +199,10 @@ impl Cluster {
         }
     }
 
-    /// All practices.
+    /// Lists the practices of this namespace, or of all.
     ///
     /// # Errors
-    /// They cannot be listed.
+    /// The request failed.
     pub async fn all_practices(&self, all: bool) -> Result<Vec<DynamicObject>, Failure> {
         let place = if all {
             "all namespaces".to_owned()
@@ -214,10 +217,10 @@ impl Cluster {
         .await
     }
 
-    /// Everything of a list, page after page.
+    /// Lists all objects, page by page.
     ///
     /// # Errors
-    /// It cannot be listed.
+    /// The request failed.
     pub async fn list<K>(
         &self,
         what: &str,
@@ -230,7 +233,7 @@ impl Cluster {
         let mut params = params.clone().limit(PAGE);
         let mut items = Vec::new();
         loop {
-            let page: ObjectList<K> = self.ask(what, api.list(&params)).await?;
+            let page: ObjectList<K> = self.request(what, api.list(&params)).await?;
             items.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),
@@ -239,8 +242,8 @@ impl Cluster {
         }
     }
 
-    /// Names of practices here, and namespaces in which there is one of that name.
-    async fn missing(&self, name: &str) -> Failure {
+    /// Failure that lists the existing practices, and the namespaces that have one with this name.
+    async fn not_found(&self, name: &str) -> Failure {
         let names = |practices: Vec<DynamicObject>| {
             let mut names: Vec<String> = practices.iter().map(ResourceExt::name_any).collect();
             names.sort();
@@ -252,18 +255,22 @@ impl Cluster {
             .map(names)
             .unwrap_or_default();
         let there = match here.as_slice() {
-            [] => "there is none".to_owned(),
-            [one] => format!("there is {one}"),
-            some => format!("there are {}", some.join(", ")),
+            [] => "it has no practices".to_owned(),
+            [one] => format!("it has {one}"),
+            some => format!("it has {}", some.join(", ")),
         };
-        let mut said = format!(
+        let mut message = format!(
             "no practice `{name}` in namespace `{}`: {there}",
             self.namespace
         );
         let params = ListParams::default().fields(&format!("metadata.name={name}"));
-        // whoever may not look everywhere is not told where it is
+        // a user who may not list all namespaces gets no hint about them
         if let Ok(elsewhere) = self
-            .list("look everywhere", &self.practices(true), &params)
+            .list(
+                "list practices in all namespaces",
+                &self.practices(true),
+                &params,
+            )
             .await
         {
             let places: Vec<String> = elsewhere
@@ -271,14 +278,14 @@ impl Cluster {
                 .filter_map(ResourceExt::namespace)
                 .collect();
             if let Some(first) = places.first() {
-                said = format!(
-                    "{said}\n`{name}` is in namespace {}: add -n {first}",
+                message = format!(
+                    "{message}\n`{name}` is in namespace {}: add -n {first}",
                     places.join(", ")
                 );
             } else if here.is_empty()
                 && let Ok(all) = self
                     .list(
-                        "look everywhere",
+                        "list practices in all namespaces",
                         &self.practices(true),
                         &ListParams::default().limit(50),
                     )
@@ -297,16 +304,16 @@ impl Cluster {
                     .collect();
                 all.sort();
                 all.truncate(10);
-                said = format!("{said}\nelsewhere there are: {}", all.join(", "));
+                message = format!("{message}\nother namespaces have: {}", all.join(", "));
             }
         }
-        Failure::NotFound(said)
+        Failure::NotFound(message)
     }
 
-    /// Pods of a practice that are this component.
+    /// Lists the pods of one component of a practice.
     ///
     /// # Errors
-    /// They cannot be listed.
+    /// The request failed.
     pub async fn pods(&self, practice: &str, component: &str) -> Result<Vec<Pod>, Failure> {
         let params =
             ListParams::default().labels(&format!("{PRACTICE}={practice},{COMPONENT}={component}"));
@@ -318,23 +325,23 @@ impl Cluster {
     }
 }
 
-/// A practice as this plugin knows it.
+/// Decodes a practice.
 ///
 /// # Errors
-/// It is of a shape that this plugin does not know.
+/// The object has another schema, as from another version of the operator.
 pub fn decoded(practice: &DynamicObject) -> Result<ConsumerGroupPractice, Failure> {
     let name = practice.name_any();
     let value = serde_json::to_value(practice)
         .map_err(|error| Failure::Refused(format!("{name}: {error}")))?;
     serde_json::from_value(value).map_err(|error| {
         Failure::Refused(format!(
-            "practice {name} is of a shape that this plugin does not know ({error}): -o yaml shows it as it is; \
-             plugin and operator should be of one version, see kubectl cgp version"
+            "practice {name} cannot be decoded ({error}): -o yaml prints the object; \
+             install the plugin of the operator's version (kubectl cgp version)"
         ))
     })
 }
 
-/// Practices as this plugin knows them, by name; and a note for each that is of another shape and left out.
+/// Decodes practices and sorts them by namespace and name; adds a warning for each that cannot be decoded.
 pub fn decoded_all(practices: &[DynamicObject]) -> (Vec<ConsumerGroupPractice>, Vec<String>) {
     let (mut all, mut notes) = (Vec::new(), Vec::new());
     for practice in practices {
@@ -353,7 +360,7 @@ pub fn decoded_all(practices: &[DynamicObject]) -> (Vec<ConsumerGroupPractice>, 
     (all, notes)
 }
 
-/// What the cluster said to a watch, if it did.
+/// Status that the API server answered to a watch; `None` when it did not answer.
 fn refusal(error: &watcher::Error) -> Option<&kube::core::Status> {
     use watcher::Error;
     match error {
@@ -365,7 +372,7 @@ fn refusal(error: &watcher::Error) -> Option<&kube::core::Status> {
     }
 }
 
-/// The code that a refusal came with.
+/// HTTP status code of an error that the API server answered.
 pub fn code(error: &kube::Error) -> Option<u16> {
     match error {
         kube::Error::Api(status) => Some(status.code),
@@ -373,7 +380,7 @@ pub fn code(error: &kube::Error) -> Option<u16> {
     }
 }
 
-/// A 404 that is about the kind, not about one object of it.
+/// Whether a 404 is about the kind instead of one object.
 fn is_not_served(status: &kube::core::Status) -> bool {
     status
         .details
@@ -381,78 +388,19 @@ fn is_not_served(status: &kube::core::Status) -> bool {
         .is_none_or(|details| details.name.is_empty())
 }
 
-/// An error with what is behind it, each said once.
+/// An error and its sources in one line, without repetitions.
 pub fn causes(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
+    let mut message = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {
         let text = error.to_string();
-        if !said.contains(&text) {
-            said = format!("{said}: {text}");
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
         }
         next = error.source();
     }
-    said
+    message
 }
 
 #[cfg(test)]
-mod tests {
-    use kube::Config;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_watch_ends_when_trying_again_is_of_no_use() {
-        let config = Config::new("http://127.0.0.1:1".parse().expect("it is a URL"));
-        let client = Client::try_from(config).expect("nothing is sent yet");
-        let cluster = Cluster {
-            client,
-            url: "http://here".to_owned(),
-            namespace: "a".to_owned(),
-        };
-        let status = |code: u16| {
-            kube::core::Status::failure("because", "Reason")
-                .with_code(code)
-                .boxed()
-        };
-        for code in [401, 403, 404] {
-            let api = || kube::Error::Api(status(code));
-            for error in [
-                watcher::Error::InitialListFailed(api()),
-                watcher::Error::WatchStartFailed(api()),
-                watcher::Error::WatchFailed(api()),
-                watcher::Error::WatchError(status(code)),
-            ] {
-                let said = cluster
-                    .watch_ends("watch it", &error)
-                    .map(|failure| failure.to_string());
-                let said = said.unwrap_or_else(|| panic!("{error:?} goes on"));
-                assert!(
-                    said.contains("because") || said.contains("does not serve"),
-                    "{error:?}: {said}"
-                );
-            }
-        }
-        for error in [
-            watcher::Error::WatchError(status(410)),
-            watcher::Error::InitialListFailed(kube::Error::Api(status(500))),
-            watcher::Error::NoResourceVersion,
-        ] {
-            assert!(
-                cluster.watch_ends("watch it", &error).is_none(),
-                "{error:?}"
-            );
-        }
-        assert_eq!(
-            Cluster::watch_pauses(&watcher::Error::WatchError(status(410))),
-            None
-        );
-        let busy = watcher::Error::InitialListFailed(kube::Error::Api(status(429)));
-        assert_eq!(
-            Cluster::watch_pauses(&busy).as_deref(),
-            Some("the cluster refuses, what is shown may be old: because")
-        );
-        let silent = Cluster::watch_pauses(&watcher::Error::NoResourceVersion);
-        assert!(silent.is_some_and(|said| said.starts_with("the cluster does not answer")));
-    }
-}
+mod tests;

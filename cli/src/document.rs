@@ -1,12 +1,12 @@
-//! Objects as JSON or YAML. Pure. In: what the API server has. Out: documents that say exactly that, and in which whatever
-//! could drive a terminal is escaped the way the format has it. Left out: managedFields, as kubectl does.
+//! Objects as JSON or YAML. Pure. In: objects of the API server. Out: equal documents, in which terminal control characters
+//! are escaped by the rules of the format. managedFields are left out, as kubectl does.
 
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::{args::Document, text::escaped};
 
-/// One object, or a list of them as kubectl prints it.
+/// One object, or a `List` of them as kubectl prints it.
 pub fn value(objects: &[DynamicObject], is_one: bool) -> Value {
     let object = |object: &DynamicObject| {
         let mut value = serde_json::to_value(object).unwrap_or_default();
@@ -23,7 +23,7 @@ pub fn value(objects: &[DynamicObject], is_one: bool) -> Value {
     }
 }
 
-/// In this format.
+/// Formats a value.
 pub fn printed(format: Document, value: &Value) -> String {
     match format {
         Document::Json => json(value),
@@ -31,7 +31,7 @@ pub fn printed(format: Document, value: &Value) -> String {
     }
 }
 
-/// As JSON.
+/// Formats a value as JSON.
 pub fn json(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     let mut out = String::with_capacity(text.len());
@@ -47,7 +47,7 @@ pub fn json(value: &Value) -> String {
     out
 }
 
-/// As YAML. A string that holds something dangerous is written in double quotes, which YAML reads as JSON does.
+/// Formats a value as YAML. Strings with control characters are double-quoted, where YAML has JSON's escapes.
 pub fn yaml(value: &Value) -> String {
     let mut value = value.clone();
     let mut quoted = Vec::new();
@@ -64,7 +64,7 @@ pub fn yaml(value: &Value) -> String {
     text
 }
 
-/// A word that is nowhere in a text.
+/// A word that does not occur in a text.
 fn mark(text: &str) -> String {
     let mut mark = "cgpescaped".to_owned();
     while text.contains(&mark) {
@@ -73,7 +73,7 @@ fn mark(text: &str) -> String {
     mark
 }
 
-/// Puts a mark with a number in the place of each dangerous string.
+/// Replaces each string with control characters by a numbered mark.
 fn hide(value: &mut Value, mark: &str, hidden: &mut Vec<String>) {
     let mut marked = |text: &str| {
         hidden.push(text.to_owned());
@@ -103,12 +103,12 @@ fn hide(value: &mut Value, mark: &str, hidden: &mut Vec<String>) {
     }
 }
 
-/// What is escaped elsewhere: controls, bidirectional formatting, separators.
+/// Whether a character is a control, bidirectional formatting or a line separator.
 fn is_dangerous(c: char) -> bool {
     !c.is_ascii_graphic() && c != ' ' && escaped(c.encode_utf8(&mut [0; 4])).starts_with('\\')
 }
 
-/// All of them are in the basic multilingual plane.
+/// JSON escape; all dangerous characters are in the basic multilingual plane.
 fn unicode(c: char) -> String {
     format!("\\u{:04x}", c as u32)
 }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_say_the_same_and_drive_no_terminal() {
+    fn documents_are_equal_and_have_no_control_characters() {
         let nasty = "a\u{1b}[31m\u{9b}2J\u{202e}b\nc";
         let value = json!({"plain": "x", "nasty": nasty, "list": [nasty, "two\nlines", 1], "k\u{202e}": {"deep": "\u{200b}"}});
         let (json, yaml) = (json(&value), yaml(&value));

@@ -1,35 +1,35 @@
-//! Why a command was not done, and the exit code that says so to scripts. In: what went wrong. Out: a sentence that names the
-//! field, the value and the fix. docs/cli.md lists the codes.
+//! Failures of a command, with the exit code for scripts. Their text names the field, the value and the fix. docs/cli.md
+//! lists the codes.
 
 use std::process::ExitCode;
 
 use thiserror::Error;
 
-/// A command that was not done. Its text may have several lines.
+/// A failed command. Its text may have several lines.
 #[derive(Debug, Error)]
 pub enum Failure {
-    /// 1: something was refused, or is not as it should be.
+    /// 1: a request was refused.
     #[error("{0}")]
     Refused(String),
-    /// 1: what was printed says it all.
+    /// 1: a check failed; the report is already printed.
     #[error("")]
     Checked,
-    /// 2: what was typed cannot be done.
+    /// 2: wrong arguments or kubeconfig.
     #[error("{0}")]
     Usage(String),
-    /// 3: what was named is not there.
+    /// 3: the named object does not exist.
     #[error("{0}")]
     NotFound(String),
     /// 4: the cluster does not answer.
     #[error("{0}")]
     Unreachable(String),
-    /// 0: whoever read the output has had enough.
+    /// 0: the reader closed standard output.
     #[error("")]
     Closed,
 }
 
 impl Failure {
-    /// What the process ends with.
+    /// Exit code of the process.
     pub fn exit(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Closed => 0,

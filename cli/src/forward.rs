@@ -1,5 +1,5 @@
-//! Ports of pods. In: a pod, a port. Out: a connection to it through the API server, and HTTP over one, each request with a
-//! deadline. Nothing listens here.
+//! Port forwarding. In: a pod, a port. Out: a connection through the API server, and HTTP over it with a deadline for each
+//! request. Opens no local port.
 
 use std::time::Duration;
 
@@ -25,15 +25,15 @@ use crate::{
     error::Failure,
 };
 
-/// Largest answer that is read.
+/// Largest answer in bytes.
 const LARGEST: usize = 1 << 20;
-/// Longest time that a request and its answer may take: a producer waits for Kafka, but not that long.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// Deadline of a request; longer than the producer waits for Kafka.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(45);
 
-/// A connection to a port of a pod, and the word that the kubelet has for one that cannot be.
+/// Connects to a port of a pod; the future resolves to the kubelet's error, if it reports one.
 ///
 /// # Errors
-/// The API server refuses, or does not answer.
+/// The API server refuses or does not answer.
 pub async fn connect(
     cluster: &Cluster,
     pods: &Api<Pod>,
@@ -47,50 +47,52 @@ pub async fn connect(
     Failure,
 > {
     let what = format!("forward port {port} of pod {pod}");
-    let mut forwarder = cluster.ask(&what, pods.portforward(pod, &[port])).await?;
+    let mut forwarder = cluster
+        .request(&what, pods.portforward(pod, &[port]))
+        .await?;
     let stream = forwarder.take_stream(port);
     let error = forwarder.take_error(port);
     stream
         .zip(error)
-        .ok_or_else(|| Failure::Refused(format!("{what}: nothing came of it")))
+        .ok_or_else(|| Failure::Refused(format!("cannot {what}: the API server opened no stream")))
 }
 
-/// HTTP to a port of a pod; a connection that has ended is made anew before the next request.
+/// HTTP client for a port of a pod; it reconnects before a request when the connection has closed.
 pub struct Http<'a> {
     cluster: &'a Cluster,
     pods: Api<Pod>,
     pod: String,
     port: u16,
-    patience: Duration,
+    deadline: Duration,
     open: Option<SendRequest<Full<Bytes>>>,
-    /// Ends the connection.
+    /// Closes the connection.
     running: Option<AbortHandle>,
 }
 
-/// An answer.
+/// HTTP answer.
 #[derive(Debug)]
 pub struct Answer {
-    /// Its status.
+    /// Status code.
     pub status: StatusCode,
-    /// What it says.
+    /// Body of at most 1 MiB.
     pub body: Bytes,
 }
 
 impl<'a> Http<'a> {
-    /// Nothing is open yet.
-    pub fn to(cluster: &'a Cluster, pods: Api<Pod>, pod: &str, port: u16) -> Self {
+    /// Client without a connection; the first request opens one.
+    pub fn new(cluster: &'a Cluster, pods: Api<Pod>, pod: &str, port: u16) -> Self {
         Self {
             cluster,
             pods,
             pod: pod.to_owned(),
             port,
-            patience: PATIENCE,
+            deadline: REQUEST_DEADLINE,
             open: None,
             running: None,
         }
     }
 
-    /// Opens a connection.
+    /// Returns the open connection, or opens one.
     async fn open(&mut self) -> Result<SendRequest<Full<Bytes>>, Failure> {
         if let Some(mut sender) = self.open.take()
             && sender.ready().await.is_ok()
@@ -115,44 +117,44 @@ impl<'a> Http<'a> {
             if let Either::Left((Some(error), _)) =
                 select(refused, std::pin::pin!(connection)).await
             {
-                crate::screen::mention(&format!("port {port} of pod {pod}: {error}"));
+                crate::screen::print_note(&format!("port {port} of pod {pod}: {error}"));
             }
         });
         self.running = Some(running.abort_handle());
         Ok(sender)
     }
 
-    /// A request and its answer. It is sent once: what became of one that breaks off is not known.
+    /// Sends a request once, without retry: after an error the effect of a POST is unknown.
     ///
     /// # Errors
-    /// There is no answer, or none in time.
-    pub async fn ask(
+    /// The connection failed, or the deadline passed.
+    pub async fn send(
         &mut self,
         method: &str,
         path: &str,
         json: Option<Bytes>,
     ) -> Result<Answer, Failure> {
         let unknown = if json.is_some() {
-            "; whether it arrived is not known"
+            "; it is unknown whether the request arrived"
         } else {
             ""
         };
-        let answer = timeout(self.patience, self.exchange(method, path, json)).await;
+        let answer = timeout(self.deadline, self.exchange(method, path, json)).await;
         answer.unwrap_or_else(|_| {
-            // an answer that comes yet must not be taken for that of another request
+            // close the connection: a late answer must not be read as the answer to the next request
             self.open = None;
             if let Some(connection) = self.running.take() {
                 connection.abort();
             }
-            let seconds = self.patience.as_secs();
+            let seconds = self.deadline.as_secs();
             let what = format!("{method} {path} on port {} of pod {}", self.port, self.pod);
             Err(Failure::Refused(format!(
-                "{what} has not answered within {seconds} s{unknown}"
+                "{what} did not answer within {seconds} s{unknown}"
             )))
         })
     }
 
-    /// Without a deadline.
+    /// Sends a request without a deadline.
     async fn exchange(
         &mut self,
         method: &str,
@@ -162,7 +164,7 @@ impl<'a> Http<'a> {
         let mut sender = self.open().await?;
         let broken = |error: &dyn std::error::Error| {
             let sent = if json.is_some() {
-                "; whether it arrived is not known"
+                "; it is unknown whether the request arrived"
             } else {
                 ""
             };
@@ -204,7 +206,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_request_that_nobody_answers_ends_with_its_connection() {
+    async fn unanswered_request_times_out_and_closes_the_connection() {
         let config = kube::Config::new("http://127.0.0.1:1".parse().expect("it is a URL"));
         let client = kube::Client::try_from(config).expect("nothing is sent yet");
         let cluster = Cluster {
@@ -213,7 +215,7 @@ mod tests {
             namespace: "a".to_owned(),
         };
         for (body, unknown) in [
-            (Some("{}"), "; whether it arrived is not known"),
+            (Some("{}"), "; it is unknown whether the request arrived"),
             (None, ""),
         ] {
             let (near, mut far) = tokio::io::duplex(4096);
@@ -221,27 +223,29 @@ mod tests {
                 .await
                 .expect("there is nothing to agree on");
             let running = Some(tokio::spawn(connection).abort_handle());
-            let http = Http::to(&cluster, cluster.api(), "p-producer-1", 8080);
+            let http = Http::new(&cluster, cluster.api(), "p-producer-1", 8080);
             let mut http = Http {
-                patience: Duration::from_millis(50),
+                deadline: Duration::from_millis(50),
                 open: Some(sender),
                 running,
                 ..http
             };
             let answer = http
-                .ask("POST", "/send-message", body.map(Bytes::from))
+                .send("POST", "/send-message", body.map(Bytes::from))
                 .await;
-            let said = answer.expect_err("nobody answers").to_string();
-            let what =
-                "POST /send-message on port 8080 of pod p-producer-1 has not answered within 0 s";
-            assert_eq!(said, format!("{what}{unknown}"));
-            let mut heard = Vec::new();
-            let all = timeout(Duration::from_secs(10), far.read_to_end(&mut heard)).await;
+            let message = answer.expect_err("no answer").to_string();
+            let request = "POST /send-message on port 8080 of pod p-producer-1 ";
+            assert!(
+                message.starts_with(request) && message.ends_with(&format!(" 0 s{unknown}")),
+                "{message}"
+            );
+            let mut received = Vec::new();
+            let all = timeout(Duration::from_secs(10), far.read_to_end(&mut received)).await;
             all.expect("the connection is closed")
                 .expect("it can be read");
             assert!(
-                heard.starts_with(b"POST /send-message HTTP/1.1\r\n"),
-                "{heard:?}"
+                received.starts_with(b"POST /send-message HTTP/1.1\r\n"),
+                "{received:?}"
             );
         }
     }

@@ -1,5 +1,5 @@
-//! The journal: which rebalances there were, why, and for how long partitions had no owner. Pure. In: what was kept of the
-//! groups (`practice_groups::journal`), or the last ones of a status; the time. Out: a table, the newest below; or a document.
+//! The journal of rebalances: causes, and how long partitions had no owner. Pure. In: rebalances of a journal
+//! (`practice_groups::journal`) or of a status; the time. Out: a table, newest last; or a document.
 
 use std::cmp::Reverse;
 
@@ -10,36 +10,36 @@ use serde_json::{Value, json};
 
 use crate::text::{Column, Line, Tone, counted, table, wrapped};
 
-/// One rebalance, wherever it was kept.
+/// One rebalance, from a journal or from a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The group.
+    /// Name of the group.
     pub group: String,
-    /// Counts the group's rebalances from 1.
+    /// Number of the rebalance within its group, from 1.
     pub number: i64,
-    /// When it was noticed; absent: it was not kept in a way that can be read.
+    /// Time of detection; `None` when the recorded time cannot be parsed.
     pub at: Option<Timestamp>,
-    /// Why; absent while that is being found out.
+    /// Cause; `None` until it is determined.
     pub cause: Option<String>,
-    /// Whether somebody should look.
+    /// Whether the cause is a failure.
     pub is_trouble: bool,
-    /// The cause in a sentence.
+    /// Message that explains the cause.
     pub sentence: Option<String>,
-    /// What to do about it.
+    /// Advice for the reader.
     pub advice: Option<String>,
-    /// Members that joined.
+    /// Number of members that joined.
     pub joined: usize,
-    /// Members that left.
+    /// Number of members that left.
     pub left: usize,
-    /// Partitions that have another owner.
+    /// Number of partitions with a new owner.
     pub moved: usize,
-    /// The longest time that one of them had none, in milliseconds.
+    /// Longest time that one of them had no owner, in milliseconds.
     pub unowned_ms: Option<u64>,
 }
 
 impl Entry {
-    /// From what was kept of a group.
-    pub fn kept(group: &str, rebalance: &Rebalance) -> Self {
+    /// Entry from the journal of a group.
+    pub fn from_journal(group: &str, rebalance: &Rebalance) -> Self {
         let why = rebalance.why.as_ref();
         Self {
             group: group.to_owned(),
@@ -56,8 +56,8 @@ impl Entry {
         }
     }
 
-    /// From a status, which holds less.
-    pub fn told(rebalance: &RebalanceStatus) -> Self {
+    /// Entry from a status, which has no advice.
+    pub fn from_status(rebalance: &RebalanceStatus) -> Self {
         let number = |number: i32| usize::try_from(number).unwrap_or_default();
         Self {
             group: rebalance.group.clone(),
@@ -80,7 +80,7 @@ impl Entry {
         }
     }
 
-    /// As a document, with the names that status has for the same; null is not known, or not yet.
+    /// Document with the field names of status; null is unknown, or pending.
     fn value(&self) -> Value {
         json!({
             "group": self.group, "number": self.number, "time": self.at.map(|at| at.to_string()), "cause": self.cause,
@@ -89,8 +89,8 @@ impl Entry {
         })
     }
 
-    /// What happened, at least who came and went; without what the names of all consumers of the group begin with.
-    fn happened(&self, practice: &str) -> String {
+    /// Message of the cause, else the counts of members; names are shortened by the prefix of the group's consumers.
+    fn describe(&self, practice: &str) -> String {
         if let Some(sentence) = self
             .sentence
             .as_ref()
@@ -104,43 +104,43 @@ impl Entry {
             return sentence.split(' ').map(short).collect::<Vec<_>>().join(" ");
         }
         let counts = [(self.joined, "joined"), (self.left, "left")];
-        let said: Vec<String> = counts
+        let parts: Vec<String> = counts
             .iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, verb)| format!("{count} {verb}"))
             .collect();
-        if said.is_empty() {
-            "nobody joined and nobody left".to_owned()
+        if parts.is_empty() {
+            "no member joined or left".to_owned()
         } else {
-            said.join(", ")
+            parts.join(", ")
         }
     }
 }
 
-/// How it is shown.
+/// Layout of the table.
 #[derive(Debug, Clone)]
 pub struct Shape {
-    /// The practice.
+    /// Name of the practice.
     pub practice: String,
-    /// Columns that there are; `None`: no end.
+    /// Width of the terminal in columns; `None` means no limit.
     pub width: Option<usize>,
-    /// Whether the group has a column: there may be several.
+    /// Whether to show the group's column.
     pub with_group: bool,
-    /// So many at most, the newest ones.
+    /// Number of newest rebalances to show.
     pub last: usize,
-    /// Where and when it is read: what is of today has no date.
+    /// Time and time zone of the reader; times of today have no date.
     pub now: Zoned,
 }
 
-/// The narrowest that what happened is wrapped to.
+/// Least width of the WHAT HAPPENED column.
 const NARROW: usize = 24;
 
-/// The table of these rebalances, the newest below.
+/// Renders rebalances as a table, newest last.
 pub fn journal(entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
     if entries.is_empty() {
         return vec![Line::of(
             Tone::Dim,
-            "no rebalance yet: who reads what has not changed since somebody looks",
+            "no rebalances recorded: assignments have not changed since monitoring began",
         )];
     }
     let (entries, earlier) = last(entries, shape.last);
@@ -158,7 +158,7 @@ pub fn journal(entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
     let mut rows: Vec<Vec<Line>> = vec![heads.map(|head| Line::of(Tone::Strong, head)).collect()];
     let room = room(&entries, shape);
     for entry in &entries {
-        let mut what = wrapped(&entry.happened(&shape.practice), room).into_iter();
+        let mut what = wrapped(&entry.describe(&shape.practice), room).into_iter();
         let first = what.next().unwrap_or_default();
         rows.push(row(entry, shape, Line::plain(&first)));
         let advice = entry.advice.iter().flat_map(|advice| {
@@ -184,7 +184,7 @@ pub fn journal(entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
     if earlier > 0 {
         let all = entries.len() + earlier;
         let note = format!(
-            "{} before these: --last {all} shows all",
+            "{} earlier: --last {all} shows all",
             counted(earlier, "rebalance")
         );
         lines.insert(0, Line::of(Tone::Dim, &note));
@@ -192,7 +192,7 @@ pub fn journal(entries: Vec<Entry>, shape: &Shape) -> Vec<Line> {
     lines
 }
 
-/// The last of these rebalances, and how many more there are; the newest is the last one.
+/// The newest rebalances, oldest first, and the number of earlier ones.
 fn last(entries: Vec<Entry>, most: usize) -> (Vec<Entry>, usize) {
     let mut entries = newest_first(entries);
     let earlier = entries.len().saturating_sub(most);
@@ -201,13 +201,13 @@ fn last(entries: Vec<Entry>, most: usize) -> (Vec<Entry>, usize) {
     (entries, earlier)
 }
 
-/// The last `most` of these rebalances as a document: `{rebalances: [...], earlier}`.
+/// The newest `most` rebalances as a document: `{rebalances: [...], earlier}`.
 pub fn document(entries: Vec<Entry>, most: usize) -> Value {
     let (entries, earlier) = last(entries, most);
     json!({"rebalances": entries.iter().map(Entry::value).collect::<Vec<_>>(), "earlier": earlier})
 }
 
-/// The last `most` of these rebalances, a line each with all that is known: for a file, or a wide screen.
+/// The newest `most` rebalances as flat text, one unwrapped line each.
 pub fn wide(entries: Vec<Entry>, practice: &str, most: usize) -> Vec<Line> {
     const HEADS: [(&str, Column); 9] = [
         ("TIME", Column::Left),
@@ -237,15 +237,15 @@ pub fn wide(entries: Vec<Entry>, practice: &str, most: usize) -> Vec<Line> {
             entry.left.to_string(),
             entry.moved.to_string(),
             or_none(entry.unowned_ms.map(|ms| format!("{ms}ms"))),
-            entry.happened(practice),
+            entry.describe(practice),
         ];
         rows.push(cells.iter().map(|cell| Line::plain(cell)).collect());
     }
     table(rows, &HEADS.map(|(_, column)| column))
 }
 
-/// What came last comes first. In a group that is the one of the highest number, also where the clock was set back in between;
-/// those of several groups are put in order by their times.
+/// Sorts rebalances, newest first: by number within a group, so that a clock that was set back changes nothing; by time
+/// between groups.
 fn newest_first(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.sort_by(|a, b| (&a.group, a.number).cmp(&(&b.group, b.number)));
     let (mut group, mut latest) = (String::new(), None);
@@ -271,7 +271,7 @@ fn row(entry: &Entry, shape: &Shape, what: Line) -> Vec<Line> {
         Some(cause) if entry.is_trouble => Line::of(Tone::Bad, cause),
         Some(cause) if cause == "Unknown" => Line::of(Tone::Warn, cause),
         Some(cause) => Line::plain(cause),
-        None => Line::of(Tone::Dim, "being found out"),
+        None => Line::of(Tone::Dim, "pending"),
     };
     let without = match (entry.unowned_ms, entry.moved) {
         (Some(ms), _) => seconds(ms),
@@ -290,7 +290,7 @@ fn row(entry: &Entry, shape: &Shape, what: Line) -> Vec<Line> {
     cells
 }
 
-/// Columns that are left for what happened.
+/// Width that remains for the WHAT HAPPENED column.
 fn room(entries: &[Entry], shape: &Shape) -> Option<usize> {
     let widest = |of: &dyn Fn(&Entry) -> usize, head: usize| {
         entries.iter().map(of).max().unwrap_or(0).max(head)
@@ -300,12 +300,7 @@ fn room(entries: &[Entry], shape: &Shape) -> Option<usize> {
         4,
     );
     let cause = widest(
-        &|entry| {
-            entry
-                .cause
-                .as_ref()
-                .map_or("being found out".len(), String::len)
-        },
+        &|entry| entry.cause.as_ref().map_or("pending".len(), String::len),
         5,
     );
     let group = if shape.with_group {
@@ -319,7 +314,7 @@ fn room(entries: &[Entry], shape: &Shape) -> Option<usize> {
         .map(|width| width.saturating_sub(others).max(NARROW))
 }
 
-/// `14:02:11`, on another day `Nov 24 14:02:11`.
+/// `14:02:11`, or `Nov 24 14:02:11` on another day.
 pub fn time(at: Timestamp, now: &Zoned) -> String {
     let at = at.to_zoned(now.time_zone().clone());
     at.strftime(if at.date() == now.date() {

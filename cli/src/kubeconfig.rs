@@ -1,5 +1,5 @@
-//! Which cluster is meant. In: `--kubeconfig`, `--context`, `$KUBECONFIG` or `~/.kube/config`; in a pod, its service account. Out:
-//! a configuration, or a sentence that names what is missing. Nothing is sent.
+//! Kubeconfig of the command. In: `--kubeconfig`, `--context`, `$KUBECONFIG` or `~/.kube/config`; in a pod, its service account.
+//! Out: a client configuration, or a failure that names the missing file or context. Sends nothing.
 
 use std::{io::ErrorKind, path::PathBuf};
 
@@ -10,17 +10,17 @@ use kube::{
 
 use crate::{args::Common, cluster::causes, error::Failure};
 
-/// The cluster that is meant.
+/// Loads the client configuration.
 ///
 /// # Errors
-/// [`Failure::Usage`] when nothing says where it is.
-pub(crate) async fn config(common: &Common) -> Result<Config, Failure> {
+/// [`Failure::Usage`] when no file or service account names a cluster.
+pub(crate) async fn load_config(common: &Common) -> Result<Config, Failure> {
     let (file, from) = match &common.kubeconfig {
         Some(path) => (
             Kubeconfig::read_from(path),
             format!("--kubeconfig {}", path.display()),
         ),
-        None => (standard(), "the kubeconfig".to_owned()),
+        None => (default_kubeconfig(), "the kubeconfig".to_owned()),
     };
     let file = match file {
         Ok(file) if !file.contexts.is_empty() || !file.clusters.is_empty() => file,
@@ -32,7 +32,7 @@ pub(crate) async fn config(common: &Common) -> Result<Config, Failure> {
         }
         Ok(_) => {
             return Err(Failure::Usage(format!(
-                "{from} names no cluster: write another file"
+                "{from} has no clusters and no contexts: use another file"
             )));
         }
         Err(error) => {
@@ -51,7 +51,7 @@ pub(crate) async fn config(common: &Common) -> Result<Config, Failure> {
         && !contexts.contains(&wanted.as_str())
     {
         return Err(Failure::Usage(format!(
-            "--context is `{wanted}`: {from} has {}",
+            "--context `{wanted}` does not exist: {from} has {}",
             contexts.join(", ")
         )));
     }
@@ -59,20 +59,20 @@ pub(crate) async fn config(common: &Common) -> Result<Config, Failure> {
         context: common.context.clone(),
         ..KubeConfigOptions::default()
     };
-    let none = contexts.join(", ");
+    let names = contexts.join(", ");
     Config::from_custom_kubeconfig(file, &options)
         .await
         .map_err(|error| {
             Failure::Usage(format!(
-                "{from} cannot be used: {}; its contexts are: {none}",
+                "{from} cannot be used: {}; its contexts: {names}",
                 causes(&error)
             ))
         })
 }
 
-/// Those files of `$KUBECONFIG`, or else `~/.kube/config`, that are there, as one; the first to name something decides what it
-/// is. Of those that are not there nothing is said, as kubectl does.
-fn standard() -> Result<Kubeconfig, KubeconfigError> {
+/// Merges the files of `$KUBECONFIG`, or reads `~/.kube/config`; the first file that defines a name wins. Missing files are
+/// skipped without a warning, as kubectl does.
+fn default_kubeconfig() -> Result<Kubeconfig, KubeconfigError> {
     let listed = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty());
     let files: Vec<PathBuf> = match listed {
         Some(listed) => std::env::split_paths(&listed)
@@ -84,10 +84,10 @@ fn standard() -> Result<Kubeconfig, KubeconfigError> {
                 .join(".kube/config"),
         ],
     };
-    merged(&files)
+    merge_files(&files)
 }
 
-fn merged(files: &[PathBuf]) -> Result<Kubeconfig, KubeconfigError> {
+fn merge_files(files: &[PathBuf]) -> Result<Kubeconfig, KubeconfigError> {
     let mut all = Kubeconfig::default();
     for file in files {
         match Kubeconfig::read_from(file) {
@@ -99,17 +99,15 @@ fn merged(files: &[PathBuf]) -> Result<Kubeconfig, KubeconfigError> {
     Ok(all)
 }
 
-/// In a pod there is no kubeconfig, but a service account.
+/// Configuration from the service account of the pod, which has no kubeconfig.
 fn in_cluster() -> Result<Config, Failure> {
     Config::incluster().map_err(|_| {
-        let none = match std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
-            Some(set) => format!(
-                "$KUBECONFIG is `{}`, and there is no such file",
-                set.display()
-            ),
-            None => "there is no kubeconfig, neither $KUBECONFIG nor ~/.kube/config".to_owned(),
+        let missing = match std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
+            Some(set) => format!("$KUBECONFIG is `{}`: no such file", set.display()),
+            None => "no kubeconfig found: $KUBECONFIG is not set and ~/.kube/config does not exist"
+                .to_owned(),
         };
-        Failure::Usage(format!("{none}: set KUBECONFIG or write --kubeconfig FILE"))
+        Failure::Usage(format!("{missing}; set KUBECONFIG or --kubeconfig FILE"))
     })
 }
 
@@ -118,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_kubeconfigs_those_are_read_that_are_there() {
+    fn existing_kubeconfig_files_are_merged_and_missing_ones_skipped() {
         let folder =
             std::env::temp_dir().join(format!("kubectl-cgp-kubeconfigs-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a directory");
@@ -132,7 +130,7 @@ mod tests {
         };
         let (a, b) = (write("a", &context("a")), write("b", &context("b")));
         let names = |files: &[PathBuf]| {
-            let all = merged(files).map(|all| {
+            let all = merge_files(files).map(|all| {
                 all.contexts
                     .into_iter()
                     .map(|context| context.name)
@@ -147,7 +145,7 @@ mod tests {
         assert_eq!(names(&[folder.join("none")]), Ok(vec![]));
         assert!(
             names(&[write("broken", "{"), b.clone()]).is_err(),
-            "what is there has to be one"
+            "an existing file must be a kubeconfig"
         );
         assert!(
             names(&[folder.clone(), b]).is_err(),

@@ -1,6 +1,6 @@
-//! `kubectl cgp`: consumer groups seen from a terminal. In: arguments, a cluster. Out: lines, an exit code. What is shown is
-//! made by pure files (`tree`, `wide`, `journal`, `sheet`, from a status; `plan`, from a prediction); whatever talks to the cluster is a verb.
-//! Deliberately absent: Kafka (status says what it says) and any write but messages that are sent.
+//! `kubectl cgp`: consumer groups in a terminal. In: arguments, a cluster. Out: lines, an exit code. Pure files render the
+//! output (`tree`, `wide`, `journal` and `sheet` from a status, `plan` from a prediction); only verbs send requests.
+//! Deliberately absent: connections to Kafka (the operator writes what it read into status), and writes, except messages of `send`.
 //!
 //! ```text
 //! args -> cluster -> verbs/get ------> tree, wide, document --\
@@ -28,6 +28,8 @@ pub mod screen;
 
 pub mod cluster;
 pub mod forward;
+#[cfg(test)]
+mod golden;
 mod kubeconfig;
 pub mod operator;
 pub mod verbs;
@@ -40,16 +42,16 @@ use crate::{
     args::{Arguments, Verb},
     cluster::Cluster,
     error::Failure,
-    screen::{Screen, complain},
+    screen::{Screen, print_error},
 };
 
-/// The program.
+/// Runs the plugin with the arguments of the process.
 pub fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::Closed | Failure::Checked) {
-                complain(&failure);
+                print_error(&failure);
             }
             failure.exit()
         }
@@ -59,7 +61,7 @@ pub fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn run(Arguments { common, verb }: Arguments) -> Result<(), Failure> {
     let mut screen = Screen::new(common.no_color);
-    let cluster = || Cluster::of(&common);
+    let cluster = || Cluster::from_flags(&common);
     match verb {
         Verb::Get(get) => verbs::get::run(&cluster().await?, &get, &mut screen).await,
         Verb::Describe { name } => {

@@ -1,5 +1,5 @@
-//! Operators as they are installed: one for all namespaces, or one for each of some. In: a cluster, perhaps the namespace to look
-//! in. Out: their Deployments and pods, and what each watches.
+//! Installed operators: one for all namespaces, or one for each of some. In: a cluster, optionally the namespace to search.
+//! Out: their Deployments and pods, and the namespace that each watches.
 
 use std::collections::BTreeSet;
 
@@ -11,29 +11,29 @@ use kube::{Api, ResourceExt, api::ListParams};
 
 use crate::{cluster::Cluster, error::Failure};
 
-/// What selects the operator's Deployment and pods (the chart's labels).
+/// Label selector of the operator's Deployment and pods (the chart's labels).
 pub const SELECTOR: &str =
     "app.kubernetes.io/name=consumer-group-practice,app.kubernetes.io/component=operator";
-/// Where the README installs it.
-const USUAL: &str = "kafka-practice";
+/// Namespace of the README's `helm install`.
+const DEFAULT_NAMESPACE: &str = "kafka-practice";
 
-/// Every operator that can be found.
+/// Lists the Deployments of operators.
 ///
 /// # Errors
-/// Nobody may look, or the cluster does not answer.
+/// The user may not list Deployments, or the cluster does not answer.
 pub async fn deployments(
     cluster: &Cluster,
     namespace: Option<&str>,
 ) -> Result<Vec<Deployment>, Failure> {
-    found(cluster, namespace).await
+    find(cluster, namespace).await
 }
 
-/// The pod of the operator that is best asked about the namespace that is meant, for a port of it.
+/// Finds a ready operator pod, preferring the operator that watches the namespace of the command.
 ///
 /// # Errors
-/// There is none that runs.
+/// No operator pod is ready.
 pub async fn pod(cluster: &Cluster, namespace: Option<&str>) -> Result<Pod, Failure> {
-    let pods: Vec<Pod> = found(cluster, namespace).await?;
+    let pods: Vec<Pod> = find(cluster, namespace).await?;
     let place = namespace.map_or_else(
         || "in any namespace".to_owned(),
         |namespace| format!("in namespace {namespace}"),
@@ -44,17 +44,15 @@ pub async fn pod(cluster: &Cluster, namespace: Option<&str>) -> Result<Pod, Fail
         .min_by_key(|pod| rank(pod, &cluster.namespace))
         .ok_or_else(|| {
             let what = if none {
-                "there is no operator"
+                "no operator is installed"
             } else {
-                "no operator runs"
+                "no operator pod is ready"
             };
-            Failure::NotFound(format!(
-                "{what} {place}: kubectl cgp check says what is missing"
-            ))
+            Failure::NotFound(format!("{what} {place}: run kubectl cgp check"))
         })
 }
 
-/// Who is asked first about a namespace: who watches it from within, or watches it alone; who watches all; others last.
+/// Preference of an operator pod for a namespace: 0 runs in it or watches it alone, 1 watches all, 2 watches another.
 fn rank(pod: &Pod, namespace: &str) -> u8 {
     match watches(pod.spec.as_ref()) {
         Some(only) if only == namespace => 0,
@@ -64,7 +62,7 @@ fn rank(pod: &Pod, namespace: &str) -> u8 {
     }
 }
 
-/// The one namespace that an operator watches; `None`: all.
+/// The one namespace that an operator watches; `None` means all.
 pub fn watches(pod: Option<&PodSpec>) -> Option<&str> {
     let env = pod?
         .containers
@@ -74,7 +72,7 @@ pub fn watches(pod: Option<&PodSpec>) -> Option<&str> {
         .find_map(|variable| variable.value.as_deref())
 }
 
-/// Whether a pod is up and stays.
+/// Whether a pod is ready and not being deleted.
 pub fn runs(pod: &Pod) -> bool {
     let ready = |pod: &Pod| {
         let conditions = pod
@@ -89,8 +87,9 @@ pub fn runs(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && ready(pod)
 }
 
-/// Objects with the operator's labels: everywhere, or, for who may not look everywhere, here and where it usually is.
-async fn found<K>(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<K>, Failure>
+/// Lists objects with the operator's labels in all namespaces. A user without that right gets those of the own namespace and of
+/// the default one.
+async fn find<K>(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<K>, Failure>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
         + Clone
@@ -102,7 +101,7 @@ where
     if let Some(place) = namespace {
         return cluster
             .list(
-                &format!("look for the operator in namespace {place}"),
+                &format!("search the operator in namespace {place}"),
                 &within(place),
                 &params,
             )
@@ -110,7 +109,7 @@ where
     }
     match cluster
         .list(
-            "look for the operator",
+            "search the operator in all namespaces",
             &Api::<K>::all(cluster.client.clone()),
             &params,
         )
@@ -118,16 +117,20 @@ where
     {
         Err(Failure::Refused(why)) => {
             let mut found = Vec::new();
-            for place in BTreeSet::from([cluster.namespace.as_str(), USUAL]) {
-                // where nobody may look either there is nothing to be found
+            for place in BTreeSet::from([cluster.namespace.as_str(), DEFAULT_NAMESPACE]) {
+                // a namespace that the user may not list counts as empty
                 let there = cluster
-                    .list("look for the operator", &within(place), &params)
+                    .list(
+                        "search the operator in all namespaces",
+                        &within(place),
+                        &params,
+                    )
                     .await;
                 found.extend(there.unwrap_or_default());
             }
             if found.is_empty() {
                 return Err(Failure::Refused(format!(
-                    "{why}\n--operator-namespace says where it is"
+                    "{why}\nname the namespace with --operator-namespace"
                 )));
             }
             Ok(found)
@@ -136,7 +139,7 @@ where
     }
 }
 
-/// What a Deployment runs.
+/// Image of a Deployment's first container.
 pub fn image(deployment: &Deployment) -> Option<&str> {
     deployment
         .spec
@@ -149,7 +152,7 @@ pub fn image(deployment: &Deployment) -> Option<&str> {
         .as_deref()
 }
 
-/// A label, empty when there is none.
+/// Value of a label; empty when it is not set.
 pub fn label<'a>(object: &'a impl ResourceExt, name: &str) -> &'a str {
     object.labels().get(name).map_or("", String::as_str)
 }
@@ -161,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_operator_is_asked_first() {
+    fn operator_of_the_namespace_is_preferred() {
         let pod = |place: &str, only: Option<&str>| -> Pod {
             let env = only.map(|only| json!([{"name": "WATCH_NAMESPACE", "value": only}]));
             let container = json!({"name": "operator", "env": env});

@@ -1,5 +1,5 @@
-//! What a manifest will do, for `plan`. Pure. In: a prediction (`practice_plan::predict`). Out: lines: for each topic, group
-//! and the producer what happens, a number first, then why. What stays as it is has one line.
+//! Output of `plan`. Pure. In: a prediction (`practice_plan::predict`). Out: lines: the changes of each topic, of each group
+//! and of the producer, a number first, then its reason. An unchanged object has one line.
 
 use practice_plan::predict::{
     Count, GroupChange, GroupPrediction, Prediction, TopicChange, TopicPrediction,
@@ -8,23 +8,23 @@ use practice_plan::predict::{
 
 use crate::text::{Column, Line, Tone, counted, table, wrapped};
 
-/// How it is drawn.
+/// Layout of a prediction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// Columns that there are; `None`: no end.
+    /// Width of the terminal in columns; `None` means no limit.
     pub width: Option<usize>,
-    /// Whether the practice is called `namespace/name`.
+    /// Whether to print the name as `namespace/name`.
     pub with_namespace: bool,
 }
 
-/// Where what is said of something begins.
+/// Column of the labels below a group.
 const INDENT: usize = 4;
-/// Columns of the words that stand before it: `starts`.
+/// Width of a label such as `starts`.
 const LABEL: usize = 10;
-/// The narrowest that text is wrapped to.
+/// Least width of wrapped text.
 const NARROW: usize = 30;
 
-/// The lines of one prediction.
+/// Renders one prediction.
 pub fn plan(prediction: &Prediction, shape: Shape) -> Vec<Line> {
     let mut lines = vec![headline(prediction, shape)];
     for fault in &prediction.refused {
@@ -38,10 +38,10 @@ pub fn plan(prediction: &Prediction, shape: Shape) -> Vec<Line> {
     }
     lines.extend(topics(&prediction.topics));
     for (place, group) in prediction.groups.iter().enumerate() {
-        lines.extend(of_group(group, place, shape));
+        lines.extend(group_lines(group, place, shape));
     }
-    for said in &prediction.producer {
-        lines.push(Line::of(Tone::Strong, "  producer").and(Tone::Plain, &format!("   {said}")));
+    for change in &prediction.producer {
+        lines.push(Line::of(Tone::Strong, "  producer").and(Tone::Plain, &format!("   {change}")));
     }
     lines
 }
@@ -62,7 +62,7 @@ fn headline(prediction: &Prediction, shape: Shape) -> Line {
     if !prediction.refused.is_empty() {
         return line
             .and(Tone::Bad, "✘ would be refused")
-            .and(Tone::Plain, ": nothing happens");
+            .and(Tone::Plain, ": no changes");
     }
     if !prediction.changes_something() {
         return line.and(Tone::Good, "✔ nothing changes");
@@ -80,11 +80,11 @@ fn headline(prediction: &Prediction, shape: Shape) -> Line {
         .iter()
         .filter(|group| group.change != GroupChange::Stays)
         .count();
-    let mut said = Vec::new();
+    let mut parts = Vec::new();
     if prediction.exists != Some(true) {
-        said.push("new".to_owned());
+        parts.push("new".to_owned());
     } else if changed > 0 {
-        said.push(format!(
+        parts.push(format!(
             "{changed} of {} change{}",
             counted(prediction.groups.len(), "group"),
             third(changed)
@@ -92,27 +92,27 @@ fn headline(prediction: &Prediction, shape: Shape) -> Line {
     }
     for (number, verb) in [(starts, "start"), (stops, "stop")] {
         if number > 0 {
-            said.push(format!(
+            parts.push(format!(
                 "{} {verb}{}",
                 counted(number, "consumer"),
                 third(number)
             ));
         }
     }
-    if said.is_empty() {
-        said.push("no group changes".to_owned());
+    if parts.is_empty() {
+        parts.push("no group changes".to_owned());
     }
-    line.and(Tone::Plain, &said.join(", "))
+    line.and(Tone::Plain, &parts.join(", "))
 }
 
 fn topics(topics: &[TopicPrediction]) -> Vec<Line> {
     let row = |topic: &TopicPrediction| {
         let (tone, word) = match topic.change {
-            TopicChange::Created => (Tone::Good, "is made"),
+            TopicChange::Created => (Tone::Good, "is created"),
             TopicChange::Grown => (Tone::Warn, "grows"),
             TopicChange::Configured => (Tone::Good, "is configured"),
-            TopicChange::Refused => (Tone::Bad, "✘ is left alone"),
-            TopicChange::Stays => (Tone::Dim, "stays as it is"),
+            TopicChange::Refused => (Tone::Bad, "✘ is not changed"),
+            TopicChange::Stays => (Tone::Dim, "unchanged"),
             TopicChange::Released => (Tone::Dim, "is released"),
         };
         let name = Line::plain("  ")
@@ -123,7 +123,7 @@ fn topics(topics: &[TopicPrediction]) -> Vec<Line> {
     table(topics.iter().map(row).collect(), &[Column::Left; 3])
 }
 
-fn of_group(group: &GroupPrediction, place: usize, shape: Shape) -> Vec<Line> {
+fn group_lines(group: &GroupPrediction, place: usize, shape: Shape) -> Vec<Line> {
     let mut head = Line::plain("  ")
         .and(Tone::Hue(place), &group.name)
         .and(Tone::Plain, "   ");
@@ -132,15 +132,15 @@ fn of_group(group: &GroupPrediction, place: usize, shape: Shape) -> Vec<Line> {
         if stays { Tone::Dim } else { Tone::Plain },
         &words::consumers(group),
     );
-    let said = words::group(group).into_iter().flat_map(|said| {
-        let tone = match said.manner {
+    let changes = words::group(group).into_iter().flat_map(|change| {
+        let tone = match change.manner {
             Manner::Plain => Tone::Plain,
             Manner::Warning => Tone::Warn,
             Manner::Aside => Tone::Dim,
         };
-        labelled(said.label, &said.number, tone, &said.why, shape)
+        labelled(change.label, &change.number, tone, &change.why, shape)
     });
-    std::iter::once(head).chain(said).collect()
+    std::iter::once(head).chain(changes).collect()
 }
 
 /// `    moves     1..2 of 3 partitions: why`, wrapped.
@@ -170,7 +170,7 @@ fn labelled(label: &str, number: &str, tone: Tone, why: &str, shape: Shape) -> V
         .collect()
 }
 
-/// The ending of a verb in the third person.
+/// Ending of a verb in the third person.
 fn third(number: usize) -> &'static str {
     if number == 1 { "s" } else { "" }
 }

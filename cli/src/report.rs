@@ -1,24 +1,24 @@
-//! What a check found. Pure. In: verdicts with their hints. Out: lines in sections or a document, and whether anything failed.
+//! Report of `check`. Pure. In: results with hints. Out: lines in sections or a document, and the number of failures.
 
 use serde_json::{Value, json};
 
 use crate::text::{Line, Tone};
 
-/// How a question was answered.
+/// Result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// As it should be.
+pub enum CheckResult {
+    /// The check passed.
     Good,
-    /// It works, and should be looked at.
+    /// The check passed, but something needs attention.
     Warning,
-    /// It does not work.
+    /// The check failed.
     Failed,
-    /// It could not be asked.
+    /// The check could not run.
     Skipped,
 }
 
-impl Verdict {
-    /// Its word in a document.
+impl CheckResult {
+    /// Value in a document.
     fn word(self) -> &'static str {
         match self {
             Self::Good => "Good",
@@ -29,36 +29,36 @@ impl Verdict {
     }
 }
 
-/// One answer.
+/// One check with its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// How it was answered.
-    pub verdict: Verdict,
-    /// What was found.
+    /// Result of the check.
+    pub result: CheckResult,
+    /// Finding.
     pub text: String,
-    /// What to do.
+    /// Fix, of one or several lines.
     pub hint: Option<String>,
 }
 
-/// Everything that was asked.
+/// Results of all checks, in sections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     sections: Vec<(&'static str, Vec<Item>)>,
 }
 
 impl Report {
-    /// What follows is about this.
+    /// Starts a section.
     pub fn section(&mut self, title: &'static str) {
         self.sections.push((title, Vec::new()));
     }
 
-    /// Another answer.
-    pub fn add(&mut self, verdict: Verdict, text: impl Into<String>, hint: Option<&str>) {
+    /// Adds a result to the last section.
+    pub fn add(&mut self, result: CheckResult, text: impl Into<String>, hint: Option<&str>) {
         if self.sections.is_empty() {
             self.section("");
         }
         let item = Item {
-            verdict,
+            result,
             text: text.into(),
             hint: hint.map(str::to_owned),
         };
@@ -67,57 +67,57 @@ impl Report {
         }
     }
 
-    /// As it should be.
+    /// Adds a passed check.
     pub fn good(&mut self, text: impl Into<String>) {
-        self.add(Verdict::Good, text, None);
+        self.add(CheckResult::Good, text, None);
     }
 
-    /// It does not work.
+    /// Adds a failed check.
     pub fn failed(&mut self, text: impl Into<String>, hint: &str) {
-        self.add(Verdict::Failed, text, Some(hint));
+        self.add(CheckResult::Failed, text, Some(hint));
     }
 
-    /// It works, and should be looked at.
+    /// Adds a warning.
     pub fn warning(&mut self, text: impl Into<String>, hint: &str) {
-        self.add(Verdict::Warning, text, Some(hint));
+        self.add(CheckResult::Warning, text, Some(hint));
     }
 
-    /// It could not be asked.
+    /// Adds a skipped check.
     pub fn skipped(&mut self, text: impl Into<String>) {
-        self.add(Verdict::Skipped, text, None);
+        self.add(CheckResult::Skipped, text, None);
     }
 
-    /// So many answers of a kind.
-    pub fn count(&self, verdict: Verdict) -> usize {
+    /// Number of checks with this result.
+    pub fn count(&self, result: CheckResult) -> usize {
         self.sections
             .iter()
             .flat_map(|(_, items)| items)
-            .filter(|item| item.verdict == verdict)
+            .filter(|item| item.result == result)
             .count()
     }
 
-    /// The same as a document: `{sections: [{title, checks: [{verdict, text, hint}]}], good, warnings, failed, skipped}`.
+    /// The report as a document: `{sections: [{title, checks: [{result, text, hint}]}], good, warnings, failed, skipped}`.
     pub fn value(&self) -> Value {
-        let check = |item: &Item| json!({"verdict": item.verdict.word(), "text": item.text, "hint": item.hint});
+        let check = |item: &Item| json!({"result": item.result.word(), "text": item.text, "hint": item.hint});
         let section = |(title, items): &(&str, Vec<Item>)| json!({"title": title, "checks": items.iter().map(check).collect::<Vec<_>>()});
         json!({
             "sections": self.sections.iter().map(section).collect::<Vec<_>>(),
-            "good": self.count(Verdict::Good), "warnings": self.count(Verdict::Warning),
-            "failed": self.count(Verdict::Failed), "skipped": self.count(Verdict::Skipped),
+            "good": self.count(CheckResult::Good), "warnings": self.count(CheckResult::Warning),
+            "failed": self.count(CheckResult::Failed), "skipped": self.count(CheckResult::Skipped),
         })
     }
 
-    /// What is printed.
+    /// The report as lines.
     pub fn lines(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         for (title, items) in &self.sections {
             lines.push(Line::of(Tone::Strong, title));
             for item in items {
-                let (tone, glyph) = match item.verdict {
-                    Verdict::Good => (Tone::Good, "✔"),
-                    Verdict::Warning => (Tone::Warn, "⚠"),
-                    Verdict::Failed => (Tone::Bad, "✘"),
-                    Verdict::Skipped => (Tone::Dim, "○ skipped:"),
+                let (tone, glyph) = match item.result {
+                    CheckResult::Good => (Tone::Good, "✔"),
+                    CheckResult::Warning => (Tone::Warn, "⚠"),
+                    CheckResult::Failed => (Tone::Bad, "✘"),
+                    CheckResult::Skipped => (Tone::Dim, "○ skipped:"),
                 };
                 lines.push(Line::of(tone, &format!("  {glyph} ")).and(Tone::Plain, &item.text));
                 for hint in item.hint.iter().flat_map(|hint| hint.lines()) {
@@ -126,24 +126,27 @@ impl Report {
             }
         }
         let counts = [
-            (Verdict::Failed, "failed"),
-            (Verdict::Warning, "to be looked at"),
-            (Verdict::Skipped, "skipped"),
+            (CheckResult::Failed, "failed"),
+            (CheckResult::Warning, "to review"),
+            (CheckResult::Skipped, "skipped"),
         ];
-        let said: Vec<String> = counts
+        let parts: Vec<String> = counts
             .iter()
-            .map(|(verdict, word)| (self.count(*verdict), word))
+            .map(|(result, word)| (self.count(*result), word))
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();
-        let (tone, glyph) = match (self.count(Verdict::Failed), self.count(Verdict::Warning)) {
+        let (tone, glyph) = match (
+            self.count(CheckResult::Failed),
+            self.count(CheckResult::Warning),
+        ) {
             (0, 0) => (Tone::Good, "✔"),
             (0, _) => (Tone::Warn, "⚠"),
             _ => (Tone::Bad, "✘"),
         };
-        let good = format!("{} good", self.count(Verdict::Good));
+        let good = format!("{} good", self.count(CheckResult::Good));
         let all = std::iter::once(good)
-            .chain(said)
+            .chain(parts)
             .collect::<Vec<_>>()
             .join(", ");
         lines.push(Line::new());
@@ -157,33 +160,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_has_a_hint_below_what_failed() {
+    fn report_prints_the_hint_below_a_failed_check() {
         let mut report = Report::default();
         report.section("Kubernetes");
         report.good("API server 1.34 answers");
         report.section("Operator");
-        report.failed("there is none", "helm install ...\nas in the README");
-        report.skipped("its rights: there is no operator");
+        report.failed(
+            "no operator is installed",
+            "helm install ...\nas in the README",
+        );
+        report.skipped("rights of the operator: no operator is installed");
         let lines: Vec<String> = report.lines().iter().map(Line::text).collect();
         let expected = [
             "Kubernetes",
             "  ✔ API server 1.34 answers",
             "Operator",
-            "  ✘ there is none",
+            "  ✘ no operator is installed",
             "    helm install ...",
             "    as in the README",
-            "  ○ skipped: its rights: there is no operator",
+            "  ○ skipped: rights of the operator: no operator is installed",
             "",
             "✘ 1 good, 1 failed, 1 skipped",
         ];
         assert_eq!(lines, expected);
-        assert_eq!(report.count(Verdict::Failed), 1);
+        assert_eq!(report.count(CheckResult::Failed), 1);
         let value = report.value();
         assert_eq!(
             (&value["good"], &value["failed"], &value["skipped"]),
             (&json!(1), &json!(1), &json!(1))
         );
-        let missing = json!({"verdict": "Failed", "text": "there is none", "hint": "helm install ...\nas in the README"});
+        let missing = json!({"result": "Failed", "text": "no operator is installed", "hint": "helm install ...\nas in the README"});
         assert_eq!(value["sections"][1]["checks"][0], missing);
         assert_eq!(value["sections"][0]["checks"][0]["hint"], Value::Null);
     }

@@ -1,5 +1,5 @@
-//! Where lines go. In: lines. Out: standard output: with colours on a terminal; plain elsewhere, with `NO_COLOR`, `--no-color`
-//! or a terminal that is dumb. Where it may, it draws anew in the same place.
+//! Standard output. In: lines. Out: coloured text on a terminal; plain text in a pipe, with `NO_COLOR`, `--no-color` or
+//! `TERM=dumb`. On a terminal it can redraw lines in place.
 
 use std::{
     fmt::Write as _,
@@ -15,14 +15,14 @@ use crate::{
 #[derive(Debug)]
 pub struct Screen {
     colours: bool,
-    /// Lines that are there and will be drawn over.
+    /// Number of lines that the next draw overwrites.
     drawn: usize,
-    /// What they say.
+    /// Lines of the last draw.
     last: Vec<Line>,
 }
 
 impl Screen {
-    /// As it is; without colours if that is asked for.
+    /// Detects the terminal; `no_color` disables colours.
     pub fn new(no_color: bool) -> Self {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -34,7 +34,7 @@ impl Screen {
         }
     }
 
-    /// Columns; `None`: lines may be as long as they like.
+    /// Columns of the terminal; `None` when standard output is no terminal, so lines are not wrapped.
     pub fn width(&self) -> Option<usize> {
         if io::stdout().is_terminal() {
             Some(size().1)
@@ -43,16 +43,16 @@ impl Screen {
         }
     }
 
-    /// Whether it can be drawn over.
+    /// Whether lines can be redrawn in place.
     pub fn is_live(&self) -> bool {
         self.colours
     }
 
-    /// Lines that stay.
+    /// Prints lines.
     ///
     /// # Errors
-    /// [`Failure::Closed`] when nobody reads any more, [`Failure::Refused`] when it cannot be written.
-    pub fn say<'a>(&mut self, lines: impl IntoIterator<Item = &'a Line>) -> Result<(), Failure> {
+    /// [`Failure::Closed`] when the reader closed the pipe, [`Failure::Refused`] on another write error.
+    pub fn print<'a>(&mut self, lines: impl IntoIterator<Item = &'a Line>) -> Result<(), Failure> {
         let mut out = String::new();
         for line in lines {
             out.push_str(&self.printed(line));
@@ -61,10 +61,10 @@ impl Screen {
         self.raw(&out)
     }
 
-    /// Text that is a document of its own, and safe already.
+    /// Prints text that is already escaped.
     ///
     /// # Errors
-    /// [`Failure::Closed`] when nobody reads any more, [`Failure::Refused`] when it cannot be written.
+    /// [`Failure::Closed`] when the reader closed the pipe, [`Failure::Refused`] on another write error.
     pub fn raw(&mut self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         let written = stdout
@@ -76,10 +76,10 @@ impl Screen {
         })
     }
 
-    /// Lines in the place of those that were drawn before, unless they say the same; below them where that cannot be.
+    /// Draws lines over those of the last draw, if they differ; appends them when the output is no terminal.
     ///
     /// # Errors
-    /// [`Failure::Closed`] when nobody reads any more, [`Failure::Refused`] when it cannot be written.
+    /// [`Failure::Closed`] when the reader closed the pipe, [`Failure::Refused`] on another write error.
     pub fn draw(&mut self, lines: &[Line]) -> Result<(), Failure> {
         if self.drawn > 0 && self.last == lines {
             return Ok(());
@@ -92,14 +92,14 @@ impl Screen {
                 ""
             };
             self.raw(apart)?;
-            return self.say(lines);
+            return self.print(lines);
         }
         let (rows, columns) = size();
         let mut out = String::new();
         if self.drawn > 0 {
             let _ = write!(out, "\x1b[{}A\x1b[J", self.drawn);
         }
-        // what is higher than the screen would leave pieces of itself behind
+        // lines that scrolled out of the window cannot be overwritten
         let room = rows.saturating_sub(1).max(2);
         let shown = if lines.len() <= room {
             lines.len()
@@ -112,29 +112,26 @@ impl Screen {
         }
         self.drawn = shown;
         if shown < lines.len() {
-            let more = format!(
-                "… {} more lines: make the window higher",
-                lines.len() - shown
-            );
+            let more = format!("… {} more lines: enlarge the window", lines.len() - shown);
             let _ = writeln!(out, "{}", self.printed(&Line::plain(&more).cut(columns)));
             self.drawn += 1;
         }
         self.raw(&out)
     }
 
-    /// A word on the side while something is drawn: it goes above that.
+    /// Prints a note to standard error, above the lines of the last draw.
     ///
     /// # Errors
-    /// [`Failure::Closed`] when nobody reads any more, [`Failure::Refused`] when it cannot be written.
-    pub fn aside(&mut self, text: &str) -> Result<(), Failure> {
+    /// [`Failure::Closed`] when the reader closed the pipe, [`Failure::Refused`] on another write error.
+    pub fn print_note(&mut self, text: &str) -> Result<(), Failure> {
         let is_between = self.is_live() && self.drawn > 0 && io::stderr().is_terminal();
         if !is_between {
-            mention(text);
+            print_note(text);
             return Ok(());
         }
         let drawn = std::mem::take(&mut self.drawn);
         self.raw(&format!("\x1b[{drawn}A\x1b[J"))?;
-        mention(text);
+        print_note(text);
         let last = std::mem::take(&mut self.last);
         self.draw(&last)
     }
@@ -148,22 +145,22 @@ impl Screen {
     }
 }
 
-/// Says why something was not done.
-pub fn complain(failure: &Failure) {
-    let said = failure.to_string();
+/// Prints a failure to standard error.
+pub fn print_error(failure: &Failure) {
+    let message = failure.to_string();
     let mut stderr = io::stderr().lock();
-    for (number, line) in said.lines().enumerate() {
+    for (number, line) in message.lines().enumerate() {
         let label = if number == 0 { "error: " } else { "       " };
-        let _ = writeln!(stderr, "{label}{}", escaped(line)); // nobody looks any more
+        let _ = writeln!(stderr, "{label}{}", escaped(line)); // standard error may be closed
     }
 }
 
-/// A word on the side, which is no part of the output.
-pub fn mention(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", escaped(text)); // nobody looks any more
+/// Prints a note to standard error.
+pub fn print_note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", escaped(text)); // standard error may be closed
 }
 
-/// Rows and columns of the terminal.
+/// Rows and columns of the terminal; 24 and 80 when unknown.
 fn size() -> (usize, usize) {
     rustix::termios::tcgetwinsize(io::stdout())
         .ok()

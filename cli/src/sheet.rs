@@ -1,5 +1,5 @@
-//! Everything about one practice, for `describe`. Pure. In: a practice with its status, its events, the time. Out: lines, in
-//! sections as `kubectl describe` has them.
+//! Output of `describe`. Pure. In: a practice with its status, its events, the time. Out: lines, in sections like those of
+//! `kubectl describe`.
 
 use jiff::{Timestamp, Zoned};
 use k8s_openapi::api::core::v1::Event;
@@ -12,17 +12,18 @@ use practice_groups::HealthState;
 use crate::{
     journal::{self, Entry, time},
     state::{
-        age, consumers, foreigners, foreigners_unlisted, health, lag_remark, lag_unknown_because,
-        marked, of_group, of_others, of_practice, remarks, unlisted,
+        NO_CONSUMER, age, condition_mark, consumers, group_mark, health_lines, lag_remark,
+        lag_unknown_reason, other_group_cells, other_group_count, practice_mark, remarks, unlisted,
+        unlisted_other_groups,
     },
     text::{Column, Line, Tone, table},
     tree,
 };
 
-/// The newest events that are shown.
+/// Number of newest events to show.
 const EVENTS: usize = 15;
 
-/// The whole sheet.
+/// Renders all sections of a practice.
 pub fn sheet(
     practice: &ConsumerGroupPractice,
     events: &[Event],
@@ -35,16 +36,16 @@ pub fn sheet(
         section(&mut lines, "Topics", topics(status));
         for (place, group) in status.groups.iter().enumerate() {
             lines.push(Line::new());
-            lines.extend(of_one_group(practice, status, group, place, now));
+            lines.extend(describe_group(practice, status, group, place, now));
         }
-        if foreigners(status) > 0 {
+        if other_group_count(status) > 0 {
             section(
                 &mut lines,
                 "Groups of other applications on these topics",
-                of_others_groups(status),
+                other_groups(status),
             );
         }
-        let rebalances: Vec<Entry> = status.rebalances.iter().map(Entry::told).collect();
+        let rebalances: Vec<Entry> = status.rebalances.iter().map(Entry::from_status).collect();
         if !rebalances.is_empty() {
             let width = width.map(|width| width.saturating_sub(2));
             let practice = text(practice.metadata.name.as_ref());
@@ -64,7 +65,7 @@ pub fn sheet(
     } else {
         lines.extend(remarks(practice));
     }
-    section(&mut lines, "Events", of_events(events, now));
+    section(&mut lines, "Events", event_rows(events, now));
     lines
 }
 
@@ -88,7 +89,7 @@ fn indented(by: usize, line: Line) -> Line {
 fn head(practice: &ConsumerGroupPractice, now: &Zoned) -> Vec<Line> {
     let mut first = Line::of(Tone::Strong, &text(practice.metadata.name.as_ref()));
     first.push(Tone::Plain, "   ");
-    first.append(of_practice(practice).line());
+    first.append(practice_mark(practice).line());
     let mut rows = vec![
         ("Name", first),
         (
@@ -109,15 +110,15 @@ fn head(practice: &ConsumerGroupPractice, now: &Zoned) -> Vec<Line> {
                 Line::plain(&generation.to_string())
             }
             Some(seen) if seen == generation => {
-                Line::plain(&format!("{generation}, as the operator has seen it"))
+                Line::plain(&format!("{generation}, observed by the operator"))
             }
             Some(seen) => Line::of(
                 Tone::Warn,
-                &format!("{generation}, but the operator has seen {seen} only"),
+                &format!("{generation}, but observedGeneration is {seen}"),
             ),
             None => Line::of(
                 Tone::Warn,
-                &format!("{generation}, and the operator has not seen any"),
+                &format!("{generation}, not observed by the operator yet"),
             ),
         };
         rows.push(("Generation", seen));
@@ -165,7 +166,7 @@ fn head(practice: &ConsumerGroupPractice, now: &Zoned) -> Vec<Line> {
 fn conditions(status: &PracticeStatus, now: &Zoned) -> Vec<Line> {
     let row = |condition: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
         vec![
-            marked(condition).line(),
+            condition_mark(condition).line(),
             Line::plain(&condition.status),
             Line::of(
                 Tone::Dim,
@@ -192,9 +193,9 @@ fn topics(status: &PracticeStatus) -> Vec<Line> {
         .is_none_or(|ready| ready.status != "Unknown");
     for topic in &status.topics {
         let state = match (&topic.message, topic.ready) {
-            _ if !is_known => Line::of(Tone::Warn, "? not looked at"),
+            _ if !is_known => Line::of(Tone::Warn, "? not checked"),
             (Some(message), _) => Line::of(Tone::Warn, &format!("⚠ {message}")),
-            (None, true) => Line::of(Tone::Good, "✔ as the manifest says"),
+            (None, true) => Line::of(Tone::Good, "✔ matches the manifest"),
             (None, false) => Line::of(Tone::Warn, "⚠ not ready"),
         };
         rows.push(vec![
@@ -215,7 +216,7 @@ fn topics(status: &PracticeStatus) -> Vec<Line> {
     table(rows, &columns)
 }
 
-fn of_one_group(
+fn describe_group(
     practice: &ConsumerGroupPractice,
     status: &PracticeStatus,
     group: &GroupStatus,
@@ -230,7 +231,7 @@ fn of_one_group(
     let mut title = Line::of(Tone::Strong, "Group ")
         .and(Tone::Hue(place), &group.name)
         .and(Tone::Plain, "   ");
-    title.append(of_group(group, wanted).line());
+    title.append(group_mark(group, wanted).line());
     let epoch = group
         .epoch
         .map_or_else(String::new, |epoch| format!(", epoch {epoch}"));
@@ -242,7 +243,7 @@ fn of_one_group(
     if group.lag.is_none() {
         title.push(
             Tone::Warn,
-            &format!(" ({})", lag_unknown_because(status, group)),
+            &format!(" ({})", lag_unknown_reason(status, group)),
         );
     }
     if let Some(age) = age(group, now.timestamp()) {
@@ -250,7 +251,7 @@ fn of_one_group(
     }
     let mut lines = vec![title];
     lines.extend(
-        health(group, now.timestamp())
+        health_lines(group, now.timestamp())
             .into_iter()
             .map(|line| indented(2, line)),
     );
@@ -265,7 +266,7 @@ fn of_one_group(
     ];
     let mut rows = vec![head.map(|head| Line::of(Tone::Strong, head)).to_vec()];
     for member in &group.members {
-        // Kafka makes most ids of the client id and a UUID
+        // a member id is usually the client id and a UUID
         let rest = member
             .member_id
             .strip_prefix(&format!("{}-", member.client_id));
@@ -289,16 +290,16 @@ fn of_one_group(
             ));
         }
     }
-    let nobody = Line::of(Tone::Warn, "no consumer");
+    let unowned = Line::of(Tone::Warn, NO_CONSUMER);
     rows.extend(owned_rows(
-        &nobody,
+        &unowned,
         &Line::plain("-"),
         &group.unowned,
         group.unowned_count,
     ));
     if rows.len() == 1 {
         let none = if group.state == "Unknown" {
-            "  its members are not known"
+            "  members unknown"
         } else {
             "  no members"
         };
@@ -322,13 +323,13 @@ fn of_one_group(
     if group.truncated {
         lines.push(Line::of(
             Tone::Dim,
-            "  … and more: status does not hold all",
+            "  … and more: status does not list all members",
         ));
     }
     lines
 }
 
-/// A row for each partition, and one for those that are not listed; whose they are stands in the first.
+/// A row for each partition, and one for those that status does not list; the first row names their owner.
 fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition], count: i32) -> Vec<Vec<Line>> {
     let number = |number: Option<i64>| {
         Line::plain(&number.map_or_else(|| "?".to_owned(), |number| number.to_string()))
@@ -349,7 +350,7 @@ fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition], count: i32)
         let health = owned
             .health
             .clone()
-            .filter(|health| health != HealthState::Healthy.word());
+            .filter(|health| health != HealthState::Healthy.as_str());
         let remarks: Vec<String> = health.into_iter().chain(lag_remark(owned)).collect();
         let remark = Line::of(Tone::Warn, &remarks.join(", "));
         let (name, id) = (first(name, place), first(id, place));
@@ -374,24 +375,24 @@ fn owned_rows(name: &Line, id: &Line, partitions: &[OwnedPartition], count: i32)
     partitions.iter().enumerate().map(row).chain(more).collect()
 }
 
-fn of_others_groups(status: &PracticeStatus) -> Vec<Line> {
+fn other_groups(status: &PracticeStatus) -> Vec<Line> {
     let row = |group: &OtherGroupStatus| {
         let name = std::iter::once(Line::plain(&group.name));
-        name.chain(of_others(group)).collect()
+        name.chain(other_group_cells(group)).collect()
     };
     let mut lines = table(
         status.other_groups.iter().map(row).collect(),
         &[Column::Left; 6],
     );
-    lines.extend(foreigners_unlisted(status).map(|more| Line::of(Tone::Dim, &more)));
+    lines.extend(unlisted_other_groups(status).map(|more| Line::of(Tone::Dim, &more)));
     lines
 }
 
-fn of_events(events: &[Event], now: &Zoned) -> Vec<Line> {
+fn event_rows(events: &[Event], now: &Zoned) -> Vec<Line> {
     if events.is_empty() {
         return vec![Line::of(
             Tone::Dim,
-            "none: Kubernetes keeps them for an hour",
+            "none: Kubernetes deletes Events after an hour",
         )];
     }
     let mut dated: Vec<(Option<Timestamp>, &Event)> = events

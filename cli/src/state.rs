@@ -1,5 +1,5 @@
-//! What state things are in, as a glyph, a word and a tone. Pure. In: conditions and groups of a status, the time. Out: marks,
-//! and the sentences that have to be read. The one place that judges; everything that is printed takes its words from here.
+//! State of practices, conditions and groups as a glyph, a word and a tone. Pure. In: conditions and groups of a status, the
+//! time. Out: marks and warnings. All verbs take their marks from here.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -12,10 +12,13 @@ use practice_groups::HealthState;
 
 use crate::text::{Line, Tone, counted};
 
-/// A glyph with its word.
+/// Owner column of partitions without an owner.
+pub const NO_CONSUMER: &str = "no consumer";
+
+/// A glyph with its word, such as `✔ Ready`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// How it is meant.
+    /// Tone of both.
     pub tone: Tone,
     /// `✔`
     pub glyph: &'static str,
@@ -44,13 +47,13 @@ impl Mark {
     }
 }
 
-/// A practice as a whole.
-pub fn of_practice(practice: &ConsumerGroupPractice) -> Mark {
+/// Mark of a practice: its condition Ready, or Deleting or Pending.
+pub fn practice_mark(practice: &ConsumerGroupPractice) -> Mark {
     if practice.metadata.deletion_timestamp.is_some() {
         return Mark::new(Tone::Warn, "Deleting");
     }
     let Some(status) = &practice.status else {
-        return Mark::new(Tone::Warn, "not looked at yet");
+        return Mark::new(Tone::Warn, "Pending");
     };
     match status.condition("Ready").map(|ready| ready.status.as_str()) {
         Some("True") => Mark::new(Tone::Good, "Ready"),
@@ -59,8 +62,8 @@ pub fn of_practice(practice: &ConsumerGroupPractice) -> Mark {
     }
 }
 
-/// Whether a condition is as it should be.
-pub fn of_condition(condition: &Condition) -> Tone {
+/// Tone of a condition: Good when its status is the healthy one of its type.
+pub fn condition_tone(condition: &Condition) -> Tone {
     let wanted = match condition.type_.as_str() {
         "Reconciling" | "Stalled" | "IdleConsumers" => "False",
         _ => "True",
@@ -72,30 +75,32 @@ pub fn of_condition(condition: &Condition) -> Tone {
     }
 }
 
-/// A condition with its glyph.
-pub fn marked(condition: &Condition) -> Mark {
-    Mark::new(of_condition(condition), &condition.type_)
+/// Mark of a condition.
+pub fn condition_mark(condition: &Condition) -> Mark {
+    Mark::new(condition_tone(condition), &condition.type_)
 }
 
-/// What of a practice has to be read: conditions that are not as they should be, each sentence once, the gravest first.
+/// Warnings about a practice: unhealthy conditions, each message once, failures first.
 pub fn remarks(practice: &ConsumerGroupPractice) -> Vec<Line> {
     let mut lines: Vec<Line> = deleting(practice).into_iter().collect();
     let Some(status) = &practice.status else {
-        let what = "the operator has not looked at it: is one there? kubectl cgp check";
+        let what =
+            "no status: the operator has not reconciled this practice yet; run kubectl cgp check";
         lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, what));
         return lines;
     };
-    let mut said: Vec<&str> = Vec::new();
-    let spoken = |condition: &&Condition| condition.type_ != "IdleConsumers"; // the consumers themselves say it
-    let mut conditions: Vec<&Condition> = status.conditions.iter().filter(spoken).collect();
-    conditions.sort_by_key(|condition| of_condition(condition) != Tone::Bad);
+    let mut printed: Vec<&str> = Vec::new();
+    // idle consumers have their own lines in the tree
+    let is_shown = |condition: &&Condition| condition.type_ != "IdleConsumers";
+    let mut conditions: Vec<&Condition> = status.conditions.iter().filter(is_shown).collect();
+    conditions.sort_by_key(|condition| condition_tone(condition) != Tone::Bad);
     for condition in conditions {
-        let mark = marked(condition);
-        if mark.tone == Tone::Good || said.contains(&condition.message.as_str()) {
+        let mark = condition_mark(condition);
+        if mark.tone == Tone::Good || printed.contains(&condition.message.as_str()) {
             continue;
         }
-        said.push(&condition.message);
-        // the name of a condition that is false reads as if it were true
+        printed.push(&condition.message);
+        // `✘ Ready` alone would read as if the condition were true
         let no = if mark.tone == Tone::Bad && condition.status == "False" {
             "not "
         } else {
@@ -107,19 +112,20 @@ pub fn remarks(practice: &ConsumerGroupPractice) -> Vec<Line> {
             &format!("  {}: {}", condition.reason, condition.message),
         ));
     }
-    // whoever deletes it changes its generation, too
+    // a deletion increments the generation, too
     let is_deleted = practice.metadata.deletion_timestamp.is_some();
     if !is_deleted
         && practice.metadata.generation.is_some()
         && status.observed_generation != practice.metadata.generation
     {
-        let what = "the manifest has changed and the operator has not looked at it since: this is how it was before";
+        let what =
+            "status is out of date: the operator has not reconciled the changed manifest yet";
         lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, what));
     }
     lines
 }
 
-/// That a practice is being deleted, and what it waits for.
+/// Warning that a practice is being deleted, with its finalizers.
 fn deleting(practice: &ConsumerGroupPractice) -> Option<Line> {
     let since = practice.metadata.deletion_timestamp.as_ref()?.0;
     let waits = practice
@@ -133,13 +139,13 @@ fn deleting(practice: &ConsumerGroupPractice) -> Option<Line> {
     let waits = if waits.is_empty() {
         String::new()
     } else {
-        format!("; waits for {waits}, its Events say why")
+        format!("; waiting for finalizer {waits}, see its Events")
     };
-    let what = format!("being deleted since {since}: what is below is how it was then{waits}");
+    let what = format!("being deleted since {since}: the status below is from before{waits}");
     Some(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, &what))
 }
 
-/// Members come and go, and Kafka is handing out partitions anew.
+/// Whether Kafka is reassigning the partitions of a group.
 pub fn is_rebalancing(group: &GroupStatus) -> bool {
     matches!(
         group.state.as_str(),
@@ -147,8 +153,8 @@ pub fn is_rebalancing(group: &GroupStatus) -> bool {
     )
 }
 
-/// A group. `wanted` is its manifest.
-pub fn of_group(group: &GroupStatus, wanted: Option<&Group>) -> Mark {
+/// Mark of a group; `wanted` is its manifest.
+pub fn group_mark(group: &GroupStatus, wanted: Option<&Group>) -> Mark {
     let stopped = wanted.is_some_and(|wanted| wanted.state == DesiredState::Stopped);
     match group.state.as_str() {
         _ if !group.group_id_owned => Mark::new(Tone::Bad, "GroupIdNotOwned"),
@@ -171,12 +177,12 @@ pub fn of_group(group: &GroupStatus, wanted: Option<&Group>) -> Mark {
     }
 }
 
-/// Members of a group that Kafka tells of; `None`: it does not, or the list was cut.
+/// Number of members; `None` when Kafka has not reported them, or status lists not all.
 pub fn members(group: &GroupStatus) -> Option<usize> {
     (group.state != "Unknown" && !group.truncated).then_some(group.members.len())
 }
 
-/// `2/3 consumers`: so many are members, so many are wanted.
+/// `2/3 consumers`: members and spec.groups[].replicas.
 pub fn consumers(group: &GroupStatus) -> String {
     let there = match members(group) {
         Some(members) => members.to_string(),
@@ -190,16 +196,16 @@ pub fn consumers(group: &GroupStatus) -> String {
     )
 }
 
-/// Why a group's lag is not known, and since when.
-pub fn lag_unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
+/// Reason and time since when a group's lag is unknown.
+pub fn lag_unknown_reason(status: &PracticeStatus, group: &GroupStatus) -> String {
     let since = group
         .unknown_since
         .as_ref()
         .map_or_else(String::new, |since| format!(", since {since}"));
-    format!("{}{since}", unknown_because(status, group))
+    format!("{}{since}", unknown_reason(status, group))
 }
 
-fn unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
+fn unknown_reason(status: &PracticeStatus, group: &GroupStatus) -> String {
     if let Some(kafka) = status
         .condition("KafkaReachable")
         .filter(|kafka| kafka.status == "False")
@@ -218,20 +224,23 @@ fn unknown_because(status: &PracticeStatus, group: &GroupStatus) -> String {
         .map(|owned| format!("{}/{}", owned.topic, owned.partition))
         .collect();
     match unknown.as_slice() {
-        [] => "a partition that no consumer has cannot be read".to_owned(),
-        [one] => format!("{one} cannot be read"),
-        [one, rest @ ..] => format!("{one} and {} more cannot be read", rest.len()),
+        [] => "offsets of an unassigned partition are unknown".to_owned(),
+        [one] => format!("offsets of {one} are unknown"),
+        [one, rest @ ..] => format!(
+            "offsets of {one} and {} more partitions are unknown",
+            rest.len()
+        ),
     }
 }
 
-/// What stands behind a lag that is not simply end minus committed; nothing where nothing has to be said.
+/// Remark on a lag that is not end minus committed offset; `None` for a plain lag.
 pub fn lag_remark(owned: &OwnedPartition) -> Option<String> {
     let because = owned
         .lag_reason
         .as_deref()
         .or_else(|| owned.lag.is_none().then_some("Unknown"))?;
     Some(match because {
-        // of an empty partition there is nothing to commit
+        // an empty partition has nothing to commit
         "NoCommit" if owned.end == Some(0) => return None,
         "NoCommit" => "no commit yet".to_owned(),
         "Expired" => {
@@ -242,36 +251,38 @@ pub fn lag_remark(owned: &OwnedPartition) -> Option<String> {
                     lost => format!("{lost} messages"),
                 },
             );
-            format!("{lost} deleted before they were read")
+            format!("{lost} expired before being read")
         }
-        "Stale" => "committed beyond the end: nothing to read until the group is reset".to_owned(),
-        "Recreated" => "the topic was made anew, the commit is of the former one".to_owned(),
+        "Stale" => "committed offset is beyond the end: reset the group's offsets".to_owned(),
+        "Recreated" => {
+            "the topic was recreated, the committed offset is from the previous topic".to_owned()
+        }
         "Unknown" => match &owned.unknown_since {
-            Some(since) => format!("cannot be read since {since}"),
-            None => "cannot be read".to_owned(),
+            Some(since) => format!("offsets unknown since {since}"),
+            None => "offsets unknown".to_owned(),
         },
         other => other.to_owned(),
     })
 }
 
-/// How many partitions status counts and does not list.
-pub fn cut(listed: &[OwnedPartition], count: i32) -> usize {
+/// Number of partitions that status counts and does not list.
+pub fn unlisted_count(listed: &[OwnedPartition], count: i32) -> usize {
     usize::try_from(count)
         .unwrap_or_default()
         .saturating_sub(listed.len())
 }
 
-/// What is said of them: `and 4 more`, or `4 partitions, not listed` where there is none before.
+/// Note about them: `and 4 more`, or `4 partitions, not listed` when status lists none.
 pub fn unlisted(listed: &[OwnedPartition], count: i32) -> Option<String> {
-    match cut(listed, count) {
+    match unlisted_count(listed, count) {
         0 => None,
         more if listed.is_empty() => Some(format!("{}, not listed", counted(more, "partition"))),
         more => Some(format!("and {more} more")),
     }
 }
 
-/// How old the oldest message is that nobody has handled, and when all will be: `oldest 55 s, done in 2 min`. Status says
-/// since when and until when; what should be done by now and is not is no promise any more.
+/// Age of the oldest unprocessed message, and the estimated time to process all: `oldest 55 s, done in 2 min`. An estimate in
+/// the past is left out, because it proved wrong.
 pub fn age(group: &GroupStatus, now: Timestamp) -> Option<String> {
     let ahead = |time: Option<&String>| {
         Some(
@@ -283,7 +294,7 @@ pub fn age(group: &GroupStatus, now: Timestamp) -> Option<String> {
         )
     };
     let is_behind = group.lag.is_some_and(|lag| lag > 0);
-    // clocks differ: nothing is younger than new
+    // clocks differ: an age is never negative
     let oldest = ahead(group.oldest_since.as_ref())
         .filter(|_| is_behind)?
         .min(0)
@@ -295,17 +306,17 @@ pub fn age(group: &GroupStatus, now: Timestamp) -> Option<String> {
     Some(format!("oldest {}{done}", span(oldest)))
 }
 
-/// What is the matter with how a group gets on, for how long, and what to do about it; nothing when it gets on, or is not known.
-pub fn health(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
+/// Health of a group with its duration, message and advice; empty when healthy or unknown.
+pub fn health_lines(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
     let known = group.state != "Unknown";
     let health = group
         .health
         .as_ref()
-        .filter(|health| known && health.state != HealthState::Healthy.word());
+        .filter(|health| known && health.state != HealthState::Healthy.as_str());
     let Some(health) = health else {
         return Vec::new();
     };
-    let tone = if HealthState::of(&health.state).is_some_and(HealthState::is_standstill) {
+    let tone = if HealthState::parse(&health.state).is_some_and(HealthState::is_standstill) {
         Tone::Bad
     } else {
         Tone::Warn
@@ -326,7 +337,7 @@ pub fn health(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
     std::iter::once(line).chain(advice).collect()
 }
 
-/// `55 s`, `12 min`, `3 h`, `2 d`: no more exact than it is known.
+/// `55 s`, `12 min`, `3 h`, `2 d`: one unit, as status is seconds old.
 fn span(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
@@ -336,8 +347,8 @@ fn span(seconds: i64) -> String {
     }
 }
 
-/// Groups of other applications, also those that are not listed.
-pub fn foreigners(status: &PracticeStatus) -> usize {
+/// Number of groups of other applications, listed or not.
+pub fn other_group_count(status: &PracticeStatus) -> usize {
     let listed = status.other_groups.len();
     status
         .other_group_count
@@ -346,20 +357,20 @@ pub fn foreigners(status: &PracticeStatus) -> usize {
         .max(listed)
 }
 
-/// How many of them are not listed: `… and 25 more`.
-pub fn foreigners_unlisted(status: &PracticeStatus) -> Option<String> {
+/// Note about groups that status does not list: `… and 25 more`.
+pub fn unlisted_other_groups(status: &PracticeStatus) -> Option<String> {
     match (
-        foreigners(status) - status.other_groups.len(),
+        other_group_count(status) - status.other_groups.len(),
         status.other_groups.len(),
     ) {
         (0, _) => None,
-        (_, 0) => Some("… not listed: status does not hold all".to_owned()),
+        (_, 0) => Some("… not listed: status is limited in size".to_owned()),
         (more, _) => Some(format!("… and {more} more")),
     }
 }
 
-/// A group of another application: `2 members   lag 12 at most   orders`.
-pub fn of_others(group: &OtherGroupStatus) -> [Line; 5] {
+/// Cells of a group of another application: `2 members   lag 12 at most   orders`.
+pub fn other_group_cells(group: &OtherGroupStatus) -> [Line; 5] {
     let members = match group.members {
         Some(members) => Line::plain(&counted(
             usize::try_from(members).unwrap_or_default(),
@@ -382,79 +393,4 @@ pub fn of_others(group: &OtherGroupStatus) -> [Line; 5] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_grows_and_a_promise_shrinks() {
-        let group = |lag: Option<i64>, since: Option<&str>, done: Option<&str>| GroupStatus {
-            lag,
-            oldest_since: since.map(str::to_owned),
-            done_at: done.map(str::to_owned),
-            ..GroupStatus::default()
-        };
-        let (noon, soon) = (Some("2026-11-25T12:00:00Z"), Some("2026-11-25T12:21:40Z"));
-        let rows = [
-            (
-                "2026-11-25T12:00:55Z",
-                Some(6),
-                noon,
-                None,
-                Some("oldest 55 s"),
-            ),
-            (
-                "2026-11-25T12:01:40Z",
-                Some(6),
-                noon,
-                soon,
-                Some("oldest 100 s, done in 20 min"),
-            ),
-            (
-                "2026-11-25T12:21:39Z",
-                Some(6),
-                noon,
-                soon,
-                Some("oldest 21 min, done in 1 s"),
-            ),
-            (
-                "2026-11-25T12:21:40Z",
-                Some(6),
-                noon,
-                soon,
-                Some("oldest 21 min"),
-            ),
-            (
-                "2026-11-27T12:00:00Z",
-                Some(6),
-                noon,
-                soon,
-                Some("oldest 2 d"),
-            ),
-            (
-                "2026-11-25T11:59:58Z",
-                Some(6),
-                noon,
-                None,
-                Some("oldest 0 s"),
-            ),
-            ("2026-11-25T12:00:55Z", Some(0), noon, soon, None),
-            ("2026-11-25T12:00:55Z", None, noon, soon, None),
-            ("2026-11-25T12:00:55Z", Some(6), None, soon, None),
-            (
-                "2026-11-25T12:00:55Z",
-                Some(6),
-                Some("yesterday"),
-                soon,
-                None,
-            ),
-        ];
-        for (now, lag, since, done, expected) in rows {
-            let now: Timestamp = now.parse().expect("it is a time");
-            assert_eq!(
-                age(&group(lag, since, done), now).as_deref(),
-                expected,
-                "{now}, {lag:?}, {since:?}, {done:?}"
-            );
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
-//! Text for a terminal. In: words with a tone. Out: lines, with colours or without. Nothing gets into a [`Line`] unescaped, so
-//! whatever came from a manifest, from Kafka or from a log can neither drive the terminal nor forge a line.
-//! Deliberately absent: where lines go (that is `screen`).
+//! Text for a terminal. In: words with a tone. Out: lines, with colours or without. A [`Line`] escapes everything it gets, so
+//! text from a manifest, from Kafka or from a log can neither control the terminal nor forge a line.
+//! Deliberately absent: output (that is `screen`).
 
 use std::fmt::Write;
 
@@ -9,31 +9,31 @@ use unicode_width::UnicodeWidthStr;
 
 pub use practice_plan::predict::counted;
 
-/// How a word is meant. A colour never says anything that the words beside it do not.
+/// Tone of a word. A colour only repeats what the words beside it mean.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Tone {
-    /// As it is.
+    /// No colour.
     #[default]
     Plain,
     /// Less important.
     Dim,
     /// More important.
     Strong,
-    /// As it should be.
+    /// Healthy.
     Good,
-    /// To be looked at.
+    /// Needs attention.
     Warn,
     /// Broken.
     Bad,
-    /// One of several things that are told apart, such as groups; by their place.
+    /// Colour that distinguishes items of a list, such as groups, by their index.
     Hue(usize),
 }
 
-/// Cyan, magenta, blue, yellow, green, and the bright ones of them.
+/// SGR codes of cyan, magenta, blue, yellow, green, and of their bright variants.
 const HUES: [u8; 10] = [36, 35, 34, 33, 32, 96, 95, 94, 93, 92];
 
 impl Tone {
-    /// Select Graphic Rendition (ECMA-48).
+    /// Select Graphic Rendition code (ECMA-48).
     fn sgr(self) -> Option<u8> {
         match self {
             Self::Plain => None,
@@ -47,13 +47,13 @@ impl Tone {
     }
 }
 
-/// One line.
+/// One line of escaped words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Line {
     spans: Vec<(Tone, String)>,
 }
 
-/// Escapes what could drive a terminal.
+/// Escapes characters that control a terminal.
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     escape(&mut out, text.as_bytes());
@@ -61,48 +61,48 @@ pub fn escaped(text: &str) -> String {
 }
 
 impl Line {
-    /// Nothing yet.
+    /// Empty line.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Plain words.
+    /// Line without colours.
     pub fn plain(text: &str) -> Self {
         Self::of(Tone::Plain, text)
     }
 
-    /// Words of one tone.
+    /// Line of one tone.
     pub fn of(tone: Tone, text: &str) -> Self {
         Self::new().and(tone, text)
     }
 
-    /// With more words.
+    /// Returns the line with words appended.
     #[must_use]
     pub fn and(mut self, tone: Tone, text: &str) -> Self {
         self.push(tone, text);
         self
     }
 
-    /// More words.
+    /// Appends words.
     pub fn push(&mut self, tone: Tone, text: &str) {
         if !text.is_empty() {
             self.spans.push((tone, escaped(text)));
         }
     }
 
-    /// More words, from bytes that need not be UTF-8.
+    /// Appends bytes that may be invalid UTF-8.
     pub fn push_bytes(&mut self, tone: Tone, bytes: &[u8]) {
         let mut text = String::with_capacity(bytes.len());
         escape(&mut text, bytes);
         self.spans.push((tone, text));
     }
 
-    /// Another line after this one.
+    /// Appends another line's words.
     pub fn append(&mut self, other: Self) {
         self.spans.extend(other.spans);
     }
 
-    /// Blanks up to a column.
+    /// Pads with blanks up to a column.
     pub fn pad(&mut self, column: usize) {
         let width = self.width();
         if width < column {
@@ -110,28 +110,28 @@ impl Line {
         }
     }
 
-    /// Blanks up to a column, at least three.
+    /// Pads with at least three blanks up to a column.
     pub fn gap(&mut self, column: usize) {
         self.pad(column.max(self.width() + 3));
     }
 
-    /// Columns that it takes.
+    /// Width in columns.
     pub fn width(&self) -> usize {
         self.spans.iter().map(|(_, text)| text.width()).sum()
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the line has no words.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// Without colours.
+    /// Text without colours.
     pub fn text(&self) -> String {
         let text: String = self.spans.iter().map(|(_, text)| text.as_str()).collect();
         text.trim_end().to_owned()
     }
 
-    /// With colours.
+    /// Text with colours.
     pub fn coloured(&self) -> String {
         let mut out = String::new();
         for (tone, text) in &self.spans {
@@ -145,7 +145,7 @@ impl Line {
         out.trim_end().to_owned()
     }
 
-    /// No wider than that: what is cut off becomes `…`.
+    /// Truncates to a width; `…` marks the cut.
     #[must_use]
     pub fn cut(self, columns: usize) -> Self {
         if self.width() <= columns {
@@ -177,16 +177,16 @@ impl From<&str> for Line {
     }
 }
 
-/// A column of a table.
+/// Alignment of a table column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
-    /// Words.
+    /// Text.
     Left,
     /// Numbers.
     Right,
 }
 
-/// Rows whose cells stand below each other, three blanks apart.
+/// Aligns rows into columns, three blanks apart.
 pub fn table(rows: Vec<Vec<Line>>, columns: &[Column]) -> Vec<Line> {
     let width = |column: usize| {
         rows.iter()
@@ -215,7 +215,7 @@ pub fn table(rows: Vec<Vec<Line>>, columns: &[Column]) -> Vec<Line> {
     rows.into_iter().map(row).collect()
 }
 
-/// Words in lines of at most that many columns; a longer word stands alone.
+/// Wraps text to a width; a longer word gets its own line.
 pub fn wrapped(text: &str, columns: Option<usize>) -> Vec<String> {
     let text = escaped(text);
     let Some(columns) = columns else {
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_drives_the_terminal() {
+    fn control_characters_are_escaped() {
         let nasty = "a\u{1b}[31mb\nc\u{9b}2J\u{202e}d";
         let line = Line::of(Tone::Bad, nasty);
         assert_eq!(line.text(), "a\\u{1b}[31mb\\nc\\u{9b}2J\\u{202e}d");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_stand_below_each_other() {
+    fn columns_are_aligned() {
         let row = |cells: [&str; 3]| cells.map(Line::plain).to_vec();
         let rows = vec![
             row(["NAME", "LAG", "WHY"]),

@@ -1,6 +1,6 @@
-//! A practice as a tree: practice, groups, consumers, partitions with their lag. Pure, but [`tree`] asks the clock. In: a practice
-//! with its status, the time. Out: lines. Unknown is `?` with its reason and never 0; a word stands beside every glyph; names are never cut, but what all
-//! consumers of a group begin with is left out.
+//! A practice as a tree: practice, groups, consumers, partitions with their lag. Pure, except that [`tree`] reads the clock. In:
+//! a practice with its status, the time. Out: lines. An unknown number is `?` with its reason, never 0. Every glyph has a
+//! word. Names are not truncated; only the common prefix of a group's consumers is left out.
 
 use jiff::Timestamp;
 use practice_api::{
@@ -11,27 +11,32 @@ use practice_api::{
 
 use crate::{
     state::{
-        age, consumers, foreigners, foreigners_unlisted, health, is_rebalancing, lag_remark,
-        lag_unknown_because, members, of_group, of_others, of_practice, remarks, unlisted,
+        NO_CONSUMER, age, consumers, group_mark, health_lines, is_rebalancing, lag_remark,
+        lag_unknown_reason, members, other_group_cells, other_group_count, practice_mark, remarks,
+        unlisted, unlisted_other_groups,
     },
     text::{Column, Line, Tone, counted, table},
 };
 
-/// How it is drawn.
+mod columns;
+
+use self::columns::{Columns, Names};
+
+/// Layout of a tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// Columns that there are; `None`: no end.
+    /// Width of the terminal in columns; `None` means no limit.
     pub width: Option<usize>,
-    /// Whether the practice is called `namespace/name`.
+    /// Whether to print the name as `namespace/name`.
     pub with_namespace: bool,
 }
 
-/// The lines of one practice, now.
+/// Renders one practice, with ages as of now.
 pub fn tree(practice: &ConsumerGroupPractice, shape: Shape) -> Vec<Line> {
     tree_at(practice, shape, Timestamp::now())
 }
 
-/// The lines of one practice, as they are at a time.
+/// Renders one practice, with ages as of `now`.
 pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -> Vec<Line> {
     let mut lines = vec![head(practice, shape)];
     let Some(status) = &practice.status else {
@@ -48,13 +53,13 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
         let none = if practice.spec.groups.is_empty() {
             "no groups in the manifest"
         } else {
-            "no group is there yet"
+            "status has no groups yet"
         };
         lines.push(Line::of(Tone::Dim, "└─ ").and(Tone::Dim, none));
     }
     let columns = Columns::of(practice, status);
     for (place, group) in status.groups.iter().enumerate() {
-        let last = place + 1 == status.groups.len() && foreigners(status) == 0;
+        let last = place + 1 == status.groups.len() && other_group_count(status) == 0;
         let (branch, guide) = if last {
             ("└─ ", "   ")
         } else {
@@ -69,7 +74,7 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
         line.append(group_line(status, group, wanted, place, &columns, now));
         lines.push(line);
         lines.extend(below(guide, guide, group_remarks(group)));
-        lines.extend(below(guide, guide, health(group, now)));
+        lines.extend(below(guide, guide, health_lines(group, now)));
         lines.extend(consumer_lines(
             practice,
             group,
@@ -79,13 +84,13 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
             shape.width,
         ));
     }
-    lines.extend(of_other_applications(status));
+    lines.extend(other_group_lines(status));
     lines
 }
 
-/// Groups that read the practice's topics and are none of its own.
-fn of_other_applications(status: &PracticeStatus) -> Vec<Line> {
-    let (listed, all) = (status.other_groups.len(), foreigners(status));
+/// Groups of other applications that read the practice's topics.
+fn other_group_lines(status: &PracticeStatus) -> Vec<Line> {
+    let (listed, all) = (status.other_groups.len(), other_group_count(status));
     if all == 0 {
         return Vec::new();
     }
@@ -96,7 +101,7 @@ fn of_other_applications(status: &PracticeStatus) -> Vec<Line> {
     let mut lines = vec![Line::of(Tone::Dim, "└─ ").and(Tone::Dim, &title)];
     let rows = status.other_groups.iter().map(|group| {
         let name = std::iter::once(Line::plain(&group.name));
-        name.chain(of_others(group)).collect()
+        name.chain(other_group_cells(group)).collect()
     });
     let rows = table(rows.collect(), &[Column::Left; 6]);
     for (place, row) in rows.into_iter().enumerate() {
@@ -105,7 +110,7 @@ fn of_other_applications(status: &PracticeStatus) -> Vec<Line> {
         line.append(row);
         lines.push(line);
     }
-    if let Some(more) = foreigners_unlisted(status) {
+    if let Some(more) = unlisted_other_groups(status) {
         lines.push(Line::of(Tone::Dim, "   └─ ").and(Tone::Dim, &more));
     }
     lines
@@ -125,7 +130,7 @@ fn head(practice: &ConsumerGroupPractice, shape: Shape) -> Line {
     }
     line.push(Tone::Strong, name);
     line.push(Tone::Plain, "   ");
-    line.append(of_practice(practice).line());
+    line.append(practice_mark(practice).line());
     let Some(status) = &practice.status else {
         return line;
     };
@@ -153,7 +158,7 @@ fn head(practice: &ConsumerGroupPractice, shape: Shape) -> Line {
     line
 }
 
-/// What stands below something, with the guides of the tree before it.
+/// Prefixes lines with the guides of the tree.
 fn below(first: &str, others: &str, lines: Vec<Line>) -> Vec<Line> {
     let guides = std::iter::once(first).chain(std::iter::repeat(others));
     let joined = |(guide, rest): (&str, Line)| {
@@ -175,7 +180,7 @@ fn group_line(
 ) -> Line {
     let cells = [
         (Line::of(Tone::Hue(place), &group.name), columns.group),
-        (of_group(group, wanted).line(), columns.state),
+        (group_mark(group, wanted).line(), columns.state),
         (
             Line::of(Tone::Dim, &protocol(group, wanted)),
             columns.protocol,
@@ -193,7 +198,7 @@ fn group_line(
     }
     let mut notes: Vec<(Tone, String)> = Vec::new();
     if group.lag.is_none() {
-        notes.push((Tone::Warn, lag_unknown_because(status, group)));
+        notes.push((Tone::Warn, lag_unknown_reason(status, group)));
     }
     notes.extend(age(group, now).map(|age| (Tone::Plain, age)));
     if let Some(idle) = group.idle.filter(|idle| *idle > 0) {
@@ -216,7 +221,7 @@ pub fn lag(lag: Option<i64>) -> Line {
 }
 
 fn protocol(group: &GroupStatus, wanted: Option<&Group>) -> String {
-    // while a group changes its protocol, and in local mode's memory, the manifest says another one
+    // the protocol differs from the manifest during a change, and on local mode's embedded broker
     let wanted = wanted.filter(|wanted| format!("{:?}", wanted.protocol) == group.protocol);
     match wanted.and_then(|wanted| wanted.assignor) {
         Some(assignor) => format!("{}, {assignor:?}", group.protocol),
@@ -224,15 +229,15 @@ fn protocol(group: &GroupStatus, wanted: Option<&Group>) -> String {
     }
 }
 
-/// What of a group has to be read.
+/// Warnings about a group.
 fn group_remarks(group: &GroupStatus) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut warn = |text: &str| lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, text));
     if !group.group_id_owned {
         let hold = group.hold.as_ref().filter(|hold| hold.needs_help());
-        let held = hold.map(|hold| format!("its consumers do not start: {}", hold.reason));
-        let waits = "its consumers wait until it is known that nobody else uses the group id";
-        warn(held.as_deref().unwrap_or(waits));
+        let held = hold.map(|hold| format!("its consumers are not started: {}", hold.reason));
+        let pending = "its consumers are not started until its group id is known to be unused by other applications";
+        warn(held.as_deref().unwrap_or(pending));
     } else if let Some(members) = members(group)
         && let Some(missing) = usize::try_from(group.replicas)
             .ok()
@@ -288,7 +293,7 @@ fn consumer_lines(
             indent
         };
         if member.partition_count == 0 && member.partitions.is_empty() {
-            line.append(waits(group, member));
+            line.append(no_partition_reason(group, member));
             lines.push(line);
             continue;
         }
@@ -301,7 +306,8 @@ fn consumer_lines(
         } else {
             ("└─ ", "   ")
         };
-        let mut line = Line::of(Tone::Dim, &format!("{guide}{branch}")).and(Tone::Warn, NOBODY);
+        let mut line =
+            Line::of(Tone::Dim, &format!("{guide}{branch}")).and(Tone::Warn, NO_CONSUMER);
         let mut indent = 6 + columns.consumer + 3;
         line.gap(indent);
         if columns.delay > 0 {
@@ -314,13 +320,13 @@ fn consumer_lines(
     if group.truncated {
         lines.push(
             Line::of(Tone::Dim, &format!("{guide}└─ "))
-                .and(Tone::Dim, "… and more: status does not hold all"),
+                .and(Tone::Dim, "… and more: status does not list all members"),
         );
     }
     lines
 }
 
-/// A cell for each partition, and how many are not listed.
+/// A cell for each partition, and a note about those that status does not list.
 fn cells(partitions: &[OwnedPartition], count: i32, columns: &Columns) -> Vec<Line> {
     let more = unlisted(partitions, count).map(|more| Line::of(Tone::Dim, &more));
     partitions
@@ -330,7 +336,7 @@ fn cells(partitions: &[OwnedPartition], count: i32, columns: &Columns) -> Vec<Li
         .collect()
 }
 
-/// Cells side by side as long as there is room, then below.
+/// Places cells side by side within the width, then on the next line.
 fn flow(
     first: Line,
     guide: &str,
@@ -358,8 +364,8 @@ fn flow(
     lines
 }
 
-/// Why a consumer has no partition.
-pub fn waits(group: &GroupStatus, member: &Member) -> Line {
+/// Reason why a consumer has no partition.
+pub fn no_partition_reason(group: &GroupStatus, member: &Member) -> Line {
     match &member.idle_because {
         Some(why) => Line::of(Tone::Warn, "○ idle").and(Tone::Plain, &format!("  {why}")),
         None if is_rebalancing(group) => {
@@ -389,7 +395,7 @@ fn partition(owned: &OwnedPartition, columns: &Columns) -> Line {
     line
 }
 
-/// Committed and end.
+/// `41/44`: committed offset and end offset.
 fn offsets(owned: &OwnedPartition) -> String {
     let committed = match (owned.committed, owned.lag_reason.as_deref()) {
         (Some(committed), _) => committed.to_string(),
@@ -402,130 +408,6 @@ fn offsets(owned: &OwnedPartition) -> String {
             .end
             .map_or_else(|| "?".to_owned(), |end| end.to_string())
     )
-}
-
-/// How wide things are, over a whole practice: what is compared stands below each other.
-struct Columns {
-    group: usize,
-    state: usize,
-    protocol: usize,
-    consumers: usize,
-    lag: usize,
-    consumer: usize,
-    delay: usize,
-    partition: usize,
-    offsets: usize,
-    partition_lag: usize,
-}
-
-/// Who has the partitions that no consumer has.
-const NOBODY: &str = "no consumer";
-/// Longer names move their own row only.
-const LONGEST: usize = 40;
-
-impl Columns {
-    fn of(practice: &ConsumerGroupPractice, status: &PracticeStatus) -> Self {
-        let wanted = |group: &GroupStatus| {
-            practice
-                .spec
-                .groups
-                .iter()
-                .find(|wanted| wanted.name == group.name)
-        };
-        let widest = |widths: &mut dyn Iterator<Item = usize>| {
-            widths.filter(|width| *width <= LONGEST).max().unwrap_or(0)
-        };
-        let groups = || status.groups.iter();
-        let members = || {
-            groups().flat_map(|group| {
-                let names = Names::of(practice, group);
-                group
-                    .members
-                    .iter()
-                    .map(move |member| (names.clone(), group, member))
-            })
-        };
-        let owned = || groups().flat_map(GroupStatus::shares);
-        let unowned = status
-            .groups
-            .iter()
-            .any(|group| group.unowned_count > 0)
-            .then_some(NOBODY.len());
-        Self {
-            group: widest(&mut groups().map(|group| Line::plain(&group.name).width())),
-            state: widest(&mut groups().map(|group| of_group(group, wanted(group)).line().width())),
-            protocol: widest(&mut groups().map(|group| protocol(group, wanted(group)).len())),
-            consumers: widest(&mut groups().map(|group| consumers(group).len())),
-            lag: widest(&mut groups().map(|group| lag(group.lag).width())),
-            consumer: widest(
-                &mut members()
-                    .map(|(names, _, member)| Line::plain(&names.short(&member.name)).width())
-                    .chain(unowned),
-            ),
-            delay: widest(
-                &mut members()
-                    .map(|(names, group, member)| names.delay(&member.name, wanted(group)).len()),
-            ),
-            partition: widest(
-                &mut owned().map(|owned| format!("{}/{}", owned.topic, owned.partition).len()),
-            ),
-            offsets: widest(&mut owned().map(|owned| offsets(owned).len())),
-            partition_lag: widest(&mut owned().map(|owned| lag(owned.lag).width())),
-        }
-    }
-}
-
-/// How the consumers of a group are called: `<practice>-<group>[-<variant>]-...` of pods, `<group>[-<variant>]-a` of processes.
-#[derive(Clone)]
-struct Names {
-    prefixes: [String; 2],
-}
-
-impl Names {
-    fn of(practice: &ConsumerGroupPractice, group: &GroupStatus) -> Self {
-        let practice = practice.metadata.name.as_deref().unwrap_or_default();
-        Self {
-            prefixes: [
-                format!("{practice}-{}-", group.name),
-                format!("{}-", group.name),
-            ],
-        }
-    }
-
-    /// Without what all of them begin with.
-    fn rest<'a>(&self, name: &'a str) -> Option<&'a str> {
-        self.prefixes
-            .iter()
-            .find_map(|prefix| name.strip_prefix(prefix.as_str()))
-            .filter(|rest| !rest.is_empty())
-    }
-
-    /// `…6d9f-x2kvp`; processes keep their names, which are short and what one types
-    fn short(&self, name: &str) -> String {
-        let rest = name
-            .strip_prefix(self.prefixes[0].as_str())
-            .filter(|rest| !rest.is_empty());
-        rest.map_or_else(|| name.to_owned(), |rest| format!("…{rest}"))
-    }
-
-    /// What a message takes it, as the manifest says; empty: nothing, or it cannot be told from its name.
-    fn delay(&self, name: &str, wanted: Option<&Group>) -> String {
-        let (Some(rest), Some(wanted)) = (self.rest(name), wanted) else {
-            return String::new();
-        };
-        let is_of = |variant: &str| {
-            rest.strip_prefix(variant)
-                .is_some_and(|rest| rest.starts_with('-'))
-        };
-        let variant = wanted
-            .variants
-            .iter()
-            .filter(|variant| is_of(&variant.name))
-            .max_by_key(|variant| variant.name.len());
-        let own = variant.and_then(|variant| variant.processing_delay.as_ref());
-        own.or(wanted.processing_delay.as_ref())
-            .map_or_else(String::new, ToString::to_string)
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What can be done: a file a verb. Each asks the cluster, hands what it got to a pure file, and prints.
+//! The verbs, a file each. A verb sends requests to the cluster, passes the answers to a pure file, and prints the result.
 
 pub mod get;
 

@@ -1,7 +1,6 @@
-//! Flat text with the columns of `kafka-consumer-groups.sh --describe`, and the pod, for people and scripts that know them.
-//! Pure. In: practices with their status. Out: rows. What is unknown or does not apply is `-`, as Kafka's own tool prints it.
-//! Deliberately absent: HOST, which status does not have (always `-`), and groups of other applications. What status does not
-//! list has no row either, and is said by [`notes`].
+//! Flat text with the columns of `kafka-consumer-groups.sh --describe`, and POD. Pure. In: practices with their status. Out:
+//! rows. A value that is unknown or does not apply is `-`, as Kafka's tool prints it. Deliberately absent: HOST, which status
+//! does not have (always `-`), and groups of other applications. [`notes`] counts what status does not list.
 
 use practice_api::{
     ConsumerGroupPractice,
@@ -9,11 +8,11 @@ use practice_api::{
 };
 
 use crate::{
-    state::cut,
+    state::unlisted_count,
     text::{Column, Line, Tone, counted, table},
 };
 
-/// Each column: its head, whether it holds numbers, and what it shows.
+/// Each column: its head, its alignment and its value.
 const COLUMNS: [(&str, Column, fn(&Row<'_>) -> Option<String>); 10] = [
     ("GROUP", Column::Left, |row| Some(row.group.name.clone())),
     ("TOPIC", Column::Left, |row| Some(row.owned?.topic.clone())),
@@ -46,7 +45,7 @@ struct Row<'a> {
     owned: Option<&'a OwnedPartition>,
 }
 
-/// The table of these practices. `with_namespace` puts NAMESPACE before the other columns.
+/// Renders practices as flat text; `with_namespace` adds the first column NAMESPACE.
 pub fn wide(practices: &[ConsumerGroupPractice], with_namespace: bool) -> Vec<Line> {
     let head = COLUMNS
         .iter()
@@ -78,7 +77,7 @@ pub fn wide(practices: &[ConsumerGroupPractice], with_namespace: bool) -> Vec<Li
     table(rows, &columns)
 }
 
-/// What has no row in the table of these practices, because status was cut to stay small.
+/// Warnings about partitions and members without a row, because status is limited in size.
 pub fn notes(practices: &[ConsumerGroupPractice]) -> Vec<String> {
     let mut notes = Vec::new();
     for practice in practices {
@@ -86,26 +85,26 @@ pub fn notes(practices: &[ConsumerGroupPractice]) -> Vec<String> {
             let of_members: usize = group
                 .members
                 .iter()
-                .map(|member| cut(&member.partitions, member.partition_count))
+                .map(|member| unlisted_count(&member.partitions, member.partition_count))
                 .sum();
-            let missing = match of_members + cut(&group.unowned, group.unowned_count) {
+            let missing = match of_members + unlisted_count(&group.unowned, group.unowned_count) {
                 0 if group.truncated => "members".to_owned(),
                 0 => continue,
-                // partitions of members that are not listed are not counted either
+                // status does not count the partitions of members that it does not list
                 more if group.truncated => format!("at least {}", counted(more, "partition")),
                 more => counted(more, "partition"),
             };
             let name = practice.metadata.name.as_deref().unwrap_or_default();
             let group = &group.name;
             notes.push(format!(
-                "warning: practice {name}, group {group}: {missing} without a row, status does not list all"
+                "warning: practice {name}, group {group}: {missing} without a row: status is limited in size"
             ));
         }
     }
     notes
 }
 
-/// A row for each partition, also those that no member has, for each member that has none, and for a group that has neither.
+/// A row for each partition, owned or not, for each member without partitions, and for a group without both.
 fn rows_of(group: &GroupStatus) -> Vec<Row<'_>> {
     if group.members.is_empty() && group.unowned.is_empty() {
         return vec![Row {
@@ -128,7 +127,7 @@ fn rows_of(group: &GroupStatus) -> Vec<Row<'_>> {
 }
 
 fn of_member<'a>(group: &'a GroupStatus, member: &'a Member) -> impl Iterator<Item = Row<'a>> {
-    // one whose partitions are not listed has some, and a row without any would say that it has none
+    // a member with partitions that status does not list gets no row, which would show it as idle
     let has_none = member.partitions.is_empty() && member.partition_count == 0;
     let none = has_none.then_some(None);
     let owned = none.into_iter().chain(member.partitions.iter().map(Some));

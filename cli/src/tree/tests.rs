@@ -1,8 +1,11 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::golden::assert_golden;
 
-/// What practice 3 looks like, one of its groups in each of the tests' states.
+mod remarks;
+
+/// A practice like sample 3, with the given groups.
 fn practice(groups: Value) -> ConsumerGroupPractice {
     serde_json::from_value(json!({
         "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
@@ -70,7 +73,7 @@ fn drawn(practice: &ConsumerGroupPractice, width: Option<usize>) -> Vec<String> 
 }
 
 #[test]
-fn a_practice_is_a_tree() {
+fn tree_has_groups_consumers_and_partitions() {
     let practice = practice(json!([
         group(
             "fast",
@@ -111,17 +114,7 @@ fn a_practice_is_a_tree() {
             ])
         ),
     ]));
-    let expected = [
-        "p   ✔ Ready   t 3 partitions, 1 replica   Kafka kafka:9092",
-        "├─ fast   ✔ Stable   Classic          2/2 consumers   lag 0",
-        "│  ├─ …6d9f-x2kvp              t/0  41/41  lag 0     t/2    9/9  lag 0",
-        "│  └─ …6d9f-zq8rm              t/1  44/44  lag 0",
-        "└─ slow   ✔ Stable   Classic, Range   2/2 consumers   lag 12",
-        "   ├─ …7c41-m4d5t         2s   t/0  41/41  lag 0     t/1  32/44  lag 12",
-        "   └─ …snail-58b7-h2lqw   5s   t/2    9/9  lag 0",
-    ];
-    let drawn = drawn(&practice, None);
-    assert_eq!(drawn, expected, "\n{}", drawn.join("\n"));
+    assert_golden("tree", &drawn(&practice, None));
 }
 
 /// The lines below the head, of the first group alone.
@@ -132,15 +125,15 @@ fn of_group(group: Value) -> Vec<String> {
 }
 
 #[test]
-fn unknown_is_a_question_mark_with_its_reason_and_never_0() {
+fn unknown_lag_is_a_question_mark_with_its_reason() {
     let rows = [
         (
             owned(0, Some(3), None, None, Some("Unknown")),
-            "t/0  3/?  lag ? (cannot be read)",
+            "t/0  3/?  lag ? (offsets unknown)",
         ),
         (
             owned(0, None, None, None, None),
-            "t/0  ?/?  lag ? (cannot be read)",
+            "t/0  ?/?  lag ? (offsets unknown)",
         ),
         (
             owned(0, None, Some(7), Some(7), Some("NoCommit")),
@@ -148,11 +141,11 @@ fn unknown_is_a_question_mark_with_its_reason_and_never_0() {
         ),
         (
             owned(0, Some(1), Some(9), Some(4), Some("Expired")),
-            "t/0  1/9  lag 4 (messages deleted before they were read)",
+            "t/0  1/9  lag 4 (messages expired before being read)",
         ),
         (
             owned(0, Some(9), Some(2), Some(0), Some("Stale")),
-            "t/0  9/2  lag 0 (committed beyond the end: nothing to read until the group is reset)",
+            "t/0  9/2  lag 0 (committed offset is beyond the end: reset the group's offsets)",
         ),
         (
             owned(0, Some(9), Some(9), Some(0), Some("SomethingNew")),
@@ -170,7 +163,7 @@ fn unknown_is_a_question_mark_with_its_reason_and_never_0() {
         ));
         assert_eq!(lines[1], format!("   └─ …a-b   {expected}"));
         let of_group = if lag.is_none() {
-            "lag ?   t/0 cannot be read"
+            "lag ?   offsets of t/0 are unknown"
         } else {
             "lag "
         };
@@ -181,16 +174,16 @@ fn unknown_is_a_question_mark_with_its_reason_and_never_0() {
         ghost[0],
         "└─ fast   ? Unknown   Classic   ?/2 consumers   lag ?   Kafka has not described the group"
     );
-    let nobody = of_group(group("fast", "Stable", 0, None, json!([])));
+    let unassigned = of_group(group("fast", "Stable", 0, None, json!([])));
     assert!(
-        nobody[0].ends_with("lag ?   a partition that no consumer has cannot be read"),
+        unassigned[0].ends_with("lag ?   offsets of an unassigned partition are unknown"),
         "{}",
-        nobody[0]
+        unassigned[0]
     );
 }
 
 #[test]
-fn a_kafka_that_is_down_is_the_reason() {
+fn unreachable_kafka_is_the_reason() {
     let mut practice = practice(json!([group("fast", "Unknown", 2, None, json!([]))]));
     let status = practice.status.as_mut().expect("it has one");
     let down = [
@@ -206,7 +199,7 @@ fn a_kafka_that_is_down_is_the_reason() {
             "TopicsReady",
             "Unknown",
             "KafkaUnreachable",
-            "Kafka has not been seen yet",
+            "Kafka has not been polled yet",
         ),
     ];
     status.conditions = down
@@ -216,14 +209,14 @@ fn a_kafka_that_is_down_is_the_reason() {
         "p   ✘ NotReady   t 3 partitions, 1 replica   Kafka kafka:9092",
         "│  ✘ not Ready  KafkaUnreachable: no broker answers",
         "│  ✘ Stalled  NameConflict: p-fast is not ours",
-        "│  ⚠ TopicsReady  KafkaUnreachable: Kafka has not been seen yet",
+        "│  ⚠ TopicsReady  KafkaUnreachable: Kafka has not been polled yet",
         "└─ fast   ? Unknown   Classic   ?/2 consumers   lag ?   Kafka: ConnectionRefused",
     ];
     assert_eq!(drawn(&practice, None), expected);
 }
 
 #[test]
-fn who_has_nothing_is_told_why() {
+fn idle_consumers_have_a_reason() {
     let mut idle = member("p-fast-a-idle", json!([]));
     idle["idleBecause"] = json!("1 partition, 2 consumers: 1 waits");
     let mut stable = group(
@@ -286,7 +279,7 @@ fn who_has_nothing_is_told_why() {
 }
 
 #[test]
-fn groups_without_members_say_what_they_are() {
+fn groups_without_members_show_their_state() {
     let lines = of_group(group("fast", "Empty", 2, Some(4), json!([])));
     let expected = [
         "└─ fast   ✘ Empty   Classic   0/2 consumers   lag 4",
@@ -300,9 +293,12 @@ fn groups_without_members_say_what_they_are() {
     let mut unclaimed = group("fast", "Absent", 0, Some(0), json!([]));
     unclaimed["groupIdOwned"] = json!(false);
     let lines = of_group(unclaimed);
-    assert!(lines[0].starts_with("└─ fast   ✘ NotClaimed"), "{lines:?}");
     assert!(
-        lines[1].contains("until it is known that nobody else uses the group id"),
+        lines[0].starts_with("└─ fast   ✘ GroupIdNotOwned"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].contains("until its group id is known to be unused by other applications"),
         "{lines:?}"
     );
 
@@ -313,17 +309,17 @@ fn groups_without_members_say_what_they_are() {
     assert_eq!(
         drawn(&none, None),
         [
-            "p   ⚠ not looked at yet",
-            "   ⚠ the operator has not looked at it: is one there? kubectl cgp check"
+            "p   ⚠ Pending",
+            "   ⚠ no status: the operator has not reconciled this practice yet; run kubectl cgp check"
         ]
     );
     let mut edited = practice(json!([group("fast", "Stable", 0, Some(0), json!([]))]));
     edited.metadata.generation = Some(2);
-    assert!(drawn(&edited, None)[1].contains("the manifest has changed"));
+    assert!(drawn(&edited, None)[1].contains("status is out of date"));
 }
 
 #[test]
-fn what_is_long_is_never_cut_and_wraps_below_itself() {
+fn long_names_are_not_truncated_and_partitions_wrap() {
     let long = "x".repeat(249);
     let lines = of_group(group(
         "fast",
@@ -358,7 +354,7 @@ fn what_is_long_is_never_cut_and_wraps_below_itself() {
 }
 
 #[test]
-fn nothing_from_outside_drives_the_terminal() {
+fn control_characters_are_escaped() {
     let mut practice = practice(json!([group(
         "fast",
         "Stable",
@@ -374,198 +370,4 @@ fn nothing_from_outside_drives_the_terminal() {
             line.text()
         );
     }
-}
-
-#[test]
-fn how_old_a_lag_is_and_since_when_it_is_not_known() {
-    let members = json!([member(
-        "p-fast-a-b",
-        json!([owned(0, Some(1), Some(7), Some(6), None)])
-    )]);
-    let mut behind = group("fast", "Stable", 1, Some(6), members);
-    behind["oldestSince"] = json!("2026-11-25T14:04:05Z");
-    let oldest = of_group(behind.clone());
-    assert_eq!(
-        oldest[0],
-        "└─ fast   ✔ Stable   Classic   1/1 consumer   lag 6   oldest 55 s"
-    );
-    behind["doneAt"] = json!("2026-11-25T14:26:40Z");
-    assert!(of_group(behind.clone())[0].ends_with("lag 6   oldest 55 s, done in 21 min"));
-    behind["doneAt"] = json!(NOW);
-    assert!(of_group(behind)[0].ends_with("lag 6   oldest 55 s"));
-
-    let mut denied = group("fast", "Unknown", 1, None, json!([]));
-    denied["message"] = json!("GROUP_AUTHORIZATION_FAILED");
-    denied["unknownSince"] = json!("2026-11-25T14:02:11Z");
-    assert!(
-        of_group(denied)[0]
-            .ends_with("lag ?   GROUP_AUTHORIZATION_FAILED, since 2026-11-25T14:02:11Z")
-    );
-
-    let mut lost = owned(0, Some(1), Some(9), Some(4), Some("Expired"));
-    lost["lost"] = json!(4);
-    let lines = of_group(group(
-        "fast",
-        "Stable",
-        1,
-        Some(4),
-        json!([member("p-fast-a-b", json!([lost]))]),
-    ));
-    assert!(
-        lines[1].ends_with("lag 4 (4 messages deleted before they were read)"),
-        "{lines:?}"
-    );
-}
-
-#[test]
-fn partitions_of_nobody_and_groups_of_others_are_there() {
-    let mut stopped = group("fast", "Empty", 0, Some(5), json!([]));
-    stopped["unowned"] = json!([
-        owned(0, Some(2), Some(7), Some(5), None),
-        owned(1, None, None, None, Some("Unknown"))
-    ]);
-    stopped["unownedCount"] = json!(3);
-    let mut practice = practice(json!([stopped]));
-    practice.spec.groups.truncate(1);
-    let status = practice.status.as_mut().expect("it has one");
-    let other_groups = json!([
-        {"name": "reports", "state": "Stable", "protocol": "Classic", "members": 1, "topics": ["t"], "lag": 3, "upperBound": true},
-        {"name": "audit", "state": "Empty", "members": 0, "topics": ["t"], "lag": null, "upperBound": false},
-        {"name": "gone", "state": "Unknown", "members": null, "topics": ["t"], "lag": null, "upperBound": false},
-    ]);
-    status.other_groups = serde_json::from_value(other_groups).expect("they are groups");
-    status.other_group_count = Some(7);
-    let expected = [
-        "p   ✔ Ready   t 3 partitions, 1 replica   Kafka kafka:9092",
-        "├─ fast   ○ Empty   Classic   0/0 consumers   lag 5",
-        "│  └─ no consumer   t/0  2/7  lag 5    t/1  ?/?  lag ? (cannot be read)    and 1 more",
-        "└─ 7 groups of other applications on these topics",
-        "   ├─ reports   Stable    Classic   1 member    lag 3 at most   t",
-        "   ├─ audit     Empty     ?         0 members   lag ?           t",
-        "   ├─ gone      Unknown   ?         ? members   lag ?           t",
-        "   └─ … and 4 more",
-    ];
-    let lines = drawn(&practice, None);
-    assert_eq!(lines, expected, "\n{}", lines.join("\n"));
-}
-
-#[test]
-fn a_group_that_does_not_get_on_says_why_and_what_to_do() {
-    let mut stalls = group(
-        "fast",
-        "Stable",
-        1,
-        Some(3),
-        json!([member("p-fast-6d9f-x2kvp", json!([]))]),
-    );
-    stalls["health"] = json!({"health": "Stalled", "since": "2026-11-25T14:02:00Z", "message": "t/0: messages wait",
-                               "advice": "look at its log"});
-    let mut well = group(
-        "slow",
-        "Stable",
-        1,
-        Some(0),
-        json!([member("p-slow-6d9f-zq8rm", json!([]))]),
-    );
-    well["health"] = json!({"health": "Healthy", "message": "every partition is read"});
-    let drawn = drawn(&practice(json!([stalls, well])), None);
-    let at = drawn
-        .iter()
-        .position(|line| line.contains("Stalled"))
-        .expect("it is told");
-    assert_eq!(
-        drawn[at..at + 2],
-        [
-            "│  ✘ Stall for 3 min  t/0: messages wait",
-            "│    → look at its log"
-        ]
-    );
-    assert!(
-        !drawn.iter().any(|line| line.contains("every partition")),
-        "{drawn:#?}"
-    );
-}
-
-#[test]
-fn a_practice_that_is_being_deleted_says_so_and_not_that_its_manifest_has_changed() {
-    let mut practice = practice(json!([group("fast", "Empty", 0, Some(0), json!([]))]));
-    practice.metadata.deletion_timestamp =
-        Some(serde_json::from_value(json!("2026-11-25T14:04:00Z")).expect("it is a time"));
-    practice.metadata.finalizers = Some(vec!["kafka-practice.dev/topics".to_owned()]);
-    practice.metadata.generation = Some(2);
-    let lines = drawn(&practice, None);
-    assert!(lines[0].starts_with("p   ⚠ Deleting   "), "{lines:#?}");
-    let says = "│  ⚠ being deleted since 2026-11-25T14:04:00Z: what is below is how it was then; waits for kafka-practice.dev/topics, its Events say why";
-    assert_eq!(lines[1], says);
-    assert!(
-        !lines
-            .iter()
-            .any(|line| line.contains("manifest has changed")),
-        "{lines:#?}"
-    );
-}
-
-#[test]
-fn groups_of_others_are_counted_where_none_is_listed() {
-    let mut practice = practice(json!([group("fast", "Empty", 0, Some(0), json!([]))]));
-    practice
-        .status
-        .as_mut()
-        .expect("it has one")
-        .other_group_count = Some(45);
-    let lines = drawn(&practice, None);
-    let tail = &lines[lines.len() - 2..];
-    let says = [
-        "└─ 45 groups of other applications on these topics",
-        "   └─ … not listed: status does not hold all",
-    ];
-    assert_eq!(tail, says, "{lines:#?}");
-    assert!(lines[1].starts_with("├─ fast "), "{lines:#?}");
-}
-
-#[test]
-fn a_group_that_may_not_start_says_why() {
-    let mut unclaimed = group("fast", "Absent", 2, Some(0), json!([]));
-    unclaimed["groupIdOwned"] = json!(false);
-    let mut practice = practice(json!([unclaimed]));
-    let says = |practice: &ConsumerGroupPractice, why: &str| {
-        let lines = drawn(practice, None);
-        assert!(
-            lines.iter().any(|line| line.ends_with(why)),
-            "{why}: {lines:#?}"
-        );
-    };
-    says(
-        &practice,
-        "⚠ its consumers wait until it is known that nobody else uses the group id",
-    );
-    let status = practice.status.as_mut().expect("it has one");
-    let hold = |reason: &str| {
-        let hold = json!({"reason": reason, "message": "why"});
-        Some(serde_json::from_value(hold).expect("a hold"))
-    };
-    status.groups[0].hold = hold("GroupIdPending");
-    let waits = group_remarks(&status.groups[0]);
-    assert!(waits[0].text().contains("its consumers wait"), "{waits:?}");
-    status.groups[0].hold = hold("ProtocolUnsupported");
-    says(
-        &practice,
-        "⚠ its consumers do not start: ProtocolUnsupported",
-    );
-}
-
-#[test]
-fn consumers_of_a_variant_take_the_groups_time_where_it_has_none() {
-    let there = json!([
-        member("p-slow-snail-6d9f-a", json!([])),
-        member("p-slow-7c8f-b", json!([]))
-    ]);
-    let mut practice = practice(json!([group("slow", "Stable", 2, Some(0), there)]));
-    practice.spec.groups[1].variants[0].processing_delay = None;
-    let lines = drawn(&practice, None);
-    assert_eq!(
-        lines.iter().filter(|line| line.contains(" 2s ")).count(),
-        2,
-        "{lines:#?}"
-    );
 }

@@ -1,6 +1,6 @@
-//! `check`: is everything there, and is it allowed to do its work? Every question is asked, also after one has failed; what
-//! cannot be asked is said to be skipped. Of several operators those are judged that watch the namespace that is meant. A file
-//! for each section, and one for rights. Writes nothing.
+//! `check`: tests the installation and its permissions. All checks run, also after a failure; a check that cannot run is
+//! reported as skipped. Of several operators it checks those that watch the namespace. A file for each section, and one for
+//! permissions. Writes nothing.
 
 mod kafka;
 mod kubernetes;
@@ -13,10 +13,10 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 
 use self::{
-    kafka::kafka,
-    kubernetes::{api_server, crd},
-    operators::{in_step, operators},
-    rights::{OURSELVES, PICTURE, rights, yourself},
+    kafka::check_kafka,
+    kubernetes::{check_api_server, check_crd},
+    operators::{check_operators, check_versions},
+    rights::{PLUGIN_RIGHTS, VIEW_RIGHTS, check_operator_rights, check_own_rights},
 };
 use crate::{
     args::{Check, Document},
@@ -24,16 +24,16 @@ use crate::{
     document,
     error::Failure,
     operator,
-    report::{Report, Verdict},
+    report::{CheckResult, Report},
     screen::Screen,
 };
 
 const INSTALL: &str = "helm install cgp charts/consumer-group-practice -n kafka-practice --create-namespace --set kafka.bootstrapServers=HOST:PORT";
 
-/// Does it.
+/// Runs the verb.
 ///
 /// # Errors
-/// [`Failure::Checked`] when something fails, [`Failure::Unreachable`] when nothing can be asked.
+/// [`Failure::Checked`] when a check fails, [`Failure::Unreachable`] when the API server does not answer.
 pub async fn run(
     cluster: Result<Cluster, Failure>,
     asked: &Check,
@@ -41,36 +41,37 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let cluster = cluster?;
     let mut report = Report::default();
-    let asked_for = report_on(&cluster, asked, &mut report).await;
-    say(&report, asked.output, screen)?;
-    asked_for?;
-    if report.count(Verdict::Failed) > 0 {
+    let completed = run_checks(&cluster, asked, &mut report).await;
+    print_report(&report, asked.output, screen)?;
+    completed?;
+    if report.count(CheckResult::Failed) > 0 {
         Err(Failure::Checked)
     } else {
         Ok(())
     }
 }
 
-async fn report_on(cluster: &Cluster, asked: &Check, report: &mut Report) -> Result<(), Failure> {
+async fn run_checks(cluster: &Cluster, asked: &Check, report: &mut Report) -> Result<(), Failure> {
     let all = asked.all_namespaces;
     report.section("Kubernetes");
-    api_server(cluster, report).await?;
-    let crd = crd(cluster, report).await;
-    let may = "read practices, logs and journals, and forward ports";
-    yourself(
+    check_api_server(cluster, report).await?;
+    let crd = check_crd(cluster, report).await;
+    let actions = "read practices, logs and journals, and forward ports";
+    check_own_rights(
         cluster,
         (!all).then_some(cluster.namespace.as_str()),
-        &OURSELVES,
-        may,
+        &PLUGIN_RIGHTS,
+        actions,
         report,
     )
     .await;
 
     report.section("Operator");
-    let operators = operators(cluster, all, asked.operator_namespace.as_deref(), report).await;
+    let operators =
+        check_operators(cluster, all, asked.operator_namespace.as_deref(), report).await;
     for operator in operators.iter().flatten() {
-        in_step(operator, crd.as_ref(), report);
-        rights(cluster, operator, all, report).await;
+        check_versions(operator, crd.as_ref(), report);
+        check_operator_rights(cluster, operator, all, report).await;
     }
     let places: BTreeSet<String> = operators
         .iter()
@@ -78,30 +79,34 @@ async fn report_on(cluster: &Cluster, asked: &Check, report: &mut Report) -> Res
         .filter_map(ResourceExt::namespace)
         .collect();
     for place in places {
-        yourself(
+        check_own_rights(
             cluster,
             Some(&place),
-            &PICTURE,
-            "look at the picture: forward ports",
+            &VIEW_RIGHTS,
+            "open the live view (forward ports)",
             report,
         )
         .await;
     }
 
     report.section("Kafka");
-    kafka(cluster, all, operators.as_deref(), report).await;
+    check_kafka(cluster, all, operators.as_deref(), report).await;
     Ok(())
 }
 
-fn say(report: &Report, output: Option<Document>, screen: &mut Screen) -> Result<(), Failure> {
+fn print_report(
+    report: &Report,
+    output: Option<Document>,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     match output {
         Some(format) => screen.raw(&document::printed(format, &report.value())),
-        None => screen.say(&report.lines()),
+        None => screen.print(&report.lines()),
     }
 }
 
-/// Five at most, and how many more there are.
-fn some_of(names: &[String]) -> String {
+/// At most five names, and the number of further ones.
+fn join_names(names: &[String]) -> String {
     let more = if names.len() > 5 {
         format!(" and {} more", names.len() - 5)
     } else {
@@ -118,7 +123,7 @@ fn ready(operator: &Deployment) -> i32 {
         .unwrap_or(0)
 }
 
-/// The one namespace that an operator watches; `None`: all.
+/// The one namespace that an operator watches; `None` means all.
 fn watches(operator: &Deployment) -> Option<&str> {
     operator::watches(operator.spec.template.spec.as_ref())
 }

@@ -12,8 +12,8 @@ use crate::{
     screen::Screen,
 };
 
-/// What kubectl runs to complete `kubectl cgp`, found on the PATH as `kubectl_complete-cgp`: its arguments are the words after
-/// `cgp`, the last one to be completed. In: words. Out: a line for each that it could be, and 4: they are no files.
+/// Script that kubectl runs as `kubectl_complete-cgp`. In: the words after `cgp`, the last one to be completed. Out: a line for
+/// each completion, then `:4`, which disables completion of file names.
 const KUBECTL: &str = r#"#!/usr/bin/env bash
 # kubectl completes "kubectl cgp" with this: put it on the PATH as kubectl_complete-cgp
 source <(kubectl-cgp completion bash)
@@ -22,15 +22,15 @@ _kubectl_cgp kubectl-cgp "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 
 printf '%s\n' "${COMPREPLY[@]}" :4
 "#;
 
-/// Does it. The script completes `kubectl-cgp`, the plugin's own name, or is what kubectl runs.
+/// Runs the verb. Bash, zsh and fish scripts complete `kubectl-cgp`; the kubectl script completes `kubectl cgp`.
 ///
 /// # Errors
-/// Nobody reads it.
+/// Standard output cannot be written.
 pub fn run(shell: Shell, screen: &mut Screen) -> Result<(), Failure> {
     let mut command = Arguments::command().bin_name("kubectl-cgp");
     let mut script = Vec::new();
     match shell {
-        // clap_complete 4.6 makes labels of a name with a hyphen that do not match: what is beyond the verb would not be completed
+        // clap_complete 4.6 generates labels that do not match for a name with a hyphen: arguments after the verb would not complete
         Shell::Bash => {
             generate(Bash, &mut command, "kubectl_cgp", &mut script);
             let text = String::from_utf8_lossy(&script)

@@ -1,4 +1,4 @@
-//! `describe`: everything about one practice.
+//! `describe`: details of one practice.
 
 use jiff::Zoned;
 use k8s_openapi::api::core::v1::Event;
@@ -7,14 +7,14 @@ use kube::{ResourceExt, api::ListParams};
 use crate::{
     cluster::{Cluster, decoded},
     error::Failure,
-    screen::{Screen, mention},
+    screen::{Screen, print_note},
     sheet::sheet,
 };
 
-/// Does it.
+/// Runs the verb.
 ///
 /// # Errors
-/// The practice is not there, or the cluster does not answer.
+/// The practice does not exist, or the cluster does not answer.
 pub async fn run(cluster: &Cluster, name: &str, screen: &mut Screen) -> Result<(), Failure> {
     let object = cluster.practice(name).await?;
     let practice = decoded(&object)?;
@@ -27,12 +27,12 @@ pub async fn run(cluster: &Cluster, name: &str, screen: &mut Screen) -> Result<(
         )
         .await;
     let mut events = events.unwrap_or_else(|failure| {
-        mention(&format!("warning: events are not shown: {failure}"));
+        print_note(&format!("warning: Events are not shown: {failure}"));
         Vec::new()
     });
-    // of one that had this name before nothing is told
+    // leave out Events of a deleted practice with the same name
     events.retain(|event| {
         event.involved_object.uid.is_none() || event.involved_object.uid == object.uid()
     });
-    screen.say(&sheet(&practice, &events, &Zoned::now(), screen.width()))
+    screen.print(&sheet(&practice, &events, &Zoned::now(), screen.width()))
 }

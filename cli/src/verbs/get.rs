@@ -1,4 +1,4 @@
-//! `get`: practices as trees, as flat text, or as they are; once or as long as somebody looks.
+//! `get`: practices as trees, as flat text or as objects; once, or until interrupted with `-w`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,19 +19,19 @@ use crate::{
     cluster::{Cluster, decoded, decoded_all},
     document,
     error::Failure,
-    screen::{Screen, mention},
+    screen::{Screen, print_note},
     text::{Line, Tone},
     tree::{self, tree},
     wide::{self, wide},
 };
 
-/// What is drawn in place is drawn anew so often, for ages grow by themselves.
-const TICK: Duration = Duration::from_secs(1);
+/// Interval of redrawing in place, because ages grow without an event.
+const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Does it.
+/// Runs the verb.
 ///
 /// # Errors
-/// The practice is not there, or the cluster does not answer.
+/// The practice does not exist, or the cluster does not answer.
 pub async fn run(cluster: &Cluster, get: &Get, screen: &mut Screen) -> Result<(), Failure> {
     let practices = match &get.name {
         Some(name) => vec![cluster.practice(name).await?],
@@ -50,35 +50,35 @@ pub async fn run(cluster: &Cluster, get: &Get, screen: &mut Screen) -> Result<()
             get.name.is_some(),
         ))),
         Some(Output::Wide) | None if practices.is_empty() => {
-            mention(&nothing(cluster, get));
+            print_note(&none_found(cluster, get));
             Ok(())
         }
-        // one that was asked for has to be shown, or it is said why not
+        // a practice that the user named must be printed, or the command fails
         Some(Output::Wide) | None if get.name.is_some() => {
-            say(&[decoded(&practices[0])?], Vec::new(), get, screen)
+            print_practices(&[decoded(&practices[0])?], Vec::new(), get, screen)
         }
         Some(Output::Wide) | None => {
             let (practices, notes) = decoded_all(&practices);
-            say(&practices, notes, get, screen)
+            print_practices(&practices, notes, get, screen)
         }
     }
 }
 
-fn say(
+fn print_practices(
     practices: &[ConsumerGroupPractice],
     mut notes: Vec<String>,
     get: &Get,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    notes.extend(missing(practices, get));
+    notes.extend(unlisted_notes(practices, get));
     for note in &notes {
-        mention(note);
+        print_note(note);
     }
-    screen.say(&lines(practices, get, screen.width()))
+    screen.print(&lines(practices, get, screen.width()))
 }
 
-/// What the lines do not say themselves.
-fn missing(practices: &[ConsumerGroupPractice], get: &Get) -> Vec<String> {
+/// Warnings about what status does not list.
+fn unlisted_notes(practices: &[ConsumerGroupPractice], get: &Get) -> Vec<String> {
     if get.output == Some(Output::Wide) {
         wide::notes(practices)
     } else {
@@ -86,13 +86,13 @@ fn missing(practices: &[ConsumerGroupPractice], get: &Get) -> Vec<String> {
     }
 }
 
-fn nothing(cluster: &Cluster, get: &Get) -> String {
+fn none_found(cluster: &Cluster, get: &Get) -> String {
     if get.all_namespaces {
-        "no practices in any namespace: kubectl apply -f deploy/samples/practice-1.yaml makes one"
+        "no practices in any namespace: create one with kubectl apply -f deploy/samples/practice-1.yaml"
             .to_owned()
     } else {
         format!(
-            "no practices in namespace {}: -A looks everywhere",
+            "no practices in namespace {}: -A lists all namespaces",
             cluster.namespace
         )
     }
@@ -116,7 +116,7 @@ fn lines(practices: &[ConsumerGroupPractice], get: &Get, width: Option<usize>) -
     lines
 }
 
-/// Shows it again whenever it changes, without an end.
+/// Prints practices on every change, until interrupted.
 async fn watch(cluster: &Cluster, get: &Get, screen: &mut Screen) -> Result<(), Failure> {
     let config = match &get.name {
         Some(name) => watcher::Config::default().fields(&format!("metadata.name={name}")),
@@ -129,7 +129,7 @@ async fn watch(cluster: &Cluster, get: &Get, screen: &mut Screen) -> Result<(), 
     };
     let events = watcher(cluster.practices(get.all_namespaces), config).default_backoff();
     pin_mut!(events);
-    let mut ticks = interval(TICK);
+    let mut ticks = interval(REDRAW_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let has_ages = get.output.is_none() && screen.is_live();
     let (mut all, mut filling, mut is_filled) = (Objects::new(), Objects::new(), false);
@@ -166,11 +166,11 @@ async fn watch(cluster: &Cluster, get: &Get, screen: &mut Screen) -> Result<(), 
                 Vec::new()
             }
             Some(Err(error)) => {
-                if let Some(failure) = cluster.watch_ends(&what, &error) {
+                if let Some(failure) = cluster.watch_failure(&what, &error) {
                     return Err(failure);
                 }
-                if let Some(why) = Cluster::watch_pauses(&error) {
-                    screen.aside(&why)?;
+                if let Some(why) = Cluster::watch_warning(&error) {
+                    screen.print_note(&why)?;
                 }
                 continue;
             }
@@ -197,7 +197,7 @@ async fn watch(cluster: &Cluster, get: &Get, screen: &mut Screen) -> Result<(), 
 /// Practices by namespace and name.
 type Objects = BTreeMap<(Option<String>, String), DynamicObject>;
 
-/// Draws what is there now. `notes` are those that have been said.
+/// Draws the current practices. `notes` are the warnings that are already printed.
 fn draw(
     all: &Objects,
     get: &Get,
@@ -205,20 +205,20 @@ fn draw(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let objects: Vec<DynamicObject> = all.values().cloned().collect();
-    let (practices, mut said) = decoded_all(&objects);
-    said.extend(missing(&practices, get));
-    for note in said.iter().filter(|note| !notes.contains(note)) {
-        screen.aside(note)?;
+    let (practices, mut warnings) = decoded_all(&objects);
+    warnings.extend(unlisted_notes(&practices, get));
+    for note in warnings.iter().filter(|note| !notes.contains(note)) {
+        screen.print_note(note)?;
     }
-    *notes = said;
+    *notes = warnings;
     let mut shown = lines(&practices, get, screen.width());
     if objects.is_empty() && shown.is_empty() {
-        let gone = if get.name.is_some() {
-            "it is gone"
+        let empty = if get.name.is_some() {
+            "the practice was deleted"
         } else {
             "no practices"
         };
-        shown.push(Line::of(Tone::Dim, gone));
+        shown.push(Line::of(Tone::Dim, empty));
     }
     screen.draw(&shown)
 }

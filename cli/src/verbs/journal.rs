@@ -1,5 +1,4 @@
-//! `journal`: the rebalances that the operator has kept in the `ConfigMap` `<practice>-journal`; without it the last ones, from
-//! status.
+//! `journal`: the rebalances in the `ConfigMap` `<practice>-journal`, or the last ones of status when it is missing.
 
 use jiff::Zoned;
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::OwnerReference};
@@ -12,24 +11,24 @@ use crate::{
     document,
     error::Failure,
     journal::{self, Entry},
-    screen::{Screen, mention},
+    screen::{Screen, print_note},
 };
 
-/// Does it.
+/// Runs the verb.
 ///
 /// # Errors
-/// The practice or the group is not there, or the cluster does not answer.
+/// The practice or the group does not exist, or the cluster does not answer.
 pub async fn run(cluster: &Cluster, asked: &Journal, screen: &mut Screen) -> Result<(), Failure> {
     let practice = decoded(&cluster.practice(&asked.name).await?)?;
-    let (mut entries, note) = entries(cluster, &practice, &asked.name).await?;
+    let (mut entries, note) = load_entries(cluster, &practice, &asked.name).await?;
     if let Some(group) = &asked.group {
         entries.retain(|entry| entry.group == *group);
         if entries.is_empty() {
-            must_have(&practice, group)?;
+            require_group(&practice, group)?;
         }
     }
     if let Some(note) = note {
-        mention(&note);
+        print_note(&note);
     }
     let last = usize::try_from(asked.last).unwrap_or(usize::MAX);
     match asked.output {
@@ -39,7 +38,7 @@ pub async fn run(cluster: &Cluster, asked: &Journal, screen: &mut Screen) -> Res
         Some(Output::Yaml) => {
             return screen.raw(&document::yaml(&journal::document(entries, last)));
         }
-        Some(Output::Wide) => return screen.say(&journal::wide(entries, &asked.name, last)),
+        Some(Output::Wide) => return screen.print(&journal::wide(entries, &asked.name, last)),
         None => {}
     }
     let groups = practice.spec.groups.len();
@@ -51,11 +50,11 @@ pub async fn run(cluster: &Cluster, asked: &Journal, screen: &mut Screen) -> Res
         last,
         now: Zoned::now(),
     };
-    screen.say(&journal::journal(entries, &shape))
+    screen.print(&journal::journal(entries, &shape))
 }
 
-/// What was kept; or the last ones, and why it is only these.
-async fn entries(
+/// Loads the journal; or the rebalances of status, with a note why.
+async fn load_entries(
     cluster: &Cluster,
     practice: &ConsumerGroupPractice,
     name: &str,
@@ -66,33 +65,39 @@ async fn entries(
             .status
             .iter()
             .flat_map(|status| &status.rebalances)
-            .map(Entry::told)
+            .map(Entry::from_status)
             .collect();
         Ok((
             last,
-            Some(format!("{why}: these are the last ones, from status")),
+            Some(format!("{why}: showing the last rebalances from status")),
         ))
     };
     let found = match cluster
-        .answered(cluster.api::<ConfigMap>().get(&kept))
+        .with_deadline(cluster.api::<ConfigMap>().get(&kept))
         .await?
     {
         Ok(found) => found,
         Err(kube::Error::Api(status)) if status.code == 404 => {
             return last(&format!(
-                "there is no ConfigMap {kept} in namespace {}",
+                "ConfigMap {kept} does not exist in namespace {}",
                 cluster.namespace
             ));
         }
         Err(kube::Error::Api(status)) if status.code == 403 => {
-            return last(&format!("you may not read ConfigMap {kept}"));
+            return last(&format!("cannot read ConfigMap {kept}: permission denied"));
         }
         Err(error) => return Err(cluster.failure(&format!("read ConfigMap {kept}"), &error)),
     };
-    let is_its = |owner: &OwnerReference| Some(&owner.uid) == practice.metadata.uid.as_ref();
-    if !found.metadata.owner_references.iter().flatten().any(is_its) {
+    let is_owner = |owner: &OwnerReference| Some(&owner.uid) == practice.metadata.uid.as_ref();
+    if !found
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .any(is_owner)
+    {
         return last(&format!(
-            "ConfigMap {kept} is not this practice's, so no journal is kept"
+            "ConfigMap {kept} does not belong to this practice, so no journal is recorded"
         ));
     }
     let (mut entries, mut unread) = (Vec::new(), 0);
@@ -101,27 +106,27 @@ async fn entries(
             Ok(rebalances) => entries.extend(
                 rebalances
                     .iter()
-                    .map(|rebalance| Entry::kept(&group, rebalance)),
+                    .map(|rebalance| Entry::from_journal(&group, rebalance)),
             ),
             Err(error) => {
                 unread += 1;
-                mention(&format!(
-                    "warning: ConfigMap {kept}, {group}: not a journal of this version: {error}"
+                print_note(&format!(
+                    "warning: ConfigMap {kept}, key {group}: not a journal of this version: {error}"
                 ));
             }
         }
     }
     if entries.is_empty() && unread > 0 {
-        return last(&format!("nothing of ConfigMap {kept} can be read"));
+        return last(&format!("no journal in ConfigMap {kept} can be decoded"));
     }
     Ok((entries, None))
 }
 
-/// Whether a group is one of the practice's.
+/// Checks that a practice has a group.
 ///
 /// # Errors
-/// [`Failure::NotFound`] names those that are.
-pub(crate) fn must_have(practice: &ConsumerGroupPractice, group: &str) -> Result<(), Failure> {
+/// [`Failure::NotFound`] lists the groups of the practice.
+pub(crate) fn require_group(practice: &ConsumerGroupPractice, group: &str) -> Result<(), Failure> {
     let groups: Vec<&str> = practice
         .spec
         .groups
@@ -133,11 +138,11 @@ pub(crate) fn must_have(practice: &ConsumerGroupPractice, group: &str) -> Result
     }
     let name = practice.metadata.name.as_deref().unwrap_or_default();
     let there = if groups.is_empty() {
-        "it has none".to_owned()
+        "it has no groups".to_owned()
     } else {
         format!("it has {}", groups.join(", "))
     };
     Err(Failure::NotFound(format!(
-        "--group is `{group}`: practice {name} has no such group, {there}"
+        "--group `{group}` does not exist in practice {name}: {there}"
     )))
 }

@@ -1,5 +1,5 @@
-//! `logs`: what all consumers of a practice say, in the order in which it was said; with `-f` as it comes, also from consumers
-//! that come later. Each line is told whose it is.
+//! `logs`: the logs of all consumers of a practice, ordered by time. With `-f` it follows them, including consumers that start
+//! later. Each line begins with the name of its consumer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,39 +25,39 @@ use crate::{
     args::Logs,
     cluster::{Cluster, code, decoded},
     error::Failure,
-    screen::{Screen, mention},
+    screen::{Screen, print_note},
     text::{Line, Tone},
-    verbs::journal::must_have,
+    verbs::journal::require_group,
 };
 
-/// The container that consumes; others may have been put beside it.
+/// Container of the consumer; a pod may have injected sidecars.
 const CONTAINER: &str = "worker";
-/// Pods that are asked at once.
-const TOGETHER: usize = 8;
-/// Between two tries to read a log that is not there yet, or has ended.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Longest name that others are filled up to.
+/// Concurrent log requests.
+const CONCURRENT_LOGS: usize = 8;
+/// Pause before a log that has not started, or has ended, is opened again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Greatest width of the column of names.
 const LONGEST: usize = 44;
 
-/// A line, when it was said, and by which pod.
-struct Said {
+/// One line of a log, with its time and pod.
+struct LogLine {
     at: Option<Timestamp>,
     pod: String,
     group: String,
     line: Vec<u8>,
 }
 
-/// Does it.
+/// Runs the verb.
 ///
 /// # Errors
-/// The practice or the group is not there, or the cluster does not answer.
+/// The practice or the group does not exist, or the cluster does not answer.
 pub async fn run(cluster: &Cluster, asked: &Logs, screen: &mut Screen) -> Result<(), Failure> {
     let practice = decoded(&cluster.practice(&asked.name).await?)?;
     if let Some(group) = &asked.group {
-        must_have(&practice, group)?;
+        require_group(&practice, group)?;
     }
     let mut pods = cluster.pods(&asked.name, "worker").await?;
-    pods.retain(|pod| is_asked_for(pod, asked));
+    pods.retain(|pod| is_selected(pod, asked));
     let hues = practice
         .spec
         .groups
@@ -74,29 +74,29 @@ pub async fn run(cluster: &Cluster, asked: &Logs, screen: &mut Screen) -> Result
         labels.make_room(&pod.name_any());
     }
     if pods.is_empty() && !asked.follow {
-        let whose = asked
+        let owner = asked
             .group
             .as_ref()
             .map_or_else(|| asked.name.clone(), |group| format!("group {group}"));
-        mention(&format!(
-            "{whose} has no consumers now: kubectl cgp get {} -n {}",
+        print_note(&format!(
+            "{owner} has no consumer pods: see kubectl cgp get {} -n {}",
             asked.name, cluster.namespace
         ));
         return Ok(());
     }
-    let mut said = match last_lines(cluster, asked, &pods).await {
-        Ok(said) => said,
-        // whoever goes on listens until there is something, and hears what is refused
+    let mut entries = match last_lines(cluster, asked, &pods).await {
+        Ok(entries) => entries,
+        // `follow` retries each log, and reports what is refused
         Err(_) if asked.follow => Vec::new(),
         Err(failure) => return Err(failure),
     };
-    said.sort_by_key(|said| said.at);
-    let lines: Vec<Line> = said.iter().map(|said| labels.line(said)).collect();
-    screen.say(&lines)?;
+    entries.sort_by_key(|entry| entry.at);
+    let lines: Vec<Line> = entries.iter().map(|entry| labels.line(entry)).collect();
+    screen.print(&lines)?;
     if asked.follow {
-        let last = said
+        let last = entries
             .into_iter()
-            .filter_map(|said| Some((said.pod, said.at?)))
+            .filter_map(|entry| Some((entry.pod, entry.at?)))
             .collect();
         follow(cluster, asked, last, labels, screen).await?;
     }
@@ -107,14 +107,14 @@ fn group_of(pod: &Pod) -> String {
     pod.annotations().get(GROUP).cloned().unwrap_or_default()
 }
 
-fn is_asked_for(pod: &Pod, asked: &Logs) -> bool {
+fn is_selected(pod: &Pod, asked: &Logs) -> bool {
     asked
         .group
         .as_ref()
         .is_none_or(|group| group_of(pod) == *group)
 }
 
-/// What every log is asked for.
+/// Parameters of every log request.
 fn params() -> LogParams {
     LogParams {
         container: Some(CONTAINER.to_owned()),
@@ -123,11 +123,15 @@ fn params() -> LogParams {
     }
 }
 
-/// The last lines of each pod. A pod that has none yet, or cannot be read, is said on the side and hides no other.
+/// Reads the last lines of each pod. A pod whose log cannot be read gets a note on standard error.
 ///
 /// # Errors
-/// None can be read.
-async fn last_lines(cluster: &Cluster, asked: &Logs, pods: &[Pod]) -> Result<Vec<Said>, Failure> {
+/// No log can be read.
+async fn last_lines(
+    cluster: &Cluster,
+    asked: &Logs,
+    pods: &[Pod],
+) -> Result<Vec<LogLine>, Failure> {
     let params = LogParams {
         tail_lines: Some(asked.tail.into()),
         ..params()
@@ -138,22 +142,24 @@ async fn last_lines(cluster: &Cluster, asked: &Logs, pods: &[Pod]) -> Result<Vec
         async move {
             (
                 pod,
-                cluster.answered(whole(api, &pod.name_any(), params)).await,
+                cluster
+                    .with_deadline(read_log(api, &pod.name_any(), params))
+                    .await,
             )
         }
     });
-    let mut logs = stream::iter(logs).buffer_unordered(TOGETHER);
+    let mut logs = stream::iter(logs).buffer_unordered(CONCURRENT_LOGS);
     let (mut all, mut failures, mut is_any_read) = (Vec::new(), Vec::new(), false);
     while let Some((pod, answer)) = logs.next().await {
         let name = pod.name_any();
         let failure = match answer {
             Ok(Ok(text)) => {
                 is_any_read = true;
-                all.extend(lines_of(&text).map(|line| said(pod, line)));
+                all.extend(lines_of(&text).map(|line| parse_line(pod, line)));
                 continue;
             }
             Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 404) => {
-                mention(&format!("{name}: {}", status.message));
+                print_note(&format!("{name}: {}", status.message));
                 continue;
             }
             Ok(Err(error)) => cluster.failure(&format!("read the log of {name}"), &error),
@@ -164,7 +170,7 @@ async fn last_lines(cluster: &Cluster, asked: &Logs, pods: &[Pod]) -> Result<Vec
     let end = if is_any_read { None } else { failures.pop() };
     for (name, failure) in failures {
         let why = failure.to_string();
-        mention(&format!(
+        print_note(&format!(
             "{name}: {}",
             why.lines().next().unwrap_or_default()
         ));
@@ -172,8 +178,8 @@ async fn last_lines(cluster: &Cluster, asked: &Logs, pods: &[Pod]) -> Result<Vec
     end.map_or(Ok(all), |(_, failure)| Err(failure))
 }
 
-/// What a log holds: bytes, which need not be UTF-8.
-async fn whole(api: &Api<Pod>, pod: &str, params: &LogParams) -> Result<Vec<u8>, kube::Error> {
+/// Reads a log as bytes, which may be invalid UTF-8.
+async fn read_log(api: &Api<Pod>, pod: &str, params: &LogParams) -> Result<Vec<u8>, kube::Error> {
     let log = api.log_stream(pod, params).await?;
     pin_mut!(log);
     let mut bytes = Vec::new();
@@ -188,8 +194,8 @@ fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
         .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 
-/// A line as the kubelet gives it: a time, a blank, what was said.
-fn said(pod: &Pod, line: &[u8]) -> Said {
+/// Parses a line of the kubelet: a timestamp, a blank, the text.
+fn parse_line(pod: &Pod, line: &[u8]) -> LogLine {
     let (at, line) = match line.iter().position(|byte| *byte == b' ') {
         Some(blank) => match std::str::from_utf8(&line[..blank])
             .ok()
@@ -200,7 +206,7 @@ fn said(pod: &Pod, line: &[u8]) -> Said {
         },
         None => (None, line),
     };
-    Said {
+    LogLine {
         at,
         pod: pod.name_any(),
         group: group_of(pod),
@@ -208,7 +214,7 @@ fn said(pod: &Pod, line: &[u8]) -> Said {
     }
 }
 
-/// What stands before each line.
+/// Coloured names in front of each line.
 struct Labels {
     practice: String,
     hues: BTreeMap<String, usize>,
@@ -216,7 +222,7 @@ struct Labels {
 }
 
 impl Labels {
-    /// Without what all of them begin with.
+    /// Pod name without the practice's prefix.
     fn short<'a>(&self, pod: &'a str) -> &'a str {
         let rest = pod
             .strip_prefix(self.practice.as_str())
@@ -228,20 +234,20 @@ impl Labels {
         self.width = self.width.max(self.short(pod).len().min(LONGEST));
     }
 
-    fn line(&self, said: &Said) -> Line {
+    fn line(&self, entry: &LogLine) -> Line {
         let hue = self
             .hues
-            .get(&said.group)
+            .get(&entry.group)
             .map_or(Tone::Plain, |place| Tone::Hue(*place));
-        let mut line = Line::of(hue, self.short(&said.pod));
+        let mut line = Line::of(hue, self.short(&entry.pod));
         line.pad(self.width);
         line.push(Tone::Dim, " │ ");
-        line.push_bytes(Tone::Plain, &said.line);
+        line.push_bytes(Tone::Plain, &entry.line);
         line
     }
 }
 
-/// Goes on until it is ended. `last`: when each pod said what is shown already.
+/// Follows logs until interrupted. `last`: time of each pod's last printed line.
 async fn follow(
     cluster: &Cluster,
     asked: &Logs,
@@ -260,40 +266,40 @@ async fn follow(
         "watch the pods of {} in namespace {}",
         asked.name, cluster.namespace
     );
-    let (tell, mut told) = mpsc::channel::<Said>(1024);
-    let mut listeners = JoinSet::new();
+    let (sender, mut entries) = mpsc::channel::<LogLine>(1024);
+    let mut readers = JoinSet::new();
     let mut known = BTreeSet::new();
     let mut tail = i64::from(asked.tail);
     loop {
         tokio::select! {
-            said = told.recv() => {
-                let Some(said) = said else { return Ok(()) };
-                screen.say([&labels.line(&said)])?;
+            entry = entries.recv() => {
+                let Some(entry) = entry else { return Ok(()) };
+                screen.print([&labels.line(&entry)])?;
             }
-            Some(ended) = listeners.join_next() => {
+            Some(ended) = readers.join_next() => {
                 let Ok(Some(failure)) = ended else { continue };
-                if listeners.is_empty() {
-                    while let Ok(said) = told.try_recv() {
-                        screen.say([&labels.line(&said)])?;
+                if readers.is_empty() {
+                    while let Ok(entry) = entries.try_recv() {
+                        screen.print([&labels.line(&entry)])?;
                     }
                     return Err(failure);
                 }
-                mention(&failure.to_string());
+                print_note(&failure.to_string());
             }
             change = changes.next() => match change {
                 Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => {
-                    if is_asked_for(&pod, asked) && known.insert(pod.uid()) {
+                    if is_selected(&pod, asked) && known.insert(pod.uid()) {
                         labels.make_room(&pod.name_any());
                         let last = last.remove(&pod.name_any());
-                        listeners.spawn(listen(cluster.clone(), pod, last, tail, tell.clone()));
+                        readers.spawn(follow_pod(cluster.clone(), pod, last, tail, sender.clone()));
                     }
                 }
-                // of those that come later everything is new
+                // print all lines of pods that start later
                 Some(Ok(watcher::Event::InitDone)) => tail = i64::MAX,
                 Some(Ok(_)) => {}
-                Some(Err(error)) => match cluster.watch_ends(&what, &error) {
+                Some(Err(error)) => match cluster.watch_failure(&what, &error) {
                     Some(failure) => return Err(failure),
-                    None => Cluster::watch_pauses(&error).iter().for_each(|why| mention(why)),
+                    None => Cluster::watch_warning(&error).iter().for_each(|why| print_note(why)),
                 },
                 None => return Ok(()),
             },
@@ -301,14 +307,14 @@ async fn follow(
     }
 }
 
-/// One pod's log from after `last`, or its last `tail` lines, until the pod is gone, also when its container starts anew. Out:
-/// why it may not be read.
-async fn listen(
+/// Follows one pod's log after `last`, or from its last `tail` lines, across container restarts until the pod is deleted.
+/// Returns a failure when the log may not be read.
+async fn follow_pod(
     cluster: Cluster,
     pod: Pod,
     mut last: Option<Timestamp>,
     tail: i64,
-    tell: mpsc::Sender<Said>,
+    sender: mpsc::Sender<LogLine>,
 ) -> Option<Failure> {
     let (api, name) = (cluster.api::<Pod>(), pod.name_any());
     loop {
@@ -320,31 +326,31 @@ async fn listen(
         };
         match api.log_stream(&name, &params).await {
             Ok(log) => {
-                if !pass_on(log, &pod, &mut last, &tell).await {
+                if !forward_lines(log, &pod, &mut last, &sender).await {
                     return None;
                 }
             }
             Err(error) => match code(&error) {
                 Some(404) => {
-                    mention(&format!("{name} is gone"));
+                    print_note(&format!("{name} was deleted"));
                     return None;
                 }
                 Some(401 | 403) => {
                     return Some(cluster.failure(&format!("read the log of {name}"), &error));
                 }
-                _ => {} // it has not started, or the cluster does not answer, which the watch says
+                _ => {} // the container has not started, or the cluster does not answer, which the watch reports
             },
         }
-        sleep(PAUSE).await;
+        sleep(RETRY_INTERVAL).await;
     }
 }
 
-/// False: nobody listens any more.
-async fn pass_on(
+/// Sends the lines of a log; false when the receiver is closed.
+async fn forward_lines(
     log: impl AsyncBufRead,
     pod: &Pod,
     last: &mut Option<Timestamp>,
-    tell: &mpsc::Sender<Said>,
+    sender: &mpsc::Sender<LogLine>,
 ) -> bool {
     pin_mut!(log);
     let mut line = Vec::new();
@@ -355,13 +361,13 @@ async fn pass_on(
             Ok(_) => {}
         }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        let said = said(pod, text);
-        // a log that is opened again begins with the second it ended in
-        if said.at.is_some() && said.at <= *last {
+        let entry = parse_line(pod, text);
+        // sinceTime has seconds: a log that is opened again repeats lines of the last second
+        if entry.at.is_some() && entry.at <= *last {
             continue;
         }
-        *last = said.at.or(*last);
-        if tell.send(said).await.is_err() {
+        *last = entry.at.or(*last);
+        if sender.send(entry).await.is_err() {
             return false;
         }
     }
@@ -372,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_has_its_time_and_its_owner() {
+    fn line_has_its_time_and_pod() {
         let mut pod = Pod::default();
         pod.metadata.name = Some("p-my-group-1-6d9f-x2kvp".to_owned());
         pod.annotations_mut()
@@ -383,18 +389,18 @@ mod tests {
             width: 0,
         };
         labels.make_room("p-my-group-1-6d9f-x2kvp");
-        let told = said(
+        let entry = parse_line(
             &pod,
             b"2026-11-25T14:02:11.123456789Z joined my-group-1 \x1b[2J",
         );
-        assert_eq!(told.at, "2026-11-25T14:02:11.123456789Z".parse().ok());
+        assert_eq!(entry.at, "2026-11-25T14:02:11.123456789Z".parse().ok());
         assert_eq!(
-            labels.line(&told).text(),
+            labels.line(&entry).text(),
             "my-group-1-6d9f-x2kvp │ joined my-group-1 \\u{1b}[2J"
         );
         let bytes = lines_of(b"2026-11-25T14:02:11Z \xff\n\n2026-11-25T14:02:12Z b")
-            .map(|line| said(&pod, line));
-        let lines: Vec<String> = bytes.map(|said| labels.line(&said).text()).collect();
+            .map(|line| parse_line(&pod, line));
+        let lines: Vec<String> = bytes.map(|entry| labels.line(&entry).text()).collect();
         assert_eq!(
             lines,
             [
@@ -404,7 +410,7 @@ mod tests {
             ]
         );
         assert_eq!(lines_of(b"").count(), 0);
-        let odd = said(&pod, b"no time");
+        let odd = parse_line(&pod, b"no time");
         assert_eq!((odd.at, odd.line.as_slice()), (None, &b"no time"[..]));
     }
 }

@@ -1,5 +1,5 @@
-//! `plan`: what a manifest will do before it is applied. Asks the cluster what runs under its name, and changes nothing. What is
-//! refused by itself needs no cluster.
+//! `plan`: predicts the changes of a manifest. Reads the practice of that name from the cluster, and writes nothing. A manifest
+//! that is invalid by itself needs no cluster.
 
 use std::{io::Read, path::Path};
 
@@ -18,27 +18,27 @@ use crate::{
     document,
     error::Failure,
     plan::{self as drawn, Shape},
-    screen::{Screen, mention},
+    screen::{Screen, print_note},
     text::Line,
 };
 
-/// The Kafka of a practice that names none, as long as no operator has said which that is.
+/// Placeholder for the Kafka of a practice without spec.kafka and without a status.
 const DEFAULT_KAFKA: &str = "the operator's default";
-/// Where a manifest without a namespace goes, when no cluster is asked.
+/// Namespace of a manifest without one, when no cluster is contacted.
 const NAMESPACE: &str = "default";
 
-/// Does it.
+/// Runs the verb.
 ///
 /// # Errors
 /// The file cannot be read or holds no practice, the cluster does not answer, or a practice would be refused.
 pub async fn run(common: &Common, asked: &Asked, screen: &mut Screen) -> Result<(), Failure> {
-    let manifests = manifests(&asked.filename)?;
+    let manifests = read_manifests(&asked.filename)?;
     let mut predictions = Vec::new();
     let mut cluster = None;
     for manifest in &manifests {
-        predictions.push(predicted(manifest, common, asked, &mut cluster).await?);
+        predictions.push(predict_manifest(manifest, common, asked, &mut cluster).await?);
     }
-    say(&predictions, asked.output, screen)?;
+    print_predictions(&predictions, asked.output, screen)?;
     if predictions
         .iter()
         .any(|prediction| !prediction.refused.is_empty())
@@ -48,7 +48,7 @@ pub async fn run(common: &Common, asked: &Asked, screen: &mut Screen) -> Result<
     Ok(())
 }
 
-fn say(
+fn print_predictions(
     predictions: &[Prediction],
     format: Option<Format>,
     screen: &mut Screen,
@@ -73,13 +73,13 @@ fn say(
                 }
                 lines.extend(drawn::plan(prediction, shape));
             }
-            screen.say(&lines)
+            screen.print(&lines)
         }
     }
 }
 
-/// The practices of a file, in its order.
-fn manifests(path: &Path) -> Result<Vec<Value>, Failure> {
+/// Reads the practices of a file, in order.
+fn read_manifests(path: &Path) -> Result<Vec<Value>, Failure> {
     let shown = if path == Path::new("-") {
         "standard input".to_owned()
     } else {
@@ -94,12 +94,12 @@ fn manifests(path: &Path) -> Result<Vec<Value>, Failure> {
     } else {
         std::fs::read_to_string(path)
     };
-    let text = text
-        .map_err(|error| Failure::Usage(format!("-f is `{shown}`: it cannot be read: {error}")))?;
+    let text =
+        text.map_err(|error| Failure::Usage(format!("-f `{shown}` cannot be read: {error}")))?;
     let mut found = Vec::new();
     for document in serde_yaml::Deserializer::from_str(&text) {
         let document = Value::deserialize(document)
-            .map_err(|error| Failure::Usage(format!("-f is `{shown}`: it is no YAML: {error}")))?;
+            .map_err(|error| Failure::Usage(format!("-f `{shown}` is not YAML: {error}")))?;
         match document {
             Value::Null => {}
             Value::Object(ref list) if list.get("kind") == Some(&json!("List")) => {
@@ -122,8 +122,8 @@ fn manifests(path: &Path) -> Result<Vec<Value>, Failure> {
                 .unwrap_or("?")
                 .to_owned()
         };
-        mention(&format!(
-            "{} {} is left out: it is no ConsumerGroupPractice",
+        print_note(&format!(
+            "skipped {} {}: not a ConsumerGroupPractice",
             word("/kind"),
             word("/metadata/name")
         ));
@@ -131,7 +131,7 @@ fn manifests(path: &Path) -> Result<Vec<Value>, Failure> {
     if practices.is_empty() {
         let wanted = format!("kind ConsumerGroupPractice of {API_GROUP}/v1alpha1");
         return Err(Failure::Usage(format!(
-            "-f is `{shown}`: nothing in it is of {wanted}"
+            "-f `{shown}` has no object of {wanted}"
         )));
     }
     Ok(practices)
@@ -145,8 +145,8 @@ fn is_practice(manifest: &Value) -> bool {
     manifest["kind"] == "ConsumerGroupPractice" && group == Some(API_GROUP)
 }
 
-/// What one manifest will do. `cluster` is the one that is asked, once it was.
-async fn predicted(
+/// Predicts the changes of one manifest. `cluster` keeps the client for further manifests.
+async fn predict_manifest(
     manifest: &Value,
     common: &Common,
     asked: &Asked,
@@ -166,16 +166,16 @@ async fn predicted(
         && theirs != typed
     {
         return Err(Failure::Usage(format!(
-            "-n is `{typed}`, the manifest of {name} says metadata.namespace `{theirs}`: leave one of them out"
+            "-n `{typed}` differs from metadata.namespace `{theirs}` of manifest {name}: remove one of them"
         )));
     }
     let stated = place
         .clone()
         .or_else(|| common.namespace.clone())
         .unwrap_or_else(|| NAMESPACE.to_owned());
-    let mut faults = said(manifest, None);
+    let mut faults = list_faults(manifest, None);
     if name.is_empty() {
-        faults.push("metadata.name is missing: write a name".to_owned());
+        faults.push("metadata.name is missing: set a name".to_owned());
     }
     if let Err(why) = kubernetes_name(&stated) {
         faults.push(format!("metadata.namespace is `{stated}`: {why}"));
@@ -186,12 +186,12 @@ async fn predicted(
     if asked.from_nothing {
         return Ok(Prediction {
             exists: None,
-            ..difference(manifest, &stated, None)
+            ..predict_change(manifest, &stated, None)
         });
     }
     let here = match cluster {
         Some(cluster) => cluster.clone(),
-        None => cluster.insert(Cluster::of(common).await?).clone(),
+        None => cluster.insert(Cluster::from_flags(common).await?).clone(),
     };
     let here = Cluster {
         namespace: place.unwrap_or_else(|| here.namespace.clone()),
@@ -201,19 +201,19 @@ async fn predicted(
         Some(live) => Some(decoded(&live)?),
         None => None,
     };
-    Ok(difference(manifest, &here.namespace, live.as_ref()))
+    Ok(predict_change(manifest, &here.namespace, live.as_ref()))
 }
 
-/// What an API server would refuse.
-fn said(manifest: &Value, live: Option<&ConsumerGroupPractice>) -> Vec<String> {
+/// Faults for which the API server would refuse a manifest.
+fn list_faults(manifest: &Value, live: Option<&ConsumerGroupPractice>) -> Vec<String> {
     faults(manifest, live)
         .iter()
         .map(Fault::to_string)
         .collect()
 }
 
-/// What a legal manifest will do to what is there.
-fn difference(
+/// Predicts the changes of a valid manifest to the live practice.
+fn predict_change(
     manifest: &Value,
     namespace: &str,
     live: Option<&ConsumerGroupPractice>,
@@ -221,7 +221,7 @@ fn difference(
     let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
     let refused = |faults| Prediction::refused(namespace, name, Some(live.is_some()), faults);
     let faults = if live.is_some() {
-        said(manifest, live)
+        list_faults(manifest, live)
     } else {
         Vec::new()
     };
@@ -266,17 +266,17 @@ fn difference(
     prediction.exists = Some(live.is_some());
     if let Some(fault) = fault {
         prediction.notes.push(format!(
-            "what is applied now is refused ({fault}): what runs is of an earlier manifest, so this is said as if nothing ran"
+            "the applied manifest is invalid ({fault}): an earlier one is running, so this prediction assumes that nothing runs"
         ));
     }
     if live.is_none() && new.spec.kafka.is_none() {
         prediction
             .notes
-            .push("spec.kafka is not set: the operator's default is used, without one it would be refused".into());
+            .push("spec.kafka is not set: the operator's default is used; without a default the practice is refused".into());
     }
     if live.is_some_and(|live| live.metadata.deletion_timestamp.is_some()) {
         prediction.notes.push(format!(
-            "{} is being deleted: wait until it is gone",
+            "{} is being deleted: wait for its deletion",
             new.name_any()
         ));
     }

@@ -1,5 +1,5 @@
-//! `send`: messages by the practice's own producer, reached through the API server. Each is sent after the one before was
-//! acknowledged, so that they keep their order; none is sent twice.
+//! `send`: sends messages with the practice's producer, through the API server. Each waits for the acknowledgement of the one
+//! before, which keeps their order; none is sent twice.
 
 use std::{
     collections::BTreeMap,
@@ -26,12 +26,12 @@ use crate::{
     text::{Line, Tone, counted},
 };
 
-/// Up to so many messages each has a line of its own.
-const EACH: u32 = 10;
-/// What may be made up for when messages are late.
+/// Up to this number, each message has its own line.
+const MAX_LINES: u32 = 10;
+/// Greatest delay that is made up for, so that a stall is not followed by a burst.
 const SLACK: Duration = Duration::from_millis(10);
 
-/// What a producer answers.
+/// Answer of the producer.
 #[derive(Debug, Deserialize)]
 struct Sent {
     topic: String,
@@ -39,10 +39,10 @@ struct Sent {
     offset: Option<i64>,
 }
 
-/// Does it.
+/// Runs the verb.
 ///
 /// # Errors
-/// There is no producer, or it refuses.
+/// The producer does not run, or refuses a message.
 pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result<(), Failure> {
     let practice = decoded(&cluster.practice(&asked.name).await?)?;
     if !practice.spec.producer.enabled {
@@ -56,7 +56,7 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
         .iter()
         .find(|pod| runs(pod))
         .ok_or_else(|| not_running(asked, &pods))?;
-    let mut http = Http::to(
+    let mut http = Http::new(
         cluster,
         cluster.api::<Pod>(),
         &pod.name_any(),
@@ -72,33 +72,35 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
     let body = Bytes::from(message.to_string());
     let mut tally = Tally::new();
     let begun = Instant::now();
-    let mut trend = asked.rate.map(|rate| LagTrend::of(rate, begun));
+    let mut schedule = asked.rate.map(|rate| SendSchedule::of(rate, begun));
     let mut ended = Ok(());
-    // one for all messages: what is pressed between two of them counts too
+    // one signal future for all messages, so that Ctrl-C between two of them counts
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     for _ in 0..asked.count {
-        let due = trend.as_mut().map(|trend| trend.next_due(Instant::now()));
+        let due = schedule
+            .as_mut()
+            .map(|schedule| schedule.next_due(Instant::now()));
         let one = async {
             if let Some(due) = due {
                 sleep_until(due.into()).await;
             }
-            http.ask("POST", "/send-message", Some(body.clone())).await
+            http.send("POST", "/send-message", Some(body.clone())).await
         };
         let answer = tokio::select! {
             answer = one => answer,
             _ = &mut interrupted => {
-                ended = Err(Failure::Refused("ended before all were sent; of one that was on its way nothing is known".to_owned()));
+                ended = Err(Failure::Refused("interrupted before all messages were sent; it is unknown whether the last one arrived".to_owned()));
                 break;
             }
         };
-        match answer.and_then(|answer| acknowledged(&answer)) {
-            Ok((_, said)) if asked.output == Some(Document::Json) => {
-                screen.raw(&document::json(&said))?
+        match answer.and_then(|answer| parse_answer(&answer)) {
+            Ok((_, answer)) if asked.output == Some(Document::Json) => {
+                screen.raw(&document::json(&answer))?
             }
-            Ok((_, said)) if asked.output == Some(Document::Yaml) => {
-                screen.raw(&format!("---\n{}", document::yaml(&said)))?;
+            Ok((_, answer)) if asked.output == Some(Document::Yaml) => {
+                screen.raw(&format!("---\n{}", document::yaml(&answer)))?;
             }
-            Ok((sent, _)) if asked.count <= EACH => screen.say([&line(&sent)])?,
+            Ok((sent, _)) if asked.count <= MAX_LINES => screen.print([&line(&sent)])?,
             Ok((sent, _)) => tally.count(&sent),
             Err(failure) => {
                 ended = Err(failure);
@@ -106,8 +108,8 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
             }
         }
     }
-    if asked.count > EACH && asked.output.is_none() {
-        screen.say(&tally.lines(begun.elapsed()))?;
+    if asked.count > MAX_LINES && asked.output.is_none() {
+        screen.print(&tally.lines(begun.elapsed()))?;
     }
     ended
 }
@@ -115,30 +117,30 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
 fn not_running(asked: &Send, pods: &[Pod]) -> Failure {
     let what = match pods.first() {
         None => format!("practice {} has no producer pod yet", asked.name),
-        Some(pod) => format!("the producer {} is not ready", pod.name_any()),
+        Some(pod) => format!("producer pod {} is not ready", pod.name_any()),
     };
     Failure::Refused(format!(
-        "{what}: kubectl cgp describe {} says why (ProducerAvailable)",
+        "{what}: see condition ProducerAvailable in kubectl cgp describe {}",
         asked.name
     ))
 }
 
-/// Where a message is in its topic, and all that the producer said; a refusal is shown as the producer gives it.
-fn acknowledged(answer: &Answer) -> Result<(Sent, Value), Failure> {
+/// Parses the producer's answer; a refusal becomes a failure with the producer's problem document.
+fn parse_answer(answer: &Answer) -> Result<(Sent, Value), Failure> {
     if answer.status.is_success() {
-        let said = serde_json::from_slice::<Value>(&answer.body);
-        let sent = said.and_then(|said| Ok((Sent::deserialize(&said)?, said)));
+        let document = serde_json::from_slice::<Value>(&answer.body);
+        let sent = document.and_then(|document| Ok((Sent::deserialize(&document)?, document)));
         return sent.map_err(|error| {
-            Failure::Refused(format!("the producer's answer is not understood: {error}"))
+            Failure::Refused(format!("cannot decode the producer's answer: {error}"))
         });
     }
     let problem: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let said = match problem {
+    let detail = match problem {
         Some(problem) => serde_json::to_string_pretty(&problem).unwrap_or_default(),
         None => String::from_utf8_lossy(&answer.body).into_owned(),
     };
     Err(Failure::Refused(format!(
-        "the producer refuses: {}\n{said}",
+        "the producer refused the message: {}\n{detail}",
         answer.status
     )))
 }
@@ -154,13 +156,13 @@ fn line(sent: &Sent) -> Line {
     )
 }
 
-/// So many messages a second.
-struct LagTrend {
+/// Schedule of a constant rate of messages.
+struct SendSchedule {
     every: Duration,
     due: Instant,
 }
 
-impl LagTrend {
+impl SendSchedule {
     fn of(rate: f64, begun: Instant) -> Self {
         Self {
             every: Duration::from_secs_f64(1.0 / rate),
@@ -168,7 +170,7 @@ impl LagTrend {
         }
     }
 
-    /// When the next one is sent. What a timer is late is made up for; after a stall there is no flood.
+    /// Time of the next message. A late timer is made up for; a stall is not.
     fn next_due(&mut self, now: Instant) -> Instant {
         let due = now
             .checked_sub(SLACK)
@@ -178,7 +180,7 @@ impl LagTrend {
     }
 }
 
-/// What became of many messages.
+/// Summary of many messages.
 struct Tally {
     /// Number, first and last offset by partition.
     partitions: BTreeMap<(String, i32), (usize, Option<i64>, Option<i64>)>,
@@ -234,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_messages_are_summed_up() {
+    fn many_messages_are_summarised() {
         let mut tally = Tally::new();
         for (partition, offset) in [(0, 7), (1, 3), (0, 8)] {
             tally.count(&Sent {
@@ -262,8 +264,8 @@ mod tests {
     fn the_rate_is_kept_after_a_stall() {
         let begun = Instant::now();
         let after = |ms: u64| begun + Duration::from_millis(ms);
-        let mut trend = LagTrend::of(10.0, begun);
-        // when it is asked, when it is due
+        let mut schedule = SendSchedule::of(10.0, begun);
+        // time of the call, due time
         for (now, due) in [
             (0, 0),
             (1, 100),
@@ -273,28 +275,25 @@ mod tests {
             (5_301, 5_390),
             (5_391, 5_490),
         ] {
-            assert_eq!(trend.next_due(after(now)), after(due), "{now}");
+            assert_eq!(schedule.next_due(after(now)), after(due), "{now}");
         }
     }
 
     #[test]
-    fn a_refusal_is_shown_as_it_is() {
+    fn refusal_shows_the_problem_of_the_producer() {
         let body = Bytes::from(
-            r#"{"type":"/docs","title":"Not Found","status":404,"detail":"there is no topic `x` here"}"#,
+            r#"{"type":"/docs","title":"Not Found","status":404,"detail":"topic `x` does not exist"}"#,
         );
-        let failure = acknowledged(&Answer {
+        let failure = parse_answer(&Answer {
             status: StatusCode::NOT_FOUND,
             body,
         })
         .expect_err("refused");
-        let said = failure.to_string();
+        let message = failure.to_string();
         assert!(
-            said.starts_with("the producer refuses: 404 Not Found\n"),
-            "{said}"
-        );
-        assert!(
-            said.contains(r#""detail": "there is no topic `x` here""#),
-            "{said}"
+            message.contains(": 404 Not Found\n")
+                && message.contains(r#""detail": "topic `x` does not exist""#),
+            "{message}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `version`: of this plugin, and of the operator where it can be seen.
+//! `version`: versions of this plugin and of the installed operators.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
@@ -14,13 +14,13 @@ use crate::{
     text::{Line, Tone},
 };
 
-/// The version of this plugin, and of the chart that it belongs to.
-pub const OURS: &str = env!("CARGO_PKG_VERSION");
+/// Version of this plugin, which is the version of its chart.
+pub const PLUGIN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Does it. A cluster that cannot be seen is said and is no failure.
+/// Runs the verb. An unreachable cluster is reported, and is no failure.
 ///
 /// # Errors
-/// Nobody reads it.
+/// Standard output cannot be written.
 pub async fn run(
     cluster: Result<Cluster, Failure>,
     asked: &Version,
@@ -40,11 +40,11 @@ pub async fn run(
     });
     match asked.output {
         Some(format) => screen.raw(&document::printed(format, &value(&found))),
-        None => screen.say(&lines(&found)),
+        None => screen.print(&lines(&found)),
     }
 }
 
-/// `{plugin, operators: [{namespace, name, version, image}], notSeen}`; `operators` is null where `notSeen` says why.
+/// `{plugin, operators: [{namespace, name, version, image}], notSeen}`; `operators` is null when they cannot be listed; `notSeen` is the reason.
 fn value(found: &Result<Vec<Deployment>, String>) -> Value {
     let operator = |deployment: &Deployment| {
         json!({
@@ -56,7 +56,7 @@ fn value(found: &Result<Vec<Deployment>, String>) -> Value {
         .as_ref()
         .ok()
         .map(|found| found.iter().map(operator).collect::<Vec<_>>());
-    json!({"plugin": OURS, "operators": operators, "notSeen": found.as_ref().err()})
+    json!({"plugin": PLUGIN_VERSION, "operators": operators, "notSeen": found.as_ref().err()})
 }
 
 fn version(deployment: &Deployment) -> &str {
@@ -64,7 +64,7 @@ fn version(deployment: &Deployment) -> &str {
 }
 
 fn lines(found: &Result<Vec<Deployment>, String>) -> Vec<Line> {
-    let mut lines = vec![Line::of(Tone::Dim, "plugin     ").and(Tone::Plain, OURS)];
+    let mut lines = vec![Line::of(Tone::Dim, "plugin     ").and(Tone::Plain, PLUGIN_VERSION)];
     let operator = |text: &str| Line::of(Tone::Dim, "operator   ").and(Tone::Plain, text);
     match found {
         Ok(found) if found.is_empty() => lines.push(operator("not installed")),
@@ -80,7 +80,7 @@ fn lines(found: &Result<Vec<Deployment>, String>) -> Vec<Line> {
                 image(deployment).unwrap_or("?")
             ))
         })),
-        Err(why) => lines.push(operator(&format!("not seen: {why}"))),
+        Err(why) => lines.push(operator(&format!("unknown: {why}"))),
     }
     lines
 }

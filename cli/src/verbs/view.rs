@@ -1,5 +1,5 @@
-//! `view`: the live picture of a practice, on a port of this machine as long as the command runs. The picture listens on the
-//! operator's loopback only; whoever may forward ports may look.
+//! `view`: serves the live view of a practice on a local port while the command runs. The operator serves it on its loopback
+//! interface only, so the right to forward ports controls access.
 
 use std::{
     pin::pin,
@@ -21,28 +21,28 @@ use crate::{
     error::Failure,
     forward::{Answer, Http, connect},
     operator,
-    screen::{Screen, mention},
+    screen::{Screen, print_note},
     text::{Line, Tone},
 };
 
-/// Where the operator serves the picture, in its pod.
-const PICTURE: u16 = 8080;
+/// Port of the live view in the operator's pod.
+const VIEW_PORT: u16 = 8080;
 
-/// Does it, until it is ended.
+/// Runs the verb until Ctrl-C.
 ///
 /// # Errors
-/// There is no practice, no operator, no picture, or no port.
+/// The practice or the operator does not exist, the live view is disabled, or the port is in use.
 pub async fn run(cluster: &Cluster, view: &View, screen: &mut Screen) -> Result<(), Failure> {
     cluster.practice(&view.name).await?;
     let asked = view.operator_namespace.clone();
     let target = Target::find(cluster, asked.as_deref()).await?;
     let practice = format!("{}/{}", cluster.namespace, view.name);
-    is_served(cluster, &target, &practice).await?;
+    require_view(cluster, &target, &practice).await?;
     let listener = TcpListener::bind(("127.0.0.1", view.port))
         .await
         .map_err(|error| {
             Failure::Refused(format!(
-                "--port is {}: 127.0.0.1:{} is not free: {error}",
+                "--port {}: cannot listen on 127.0.0.1:{}: {error}",
                 view.port, view.port
             ))
         })?;
@@ -50,14 +50,14 @@ pub async fn run(cluster: &Cluster, view: &View, screen: &mut Screen) -> Result<
         .local_addr()
         .map_or(view.port, |address| address.port());
     let url = format!("http://127.0.0.1:{port}/p/{practice}");
-    screen.say([
+    screen.print([
         &Line::of(Tone::Strong, &url),
-        &Line::of(Tone::Dim, "as long as this runs: Ctrl-C ends it"),
+        &Line::of(Tone::Dim, "served until you press Ctrl-C"),
     ])?;
     if !view.no_open {
         open(&url);
     }
-    let way = Arc::new(Way {
+    let route = Arc::new(ViewRoute {
         cluster: cluster.clone(),
         asked,
         target: Mutex::new(target),
@@ -67,7 +67,7 @@ pub async fn run(cluster: &Cluster, view: &View, screen: &mut Screen) -> Result<
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((connection, _)) = accepted {
-                    tokio::spawn(carry(way.clone(), connection));
+                    tokio::spawn(relay_connection(route.clone(), connection));
                 }
             }
             _ = &mut interrupted => return Ok(()),
@@ -100,45 +100,48 @@ impl Target {
     }
 }
 
-/// Whether there is a picture of the practice at all; better said here than by a page that stays empty. The page itself is the
-/// same for every practice, so its data is asked for.
-async fn is_served(cluster: &Cluster, target: &Target, practice: &str) -> Result<(), Failure> {
-    let mut http = Http::to(cluster, target.pods.clone(), &target.name, PICTURE);
+/// Checks that the operator serves the practice's data, because the page loads without it and would stay empty.
+async fn require_view(cluster: &Cluster, target: &Target, practice: &str) -> Result<(), Failure> {
+    let mut http = Http::new(cluster, target.pods.clone(), &target.name, VIEW_PORT);
     let answer = http
-        .ask("HEAD", &format!("/api/practices/{practice}"), None)
+        .send("HEAD", &format!("/api/practices/{practice}"), None)
         .await;
-    judged(answer, &target.title(), practice)
+    check_view_answer(answer, &target.title(), practice)
 }
 
-fn judged(answer: Result<Answer, Failure>, operator: &str, practice: &str) -> Result<(), Failure> {
+fn check_view_answer(
+    answer: Result<Answer, Failure>,
+    operator: &str,
+    practice: &str,
+) -> Result<(), Failure> {
     match answer {
         Ok(answer) if answer.status.is_success() => Ok(()),
         Ok(answer) if answer.status == StatusCode::NOT_FOUND => Err(Failure::NotFound(format!(
-            "the operator {operator} knows no practice {practice}: does it watch that namespace? \
-             --operator-namespace names another operator"
+            "operator {operator} has no practice {practice}: check that it watches the namespace, \
+             or name another operator with --operator-namespace"
         ))),
         Ok(answer) => Err(Failure::Refused(format!(
-            "the picture of {operator} answers {}",
+            "the live view of operator {operator} answered {}",
             answer.status
         ))),
         Err(Failure::Refused(why)) => Err(Failure::Refused(format!(
-            "the operator {operator} shows no picture: {why}\nis it switched off? helm upgrade ... --set view.enabled=true"
+            "operator {operator} does not serve the live view: {why}\nif it is disabled: helm upgrade ... --set view.enabled=true"
         ))),
         Err(failure) => Err(failure),
     }
 }
 
-/// How connections get to the picture.
-struct Way {
+/// Route from the local port to the operator's live view.
+struct ViewRoute {
     cluster: Cluster,
-    /// Where the operator is, if that was said.
+    /// --operator-namespace.
     asked: Option<String>,
-    /// Its pod, as it was found last.
+    /// Operator pod that was found last.
     target: Mutex<Target>,
 }
 
-impl Way {
-    /// A connection, to another pod of the operator when the one that was known cannot be reached.
+impl ViewRoute {
+    /// Connects to the last known pod, or finds the operator's pod again when that fails.
     async fn open(
         &self,
     ) -> Result<
@@ -153,26 +156,26 @@ impl Way {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        if let Ok(connection) = connect(&self.cluster, &known.pods, &known.name, PICTURE).await {
+        if let Ok(connection) = connect(&self.cluster, &known.pods, &known.name, VIEW_PORT).await {
             return Ok(connection);
         }
         let found = Target::find(&self.cluster, self.asked.as_deref()).await?;
         *self.target.lock().unwrap_or_else(PoisonError::into_inner) = found.clone();
-        connect(&self.cluster, &found.pods, &found.name, PICTURE).await
+        connect(&self.cluster, &found.pods, &found.name, VIEW_PORT).await
     }
 }
 
-/// One connection to its end.
-async fn carry(way: Arc<Way>, mut local: TcpStream) {
-    match way.open().await {
+/// Relays one connection until it closes.
+async fn relay_connection(route: Arc<ViewRoute>, mut local: TcpStream) {
+    match route.open().await {
         Ok((mut remote, _refused)) => {
-            let _ = copy_bidirectional(&mut local, &mut remote).await; // a page was closed
+            let _ = copy_bidirectional(&mut local, &mut remote).await; // the browser closed the page
         }
-        Err(failure) => mention(&failure.to_string()),
+        Err(failure) => print_note(&failure.to_string()),
     }
 }
 
-/// Opens it in a browser. Where there is none the address is there to be copied.
+/// Opens a URL in the browser.
 fn open(url: &str) {
     let program = if cfg!(target_os = "macos") {
         "open"
@@ -188,8 +191,8 @@ fn open(url: &str) {
             .is_ok()
     };
     if !quiet(Command::new(program).arg(url)) {
-        mention(&format!(
-            "{program} is not there: open it yourself, or say --no-open"
+        print_note(&format!(
+            "cannot run {program}: open the address yourself, or use --no-open"
         ));
     }
 }
@@ -201,9 +204,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_knows_no_such_practice_is_named() {
-        let judged = |status| {
-            judged(
+    fn operator_without_the_practice_is_named() {
+        let check = |status| {
+            check_view_answer(
                 Ok(Answer {
                     status,
                     body: Bytes::new(),
@@ -212,24 +215,19 @@ mod tests {
                 "a/p",
             )
         };
-        judged(StatusCode::OK).expect("it is served");
-        let unknown = judged(StatusCode::NOT_FOUND).expect_err("it is not");
+        check(StatusCode::OK).expect("the view is served");
+        let unknown = check(StatusCode::NOT_FOUND).expect_err("not found");
         assert!(matches!(unknown, Failure::NotFound(_)));
-        let said = unknown.to_string();
+        let message = unknown.to_string();
+        for part in ["ops/cgp-1", "a/p", "--operator-namespace"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        let refused = check(StatusCode::SERVICE_UNAVAILABLE).expect_err("unavailable");
+        assert!(matches!(refused, Failure::Refused(_)));
+        let message = refused.to_string();
         assert!(
-            said.starts_with("the operator ops/cgp-1 knows no practice a/p: "),
-            "{said}"
-        );
-        assert!(
-            said.ends_with("--operator-namespace names another operator"),
-            "{said}"
-        );
-        let said = judged(StatusCode::SERVICE_UNAVAILABLE)
-            .expect_err("nor so")
-            .to_string();
-        assert_eq!(
-            said,
-            "the picture of ops/cgp-1 answers 503 Service Unavailable"
+            message.contains("ops/cgp-1") && message.contains("503 Service Unavailable"),
+            "{message}"
         );
     }
 }

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn the_columns_are_those_of_kafkas_own_tool() {
+fn columns_are_those_of_kafka_consumer_groups() {
     let member = |name: &str, partitions: serde_json::Value| {
         let count = partitions.as_array().map_or(0, Vec::len);
         json!({"name": name, "pod": name, "memberId": format!("{name}-id"), "clientId": name, "partitions": partitions,
@@ -106,9 +106,9 @@ fn what_status_does_not_list_is_not_called_idle() {
     ];
     assert_eq!(who, expected, "\n{}", lines.join("\n"));
     let expected = [
-        "warning: practice p, group g: at least 4 partitions without a row, status does not list all",
-        "warning: practice p, group of-many: members without a row, status does not list all",
-        "warning: practice p, group u: at least 7 partitions without a row, status does not list all",
+        "warning: practice p, group g: at least 4 partitions without a row: status is limited in size",
+        "warning: practice p, group of-many: members without a row: status is limited in size",
+        "warning: practice p, group u: at least 7 partitions without a row: status is limited in size",
     ];
     assert_eq!(notes(&[practice]), expected);
 }

@@ -1,4 +1,4 @@
-//! Practice 3 in a namespace of its own, looked at, spoken to and listened to by `kubectl cgp`.
+//! Practice 3 in its own namespace: every verb of `kubectl cgp` against it.
 
 use std::{
     env,
@@ -40,20 +40,20 @@ fn run(scene: &Scene, args: &[&str]) -> Output {
     cgp(scene, args).output().expect("kubectl can be run")
 }
 
-/// What it prints; it has to succeed.
+/// Standard output; asserts success.
 #[track_caller]
 fn good(scene: &Scene, args: &[&str]) -> String {
     let output = run(scene, args);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let message = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
-        "{args:?}: {said}{}",
+        "{args:?}: {message}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    said
+    message
 }
 
-/// A command that goes on; what it prints, line after line.
+/// Starts a command that runs until killed; returns its lines.
 fn follow(scene: &Scene, args: &[&str]) -> (Background, impl Iterator<Item = String> + use<>) {
     let mut process = Background::start(cgp(scene, args).stdout(Stdio::piped()));
     let lines = BufReader::new(process.0.stdout.take().expect("it is piped"))
@@ -62,13 +62,13 @@ fn follow(scene: &Scene, args: &[&str]) -> (Background, impl Iterator<Item = Str
     (process, lines)
 }
 
-/// Ends a kubectl with its plugin: kubectl becomes the plugin, so there is one process.
+/// Kills kubectl with its plugin: kubectl execs the plugin, so there is one process.
 fn ended(mut process: Background) {
     let _ = process.0.kill(); // it has ended already
 }
 
 #[test]
-fn the_plugin_shows_sends_and_listens() {
+fn plugin_shows_sends_and_follows_logs() {
     let _turn = together();
     let scene = Scene::new("plugin");
     let sample = Sample::load("practice-3")
@@ -81,7 +81,7 @@ fn the_plugin_shows_sends_and_listens() {
     let check = good(&scene, &["check"]);
     assert!(
         check.contains("✔ kafka-practice/cgp-operator 1/1 ready")
-            && check.contains("✔ it may do its work"),
+            && check.contains("✔ the operator has all "),
         "{check}"
     );
     assert!(
@@ -94,15 +94,15 @@ fn the_plugin_shows_sends_and_listens() {
         "{version}"
     );
 
-    the_tree_is_what_kafka_says(&scene, practice, &groups);
-    messages_arrive_and_are_heard(&scene, practice, &topic, &groups);
+    tree_has_the_owners_of_kafka(&scene, practice, &groups);
+    sent_messages_appear_in_logs(&scene, practice, &topic, &groups);
     refusals_are_shown(&scene, practice, &topic);
-    the_picture_is_reached(&scene, practice);
-    a_pod_that_goes_is_in_the_journal(&scene, practice, &groups[0]);
+    view_serves_the_practice(&scene, practice);
+    deleted_pod_is_in_the_journal(&scene, practice, &groups[0]);
 }
 
-/// Owners by partition, as `-o wide` and as Kafka's own tool have them.
-fn the_tree_is_what_kafka_says(scene: &Scene, practice: &str, groups: &[String]) {
+/// Compares the owners of `-o wide` with those of Kafka's own tool.
+fn tree_has_the_owners_of_kafka(scene: &Scene, practice: &str, groups: &[String]) {
     let tree = good(scene, &["get", practice]);
     assert!(tree.starts_with(&format!("{practice}   ✔ Ready")), "{tree}");
     for group in groups {
@@ -135,8 +135,8 @@ fn the_tree_is_what_kafka_says(scene: &Scene, practice: &str, groups: &[String])
     }
 }
 
-fn messages_arrive_and_are_heard(scene: &Scene, practice: &str, topic: &str, groups: &[String]) {
-    let (listening, mut lines) = follow(scene, &["logs", practice, "-f", "--tail", "1"]);
+fn sent_messages_appear_in_logs(scene: &Scene, practice: &str, topic: &str, groups: &[String]) {
+    let (following, mut lines) = follow(scene, &["logs", practice, "-f", "--tail", "1"]);
     let escape = "red\u{1b}[31m";
     let sent = good(
         scene,
@@ -157,28 +157,28 @@ fn messages_arrive_and_are_heard(scene: &Scene, practice: &str, topic: &str, gro
         sent.starts_with(&format!("✔ sent  {topic}/1 @ offset ")),
         "{sent}"
     );
-    let mut heard = Vec::new();
-    while heard.len() < groups.len() {
-        let line = lines.next().expect("it goes on");
+    let mut received = Vec::new();
+    while received.len() < groups.len() {
+        let line = lines.next().expect("a line");
         assert!(!line.contains('\u{1b}'), "{line:?}");
         if line.ends_with(r"Received message: key=k & value=red\u{1b}[31m") {
-            heard.push(line);
+            received.push(line);
         }
     }
     for group in groups {
         assert!(
-            heard.iter().any(|line| line.starts_with(group.as_str())),
-            "{group} is not among {heard:#?}"
+            received.iter().any(|line| line.starts_with(group.as_str())),
+            "{group} is not among {received:#?}"
         );
     }
-    ended(listening);
+    ended(following);
 
-    let said = good(
+    let message = good(
         scene,
         &["send", practice, "-t", topic, "--value", "x", "-o", "json"],
     );
-    let said: serde_json::Value = serde_json::from_str(&said).expect("what the producer answered");
-    assert!(said["topic"] == *topic && said["offset"].is_i64(), "{said}");
+    let message: serde_json::Value = serde_json::from_str(&message).expect("what the producer answered");
+    assert!(message["topic"] == *topic && message["offset"].is_i64(), "{message}");
 
     let many = good(
         scene,
@@ -221,17 +221,17 @@ fn refusals_are_shown(scene: &Scene, practice: &str, topic: &str) {
             "9",
         ],
     );
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{message}");
     assert!(
-        said.contains("422") && said.contains("`partition` is 9"),
-        "{said}"
+        message.contains("422") && message.contains("`partition` is 9"),
+        "{message}"
     );
 }
 
-fn the_picture_is_reached(scene: &Scene, practice: &str) {
+fn view_serves_the_practice(scene: &Scene, practice: &str) {
     let (viewing, mut lines) = follow(scene, &["view", practice, "--no-open"]);
-    let url = lines.next().expect("it says where");
+    let url = lines.next().expect("the address");
     assert!(
         url.ends_with(&format!("/p/{}/{practice}", scene.namespace)),
         "{url}"
@@ -242,20 +242,20 @@ fn the_picture_is_reached(scene: &Scene, practice: &str) {
             .args(["-sS", "-m", "10", &json])
             .output()
             .expect("curl can be run");
-        let drawn: Value = serde_json::from_slice(&got.stdout).expect("the picture is JSON");
+        let drawn: Value = serde_json::from_slice(&got.stdout).expect("the view is JSON");
         assert_eq!(drawn["groups"].as_array().map(Vec::len), Some(3), "{drawn}");
     }
     ended(viewing);
 }
 
-fn a_pod_that_goes_is_in_the_journal(scene: &Scene, practice: &str, group: &str) {
+fn deleted_pod_is_in_the_journal(scene: &Scene, practice: &str, group: &str) {
     let pods = scene.get(&["pods", "-l", &format!("kafka-practice.dev/group={group}")]);
     let pod = pods["items"][0]["metadata"]["name"]
         .as_str()
         .expect("there is one")
         .to_owned();
     scene.kubectl(&["delete", "pod", &pod]);
-    until("the journal tells it", Duration::from_mins(1), || {
+    until("the journal has PodDeleted", Duration::from_mins(1), || {
         let journal = good(scene, &["journal", practice, "--group", group]);
         if journal.contains("PodDeleted") {
             Ok(())

@@ -1,4 +1,4 @@
-//! `check` on a cluster that lacks something, then on one that lacks nothing.
+//! `check` on an incomplete installation, then on a complete one.
 
 use kube::{
     Api,
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::scene::{Scene, condition, plugin, status};
 
-/// The operator's Deployment as the chart has it.
+/// Deployment of the operator, as in the chart.
 fn operator(version: &str) -> Value {
     let labels = json!({
         "app.kubernetes.io/name": "consumer-group-practice", "app.kubernetes.io/instance": "cgp",
@@ -31,7 +31,7 @@ fn operator(version: &str) -> Value {
 }
 
 #[tokio::test]
-async fn check_names_what_is_missing_and_what_to_do() {
+async fn check_reports_each_defect_with_a_hint() {
     let cluster = Cluster::start().await;
     let check =
         async |line: &str| plugin(cluster.kubeconfig(), &line.split(' ').collect::<Vec<_>>()).await;
@@ -40,19 +40,19 @@ async fn check_names_what_is_missing_and_what_to_do() {
     assert_eq!(bare.code, 1, "{bare:?}");
     for part in [
         "Kubernetes\n  ✔ API server v1.",
-        "  ✘ ConsumerGroupPractice is not served: its CustomResourceDefinition is missing\n    the chart brings it",
-        "  ✘ there is no operator in any namespace (no Deployment with its labels)\n    helm install cgp ",
+        "  ✘ ConsumerGroupPractice is not served: its CustomResourceDefinition is missing\n    the chart installs it",
+        "  ✘ no operator is installed in any namespace (no Deployment with its labels)\n    helm install cgp ",
         "Kafka\n  ○ skipped: ",
     ] {
         assert!(bare.out.contains(part), "{part} is missing:\n{}", bare.out);
     }
-    let said = check("get").await.failed(3);
+    let message = check("get").await.failed(3);
     assert!(
-        said.contains("does not serve ConsumerGroupPractice: install the chart first"),
-        "{said}"
+        message.contains("does not serve ConsumerGroupPractice: install the chart first"),
+        "{message}"
     );
 
-    // everything but its rights; it does not run
+    // installed without permissions; no replica is ready
     let crd = crd_yaml().replacen(
         "metadata:\n",
         "metadata:\n  labels:\n    helm.sh/chart: consumer-group-practice-0.0.9\n",
@@ -71,10 +71,10 @@ async fn check_names_what_is_missing_and_what_to_do() {
     assert_eq!(half.code, 1, "{half:?}");
     for part in [
         "✔ ConsumerGroupPractice v1alpha1 is served".to_owned(),
-        format!("✘ {place}/cgp-operator 0/1 ready\n    it has no pod"),
-        "✘ the operator is of consumer-group-practice-0.1.0, the definition of consumer-group-practice-0.0.9"
+        format!("✘ {place}/cgp-operator 0/1 ready\n    no pod"),
+        "✘ version mismatch: the operator is from consumer-group-practice-0.1.0, the CustomResourceDefinition from consumer-group-practice-0.0.9"
             .to_owned(),
-        format!("✘ system:serviceaccount:{place}:cgp-operator may not, in namespace default: "),
+        format!("✘ system:serviceaccount:{place}:cgp-operator lacks permissions in namespace default: "),
         "get, list, watch, patch consumergrouppractices;".to_owned(),
     ] {
         assert!(half.out.contains(&part), "{part} is missing:\n{}", half.out);
@@ -95,13 +95,13 @@ async fn check_names_what_is_missing_and_what_to_do() {
     );
     let documents = check("check -o json").await;
     let json: Value = serde_json::from_str(&documents.failed_out(1)).expect("JSON");
-    let verdicts: Vec<&Value> = json["sections"][0]["checks"]
+    let results: Vec<&Value> = json["sections"][0]["checks"]
         .as_array()
         .expect("a list")
         .iter()
         .collect();
     assert_eq!(
-        (&json["sections"][0]["title"], &verdicts[0]["verdict"]),
+        (&json["sections"][0]["title"], &results[0]["result"]),
         (&json!("Kubernetes"), &json!("Good"))
     );
     let failed = json["sections"]
@@ -111,15 +111,15 @@ async fn check_names_what_is_missing_and_what_to_do() {
         .filter_map(|section| section["checks"].as_array());
     let failed: Vec<&Value> = failed
         .flatten()
-        .filter(|check| check["verdict"] == "Failed")
+        .filter(|check| check["result"] == "Failed")
         .collect();
     assert_eq!(json["failed"], json!(failed.len()));
     assert!(
         failed.iter().all(|check| check["hint"].is_string()),
-        "each says what to do: {failed:#?}"
+        "each has a hint: {failed:#?}"
     );
 
-    // nothing is missing
+    // complete installation
     cluster.apply_crd(&crd.replace("0.0.9", "0.1.0")).await;
     cluster
         .service_account(&place, "cgp-operator", Role::Existing("cluster-admin"))
@@ -142,8 +142,9 @@ async fn check_names_what_is_missing_and_what_to_do() {
     assert_eq!(good.code, 0, "{good:?}");
     for part in [
         format!("✔ {place}/cgp-operator 1/1 ready"),
-        "✔ chart and definition are in step: consumer-group-practice-0.1.0".to_owned(),
-        format!("✔ it may do its work in namespace {here}: "),
+        "✔ chart and CustomResourceDefinition have the same version: consumer-group-practice-0.1.0"
+            .to_owned(),
+        format!(" permissions in namespace {here}\n"),
         format!("✔ kafka.example:9092 answers: {here}/p"),
     ] {
         assert!(good.out.contains(&part), "{part} is missing:\n{}", good.out);
@@ -156,7 +157,7 @@ async fn check_names_what_is_missing_and_what_to_do() {
         "{yaml:#}"
     );
 
-    // a Kafka that is down, elsewhere: only who looks everywhere sees it
+    // an unreachable Kafka in another namespace is reported with -A only
     let mut down = status("q");
     down["conditions"] = json!([condition(
         "KafkaReachable",
@@ -172,7 +173,7 @@ async fn check_names_what_is_missing_and_what_to_do() {
     let everywhere = other.cgp("check -A").await;
     assert_eq!(everywhere.code, 1, "{everywhere:?}");
     let part = format!(
-        "✘ kafka.example:9092 as {}/q says: ConnectionRefused: no broker answers",
+        "✘ kafka.example:9092 is not reachable: ConnectionRefused: no broker answers (reported by {}/q)",
         other.namespace
     );
     assert!(everywhere.out.contains(&part), "{}", everywhere.out);

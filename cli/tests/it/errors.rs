@@ -1,4 +1,4 @@
-//! What is said when something is not there, and the exit code that scripts see.
+//! Messages and exit codes of failures.
 
 use std::{path::Path, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_wrong_name_is_answered_with_the_right_ones() {
+async fn unknown_names_list_the_existing_ones() {
     let (scene, other) = (Scene::new("names").await, Scene::new("others").await);
     scene.practice("one", status("one")).await;
     scene.practice("two", Value::Null).await;
@@ -24,46 +24,46 @@ async fn a_wrong_name_is_answered_with_the_right_ones() {
         "view",
         "send --topic t --value v",
     ] {
-        let said = scene.cgp(&format!("{verb} three")).await.failed(3);
+        let message = scene.cgp(&format!("{verb} three")).await.failed(3);
         assert_eq!(
-            said,
+            message,
             format!(
-                "error: no practice `three` in namespace `{}`: there are one, two\n",
+                "error: no practice `three` in namespace `{}`: it has one, two\n",
                 scene.namespace
             ),
             "{verb}"
         );
     }
-    let said = scene.cgp("get elsewhere").await.failed(3);
+    let message = scene.cgp("get elsewhere").await.failed(3);
     let place = &other.namespace;
     assert!(
-        said.ends_with(&format!(
+        message.ends_with(&format!(
             "`elsewhere` is in namespace {place}: add -n {place}\n"
         )),
-        "{said}"
+        "{message}"
     );
-    let said = scene.cgp("get nothing -n default").await.failed(3);
+    let message = scene.cgp("get nothing -n default").await.failed(3);
     assert!(
-        said.contains("in namespace `default`: there is none\n")
-            && said.contains("elsewhere there are: "),
-        "{said}"
+        message.contains("in namespace `default`: it has no practices\n")
+            && message.contains("other namespaces have: "),
+        "{message}"
     );
 
     for verb in ["journal", "logs"] {
-        let said = scene
+        let message = scene
             .cgp(&format!("{verb} one --group nope"))
             .await
             .failed(3);
         let expected =
-            "error: --group is `nope`: practice one has no such group, it has billing, mail\n";
-        assert_eq!(said, expected, "{verb}");
+            "error: --group `nope` does not exist in practice one: it has billing, mail\n";
+        assert_eq!(message, expected, "{verb}");
     }
     let empty = scene.cgp("get -n kube-public").await;
     assert_eq!(
         (empty.code, empty.err.as_str()),
         (
             0,
-            "no practices in namespace kube-public: -A looks everywhere\n"
+            "no practices in namespace kube-public: -A lists all namespaces\n"
         )
     );
     assert!(
@@ -75,13 +75,13 @@ async fn a_wrong_name_is_answered_with_the_right_ones() {
     );
     let none = scene.cgp("logs one").await;
     assert!(
-        none.code == 0 && none.err.contains("one has no consumers now"),
+        none.code == 0 && none.err.contains("one has no consumer pods"),
         "{none:?}"
     );
 }
 
 #[tokio::test]
-async fn wrong_usage_is_2_and_names_the_fix() {
+async fn usage_errors_exit_with_2_and_name_the_fix() {
     let scene = Scene::new("usage").await;
     for line in [
         "",
@@ -95,25 +95,25 @@ async fn wrong_usage_is_2_and_names_the_fix() {
     ] {
         scene.cgp(line).await.failed(2);
     }
-    let said = scene.cgp("get --context nope").await.failed(2);
+    let message = scene.cgp("get --context nope").await.failed(2);
     assert_eq!(
-        said,
-        "error: --context is `nope`: the kubeconfig has testbed\n"
+        message,
+        "error: --context `nope` does not exist: the kubeconfig has testbed\n"
     );
-    let said = scene.cgp("get --kubeconfig /nowhere").await.failed(2);
+    let message = scene.cgp("get --kubeconfig /nowhere").await.failed(2);
     assert!(
-        said.starts_with("error: --kubeconfig /nowhere cannot be read: "),
-        "{said}"
+        message.starts_with("error: --kubeconfig /nowhere cannot be read: "),
+        "{message}"
     );
-    let said = plugin("/nowhere".as_ref(), &["get"]).await.failed(2);
+    let message = plugin("/nowhere".as_ref(), &["get"]).await.failed(2);
     assert!(
-        said.starts_with("error: $KUBECONFIG is `/nowhere`, and there is no such file"),
-        "{said}"
+        message.starts_with("error: $KUBECONFIG is `/nowhere`: no such file"),
+        "{message}"
     );
 }
 
 #[tokio::test]
-async fn a_cluster_that_does_not_answer_is_4() {
+async fn unreachable_cluster_exits_with_4() {
     let scene = Scene::new("silent").await;
     let text = std::fs::read_to_string(&scene.kubeconfig).expect("it is there");
     let mut config: Value = serde_json::from_str(&text).expect("it is JSON");
@@ -127,18 +127,19 @@ async fn a_cluster_that_does_not_answer_is_4() {
         &["check"],
         &["logs", "p"],
     ] {
-        let said = plugin(&file, verb).await;
+        let message = plugin(&file, verb).await;
         assert!(
-            said.err
+            message
+                .err
                 .starts_with("error: https://127.0.0.1:1/ does not answer: "),
-            "{verb:?}: {said:?}"
+            "{verb:?}: {message:?}"
         );
-        assert_eq!(said.code, 4, "{verb:?}");
+        assert_eq!(message.code, 4, "{verb:?}");
     }
     let version = plugin(&file, &["version"]).await.good();
     assert!(
         version.starts_with(
-            "plugin     0.1.0\noperator   not seen: https://127.0.0.1:1/ does not answer"
+            "plugin     0.1.0\noperator   unknown: https://127.0.0.1:1/ does not answer"
         ),
         "{version}"
     );
@@ -146,7 +147,7 @@ async fn a_cluster_that_does_not_answer_is_4() {
 }
 
 #[tokio::test]
-async fn who_may_not_look_is_told_so() {
+async fn missing_permissions_are_reported() {
     let scene = Scene::new("forbidden").await;
     scene.practice("p", status("p")).await;
     let rules =
@@ -160,18 +161,18 @@ async fn who_may_not_look_is_told_so() {
         .service_account_kubeconfig(&scene.namespace, "reader");
     let here = scene.namespace.as_str();
     plugin(&config, &["get", "p", "-n", here]).await.good();
-    let said = plugin(&config, &["get", "-n", here]).await.failed(1);
+    let message = plugin(&config, &["get", "-n", here]).await.failed(1);
     assert!(
-        said.starts_with(&format!(
-            "error: list practices in namespace {here}: you may not: "
+        message.starts_with(&format!(
+            "error: cannot list practices in namespace {here}: permission denied: "
         )),
-        "{said}"
+        "{message}"
     );
     let journal = plugin(&config, &["journal", "p", "-n", here]).await;
     assert!(
         journal
             .err
-            .starts_with("you may not read ConfigMap p-journal: "),
+            .starts_with("cannot read ConfigMap p-journal: permission denied: "),
         "{journal:?}"
     );
     assert!(journal.good().contains("ScaledUp"));
@@ -179,7 +180,7 @@ async fn who_may_not_look_is_told_so() {
     assert!(
         check
             .out
-            .contains("○ skipped: the operator cannot be looked for"),
+            .contains("○ skipped: operator: cannot search the operator "),
         "{check:?}"
     );
     assert!(
@@ -190,9 +191,9 @@ async fn who_may_not_look_is_told_so() {
     );
 }
 
-/// What goes on without an end: ends by itself when it is of no use to go on.
+/// A watch ends by itself on an error that a retry cannot repair.
 #[tokio::test]
-async fn who_may_not_watch_is_told_so_and_does_not_wait() {
+async fn watch_ends_when_permissions_are_missing() {
     let scene = Scene::new("unwatched").await;
     scene.practice("p", status("p")).await;
     scene.consumer("p", "billing", "p-billing-1").await;
@@ -225,42 +226,44 @@ async fn who_may_not_watch_is_told_so_and_does_not_wait() {
         (
             0,
             "get p -w",
-            format!("error: watch practice p in namespace {here}: you may not: "),
+            format!("error: cannot watch practice p in namespace {here}: permission denied: "),
         ),
         (
             1,
             "get p -w",
-            format!("error: watch practice p in namespace {here}: you may not: "),
+            format!("error: cannot watch practice p in namespace {here}: permission denied: "),
         ),
         (
             1,
             "get -w -o json",
-            format!("error: watch practices in namespace {here}: you may not: "),
+            format!("error: cannot watch practices in namespace {here}: permission denied: "),
         ),
         (
             1,
             "logs p -f",
-            format!("error: watch the pods of p in namespace {here}: you may not: "),
+            format!("error: cannot watch the pods of p in namespace {here}: permission denied: "),
         ),
         (
             2,
             "logs p -f",
-            "error: read the log of p-billing-1: you may not: ".to_owned(),
+            "error: cannot read the log of p-billing-1: permission denied: ".to_owned(),
         ),
         (
             2,
             "logs p",
-            "error: read the log of p-billing-1: you may not: ".to_owned(),
+            "error: cannot read the log of p-billing-1: permission denied: ".to_owned(),
         ),
     ];
     for (account, line, expected) in rows {
         let args: Vec<&str> = line.split(' ').chain(["-n", here]).collect();
         let ended =
             tokio::time::timeout(Duration::from_secs(30), plugin(&configs[account], &args)).await;
-        let said = ended.unwrap_or_else(|_| panic!("{line} goes on")).failed(1);
+        let message = ended
+            .unwrap_or_else(|_| panic!("{line} does not end"))
+            .failed(1);
         assert!(
-            said.starts_with(&expected) && said.lines().count() == 1,
-            "{line}: {said}"
+            message.starts_with(&expected) && message.lines().count() == 1,
+            "{line}: {message}"
         );
     }
     let check = plugin(&configs[1], &["check", "-n", here]).await;
@@ -274,9 +277,9 @@ async fn who_may_not_watch_is_told_so_and_does_not_wait() {
     );
 }
 
-/// An API server that answers logs as a kubelet would, some of them.
+/// An API server that answers some logs as a kubelet would.
 #[tokio::test]
-async fn a_log_that_cannot_be_read_hides_no_other() {
+async fn unreadable_log_does_not_hide_others() {
     let pod = |name: &str| json!({"metadata": {"name": name, "namespace": "a", "uid": name}});
     let practice = json!({
         "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
@@ -319,27 +322,36 @@ async fn a_log_that_cannot_be_read_hides_no_other() {
             }
         }
     };
-    let said = plugin(&fake(logs.clone()(false)).await, &["logs", "p"]).await;
-    let mut aside: Vec<&str> = said.err.lines().collect();
-    aside.sort_unstable();
+    let message = plugin(&fake(logs.clone()(false)).await, &["logs", "p"]).await;
+    let mut notes: Vec<&str> = message.err.lines().collect();
+    notes.sort_unstable();
     assert_eq!(
-        aside[0], "p-broken: read the log of p-broken: the node does not answer",
-        "{said:?}"
+        notes[0], "p-broken: cannot read the log of p-broken: the node does not answer",
+        "{message:?}"
     );
-    assert_eq!(aside[1..], ["p-starts: it is waiting to start"], "{said:?}");
+    assert_eq!(
+        notes[1..],
+        ["p-starts: it is waiting to start"],
+        "{message:?}"
+    );
     let lines = "good   │ one \\xff\ngood   │ two\n";
-    assert_eq!(said.good(), lines);
-    let said = plugin(&fake(logs(true)).await, &["logs", "p"]).await;
+    assert_eq!(message.good(), lines);
+    let message = plugin(&fake(logs(true)).await, &["logs", "p"]).await;
     assert!(
-        said.err
-            .ends_with("error: read the log of p-broken: the node does not answer\n"),
-        "{said:?}"
+        message
+            .err
+            .ends_with("error: cannot read the log of p-broken: the node does not answer\n"),
+        "{message:?}"
     );
-    assert_eq!((said.code, said.err.lines().count()), (1, 2), "{said:?}");
+    assert_eq!(
+        (message.code, message.err.lines().count()),
+        (1, 2),
+        "{message:?}"
+    );
 }
 
 #[tokio::test]
-async fn a_script_for_each_shell() {
+async fn completion_prints_a_script_for_each_shell() {
     for (shell, part) in [
         (
             "bash",
@@ -353,7 +365,7 @@ async fn a_script_for_each_shell() {
             .good();
         assert!(script.contains(part), "{script}");
     }
-    // kubectl runs it with what was typed after `cgp`, and reads a line for each word that it could be
+    // kubectl runs it with the words after `cgp`, and reads a completion a line
     let script = plugin("/nowhere".as_ref(), &["completion", "kubectl"])
         .await
         .good();
@@ -377,13 +389,17 @@ async fn a_script_for_each_shell() {
             .env("PATH", &path)
             .output();
         let output = output.expect("bash can be run");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut said: Vec<&str> = said.lines().collect();
-        assert_eq!(said.pop(), Some(":4"), "{typed:?}: {output:?}");
+        let message = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut message: Vec<&str> = message.lines().collect();
+        assert_eq!(message.pop(), Some(":4"), "{typed:?}: {output:?}");
         for word in words {
-            assert!(said.contains(word), "{typed:?}: {said:?}");
+            assert!(message.contains(word), "{typed:?}: {message:?}");
         }
-        assert_eq!(words.is_empty(), said.is_empty(), "{typed:?}: {said:?}");
+        assert_eq!(
+            words.is_empty(),
+            message.is_empty(),
+            "{typed:?}: {message:?}"
+        );
     }
     std::fs::remove_file(&file).expect("it was ours");
 }

@@ -1,4 +1,4 @@
-//! What answers as an API server would, where a real one needs nodes to do so.
+//! HTTP server with canned answers of an API server, for logs, which a real one serves only with nodes.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -50,5 +50,5 @@ async fn answered(mut connection: TcpStream, answer: Arc<impl Fn(&str) -> (u16, 
         body.len()
     );
     let sent = [head.into_bytes(), body].concat();
-    let _ = connection.write_all(&sent).await; // nobody listens any more
+    let _ = connection.write_all(&sent).await; // the client may have closed the connection
 }

@@ -1,4 +1,4 @@
-//! Several operators, each for a namespace of its own or one for all: whose word counts, and who is asked for a picture.
+//! Several operators, for one namespace each or for all: which one `check` reports and which one serves `view`.
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
@@ -58,7 +58,7 @@ impl Scene {
 
 #[tokio::test]
 async fn each_namespace_has_its_operator() {
-    // by the order of their names the wrong ones come first
+    // sorted by name, the wrong operators come first
     let (first, all, own, bare) = (
         Scene::new("aaa").await,
         Scene::new("mmm").await,
@@ -72,26 +72,26 @@ async fn each_namespace_has_its_operator() {
     own.operator("own", true).await;
     let (first_here, own_here, bare_here) = (&first.namespace, &own.namespace, &bare.namespace);
 
-    // its own operator is judged, and no other
+    // only its own operator is checked
     let check = own.cgp("check").await.out;
     for part in [
         format!("✔ {own_here}/own 1/1 ready"),
-        format!("✔ you may look at the picture: forward ports in {own_here}"),
+        format!("✔ you may open the live view (forward ports) in {own_here}"),
         format!("✔ kafka.example:9092 answers: {own_here}/p"),
     ] {
         assert!(check.contains(&part), "{part} is missing:\n{check}");
     }
     assert!(!check.contains(first_here), "{check}");
 
-    // nobody looks after this one
+    // no operator watches this namespace
     let check = bare.cgp("check").await.failed_out(1);
-    let nobody = format!(
-        "✘ no operator watches namespace {bare_here}: {first_here}/one watches {first_here} alone, "
+    let unwatched = format!(
+        "✘ no operator watches namespace {bare_here}: {first_here}/one watches {first_here} only, "
     );
     let old = format!("○ skipped: kafka.example:9092: no operator runs for {bare_here}/p");
-    let whole = format!("{old}, and what is said there of Kafka is old\n");
+    let whole = format!("{old}: condition KafkaReachable is out of date\n");
     for part in [
-        nobody.as_str(),
+        unwatched.as_str(),
         "\n    helm upgrade with watch.allNamespaces=true",
         &whole,
     ] {
@@ -110,7 +110,7 @@ async fn each_namespace_has_its_operator() {
         "{check}"
     );
     assert!(
-        check.contains(" is old\n") && !check.contains("answers: "),
+        check.contains(" is out of date\n") && !check.contains("answers: "),
         "{check}"
     );
 
@@ -120,7 +120,7 @@ async fn each_namespace_has_its_operator() {
         assert!(check.contains(&part), "{part} is missing:\n{check}");
     }
 
-    // an operator that is there and does not run says nothing new either
+    // nor does an operator without a ready replica
     own.ready("own", 0).await;
     let check = own.cgp("check").await.failed_out(1);
     assert!(
@@ -128,13 +128,13 @@ async fn each_namespace_has_its_operator() {
         "{check}"
     );
     assert!(
-        check.contains(&format!("no operator runs for {own_here}/p, and what")),
+        check.contains(&format!("no operator runs for {own_here}/p: condition")),
         "{check}"
     );
     assert!(!check.contains("answers: "), "{check}");
     own.ready("own", 1).await;
 
-    // whoever may list operators need not be one who may look at the picture
+    // the right to list operators does not include the right to forward ports
     let rules = "[{apiGroups: [apps], resources: [deployments], verbs: [list]},
                   {apiGroups: [''], resources: [pods], verbs: [list]}]";
     cluster()
@@ -146,17 +146,17 @@ async fn each_namespace_has_its_operator() {
         .service_account_kubeconfig(own_here, "reader");
     let check = plugin(&config, &["check", "-n", own_here]).await.out;
     let part = format!(
-        "⚠ you may not get pods/portforward (for view), create pods/portforward (for view) in {own_here}\n    ask whoever"
+        "⚠ you may not get pods/portforward (for view), create pods/portforward (for view) in {own_here}\n    ask the administrator"
     );
     assert!(check.contains(&part), "{check}");
 
-    // who is asked for the picture: there is no node, so nobody answers
+    // which operator `view` connects to; without nodes no connection succeeds
     let asked = async |scene: &Scene, line: &str, place: &str, name: &str| {
-        let said = scene.cgp(line).await.failed(1);
+        let message = scene.cgp(line).await.failed(1);
         let expected = format!(
-            "error: the operator {place}/{name} shows no picture: forward port 8080 of pod {name}: "
+            "error: operator {place}/{name} does not serve the live view: cannot forward port 8080 of pod {name}: "
         );
-        assert!(said.starts_with(&expected), "{said}");
+        assert!(message.starts_with(&expected), "{message}");
     };
     asked(&own, "view p --no-open", own_here, "own-pod").await;
     all.operator("all", false).await;
@@ -165,10 +165,10 @@ async fn each_namespace_has_its_operator() {
     let line = format!("view p --no-open --operator-namespace {first_here}");
     asked(&bare, &line, first_here, "one-pod").await;
 
-    // one for all beside one for this one
+    // an operator for all namespaces beside one for this namespace
     let check = own.cgp("check").await.failed_out(1);
     let part = format!(
-        "✘ 2 operators watch namespace {own_here}: {}/all, {own_here}/own\n    they undo",
+        "✘ 2 operators watch namespace {own_here}: {}/all, {own_here}/own\n    operators overwrite",
         all.namespace
     );
     assert!(check.contains(&part), "{check}");

@@ -1,4 +1,4 @@
-//! A namespace with practices whose status a test writes, and the plugin to look at them.
+//! A namespace with practices whose status a test writes, and the plugin to run against them.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,30 +15,30 @@ use practice_testbed::cluster;
 use serde_json::{Value, json};
 use tokio::{process::Command, sync::OnceCell};
 
-/// What the plugin said, and what it ended with.
+/// Output and exit code of the plugin.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct PluginOutput {
     pub(crate) out: String,
     pub(crate) err: String,
     pub(crate) code: i32,
 }
 
-impl Said {
-    /// What it printed; it has to have succeeded.
+impl PluginOutput {
+    /// Standard output; asserts exit code 0.
     #[track_caller]
     pub(crate) fn good(self) -> String {
         assert_eq!(self.code, 0, "{self:#?}");
         self.out
     }
 
-    /// What it printed; it has to have ended with this code.
+    /// Standard output; asserts the exit code.
     #[track_caller]
     pub(crate) fn failed_out(self, code: i32) -> String {
         assert_eq!(self.code, code, "{self:#?}");
         self.out
     }
 
-    /// What it complained of; it has to have ended with this code.
+    /// Standard error; asserts the exit code.
     #[track_caller]
     pub(crate) fn failed(self, code: i32) -> String {
         assert_eq!(self.code, code, "{self:#?}");
@@ -47,7 +47,7 @@ impl Said {
 }
 
 /// Runs the plugin with a kubeconfig.
-pub(crate) async fn plugin(kubeconfig: &Path, args: &[&str]) -> Said {
+pub(crate) async fn plugin(kubeconfig: &Path, args: &[&str]) -> PluginOutput {
     let output = Command::new(env!("CARGO_BIN_EXE_kubectl-cgp"))
         .args(args)
         .env("KUBECONFIG", kubeconfig)
@@ -58,7 +58,7 @@ pub(crate) async fn plugin(kubeconfig: &Path, args: &[&str]) -> Said {
         .await
         .expect("the plugin can be started");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is UTF-8");
-    Said {
+    PluginOutput {
         out: text(output.stdout),
         err: text(output.stderr),
         code: output.status.code().expect("it ended by itself"),
@@ -87,8 +87,8 @@ impl Scene {
         }
     }
 
-    /// Runs the plugin, in this namespace unless the arguments say otherwise.
-    pub(crate) async fn cgp(&self, line: &str) -> Said {
+    /// Runs the plugin, in this namespace unless the arguments name another.
+    pub(crate) async fn cgp(&self, line: &str) -> PluginOutput {
         let mut args: Vec<&str> = line.split_whitespace().collect();
         let elsewhere = args.iter().any(|arg| ["-n", "-A"].contains(arg));
         if !elsewhere {

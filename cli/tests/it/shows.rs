@@ -1,4 +1,4 @@
-//! What is shown of practices that are there.
+//! Output of the verbs that show practices.
 
 use serde_json::{Value, json};
 
@@ -14,15 +14,15 @@ async fn get_shows_trees_flat_text_and_objects() {
         "├─ billing   ✔ Stable   Classic   2/2 consumers   lag 3",
         "│  ├─ …6d9f-x2kvp        orders/0  41/44  lag 3    orders/2    9/9  lag 0",
         "│  └─ …6d9f-zq8rm        orders/1    7/7  lag 0",
-        "└─ mail      ✔ Stable   Classic   1/1 consumer    lag ?   orders/1 cannot be read",
-        "   └─ …5f6b-c7n2j   2s   orders/0  44/44  lag 0    orders/1    7/?  lag ? (cannot be read)    \
+        "└─ mail      ✔ Stable   Classic   1/1 consumer    lag ?   offsets of orders/1 are unknown",
+        "   └─ …5f6b-c7n2j   2s   orders/0  44/44  lag 0    orders/1    7/?  lag ? (offsets unknown)    \
          orders/2    -/9  lag 9 (no commit yet)",
     ];
     let one = scene.cgp("get p").await.good();
     assert_eq!(one.lines().collect::<Vec<_>>(), tree, "\n{one}");
     let all = scene.cgp("get").await.good();
     assert!(all.starts_with(&one), "{all}");
-    assert!(all.contains("\n\nq   ⚠ not looked at yet\n"), "{all}");
+    assert!(all.contains("\n\nq   ⚠ Pending\n"), "{all}");
     assert_eq!(scene.cgp("get --no-color").await.good(), all);
     assert!(!all.contains('\x1b'), "not a terminal: no colours");
 
@@ -32,11 +32,11 @@ async fn get_shows_trees_flat_text_and_objects() {
         format!("get -n {here} p"),
         format!("get p --namespace={here} -n {here}x"),
     ] {
-        let said = scene.cgp(&line).await;
+        let message = scene.cgp(&line).await;
         if line.ends_with('x') {
-            assert_eq!(said.code, 2, "{said:?}");
+            assert_eq!(message.code, 2, "{message:?}");
         } else {
-            assert_eq!(said.good(), one, "{line}");
+            assert_eq!(message.good(), one, "{line}");
         }
     }
     for line in [
@@ -83,7 +83,7 @@ async fn get_shows_trees_flat_text_and_objects() {
 }
 
 #[tokio::test]
-async fn what_comes_from_outside_is_escaped() {
+async fn control_characters_are_escaped() {
     let scene = Scene::new("escaped").await;
     let nasty = "red \u{1b}[31m\u{9b}2J\u{202e}";
     let mut evil = status("p");
@@ -110,50 +110,50 @@ async fn what_comes_from_outside_is_escaped() {
         "journal p -o json",
         "journal p -o yaml",
     ] {
-        let said = scene.cgp(line).await.good();
+        let message = scene.cgp(line).await.good();
         assert!(
-            !said.contains(['\u{1b}', '\u{9b}', '\u{202e}']),
-            "{line}: {said:?}"
+            !message.contains(['\u{1b}', '\u{9b}', '\u{202e}']),
+            "{line}: {message:?}"
         );
         assert!(
-            said.contains("red ") || line == "get p -o wide",
-            "{line}: {said}"
+            message.contains("red ") || line == "get p -o wide",
+            "{line}: {message}"
         );
     }
 }
 
 #[tokio::test]
-async fn describe_has_everything() {
+async fn describe_has_all_sections() {
     let scene = Scene::new("describe").await;
     scene.practice("p", status("p")).await;
-    let said = scene.cgp("describe p").await.good();
+    let message = scene.cgp("describe p").await.good();
     for part in [
         "Name:         p   ✔ Ready",
         "Kafka:        kafka.example:9092",
         "Summary:      topics 1, partitions 3, groups 2, consumers 3, idle 0, lag ?",
         "Conditions\n  ✔ Ready",
         "Topics\n  NAME",
-        "✔ as the manifest says   AAAA",
+        "✔ matches the manifest   AAAA",
         "Group billing   ✔ Stable   Classic   2/2 consumers   lag 3",
-        "Group mail   ✔ Stable   Classic   1/1 consumer   lag ? (orders/1 cannot be read)",
+        "Group mail   ✔ Stable   Classic   1/1 consumer   lag ? (offsets of orders/1 are unknown)",
         "p-mail-5f6b-c7n2j   …1f      orders/0",
         "Rebalances\n  TIME",
         "Scaled up: one was added.",
         "Events\n  none",
     ] {
-        assert!(said.contains(part), "{part} is missing:\n{said}");
+        assert!(message.contains(part), "{part} is missing:\n{message}");
     }
 }
 
 #[tokio::test]
-async fn the_journal_comes_from_its_configmap_or_from_status() {
+async fn journal_is_read_from_its_configmap_or_from_status() {
     let scene = Scene::new("journal").await;
     scene.practice("p", status("p")).await;
     let last = scene.cgp("journal p").await;
     assert_eq!(
         last.err,
         format!(
-            "there is no ConfigMap p-journal in namespace {}: these are the last ones, from status\n",
+            "ConfigMap p-journal does not exist in namespace {}: showing the last rebalances from status\n",
             scene.namespace
         )
     );
@@ -162,13 +162,13 @@ async fn the_journal_comes_from_its_configmap_or_from_status() {
             .contains("ScaledUp   Scaled up: one was added.       1           0.3 s")
     );
 
-    // somebody else's: the operator keeps none then
+    // a ConfigMap of another owner: the operator records no journal
     scene.practice("q", status("q")).await;
     scene
         .config_map(json!({"name": "q-journal"}), json!({"billing": "b"}))
         .await;
     let last = scene.cgp("journal q").await;
-    let says = "ConfigMap q-journal is not this practice's, so no journal is kept: these are the last ones, from status\n";
+    let says = "ConfigMap q-journal does not belong to this practice, so no journal is recorded: showing the last rebalances from status\n";
     assert_eq!(last.err, says);
     assert!(last.good().contains("Scaled up: one was added."));
 
@@ -187,9 +187,9 @@ async fn the_journal_comes_from_its_configmap_or_from_status() {
             ]},
         }))
         .await;
-    let said = scene.cgp("journal p").await;
-    assert_eq!(said.err, "");
-    let words: Vec<String> = said
+    let message = scene.cgp("journal p").await;
+    assert_eq!(message.err, "");
+    let words: Vec<String> = message
         .good()
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -208,7 +208,7 @@ async fn the_journal_comes_from_its_configmap_or_from_status() {
         "{words:#?}"
     );
     assert!(
-        words[4].ends_with("12:00:03 billing being found out 1 joined, 1 left 1 10.2 s"),
+        words[4].ends_with("12:00:03 billing pending 1 joined, 1 left 1 10.2 s"),
         "{words:#?}"
     );
 
@@ -250,13 +250,13 @@ async fn the_journal_comes_from_its_configmap_or_from_status() {
     );
     let one = scene.cgp("journal p --last 1").await.good();
     assert!(
-        one.starts_with("2 rebalances before these: --last 3 shows all\n"),
+        one.starts_with("2 rebalances earlier: --last 3 shows all\n"),
         "{one}"
     );
 }
 
 #[tokio::test]
-async fn watching_shows_what_changes() {
+async fn watch_prints_changes() {
     use tokio::io::{AsyncBufReadExt, BufReader};
     let scene = Scene::new("watch").await;
     scene.practice("p", status("p")).await;

@@ -1,19 +1,19 @@
-//! `check`, section Kafka: what practices say of theirs. Kafka itself is not asked.
+//! `check`, section Kafka: condition KafkaReachable of each practice. The plugin does not connect to Kafka.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{ResourceExt, core::DynamicObject};
 
-use super::{covers, ready, some_of};
+use super::{covers, join_names, ready};
 use crate::{
     cluster::{Cluster, decoded_all},
     report::Report,
-    screen::mention,
+    screen::print_note,
 };
 
-/// What practices say of their Kafka. What nobody looks after any more is old.
-pub(super) async fn kafka(
+/// Reports KafkaReachable by cluster. A condition is out of date, so skipped, while no operator runs for its practice.
+pub(super) async fn check_kafka(
     cluster: &Cluster,
     all: bool,
     operators: Option<&[Deployment]>,
@@ -29,21 +29,19 @@ pub(super) async fn kafka(
         Err(failure) => {
             let why = failure.to_string();
             return report.skipped(format!(
-                "practices cannot be listed: {}",
+                "cannot check Kafka: {}",
                 why.lines().next().unwrap_or_default()
             ));
         }
     };
     let (practices, notes) = decoded_all(&practices);
     for note in &notes {
-        mention(note);
+        print_note(note);
     }
     if practices.is_empty() {
-        return report.skipped(format!(
-            "Kafka: no practice in {place} says anything about it yet"
-        ));
+        return report.skipped(format!("Kafka: {place} has no practices that report it"));
     }
-    let mut servers: BTreeMap<String, Said> = BTreeMap::new();
+    let mut servers: BTreeMap<String, KafkaReports> = BTreeMap::new();
     for practice in &practices {
         let (namespace, name) = (
             practice.namespace().unwrap_or_default(),
@@ -54,75 +52,78 @@ pub(super) async fn kafka(
         let kafka = status
             .and_then(|status| status.bootstrap_servers.clone())
             .unwrap_or_else(|| "Kafka".to_owned());
-        let said = servers.entry(kafka).or_default();
-        // of operators that may not be looked for the best is thought
+        let reports = servers.entry(kafka).or_default();
+        // assume a running operator when the user may not list operators
         let runs = operators.is_none_or(|all| {
             all.iter()
                 .any(|one| ready(one) > 0 && covers(one, &namespace))
         });
         match status.and_then(|status| status.condition("KafkaReachable")) {
-            None => said.nothing.push((namespace, name)),
-            Some(_) if !runs => said.old.push(name),
-            Some(reachable) if reachable.status == "True" => said.good.push(name),
-            Some(reachable) if reachable.reason == "NotChecked" => said.unasked.push(name),
-            Some(reachable) => said.bad.push(format!(
-                "{name} says: {}: {}",
+            None => reports.missing.push((namespace, name)),
+            Some(_) if !runs => reports.outdated.push(name),
+            Some(reachable) if reachable.status == "True" => reports.reachable.push(name),
+            Some(reachable) if reachable.reason == "NotChecked" => reports.not_checked.push(name),
+            Some(reachable) => reports.unreachable.push(format!(
+                "{}: {} (reported by {name})",
                 reachable.reason, reachable.message
             )),
         }
     }
-    for (kafka, said) in servers {
-        if !said.good.is_empty() {
-            report.good(format!("{kafka} answers: {}", some_of(&said.good)));
-        }
-        for what in said.bad {
-            let hint = "is spec.kafka.bootstrapServers, or the chart's kafka.bootstrapServers, what pods reach?";
-            report.failed(format!("{kafka} as {what}"), hint);
-        }
-        if !said.old.is_empty() {
-            let names = some_of(&said.old);
-            report.skipped(format!(
-                "{kafka}: no operator runs for {names}, and what is said there of Kafka is old"
+    for (kafka, reports) in servers {
+        if !reports.reachable.is_empty() {
+            report.good(format!(
+                "{kafka} answers: {}",
+                join_names(&reports.reachable)
             ));
         }
-        if !said.unasked.is_empty() {
-            let names = some_of(&said.unasked);
+        for why in reports.unreachable {
+            let hint = "check that pods can reach spec.kafka.bootstrapServers, or the chart's kafka.bootstrapServers";
+            report.failed(format!("{kafka} is not reachable: {why}"), hint);
+        }
+        if !reports.outdated.is_empty() {
+            let names = join_names(&reports.outdated);
             report.skipped(format!(
-                "{kafka}: nobody asks it for {names} until the manifest is corrected"
+                "{kafka}: no operator runs for {names}: condition KafkaReachable is out of date"
             ));
         }
-        for (namespace, name) in said.nothing {
-            let whose = operators.map(|all| all.iter().find(|one| covers(one, &namespace)));
-            let hint = match whose {
-                None => "its operator says why, in its log".to_owned(),
-                Some(None) => "there is no operator to look at it".to_owned(),
+        if !reports.not_checked.is_empty() {
+            let names = join_names(&reports.not_checked);
+            report.skipped(format!(
+                "{kafka}: not checked for {names}: correct the manifest first"
+            ));
+        }
+        for (namespace, name) in reports.missing {
+            let watching = operators.map(|all| all.iter().find(|one| covers(one, &namespace)));
+            let hint = match watching {
+                None => "see the log of its operator".to_owned(),
+                Some(None) => "no operator watches its namespace".to_owned(),
                 Some(Some(operator)) => {
                     let place = operator.namespace().unwrap_or_default();
                     format!(
-                        "the operator says why: kubectl -n {place} logs deployment/{}",
+                        "see the operator's log: kubectl -n {place} logs deployment/{}",
                         operator.name_any()
                     )
                 }
             };
             report.failed(
-                format!("{name} has no status: nobody has looked at it"),
+                format!("{name} has no status: the operator has not reconciled it"),
                 &hint,
             );
         }
     }
 }
 
-/// What is said of one Kafka, by practices that are called `namespace/name`.
+/// Practices (`namespace/name`) by what their KafkaReachable reports of one cluster.
 #[derive(Default)]
-struct Said {
-    /// That it answers.
-    good: Vec<String>,
-    /// That it does not, with the reason.
-    bad: Vec<String>,
-    /// Whatever it was when an operator ran.
-    old: Vec<String>,
-    /// That it was not asked.
-    unasked: Vec<String>,
-    /// Nothing; with the namespace.
-    nothing: Vec<(String, String)>,
+struct KafkaReports {
+    /// Condition is True.
+    reachable: Vec<String>,
+    /// Condition is not True; reason, message and practice.
+    unreachable: Vec<String>,
+    /// No operator runs, so the condition is out of date.
+    outdated: Vec<String>,
+    /// Reason is NotChecked, as the manifest is invalid.
+    not_checked: Vec<String>,
+    /// No condition; namespace and practice.
+    missing: Vec<(String, String)>,
 }

@@ -1,4 +1,4 @@
-//! `check`, section Kubernetes: an API server that answers, and the kind that it has to serve.
+//! `check`, section Kubernetes: the API server and the CustomResourceDefinition.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Resource};
@@ -7,11 +7,14 @@ use practice_api::{API_GROUP, ConsumerGroupPractice};
 use super::INSTALL;
 use crate::{cluster::Cluster, error::Failure, report::Report};
 
-/// Everything else needs it.
-pub(super) async fn api_server(cluster: &Cluster, report: &mut Report) -> Result<(), Failure> {
+/// Checks that the API server answers; all other checks need it.
+pub(super) async fn check_api_server(
+    cluster: &Cluster,
+    report: &mut Report,
+) -> Result<(), Failure> {
     match cluster
-        .ask(
-            "ask for the version of the API server",
+        .request(
+            "read the version of the API server",
             cluster.client.apiserver_version(),
         )
         .await
@@ -36,21 +39,21 @@ pub(super) async fn api_server(cluster: &Cluster, report: &mut Report) -> Result
         Err(failure) => {
             report.failed(
                 format!("API server {} does not answer", cluster.url),
-                "the reason is below",
+                "see the error below",
             );
             Err(failure)
         }
     }
 }
 
-pub(super) async fn crd(
+pub(super) async fn check_crd(
     cluster: &Cluster,
     report: &mut Report,
 ) -> Option<CustomResourceDefinition> {
     let name = format!("{}.{API_GROUP}", ConsumerGroupPractice::plural(&()));
     let version = ConsumerGroupPractice::version(&());
     let crds: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
-    match cluster.answered(crds.get(&name)).await {
+    match cluster.with_deadline(crds.get(&name)).await {
         Ok(Ok(crd)) => {
             let served: Vec<&str> = crd
                 .spec
@@ -76,11 +79,11 @@ pub(super) async fn crd(
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => {
             report.failed(
                 "ConsumerGroupPractice is not served: its CustomResourceDefinition is missing",
-                &format!("the chart brings it, unless crds.install=false:\n{INSTALL}"),
+                &format!("the chart installs it unless crds.install=false:\n{INSTALL}"),
             );
             None
         }
-        // who may not read definitions can still see whether the kind is there
+        // a user who may not read CustomResourceDefinitions can still list the kind
         Ok(Err(_)) => {
             match cluster.all_practices(false).await {
                 Err(failure @ Failure::NotFound(_)) => report.failed(failure.to_string(), INSTALL),
@@ -89,7 +92,7 @@ pub(super) async fn crd(
                 }
                 Err(failure) => {
                     report.skipped(format!(
-                        "whether ConsumerGroupPractice is served cannot be asked: {failure}"
+                        "cannot check whether ConsumerGroupPractice is served: {failure}"
                     ));
                 }
                 Ok(_) => report.good(format!("ConsumerGroupPractice {version} is served")),

@@ -1,5 +1,5 @@
-//! `check`, section Operator: those that watch the namespace that is meant, whether they run, and whether they are of one
-//! version with the definition and this plugin.
+//! `check`, section Operator: the operators that watch the namespace, their replicas, and whether their version is that of the
+//! CustomResourceDefinition and of this plugin.
 
 use k8s_openapi::{
     api::{apps::v1::Deployment, core::v1::Pod},
@@ -7,19 +7,19 @@ use k8s_openapi::{
 };
 use kube::{Api, ResourceExt, api::ListParams};
 
-use super::{INSTALL, covers, ready, some_of, watches};
+use super::{INSTALL, covers, join_names, ready, watches};
 use crate::{
     cluster::Cluster,
     operator::{self, SELECTOR, label},
-    report::{Report, Verdict},
-    verbs::version::OURS,
+    report::{CheckResult, Report},
+    verbs::version::PLUGIN_VERSION,
 };
 
 const CHART: &str = "helm.sh/chart";
 const VERSION: &str = "app.kubernetes.io/version";
 
-/// Those that watch the namespace that is meant, or all of them; `None`: it is not known which there are.
-pub(super) async fn operators(
+/// Checks and returns the operators that watch the namespace, or all; `None` when operators cannot be listed.
+pub(super) async fn check_operators(
     cluster: &Cluster,
     all: bool,
     place: Option<&str>,
@@ -31,12 +31,8 @@ pub(super) async fn operators(
             let why = failure.to_string();
             let (why, hint) = why
                 .split_once('\n')
-                .unwrap_or((&why, "--operator-namespace says where it is"));
-            report.add(
-                Verdict::Skipped,
-                format!("the operator cannot be looked for: {why}"),
-                Some(hint),
-            );
+                .unwrap_or((&why, "name the namespace with --operator-namespace"));
+            report.add(CheckResult::Skipped, format!("operator: {why}"), Some(hint));
             return None;
         }
     };
@@ -46,20 +42,20 @@ pub(super) async fn operators(
             |place| format!("namespace {place}"),
         );
         report.failed(
-            format!("there is no operator in {place} (no Deployment with its labels)"),
+            format!("no operator is installed in {place} (no Deployment with its labels)"),
             INSTALL,
         );
         return Some(Vec::new());
     }
-    let (judged, others): (Vec<_>, Vec<_>) = found
+    let (checked, others): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|operator| all || covers(operator, &cluster.namespace));
-    if judged.is_empty() {
+    if checked.is_empty() {
         let others: Vec<String> = others
             .iter()
             .map(|other| {
                 format!(
-                    "{} watches {} alone",
+                    "{} watches {} only",
                     title(other),
                     watches(other).unwrap_or_default()
                 )
@@ -68,14 +64,14 @@ pub(super) async fn operators(
         let text = format!(
             "no operator watches namespace {}: {}",
             cluster.namespace,
-            some_of(&others)
+            join_names(&others)
         );
         report.failed(
             text,
-            "helm upgrade with watch.allNamespaces=true, or make practices where one watches: -n",
+            "helm upgrade with watch.allNamespaces=true, or use a namespace that an operator watches: -n",
         );
     }
-    for deployment in &judged {
+    for deployment in &checked {
         let (name, place) = (
             deployment.name_any(),
             deployment.namespace().unwrap_or_default(),
@@ -89,7 +85,7 @@ pub(super) async fn operators(
                 &format!("kubectl -n {place} scale deployment {name} --replicas=1"),
             );
         } else if ready == 0 {
-            let why = why_not(cluster, &place).await;
+            let why = pod_failure(cluster, &place).await;
             let logs = format!("kubectl -n {place} logs deployment/{name}");
             report.failed(
                 text,
@@ -99,8 +95,8 @@ pub(super) async fn operators(
             report.good(text);
         }
     }
-    if judged.len() > 1 && (!all || judged.iter().any(|operator| watches(operator).is_none())) {
-        let titles: Vec<String> = judged.iter().map(title).collect();
+    if checked.len() > 1 && (!all || checked.iter().any(|operator| watches(operator).is_none())) {
+        let titles: Vec<String> = checked.iter().map(title).collect();
         let place = if all {
             "the same namespaces".to_owned()
         } else {
@@ -109,14 +105,14 @@ pub(super) async fn operators(
         let text = format!(
             "{} operators watch {place}: {}",
             titles.len(),
-            some_of(&titles)
+            join_names(&titles)
         );
         report.failed(
             text,
-            "they undo each other's work: uninstall all but one, or set watch.allNamespaces=false",
+            "operators overwrite each other's changes: uninstall all but one, or set watch.allNamespaces=false",
         );
     }
-    Some(judged)
+    Some(checked)
 }
 
 /// `kafka-practice/cgp-operator`
@@ -128,19 +124,19 @@ fn title(operator: &Deployment) -> String {
     )
 }
 
-/// What keeps the operator's pod from running, in Kubernetes' words.
-async fn why_not(cluster: &Cluster, place: &str) -> Option<String> {
+/// Reason why the operator's pod does not run, as Kubernetes reports it.
+async fn pod_failure(cluster: &Cluster, place: &str) -> Option<String> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), place);
     let pods = cluster
         .list(
-            "look at its pod",
+            "list the operator's pods",
             &pods,
             &ListParams::default().labels(SELECTOR),
         )
         .await
         .ok()?;
     let Some(pod) = pods.first() else {
-        return Some("it has no pod: Kubernetes makes none".to_owned());
+        return Some("no pod: see the Events of its ReplicaSet".to_owned());
     };
     let status = pod.status.as_ref()?;
     let waiting = status
@@ -168,28 +164,31 @@ async fn why_not(cluster: &Cluster, place: &str) -> Option<String> {
     })
 }
 
-/// Whether operator, definition and this plugin are of one version.
-pub(super) fn in_step(
+/// Compares the versions of the operator, the CustomResourceDefinition and this plugin.
+pub(super) fn check_versions(
     operator: &Deployment,
     crd: Option<&CustomResourceDefinition>,
     report: &mut Report,
 ) {
     let (chart, version) = (label(operator, CHART), label(operator, VERSION));
     match crd.map(|crd| label(crd, CHART)) {
-        None => report.skipped("chart and definition in step: the definition cannot be read"),
+        None => report.skipped("versions of chart and CustomResourceDefinition: the definition cannot be read"),
         Some("") => report
-            .skipped("chart and definition in step: the definition was not installed by the chart"),
+            .skipped("versions of chart and CustomResourceDefinition: the definition was not installed by the chart"),
         Some(of_crd) if of_crd == chart => {
-            report.good(format!("chart and definition are in step: {chart}"))
+            report.good(format!("chart and CustomResourceDefinition have the same version: {chart}"))
         }
         Some(of_crd) => report.failed(
-            format!("the operator is of {chart}, the definition of {of_crd}"),
-            "helm upgrade with crds.install=true brings the definition of the chart",
+            format!("version mismatch: the operator is from {chart}, the CustomResourceDefinition from {of_crd}"),
+            "helm upgrade with crds.install=true updates the definition",
         ),
     }
-    if version != OURS {
-        let text = format!("the operator is {version}, this plugin is {OURS}");
-        report
-            .warning(text, "install the plugin of the operator's version: fields that one does not know are not shown");
+    if version != PLUGIN_VERSION {
+        let text =
+            format!("version mismatch: the operator is {version}, this plugin is {PLUGIN_VERSION}");
+        report.warning(
+            text,
+            "install the plugin of the operator's version: unknown fields are not shown",
+        );
     }
 }

@@ -1,5 +1,4 @@
-//! `check`, about rights: those of whoever runs the plugin, and those of the operator. Writes nothing: reviews are answered, not
-//! stored.
+//! `check`, permissions of the user and of the operator, by access reviews. Kubernetes answers a review without storing it.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +16,7 @@ use practice_api::API_GROUP;
 use super::watches;
 use crate::{cluster::Cluster, report::Report};
 
-/// What this plugin does in the name of whoever runs it: its verbs, API group, resource, subresource, Kubernetes' verb.
+/// A permission that the plugin's verbs need: verbs, API group, resource, subresource, Kubernetes' verb.
 pub(super) type Right = (
     &'static str,
     &'static str,
@@ -25,34 +24,34 @@ pub(super) type Right = (
     &'static str,
     &'static str,
 );
-/// Where practices are.
-pub(super) const OURSELVES: [Right; 9] = [
-    ("all of it", API_GROUP, "consumergrouppractices", "", "get"),
+/// Permissions in the namespace of practices.
+pub(super) const PLUGIN_RIGHTS: [Right; 9] = [
+    ("all verbs", API_GROUP, "consumergrouppractices", "", "get"),
     ("get", API_GROUP, "consumergrouppractices", "", "list"),
     ("get -w", API_GROUP, "consumergrouppractices", "", "watch"),
     ("journal", "", "configmaps", "", "get"),
     ("logs", "", "pods", "log", "get"),
     ("logs, send", "", "pods", "", "list"),
     ("logs -f", "", "pods", "", "watch"),
-    // a WebSocket is opened by a GET; from Kubernetes 1.35 on whoever opens one must be allowed to create, too
+    // a WebSocket is opened by a GET; since Kubernetes 1.35 this needs the verb create, too
     ("send", "", "pods", "portforward", "get"),
     ("send", "", "pods", "portforward", "create"),
 ];
-/// Where the operator is.
-pub(super) const PICTURE: [Right; 3] = [
+/// Permissions in the namespace of the operator.
+pub(super) const VIEW_RIGHTS: [Right; 3] = [
     ("view", "", "pods", "", "list"),
     ("view", "", "pods", "portforward", "get"),
     ("view", "", "pods", "portforward", "create"),
 ];
-/// Questions at once.
-const TOGETHER: usize = 8;
+/// Concurrent reviews.
+const CONCURRENT_REVIEWS: usize = 8;
 
-/// Whether whoever runs this may do what its verbs do, in all namespaces if none is named; `may` is that in words.
-pub(super) async fn yourself(
+/// Checks the user's permissions in a namespace, or in all; `actions` names them in the report.
+pub(super) async fn check_own_rights(
     cluster: &Cluster,
     namespace: Option<&str>,
     rights: &[Right],
-    may: &str,
+    actions: &str,
     report: &mut Report,
 ) {
     let place = namespace.unwrap_or("all namespaces");
@@ -73,7 +72,7 @@ pub(super) async fn yourself(
             ..SelfSubjectAccessReview::default()
         };
         match cluster
-            .answered(reviews.create(&PostParams::default(), &review))
+            .with_deadline(reviews.create(&PostParams::default(), &review))
             .await
         {
             Ok(Ok(answer)) if answer.status.as_ref().is_some_and(|status| status.allowed) => {}
@@ -83,22 +82,24 @@ pub(super) async fn yourself(
             )),
             Ok(Err(_)) | Err(_) => {
                 return report.skipped(format!(
-                    "your own rights in {place}: they cannot be asked for"
+                    "your permissions in {place}: the access review failed"
                 ));
             }
         }
     }
     if missing.is_empty() {
-        report.good(format!("you may {may} in {place}"));
+        report.good(format!("you may {actions} in {place}"));
     } else {
         let text = format!("you may not {} in {place}", missing.join(", "));
-        report.warning(text, "ask whoever runs the cluster for a Role with these");
+        report.warning(
+            text,
+            "ask the administrator of the cluster for a Role with these permissions",
+        );
     }
 }
 
-/// What the operator has to be allowed: the chart's own rules, without those that only some of its values add. API group,
-/// resource, verb.
-fn needs() -> Vec<(&'static str, &'static str, &'static str)> {
+/// Permissions of the operator: the chart's rules, without those that optional values add. API group, resource, verb.
+fn operator_rights() -> Vec<(&'static str, &'static str, &'static str)> {
     const RULES: &str =
         include_str!("../../../../charts/consumer-group-practice/templates/rbac.yaml");
     let rules = RULES
@@ -109,7 +110,7 @@ fn needs() -> Vec<(&'static str, &'static str, &'static str)> {
         let inner = list.trim().trim_start_matches('[').trim_end_matches(']');
         inner.split(',').map(|word| word.trim().trim_matches('"'))
     };
-    let (mut depth, mut groups, mut resources, mut needs) = (0, "", "", Vec::new());
+    let (mut depth, mut groups, mut resources, mut rights) = (0, "", "", Vec::new());
     for line in rules.lines().map(str::trim_start) {
         if let Some(list) = line.strip_prefix("- apiGroups:") {
             groups = list;
@@ -118,7 +119,7 @@ fn needs() -> Vec<(&'static str, &'static str, &'static str)> {
         } else if let Some(list) = line.strip_prefix("verbs:").filter(|_| depth == 0) {
             let each = words(groups)
                 .flat_map(|group| words(resources).map(move |resource| (group, resource)));
-            needs.extend(each.flat_map(|(group, resource)| {
+            rights.extend(each.flat_map(|(group, resource)| {
                 words(list).map(move |verb| (group, resource, verb))
             }));
         } else if line.starts_with("{{- if ") {
@@ -127,11 +128,11 @@ fn needs() -> Vec<(&'static str, &'static str, &'static str)> {
             depth -= 1;
         }
     }
-    needs
+    rights
 }
 
-/// Whether the operator may do its work where practices are.
-pub(super) async fn rights(
+/// Checks the operator's permissions in the namespace of practices.
+pub(super) async fn check_operator_rights(
     cluster: &Cluster,
     operator: &Deployment,
     all: bool,
@@ -159,13 +160,15 @@ pub(super) async fn rights(
         "system:authenticated",
     ]
     .map(str::to_owned);
-    let questions = needs().into_iter().map(|(group, resource, verb)| {
-        let (bare, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-        (
-            attributes(target, group, bare, subresource, verb),
-            resource.to_owned(),
-        )
-    });
+    let questions = operator_rights()
+        .into_iter()
+        .map(|(group, resource, verb)| {
+            let (bare, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+            (
+                attributes(target, group, bare, subresource, verb),
+                resource.to_owned(),
+            )
+        });
     let reviews: Api<SubjectAccessReview> = Api::all(cluster.client.clone());
     let asked = questions.map(|(attributes, resource)| {
         let verb = attributes.verb.clone().unwrap_or_default();
@@ -181,17 +184,22 @@ pub(super) async fn rights(
         let reviews = &reviews;
         async move {
             let answer = cluster
-                .answered(reviews.create(&PostParams::default(), &review))
+                .with_deadline(reviews.create(&PostParams::default(), &review))
                 .await;
             let allowed = match answer {
                 Ok(Ok(answer)) => Ok(answer.status.is_some_and(|status| status.allowed)),
-                Ok(Err(error)) => Err(cluster.failure("review its rights", &error).to_string()),
+                Ok(Err(error)) => Err(cluster
+                    .failure("review the operator's permissions", &error)
+                    .to_string()),
                 Err(failure) => Err(failure.to_string()),
             };
             (verb, resource, allowed)
         }
     });
-    let answers: Vec<_> = stream::iter(asked).buffered(TOGETHER).collect().await;
+    let answers: Vec<_> = stream::iter(asked)
+        .buffered(CONCURRENT_REVIEWS)
+        .collect()
+        .await;
     let where_to = target.map_or_else(
         || "all namespaces".to_owned(),
         |place| format!("namespace {place}"),
@@ -201,7 +209,7 @@ pub(super) async fn rights(
         .find_map(|(.., allowed)| allowed.as_ref().err())
     {
         return report.skipped(format!(
-            "rights of the operator: {}",
+            "permissions of the operator: {}",
             why.lines().next().unwrap_or_default()
         ));
     }
@@ -211,7 +219,7 @@ pub(super) async fn rights(
     }
     if missing.is_empty() {
         return report.good(format!(
-            "it may do its work in {where_to}: {} rights",
+            "the operator has all {} permissions in {where_to}",
             answers.len()
         ));
     }
@@ -220,8 +228,8 @@ pub(super) async fn rights(
         .map(|(resource, verbs)| format!("{} {resource}", verbs.join(", ")))
         .collect();
     report.failed(
-        format!("{user} may not, in {where_to}: {}", missing.join("; ")),
-        "the chart's ClusterRole or its binding was changed or is older: helm upgrade puts it back",
+        format!("{user} lacks permissions in {where_to}: {}", missing.join("; ")),
+        "the chart's ClusterRole or its binding was changed or is older: restore it with helm upgrade",
     );
 }
 
@@ -257,8 +265,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_is_what_the_chart_gives() {
-        let needs = needs();
+    fn operator_rights_are_those_of_the_chart() {
+        let rights = operator_rights();
         for needed in [
             (API_GROUP, "consumergrouppractices", "patch"),
             (API_GROUP, "consumergrouppractices/status", "patch"),
@@ -267,15 +275,17 @@ mod tests {
             ("policy", "poddisruptionbudgets", "create"),
             ("events.k8s.io", "events", "patch"),
         ] {
-            assert!(needs.contains(&needed), "{needed:?}: {needs:?}");
+            assert!(rights.contains(&needed), "{needed:?}: {rights:?}");
         }
         assert!(
-            !needs.contains(&("", "pods", "delete")),
-            "the picture's actions alone need it"
+            !rights.contains(&("", "pods", "delete")),
+            "only actions of the live view need it"
         );
         assert!(
-            !needs.iter().any(|(_, resource, _)| *resource == "pods/log"),
-            "the picture alone needs it"
+            !rights
+                .iter()
+                .any(|(_, resource, _)| *resource == "pods/log"),
+            "only the live view needs it"
         );
     }
 }

@@ -1,6 +1,6 @@
-//! What can be done from the live picture, if the operator was told to let it. In: an action that was checked. Out: one change
-//! of the practice's manifest, or one pod deleted; everything that follows from that is the business of `reconcile` and of
-//! Kubernetes. Also reads logs, which needs no leave. Deliberately absent: any other right.
+//! Actions of the live view, if the operator runs with `--view-actions`. In: a validated action. Out: one change of the practice's
+//! manifest, or one deleted pod; `reconcile` and Kubernetes do the rest. Also reads logs, which is always allowed. Deliberately
+//! absent: any other right.
 
 use std::sync::Arc;
 
@@ -20,22 +20,22 @@ use tokio::sync::mpsc;
 use crate::{
     apply::code,
     error::{Request, within},
-    foresee::foresee,
+    forecast::preview_action,
 };
 
-/// Who changes the manifest, as `kubectl get --show-managed-fields` names it.
+/// Field manager of these changes, as in `kubectl get --show-managed-fields`.
 const MANAGER: &str = "practice-picture";
-/// Attempts to change a manifest that somebody else is changing too.
+/// Attempts to change a manifest that another client changes at the same time.
 const ATTEMPTS: usize = 4;
 
-/// What the operator gives to the picture. `stirred` is told of practices that are to be looked at now.
+/// Actions and previews for the live view. `request_poll` receives practices to poll at once.
 pub(crate) fn means(
     client: &Client,
     defaults: &Defaults,
     how: Option<String>,
-    stirred: mpsc::UnboundedSender<Key>,
+    request_poll: mpsc::UnboundedSender<Key>,
 ) -> Means {
-    let (acts, reads, foresees) = (
+    let (acts, reads, previews) = (
         client.clone(),
         client.clone(),
         (client.clone(), defaults.clone()),
@@ -48,11 +48,11 @@ pub(crate) fn means(
             })),
         },
         foresee: Arc::new(move |key, action| {
-            foresee(foresees.0.clone(), foresees.1.clone(), key, action).boxed()
+            preview_action(previews.0.clone(), previews.1.clone(), key, action).boxed()
         }),
         logs: Arc::new(move |key, consumer, tail| logs(reads.clone(), key, consumer, tail).boxed()),
-        stir: Arc::new(move |key| {
-            let _ = stirred.send(key.clone()); // nobody listens: the operator is on its way out
+        request_poll: Arc::new(move |key| {
+            let _ = request_poll.send(key.clone()); // the receiver is closed: the operator is shutting down
         }),
         hosts: Vec::new(),
     }
@@ -63,19 +63,21 @@ async fn act(client: Client, key: Key, action: Action) -> Result<String, Refusal
         namespace = key.0,
         practice = key.1,
         ?action,
-        "asked for by the picture"
+        "action from the live view"
     );
     match action {
         Action::Scale { group, to } => scale(&client, &key, &group, to).await,
         Action::Stop { group } => {
             set(&client, &key, &group, "state", |_| json!("Stopped")).await?;
             Ok(format!(
-                "{group} stops: its consumers leave, its offsets stay"
+                "group {group} is stopping: its consumers leave, its committed offsets stay"
             ))
         }
         Action::Start { group } => {
             set(&client, &key, &group, "state", |_| json!("Running")).await?;
-            Ok(format!("{group} starts: its consumers come back"))
+            Ok(format!(
+                "group {group} is starting: its former number of consumers is restored"
+            ))
         }
         Action::Load {
             messages_per_second,
@@ -84,7 +86,7 @@ async fn act(client: Client, key: Key, action: Action) -> Result<String, Refusal
         Action::Restart { consumer } => {
             delete(&client, &key, &consumer, &DeleteParams::default()).await?;
             Ok(format!(
-                "pod {consumer} is deleted: its consumer leaves the group, and another one comes in its place"
+                "pod {consumer} deleted: its consumer leaves the group, and Kubernetes starts a new pod"
             ))
         }
         Action::Kill { consumer } => {
@@ -96,14 +98,14 @@ async fn act(client: Client, key: Key, action: Action) -> Result<String, Refusal
             )
             .await?;
             Ok(format!(
-                "pod {consumer} is deleted without grace, and another one comes in its place"
+                "pod {consumer} deleted without grace period: Kubernetes starts a new pod"
             ))
         }
         Action::Pause { .. } | Action::Resume { .. } => Err(Refusal::unknown(
-            "a consumer in a cluster cannot be paused: use practice-local",
+            "consumers in a cluster cannot be paused: use practice-local",
         )),
         Action::StopBroker { .. } | Action::StartBroker { .. } => Err(Refusal::unknown(
-            "brokers of a cluster are not ours: use practice-local --kafka apache --brokers 3",
+            "the operator does not manage brokers: use practice-local --kafka apache --brokers 3",
         )),
     }
 }
@@ -113,7 +115,7 @@ async fn scale(client: &Client, key: &Key, group: &str, to: Scale) -> Result<Str
         json!(scaled(before, to))
     });
     Ok(format!(
-        "{group} has {} consumers from now on, without its variants",
+        "group {group} scaled to {} consumers, not counting variants",
         replicas.await?
     ))
 }
@@ -130,7 +132,7 @@ pub(crate) fn scaled(before: &Value, to: Scale) -> i64 {
     }
 }
 
-/// Changes one field of a group in a manifest, and says what it is now.
+/// Changes one field of a group in a manifest, and returns its new value.
 pub(crate) fn edit(
     practice: &mut DynamicObject,
     group: &str,
@@ -148,7 +150,7 @@ pub(crate) fn edit(
     else {
         let name = practice.name_any();
         return Err(Refusal::unknown(format!(
-            "the manifest of {name} has no group {group} any more"
+            "practice {name} no longer has group {group}"
         )));
     };
     let value = to(&entry[field]);
@@ -156,7 +158,7 @@ pub(crate) fn edit(
     Ok(value)
 }
 
-/// A practice as it is now.
+/// Reads the current practice.
 pub(crate) async fn practice(
     client: &Client,
     (namespace, name): &Key,
@@ -166,8 +168,8 @@ pub(crate) async fn practice(
         .map_err(refused)
 }
 
-/// Sets one field of a group in the manifest. The whole list is written, as one that nobody has changed meanwhile: a merge
-/// patch has no word for one entry of a list.
+/// Sets one field of a group in the manifest. The whole list is written, with the resource version: a merge patch cannot address
+/// one entry of a list.
 async fn set(
     client: &Client,
     key: &Key,
@@ -190,11 +192,11 @@ async fn set(
         .await
         {
             Ok(_) => return Ok(value),
-            Err(error) if code(&error) == Some(409) => {} // somebody else was faster: on what they made of it
+            Err(error) if code(&error) == Some(409) => {} // another client changed it: retry on its version
             Err(error) => return Err(refused(error)),
         }
     }
-    let message = format!("{name} is being changed by somebody else all the time: try again");
+    let message = format!("practice {name} not changed: other clients keep changing it; try again");
     Err(Refusal::new(StatusCode::CONFLICT, message))
 }
 
@@ -218,12 +220,12 @@ async fn load(
     .await
     .map_err(refused)?;
     Ok(match rate {
-        0 => "the steady stream of messages ends: the producer starts anew without it".to_owned(),
-        rate => format!("the producer starts anew and sends {rate} messages a second"),
+        0 => "load stopped: the producer restarts without it".to_owned(),
+        rate => format!("the producer restarts and sends {rate} messages a second"),
     })
 }
 
-/// Deletes a pod of the practice, that one and no later one of its name.
+/// Deletes a pod of the practice, but no later pod of the same name.
 async fn delete(
     client: &Client,
     (namespace, name): &Key,
@@ -235,7 +237,9 @@ async fn delete(
         .await
         .map_err(refused)?;
     if there.labels().get(PRACTICE) != Some(name) {
-        return Err(Refusal::unknown(format!("pod {pod} is not one of {name}")));
+        return Err(Refusal::unknown(format!(
+            "pod {pod} does not belong to practice {name}"
+        )));
     }
     let preconditions = Preconditions {
         uid: there.uid(),
@@ -262,7 +266,9 @@ async fn logs(
         .await
         .map_err(refused)?;
     if there.labels().get(PRACTICE) != Some(&name) {
-        return Err(Refusal::unknown(format!("pod {pod} is not one of {name}")));
+        return Err(Refusal::unknown(format!(
+            "pod {pod} does not belong to practice {name}"
+        )));
     }
     let params = LogParams {
         follow: true,
@@ -272,7 +278,7 @@ async fn logs(
     let log = within("read the log", pods.log_stream(&pod, &params))
         .await
         .map_err(refused)?;
-    // what cannot be read ends it: the page says that it has ended
+    // a read error ends the stream: the page shows the end
     Ok(log
         .lines()
         .take_while(|line| std::future::ready(line.is_ok()))
@@ -295,7 +301,7 @@ fn manager() -> PatchParams {
     }
 }
 
-/// Kubernetes' own answer, as far as it is about what was asked.
+/// Maps an error of Kubernetes to a status: client errors as they are, otherwise 502 or 504.
 pub(crate) fn refused(error: Request) -> Refusal {
     let status = match code(&error) {
         Some(code @ (400 | 403 | 404 | 409 | 422)) => {

@@ -1,5 +1,5 @@
-//! In: wanted objects, and what is there. Out: what runs. Writes only what differs (steady state: 0 writes), by
-//! server-side apply under one field manager; removes what is no longer wanted; touches nothing that is not ours.
+//! In: desired and existing objects. Out: what runs. Writes only differences (steady state: 0 writes) by server-side apply under one
+//! field manager; deletes objects that are no longer desired; never changes objects of another owner.
 
 use kube::{
     Client, ResourceExt,
@@ -19,17 +19,17 @@ use crate::{
     quantity::amount,
 };
 
-/// Our field manager.
+/// The operator's field manager.
 pub const MANAGER: &str = "practice-operator";
-/// The field manager that holds a number of replicas which the manifest leaves to others.
+/// The field manager of `spec.replicas` where the manifest does not set it.
 pub const REPLICAS_MANAGER: &str = "practice-operator-replicas";
-/// Annotation: a hash of what we last applied, so that a changed wish is told from a foreign change.
+/// Annotation: a hash of the last applied object, to distinguish a changed manifest from a change by another client.
 pub const APPLIED: &str = "kafka-practice.dev/applied";
 
-/// Makes Kubernetes hold `objects` and nothing else of this practice.
+/// Makes the practice's objects in Kubernetes equal to `objects`.
 ///
 /// # Errors
-/// [`Error::Apply`] when Kubernetes refuses or does not answer; what was done so far stands, the next attempt goes on.
+/// [`Error::Apply`] when Kubernetes refuses or does not answer; earlier writes are kept, and a retry continues.
 pub async fn apply(
     client: &Client,
     plan: &Plan,
@@ -72,7 +72,7 @@ pub async fn apply(
     Ok(running)
 }
 
-/// Writes one object if it differs; `None`: its name is taken by what is not ours.
+/// Writes one object if it differs; `None`: an object of another owner has its name.
 async fn put(
     client: &Client,
     plan: &Plan,
@@ -91,7 +91,7 @@ async fn put(
     let api = api(client, &plan.namespace, object.kind);
     let fetched = match found {
         Some(_) => None,
-        // without our label, or not there at all
+        // it lacks the practice's label, or does not exist
         None => within(format!("get {title}"), api.get_opt(&object.name))
             .await
             .map_err(Error::Apply)?,
@@ -116,7 +116,7 @@ async fn put(
         let same_wish = there.annotations().get(APPLIED) == Some(&hash);
         let as_wished = contains(
             &json!({"metadata": there.metadata, "spec": there.data["spec"]}),
-            &said(&body),
+            &comparable(&body),
         );
         if same_wish && as_wished {
             return Ok(Some(there.clone()));
@@ -145,7 +145,7 @@ async fn put(
     .await;
     match patched {
         Ok(after) => Ok(Some(after)),
-        // a Deployment's selector cannot change: an older release chose another one
+        // a Deployment's selector is immutable, and an older release had another one
         Err(error) if is_immutable(&error) && there.is_some() => {
             if let Some(there) = there {
                 remove(client, plan, object.kind, there, running).await?;
@@ -206,7 +206,7 @@ async fn remove(
             object,
             action: ChangeAction::Deleted,
         }),
-        Err(error) if code(&error).is_some_and(|code| code == 404 || code == 409) => {} // somebody else was faster
+        Err(error) if code(&error).is_some_and(|code| code == 404 || code == 409) => {} // another client deleted it first
         Err(error) => return Err(Error::Apply(error)),
     }
     Ok(())
@@ -226,7 +226,7 @@ fn is_immutable(error: &Request) -> bool {
     code(error) == Some(422) && error.to_string().contains("field is immutable")
 }
 
-/// Records what Kubernetes has of an object after it was applied.
+/// Records the state of an object after it was applied.
 fn record(running: &mut Running, object: &Object, after: &DynamicObject) {
     if object.kind != Kind::Deployment {
         return;
@@ -243,7 +243,7 @@ fn record(running: &mut Running, object: &Object, after: &DynamicObject) {
         running.refusals.push(
             failure["message"]
                 .as_str()
-                .unwrap_or("pods are refused")
+                .unwrap_or("pods are rejected")
                 .to_owned(),
         );
     }
@@ -261,13 +261,13 @@ fn record(running: &mut Running, object: &Object, after: &DynamicObject) {
     }
 }
 
-/// What of a body can differ: a list's entries do not repeat their kind.
-fn said(body: &Value) -> Value {
+/// The fields that are compared; objects in lists lack `kind` and `apiVersion`.
+fn comparable(body: &Value) -> Value {
     json!({"metadata": body["metadata"], "spec": body["spec"]})
 }
 
-/// Whether `there` says everything that `wish` says. What others added is theirs: further fields, and further entries of
-/// lists whose entries have names, are left alone, as server-side apply would leave them.
+/// Whether `there` contains everything in `wish`. Further fields, and further entries of lists whose entries have names, belong
+/// to other clients and are kept, as by server-side apply.
 fn contains(there: &Value, wish: &Value) -> bool {
     match (there, wish) {
         (Value::Object(there), Value::Object(wish)) => wish.iter().all(|(key, value)| {
@@ -298,7 +298,7 @@ fn contains(there: &Value, wish: &Value) -> bool {
     }
 }
 
-/// Whether two lists of resources amount to the same.
+/// Whether two lists of resources have the same amounts.
 fn same_amounts(there: &Value, wish: &Value) -> bool {
     let amounts = |list: &Value| -> Vec<(String, Option<f64>)> {
         let amount = |value: &Value| value.as_f64().or_else(|| amount(value.as_str()?));
@@ -320,7 +320,7 @@ fn hash(body: &Value) -> String {
     format!("{number:016x}")
 }
 
-/// The field manager that last changed an object and is not one of ours or of Kubernetes' own controllers.
+/// The field manager that last changed an object, except the operator's own and writes of status.
 fn last_foreign_manager(object: &DynamicObject) -> Option<String> {
     object
         .managed_fields()
@@ -341,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_add_is_no_difference_and_what_they_change_is() {
+    fn additions_of_other_clients_are_kept_and_changes_are_differences() {
         let wish = json!({"spec": {"replicas": 2, "limits": {"memory": "1024Mi"}, "c": [{"name": "w", "image": "a", "env": [{"name": "X", "value": "1"}]}], "drop": ["ALL"]}});
         let mut there = wish.clone();
         there["status"] = json!({"readyReplicas": 1});

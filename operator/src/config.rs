@@ -1,4 +1,4 @@
-//! Reads the file of an installation's settings. In: a path. Out: a [`Config`], or an error that names the unknown field.
+//! Reads the configuration file. In: a path. Out: a [`Config`], or an error that names the unknown field.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What every reconcile shares: the client, what is remembered, and the other practices.
+//! Shared by all reconciles: the client, the state of practices, and the store of all practices.
 
 use std::sync::Arc;
 
@@ -22,29 +22,29 @@ use crate::{
 pub struct Context {
     /// Kubernetes.
     pub client: Client,
-    /// What the operator was started with.
+    /// Settings of the operator.
     pub defaults: Defaults,
-    /// Kafka, and what has to be remembered, by practice.
+    /// Readers of Kafka, and the state of each practice.
     pub memories: PracticeStates,
-    /// Asks workers.
+    /// Client for workers.
     pub http: Http,
-    /// The live picture; `None`: it is switched off.
+    /// The live view; `None`: disabled.
     pub hub: Option<Hub>,
     /// Events.
     pub recorder: Recorder,
     /// Counters.
     pub metrics: Metrics,
-    /// Every practice, to tell who was first.
+    /// Every practice, for the order of their creation.
     pub practices: Practices,
 }
 
 impl Context {
-    /// Now; a parameter of everything that is pure.
+    /// The current time; a parameter of all pure functions.
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
-    /// A practice is gone.
+    /// Removes a deleted practice.
     pub fn forget(&self, practice: &Key) {
         self.memories.forget(practice);
         self.metrics.groups.forget(practice);
@@ -53,7 +53,7 @@ impl Context {
         }
     }
 
-    /// The plan, unless it breaks a rule of the policy; nothing is contacted to find out.
+    /// The plan, unless it breaks a rule of the policy; without I/O.
     ///
     /// # Errors
     /// [`SpecFault::Policy`] names the rule.
@@ -83,7 +83,7 @@ impl Context {
         all
     }
 
-    /// Every practice that can be read, as it was last seen.
+    /// Every other practice that can be decoded, from the store.
     pub fn others(&self, than: &str) -> Vec<Arc<DeserializeGuard<ConsumerGroupPractice>>> {
         let mut others = self.practices.state();
         others.retain(|practice| {
@@ -95,8 +95,8 @@ impl Context {
         others
     }
 
-    /// Another practice that names the same group id on the same Kafka and is older, or has it already: `namespace/name`.
-    /// (Two that were created within the same second are ordered by uid, and the second of them may have been first.)
+    /// Another practice with the same group id on the same Kafka that is older or owns it already: `namespace/name`.
+    /// (Practices created in the same second are ordered by uid, so a younger one may own the id.)
     pub fn holder(&self, plan: &Plan, group: &GroupPlan) -> Option<String> {
         let elders = self.elders(&plan.uid);
         let is_elder = |other: &ConsumerGroupPractice| {
@@ -107,7 +107,7 @@ impl Context {
                     .is_ok_and(|elder| elder.metadata.uid == other.metadata.uid)
             })
         };
-        // a claim holds for the Kafka that status names, which the manifest may have left behind
+        // ownership applies to the Kafka in status, which may differ from the manifest's
         let has_it = |other: &ConsumerGroupPractice| {
             let on_this_kafka = |status: &&PracticeStatus| {
                 status.bootstrap_servers.as_ref() == Some(&plan.bootstrap)
@@ -142,7 +142,7 @@ impl Context {
     }
 }
 
-/// The plan, unless it breaks a rule of the policy, beside the practices that are older.
+/// The plan, unless it breaks a rule of the policy together with the usage of older practices.
 ///
 /// # Errors
 /// [`SpecFault::Policy`] names the rule.
@@ -170,7 +170,7 @@ pub(crate) fn allowed<'a>(
     }
 }
 
-/// What practices are ordered by: creation, then uid.
+/// The order of practices: creation, then uid.
 pub(crate) fn age(practice: &ConsumerGroupPractice) -> (Option<Timestamp>, Option<String>) {
     (
         practice

@@ -1,5 +1,5 @@
-//! Which events make which practice be reconciled, how many at a time, and what happens when one fails. In: a client, the
-//! operator's settings, a listener. Out: nothing; it runs until it is told to stop. No decision about a practice is made here.
+//! Which changes trigger which reconcile, how many run concurrently, and how failures are retried. In: a client, the operator's
+//! settings, a listener. Out: nothing; it runs until `shutdown`. No decision about a practice is made here.
 
 use std::{
     convert::Infallible,
@@ -51,18 +51,18 @@ use crate::{
     worker_client::Http,
 };
 
-/// A practice, or one that cannot be decoded: it must not blind us to the others.
+/// A practice, or one that cannot be decoded and must not keep the others from being reconciled.
 type Guarded = DeserializeGuard<ConsumerGroupPractice>;
 
-/// A watch ends after this many seconds and is begun anew: so a dead one is noticed.
+/// Timeout of a watch in seconds, after which it is restarted: a dead connection is detected by then.
 const WATCH: u32 = 25;
 /// Reconciles that run at the same time.
 const CONCURRENCY: u16 = 16;
 /// Events within this time become one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// Watches every practice, and serves `/livez`, `/readyz` and `/metrics` on `listener`, and the picture, if there is to be one,
-/// until `shutdown`.
+/// Watches every practice, serves `/livez`, `/readyz` and `/metrics` on `listener`, and the live view if enabled, until
+/// `shutdown`.
 pub async fn run(
     client: Client,
     defaults: Defaults,
@@ -70,8 +70,8 @@ pub async fn run(
     picture: Option<Picture>,
     shutdown: CancellationToken,
 ) {
-    let (nudge, nudged) = mpsc::unbounded_channel();
-    let (stir, stirred) = mpsc::unbounded_channel();
+    let (request_reconcile, reconcile_requests) = mpsc::unbounded_channel();
+    let (request_poll, poll_requests) = mpsc::unbounded_channel();
     let (picture, how) = picture.map_or((None, None), |Picture { listener, how }| {
         (Some(listener), how)
     });
@@ -79,7 +79,7 @@ pub async fn run(
     let client = counted(client, metrics.clone());
     let hub = picture
         .is_some()
-        .then(|| Hub::new(means(&client, &defaults, how, stir)));
+        .then(|| Hub::new(means(&client, &defaults, how, request_poll)));
     let ours = || {
         watcher::Config::default()
             .timeout(WATCH)
@@ -92,7 +92,7 @@ pub async fn run(
         .owns(scoped::<Service>(&client, namespace), ours())
         .owns(scoped::<PodDisruptionBudget>(&client, namespace), ours())
         .reconcile_on(
-            UnboundedReceiverStream::new(nudged)
+            UnboundedReceiverStream::new(reconcile_requests)
                 .map(|(namespace, name): Key| ObjectRef::<Guarded>::new(&name).within(&namespace)),
         )
         .with_config(
@@ -117,7 +117,7 @@ pub async fn run(
         client,
         defaults,
         memories: PracticeStates::with(
-            Readers::new(nudge.clone(), metrics.listener()),
+            Readers::new(request_reconcile.clone(), metrics.listener()),
             Runtime::Cluster,
         ),
         http: Http::default(),
@@ -137,8 +137,8 @@ pub async fn run(
                 listener,
                 hub,
                 context.clone(),
-                stirred,
-                nudge,
+                poll_requests,
+                request_reconcile,
                 shutdown.clone(),
             )
             .await;
@@ -150,7 +150,7 @@ pub async fn run(
         context.clone(),
     );
     let watching = shutdown.clone().run_until_cancelled_owned(Box::pin(pods));
-    // nothing is left to say: a failure was told where it happened
+    // failures were logged and counted in `reconcile_logged`
     let reconciling = controller
         .run(
             guarded,
@@ -168,14 +168,14 @@ pub async fn run(
 async fn until_listed(practices: Api<Guarded>, readiness: Readiness) {
     let one = ListParams::default().limit(1);
     while let Err(error) = within("list the practices", practices.list_metadata(&one)).await {
-        tracing::warn!(%error, "not ready");
+        tracing::warn!(%error, "not ready: practices cannot be listed");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     readiness.set();
 }
 
-/// How long an interrupted watch waits before it is begun anew. All watches share one pause after an error, and a growing
-/// one would have grown past a minute by the time an API server is back that was away for ten seconds.
+/// Constant pause before an interrupted watch is restarted. All watches share it, and an exponential one would exceed a minute
+/// after the API server was unavailable for ten seconds.
 struct Steady;
 
 impl Iterator for Steady {
@@ -202,7 +202,7 @@ where
     }
 }
 
-/// Reconciles one practice. A failure, and a panic, is of this one alone: it is told, and tried again after a pause.
+/// Reconciles one practice. A failure or panic concerns this practice alone: it is logged, and retried after a pause.
 async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Infallible> {
     let practice = match &practice.0 {
         Ok(practice) => Arc::new(practice.clone()),
@@ -213,7 +213,7 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
                 namespace,
                 practice = name,
                 error = invalid.error,
-                "this practice cannot be decoded and is left alone"
+                "practice ignored: its manifest cannot be decoded"
             );
             return Ok(Action::await_change());
         }
@@ -225,11 +225,13 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         practice = key.1,
         trace = trace()
     );
-    Ok(told(practice, key, &context).instrument(span).await)
+    Ok(reconcile_logged(practice, key, &context)
+        .instrument(span)
+        .await)
 }
 
-/// Names one reconcile in everything that is logged of it: a trace id as of the W3C's Trace Context, 16 bytes in lower-case
-/// hexadecimals; of this process, and of this reconcile in it.
+/// Identifies one reconcile in its log lines: a trace id of W3C Trace Context (16 bytes, lower-case hexadecimal) from the start
+/// time of the process and a counter.
 fn trace() -> String {
     static PROCESS: LazyLock<i128> = LazyLock::new(|| Timestamp::now().as_nanosecond());
     static COUNT: AtomicU64 = AtomicU64::new(1);
@@ -244,8 +246,12 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Reconciles, counts it, and says what went wrong.
-async fn told(practice: Arc<ConsumerGroupPractice>, key: Key, context: &Arc<Context>) -> Action {
+/// Reconciles, counts the reconcile, and logs a failure.
+async fn reconcile_logged(
+    practice: Arc<ConsumerGroupPractice>,
+    key: Key,
+    context: &Arc<Context>,
+) -> Action {
     let begun = std::time::Instant::now();
     let result = AssertUnwindSafe(reconcile(practice, context.clone()))
         .catch_unwind()
@@ -284,7 +290,7 @@ fn finished<E: std::error::Error + 'static>(context: &Context, result: Finished<
             context.forget(&(gone.namespace.unwrap_or_default(), gone.name));
         }
         Err(controller::Error::QueueError(error)) => {
-            tracing::warn!(%error, "watch interrupted, it is begun anew")
+            tracing::warn!(%error, "watch interrupted: restarting it")
         }
         Err(controller::Error::ReconcilerFailed(..) | controller::Error::RunnerError(_))
         | Ok(_) => {}

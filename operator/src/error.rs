@@ -5,25 +5,25 @@ use std::{future::Future, time::Duration};
 
 use thiserror::Error;
 
-/// Longest time that one request may take.
+/// Timeout of one request.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What [`Error::step`] may say.
+/// The values of [`Error::step`].
 pub const STEPS: [&str; 4] = ["apply", "publish", "finalize", "panic"];
 
-/// A step that could not be done; it is tried again with a growing pause.
+/// A failed step; it is retried with exponential backoff.
 #[derive(Debug, Error)]
 pub enum Error {
     /// Kubernetes refused or did not answer while objects were read or written.
     #[error("apply: {0}")]
     Apply(#[source] Request),
-    /// Kubernetes refused or did not answer while status or an event was written.
+    /// Kubernetes refused or did not answer while status or an Event was written.
     #[error("publish: {0}")]
     Publish(#[source] Request),
     /// The finalizer of a practice could not be set or removed.
     #[error("finalize: {0}")]
     Finalize(#[source] Request),
-    /// A step panicked. The others go on.
+    /// A step panicked; other practices are not affected.
     #[error("panic: {0}")]
     Panic(String),
 }
@@ -43,18 +43,18 @@ impl Error {
 /// One request to Kubernetes that failed.
 #[derive(Debug, Error)]
 pub enum Request {
-    /// It was answered with an error, or could not be sent.
+    /// The API server answered with an error, or the request could not be sent.
     #[error("{what}: {source}")]
     Failed {
-        /// What was asked.
+        /// The operation.
         what: String,
         /// Why it failed.
         source: Box<kube::Error>,
     },
-    /// It was not answered in time.
+    /// The API server did not answer in time.
     #[error("{what}: no answer within {} s", DEADLINE.as_secs())]
     TimedOut {
-        /// What was asked.
+        /// The operation.
         what: String,
     },
 }

@@ -1,6 +1,6 @@
-//! The end of a practice whose topics are to go with it. A finalizer is set only where a topic has `deletionPolicy: Delete`;
-//! everything in Kubernetes goes by owner references without our help. In: a practice. Out: whether its end is all there
-//! is to do. Removes from Kafka only topics that this practice created and no other practice names.
+//! Deletes topics with their practice. A finalizer is set only where a topic has `deletionPolicy: Delete`; Kubernetes deletes the
+//! practice's objects by owner references. In: a practice. Out: whether it is being deleted. Deletes only topics in Kafka that
+//! this practice created and no other practice uses.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use crate::{
     error::{Error, within},
 };
 
-/// Our finalizer.
+/// The finalizer for topics.
 pub(crate) const FINALIZER: &str = "kafka-practice.dev/topics";
 
-/// Pause before Kafka is asked again to remove a topic.
+/// Pause before the operator tries again to delete a topic.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Sets or removes the finalizer as the spec needs it; at the end of a practice removes its topics. `Some`: the practice
-/// is ending, nothing else is to be done for it.
+/// Sets or removes the finalizer as the spec needs it; deletes topics of a practice that is being deleted. `Some`: the practice
+/// is being deleted, and other steps are skipped.
 ///
 /// # Errors
 /// [`Error::Finalize`] when Kubernetes refuses or does not answer.
@@ -47,7 +47,10 @@ pub(crate) async fn finalize(
         return Ok(None);
     }
     if marked && let Some(topic) = remaining_topic(practice, context).await {
-        tracing::warn!(topic, "topic is still to be removed, Kafka is asked again");
+        tracing::warn!(
+            topic,
+            "practice is being deleted: waiting to delete the topic, retrying"
+        );
         return Ok(Some(Action::requeue(AGAIN)));
     }
     if marked {
@@ -65,7 +68,7 @@ async fn mark(practice: &ConsumerGroupPractice, context: &Context, set: bool) ->
     }
     let (namespace, name) = key(practice);
     let api: Api<ConsumerGroupPractice> = Api::namespaced(context.client.clone(), &namespace);
-    // with the resource version: a finalizer that somebody else adds meanwhile is not lost
+    // with the resource version: a finalizer that another client adds meanwhile is not lost
     let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": practice.resource_version()}});
     let what = format!("change the finalizer of {name}");
     match within(
@@ -80,7 +83,7 @@ async fn mark(practice: &ConsumerGroupPractice, context: &Context, set: bool) ->
     }
 }
 
-/// Removes the topics that have to go; the first that could not be, if any.
+/// Deletes the topics of the practice; returns the first that could not be deleted.
 async fn remaining_topic(practice: &ConsumerGroupPractice, context: &Context) -> Option<String> {
     let Ok(plan) = plan(practice, &context.defaults) else {
         return None;
@@ -108,7 +111,7 @@ async fn remaining_topic(practice: &ConsumerGroupPractice, context: &Context) ->
             continue;
         };
         if let Err(error) = reader.kafka().delete_topic(&topic.name, created).await {
-            tracing::warn!(topic = topic.name, %error, "topic not removed");
+            tracing::warn!(topic = topic.name, %error, "topic not deleted");
             return Some(topic.name.clone());
         }
     }

@@ -1,6 +1,6 @@
-//! What is known of groups, as `OpenMetrics`, read when it is asked for. In: each practice's status and rebalances. Out:
-//! series that go with their practice and group. What is unknown has no series: there is no -1 and no `NaN`. Labels are
-//! bounded by the manifest: never a member's id, never a text. Names follow kminion's grain.
+//! Metrics of groups as `OpenMetrics`, encoded on each scrape. In: each practice's status and rebalances. Out: series that end
+//! with their practice and group. Unknown values have no series: neither -1 nor `NaN`. Labels are bounded by the manifest: never
+//! a member id or a message. Metrics have the same granularity as kminion's.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,18 +28,18 @@ use crate::reader::Key;
 /// Bounds of the histogram of times without an owner, in seconds: a clean hand-over, a heartbeat, session timeouts.
 const WITHOUT_OWNER: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
-/// A family of series: its name (a counter's without `_total`) and what it tells.
+/// A family of series: name (a counter's without `_total`), type and help.
 struct Family(&'static str, MetricType, &'static str);
 
 const INFO: Family = Family(
     "practice_operator_consumer_group_info",
     MetricType::Gauge,
-    "1, with what Kafka says of the group",
+    "1, with state and protocol of the group as labels",
 );
 const MEMBERS: Family = Family(
     "practice_operator_consumer_group_members",
     MetricType::Gauge,
-    "Members",
+    "Members of the group",
 );
 const EMPTY_MEMBERS: Family = Family(
     "practice_operator_consumer_group_empty_members",
@@ -49,12 +49,12 @@ const EMPTY_MEMBERS: Family = Family(
 const REPLICAS: Family = Family(
     "practice_operator_consumer_group_replicas",
     MetricType::Gauge,
-    "Consumers wanted",
+    "Desired number of consumers",
 );
 const READY_REPLICAS: Family = Family(
     "practice_operator_consumer_group_ready_replicas",
     MetricType::Gauge,
-    "Consumers that are ready",
+    "Number of consumers whose pods are ready",
 );
 const LAG: Family = Family(
     "practice_operator_consumer_group_lag",
@@ -66,10 +66,10 @@ const LAG_SECONDS: Family = Family(
     MetricType::Gauge,
     "Age of the oldest message not yet consumed",
 );
-const VERDICT: Family = Family(
+const HEALTH: Family = Family(
     "practice_operator_consumer_group_health",
     MetricType::Gauge,
-    "1 for what is the matter with the group (Ok, Warn, Rewind, Stall, Stop), 0 for what is not; none while it is not known",
+    "1 for the current health state of the group (Healthy, Lagging, Rewound, Stalled, Unassigned), 0 for the others; no series while unknown",
 );
 const PARTITION_LAG: Family = Family(
     "practice_operator_consumer_group_topic_partition_lag",
@@ -84,15 +84,15 @@ const PARTITION_COMMITTED: Family = Family(
 const REBALANCES: Family = Family(
     "practice_operator_consumer_group_rebalances",
     MetricType::Counter,
-    "Rebalances whose cause was found or given up, since the operator started",
+    "Rebalances by cause since the operator started; Unknown: no cause was found in time",
 );
 const WITHOUT_OWNER_SECONDS: Family = Family(
     "practice_operator_consumer_group_partition_without_owner_seconds",
     MetricType::Histogram,
-    "Time that a partition which moved had no owner, since the operator started",
+    "Time that moved partitions had no owner, since the operator started",
 );
 
-/// What is told of groups; cheap to clone.
+/// Metrics of groups; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct GroupMetrics(Arc<Mutex<BTreeMap<Key, Practice>>>);
 
@@ -110,7 +110,7 @@ struct Counts {
 }
 
 impl Default for Counts {
-    /// Nothing yet, of each cause: what begins at 1 would be no increase.
+    /// Each cause starts at 0: a counter that starts at 1 shows no increase.
     fn default() -> Self {
         let rebalances = Cause::ALL.map(|cause| (cause.word(), 0)).into();
         Self {
@@ -121,13 +121,13 @@ impl Default for Counts {
 }
 
 impl GroupMetrics {
-    /// What is true of a practice now; rebalances whose cause, and times without an owner, in milliseconds, that were found
-    /// since the last time.
+    /// Records the status of a practice, and what was found since the last call: rebalances with their causes, and times without
+    /// an owner in milliseconds, by group.
     pub fn show(
         &self,
         key: &Key,
         status: &PracticeStatus,
-        told: &[(String, Rebalance)],
+        explained: &[(String, Rebalance)],
         without_owner: &[(String, u64)],
     ) {
         let mut all = self.all();
@@ -139,7 +139,7 @@ impl GroupMetrics {
         for group in &status.groups {
             practice.counts.entry(group.name.clone()).or_default();
         }
-        for (group, rebalance) in told {
+        for (group, rebalance) in explained {
             let Some(why) = &rebalance.why else { continue };
             let counts = practice.counts.entry(group.clone()).or_default();
             *counts.rebalances.entry(why.cause.word()).or_default() += 1;
@@ -152,12 +152,12 @@ impl GroupMetrics {
         }
     }
 
-    /// A practice is gone, and its series with it.
+    /// Removes a practice and its series.
     pub fn forget(&self, key: &Key) {
         self.all().remove(key);
     }
 
-    /// Practices that are not among these are gone, too.
+    /// Removes all practices except these.
     pub(crate) fn keep(&self, there: &BTreeSet<Key>) {
         self.all().retain(|practice, _| there.contains(practice));
     }
@@ -172,7 +172,7 @@ struct Seen<'a> {
     of: [(&'static str, &'a str); 3],
     status: &'a GroupStatus,
     counts: Option<&'a Counts>,
-    /// Whether its manifest is refused: then nobody looks at its pods.
+    /// Whether its manifest is refused: then its pods are not monitored.
     refused: bool,
 }
 
@@ -187,7 +187,7 @@ impl Seen<'_> {
         value.encode(series.encode_family(&(self.of, more))?)
     }
 
-    /// Adds what a partition has of something, for each that has it.
+    /// Adds a sample for each partition for which `of` returns a value.
     fn partitions(
         &self,
         series: &mut MetricEncoder<'_>,
@@ -218,11 +218,11 @@ impl Collector for GroupMetrics {
                 groups.iter().try_for_each(|group| each(group, &mut series))
             };
         let info = |seen: &Seen<'_>, series: &mut MetricEncoder<'_>| {
-            let said = [
+            let labels = [
                 ("state", seen.status.state.as_str()),
                 ("protocol", &seen.status.protocol),
             ];
-            seen.put(series, &said, &ConstGauge::new(1_i64))
+            seen.put(series, &labels, &ConstGauge::new(1_i64))
         };
         family(&INFO, &info)?;
         let mut numbers = |named: &Family, of: &dyn Fn(&Seen<'_>) -> Option<i64>| {
@@ -239,7 +239,7 @@ impl Collector for GroupMetrics {
         })?;
         numbers(&LAG, &|seen| seen.status.lag)?;
         numbers(&LAG_SECONDS, &|seen| age(seen.status, now))?;
-        family(&VERDICT, &|seen, series| {
+        family(&HEALTH, &|seen, series| {
             let Some(found) = seen
                 .status
                 .health
@@ -248,7 +248,7 @@ impl Collector for GroupMetrics {
             else {
                 return Ok(());
             };
-            let words = HealthState::ALL.map(HealthState::word).into_iter();
+            let words = HealthState::ALL.map(HealthState::as_str).into_iter();
             words
                 .map(|word| (word, i64::from(found.state == word)))
                 .try_for_each(|(word, is)| {
@@ -277,7 +277,7 @@ impl Collector for GroupMetrics {
 
 /// The groups of a practice.
 fn groups<'a>((namespace, name): &'a Key, practice: &'a Practice) -> Vec<Seen<'a>> {
-    let refused = SpecFault::told_in(&practice.status).is_some();
+    let refused = SpecFault::condition_in(&practice.status).is_some();
     let seen = |status: &'a GroupStatus| Seen {
         of: [
             ("namespace", namespace.as_str()),
@@ -291,7 +291,7 @@ fn groups<'a>((namespace, name): &'a Key, practice: &'a Practice) -> Vec<Seen<'a
     practice.status.groups.iter().map(seen).collect()
 }
 
-/// Members that Kafka tells of. A list that was cut is no number of them, but of a group without members there is none.
+/// Number of members; `None`: unknown, or the list in status is truncated.
 fn members(group: &GroupStatus) -> Option<i64> {
     match group.state.as_str() {
         "Unknown" => None,
@@ -300,7 +300,7 @@ fn members(group: &GroupStatus) -> Option<i64> {
     }
 }
 
-/// How old the oldest message is that a group has not consumed, in seconds; 0 where there is none.
+/// Age of the oldest message that a group has not consumed, in seconds; 0 if there is none, `None`: unknown.
 fn age(group: &GroupStatus, now: Timestamp) -> Option<i64> {
     if group.lag == Some(0) {
         return Some(0);
@@ -371,7 +371,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// A practice of which there is a sample in each family.
+    /// Adds a practice that has a sample in each family.
     pub(crate) fn fill(metrics: &GroupMetrics) {
         let mut full = status(Some(7));
         full.groups[0].oldest_since = Some(Timestamp::now().to_string());
@@ -392,13 +392,13 @@ pub(crate) mod tests {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(metrics.clone()));
         let mut text = String::new();
-        encode(&mut text, &registry).expect("a string takes everything");
+        encode(&mut text, &registry).expect("writing to a string should not fail");
         Exposition::read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         text
     }
 
     #[test]
-    fn an_age_is_that_of_the_moment_it_is_asked_for() {
+    fn an_age_is_computed_at_the_scrape() {
         let now: Timestamp = "2026-01-01T00:02:00Z".parse().expect("a time");
         for (lag, since, expected) in [
             (Some(7), Some("2026-01-01T00:00:20Z"), Some(100)),
@@ -418,13 +418,13 @@ pub(crate) mod tests {
         status.groups[0].oldest_since =
             Some((Timestamp::now() - Duration::from_secs(100)).to_string());
         metrics.show(&key("p"), &status, &[], &[]);
-        let said = text(&metrics);
+        let text_now = text(&metrics);
         let line = r#"consumer_group_lag_seconds{namespace="n",practice="p",group="g"} 10"#;
-        assert!(said.contains(line), "{said}"); // 100, or a little more
+        assert!(text_now.contains(line), "{text_now}"); // 100, or a little more
     }
 
     #[test]
-    fn what_is_known_has_a_series_and_what_is_not_has_none() {
+    fn only_known_values_have_series() {
         let metrics = GroupMetrics::default();
         metrics.show(
             &key("p"),
@@ -438,7 +438,7 @@ pub(crate) mod tests {
             &[("g".into(), rebalance(Cause::ScaledUp))],
             &[("g".into(), 400)],
         );
-        let said = text(&metrics);
+        let text_now = text(&metrics);
         let of = r#"namespace="n",practice="p",group="g""#;
         for line in [
             format!("practice_operator_consumer_group_members{{{of}}} 1"),
@@ -459,40 +459,47 @@ pub(crate) mod tests {
                 r#"practice_operator_consumer_group_partition_without_owner_seconds_bucket{{le="0.5",{of}}} 1"#
             ),
         ] {
-            assert!(said.contains(&line), "{line}\n{said}");
+            assert!(text_now.contains(&line), "{line}\n{text_now}");
         }
-        let causes = said
+        let causes = text_now
             .matches("practice_operator_consumer_group_rebalances_total{")
             .count();
-        assert_eq!(causes, Cause::ALL.len(), "each cause begins at 0: {said}");
-        assert!(
-            !said.contains("secret"),
-            "no name of a member, no text: {said}"
+        assert_eq!(
+            causes,
+            Cause::ALL.len(),
+            "each cause begins at 0: {text_now}"
         );
         assert!(
-            !said.contains("lag_seconds{"),
-            "its age is not known: {said}"
+            !text_now.contains("secret"),
+            "no name of a member, no text: {text_now}"
         );
         assert!(
-            !said.contains("committed_offset{"),
-            "it has committed nothing: {said}"
+            !text_now.contains("lag_seconds{"),
+            "its age is not known: {text_now}"
         );
         assert!(
-            !said.contains("health{"),
-            "nothing was found out yet: {said}"
+            !text_now.contains("committed_offset{"),
+            "it has committed nothing: {text_now}"
+        );
+        assert!(
+            !text_now.contains("health{"),
+            "health is unknown: {text_now}"
         );
 
         metrics.show(&key("p"), &status(None), &[], &[]);
-        let said = text(&metrics);
-        assert!(!said.contains("_lag{"), "unknown is no number: {said}");
+        let text_now = text(&metrics);
         assert!(
-            said.contains(r#"cause="ScaledUp"} 2"#),
-            "a counter goes on: {said}"
+            !text_now.contains("_lag{"),
+            "unknown is no number: {text_now}"
+        );
+        assert!(
+            text_now.contains(r#"cause="ScaledUp"} 2"#),
+            "a counter is kept: {text_now}"
         );
         metrics.show(&key("p"), &PracticeStatus::default(), &[], &[]);
         assert!(
             !text(&metrics).contains("group=\"g\""),
-            "series go with their group"
+            "series end with their group"
         );
 
         let mut cut = status(Some(7));
@@ -500,7 +507,7 @@ pub(crate) mod tests {
         metrics.show(&key("p"), &cut, &[], &[]);
         assert!(
             !text(&metrics).contains("group_members{"),
-            "a list that was cut is no number"
+            "a truncated list has no count"
         );
         cut.groups[0].state = "Empty".into();
         metrics.show(&key("p"), &cut, &[], &[]);
@@ -514,10 +521,10 @@ pub(crate) mod tests {
         metrics.show(&key("p"), &cut, &[], &[]);
         assert!(
             !text(&metrics).contains("ready_replicas{"),
-            "nobody looks at its pods"
+            "its pods are not monitored"
         );
         fill(&metrics);
-        let said = text(&metrics);
+        let text_now = text(&metrics);
         for (word, is) in [
             ("Healthy", 0),
             ("Lagging", 0),
@@ -526,13 +533,13 @@ pub(crate) mod tests {
             ("Unassigned", 0),
         ] {
             let line =
-                format!(r#"practice_operator_consumer_group_health{{{of},health="{word}"}} {is}"#);
-            assert!(said.contains(&line), "{line}\n{said}");
+                format!(r#"practice_operator_consumer_group_health{{{of},state="{word}"}} {is}"#);
+            assert!(text_now.contains(&line), "{line}\n{text_now}");
         }
         metrics.forget(&key("p"));
         assert!(
             !text(&metrics).contains("practice=\"p\""),
-            "series go with their practice"
+            "series end with their practice"
         );
     }
 }

@@ -20,7 +20,7 @@ use crate::{metrics, metrics::Metrics};
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
-    /// From now on it is ready.
+    /// Marks the operator as ready.
     pub fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -44,7 +44,7 @@ async fn ready(State(readiness): State<Readiness>) -> impl IntoResponse {
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            "the practices have not been listed yet\n",
+            "practices have not been listed yet\n",
         )
     }
 }

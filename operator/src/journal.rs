@@ -1,6 +1,6 @@
-//! Which rebalances a practice's groups went through, and why. In: looks at Kafka, what runs, what was seen of pods, what
-//! workers say of themselves. Out: a journal that outlives the operator in the `ConfigMap` `<practice>-journal`, and those
-//! whose cause was found just now. Deliberately absent: how a cause is found (`practice_groups::cause`).
+//! Rebalances of a practice's groups and their causes. In: polls of Kafka, desired replicas, observed pods, reports of workers.
+//! Out: a journal that is stored in the `ConfigMap` `<practice>-journal`, and the rebalances whose cause was found in this
+//! reconcile. Deliberately absent: how a cause is found (`practice_groups::cause`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,36 +36,36 @@ use crate::{
     worker_client::Http,
 };
 
-/// Rebalances in status, of all groups together.
+/// Rebalances in status, over all groups.
 const IN_STATUS: usize = 10;
-/// Bytes of a `ConfigMap` that are used; the API server takes 1 MiB.
+/// Largest journal written, in bytes; the API server accepts a `ConfigMap` of 1 MiB.
 const LARGEST: usize = 768 << 10;
-/// How soon a cause that is not known yet is looked for again.
+/// Pause before the operator searches for an unknown cause again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What is kept in the `ConfigMap`.
+/// State of the journal's `ConfigMap`.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    /// Of which practice.
+    /// Uid of the practice.
     uid: String,
-    /// The journal's version when it was written or read last.
+    /// Version of the journal when it was last written or read.
     version: u64,
-    /// The name is taken by an object that is not ours: nothing is kept.
+    /// Another owner has an object of this name: the journal is not stored.
     taken: bool,
 }
 
-/// What came of a look.
+/// Results of one poll for the journal.
 #[derive(Debug, Default)]
 pub struct JournalUpdate {
-    /// Rebalances whose cause was found just now, with their groups, oldest first.
-    pub told: Vec<(String, Rebalance)>,
-    /// The newest of all groups, newest first.
+    /// Rebalances whose cause was found in this reconcile, with their groups, oldest first.
+    pub explained: Vec<(String, Rebalance)>,
+    /// The latest rebalances of all groups, newest first.
     pub latest: Vec<RebalanceStatus>,
-    /// Times that partitions which moved had no owner, found out just now, with their groups; in milliseconds.
+    /// Times without an owner of moved partitions that were measured in this reconcile, in milliseconds, with their groups.
     pub measured: Vec<(String, u64)>,
-    /// Workers that are to be asked how long partitions had no owner.
+    /// Workers whose reports are needed to measure times without an owner.
     pub unmeasured: BTreeSet<String>,
-    /// When to look again for causes that are not known yet.
+    /// After which time to reconcile again for unknown causes or times.
     pub again: Option<Duration>,
 }
 
@@ -73,8 +73,13 @@ fn key(plan: &Plan) -> Key {
     (plan.namespace.clone(), plan.name.clone())
 }
 
-/// Takes note of how many consumers are wanted, as soon as that is so.
-pub fn wants(plan: &Plan, prepared: &Prepared, running: &Running, memories: &PracticeStates) {
+/// Records the desired number of consumers as soon as it is applied.
+pub fn record_replicas(
+    plan: &Plan,
+    prepared: &Prepared,
+    running: &Running,
+    memories: &PracticeStates,
+) {
     let (home, tick) = (memories.home(), memories.tick());
     let mut all = memories.all();
     let memory = all.entry(key(plan)).or_default();
@@ -82,11 +87,11 @@ pub fn wants(plan: &Plan, prepared: &Prepared, running: &Running, memories: &Pra
     witness_rows(plan, prepared, running, memory, home, tick);
 }
 
-/// Takes note of a look, and looks for causes.
-pub fn note(
+/// Records a poll, and searches for causes of rebalances.
+pub fn record_poll(
     plan: &Plan,
     prepared: &Prepared,
-    look: &PollResult,
+    poll: &PollResult,
     memories: &PracticeStates,
     now: Timestamp,
 ) -> JournalUpdate {
@@ -103,15 +108,15 @@ pub fn note(
     let journal = Arc::make_mut(journal);
     journal.keep(named);
     witness.keep(named);
-    match look {
-        Ok(look) => {
-            // what others do with a group id that is not ours is not ours to tell
+    match poll {
+        Ok(snapshot) => {
+            // rebalances of a group id that another application owns are not reported
             let ours = |group: &str| {
                 named(group)
                     && !matches!(prepared.unclaimed.get(group), Some(Unclaimed::Conflict(_)))
             };
-            for (group, seen) in look.groups.iter().filter(|(group, _)| ours(group)) {
-                journal.look(&plan.bootstrap, group, seen, now);
+            for (group, seen) in snapshot.groups.iter().filter(|(group, _)| ours(group)) {
+                journal.record_group(&plan.bootstrap, group, seen, now);
             }
         }
         Err(_) => plan
@@ -119,34 +124,34 @@ pub fn note(
             .iter()
             .for_each(|group| journal.blind(&group.id)),
     }
-    let mut noted = JournalUpdate::default();
+    let mut update = JournalUpdate::default();
     for group in &plan.groups {
         for change in journal.unexplained(&group.id).to_vec() {
             match cause(&change, &group.id, witness, now.tick) {
                 Some(why) => {
                     journal.explain(&group.id, change.number, why);
-                    let told = journal
+                    let explained = journal
                         .of(&group.id)
                         .find(|rebalance| rebalance.number == change.number);
-                    noted
-                        .told
-                        .extend(told.map(|rebalance| (group.id.clone(), rebalance.clone())));
+                    update
+                        .explained
+                        .extend(explained.map(|rebalance| (group.id.clone(), rebalance.clone())));
                 }
-                None => noted.again = Some(AGAIN),
+                None => update.again = Some(AGAIN),
             }
         }
-        noted
+        update
             .unmeasured
             .extend(unmeasured(journal.of(&group.id), now.at));
     }
-    if !noted.unmeasured.is_empty() {
-        noted.again = Some(AGAIN);
+    if !update.unmeasured.is_empty() {
+        update.again = Some(AGAIN);
     }
-    noted.latest = latest(plan, memory);
-    noted
+    update.latest = latest(plan, memory);
+    update
 }
 
-/// Remembers how many consumers are wanted, and whether a group is held at none.
+/// Records the desired number of consumers, and whether a group is held at 0.
 fn witness_rows(
     plan: &Plan,
     prepared: &Prepared,
@@ -169,7 +174,7 @@ fn witness_rows(
             .map(|row| (row.deployment.as_str(), row.desired))
             .collect();
         let hold = prepared.holds.get(&group.id).copied();
-        // nothing of a practice on this machine is older than this program
+        // in local mode no consumer is older than this process
         let fresh = |row: &str| home == witness::Runtime::Local || made.contains(row);
         memory.witness.wants(&group.id, &rows, hold, fresh, tick);
     }
@@ -203,14 +208,14 @@ fn rebalance_status(group: &str, rebalance: &Rebalance) -> RebalanceStatus {
     }
 }
 
-/// Asks the workers that partitions moved between how long nobody had them, and takes note of it.
+/// Requests reports of the workers that partitions moved between, and records how long the partitions had no owner.
 pub async fn measure(
     plan: &Plan,
-    noted: &mut JournalUpdate,
+    update: &mut JournalUpdate,
     http: &Http,
     memories: &PracticeStates,
 ) {
-    if noted.unmeasured.is_empty() {
+    if update.unmeasured.is_empty() {
         return;
     }
     let urls = memories
@@ -218,7 +223,7 @@ pub async fn measure(
         .get(&key(plan))
         .map(|memory| memory.urls.clone())
         .unwrap_or_default();
-    let asked = noted
+    let asked = update
         .unmeasured
         .iter()
         .filter_map(|name| Some((name, urls.get(name)?)))
@@ -227,18 +232,18 @@ pub async fn measure(
             Some((name.clone(), http.status(address).await.ok()?))
         });
     let reports = join_all(asked).await.into_iter().flatten().collect();
-    take_measures(plan, noted, &reports, memories, Timestamp::now());
+    record_pauses(plan, update, &reports, memories, Timestamp::now());
 }
 
-/// Puts into the journal how long partitions that moved lately had no owner.
-pub fn take_measures(
+/// Records how long recently moved partitions had no owner.
+pub fn record_pauses(
     plan: &Plan,
-    noted: &mut JournalUpdate,
+    update: &mut JournalUpdate,
     reports: &BTreeMap<String, WorkerStatus>,
     memories: &PracticeStates,
     now: Timestamp,
 ) {
-    if noted.unmeasured.is_empty() {
+    if update.unmeasured.is_empty() {
         return;
     }
     let mut all = memories.all();
@@ -262,14 +267,14 @@ pub fn take_measures(
         let news = journal.measure(&group.id, is_recent, |rebalance, moved| {
             unowned(moved, rebalance.at, reports, &went)
         });
-        noted
+        update
             .measured
             .extend(news.into_iter().map(|millis| (group.id.clone(), millis)));
     }
-    noted.latest = latest(plan, memory);
+    update.latest = latest(plan, memory);
 }
 
-/// Those whose word is still to be had about partitions that moved lately.
+/// Workers whose reports are missing for recently moved partitions.
 fn unmeasured<'a>(rebalances: impl Iterator<Item = &'a Rebalance>, now: i64) -> BTreeSet<String> {
     let recent = rebalances
         .take_while(|rebalance| is_recent(rebalance, now))
@@ -279,7 +284,7 @@ fn unmeasured<'a>(rebalances: impl Iterator<Item = &'a Rebalance>, now: i64) -> 
     pairs.flatten().collect()
 }
 
-/// Workers are asked for so long, in milliseconds: what they have not said by then they will not say.
+/// How long after a rebalance workers are asked for reports, in milliseconds.
 const RECENT: i64 = 10_000;
 
 fn is_recent(rebalance: &Rebalance, now: i64) -> bool {
@@ -291,11 +296,11 @@ fn is_recent(rebalance: &Rebalance, now: i64) -> bool {
     (over - RECENT..over + RECENT).contains(&now)
 }
 
-/// A rebalance and what led to it lie this close together, in milliseconds.
+/// Longest time between a rebalance and an event that belongs to it, in milliseconds.
 const AROUND: i64 = 90_000;
 
-/// How long nobody had a partition: from when its former owner gave it up (or ended), by that owner's own clock, to when
-/// its owner got it.
+/// How long a partition had no owner: from its revocation by the former owner (or that owner's end), by that owner's clock, to
+/// its assignment to the new one.
 fn unowned(
     moved: &practice_groups::Move,
     at: i64,
@@ -317,11 +322,11 @@ fn unowned(
         .filter(|millis| *millis <= AROUND.unsigned_abs())
 }
 
-/// Takes up the journal of a practice that a former operator kept, once.
+/// Loads the journal that a former operator process stored, once for each practice.
 ///
 /// # Errors
 /// [`Error::Apply`] when Kubernetes refuses or does not answer.
-pub async fn take_up(client: &Client, plan: &Plan, memories: &PracticeStates) -> Result<(), Error> {
+pub async fn load(client: &Client, plan: &Plan, memories: &PracticeStates) -> Result<(), Error> {
     let is_known = |memory: &Memory| {
         memory
             .kept
@@ -344,7 +349,7 @@ pub async fn take_up(client: &Client, plan: &Plan, memories: &PracticeStates) ->
     );
     let mut all = memories.all();
     let memory = all.entry(key(plan)).or_default();
-    // one of this name that was before it is another one
+    // a previous practice with this name is another practice
     if memory
         .kept
         .take()
@@ -356,13 +361,13 @@ pub async fn take_up(client: &Client, plan: &Plan, memories: &PracticeStates) ->
     if let Some(found) = found {
         let owner = owner(&found);
         if owner.is_former(plan) {
-            return Ok(()); // on its way out: asked for again by the next reconcile
+            return Ok(()); // being deleted: the next reconcile reads it again
         }
         kept.taken = owner.uid != plan.uid;
         if kept.taken {
             tracing::warn!(
                 name = name(plan),
-                "a ConfigMap of this name is not ours: the journal is not kept"
+                "journal not stored: a ConfigMap with this name does not belong to this practice; delete it, or rename the practice"
             );
         } else {
             data = found.data.unwrap_or_default();
@@ -371,18 +376,18 @@ pub async fn take_up(client: &Client, plan: &Plan, memories: &PracticeStates) ->
     kept.version = memory.journal.version();
     for (group, text) in &data {
         if let Err(error) = Arc::make_mut(&mut memory.journal).restore(group, text) {
-            tracing::warn!(group, %error, "the journal of this group cannot be read and begins anew");
+            tracing::warn!(group, %error, "journal of the group is unreadable and starts empty");
         }
     }
     memory.kept = Some(kept);
     Ok(())
 }
 
-/// Keeps the journal, if there is anything new in it.
+/// Stores the journal if it has changed.
 ///
 /// # Errors
 /// [`Error::Publish`] when Kubernetes refuses or does not answer.
-pub async fn keep(client: &Client, plan: &Plan, memories: &PracticeStates) -> Result<(), Error> {
+pub async fn store(client: &Client, plan: &Plan, memories: &PracticeStates) -> Result<(), Error> {
     let (version, data) = {
         let all = memories.all();
         let Some(memory) = all.get(&key(plan)) else {
@@ -413,11 +418,11 @@ pub async fn keep(client: &Client, plan: &Plan, memories: &PracticeStates) -> Re
     .await
     {
         Ok(_) => {}
-        // the namespace or the practice is on its way out
+        // the namespace or the practice is being deleted
         Err(error) if matches!(code(&error), Some(404 | 409)) => return Ok(()),
-        // refused: as it is now it would be refused again
+        // rejected: a retry would be rejected again
         Err(error) if code(&error).is_some_and(|code| (400..500).contains(&code)) => {
-            tracing::warn!(%error, "the journal is not kept");
+            tracing::warn!(%error, "journal not stored");
         }
         Err(error) => return Err(Error::Publish(error)),
     }

@@ -1,8 +1,8 @@
-//! The operator: one manifest made real on Kubernetes and Kafka. The path of data, a file a step:
-//! `plan` -> `prepare` -> `objects` -> `apply` -> `observe` -> `status` -> `publish`, strung together in `reconcile`.
-//! `plan`, `objects`, `status` and `story` are pure, and so is `predict`, which says what a change will do before it is made;
-//! only `apply`, `publish`, `finalize` and (if they are on) the picture's `actions` write to Kubernetes, only `prepare` and
-//! `finalize` to Kafka.
+//! The operator: reconciles a `ConsumerGroupPractice` on Kubernetes and Kafka. The path of data, a file for each step:
+//! `plan` -> `prepare` -> `objects` -> `apply` -> `observe` -> `status` -> `publish`, called in order by `reconcile`.
+//! `objects` is pure, and so are `plan`, `status`, `events` and `predict` (the preview of a change) of `practice_plan`. Only
+//! `apply`, `publish`, `finalize` and (if enabled) the live view's `actions` write to Kubernetes, only `prepare` and `finalize`
+//! to Kafka.
 
 pub mod reconcile;
 
@@ -23,7 +23,7 @@ mod context;
 mod controller;
 pub mod error;
 mod finalize;
-pub mod foresee;
+pub mod forecast;
 pub mod group_metrics;
 pub mod http;
 pub mod live;
@@ -41,15 +41,15 @@ use std::net::SocketAddr;
 pub use context::Context;
 pub use controller::run;
 
-/// What the operator is started with.
+/// Settings of the operator process.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// For practices.
+    /// Defaults for practices.
     pub defaults: practice_plan::plan::Defaults,
-    /// Where the operator's own HTTP is served.
+    /// Address of the operator's own HTTP.
     pub listen: SocketAddr,
-    /// Where the live picture is served; `None`: nowhere.
+    /// Address of the live view; `None`: disabled.
     pub view: Option<SocketAddr>,
-    /// The command that lets people do something from the picture; `None`: they may.
+    /// The command that enables actions in the live view; `None`: they are enabled.
     pub how: Option<String>,
 }

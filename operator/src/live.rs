@@ -1,5 +1,5 @@
-//! In: a practice's namespace. Out: what is there of it, in Kubernetes' own words, and the questions that later steps ask
-//! of it. Reads only; deliberately no cache: a decision made on yesterday's number of replicas would be a wrong one.
+//! In: a practice's namespace. Out: its objects and pods in Kubernetes, and queries of later steps. Reads only; deliberately without
+//! a cache: decisions need the current number of replicas.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub struct Live {
 pub struct LivePod {
     /// Its name, which is its consumer's `client.id`.
     pub name: String,
-    /// Protocol and assignor that its consumer protocol_key; `None`: a producer.
+    /// Protocol and assignor of its consumer; `None`: a producer.
     pub protocol_key: Option<String>,
     /// The exact group id; `None`: a producer.
     pub group: Option<String>,
@@ -78,7 +78,7 @@ pub(crate) async fn live(client: &Client, plan: &Plan) -> Result<Live, Error> {
         }
     });
     let pods: Api<Pod> = Api::namespaced(client.clone(), &plan.namespace);
-    // an evicted pod stays as a record for a long time; it holds no member of a group
+    // an evicted pod object remains for a long time without a member of a group
     let running = params
         .clone()
         .fields("status.phase!=Failed,status.phase!=Succeeded");
@@ -104,7 +104,7 @@ fn pod(pod: &PartialObjectMeta<Pod>) -> LivePod {
 }
 
 impl Live {
-    /// The numbers of replicas of the rows that are there and ours, by Deployment name.
+    /// Replicas of the practice's existing Deployments of consumers, by name.
     pub fn rows(&self, plan: &Plan) -> BTreeMap<String, LiveRow> {
         self.objects
             .iter()
@@ -134,7 +134,7 @@ impl Live {
 }
 
 impl Owner {
-    /// Whether it is a practice of this name that was there before.
+    /// Whether it is a previous practice with this name.
     pub(crate) fn is_former(&self, plan: &Plan) -> bool {
         self.kind == "ConsumerGroupPractice" && self.name == plan.name && self.uid != plan.uid
     }
@@ -162,7 +162,7 @@ fn owns_replicas(object: &DynamicObject) -> bool {
     })
 }
 
-/// Who controls an object; empty strings: nobody.
+/// The controller of an object; empty strings: it has none.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) kind: String,

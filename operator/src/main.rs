@@ -1,4 +1,4 @@
-//! `practice-operator run` watches practices; `practice-operator crd` prints their definition. Reads arguments,
+//! `practice-operator run` reconciles practices; `practice-operator crd` prints their definition. Reads arguments,
 //! environment and signals; everything else is in the library.
 
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
@@ -26,7 +26,10 @@ macro_rules! image {
 }
 
 #[derive(Parser)]
-#[command(version, about = "Kafka consumer groups as Kubernetes objects")]
+#[command(
+    version,
+    about = "Kubernetes operator for ConsumerGroupPractice: Kafka topics, consumer groups and producers"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -34,46 +37,46 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Watches every `ConsumerGroupPractice` and makes it real.
+    /// Watches and reconciles every `ConsumerGroupPractice`.
     Run {
-        /// The Kafka of practices that name none: host:port, or several separated by commas.
+        /// Kafka for practices without spec.kafka: host:port, or several separated by commas.
         #[arg(long, env = "BOOTSTRAP_SERVERS", value_parser = practice_contract::parse_servers)]
         bootstrap_servers: Option<String>,
-        /// Image of the workers.
+        /// Image of consumers.
         #[arg(long, env = "WORKER_IMAGE", default_value = image!("worker"))]
         worker_image: String,
-        /// Image of the producers.
+        /// Image of producers.
         #[arg(long, env = "PRODUCER_IMAGE", default_value = image!("producer"))]
         producer_image: String,
-        /// Where /livez, /readyz and /metrics are served.
+        /// Address of /livez, /readyz and /metrics.
         #[arg(long, env = "LISTEN", default_value = "0.0.0.0:9090")]
         listen: SocketAddr,
-        /// Where the live picture is served, such as 127.0.0.1:8080; without it there is none.
+        /// Address of the live view, such as 127.0.0.1:8080; omitted: no live view.
         #[arg(long, env = "VIEW")]
         view: Option<SocketAddr>,
-        /// Lets whoever reaches the picture change practices and delete their pods.
+        /// Allows everyone who can reach the live view to change practices and delete their pods.
         #[arg(long, env = "VIEW_ACTIONS")]
         view_actions: bool,
-        /// What the picture names as the way to that.
+        /// Command that the live view shows for enabling these actions.
         #[arg(
             long,
             env = "VIEW_ACTIONS_HOW",
             default_value = "practice-operator run --view-actions"
         )]
         view_actions_how: String,
-        /// Policy, and how pods are placed and sized, as YAML.
+        /// YAML file with the policy, and with scheduling and resources of pods.
         #[arg(long, env = "CONFIG")]
         config: Option<PathBuf>,
-        /// The only namespace to look at; without it all are watched.
+        /// The only namespace to watch; omitted: all namespaces.
         #[arg(long, env = "WATCH_NAMESPACE")]
         watch_namespace: Option<String>,
     },
-    /// Makes, uses and removes a small practice, as `helm test` does.
+    /// Creates, uses and deletes a small practice, as `helm test` does.
     Selftest {
-        /// Where.
+        /// Namespace of the practice.
         #[arg(long, env = "NAMESPACE", default_value = "default")]
         namespace: String,
-        /// How long it may take, such as 120s.
+        /// Time limit, such as 120s.
         #[arg(long, default_value = "120s", value_parser = practice_contract::duration::parse)]
         timeout: Duration,
     },
@@ -136,7 +139,7 @@ fn ended(result: Result<()>) -> ExitCode {
 async fn client() -> Result<kube::Client> {
     kube::Client::try_default()
         .await
-        .context("no Kubernetes: set KUBECONFIG, or run in a pod")
+        .context("cannot configure a Kubernetes client: set KUBECONFIG, or run in a pod")
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -172,7 +175,7 @@ async fn run(settings: Settings) -> Result<()> {
     Ok(())
 }
 
-/// Lines for whoever sits in front of a terminal, JSON for everyone else; also of a panic.
+/// Logs plain lines to a terminal, otherwise JSON, panics included.
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "info,kube=warn".into());

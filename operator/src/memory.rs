@@ -1,6 +1,6 @@
-//! What has to be remembered between two looks at one practice, and the readers of Kafka that they share. In: what happened.
-//! Out: what was before. Losing it (a restart) costs at most one write of status. Deliberately absent: Kubernetes, so that
-//! whoever runs a practice without it remembers in the same way.
+//! State that is kept between two reconciles of a practice, and the readers of Kafka that practices share. In: events. Out: the
+//! state before. Losing it (a restart) costs at most one write of status. Deliberately absent: Kubernetes, so that local mode
+//! uses the same state.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -27,43 +27,43 @@ use crate::{
 
 /// Longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The time of day and the time that only grows part by more than that: somebody has set the clock.
+/// If wall clock and monotonic clock differ by more, the wall clock was set.
 const SET: SignedDuration = SignedDuration::from_mins(1);
 
-/// The readers of Kafka, and what has to be remembered of each practice.
+/// The readers of Kafka, and the state of each practice.
 pub struct PracticeStates {
-    /// Kafka.
+    /// Readers of Kafka.
     pub readers: Readers,
     home: Runtime,
     began: Instant,
     by_practice: Mutex<HashMap<Key, Memory>>,
 }
 
-/// What is remembered of one practice.
+/// The state of one practice.
 #[derive(Default)]
 pub(crate) struct Memory {
     written: Option<Written>,
     planned: Option<Planned>,
-    /// Since which tick a member has had no partition, by group and member id.
+    /// Monotonic time since which a member has had no partition, by group and member id.
     pub(crate) idle_since: BTreeMap<(String, String), SignedDuration>,
     /// Topics whose configuration was compared, with the spec's generation and the topic's id then.
     settled: BTreeMap<String, (Option<i64>, String)>,
-    /// Topics that it has created and whose id is not in status yet: not every broker knows of them at once.
+    /// Topics that it has created and whose ids are not in status yet: not every broker has their metadata at once.
     pub(crate) created: BTreeSet<String>,
-    /// Group ids that it has, with their Kafka, also those that are not in status yet.
+    /// Kafka and group ids that it owns, including those that are not in status yet.
     claims: BTreeSet<(String, String)>,
     backoff: Option<ExponentialBackoff>,
-    /// The rebalances of its groups. Shared with whoever shows them.
+    /// The rebalances of its groups. Shared with the live view.
     pub(crate) journal: Arc<Journal>,
-    /// What was seen of its pods, or processes.
+    /// Observations of its pods or processes.
     pub(crate) witness: Witness,
-    /// Where each of its consumers answers.
+    /// URL of each of its consumers, by name.
     pub(crate) urls: BTreeMap<String, String>,
-    /// What is kept of its journal, and under which practice's uid; `None`: nobody has asked yet.
+    /// The stored journal, and the uid of its practice; `None`: not loaded yet.
     pub(crate) kept: Option<Kept>,
 }
 
-/// What was planned, and of which spec: Kubernetes counts `generation` with each change of it.
+/// A plan with the uid and generation of its spec: Kubernetes increments `generation` with each change.
 struct Planned {
     uid: Option<String>,
     generation: i64,
@@ -71,19 +71,19 @@ struct Planned {
     plan: Result<Plan, SpecFault>,
 }
 
-/// The status that was written last. A watch may still show the one before it: judged by that, what was told once would
-/// be told again.
+/// The status that was written last. A watch may still report the one before it: compared with that, Events would be emitted
+/// twice.
 struct Written {
     uid: Option<String>,
     at: Instant,
-    /// The time of day then.
+    /// The wall clock at that time.
     time: Timestamp,
     status: PracticeStatus,
 }
 
 impl Written {
-    /// What it says now. A clock that was set since has made another instant of since when and until when: nobody knows any
-    /// more, by that status, and what is known is written anew.
+    /// The status to compare with. If the wall clock was set since, `oldestSince` and `doneAt` are outdated: they are cleared, so
+    /// that they are written again.
     fn read(&self, now: Timestamp) -> PracticeStatus {
         let mut status = self.status.clone();
         let passed = SignedDuration::try_from(self.at.elapsed()).unwrap_or(SignedDuration::MAX);
@@ -98,12 +98,12 @@ impl Written {
 }
 
 impl PracticeStates {
-    /// Nothing yet. `nudge` is told which practice's part of Kafka changed.
-    pub fn new(nudge: mpsc::UnboundedSender<Key>, home: Runtime) -> Self {
-        Self::with(Readers::new(nudge, Listener::default()), home)
+    /// Empty state. `request_reconcile` receives practices whose part of Kafka changed.
+    pub fn new(request_reconcile: mpsc::UnboundedSender<Key>, home: Runtime) -> Self {
+        Self::with(Readers::new(request_reconcile, Listener::default()), home)
     }
 
-    /// Nothing yet, with these readers of Kafka.
+    /// Empty state with these readers of Kafka.
     pub fn with(readers: Readers, home: Runtime) -> Self {
         Self {
             readers,
@@ -113,17 +113,17 @@ impl PracticeStates {
         }
     }
 
-    /// Where the consumers of practices live.
+    /// Where the consumers of practices run.
     pub fn home(&self) -> Runtime {
         self.home
     }
 
-    /// Milliseconds that only grow.
+    /// Monotonic time in milliseconds.
     pub fn tick(&self) -> i64 {
         i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Status as it stands `now`, and how long it has; long ago when it was written by a former operator.
+    /// The latest status and its age; [`Duration::MAX`] if a former operator process wrote it.
     pub fn before(
         &self,
         practice: &ConsumerGroupPractice,
@@ -139,7 +139,7 @@ impl PracticeStates {
         }
     }
 
-    /// Status was written just `now`.
+    /// Records a status that was written at `now`.
     pub fn written(
         &self,
         practice: &ConsumerGroupPractice,
@@ -155,11 +155,11 @@ impl PracticeStates {
         self.all().entry(key(practice)).or_default().written = Some(written);
     }
 
-    /// The plan of a practice, made anew only when its spec is another one: to check a spec of many groups costs more than all
-    /// else in a reconcile.
+    /// The plan of a practice, computed only when its spec has changed: checking a spec of many groups costs more than the rest
+    /// of a reconcile.
     ///
     /// # Errors
-    /// As it is `made`.
+    /// The fault that `made` returns.
     pub fn planned(
         &self,
         practice: &ConsumerGroupPractice,
@@ -189,8 +189,8 @@ impl PracticeStates {
         })
     }
 
-    /// For how long the spec of a practice has been as it is, as far as this process knows.
-    pub fn as_it_is(&self, practice: &Key) -> Duration {
+    /// How long this process has known the current spec of a practice.
+    pub fn spec_age(&self, practice: &Key) -> Duration {
         self.all()
             .get(practice)
             .and_then(|memory| memory.planned.as_ref())
@@ -198,8 +198,8 @@ impl PracticeStates {
             .unwrap_or_default()
     }
 
-    /// Whether a topic of this id was found to be configured as this generation of the spec says. Not read from status, which
-    /// tells the generation also of a manifest for which Kafka could not be asked.
+    /// Whether the configuration of a topic with this id was compared with this generation of the spec. `observedGeneration` does
+    /// not prove that: status has it also if Kafka could not be reached.
     pub(crate) fn is_settled(
         &self,
         practice: &Key,
@@ -214,7 +214,7 @@ impl PracticeStates {
         settled.is_some_and(|(of, then)| *of == generation && then == id)
     }
 
-    /// It was found to be so.
+    /// Records that it was compared.
     pub(crate) fn settled(&self, practice: &Key, topic: &str, generation: Option<i64>, id: String) {
         self.all()
             .entry(practice.clone())
@@ -223,7 +223,7 @@ impl PracticeStates {
             .insert(topic.to_owned(), (generation, id));
     }
 
-    /// How long to wait after a failure: from 0.5 s, doubled each time, jittered, at most 30 s.
+    /// Pause after a failure: from 0.5 s, doubled each time, jittered, at most 30 s.
     pub fn pause(&self, key: Key) -> Duration {
         let mut memories = self.all();
         let backoff = memories
@@ -241,17 +241,17 @@ impl PracticeStates {
         backoff.next().unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
     }
 
-    /// A reconcile succeeded: the next failure starts from the shortest pause again.
+    /// Resets the pause after a successful reconcile.
     pub fn succeeded(&self, key: &Key) {
         if let Some(memory) = self.all().get_mut(key) {
             memory.backoff = None;
         }
     }
 
-    /// Takes a group id for a practice, unless another one has it: of two that are reconciled at the same time one is first.
+    /// Claims a group id for a practice, unless another practice has it; atomic, for practices that are reconciled concurrently.
     ///
     /// # Errors
-    /// The practice that has it.
+    /// The practice that owns it.
     pub fn claim(&self, practice: &Key, bootstrap: &str, group: &str) -> Result<(), Key> {
         let mut memories = self.all();
         let claim = (bootstrap.to_owned(), group.to_owned());
@@ -269,8 +269,7 @@ impl PracticeStates {
         Ok(())
     }
 
-    /// Gives up the group ids and forgets the topics that a practice does not name any more, and those of another Kafka than the
-    /// one in use.
+    /// Removes group ids and topics that a plan no longer contains, and group ids of Kafkas that are not in use.
     pub fn keep_named(&self, plan: &Plan, in_use: &str) {
         if let Some(memory) = self
             .all()
@@ -294,14 +293,14 @@ impl PracticeStates {
             .unwrap_or_default()
     }
 
-    /// A practice could not be looked at: what changed meanwhile was seen by nobody.
+    /// Records that a practice was not observed: changes in the meantime are not reported as rebalances.
     pub fn blind(&self, key: &Key) {
         if let Some(memory) = self.all().get_mut(key) {
             Arc::make_mut(&mut memory.journal).blind_all();
         }
     }
 
-    /// Every instance of a practice that is there now. For whoever has no pods to watch.
+    /// Records all instances of a practice; for local mode, which has no pods to watch.
     pub fn saw(&self, key: &Key, sights: BTreeMap<String, Sight>) {
         let tick = self.tick();
         let mut memories = self.all();
@@ -319,7 +318,7 @@ impl PracticeStates {
         }
     }
 
-    /// The practice is gone.
+    /// Removes a deleted practice.
     pub fn forget(&self, key: &Key) {
         self.all().remove(key);
         self.readers.forget(key, None);
@@ -340,8 +339,8 @@ mod tests {
 
     #[test]
     fn a_spec_is_planned_once() {
-        let (nudge, _) = mpsc::unbounded_channel();
-        let memories = PracticeStates::new(nudge, Runtime::Cluster);
+        let (request_reconcile, _) = mpsc::unbounded_channel();
+        let memories = PracticeStates::new(request_reconcile, Runtime::Cluster);
         let practice = |uid: &str, generation: Option<i64>| {
             let mut practice =
                 ConsumerGroupPractice::new("p", practice_api::PracticeSpec::default());
@@ -354,8 +353,8 @@ mod tests {
             ("a", Some(1), "first", "first"),
             ("a", Some(1), "not asked", "first"),
             ("a", Some(2), "changed", "changed"),
-            ("b", Some(2), "made anew", "made anew"),
-            ("b", Some(2), "not asked", "made anew"),
+            ("b", Some(2), "recreated", "recreated"),
+            ("b", Some(2), "not asked", "recreated"),
             ("b", None, "not counted", "not counted"),
         ] {
             assert_eq!(
@@ -367,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn since_when_is_another_instant_by_a_clock_that_was_set() {
+    fn setting_the_clock_clears_estimated_times() {
         let noon: Timestamp = "2026-11-25T12:00:00Z".parse().expect("a time");
         let since = Some("2026-11-25T11:59:00Z".to_owned());
         let group = GroupStatus {
@@ -388,7 +387,7 @@ mod tests {
             time: noon,
             status,
         };
-        // half a minute has passed; what the clock of the wall says
+        // half a minute has passed; seconds by the wall clock
         for (seconds, kept) in [
             (30, true),
             (3_630, false),

@@ -1,5 +1,5 @@
-//! What the operator counts about itself, as `OpenMetrics`. In: what happened. Out: text. Labels are bounded: steps, methods,
-//! codes and results, never names or texts. Of groups `group_metrics` tells.
+//! The operator's own metrics as `OpenMetrics`. In: events. Out: text. Labels are bounded: steps, methods, codes and results,
+//! never names or messages. Metrics of groups are in `group_metrics`.
 
 use std::{
     collections::BTreeSet,
@@ -36,26 +36,26 @@ struct Step {
     step: &'static str,
 }
 
-/// A sort of request to Kubernetes.
+/// The HTTP method of a request to Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Method {
     method: &'static str,
 }
 
-/// What became of a request to Kubernetes, by names that client-go uses for it.
+/// The result of a request to Kubernetes, with client-go's label names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
     method: &'static str,
     code: String,
 }
 
-/// A sort of call to Kafka.
+/// The name of a call to Kafka.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Called {
     call: &'static str,
 }
 
-/// What became of a call to Kafka.
+/// The result of a call to Kafka.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
     call: &'static str,
@@ -76,11 +76,11 @@ pub struct Metrics {
     calls: Family<Answered, Counter>,
     call_seconds: Histograms<Called>,
     practices: Arc<OnceLock<Practices>>,
-    /// What is told of groups.
+    /// Metrics of groups.
     pub groups: GroupMetrics,
 }
 
-/// Seconds that a step, a request or a call takes: from within this machine to a deadline.
+/// Durations of steps, requests and calls in seconds, up to the request deadline.
 fn seconds() -> Histogram {
     Histogram::new([0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }
@@ -104,7 +104,7 @@ impl Default for Metrics {
             groups: GroupMetrics::default(),
         };
         for step in error::STEPS {
-            metrics.errors.get_or_create(&Step { step }).inc_by(0); // a rate needs a 0 to begin with
+            metrics.errors.get_or_create(&Step { step }).inc_by(0); // a rate needs a first sample of 0
         }
         Self {
             registry: Arc::new(metrics.registered()),
@@ -118,12 +118,12 @@ impl Metrics {
         let mut all = Registry::default();
         all.register(
             "practice_operator_reconciles",
-            "Reconciles finished",
+            "Finished reconciles",
             self.reconciles.clone(),
         );
         all.register(
             "practice_operator_reconcile_errors",
-            "Reconciles that failed, by step",
+            "Failed reconciles by step",
             self.errors.clone(),
         );
         all.register(
@@ -133,27 +133,27 @@ impl Metrics {
         );
         all.register(
             "practice_operator_reconcile_step_duration_seconds",
-            "Duration of a reconcile's steps",
+            "Duration of the steps of a reconcile",
             self.steps.clone(),
         );
         all.register(
             "practice_operator_object_writes",
-            "Kubernetes objects created, changed or removed",
+            "Kubernetes objects created, updated or deleted",
             self.writes.clone(),
         );
         all.register(
             "practice_operator_kubernetes_requests",
-            "Requests to the API server, by HTTP status; error: it did not answer, none: it was not waited for",
+            "Requests to the API server by HTTP status; error: no response, none: cancelled before the response",
             self.requests.clone(),
         );
         all.register(
             "practice_operator_kubernetes_request_duration_seconds",
-            "Time until the API server began to answer",
+            "Time until the first byte of the API server's response",
             self.request_seconds.clone(),
         );
         all.register(
             "practice_operator_kafka_calls",
-            "Calls to Kafka, each of one or several requests, by result",
+            "Calls to Kafka (one or more requests each) by result",
             self.calls.clone(),
         );
         all.register(
@@ -166,12 +166,12 @@ impl Metrics {
         all
     }
 
-    /// From now on these are the practices that there are.
+    /// Sets the store of practices that are counted.
     pub fn count(&self, practices: Practices) {
-        let _ = self.practices.set(practices); // there is one store of them
+        let _ = self.practices.set(practices); // called once: there is one store
     }
 
-    /// Does a step of a reconcile and notes how long it took.
+    /// Runs a step of a reconcile and records its duration.
     pub async fn step<T>(&self, step: &'static str, work: impl Future<Output = T>) -> T {
         let begun = Instant::now();
         let done = work.await;
@@ -181,7 +181,7 @@ impl Metrics {
         done
     }
 
-    /// A reconcile is done; `failed` names the step that failed.
+    /// Records a finished reconcile; `failed` is the step that failed.
     pub fn reconciled(&self, took: Duration, failed: Option<&'static str>) {
         self.reconciles.inc();
         self.seconds.observe(took.as_secs_f64());
@@ -190,20 +190,20 @@ impl Metrics {
         }
     }
 
-    /// What a reconcile has found out of a practice, after so many writes.
+    /// Records the number of writes, the status and the rebalances of a reconcile.
     pub fn show(
         &self,
         practice: &Key,
         writes: usize,
         status: &PracticeStatus,
-        noted: &JournalUpdate,
+        update: &JournalUpdate,
     ) {
         self.writes.inc_by(writes as u64);
         self.groups
-            .show(practice, status, &noted.told, &noted.measured);
+            .show(practice, status, &update.explained, &update.measured);
     }
 
-    /// A request to Kubernetes is over.
+    /// Records a finished request to Kubernetes.
     pub(crate) fn requested(&self, method: &'static str, code: String, took: Duration) {
         self.requests.get_or_create(&Request { method, code }).inc();
         self.request_seconds
@@ -211,7 +211,7 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// Hears of each call to Kafka.
+    /// Records each call to Kafka.
     pub(crate) fn listener(&self) -> Listener {
         let (calls, seconds) = (self.calls.clone(), self.call_seconds.clone());
         Listener::new(move |Call { name, result, took }| {
@@ -222,15 +222,20 @@ impl Metrics {
         })
     }
 
-    /// All of it as text; of groups, those of practices that are there.
+    /// All metrics as text; of groups, only those of existing practices.
     pub fn text(&self) -> String {
         if let Some(practices) = self.practices.get() {
             let there: BTreeSet<Key> = practices
                 .state()
                 .iter()
-                .map(|there| (there.namespace().unwrap_or_default(), there.name_any()))
+                .map(|practice| {
+                    (
+                        practice.namespace().unwrap_or_default(),
+                        practice.name_any(),
+                    )
+                })
                 .collect();
-            self.groups.keep(&there); // the end of one that owned nothing makes nobody reconcile it
+            self.groups.keep(&there); // deleting a practice without objects triggers no reconcile
         }
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a string should not fail");
@@ -238,7 +243,7 @@ impl Metrics {
     }
 }
 
-/// Counts practices when somebody asks.
+/// Counts practices on each scrape.
 struct Census(Arc<OnceLock<Practices>>);
 
 impl fmt::Debug for Census {
@@ -260,12 +265,12 @@ impl Collector for Census {
         for (name, help, count) in [
             (
                 "practice_operator_practices",
-                "Practices known",
+                "Practices in the watched namespaces",
                 practices.len(),
             ),
             (
                 "practice_operator_practices_behind",
-                "Practices whose status does not answer their manifest as it is now",
+                "Practices whose observedGeneration is behind metadata.generation",
                 behind,
             ),
         ] {
@@ -281,10 +286,10 @@ impl Collector for Census {
     }
 }
 
-/// Whether the operator has not yet acted on a manifest as it is now (Kubernetes' rule for `observedGeneration`), or cannot.
+/// Whether the operator has not yet acted on the current manifest (Kubernetes' rule for `observedGeneration`), or cannot.
 fn is_behind(practice: &DeserializeGuard<ConsumerGroupPractice>) -> bool {
     practice.0.as_ref().map_or(true, |practice| {
-        // a deletion counts as a change of the manifest, and no status is written any more
+        // a deletion increments the generation, and status is no longer written
         if practice.metadata.deletion_timestamp.is_some() {
             return false;
         }
@@ -335,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn practices_are_behind_until_status_answers_their_manifest() {
+    fn practices_are_behind_until_status_has_their_generation() {
         let mut undecodable = practice("broken", 1, Some(1));
         undecodable["spec"] = json!("nonsense");
         let all = [
@@ -344,14 +349,19 @@ mod tests {
             practice("changed", 3, Some(2)),
             undecodable,
         ];
-        let said = read(&metrics(&all));
-        let count = |name| said.samples(name).map(|sample| sample.value).sum::<f64>();
+        let exposition = read(&metrics(&all));
+        let count = |name| {
+            exposition
+                .samples(name)
+                .map(|sample| sample.value)
+                .sum::<f64>()
+        };
         assert!((count("practice_operator_practices") - 4.0).abs() < 0.1);
         assert!((count("practice_operator_practices_behind") - 3.0).abs() < 0.1);
     }
 
     #[test]
-    fn series_of_groups_go_with_their_practice_whoever_notices() {
+    fn series_of_groups_end_with_their_practice() {
         let [there, gone] = [
             metrics(&[practice("p", 1, Some(1))]),
             metrics(&[practice("other", 1, Some(1))]),
@@ -383,8 +393,8 @@ mod tests {
             .build()
             .expect("a runtime");
         assert_eq!(runtime.block_on(metrics.step("live", async { 7 })), 7);
-        let said = read(&metrics);
-        let timed = said.samples("practice_operator_reconcile_step_duration_seconds_count");
+        let exposition = read(&metrics);
+        let timed = exposition.samples("practice_operator_reconcile_step_duration_seconds_count");
         assert_eq!(
             timed.map(|sample| sample.label("step")).collect::<Vec<_>>(),
             ["live"]
@@ -400,16 +410,16 @@ mod tests {
             .expect("a runtime");
         runtime.block_on(metrics.step("live", async {}));
         metrics.requested("GET", "200".to_owned(), Duration::ZERO);
-        metrics.listener().hear(Call {
+        metrics.listener().notify(Call {
             name: "observe",
             result: "ok",
             took: Duration::ZERO,
         });
         group_metrics::tests::fill(&metrics.groups);
 
-        let said = read(&metrics);
-        let of_groups = said.rows("practice_operator_consumer_group_");
-        let all = said.rows("");
+        let exposition = read(&metrics);
+        let of_groups = exposition.rows("practice_operator_consumer_group_");
+        let all = exposition.rows("");
         let of_itself: String = all
             .split_inclusive('\n')
             .filter(|row| !of_groups.contains(*row))
@@ -418,7 +428,7 @@ mod tests {
         reference("## The operator, of itself", &of_itself);
     }
 
-    /// What is between quotes after each `mark` of a source.
+    /// The quoted word after each `mark` of a source.
     fn named_after<'a>(source: &'a str, mark: &str) -> BTreeSet<&'a str> {
         source
             .split(mark)
@@ -454,8 +464,8 @@ mod tests {
                 .lines()
                 .find_map(|line| line.strip_prefix(&format!("| {label} | ")));
             let row = row.unwrap_or_else(|| panic!("docs/metrics.md has no row for {label}"));
-            let told: BTreeSet<&str> = row.split('`').skip(1).step_by(2).collect();
-            assert_eq!(told, values, "{label} of docs/metrics.md");
+            let documented: BTreeSet<&str> = row.split('`').skip(1).step_by(2).collect();
+            assert_eq!(documented, values, "{label} of docs/metrics.md");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! In: a plan, what of it may run for now, what is there. Out: every Kubernetes object of the practice, as JSON for
-//! server-side apply. Deliberately absent: I/O, a clock, whether an object has to be written (that is `apply`).
+//! In: a plan, groups that are held, existing Deployments. Out: every Kubernetes object of the practice, as JSON for server-side
+//! apply. Deliberately absent: I/O, a clock, whether an object has to be written (that is `apply`).
 
 use std::collections::BTreeMap;
 
@@ -14,27 +14,27 @@ use serde_json::{Value, json};
 
 use crate::live::Live;
 
-/// One wanted object.
+/// One desired object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
     /// Its kind.
     pub kind: Kind,
     /// Its name.
     pub name: String,
-    /// The whole of what we say about it.
+    /// All fields that the operator applies.
     pub body: Value,
-    /// A number of replicas to give into other hands before `body`, which leaves them out, is applied.
+    /// `spec.replicas` to hand over to a second field manager before `body`, which omits it, is applied.
     pub hand_over: Option<i32>,
 }
 
-/// A Deployment as it is, as far as its number of replicas goes.
+/// The replicas of an existing Deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LiveRow {
     /// `spec.replicas`.
     pub replicas: i32,
-    /// Whether our field manager owns that number.
+    /// Whether the operator's field manager owns `spec.replicas`.
     pub ours: bool,
-    /// What [`REPLICAS_BEFORE`] holds.
+    /// The value of annotation [`REPLICAS_BEFORE`].
     pub before: Option<i32>,
 }
 
@@ -66,7 +66,7 @@ pub fn holds(
         .collect()
 }
 
-/// Renders everything that a practice consists of. `holds` and `live` are by group id and by Deployment name.
+/// Renders every object of a practice. `holds` and `live` are by group id and by Deployment name.
 pub fn objects(
     plan: &Plan,
     holds: &BTreeMap<String, Hold>,
@@ -93,19 +93,19 @@ pub fn objects(
     objects
 }
 
-/// What to say about the number of replicas.
+/// How to apply `spec.replicas`.
 #[derive(Debug, PartialEq, Eq)]
 struct Replicas {
-    /// Ours to set.
+    /// The number that the operator sets.
     set: Option<i32>,
-    /// Theirs to keep, should the group be held.
+    /// The number to restore after a hold.
     before: Option<i32>,
-    /// To give away first.
+    /// The number to hand over first.
     hand_over: Option<i32>,
 }
 
-/// The number of replicas: ours when the manifest has one or the group is held, otherwise someone else's, whose number
-/// outlives a hold. (Leaving out a field that only we own would reset it to 1: it is handed over first.)
+/// The operator sets replicas when the manifest has a number or the group is held. Otherwise you or an autoscaler do, and that
+/// number is restored after a hold. (Omitting a field that only the operator owns would reset it to 1: it is handed over first.)
 fn replicas(wanted: Option<i32>, held: bool, live: Option<LiveRow>) -> Replicas {
     match (wanted, held, live) {
         (Some(_), true, _) | (None, true, None) => Replicas {
@@ -264,7 +264,7 @@ fn extend(labels: &mut Value, more: &Value) {
     }
 }
 
-/// What makes an object go with its practice.
+/// The owner reference by which Kubernetes deletes an object with its practice.
 pub(crate) fn owner_reference(plan: &Plan) -> Value {
     json!({
         "apiVersion": "kafka-practice.dev/v1alpha1",
@@ -308,7 +308,7 @@ struct Container<'a> {
     port: u16,
 }
 
-/// A pod that passes `pod-security.kubernetes.io/enforce=restricted` and holds no credential of the cluster.
+/// A pod that passes `pod-security.kubernetes.io/enforce=restricted` and has no credential of the cluster.
 fn template(
     labels: &Value,
     annotations: Option<&Value>,

@@ -1,5 +1,5 @@
-//! In: a plan and what was prepared. Out: what Kafka says now, what that means together with what it said before, and who has
-//! been idle for long enough to be called so. Reads only.
+//! In: a plan and the result of `prepare`. Out: the latest poll of Kafka, lag trends and health from the history of polls, and idle
+//! members. Reads only.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -13,45 +13,45 @@ use practice_plan::{
 
 use crate::memory::PracticeStates;
 
-/// How long a member has to be without a partition, in a stable group, before it is called idle.
+/// A member is idle after this time without a partition in a stable group.
 pub const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
-/// Looks at Kafka, afresh if it was changed. The time of day is of no use here: it may be set back while somebody is idle.
+/// Evaluates the latest poll, or a new one if Kafka was changed. Uses the monotonic clock: the wall clock may be set back.
 pub async fn observe(
     plan: &Plan,
     prepared: &Prepared,
     before: Option<&PracticeStatus>,
     memories: &PracticeStates,
 ) -> Observed {
-    let look = match &prepared.look {
-        Some(look) if !prepared.changed() => look.clone(),
+    let poll = match &prepared.poll {
+        Some(poll) if !prepared.changed() => poll.clone(),
         _ => memories.readers.reader(&plan.bootstrap).fresh().await,
     };
     observed(
         plan,
-        look,
+        poll,
         before,
         memories,
         SignedDuration::from_millis(memories.tick()),
     )
 }
 
-/// What a look says about a practice. `tick` is a time that only grows. Who was idle `before` is so at once, not after
-/// another while: an operator that has just started remembers nobody, and would otherwise take it back and say it again.
+/// Evaluates a poll. `tick` is monotonic. A member that status `before` reports as idle is idle at once: an operator that has
+/// just started has no history, and would otherwise report it as busy, then as idle again.
 pub fn observed(
     plan: &Plan,
-    look: PollResult,
+    poll: PollResult,
     before: Option<&PracticeStatus>,
     memories: &PracticeStates,
     tick: SignedDuration,
 ) -> Observed {
     let before = before.filter(|before| before.bootstrap_servers.as_ref() == Some(&plan.bootstrap));
-    let look = look.map(|snapshot| outdated(snapshot, before));
-    let lag_trends = look
+    let poll = poll.map(|snapshot| outdated(snapshot, before));
+    let lag_trends = poll
         .as_ref()
         .map(|snapshot| memories.readers.lag_trends(plan, snapshot))
         .unwrap_or_default();
-    let health = look
+    let health = poll
         .as_ref()
         .map(|snapshot| memories.readers.health(plan, snapshot))
         .unwrap_or_default();
@@ -63,7 +63,7 @@ pub fn observed(
     for known in before.into_iter().flat_map(idle_members) {
         since.entry(known).or_insert(tick - IDLE_AFTER);
     }
-    *since = look
+    *since = poll
         .as_ref()
         .map(|snapshot| waiting(plan, snapshot, since, tick))
         .unwrap_or_default();
@@ -75,10 +75,10 @@ pub fn observed(
         .values()
         .filter_map(|since| Duration::try_from(IDLE_AFTER - (tick - *since)).ok());
     let again = idle_soon
-        .chain(health.values().filter_map(|judged| judged.again))
+        .chain(health.values().filter_map(|judged| judged.recheck_in))
         .min();
     Observed {
-        look,
+        poll,
         lag_trends,
         health,
         idle: idle.into_keys().collect(),
@@ -86,8 +86,8 @@ pub fn observed(
     }
 }
 
-/// Adds the commits that a status, written perhaps by a former operator, tells to be of a former topic: its id was another
-/// one then, or it was found out already, and the commit is still the same.
+/// Marks commits of a recreated topic as outdated, from the status before (which a former operator process may have written):
+/// the topic had another id, or the commit was marked already, and the commit is unchanged.
 fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc<Snapshot> {
     let Some(before) = before else {
         return snapshot;
@@ -140,7 +140,7 @@ fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc
     snapshot
 }
 
-/// Whom a status calls idle, by group and member id.
+/// Idle members of a status, by group and member id.
 fn idle_members(status: &PracticeStatus) -> impl Iterator<Item = (String, String)> {
     status.groups.iter().flat_map(|group| {
         let idle = group
@@ -151,7 +151,7 @@ fn idle_members(status: &PracticeStatus) -> impl Iterator<Item = (String, String
     })
 }
 
-/// Members without a partition in stable groups, each with the tick since when.
+/// Members without a partition in stable groups, with the monotonic time since when.
 fn waiting(
     plan: &Plan,
     snapshot: &Snapshot,
@@ -253,7 +253,7 @@ mod tests {
     ) -> Observed {
         observed(
             &world.plan,
-            world.observed.look.clone(),
+            world.observed.poll.clone(),
             before,
             memories,
             SignedDuration::from_secs(second),
@@ -302,7 +302,7 @@ mod tests {
         let at = ("t".to_owned(), 0);
         let outdated = |world: &World, before: &PracticeStatus| {
             let seen = observe_at(world, &memories, Some(before), 1);
-            seen.snapshot().expect("a look").groups["g"]
+            seen.snapshot().expect("a snapshot").groups["g"]
                 .outdated
                 .contains(&at)
         };

@@ -1,6 +1,5 @@
-//! What happens to consumers' pods, for whoever has to say why a group rebalanced. In: a watch of them. Out: sights, to the
-//! witness of each practice, and where each consumer answers. A pod that is gone cannot be asked: that is why they are
-//! watched. Deliberately absent: what it means.
+//! Watches consumers' pods, for the causes of rebalances. In: a watch. Out: observations for the witness of each practice, and the
+//! URL of each consumer. A watch is needed because a deleted pod cannot be read. Deliberately absent: causes.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,13 +19,14 @@ use practice_plan::labels::{PART_OF, PRACTICE, PROTOCOL_KEY};
 
 use crate::{Context, reader::Key};
 
-/// The end of a process that was there before anybody looked is recent for so long: longer than the usual session timeouts.
+/// A container that exited before the operator observed its pod exited recently if it was within this time: longer than usual
+/// session timeouts.
 const RECENT: SignedDuration = SignedDuration::from_mins(1);
 
-/// The container that consumes.
+/// The consumer's container.
 const WORKER: &str = "worker";
 
-/// Watches until it is dropped. An interruption is made good by listing them anew.
+/// Watches until it is dropped. After an interruption it lists all pods again.
 pub(crate) async fn watch(pods: Api<Pod>, config: watcher::Config, context: Arc<Context>) {
     let config = config.labels(&format!(
         "app.kubernetes.io/part-of={PART_OF},app.kubernetes.io/component=worker"
@@ -49,7 +49,7 @@ pub(crate) async fn watch(pods: Api<Pod>, config: watcher::Config, context: Arc<
             Ok(Event::InitDone) => forget_others(&context, &listed),
             Ok(Event::Apply(pod)) => {
                 if let Some(practice) = practice(&pod) {
-                    // the first that is heard of a new pod is that it is pending
+                    // the first event of a new pod has phase Pending
                     let phase = pod
                         .status
                         .as_ref()
@@ -68,7 +68,7 @@ pub(crate) async fn watch(pods: Api<Pod>, config: watcher::Config, context: Arc<
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "the watch of pods is interrupted, it is begun anew");
+                tracing::warn!(%error, "watch of pods interrupted: restarting it");
                 tokio::time::sleep(std::time::Duration::from_millis(500)).await;
             }
         }
@@ -92,7 +92,7 @@ fn saw(context: &Context, practice: &Key, pod: &Pod, is_new: bool) {
     }
 }
 
-/// A pod is gone: whoever deleted it, it was asked to go.
+/// Records a deleted pod: Kubernetes terminated it on request.
 fn went(context: &Context, practice: &Key, pod: &Pod) {
     let tick = context.memories.tick();
     let mut memories = context.memories.all();
@@ -104,11 +104,11 @@ fn went(context: &Context, practice: &Key, pod: &Pod) {
     memory.urls.remove(&pod.name_any());
     let object = ObjectRef::new(&practice.1).within(&practice.0);
     if context.practices.get(&object).is_none() && memory.witness.present().next().is_none() {
-        memories.remove(practice); // the last of a practice that is gone
+        memories.remove(practice); // the last pod of a deleted practice
     }
 }
 
-/// Pods that were there and are not any more went while nobody looked.
+/// Records pods that disappeared while the watch was interrupted.
 fn forget_others(context: &Context, listed: &BTreeMap<Key, Vec<String>>) {
     let tick = context.memories.tick();
     for (practice, memory) in context.memories.all().iter_mut() {
@@ -162,7 +162,7 @@ fn sight(pod: &Pod, now: Timestamp) -> Sight {
     }
 }
 
-/// Ends of its process that Kubernetes still tells of: the one before the last start, and the last.
+/// Exits of its container in the pod's status: the last one, and the one before the last start.
 fn ends(pod: &Pod, now: Timestamp) -> Vec<(String, End, bool)> {
     let statuses = pod
         .status
@@ -175,7 +175,7 @@ fn ends(pod: &Pod, now: Timestamp) -> Vec<(String, End, bool)> {
     let ended = states
         .flatten()
         .filter_map(|state| state.terminated.as_ref());
-    // of what a node that was away does not know Kubernetes makes up a code
+    // for a node that was unreachable Kubernetes reports a made-up exit code
     let ended = ended.filter(|ended| {
         !matches!(
             ended.reason.as_deref(),
@@ -210,7 +210,7 @@ fn removal(pod: &Pod) -> Option<Removal> {
     let disrupted = conditions
         .iter()
         .any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True");
-    // a pod that its node has given up stays as a record
+    // a pod that failed on its node remains as an object
     let failed = status.and_then(|status| status.phase.as_deref()) == Some("Failed");
     match () {
         () if disrupted => Some(Removal::Evicted),
@@ -220,7 +220,7 @@ fn removal(pod: &Pod) -> Option<Removal> {
     }
 }
 
-/// Others may have put containers beside it.
+/// The consumer's container; admission webhooks may add others.
 fn worker(spec: &PodSpec) -> Option<&Container> {
     spec.containers
         .iter()
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_is_told_by_its_template_and_row() {
+    fn a_pod_is_identified_by_its_template_and_row() {
         let seen = sight(&pod(json!({}), json!({})), now());
         let expected = Sight {
             row: "p-g".into(),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn how_a_process_ended() {
+    fn exits_of_a_container() {
         let ended = |reason: &str, code: i32, at: &str| json!({"terminated": {"reason": reason, "exitCode": code, "finishedAt": at, "containerID": "c"}});
         let state = |last: Value, now: Value| {
             json!({"containerStatuses": [{"name": "worker", "image": "", "imageID": "", "ready": true, "restartCount": 1,
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn how_a_pod_goes() {
+    fn removals_of_a_pod() {
         let disrupted = json!({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]});
         let deleted = || json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
         for (status, metadata, expected) in [
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_is_asked_at_its_address_and_port() {
+    fn a_url_has_the_address_and_port_of_its_pod() {
         for (address, expected) in [
             (json!("10.1.2.3"), Some("http://10.1.2.3:8080")),
             (json!("fd00::7"), Some("http://[fd00::7]:8080")),

@@ -1,6 +1,6 @@
-//! The Kafka side before anything runs: topics exist and have grown, group ids are claimed. In: a plan, and the latest
-//! look at Kafka. Out: what stands and what was done, as a value: a Kafka that is down or says no stops nobody here.
-//! Deliberately absent: anything that would change a topic or a group that is not this practice's.
+//! Creates, extends and configures topics, and claims group ids. In: a plan, and the latest poll of Kafka. Out: the state and the
+//! changes as a value: an unreachable Kafka or a refusal is not an error here. Deliberately absent: any change of topics and groups
+//! that do not belong to this practice.
 
 use practice_api::{PracticeStatus, status::TopicStatus};
 use practice_plan::{
@@ -22,8 +22,8 @@ use crate::{
 mod groups;
 mod topics;
 
-/// Makes topics as the plan wants them and claims group ids. `holder` names another practice that has a group's id, or is
-/// older and wants it.
+/// Creates, extends and configures topics and claims group ids. `holder` returns another practice that owns a group's id, or is
+/// older and needs it.
 pub async fn prepare(
     plan: &Plan,
     live: &Live,
@@ -34,12 +34,12 @@ pub async fn prepare(
     let key = (plan.namespace.clone(), plan.name.clone());
     memories.readers.forget(&key, Some(&plan.bootstrap));
     let reader = memories.readers.reader(&plan.bootstrap);
-    let look = reader.look(&key, &interest(plan)).await;
+    let poll = reader.poll(&key, &interest(plan)).await;
     let mut prepared = Prepared {
-        look: Some(look.clone()),
+        poll: Some(poll.clone()),
         ..Prepared::default()
     };
-    // a claim holds for the Kafka it was made on
+    // ownership applies to one Kafka
     let (before, former) = match before {
         Some(before) if before.bootstrap_servers.as_ref() == Some(&plan.bootstrap) => {
             (Some(before), None)
@@ -54,7 +54,7 @@ pub async fn prepare(
     }
     memories.keep_named(plan, &plan.bootstrap);
     for topic in &plan.topics {
-        let seen = look
+        let seen = poll
             .as_ref()
             .ok()
             .and_then(|snapshot| snapshot.topics.get(&topic.name));
@@ -69,7 +69,7 @@ pub async fn prepare(
     prepared
 }
 
-/// Claims the group ids of a plan. `before`: status as it was, on the same Kafka.
+/// Claims the group ids of a plan. `before`: the status before, on the same Kafka.
 async fn claim_groups(
     plan: &Plan,
     live: &Live,
@@ -80,10 +80,10 @@ async fn claim_groups(
     prepared: &mut Prepared,
 ) {
     let key = (plan.namespace.clone(), plan.name.clone());
-    let look = prepared.look.clone().and_then(Result::ok);
+    let snapshot = prepared.poll.clone().and_then(Result::ok);
     let mut takes_consumer_protocol = None;
     for group in &plan.groups {
-        let seen = look
+        let seen = snapshot
             .as_ref()
             .and_then(|snapshot| snapshot.groups.get(&group.id));
         if takes_consumer_protocol.is_none() && needs_consumer_protocol(group, seen) {
@@ -97,7 +97,7 @@ async fn claim_groups(
             continue;
         }
         if before.is_some_and(|before| before.owns_group_id(&group.id)) {
-            let _ = memories.claim(&key, &plan.bootstrap, &group.id); // status says whose it is
+            let _ = memories.claim(&key, &plan.bootstrap, &group.id); // owned according to status
             continue;
         }
         let taken = |holder: &str| {
@@ -122,8 +122,8 @@ async fn claim_groups(
     }
 }
 
-/// Whether the id of a group that a practice owns on its former Kafka could not be claimed on the new one yet, nor refused: an
-/// address that does not answer, or answers as something else, must not stop a consumer that works.
+/// Whether a group id that the practice owns on its former Kafka is neither claimed nor refused on the new one: an address that
+/// does not answer, or is not a Kafka, must not stop working consumers.
 fn is_undecided(plan: &Plan, former: &PracticeStatus, prepared: &Prepared) -> bool {
     plan.groups.iter().any(|group| {
         let waits = matches!(
@@ -134,7 +134,7 @@ fn is_undecided(plan: &Plan, former: &PracticeStatus, prepared: &Prepared) -> bo
     })
 }
 
-/// Leaves everything on the former Kafka: groups that are owned there run, others do not start.
+/// Keeps everything on the former Kafka: groups that are owned there run, others do not start.
 fn stay(
     plan: &Plan,
     former: &PracticeStatus,
@@ -149,7 +149,7 @@ fn stay(
     for group in &plan.groups {
         if former.owns_group_id(&group.id) {
             prepared.unclaimed.remove(&group.id);
-            let _ = memories.claim(key, bootstrap, &group.id); // the former status says whose it is
+            let _ = memories.claim(key, bootstrap, &group.id); // owned according to the former status
         } else {
             prepared
                 .unclaimed
@@ -161,7 +161,7 @@ fn stay(
     prepared.former_bootstrap = Some(bootstrap.clone());
 }
 
-/// What a practice wants to see of its Kafka.
+/// Topics and groups that a practice uses.
 pub fn interest(plan: &Plan) -> Interest {
     Interest {
         topics: plan.topics.iter().map(|topic| topic.name.clone()).collect(),
@@ -169,7 +169,7 @@ pub fn interest(plan: &Plan) -> Interest {
     }
 }
 
-/// Remembers which topics were created until status has their ids: not every broker knows of a new topic at once.
+/// Records created topics until status has their ids: not every broker has the metadata of a new topic at once.
 fn remember_created(
     key: &Key,
     before: Option<&PracticeStatus>,

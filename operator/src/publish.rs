@@ -1,5 +1,5 @@
-//! In: status as it was and as it should read, and what was decided on the way. Out: the status subresource and events,
-//! written only when their meaning changed. Deliberately absent: any judgement (that is `status` and `story`).
+//! In: status before and after, and Events. Out: writes of the status subresource and of Events, only when their meaning changed.
+//! Deliberately absent: decisions, which are made in `status` and `events`.
 
 use std::time::Duration;
 
@@ -22,21 +22,21 @@ use crate::{
     error::{Error, within},
 };
 
-/// Shortest time between two writes of status that differ in nothing but how large a lag is.
+/// Shortest time between two writes of status that differ only in numbers of a lag.
 pub const LAG_PAUSE: Duration = Duration::from_secs(10);
 
-/// What became of a status.
+/// The result of publishing a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
-    /// Nothing to say.
+    /// No change.
     Unchanged,
     /// Written.
     Written,
-    /// Only numbers of a lag changed, too soon after the last write: to be looked at again after this time.
+    /// Only numbers of a lag changed, too soon after the last write: reconcile again after this time.
     Later(Duration),
 }
 
-/// Writes status if it says something new. `since` is the time since its last write.
+/// Writes status if it changed. `since` is the time since the last write.
 ///
 /// # Errors
 /// [`Error::Publish`] when Kubernetes refuses or does not answer.
@@ -69,51 +69,55 @@ pub async fn publish(
     .await
     {
         Ok(_) => Ok(Published::Written),
-        // deleted meanwhile (and perhaps made again): nothing to say about it any more
+        // deleted meanwhile, and perhaps recreated
         Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(Published::Unchanged),
         Err(error) => Err(Error::Publish(error)),
     }
 }
 
-/// What a sentence is about. Events that agree in reason and subject are counted as one, which keeps the first one's text:
-/// so another text has to be another subject.
-fn subject(practice: &ConsumerGroupPractice, sentence: &PracticeEvent) -> ObjectReference {
+/// The related object of an Event. Kubernetes counts Events with the same reason and objects as one, and keeps the first text:
+/// so the reference contains a hash of the text.
+fn subject(practice: &ConsumerGroupPractice, practice_event: &PracticeEvent) -> ObjectReference {
     let of_practice = || ("ConsumerGroupPractice", practice.name_any());
-    let (kind, name) = sentence.subject.clone().unwrap_or_else(of_practice);
+    let (kind, name) = practice_event.subject.clone().unwrap_or_else(of_practice);
     ObjectReference {
         kind: Some(kind.to_owned()),
         name: Some(name),
         namespace: practice.namespace(),
-        field_path: Some(format!("message{{{}}}", hash(&[&sentence.text]))),
+        field_path: Some(format!("message{{{}}}", hash(&[&practice_event.text]))),
         ..ObjectReference::default()
     }
 }
 
-/// Tells each sentence as an event on the practice. An event that cannot be written is logged, not tried again.
-pub async fn tell(
+/// Emits Events on the practice. An Event that cannot be written is logged and not retried.
+pub async fn emit_events(
     recorder: &Recorder,
     practice: &ConsumerGroupPractice,
-    sentences: &[PracticeEvent],
+    practice_events: &[PracticeEvent],
 ) {
     let reference = practice.object_ref(&());
-    for sentence in sentences {
-        match sentence.severity {
-            Severity::Normal => tracing::info!(reason = sentence.reason, "{}", sentence.text),
-            Severity::Warning => tracing::warn!(reason = sentence.reason, "{}", sentence.text),
+    for practice_event in practice_events {
+        match practice_event.severity {
+            Severity::Normal => {
+                tracing::info!(reason = practice_event.reason, "{}", practice_event.text)
+            }
+            Severity::Warning => {
+                tracing::warn!(reason = practice_event.reason, "{}", practice_event.text)
+            }
         }
         let event = Event {
-            type_: match sentence.severity {
+            type_: match practice_event.severity {
                 Severity::Normal => EventType::Normal,
                 Severity::Warning => EventType::Warning,
             },
-            reason: sentence.reason.to_owned(),
-            // the API server takes at most 1,024 bytes
-            note: Some(sentence.text.chars().take(250).collect()),
-            action: sentence.action.to_owned(),
-            secondary: Some(subject(practice, sentence)),
+            reason: practice_event.reason.to_owned(),
+            // the API server accepts at most 1,024 bytes
+            note: Some(practice_event.text.chars().take(250).collect()),
+            action: practice_event.action.to_owned(),
+            secondary: Some(subject(practice, practice_event)),
         };
-        if let Err(error) = within("write an event", recorder.publish(&event, &reference)).await {
-            tracing::warn!(%error, reason = sentence.reason, "event not written");
+        if let Err(error) = within("write an Event", recorder.publish(&event, &reference)).await {
+            tracing::warn!(%error, reason = practice_event.reason, "Event not written");
         }
     }
 }

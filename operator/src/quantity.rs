@@ -1,13 +1,13 @@
-//! What a Kubernetes quantity amounts to. The API server rewrites quantities (0.5 becomes 500m, 1024Mi becomes 1Gi): two
-//! texts of one amount are no drift. Pure. Source: the canonical form of `resource.Quantity` in Kubernetes' API conventions.
+//! The amount of a Kubernetes quantity. The API server rewrites quantities (0.5 becomes 500m, 1024Mi becomes 1Gi), so texts of
+//! the same amount are no drift. Pure. Source: the canonical form of `resource.Quantity` in Kubernetes' API conventions.
 
-/// The amount that `quantity` stands for; `None`: it is none.
+/// The amount of `quantity`; `None`: it is not a quantity.
 pub(crate) fn amount(quantity: &str) -> Option<f64> {
     let digits = quantity
         .find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E'))
         .unwrap_or(quantity.len());
     let (number, suffix) = quantity.split_at(digits);
-    // an E that nothing follows is a suffix
+    // a trailing E is a suffix
     let (number, suffix) = match number.strip_suffix('E') {
         Some(number) => (number, &quantity[number.len()..]),
         None => (number, suffix),

@@ -1,5 +1,5 @@
-//! One reader per Kafka, however many practices look at it. In: which topics and groups practices care about. Out: the
-//! latest look at them, and a nudge to each practice whose part of it changed. Deliberately absent: what a look means.
+//! One reader per Kafka, shared by all practices on it. In: topics and groups that practices use. Out: the latest poll of them,
+//! and a request to reconcile each practice whose part of it changed. Deliberately absent: any evaluation of a poll.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -8,27 +8,28 @@ use std::{
 };
 
 use practice_groups::{
-    GroupHealth, HealthHistory, KafkaError, LagTrend, LagTrends, OtherGroup, OtherGroups, Snapshot,
+    GroupHealth, HealthHistory, KafkaError, LagTrend, LagTrends, OtherGroup, OtherGroups,
+    PollResult, Snapshot,
 };
 use practice_kafka::{Kafka, Listener};
 use practice_plan::plan::{GroupPlan, Plan};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Pause between two looks; a look that is asked for comes sooner.
+/// Pause between two polls; a requested poll starts at once.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Pause between two rounds of asking about groups of other applications.
+/// Pause between two polls of groups of other applications.
 const ROUND: Duration = Duration::from_secs(10);
-/// Nobody is called foreign before every practice has said which groups are its own: after so long without a new one.
+/// Groups of other applications are reported only after no practice has changed its topics or groups for this long: until then
+/// a group may belong to a practice that is not registered yet.
 const SETTLED: Duration = Duration::from_secs(10);
-/// How long a caller waits for a look before it is told that there is none: the one that is under way may take ten seconds,
-/// and so may the next one.
+/// How long a caller waits for a poll before it gets an error: the current one may take ten seconds, and so may the next.
 const PATIENCE: Duration = Duration::from_secs(21);
 
 /// `namespace/name` of a practice.
 pub type Key = (String, String);
 
-/// What one practice cares about.
+/// Topics and groups that one practice uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interest {
     /// Topics.
@@ -38,32 +39,29 @@ pub struct Interest {
 }
 
 impl Interest {
-    /// Whether a look has something to say of all of it.
-    fn is_in(&self, look: &Snapshot) -> bool {
+    /// Whether a snapshot contains all of them.
+    fn is_in(&self, snapshot: &Snapshot) -> bool {
         self.topics
             .iter()
-            .all(|topic| look.topics.contains_key(topic))
+            .all(|topic| snapshot.topics.contains_key(topic))
             && self
                 .groups
                 .iter()
-                .all(|group| look.groups.contains_key(group))
+                .all(|group| snapshot.groups.contains_key(group))
     }
 }
-
-/// One look at Kafka, or why there is none.
-pub type Look = Result<Arc<Snapshot>, Arc<KafkaError>>;
 
 /// All readers, by bootstrap servers.
 #[derive(Debug)]
 pub struct Readers {
     by_kafka: Mutex<HashMap<String, Arc<Reader>>>,
-    /// What the looks at each Kafka have told so far; also of one that is looked at without a reader.
+    /// History of the polls of each Kafka; also of one that is polled without a reader.
     histories: Mutex<HashMap<String, Arc<History>>>,
-    nudge: mpsc::UnboundedSender<Key>,
+    request_reconcile: mpsc::UnboundedSender<Key>,
     listener: Listener,
 }
 
-/// What takes several looks at one Kafka to know.
+/// Values that need several polls of one Kafka.
 #[derive(Debug)]
 struct History {
     begun: Instant,
@@ -82,18 +80,18 @@ impl History {
 
     fn note(&self, snapshot: &mut Snapshot) {
         let tick = self.begun.elapsed();
-        lock(&self.lag_trends).feed(snapshot, tick);
-        lock(&self.health).feed(snapshot, tick);
+        lock(&self.lag_trends).record_snapshot(snapshot, tick);
+        lock(&self.health).record_snapshot(snapshot, tick);
     }
 }
 
 impl Readers {
-    /// None yet. `nudge` is told which practice's part of Kafka changed, `listener` of each call to a Kafka.
-    pub fn new(nudge: mpsc::UnboundedSender<Key>, listener: Listener) -> Self {
+    /// No readers yet. `request_reconcile` receives practices whose part of Kafka changed, `listener` each call to a Kafka.
+    pub fn new(request_reconcile: mpsc::UnboundedSender<Key>, listener: Listener) -> Self {
         Self {
             by_kafka: Mutex::default(),
             histories: Mutex::default(),
-            nudge,
+            request_reconcile,
             listener,
         }
     }
@@ -106,13 +104,13 @@ impl Readers {
             .clone()
     }
 
-    /// Takes in a look that was made without a reader.
-    pub fn note(&self, bootstrap: &str, mut look: Arc<Snapshot>) -> Arc<Snapshot> {
-        self.history(bootstrap).note(Arc::make_mut(&mut look));
-        look
+    /// Records a poll that was made without a reader.
+    pub fn note(&self, bootstrap: &str, mut snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.history(bootstrap).note(Arc::make_mut(&mut snapshot));
+        snapshot
     }
 
-    /// How the groups of a practice get on now, by group id.
+    /// Lag trends of a practice's groups, by group id.
     pub fn lag_trends(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, LagTrend> {
         let history = self.history(&plan.bootstrap);
         let lag_trends = lock(&history.lag_trends);
@@ -126,7 +124,7 @@ impl Readers {
         plan.groups.iter().map(each).collect()
     }
 
-    /// What is the matter with the groups of a practice now, by group id.
+    /// Health of a practice's groups, by group id.
     pub fn health(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, GroupHealth> {
         let history = self.history(&plan.bootstrap);
         let mut health = lock(&history.health);
@@ -135,21 +133,21 @@ impl Readers {
             let how = (group.offset_reset, group.slowest());
             (
                 group.id.clone(),
-                health.judge(snapshot, &group.id, &group.topics, how, tick),
+                health.evaluate(snapshot, &group.id, &group.topics, how, tick),
             )
         };
         plan.groups.iter().map(each).collect()
     }
 
-    /// The reader of a Kafka, started when it is first asked for.
+    /// The reader of a Kafka, started on first use.
     pub fn reader(&self, bootstrap: &str) -> Arc<Reader> {
         let mut readers = lock(&self.by_kafka);
-        let kafka = || Kafka::connect_heard(bootstrap, &self.listener);
+        let kafka = || Kafka::connect_with(bootstrap, &self.listener);
         let start = || {
             Arc::new(Reader::start(
                 kafka(),
                 self.history(bootstrap),
-                self.nudge.clone(),
+                self.request_reconcile.clone(),
             ))
         };
         readers
@@ -158,7 +156,7 @@ impl Readers {
             .clone()
     }
 
-    /// Looks at once at every Kafka that a practice cares about.
+    /// Polls every Kafka that a practice uses at once.
     pub fn request_poll(&self, practice: &Key) {
         let readers = lock(&self.by_kafka);
         let interested = |reader: &&Arc<Reader>| reader.interests().contains_key(practice);
@@ -168,7 +166,7 @@ impl Readers {
             .for_each(|reader| reader.shared.wanted.notify_one());
     }
 
-    /// A practice cares about nothing any more, except (if given) on this Kafka. A reader without practices ends.
+    /// Removes a practice from all readers except the one of this Kafka, if given. A reader without practices stops.
     pub fn forget(&self, practice: &Key, except: Option<&str>) {
         let mut readers = lock(&self.by_kafka);
         readers.retain(|bootstrap, reader| except == Some(bootstrap) || reader.forget(practice));
@@ -178,12 +176,12 @@ impl Readers {
     }
 }
 
-/// Looks at one Kafka, again and again, until it is dropped.
+/// Polls one Kafka until it is dropped.
 #[derive(Debug)]
 pub struct Reader {
     kafka: Kafka,
     shared: Arc<Shared>,
-    looks: watch::Receiver<Numbered>,
+    polls: watch::Receiver<Numbered>,
     _ends_with_us: DropGuard,
 }
 
@@ -191,12 +189,12 @@ pub struct Reader {
 struct Shared {
     interests: Mutex<BTreeMap<Key, Interest>>,
     wanted: Notify,
-    foreigners: Mutex<OtherGroups>,
-    /// When a practice last cared about something else.
+    other_groups: Mutex<OtherGroups>,
+    /// When a practice last changed its topics or groups.
     changed: Mutex<Option<Instant>>,
 }
 
-/// All topics and all groups that practices care about.
+/// All topics and groups that practices use.
 fn union(interests: &BTreeMap<Key, Interest>) -> (BTreeSet<String>, BTreeSet<String>) {
     let all =
         |of: fn(&Interest) -> &BTreeSet<String>| interests.values().flat_map(of).cloned().collect();
@@ -216,46 +214,56 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A look and its number; number 0 is none yet. Whoever reads `begun` to be n is sure that what was cared about before that
-/// is in every look with a number above n.
+/// The latest poll and its number; number 0 is none yet. An interest that was registered while `begun` was n is in every poll
+/// with a number above n.
 #[derive(Debug, Clone)]
 struct Numbered {
     begun: u64,
     done: u64,
-    look: Option<Look>,
+    poll: Option<PollResult>,
 }
 
 impl Reader {
-    fn start(kafka: Kafka, history: Arc<History>, nudge: mpsc::UnboundedSender<Key>) -> Self {
+    fn start(
+        kafka: Kafka,
+        history: Arc<History>,
+        request_reconcile: mpsc::UnboundedSender<Key>,
+    ) -> Self {
         let shared = Arc::new(Shared::default());
-        let (sender, looks) = watch::channel(Numbered {
+        let (sender, polls) = watch::channel(Numbered {
             begun: 0,
             done: 0,
-            look: None,
+            poll: None,
         });
         let token = CancellationToken::new();
-        let run = run(kafka.clone(), shared.clone(), history, sender, nudge);
+        let run = run(
+            kafka.clone(),
+            shared.clone(),
+            history,
+            sender,
+            request_reconcile,
+        );
         tokio::spawn(token.clone().run_until_cancelled_owned(run));
         tokio::spawn(
             token
                 .clone()
-                .run_until_cancelled_owned(ask_about_others(kafka.clone(), shared.clone())),
+                .run_until_cancelled_owned(poll_other_groups(kafka.clone(), shared.clone())),
         );
         Self {
             kafka,
             shared,
-            looks,
+            polls,
             _ends_with_us: token.drop_guard(),
         }
     }
 
-    /// The connection, for what has to be changed.
+    /// The connection, for changes.
     pub fn kafka(&self) -> &Kafka {
         &self.kafka
     }
 
-    /// The latest look, if `interest` is in it and is not new; otherwise the next one.
-    pub async fn look(&self, practice: &Key, interest: &Interest) -> Look {
+    /// The latest poll, if it contains `interest` and `interest` is not new; otherwise the next one.
+    pub async fn poll(&self, practice: &Key, interest: &Interest) -> PollResult {
         let known = self
             .interests()
             .insert(practice.clone(), interest.clone())
@@ -264,25 +272,25 @@ impl Reader {
         if !known {
             *lock(&self.shared.changed) = Some(Instant::now());
         }
-        let current = self.looks.borrow().look.clone();
+        let current = self.polls.borrow().poll.clone();
         match current {
-            // a Kafka that is down is known to be: nobody waits for it again
+            // Kafka is known to be down: do not wait for another timeout
             Some(Err(error)) => Err(error),
-            Some(Ok(look)) if known && interest.is_in(&look) => Ok(look),
+            Some(Ok(snapshot)) if known && interest.is_in(&snapshot) => Ok(snapshot),
             _ => self.fresh().await,
         }
     }
 
-    /// A look that begins after this call.
-    pub async fn fresh(&self) -> Look {
-        let mut looks = self.looks.clone();
-        let begun = looks.borrow().begun;
+    /// A poll that begins after this call.
+    pub async fn fresh(&self) -> PollResult {
+        let mut polls = self.polls.clone();
+        let begun = polls.borrow().begun;
         self.shared.wanted.notify_one();
         let next =
-            tokio::time::timeout(PATIENCE, looks.wait_for(|numbered| numbered.done > begun)).await;
+            tokio::time::timeout(PATIENCE, polls.wait_for(|numbered| numbered.done > begun)).await;
         match next {
             Ok(Ok(numbered)) => numbered
-                .look
+                .poll
                 .clone()
                 .unwrap_or_else(|| Err(Arc::new(KafkaError::TimedOut))),
             Ok(Err(_)) | Err(_) => Err(Arc::new(KafkaError::TimedOut)),
@@ -304,49 +312,50 @@ async fn run(
     kafka: Kafka,
     shared: Arc<Shared>,
     history: Arc<History>,
-    looks: watch::Sender<Numbered>,
-    nudge: mpsc::UnboundedSender<Key>,
+    polls: watch::Sender<Numbered>,
+    request_reconcile: mpsc::UnboundedSender<Key>,
 ) {
     loop {
-        // first of all: whoever begins to care about something from here on waits for the next look
-        looks.send_modify(|numbered| numbered.begun += 1);
+        // first: an interest that is registered from here on waits for the next poll
+        polls.send_modify(|numbered| numbered.begun += 1);
         let interests = lock(&shared.interests).clone();
         let (topics, groups) = union(&interests);
-        let others = lock(&shared.foreigners).noted();
+        let others = lock(&shared.other_groups).noted();
         let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
         let asked = Instant::now();
-        let look = kafka
+        let poll = kafka
             .observe(&names(&topics), &names(&groups))
             .await
             .map(|mut snapshot| {
                 history.note(&mut snapshot);
-                snapshot.other_groups = lock(&shared.foreigners).told(others, &snapshot, &groups);
+                snapshot.other_groups =
+                    lock(&shared.other_groups).report(others, &snapshot, &groups);
                 Arc::new(snapshot)
             });
-        let look: Look = look.map_err(Arc::new);
+        let poll: PollResult = poll.map_err(Arc::new);
         let took_ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(
             topics = topics.len(),
             groups = groups.len(),
             took_ms,
-            "looked at Kafka"
+            "polled Kafka"
         );
         let mut before = None;
-        looks.send_modify(|numbered| {
-            before = numbered.look.replace(look.clone());
+        polls.send_modify(|numbered| {
+            before = numbered.poll.replace(poll.clone());
             numbered.done = numbered.begun;
         });
         for (practice, interest) in &interests {
-            if differs(before.as_ref(), &look, interest) {
-                let _ = nudge.send(practice.clone()); // nobody listens: the operator is on its way out
+            if differs(before.as_ref(), &poll, interest) {
+                let _ = request_reconcile.send(practice.clone()); // the receiver is closed: the operator is shutting down
             }
         }
         let _ = tokio::time::timeout(PAUSE, shared.wanted.notified()).await;
     }
 }
 
-/// Asks about the groups of other applications, again and again. Not with each look: there may be thousands of them.
-async fn ask_about_others(kafka: Kafka, shared: Arc<Shared>) {
+/// Polls groups of other applications, less often than the practices' own: there may be thousands of them.
+async fn poll_other_groups(kafka: Kafka, shared: Arc<Shared>) {
     loop {
         let (topics, ours) = union(&lock(&shared.interests));
         if topics.is_empty() || !shared.is_settled() {
@@ -354,19 +363,19 @@ async fn ask_about_others(kafka: Kafka, shared: Arc<Shared>) {
             continue;
         }
         if let Ok((there, all)) = kafka.group_ids().await {
-            let next = lock(&shared.foreigners).round(&there, all, &ours);
-            if let Ok(said) = kafka.groups(&next).await {
-                lock(&shared.foreigners).note(said);
+            let next = lock(&shared.other_groups).round(&there, all, &ours);
+            if let Ok(groups) = kafka.groups(&next).await {
+                lock(&shared.other_groups).note(groups);
             }
         }
         tokio::time::sleep(ROUND).await;
     }
 }
 
-/// Whether two looks differ in what a practice cares about.
-fn differs(before: Option<&Look>, now: &Look, interest: &Interest) -> bool {
+/// Whether two polls differ in topics or groups of a practice.
+fn differs(before: Option<&PollResult>, now: &PollResult, interest: &Interest) -> bool {
     match (before, now) {
-        (None, _) => false, // the first look is being waited for
+        (None, _) => false, // reconciles wait for the first poll already
         (Some(Ok(before)), Ok(now)) => {
             interest
                 .topics
@@ -376,7 +385,7 @@ fn differs(before: Option<&Look>, now: &Look, interest: &Interest) -> bool {
                     .groups
                     .iter()
                     .any(|group| before.groups.get(group) != now.groups.get(group))
-                || (!same_foreign(before, now)
+                || (!shares_other_groups(before, now)
                     && other_groups(before, interest) != other_groups(now, interest))
         }
         (Some(Err(before)), Err(now)) => before.to_string() != now.to_string(),
@@ -384,8 +393,8 @@ fn differs(before: Option<&Look>, now: &Look, interest: &Interest) -> bool {
     }
 }
 
-/// Nobody has asked about the groups of other applications in between.
-fn same_foreign(before: &Snapshot, now: &Snapshot) -> bool {
+/// Whether both snapshots share one poll of groups of other applications.
+fn shares_other_groups(before: &Snapshot, now: &Snapshot) -> bool {
     match (&before.other_groups, &now.other_groups) {
         (Some(before), Some(now)) => Arc::ptr_eq(before, now),
         (before, now) => before.is_none() && now.is_none(),
@@ -394,14 +403,15 @@ fn same_foreign(before: &Snapshot, now: &Snapshot) -> bool {
 
 /// The groups of other applications on the topics of a practice.
 fn other_groups<'a>(
-    look: &'a Snapshot,
+    snapshot: &'a Snapshot,
     interest: &Interest,
 ) -> Option<Vec<(&'a String, &'a OtherGroup)>> {
     let is_of_interest = |(_, seen): &(&String, &OtherGroup)| {
         seen.on(|topic| interest.topics.contains(topic)).is_some()
     };
     Some(
-        look.other_groups
+        snapshot
+            .other_groups
             .as_ref()?
             .iter()
             .filter(is_of_interest)
@@ -415,40 +425,40 @@ mod tests {
 
     use super::*;
 
-    /// A reader whose looks are made by the test.
+    /// A reader whose polls are made by the test.
     fn blind() -> (Arc<Reader>, watch::Sender<Numbered>) {
-        let (sender, looks) = watch::channel(Numbered {
+        let (sender, polls) = watch::channel(Numbered {
             begun: 0,
             done: 0,
-            look: None,
+            poll: None,
         });
         let (kafka, shared) = (Kafka::connect("127.0.0.1:1"), Arc::default());
         (
             Arc::new(Reader {
                 kafka,
                 shared,
-                looks,
+                polls,
                 _ends_with_us: CancellationToken::new().drop_guard(),
             }),
             sender,
         )
     }
 
-    /// Somebody is not content with the look that is there, and waits.
+    /// A caller has requested another poll.
     async fn asks_for_another(reader: &Reader) {
         let asked =
             tokio::time::timeout(Duration::from_secs(5), reader.shared.wanted.notified()).await;
-        asked.expect("another look must be asked for");
+        asked.expect("another poll should be requested");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
-    /// A look at these, as the next one.
+    /// Publishes a poll of these as the next one.
     fn publish(
         sender: &watch::Sender<Numbered>,
         topics: &[&str],
         groups: &[&str],
     ) -> Arc<Snapshot> {
-        let look = Arc::new(Snapshot {
+        let snapshot = Arc::new(Snapshot {
             topics: topics
                 .iter()
                 .map(|name| ((*name).to_owned(), TopicSeen::Missing))
@@ -461,13 +471,13 @@ mod tests {
         });
         sender.send_modify(|numbered| {
             numbered.begun += 1;
-            (numbered.done, numbered.look) = (numbered.begun, Some(Ok(look.clone())));
+            (numbered.done, numbered.poll) = (numbered.begun, Some(Ok(snapshot.clone())));
         });
-        look
+        snapshot
     }
 
     #[tokio::test]
-    async fn a_look_without_what_a_practice_cares_about_is_none_for_it() {
+    async fn a_poll_without_all_interests_of_a_practice_is_not_used() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let practice = ("namespace".to_owned(), "p".to_owned());
         let interest = Interest {
@@ -476,7 +486,7 @@ mod tests {
         };
         for (topics, groups) in [(&["t"][..], &["g"][..]), (&["t", "u"][..], &[][..])] {
             let (reader, sender) = blind();
-            // it has cared for a while, and a look that was under way did not know that yet
+            // its interest is registered, but the poll in progress began before that
             reader
                 .interests()
                 .insert(practice.clone(), interest.clone());
@@ -484,26 +494,26 @@ mod tests {
             let asked = tokio::spawn({
                 let (reader, practice, interest) =
                     (reader.clone(), practice.clone(), interest.clone());
-                async move { reader.look(&practice, &interest).await }
+                async move { reader.poll(&practice, &interest).await }
             });
             asks_for_another(&reader).await;
             assert!(!asked.is_finished(), "{topics:?} {groups:?} is not enough");
             let whole = publish(&sender, &["t", "u", "more"], &["g", "h"]);
-            let look = asked.await.expect("does not panic").expect("there is one");
-            assert!(Arc::ptr_eq(&look, &whole));
+            let snapshot = asked.await.expect("does not panic").expect("there is one");
+            assert!(Arc::ptr_eq(&snapshot, &whole));
             let again = reader
-                .look(&practice, &interest)
+                .poll(&practice, &interest)
                 .await
                 .expect("there is one");
             assert!(
                 Arc::ptr_eq(&again, &whole),
-                "nobody has to wait for what is known"
+                "a known poll is returned at once"
             );
         }
     }
 
     #[tokio::test]
-    async fn whoever_cares_anew_waits_for_a_look_that_began_afterwards() {
+    async fn a_new_interest_waits_for_a_poll_that_began_afterwards() {
         let (reader, sender) = blind();
         let practice = ("namespace".to_owned(), "p".to_owned());
         let interest = Interest {
@@ -514,46 +524,46 @@ mod tests {
         sender.send_modify(|numbered| numbered.begun += 1);
         let asked = tokio::spawn({
             let (reader, practice, interest) = (reader.clone(), practice.clone(), interest.clone());
-            async move { reader.look(&practice, &interest).await }
+            async move { reader.poll(&practice, &interest).await }
         });
         asks_for_another(&reader).await;
         sender.send_modify(|numbered| numbered.done = numbered.begun);
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(!asked.is_finished(), "that one was under way already");
+        assert!(!asked.is_finished(), "that poll had begun before");
         let next = publish(&sender, &["t"], &[]);
-        let look = asked.await.expect("does not panic").expect("there is one");
-        assert!(Arc::ptr_eq(&look, &next));
+        let snapshot = asked.await.expect("does not panic").expect("there is one");
+        assert!(Arc::ptr_eq(&snapshot, &next));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_look_has_begun_before_it_is_asked_who_cares_about_what() {
-        let (sender, looks) = watch::channel(Numbered {
+    async fn a_poll_begins_before_it_reads_the_interests() {
+        let (sender, polls) = watch::channel(Numbered {
             begun: 0,
             done: 0,
-            look: None,
+            poll: None,
         });
         let shared = Arc::new(Shared::default());
         let history = Arc::new(History::new());
-        let (nudge, _nudged) = mpsc::unbounded_channel();
+        let (request_reconcile, _request_reconciled) = mpsc::unbounded_channel();
         let begun = {
-            let _nobody_says = lock(&shared.interests);
+            let _no_interest_registered = lock(&shared.interests);
             let run = run(
                 Kafka::connect("127.0.0.1:1"),
                 shared.clone(),
                 history,
                 sender,
-                nudge,
+                request_reconcile,
             );
             tokio::spawn(run);
             let since = Instant::now();
-            while looks.borrow().begun == 0 && since.elapsed() < Duration::from_secs(5) {
+            while polls.borrow().begun == 0 && since.elapsed() < Duration::from_secs(5) {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            looks.borrow().begun
+            polls.borrow().begun
         };
         assert_eq!(
             begun, 1,
-            "who begins to care between the two would wait for a look that does not know of it"
+            "an interest registered in between would wait for a poll that does not contain it"
         );
     }
 }

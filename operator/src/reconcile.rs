@@ -1,4 +1,4 @@
-//! One practice, from what is wanted to what is said about it: the steps in their order, and when to look again.
+//! Reconciles one practice: the steps from its spec to its status in order, and when to reconcile again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,23 +22,23 @@ use crate::{
     objects::objects,
     observe::observe,
     prepare::prepare,
-    publish::{Published, publish, tell},
+    publish::{Published, emit_events, publish},
     view,
 };
 
-/// How soon to look again while something is on its way that no watch reports, at first.
+/// First pause while the operator waits for something that no watch reports.
 const SOON: Duration = Duration::from_secs(1);
-/// How soon to look again at what has been on its way for long, such as a group with a member that is none of its pods, or waits for
-/// somebody: for a topic that is not as it should be (its configuration, or how many brokers there are, is in no look), or for
-/// what other practices use of a policy.
+/// Longest pause while the operator waits: for a group with a member that does not belong to the practice, for a topic that does
+/// not match the manifest (its configuration and the number of brokers are in no poll), or for other practices to use less of a
+/// policy.
 const LATER: Duration = Duration::from_secs(10);
-/// How long to be content with watches when nothing is on its way.
+/// Pause while nothing is pending: watches report changes.
 const LATE: Duration = Duration::from_mins(5);
 
-/// Brings one practice a step closer to its manifest and says where it stands.
+/// Brings one practice closer to its manifest and writes its status.
 ///
 /// # Errors
-/// Kubernetes refused or did not answer. A bad spec and a Kafka that is down are no errors: status says so.
+/// Kubernetes refused or did not answer. An invalid spec and an unreachable Kafka are no errors: status reports them.
 pub async fn reconcile(
     practice: Arc<ConsumerGroupPractice>,
     context: Arc<Context>,
@@ -58,9 +58,9 @@ pub async fn reconcile(
     let plan = plan.and_then(|plan| context.allowed(&practice, plan));
     let (mut prepared, mut running, mut seen, mut consumers) =
         (Prepared::default(), Running::default(), None, vec![]);
-    let mut noted = JournalUpdate::default();
+    let mut update = JournalUpdate::default();
     if let Ok(plan) = &plan {
-        journal::take_up(&context.client, plan, &context.memories).await?;
+        journal::load(&context.client, plan, &context.memories).await?;
         let live = metrics.step("live", live(&context.client, plan)).await?;
         let holder = |group: &GroupPlan| context.holder(plan, group);
         prepared = metrics
@@ -74,28 +74,28 @@ pub async fn reconcile(
         running = metrics
             .step("apply", apply(&context.client, plan, &objects, live))
             .await?;
-        journal::wants(plan, &prepared, &running, &context.memories);
-        let look = metrics
+        journal::record_replicas(plan, &prepared, &running, &context.memories);
+        let observed = metrics
             .step(
                 "observe",
                 observe(plan, &prepared, before, &context.memories),
             )
             .await;
-        noted = journal::note(
+        update = journal::record_poll(
             plan,
             &prepared,
-            &look.look,
+            &observed.poll,
             &context.memories,
             context.now(),
         );
         metrics
             .step(
                 "journal",
-                journal::measure(plan, &mut noted, &context.http, &context.memories),
+                journal::measure(plan, &mut update, &context.http, &context.memories),
             )
             .await;
-        tell(&context.recorder, &practice, &rebalances(&noted.told)).await;
-        seen = Some(look);
+        emit_events(&context.recorder, &practice, &rebalances(&update.explained)).await;
+        seen = Some(observed);
     } else {
         context.memories.blind(&key(&practice));
     }
@@ -110,8 +110,8 @@ pub async fn reconcile(
         context.now(),
     );
     if let Ok(plan) = &plan {
-        after.rebalances = std::mem::take(&mut noted.latest);
-        journal::keep(&context.client, plan, &context.memories).await?;
+        after.rebalances = std::mem::take(&mut update.latest);
+        journal::store(&context.client, plan, &context.memories).await?;
     }
     view::show(
         &context,
@@ -121,52 +121,52 @@ pub async fn reconcile(
         seen.as_ref(),
         &after,
     );
-    metrics.show(&key(&practice), running.changes.len(), &after, &noted);
+    metrics.show(&key(&practice), running.changes.len(), &after, &update);
     let published = metrics
         .step(
             "publish",
             publish(&context.client, &practice, before, &after, since),
         )
         .await?;
-    tell(
+    emit_events(
         &context.recorder,
         &practice,
         &events(&prepared, &running, before, &after),
     )
     .await;
-    let (as_it_is, soon) = (
-        context.memories.as_it_is(&key(&practice)),
-        [seen.and_then(|seen| seen.again), noted.again],
+    let (spec_age, soon) = (
+        context.memories.spec_age(&key(&practice)),
+        [seen.and_then(|seen| seen.again), update.again],
     );
-    let action = again(&published, soon, &after, as_it_is, context.now());
+    let action = again(&published, soon, &after, spec_age, context.now());
     if published == Published::Written {
         context.memories.written(&practice, after, context.now());
     }
     Ok(action)
 }
 
-/// When to look again without being asked to.
+/// When to reconcile again without an event.
 fn again(
     published: &Published,
     soon: [Option<Duration>; 2],
     status: &PracticeStatus,
-    as_it_is: Duration,
+    spec_age: Duration,
     now: Timestamp,
 ) -> Action {
-    let so = |kind: &str| {
+    let if_true = |kind: &str| {
         status
             .condition(kind)
             .filter(|condition| condition.status == "True")
     };
     let since =
         |since: Timestamp| Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    let moving = so("Reconciling")
-        .map(|moving| while_moving(since(moving.last_transition_time.0).min(as_it_is)));
+    let moving = if_true("Reconciling")
+        .map(|moving| while_moving(since(moving.last_transition_time.0).min(spec_age)));
     let numbers = match published {
         Published::Later(pause) => Some(*pause),
         Published::Unchanged | Published::Written => None,
     };
-    let waiting = (so("Stalled").is_some() || status.topics.iter().any(|topic| !topic.ready))
+    let waiting = (if_true("Stalled").is_some() || status.topics.iter().any(|topic| !topic.ready))
         .then_some(LATER);
     let soonest = soon
         .into_iter()
@@ -176,7 +176,7 @@ fn again(
     Action::requeue(soonest.unwrap_or(LATE))
 }
 
-/// The pause while something has been on its way for so long: a tenth of it, so that nothing is noticed much later than it could be.
+/// The pause after waiting for `since`: a tenth of it, so that the delay of a detection is at most a tenth.
 fn while_moving(since: Duration) -> Duration {
     (since / 10).clamp(SOON, LATER)
 }
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_takes_long_is_looked_at_more_seldom() {
+    fn long_waits_are_checked_less_often() {
         for (since, pause) in [(0, 1), (9, 1), (30, 3), (100, 10), (86_400, 10)] {
             assert_eq!(
                 while_moving(Duration::from_secs(since)),

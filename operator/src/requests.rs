@@ -1,5 +1,5 @@
-//! Counts what is asked of Kubernetes. In: a client. Out: one like it, whose requests are counted with their answers; also
-//! those of watches, and those that nobody waited for to the end.
+//! Counts requests to Kubernetes. In: a client. Out: a client whose requests are counted with their results, including watches
+//! and cancelled requests.
 
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ pub(crate) fn counted(client: Client, metrics: Metrics) -> Client {
     Client::new(service, namespace)
 }
 
-/// A request that is on its way; counted when it is over, however that comes.
+/// A request in progress; counted when it is dropped, also if it was cancelled.
 struct Asked {
     metrics: Metrics,
     method: &'static str,

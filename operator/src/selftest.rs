@@ -1,5 +1,5 @@
-//! What `helm test` runs: one small practice made, used and removed, as a user would. In: a client, a namespace, a time.
-//! Out: nothing, or the sentence that says which step did not work and what the practice's own conditions say about it.
+//! The check of `helm test`: creates, uses and deletes a small practice like a user. In: a client, a namespace, a timeout.
+//! Out: nothing, or an error with the failed step and the practice's conditions.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 
 use crate::error::within;
 
-/// Pause between two looks.
+/// Pause between two polls.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Makes a practice of one topic and two groups, sends a message, waits until both groups have consumed it, removes it.
+/// Creates a practice of one topic and two groups, sends a message, waits until both groups have consumed it, deletes it.
 ///
 /// # Errors
-/// The first step that did not work within `timeout`.
+/// The first step that failed or took longer than `timeout`.
 pub async fn selftest(client: Client, namespace: &str, timeout: Duration) -> Result<()> {
     let api: Api<ConsumerGroupPractice> = Api::namespaced(client, namespace);
     let name = format!("selftest-{:x}", Timestamp::now().as_microsecond());
@@ -30,7 +30,7 @@ pub async fn selftest(client: Client, namespace: &str, timeout: Duration) -> Res
     let removed = remove_practice(&api, &name, Instant::now() + timeout).await;
     used?;
     removed?;
-    println!("selftest: {name} was made, used and removed");
+    println!("selftest: practice {name} created, used and deleted");
     Ok(())
 }
 
@@ -56,13 +56,13 @@ async fn use_practice(
         condition(practice, "Ready")
     })
     .await?;
-    println!("selftest: it is Ready");
+    println!("selftest: practice is Ready");
     let offset = send(
         &format!("http://{name}-producer.{namespace}.svc:{PRODUCER_PORT}/send-message"),
         name,
     )
     .await?;
-    println!("selftest: a message was acknowledged at offset {offset}");
+    println!("selftest: message acknowledged at offset {offset}");
     wait(
         api,
         name,
@@ -71,7 +71,7 @@ async fn use_practice(
         |practice| consumed(practice, offset),
     )
     .await?;
-    println!("selftest: both groups consumed it");
+    println!("selftest: message consumed by both groups");
     Ok(())
 }
 
@@ -97,14 +97,14 @@ async fn remove_practice(
     {
         ensure!(
             Instant::now() < deadline,
-            "practice {name} did not go: does the operator run, and does Kafka answer?"
+            "practice {name} not deleted in time: check that the operator runs and that Kafka answers"
         );
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())
 }
 
-/// Looks at the practice until `done`; in vain: what its conditions say.
+/// Polls the practice until `done`; the error contains its conditions.
 async fn wait(
     api: &Api<ConsumerGroupPractice>,
     name: &str,
@@ -121,7 +121,7 @@ async fn wait(
             bail!(
                 "practice {} did not {what} in time. {}",
                 practice.name_any(),
-                said(&practice)
+                conditions(&practice)
             );
         }
         tokio::time::sleep(PAUSE).await;
@@ -149,9 +149,9 @@ fn consumed(practice: &ConsumerGroupPractice, offset: i64) -> bool {
     })
 }
 
-fn said(practice: &ConsumerGroupPractice) -> String {
+fn conditions(practice: &ConsumerGroupPractice) -> String {
     let Some(status) = &practice.status else {
-        return "It has no status: does the operator run, and does it watch this namespace?"
+        return "It has no status: check that the operator runs and watches this namespace"
             .to_owned();
     };
     let each = status

@@ -1,5 +1,5 @@
-//! The live picture in a cluster. In: what a reconcile has found out about a practice. Out: the same as facts for the
-//! picture's hub. Where consumers answer is said only while somebody looks.
+//! The live view in a cluster. In: results of a reconcile. Out: facts for the view's hub. URLs of consumers are included only while
+//! a page watches the practice.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -14,22 +14,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Context, context::key, live::Live, reader::Key};
 
-/// A rebalance of many members is told by each of them: at most ten looks a second come of it.
+/// Pause after a poll request: in a rebalance each member sends one, and this limits them to ten polls a second.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// The broker's to say for a KIP-848 group, and not ours to read; this is its default (`group.consumer.session.timeout.ms`).
+/// Kafka's default of `group.consumer.session.timeout.ms`: for KIP-848 groups the broker decides, and the operator does not read
+/// its configuration.
 const CONSUMER_SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// The live picture, as the operator was told to serve it.
+/// Settings of the live view.
 #[derive(Debug)]
 pub struct Picture {
-    /// Where.
+    /// Its listener.
     pub listener: TcpListener,
-    /// The command that lets people do something from it; `None`: they may.
+    /// The command that enables actions; `None`: they are enabled.
     pub how: Option<String>,
 }
 
-/// Tells the picture what is known of a practice now.
+/// Publishes the current facts about a practice to the live view.
 pub(crate) fn show(
     context: &Context,
     practice: &ConsumerGroupPractice,
@@ -56,9 +57,9 @@ pub(crate) fn show(
     hub.publish(Facts {
         now: context.now().as_millisecond(),
         status: status.clone(),
-        look: plan
+        snapshot: plan
             .zip(seen)
-            .and_then(|(plan, seen)| Some(part(plan, seen.look.as_ref().ok()?))),
+            .and_then(|(plan, seen)| Some(part(plan, seen.poll.as_ref().ok()?))),
         journal: context.memories.journal(&key),
         kafka: KafkaFacts {
             kind: KafkaKind::Cluster,
@@ -78,14 +79,14 @@ pub(crate) fn show(
     });
 }
 
-/// What the picture needs of a look, which may be at the topics and groups of many practices.
-fn part(plan: &Plan, look: &Snapshot) -> Arc<Snapshot> {
+/// The part of a snapshot that belongs to a plan: a snapshot contains topics and groups of many practices.
+fn part(plan: &Plan, snapshot: &Snapshot) -> Arc<Snapshot> {
     let topics: Vec<String> = plan.topics.iter().map(|topic| topic.name.clone()).collect();
     let groups: Vec<String> = plan.groups.iter().map(|group| group.id.clone()).collect();
-    Arc::new(look.only(&topics, &groups))
+    Arc::new(snapshot.only(&topics, &groups))
 }
 
-/// What a plan says of each group.
+/// Facts of each group of a plan.
 pub fn groups(plan: &Plan) -> Vec<GroupFacts> {
     plan.groups
         .iter()
@@ -107,7 +108,7 @@ pub fn groups(plan: &Plan) -> Vec<GroupFacts> {
         .collect()
 }
 
-/// The consumers whose pods are there. When a pod's process began is not known here: pods are listed without their status.
+/// Consumers whose pods exist. `started` is unknown: pods are listed without their status.
 pub(crate) fn consumers(plan: &Plan, live: &Live) -> Vec<Consumer> {
     let consumer = |pod: &crate::live::LivePod| {
         let group = plan
@@ -130,34 +131,34 @@ pub(crate) fn consumers(plan: &Plan, live: &Live) -> Vec<Consumer> {
     live.pods.iter().filter_map(consumer).collect()
 }
 
-/// Serves the picture, and looks afresh at practices that are looked at, until `shutdown`.
+/// Serves the live view, and polls practices on request, until `shutdown`.
 pub(crate) async fn serve(
     listener: TcpListener,
     hub: Hub,
     context: Arc<Context>,
-    mut stirred: mpsc::UnboundedReceiver<Key>,
-    nudge: mpsc::UnboundedSender<Key>,
+    mut poll_requests: mpsc::UnboundedReceiver<Key>,
+    request_reconcile: mpsc::UnboundedSender<Key>,
     shutdown: CancellationToken,
 ) {
-    let stirring = async {
-        while let Some(first) = stirred.recv().await {
+    let polling = async {
+        while let Some(first) = poll_requests.recv().await {
             let mut practices = BTreeSet::from([first]);
-            practices.extend(std::iter::from_fn(|| stirred.try_recv().ok()));
+            practices.extend(std::iter::from_fn(|| poll_requests.try_recv().ok()));
             for practice in practices {
                 context.memories.readers.request_poll(&practice);
-                let _ = nudge.send(practice); // nobody listens: the operator is on its way out
+                let _ = request_reconcile.send(practice); // the receiver is closed: the operator is shutting down
             }
             tokio::time::sleep(SETTLE).await;
         }
     };
     tokio::select! {
-        () = stirring => {}
+        () = polling => {}
         () = forgetting(&hub, &context) => {}
         () = practice_view::serve(listener, hub.clone(), shutdown) => {}
     }
 }
 
-/// Takes practices that are gone out of the picture. The end of one that owned nothing makes nobody reconcile it.
+/// Removes deleted practices from the live view: deleting a practice without objects triggers no reconcile.
 async fn forgetting(hub: &Hub, context: &Context) {
     let mut times = tokio::time::interval(Duration::from_secs(2));
     loop {

@@ -1,5 +1,5 @@
-//! Asking workers and producers. In: an address. Out: what a worker says of itself, whether one is ready, what became of a
-//! message. A deadline for each question, answers are bounded.
+//! HTTP client for workers and producers. In: an address. Out: a worker's status, its readiness, the producer's answer to a
+//! message. Each request has a timeout, and responses have a limit in size.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use practice_contract::status::WorkerStatus;
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// One that says nothing for so long is busy, held or gone.
+/// Timeout of requests to a worker; one that does not answer is busy, paused or gone.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The producer answers after Kafka's acknowledgement, or that there was none.
+/// Timeout of the producer, which answers after Kafka's acknowledgement or an error.
 const ACKNOWLEDGEMENT: Duration = Duration::from_secs(30);
 const LARGEST: usize = 4 << 20;
 
-/// A client for all of them.
+/// A client for all workers and producers.
 #[derive(Debug, Clone)]
 pub struct Http(Client<HttpConnector, Full<Bytes>>);
 
@@ -39,10 +39,10 @@ impl Default for Http {
 }
 
 impl Http {
-    /// What a consumer says of itself.
+    /// The status of a worker.
     ///
     /// # Errors
-    /// It says nothing.
+    /// The worker does not answer within a second, or not with a status.
     pub async fn status(&self, address: &str) -> Result<WorkerStatus> {
         let (code, body) = self
             .ask(
@@ -58,7 +58,7 @@ impl Http {
         Ok(serde_json::from_slice(&body)?)
     }
 
-    /// Whether one says that it is ready.
+    /// Whether a worker or producer is ready.
     pub async fn is_ready(&self, address: &str) -> bool {
         let answer = self
             .ask(
@@ -71,7 +71,7 @@ impl Http {
         answer.is_ok_and(|(code, _)| code == StatusCode::OK)
     }
 
-    /// Sends a message by the producer: its answer, whatever it is.
+    /// Sends a message to the producer and returns its answer, errors included.
     ///
     /// # Errors
     /// The producer does not answer.

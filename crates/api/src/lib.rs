@@ -1,5 +1,5 @@
-//! The custom resource `ConsumerGroupPractice`: what one manifest says and what its status answers, with every rule in
-//! the schema, and the same rules without a server. In: nothing. Out: types, the CRD, faults of a manifest.
+//! The custom resource `ConsumerGroupPractice`: its spec and status, with every rule in the schema, and the same rules
+//! without a server. In: nothing. Out: types, the CRD, faults of a manifest.
 //! Deliberately absent: a client, Kafka, a clock.
 
 #![allow(unreachable_pub)] // the derive writes public inner types of its own
@@ -18,7 +18,7 @@ pub use validate::{Fault, faults};
 /// Group of the API.
 pub const API_GROUP: &str = "kafka-practice.dev";
 
-/// The `CustomResourceDefinition` as YAML, as the chart ships it.
+/// The `CustomResourceDefinition` as YAML, as in the chart.
 pub fn crd_yaml() -> String {
     use kube::CustomResourceExt;
     serde_yaml::to_string(&ConsumerGroupPractice::crd()).expect("a CRD should be serializable")

@@ -1,5 +1,5 @@
-//! What one manifest says. Every field is documented here (`kubectl explain` prints it) and every rule stands here, as
-//! schema or as CEL with a message that names the fix.
+//! The spec. Every field is documented here (`kubectl explain` prints it) and every rule is here, as schema or as CEL with a
+//! message that names the fix.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::status::PracticeStatus;
 
-/// Kafka topics, the consumer groups that read them and a producer, to understand, practise and run consumer groups.
+/// Kafka topics, consumer groups that read them and a producer: to learn, break and operate consumer groups.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[kube(
     group = "kafka-practice.dev",
@@ -22,7 +22,7 @@ use crate::status::PracticeStatus;
     namespaced,
     status = "PracticeStatus",
     derive = "PartialEq",
-    doc = "Topics and the consumer groups that read them: each group runs as Deployments, a producer takes POST /send-message, and status says what Kafka says.",
+    doc = "Topics and the consumer groups that read them. Each group runs as Deployments, a producer accepts POST /send-message, and status reports the state of topics and groups in Kafka.",
     cel,
     validation = Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$')").message("metadata.name must be at most 40 characters of a-z, 0-9 and -, begin with a letter and end with a letter or digit: Services and labels are named after it").reason(Reason::FieldValueInvalid),
     printcolumn(name = "Topics", type_ = "integer", json_path = ".status.summary.topics"),
@@ -41,7 +41,7 @@ use crate::status::PracticeStatus;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PracticeSpec {
-    /// The Kafka to use. Omitted: the default that the operator was installed with.
+    /// The Kafka to use. Omitted: the default Kafka of the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kafka: Option<Kafka>,
 
@@ -61,7 +61,7 @@ pub struct PracticeSpec {
     pub producer: Producer,
 }
 
-/// A Kafka.
+/// A Kafka cluster.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Kafka {
@@ -82,19 +82,19 @@ pub struct Topic {
     /// Name in Kafka: letters, digits, `.`, `_` and `-`, at most 249.
     #[schemars(length(min = 1, max = 249), regex(pattern = r"^[a-zA-Z0-9._-]+$"))]
     #[x_kube(
-        validation = Rule::new("self != '.' && self != '..' && !self.startsWith('__')").message("a topic may not be called `.` or `..` or begin with `__`: Kafka keeps those names for itself").reason(Reason::FieldValueInvalid)
+        validation = Rule::new("self != '.' && self != '..' && !self.startsWith('__')").message("a topic may not be called `.` or `..` or begin with `__`: Kafka reserves those names").reason(Reason::FieldValueInvalid)
     )]
     pub name: String,
 
-    /// Number of partitions, 1 to 1000. May grow, never shrink (Kafka cannot). A topic that has more already keeps them.
+    /// Number of partitions, 1 to 1000. It can grow but not shrink (Kafka cannot remove partitions). An existing topic with more keeps them.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]
     #[x_kube(
-        validation = Rule::new("self >= oldSelf").message("partitions can only grow, Kafka cannot take any away: use a number at least as large as before, or a topic with another name").reason(Reason::FieldValueInvalid)
+        validation = Rule::new("self >= oldSelf").message("partitions can only grow, Kafka cannot remove any: use a number at least as large as before, or a topic with another name").reason(Reason::FieldValueInvalid)
     )]
     pub partitions: i32,
 
-    /// Copies of each partition, on as many brokers. Immutable.
+    /// Replicas of each partition, each on its own broker. Immutable.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 32))]
     #[x_kube(
@@ -102,28 +102,28 @@ pub struct Topic {
     )]
     pub replication_factor: i32,
 
-    /// Topic configuration, such as `retention.ms: "60000"`; set when the topic is made, and kept so on a topic that this practice made.
-    /// A key that is taken out goes back to Kafka's default.
+    /// Topic configuration, such as `retention.ms: "60000"`. Set on creation, and kept in sync on topics that this practice created.
+    /// A key that you remove is reset to Kafka's default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 64))]
     pub config: BTreeMap<String, String>,
 
-    /// What happens to the topic when the practice is deleted. `Delete` removes only a topic that this practice created.
+    /// Whether the topic is deleted with the practice. `Delete` deletes only a topic that this practice created.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
-    /// `false`: the topic exists, is read and never changed.
+    /// `false`: the topic must exist, and is never changed.
     #[serde(default = "yes")]
     pub managed: bool,
 }
 
-/// What becomes of a topic when its practice goes.
+/// Whether a topic is deleted with its practice.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DeletionPolicy {
-    /// It stays.
+    /// The topic stays in Kafka.
     #[default]
     Retain,
-    /// It goes too.
+    /// The topic is deleted if this practice created it.
     Delete,
 }
 
@@ -135,8 +135,8 @@ pub enum DeletionPolicy {
     validation = Rule::new("self.protocol == 'Classic' || (!has(self.sessionTimeout) && !has(self.heartbeatInterval))").message("sessionTimeout and heartbeatInterval are for protocol Classic only, with Consumer the broker decides: remove them").reason(Reason::FieldValueForbidden),
     validation = Rule::new("duration(has(self.heartbeatInterval) ? self.heartbeatInterval : '500ms') < duration(has(self.sessionTimeout) ? self.sessionTimeout : '10s')").message("heartbeatInterval (default 500ms) must be shorter than sessionTimeout (default 10s), at most a third of it is best").reason(Reason::FieldValueInvalid),
     validation = Rule::new("self.protocol != 'Classic' || duration(has(self.sessionTimeout) ? self.sessionTimeout : '10s') <= duration(has(self.maxPollInterval) ? self.maxPollInterval : '5m')").message("sessionTimeout (default 10s) must not be longer than maxPollInterval (default 5m): raise maxPollInterval or lower sessionTimeout").reason(Reason::FieldValueInvalid),
-    validation = Rule::new("duration(has(self.processingDelay) ? self.processingDelay : '0s') < duration(has(self.maxPollInterval) ? self.maxPollInterval : '5m')").message("processingDelay must be shorter than maxPollInterval (default 5m): a member that works longer than that on one message is put out of its group").reason(Reason::FieldValueInvalid),
-    validation = Rule::new("!has(self.variants) || self.variants.all(v, duration(has(v.processingDelay) ? v.processingDelay : '0s') < duration(has(self.maxPollInterval) ? self.maxPollInterval : '5m'))").message("variants[].processingDelay must be shorter than the group's maxPollInterval (default 5m): a member that works longer than that on one message is put out of its group").reason(Reason::FieldValueInvalid)
+    validation = Rule::new("duration(has(self.processingDelay) ? self.processingDelay : '0s') < duration(has(self.maxPollInterval) ? self.maxPollInterval : '5m')").message("processingDelay must be shorter than maxPollInterval (default 5m): a member that spends longer on one message is removed from its group").reason(Reason::FieldValueInvalid),
+    validation = Rule::new("!has(self.variants) || self.variants.all(v, duration(has(v.processingDelay) ? v.processingDelay : '0s') < duration(has(self.maxPollInterval) ? self.maxPollInterval : '5m'))").message("variants[].processingDelay must be shorter than the group's maxPollInterval (default 5m): a member that spends longer on one message is removed from its group").reason(Reason::FieldValueInvalid)
 )]
 pub struct Group {
     /// The `group.id`: letters, digits, `.`, `_` and `-`, at most 249.
@@ -146,12 +146,12 @@ pub struct Group {
     )]
     pub name: String,
 
-    /// Number of consumers, 0 to 100. Omitted: someone else scales (a `HorizontalPodAutoscaler`, KEDA, `kubectl scale`); it starts at 1.
+    /// Number of consumers, 0 to 100. Omitted: you or an autoscaler scale it (`HorizontalPodAutoscaler`, KEDA, `kubectl scale`); it starts at 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub replicas: Option<i32>,
 
-    /// The topics it reads, each one of `spec.topics`. Omitted: all of them.
+    /// Topics that it reads, each one of `spec.topics`. Omitted: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 249)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -165,11 +165,11 @@ pub struct Group {
     #[serde(default)]
     pub protocol: Protocol,
 
-    /// How partitions are divided. Classic: `Range`, `RoundRobin`, `CooperativeSticky` (default). Consumer: `Range`, `Uniform` (default).
+    /// How partitions are assigned. Classic: `Range`, `RoundRobin`, `CooperativeSticky` (default). Consumer: `Range`, `Uniform` (default).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignor: Option<Assignor>,
 
-    /// Classic only: how long a silent member stays in the group, 6s to 30m. Default 10s.
+    /// Classic only: a member without a heartbeat for this long is removed from the group, 6s to 30m. Default 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 2, max = 20),
@@ -180,7 +180,7 @@ pub struct Group {
     )]
     pub session_timeout: Option<String>,
 
-    /// Classic only: how often a member says that it is alive; shorter than sessionTimeout. It bounds how soon the others notice that one joined or left. Default 500ms.
+    /// Classic only: how often a member sends a heartbeat; shorter than sessionTimeout. Members learn of a rebalance at their next heartbeat. Default 500ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 2, max = 20),
@@ -191,7 +191,7 @@ pub struct Group {
     )]
     pub heartbeat_interval: Option<String>,
 
-    /// How long a member may work without polling before it is put out of the group, at most 24h. Default 5m.
+    /// A member that does not poll for this long leaves the group, at most 24h. Default 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 2, max = 20),
@@ -210,18 +210,18 @@ pub struct Group {
     )]
     pub processing_delay: Option<String>,
 
-    /// Further members of the same group that behave differently. At most 16, each name once.
+    /// Members of the same group with another delay. At most 16, each name once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub variants: Vec<Variant>,
 
-    /// `Stopped`: 0 consumers, committed offsets stay. On `Running` the former number comes back.
+    /// `Stopped`: 0 consumers, committed offsets stay. `Running` restores the former number.
     #[serde(default)]
     pub state: DesiredState,
 }
 
-/// Members of a group that behave differently from its others.
+/// Members of a group with another delay.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Variant {
@@ -232,7 +232,7 @@ pub struct Variant {
     )]
     pub name: String,
 
-    /// Number of consumers, 0 to 100. Omitted: someone else scales; it starts at 1.
+    /// Number of consumers, 0 to 100. Omitted: you or an autoscaler scale it; it starts at 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub replicas: Option<i32>,
@@ -246,26 +246,26 @@ pub struct Variant {
     pub processing_delay: Option<String>,
 }
 
-/// How partitions are divided among members. Classic: `Range`, `RoundRobin`, `CooperativeSticky` (default). Consumer: `Range`, `Uniform` (default).
+/// How partitions are assigned to members. Classic: `Range`, `RoundRobin`, `CooperativeSticky` (default). Consumer: `Range`, `Uniform` (default).
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignor {
-    /// Neighbouring partitions together, topic by topic.
+    /// Neighbouring partitions to one member, topic by topic.
     Range,
-    /// One after the other.
+    /// One partition to each member in turn.
     RoundRobin,
-    /// Balanced, and as few as possible move.
+    /// Balanced, and as few partitions as possible move.
     CooperativeSticky,
-    /// Balanced, and as few as possible move (KIP-848).
+    /// Balanced, and as few partitions as possible move (KIP-848).
     Uniform,
 }
 
 /// Whether a group's consumers should run.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DesiredState {
-    /// They should.
+    /// Its consumers run.
     #[default]
     Running,
-    /// They should not; committed offsets stay.
+    /// It has 0 consumers; committed offsets stay.
     Stopped,
 }
 
@@ -277,11 +277,11 @@ pub struct Producer {
     #[serde(default = "yes")]
     pub enabled: bool,
 
-    /// The key of a message that is sent without one: `Random` (a UUID) or `None`.
+    /// Key of a message that you send without one: `Random` (a UUID) or `None`.
     #[serde(default)]
     pub keys: Keys,
 
-    /// A steady stream of messages, to practise lag with.
+    /// A constant stream of messages, to practise lag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
 }
@@ -296,7 +296,7 @@ impl Default for Producer {
     }
 }
 
-/// The key of a message that is sent without one.
+/// Key of a message that you send without one.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Keys {
     /// A random UUID: messages spread over all partitions.
@@ -306,7 +306,7 @@ pub enum Keys {
     None,
 }
 
-/// A steady stream of messages.
+/// A constant stream of messages.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Load {

@@ -1,15 +1,15 @@
-//! What status answers. Shapes only; what the values mean and when they are written is decided by the operator.
+//! The status. Types only; the operator decides their values and when to write them.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is true about a practice, from Kubernetes and from Kafka itself.
+/// Observed state of a practice, from Kubernetes and Kafka.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct PracticeStatus {
-    /// The generation of the spec that this status answers.
+    /// The `metadata.generation` that this status was written for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
@@ -36,16 +36,16 @@ pub struct PracticeStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub groups: Vec<GroupStatus>,
 
-    /// Groups of other applications that have members or commits on the practice's topics: never touched. The first 20 by name.
+    /// Groups of other applications that have members or commits on the practice's topics; never changed. The first 20 by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub other_groups: Vec<OtherGroupStatus>,
 
-    /// How many such groups there are; absent while unknown.
+    /// Number of such groups; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_group_count: Option<i32>,
 
-    /// The last rebalances of these groups, newest first, at most 10; the `ConfigMap` `<practice>-journal` keeps 50 of each group.
+    /// The last rebalances of the practice's groups, newest first, at most 10; the `ConfigMap` `<practice>-journal` keeps 50 of each group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rebalances: Vec<RebalanceStatus>,
 }
@@ -58,7 +58,7 @@ impl PracticeStatus {
             .find(|condition| condition.type_ == kind)
     }
 
-    /// Whether a group id was found to be this practice's, on the Kafka of this status.
+    /// Whether this practice owns a group id on the Kafka of this status.
     pub fn owns_group_id(&self, group: &str) -> bool {
         self.groups
             .iter()
@@ -83,18 +83,18 @@ pub struct Summary {
     /// Members without a partition; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<i32>,
-    /// Messages not yet consumed; absent while a part of it is unknown.
+    /// Messages not yet consumed; absent while a part is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<i64>,
 }
 
-/// One topic as Kafka has it.
+/// One topic in Kafka.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct TopicStatus {
     /// Its name.
     pub name: String,
-    /// Whether it exists as the spec wants it.
+    /// Whether it exists and matches the spec.
     pub ready: bool,
     /// Partitions in Kafka.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,81 +102,80 @@ pub struct TopicStatus {
     /// Replication factor in Kafka.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication_factor: Option<i32>,
-    /// Kafka's id of the topic.
+    /// Topic id in Kafka.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_id: Option<String>,
-    /// Kafka's id of the topic that this practice created; `deletionPolicy: Delete` removes no other.
+    /// Topic id of the topic that this practice created; `deletionPolicy: Delete` deletes no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_topic_id: Option<String>,
-    /// Keys of its configuration that this practice has set on its own topic: one that the manifest names no longer goes back to
-    /// Kafka's default.
+    /// Configuration keys that this practice has set on a topic that it created; a key that you remove is reset to Kafka's default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub configured: Vec<String>,
-    /// What keeps it from being ready.
+    /// Why it is not ready; absent when it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
 impl TopicStatus {
-    /// Whether it is the very topic that this practice made.
+    /// Whether this practice created the topic that exists now.
     pub fn is_own(&self) -> bool {
         self.topic_id.is_some() && self.topic_id == self.created_topic_id
     }
 }
 
-/// One group as Kafka has it.
+/// One group in Kafka.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupStatus {
     /// The `group.id`.
     pub name: String,
-    /// Whether the group id was found free, or this practice's, before its first consumer started.
+    /// Whether this practice owns the group id: it was free, or already this practice's, before the first consumer started.
     pub group_id_owned: bool,
-    /// Kafka's word: `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Assigning`, `Reconciling`; or `Absent`, `Unknown`.
+    /// Group state in Kafka: `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Assigning`, `Reconciling`; or `Absent`, `Unknown`.
     pub state: String,
-    /// `Classic` or `Consumer`, as Kafka says; the spec's while the group is absent.
+    /// `Classic` or `Consumer` (KIP-848 protocol), as Kafka reports it; the spec's while the group is absent.
     pub protocol: String,
-    /// The group epoch of KIP-848; Classic has none that Kafka tells.
+    /// The group epoch of KIP-848; absent for Classic groups, whose generation Kafka does not report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<i64>,
-    /// Consumers wanted.
+    /// Desired number of consumers.
     pub replicas: i32,
-    /// Consumers that are ready.
+    /// Number of consumers whose pods are ready.
     pub ready_replicas: i32,
     /// Members without a partition while the group is stable; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<i32>,
-    /// Messages not yet consumed; null while a part of it is unknown.
+    /// Messages not yet consumed; null while a part is unknown.
     pub lag: Option<i64>,
-    /// Since when lag is null (RFC 3339), as far as was seen.
+    /// Since when lag is null (RFC 3339), as observed by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_since: Option<String>,
-    /// When the oldest message not yet consumed was written (RFC 3339), as far as was seen; null while there is none, or it is unknown.
+    /// When the oldest message not yet consumed was produced (RFC 3339), as observed by the operator; null while lag is 0 or it is unknown.
     #[serde(default)]
     pub oldest_since: Option<String>,
-    /// When nothing will be left (RFC 3339) at the rates that consumers and producers had when this was written; null while nothing is left,
-    /// while it is unknown, and when it would never be.
+    /// Estimated time (RFC 3339) when lag reaches 0, at the rates of consumers and producers when this was written; null while lag is 0,
+    /// the time is unknown, or lag does not shrink.
     #[serde(default)]
     pub done_at: Option<String>,
-    /// Whether it gets on; absent while that is not known yet.
+    /// Health of the group; absent until enough samples exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthStatus>,
     /// Why the operator holds the group at 0 consumers; absent while it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<GroupHold>,
-    /// Why something of the group is unknown: Kafka's words, or that nobody looks.
+    /// Why a part of this status is unknown: Kafka's error, or that the group is not monitored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The group's members.
     #[serde(default)]
     pub members: Vec<Member>,
-    /// Partitions of the group's topics that no member owns: their lag is nobody's. None while a member does not tell what it owns.
+    /// Partitions of the group's topics that no member owns. Empty while Kafka does not report the partitions of every member.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unowned: Vec<OwnedPartition>,
-    /// Number of partitions that no member owns, also when the list was cut.
+    /// Number of partitions that no member owns, also when the list is truncated.
     #[serde(default)]
     pub unowned_count: i32,
-    /// Whether members or partitions were left out to keep status small.
+    /// Whether members or partitions are omitted to keep status small.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
@@ -191,14 +190,15 @@ impl GroupStatus {
     }
 }
 
-/// Why a group has no consumers for now.
+/// Why the operator holds a group at 0 consumers.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupHold {
-    /// `Stopped`: the manifest says so; `GroupIdPending`: Kafka has not answered whose the group id is; `ProtocolChanging`: members of
-    /// the former protocol or assignor leave first; `GroupConflict`, `ProtocolUnsupported`, `AuthorizationFailed`: a person has to act.
+    /// `Stopped`: the spec stops it; `GroupIdPending`: Kafka has not reported members and commits of the group id yet;
+    /// `ProtocolChanging`: members with the former protocol or assignor leave first; `GroupConflict`, `ProtocolUnsupported`,
+    /// `AuthorizationFailed`: you have to act.
     pub reason: String,
-    /// What the operator waits for, or what to do.
+    /// What the operator waits for, or what you have to do.
     pub message: String,
 }
 
@@ -212,19 +212,19 @@ impl GroupHold {
     }
 }
 
-/// How a group gets on, which is how its worst partition does.
+/// Health of a group, which is that of its worst partition.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthStatus {
-    /// `Ok`; `Warn`: it reads more slowly than others write; `Rewind`: its commits went back; `Stall`: owners commit nothing although
-    /// messages wait; `Stop`: messages wait and nobody owns them.
+    /// `Healthy`; `Lagging`: it consumes more slowly than producers produce; `Rewound`: a committed offset moved back; `Stalled`: a
+    /// partition has lag and its owner has stopped committing; `Unassigned`: a partition has lag and no owner.
     pub state: String,
-    /// Since when (RFC 3339), as far as was seen; absent for `Ok`.
+    /// Since when (RFC 3339), as observed by the operator; absent for `Healthy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// Why, in a sentence, with the partitions that are concerned.
+    /// The reason, with the affected partitions.
     pub message: String,
-    /// What to do about it; absent where there is nothing to do.
+    /// What you can do; absent for `Healthy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
@@ -233,27 +233,27 @@ pub struct HealthStatus {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
-    /// The pod's name where it is one of ours, the client id otherwise.
+    /// Name of the pod if it belongs to this practice, otherwise the client id.
     pub name: String,
-    /// The pod, where it is one of ours.
+    /// The pod; absent for a member that does not belong to this practice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
-    /// The id that Kafka knows it by.
+    /// Member id in Kafka.
     pub member_id: String,
     /// Its `client.id`.
     pub client_id: String,
-    /// What it owns, one entry per partition; none while Kafka does not tell, as while a Classic group rebalances.
+    /// Partitions that it owns; empty while Kafka does not report them, as during a rebalance of a Classic group.
     pub partitions: Vec<OwnedPartition>,
-    /// Number of partitions owned, also when the list was cut.
+    /// Number of partitions that it owns, also when the list is truncated.
     pub partition_count: i32,
-    /// Messages not yet consumed in what it owns; null while a part of it is unknown, or what it owns is.
+    /// Messages not yet consumed in its partitions; null while they or their lag are unknown.
     pub lag: Option<i64>,
-    /// Why it waits, when it owns nothing in a stable group.
+    /// Why it has no partition in a stable group; absent when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_because: Option<String>,
 }
 
-/// One partition as its group sees it.
+/// One partition with its group's offsets and lag.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnedPartition {
@@ -261,24 +261,24 @@ pub struct OwnedPartition {
     pub topic: String,
     /// Its number, from 0.
     pub partition: i32,
-    /// The group's committed offset; absent when there is none or it is unknown.
+    /// The group's committed offset; absent without a commit or while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<i64>,
-    /// The offset after the last message.
+    /// Log end offset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<i64>,
     /// Messages not yet consumed; null when unknown.
     pub lag: Option<i64>,
-    /// `NoCommit`, `Expired`, `Stale`, `Recreated` or `Unknown` where lag is not simply end minus committed.
+    /// `NoCommit`, `Expired`, `Stale`, `Recreated` or `Unknown` when lag is not end minus committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag_reason: Option<String>,
-    /// `Expired`: messages that went before the group had read them.
+    /// For `Expired`: messages that were deleted before the group consumed them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<i64>,
-    /// `Unknown`: since when (RFC 3339), as far as was seen.
+    /// For `Unknown`: since when (RFC 3339), as observed by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_since: Option<String>,
-    /// `Ok`, `Warn`, `Rewind`, `Stall` or `Stop`, as for the group; absent while not known yet.
+    /// `Healthy`, `Lagging`, `Rewound`, `Stalled` or `Unassigned`, as for the group; absent until enough samples exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
 }
@@ -289,37 +289,37 @@ pub struct OwnedPartition {
 pub struct OtherGroupStatus {
     /// The `group.id`.
     pub name: String,
-    /// Kafka's word, as for the practice's groups.
+    /// Group state in Kafka, as for the practice's groups.
     pub state: String,
-    /// `Classic` or `Consumer`; absent where Kafka does not say.
+    /// `Classic` or `Consumer` (KIP-848 protocol); absent if Kafka does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
-    /// How many members it has; absent while its state is unknown.
+    /// Number of members; absent while its state is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<i32>,
-    /// Those of the practice's topics that it reads or has read.
+    /// The practice's topics that it has members or commits on.
     pub topics: Vec<String>,
-    /// Offsets between its commits and the ends of these topics; null while unknown.
+    /// Offsets between its commits and the log end offsets of these topics; null while unknown.
     pub lag: Option<i64>,
-    /// That many messages at most: some of the offsets may be markers of transactions, which are nothing to read. False where lag is 0.
+    /// Whether lag is an upper bound: some offsets may be transaction markers instead of messages. False when lag is 0.
     pub upper_bound: bool,
 }
 
-/// One rebalance that is over.
+/// One finished rebalance.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct RebalanceStatus {
     /// The group.
     pub group: String,
-    /// Counts the group's rebalances from 1; Classic groups tell no generation.
+    /// Number of the rebalance in its group, from 1 (Kafka does not report the generation of Classic groups).
     pub number: i64,
-    /// When it was noticed.
+    /// When the operator detected it (RFC 3339).
     pub time: String,
-    /// `ScaledUp`, `ScaledDown`, `Rollout`, `ContainerExited`, `OomKilled`, `Evicted`, `PodDeleted`, `SessionTimedOut`,
-    /// `PartitionsAdded`, `TopicsChanged`, `StoppedBySpec`, `StartedBySpec`, `ReconfiguredBySpec` or `Unknown`; absent while it is being found out.
+    /// `ScaledUp`, `ScaledDown`, `Rollout`, `ContainerExited`, `OOMKilled`, `Evicted`, `PodDeleted`, `SessionTimedOut`,
+    /// `PartitionsAdded`, `TopicsChanged`, `StoppedBySpec`, `StartedBySpec`, `ReconfiguredBySpec` or `Unknown`; absent until it is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// The cause in a sentence.
+    /// The cause as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The group epoch of KIP-848 before it.
@@ -334,7 +334,7 @@ pub struct RebalanceStatus {
     pub left: i32,
     /// Number of partitions that have another owner.
     pub moved: i32,
-    /// The longest time that one of them had no owner, in milliseconds; absent when it is not known.
+    /// The longest time that one of them had no owner, in milliseconds; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_owner_ms: Option<i64>,
 }

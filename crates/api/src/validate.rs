@@ -10,12 +10,12 @@ use serde_json::{Map, Value, json};
 
 use crate::ConsumerGroupPractice;
 
-/// One thing that is wrong with a manifest.
+/// One fault of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where: `spec.topics[0].partitions`. Empty: the whole.
+    /// Its field: `spec.topics[0].partitions`. Empty: the whole manifest.
     pub path: String,
-    /// What, and how to mend it.
+    /// The fault and its fix.
     pub message: String,
 }
 
@@ -29,8 +29,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that an API server would refuse in `manifest` (a whole object: apiVersion, kind, metadata, spec), unknown
-/// fields included as with `kubectl apply`. `old` is what it replaces: then rules about change hold too. Empty: it is legal.
+/// Faults for which an API server rejects `manifest` (a whole object: apiVersion, kind, metadata, spec), unknown fields
+/// included as with `kubectl apply`. `old` is the object that it replaces: then rules about changes apply too. Empty: legal.
 pub fn faults(manifest: &Value, old: Option<&ConsumerGroupPractice>) -> Vec<Fault> {
     let mut faults: Vec<Fault> = SCHEMA
         .validator
@@ -44,7 +44,7 @@ pub fn faults(manifest: &Value, old: Option<&ConsumerGroupPractice>) -> Vec<Faul
     if !faults.is_empty() {
         return faults;
     }
-    // defaults are filled in by reading, as the server does before it compares
+    // deserializing sets defaults, as the server does before it compares
     let practice: ConsumerGroupPractice = match serde_json::from_value(manifest.clone()) {
         Ok(practice) => practice,
         Err(error) => {
@@ -57,7 +57,7 @@ pub fn faults(manifest: &Value, old: Option<&ConsumerGroupPractice>) -> Vec<Faul
     cel_faults(&practice, old)
 }
 
-/// The CEL rules alone: what the schema cannot say about one object, or about a change of it.
+/// The CEL rules alone: rules about several fields of an object, or about a change of it.
 pub fn cel_faults(
     practice: &ConsumerGroupPractice,
     old: Option<&ConsumerGroupPractice>,
@@ -103,7 +103,7 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     }
 });
 
-/// `OpenAPI` 3.0 to JSON schema: `nullable` becomes a type, and what a `properties` does not name is refused.
+/// `OpenAPI` 3.0 to JSON schema: `nullable` becomes a type, and fields that `properties` does not contain are rejected.
 fn strict(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else {
         return;
@@ -169,7 +169,7 @@ fn duplicates(schema: &Value, value: &Value, path: &str, faults: &mut Vec<Fault>
                         .map(ToString::to_string)
                         .collect::<Vec<_>>()
                         .join(", ");
-                    let message = format!("{name} is there twice: each may be named once");
+                    let message = format!("duplicate {name}: each may occur once");
                     faults.push(Fault {
                         path: format!("{path}[{i}]"),
                         message,

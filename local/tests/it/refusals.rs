@@ -1,16 +1,16 @@
-//! What is refused, and how: each time the field, the value and the fix.
+//! Refusals: each names the field, the value and the fix.
 
 use std::fs;
 
 use crate::kit::{Dir, Local, THREE_GROUPS};
 
 #[test]
-fn wrong_words_are_refused_with_what_is_right() {
+fn invalid_arguments_are_refused_with_valid_ones() {
     let dir = Dir::new();
     fs::write(dir.path().join("practice.yaml"), THREE_GROUPS).expect("written");
     for (args, says) in [
         (vec!["up"], "MANIFEST"),
-        (vec!["up", "nowhere.yaml"], "there is no nowhere.yaml"),
+        (vec!["up", "nowhere.yaml"], "nowhere.yaml does not exist"),
         (
             vec!["up", "practice.yaml", "--kafka", "redpanda"],
             "embedded, apache",
@@ -46,25 +46,22 @@ fn wrong_words_are_refused_with_what_is_right() {
         ),
         (
             vec!["up", "practice.yaml", "--listen", "0.0.0.0"],
-            "one address of this machine",
+            "is not one address",
         ),
         (
             vec!["up", "practice.yaml", "--listen", "192.0.2.1"],
             "not an address of this machine",
         ),
-        (
-            vec!["-C", "nowhere", "up", "practice.yaml"],
-            "-C is `nowhere`",
-        ),
+        (vec!["-C", "nowhere", "up", "practice.yaml"], "-C `nowhere`"),
         (vec!["scale", "g", "many"], "invalid digit"),
         (vec!["send", "-n", "0", "x"], "1..=10000"),
         (vec!["broker", "kick", "1"], "stop, start"),
         (vec!["status"], "no practice runs in"),
         (vec!["scale", "g", "3"], "no practice runs in"),
-        (vec!["logs", "g-a"], "there are no logs in"),
+        (vec!["logs", "g-a"], "no logs in"),
     ] {
-        let said = dir.refused(&args);
-        assert!(said.contains(says), "{args:?}: {said}");
+        let printed = dir.refused(&args);
+        assert!(printed.contains(says), "{args:?}: {printed}");
     }
     assert!(!dir.path().join(".local/control.sock").exists());
 }
@@ -79,7 +76,7 @@ fn a_wrong_manifest_starts_nothing() {
             "partitions: 0",
             "spec.topics[0].partitions",
         ),
-        ("name: group-2,", "name: group-1,", "is there twice"),
+        ("name: group-2,", "name: group-1,", "duplicate"),
         (
             "processingDelay: 20ms",
             "processingDelay: 20m",
@@ -88,7 +85,7 @@ fn a_wrong_manifest_starts_nothing() {
         (
             "kind: ConsumerGroupPractice",
             "kind: Pod",
-            "only kafka-practice.dev/v1alpha1",
+            "use kafka-practice.dev/v1alpha1",
         ),
         ("{name: three}", "{name: Three}", "metadata.name"),
     ] {
@@ -97,24 +94,24 @@ fn a_wrong_manifest_starts_nothing() {
             THREE_GROUPS.replacen(from, to, 1),
         )
         .expect("written");
-        let said = dir.refused(&[
+        let printed = dir.refused(&[
             "up",
             "practice.yaml",
             "--port-base",
             &crate::kit::ports().to_string(),
         ]);
-        assert!(said.contains(says), "{says}: {said}");
+        assert!(printed.contains(says), "{says}: {printed}");
     }
     assert!(!dir.path().join(".local").exists(), "nothing was started");
 }
 
 #[test]
-fn what_is_not_there_is_answered_with_what_is() {
+fn unknown_names_list_the_existing_ones() {
     let local = Local::ready(THREE_GROUPS, &[]);
     for (args, says) in [
         (
             vec!["scale", "group-9", "3"],
-            "there is no group `group-9`: there are group-1, group-2, group-3",
+            "no group `group-9`: groups are group-1, group-2, group-3",
         ),
         (
             vec!["scale", "group-1", "101"],
@@ -123,16 +120,16 @@ fn what_is_not_there_is_answered_with_what_is() {
         (vec!["scale", "group-1/slow", "1"], "no variant `slow`"),
         (
             vec!["journal", "group-9"],
-            "there is no group `group-9`: there are group-1",
+            "no group `group-9`: groups are group-1",
         ),
-        (vec!["kill", "group-1-z"], "there are group-1-a, group-1-b"),
-        (vec!["stop", "nobody"], "there is no group `nobody`"),
+        (vec!["kill", "group-1-z"], "names are group-1-a, group-1-b"),
+        (vec!["stop", "absent"], "no group `absent`"),
         (vec!["start", "group-1"], "started already"),
         (
             vec!["logs", "group-1-z"],
-            "there is no log of `group-1-z`: there are broker, group-1-a",
+            "no log of `group-1-z`: logs exist of broker, group-1-a",
         ),
-        (vec!["logs", "../../said"], "there is no log of"),
+        (vec!["logs", "../../output"], "no log of"),
         (vec!["broker", "stop", "1"], "--kafka apache --brokers 3"),
         (
             vec!["send", "--topic", "nowhere", "x"],
@@ -140,7 +137,7 @@ fn what_is_not_there_is_answered_with_what_is() {
         ),
         (vec!["send", "--partition", "7", "x"], "0 of 1 sent, then 4"),
     ] {
-        let said = local.dir.refused(&args);
-        assert!(said.contains(says), "{args:?}: {said}");
+        let printed = local.dir.refused(&args);
+        assert!(printed.contains(says), "{args:?}: {printed}");
     }
 }

@@ -1,5 +1,5 @@
-//! Whose a group id is. In: a group of a plan, what was seen of it. Out: whether its consumers may start. Deliberately absent:
-//! which practice was first, that `memory` knows.
+//! Ownership of a group id. In: a group of a plan, its state in Kafka. Out: whether its consumers may start. Deliberately absent:
+//! the order of practices, which `memory` records.
 
 use practice_contract::commit_metadata;
 use practice_groups::{GroupSeen, GroupState, KafkaError};
@@ -10,21 +10,21 @@ use practice_plan::{
 
 use crate::live::Live;
 
-/// Whether it matters if this Kafka runs groups of the new protocol: one that runs there is proof enough.
+/// Whether the operator has to check that Kafka supports the KIP-848 protocol: a group that uses it already proves that.
 pub(super) fn needs_consumer_protocol(group: &GroupPlan, seen: Option<&GroupSeen>) -> bool {
     let runs = seen.is_none_or(|seen| seen.protocol == Some(practice_contract::Protocol::Consumer));
     group.protocol == practice_contract::Protocol::Consumer && !runs
 }
 
-/// Why a group cannot run on a Kafka without the new protocol.
+/// Why a group cannot run on a Kafka without the KIP-848 protocol.
 pub(super) fn unsupported(group: &GroupPlan) -> String {
     format!(
-        "group {} wants protocol Consumer, which this Kafka does not have (its feature group.version is 0): use Classic, or upgrade to Kafka 4.0 and raise group.version to 1",
+        "group {} has protocol Consumer, which this Kafka does not support (feature group.version is 0): use Classic, or upgrade to Kafka 4.0 and set group.version to 1",
         group.id
     )
 }
 
-/// Whether a group's consumers may start: nobody has used the group id, or only this practice.
+/// Claims a group id: it must be unused, or used by this practice only.
 pub(super) fn claim(
     plan: &Plan,
     group: &GroupPlan,
@@ -57,7 +57,7 @@ pub(super) fn claim(
         .find(|member| !live.is_pod(&member.client_id))
     {
         return conflict(format!(
-            "its member {} on {} is not of this practice",
+            "member {} on {} does not belong to this practice",
             stranger.client_id, stranger.host
         ));
     }
@@ -67,7 +67,7 @@ pub(super) fn claim(
         .find(|(_, committed)| committed.metadata != ours)
     {
         return conflict(format!(
-            "its committed offset of {topic}/{partition} is not this practice's"
+            "the committed offset of {topic}/{partition} does not belong to this practice"
         ));
     }
     Ok(())
@@ -84,7 +84,7 @@ mod tests {
     use practice_plan::testing::plan_of;
 
     #[test]
-    fn a_group_id_is_claimed_only_where_nobody_else_uses_it() {
+    fn a_group_id_in_use_by_others_is_not_claimed() {
         let plan =
             plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
         let group = &plan.groups[0];

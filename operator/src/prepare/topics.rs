@@ -1,5 +1,5 @@
-//! Makes, grows and configures the topics of a practice. In: a topic of a plan, what was seen of it and what status said. Out: what
-//! was done, or why not. Deliberately absent: any change to the configuration of a topic that this practice did not make.
+//! Creates, extends and configures topics. In: a topic of a plan, its state in Kafka, the status before. Out: changes, or why there
+//! are none. Deliberately absent: changes to the configuration of a topic that this practice did not create.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use practice_plan::{
 
 use crate::{memory::PracticeStates, reader::Key};
 
-/// Whether a topic is the very one that this practice made.
+/// Whether this practice created the topic that exists now.
 fn is_ours(former: Option<&TopicStatus>, seen: Option<&TopicSeen>) -> bool {
     let Some(TopicSeen::Present(facts)) = seen else {
         return false;
@@ -22,14 +22,14 @@ fn is_ours(former: Option<&TopicStatus>, seen: Option<&TopicSeen>) -> bool {
     former.is_some_and(|former| former.created_topic_id.as_ref() == Some(&facts.id))
 }
 
-/// What is known of a topic from before.
+/// Facts about a topic from earlier reconciles.
 pub(super) struct Known {
-    /// Its id, if it is there.
+    /// Its id; `None`: it does not exist.
     pub(super) id: Option<String>,
-    /// Its configuration was compared with this very manifest's: it is not asked for again.
+    /// Its configuration was compared with this generation of the manifest already.
     settled: bool,
     ours: bool,
-    /// Keys that were set on our own topic and that the manifest names no longer.
+    /// Keys that this practice set on its own topic, and that the manifest no longer contains.
     released: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn known(
     }
 }
 
-/// Makes, grows and configures a topic as far as it is this practice's to do.
+/// Creates, extends and configures a topic as far as this practice may.
 pub(super) async fn prepare_topic(
     kafka: &Kafka,
     topic: &Topic,
@@ -96,7 +96,7 @@ pub(super) async fn prepare_topic(
                         partitions: topic.partitions,
                     });
                 }
-                Made::AlreadyThere => {} // the next look shows what it is
+                Made::AlreadyThere => {} // the next poll reports its state
             })
         }
         step @ (TopicStep::Grow(_) | TopicStep::Ready) => {
@@ -111,8 +111,8 @@ pub(super) async fn prepare_topic(
     }
 }
 
-/// Configures and grows a topic that is there. One that this practice did not make keeps its configuration, and where that is
-/// another nothing of it is changed.
+/// Configures and extends an existing topic. The configuration of a topic that this practice did not create is kept; if it
+/// differs, the topic is not changed at all.
 async fn adapt(
     kafka: &Kafka,
     topic: &Topic,
@@ -133,7 +133,7 @@ async fn adapt(
                 &topic.config[key],
             );
             let why = format!(
-                "topic {name} exists with {key} at `{there}`, the manifest says `{wanted}`: make them agree, or set managed to false"
+                "topic {name} has {key} `{there}`, the manifest has `{wanted}`: set one to the other, or set managed to false"
             );
             prepared
                 .refused
@@ -171,8 +171,8 @@ async fn adapt(
     Ok(())
 }
 
-/// Each key of a topic's configuration that is not as the manifest says, with what is set there; `None`: its default. `released`:
-/// keys that should be at their default again.
+/// Configuration keys whose value in Kafka differs from the manifest, with that value; `None`: the default. `released`: keys to
+/// reset to their default.
 async fn differing_config(
     kafka: &Kafka,
     topic: &Topic,

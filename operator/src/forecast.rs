@@ -1,5 +1,5 @@
-//! What an action of the picture would do to its group, said before it is done. In: an action that was checked. Out: a
-//! forecast, in the words of `predict`. Reads the practice; changes nothing.
+//! Previews an action of the live view. In: a validated action. Out: its forecast, in the words of `predict`. Reads the practice;
+//! changes nothing.
 
 use axum::http::StatusCode;
 use kube::{
@@ -21,8 +21,8 @@ use crate::{
     error::within,
 };
 
-/// What it would do to a practice of the cluster.
-pub(crate) async fn foresee(
+/// The forecast of an action on a practice of the cluster.
+pub(crate) async fn preview_action(
     client: Client,
     defaults: Defaults,
     key: Key,
@@ -37,9 +37,7 @@ pub(crate) async fn foresee(
         Action::Stop { group } => edit(&mut after, group, "state", |_| json!("Stopped"))?,
         Action::Start { group } => edit(&mut after, group, "state", |_| json!("Running"))?,
         _ => {
-            return Err(Refusal::unknown(
-                "of that nothing is said before it is done",
-            ));
+            return Err(Refusal::unknown("no preview is available for this action"));
         }
     };
     let (before, after) = (read(before)?, read(after)?);
@@ -70,17 +68,17 @@ pub(crate) async fn foresee(
 fn read(practice: DynamicObject) -> Result<ConsumerGroupPractice, Refusal> {
     practice
         .try_parse()
-        .map_err(|error| conflict(format!("the practice cannot be read: {error}")))
+        .map_err(|error| conflict(format!("the practice cannot be decoded: {error}")))
 }
 
 fn conflict(message: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::CONFLICT, message)
 }
 
-/// What is foreseen of the group that an action is about.
+/// The forecast for the group of an action.
 ///
 /// # Errors
-/// It would be refused, or there is no such group.
+/// The change would be rejected, or the group does not exist.
 pub fn forecast(prediction: &Prediction, action: &Action) -> Result<Forecast, Refusal> {
     if !prediction.refused.is_empty() {
         return Err(conflict(prediction.refused.join("; ")));
@@ -89,12 +87,10 @@ pub fn forecast(prediction: &Prediction, action: &Action) -> Result<Forecast, Re
     | Action::Stop { group: id }
     | Action::Start { group: id }) = action
     else {
-        return Err(Refusal::unknown(
-            "of that nothing is said before it is done",
-        ));
+        return Err(Refusal::unknown("no preview is available for this action"));
     };
     let Some(group) = prediction.groups.iter().find(|group| group.name == *id) else {
-        return Err(Refusal::unknown(format!("there is no group {id} any more")));
+        return Err(Refusal::unknown(format!("group {id} no longer exists")));
     };
     let notes = prediction.notes.iter().map(|note| ForecastRow {
         label: "note".to_owned(),
@@ -102,11 +98,11 @@ pub fn forecast(prediction: &Prediction, action: &Action) -> Result<Forecast, Re
         warns: true,
         ..ForecastRow::default()
     });
-    let rows = words::group(group).into_iter().map(|said| ForecastRow {
-        label: said.label.to_owned(),
-        number: said.number,
-        why: said.why,
-        warns: said.manner == words::Manner::Warning,
+    let rows = words::group(group).into_iter().map(|line| ForecastRow {
+        label: line.label.to_owned(),
+        number: line.number,
+        why: line.why,
+        warns: line.manner == words::Manner::Warning,
     });
     Ok(Forecast {
         title: format!("{id}: {}", words::consumers(group)),
@@ -134,7 +130,7 @@ mod tests {
     use practice_plan::{predict::Count, predict::GroupChange, predict::GroupPrediction};
 
     #[test]
-    fn it_is_about_the_group_of_the_action_in_the_words_of_the_plan() {
+    fn a_forecast_is_about_the_group_of_the_action() {
         let group = |name: &str| GroupPrediction {
             name: name.to_owned(),
             change: GroupChange::Scaled,
@@ -166,12 +162,12 @@ mod tests {
             group: group.to_owned(),
             to: Scale::By(2),
         };
-        let told = forecast(&prediction, &scale("b")).expect("it is told");
+        let result = forecast(&prediction, &scale("b")).expect("should have a forecast");
         assert_eq!(
-            (told.title.as_str(), told.verb.as_str()),
+            (result.title.as_str(), result.verb.as_str()),
             ("b: 2 → 4 consumers", "Scale to 4")
         );
-        let rows: Vec<_> = told
+        let rows: Vec<_> = result
             .rows
             .iter()
             .map(|r| (&*r.label, &*r.number, &*r.why, r.warns))
@@ -191,7 +187,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            (told.starts, told.idle.as_str()),
+            (result.starts, result.idle.as_str()),
             (2, "3 partitions, 4 consumers: 1 waits")
         );
         assert_eq!(

@@ -1,5 +1,5 @@
-//! What can be done from the page, and what the mounting program is asked for. It gives functions, no trait: there are two
-//! of them, the operator (which edits the practice or deletes a pod) and local mode (which has the processes).
+//! Actions of the page, and the functions of the mounting program. Functions instead of a trait: there are two programs, the
+//! operator (which edits the practice or deletes a pod) and local mode (which owns the processes).
 
 use std::{fmt, sync::Arc};
 
@@ -9,87 +9,87 @@ use serde::Serialize;
 
 use crate::facts::Key;
 
-/// Something that the mounting program does. Group, consumer and numbers are checked: they are the practice's, and in range.
+/// An action for the mounting program. Group and consumer belong to the practice, and numbers are in range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Another number of consumers.
+    /// Sets the number of consumers.
     Scale {
-        /// Which group.
+        /// `group.id`.
         group: String,
-        /// How many.
+        /// The new number.
         to: Scale,
     },
-    /// No consumers; the offsets stay.
+    /// Stops all consumers; committed offsets stay.
     Stop {
-        /// Which group.
+        /// `group.id`.
         group: String,
     },
-    /// As many consumers as before.
+    /// Starts the consumers of a stopped group.
     Start {
-        /// Which group.
+        /// `group.id`.
         group: String,
     },
-    /// Ends it in order (SIGTERM); it comes back.
+    /// Terminates a consumer gracefully (SIGTERM); it is started again.
     Restart {
-        /// Its name.
+        /// The consumer's name.
         consumer: String,
     },
-    /// Ends it at once (SIGKILL); it comes back.
+    /// Kills a consumer (SIGKILL); it is started again.
     Kill {
-        /// Its name.
+        /// The consumer's name.
         consumer: String,
     },
-    /// Lets it stand still (SIGSTOP).
+    /// Suspends a consumer (SIGSTOP).
     Pause {
-        /// Its name.
+        /// The consumer's name.
         consumer: String,
     },
-    /// Lets it go on (SIGCONT).
+    /// Resumes a consumer (SIGCONT).
     Resume {
-        /// Its name.
+        /// The consumer's name.
         consumer: String,
     },
-    /// A steady stream of messages; 0 ends it.
+    /// Sets the steady load; 0 ends it.
     Load {
         /// 0..=10000, over all topics.
         messages_per_second: u32,
-        /// 1..=100000; `None`: as it was.
+        /// 1..=100000 bytes; `None`: unchanged.
         value_bytes: Option<u32>,
     },
-    /// Ends a broker.
+    /// Stops a broker.
     StopBroker {
-        /// Its id.
+        /// The broker's id.
         id: i32,
     },
     /// Starts a broker.
     StartBroker {
-        /// Its id.
+        /// The broker's id.
         id: i32,
     },
 }
 
-/// How many consumers.
+/// A number of consumers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// That many, 0..=100.
+    /// Absolute, 0..=100.
     To(i32),
-    /// So many more than the manifest says, or fewer: -100..=100.
+    /// Relative to the manifest: -100..=100.
     By(i32),
 }
 
-/// Why something is not done: a status of HTTP and a sentence that names the value and the fix.
+/// A refused request: an HTTP status and a sentence that names the value and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// 4xx or 5xx.
     pub status: StatusCode,
-    /// What stands in `message`.
+    /// The `message` of the answer.
     pub message: String,
-    /// What turns it on, where that is the reason.
+    /// The command that turns actions on, where they are off.
     pub how: Option<String>,
 }
 
 impl Refusal {
-    /// With a sentence.
+    /// A refusal without a command.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -98,82 +98,81 @@ impl Refusal {
         }
     }
 
-    /// There is no such thing here (404).
+    /// 404.
     pub fn unknown(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 }
 
-/// What an action would do to a group.
+/// The forecast of an action on a group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Forecast {
     /// `my-group: 2 → 4 consumers`
     pub title: String,
-    /// What doing it is called: `Scale to 4`.
+    /// Label of the confirm button: `Scale to 4`.
     pub verb: String,
-    /// What happens, in the order in which it is read.
+    /// Effects, in display order.
     pub rows: Vec<ForecastRow>,
-    /// Consumers that it would start, beyond those that are there.
+    /// Number of consumers that it would start.
     pub starts: usize,
-    /// Why some would wait without a partition; empty: none would, or it is not known.
+    /// Why consumers would be idle; empty: none would be, or unknown.
     pub idle: String,
 }
 
-/// One thing that will happen.
+/// One effect of an action.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ForecastRow {
-    /// `moves`; empty: it belongs to the row before it.
+    /// `moves`; empty: continues the previous row.
     pub label: String,
     /// `1..2 of 3 partitions`; may be empty.
     pub number: String,
-    /// Why.
+    /// Its reason.
     pub why: String,
-    /// Whether it should be thought about first.
+    /// Whether it is shown as a warning.
     pub warns: bool,
 }
 
-/// Does an action for a practice; says in one sentence what happens now.
+/// Runs an action on a practice. Out: one sentence about its effect.
 pub type Act =
     Arc<dyn Fn(Key, Action) -> BoxFuture<'static, Result<String, Refusal>> + Send + Sync>;
-/// Says what an action would do to its group. Nothing is done.
+/// Forecasts an action on a group, without running it.
 pub type Foresee =
     Arc<dyn Fn(Key, Action) -> BoxFuture<'static, Result<Forecast, Refusal>> + Send + Sync>;
-/// The last lines of a consumer's log (at most as many as asked for) and those to come.
+/// The last lines of a consumer's log (at most the given number) and those that follow.
 pub type Logs = Arc<
     dyn Fn(Key, String, usize) -> BoxFuture<'static, Result<BoxStream<'static, String>, Refusal>>
         + Send
         + Sync,
 >;
-/// Somebody looks at a practice, or something moved in it: whoever looks at Kafka for it does well to look, and publish, at
-/// once.
-pub type Stir = Arc<dyn Fn(&Key) + Send + Sync>;
+/// Requests a poll of Kafka and a `Hub::publish` at once: a page was opened, a worker reported a rebalance, or an action ran.
+pub type RequestPoll = Arc<dyn Fn(&Key) + Send + Sync>;
 
-/// Whether anything can be done.
+/// Whether actions are on.
 #[derive(Clone)]
 pub enum Doing {
-    /// By this.
+    /// On, with the function that runs them.
     On(Act),
-    /// Nothing can, until somebody does this: a command, in full.
+    /// Off, with the command that turns them on.
     Off {
-        /// The command.
+        /// The whole command.
         how: String,
     },
 }
 
-/// What the picture gets from the program that mounts it.
+/// The functions of the mounting program.
 #[derive(Clone)]
 pub struct Means {
-    /// Does what can be done from the page.
+    /// Runs the page's actions.
     pub doing: Doing,
-    /// Says what would be done, also while nothing can be.
+    /// Forecasts actions, also while they are off.
     pub foresee: Foresee,
     /// Reads a consumer's log.
     pub logs: Logs,
-    /// Is called when a practice's first page is opened, when a worker tells of a rebalance, and after an action.
-    pub stir: Stir,
-    /// Names that `Host` may have beside loopback ones, without a port.
+    /// Called when a practice's first page is opened, when a worker reports a rebalance, and after an action.
+    pub request_poll: RequestPoll,
+    /// Names that `Host` may have, besides loopback ones, without a port.
     pub hosts: Vec<String>,
 }
 

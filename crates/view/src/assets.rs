@@ -1,5 +1,5 @@
-//! The page's own files, in the binary. In: a path under `assets/`. Out: the file with its type and a tag, so that a browser
-//! asks again and gets nothing twice; `main.js` with all modules in it. A debug build reads the files from the checkout.
+//! The page's files, in the binary. In: a path under `assets/`. Out: the file with its type and an ETag, so that a browser
+//! downloads it once; `main.js` with all modules in it. A debug build reads the files from the checkout.
 
 use std::borrow::Cow;
 
@@ -17,10 +17,10 @@ use crate::pack::{pack, sheet};
 #[folder = "assets"]
 struct Assets;
 
-/// A file, or 404; 304 when the browser has it.
+/// The file; 404 without one, 304 when the browser has it.
 pub(crate) fn asset(path: &str, headers: &HeaderMap) -> Response {
     let Some(data) = read(path) else {
-        return (StatusCode::NOT_FOUND, "there is no such file\n").into_response();
+        return (StatusCode::NOT_FOUND, "no such file\n").into_response();
     };
     let tag = tag(&data);
     let mut response = if knows(headers, &tag) {
@@ -35,7 +35,7 @@ pub(crate) fn asset(path: &str, headers: &HeaderMap) -> Response {
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    // kept, and asked for each time: a new version of the program is seen at once
+    // cached, and revalidated each time: a new version of the program takes effect at once
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -1,5 +1,5 @@
-//! Requests to do something, checked. In: a path and a JSON body. Out: an [`Action`] for the mounting program, whose answer
-//! is told; or a refusal that names the field, its value and the fix.
+//! Requests for actions, checked. In: a path and a JSON body. Out: an [`Action`] for the mounting program, and its answer;
+//! or a refusal that names the field, its value and the fix.
 
 use std::collections::BTreeSet;
 
@@ -27,11 +27,11 @@ use crate::{
 
 type Read = Result<Bytes, BytesRejection>;
 
-/// Messages of a steady stream, at most.
+/// Most messages per second of a steady load.
 const MOST_PER_SECOND: u32 = 10_000;
-/// Largest value of a steady stream's messages.
+/// Largest value of a steady load's messages, in bytes.
 const LARGEST_VALUE: u32 = 100_000;
-/// Consumers of a row of a group, at most.
+/// Most consumers of one variant of a group.
 const MOST_REPLICAS: i32 = 100;
 
 pub(crate) async fn send(
@@ -42,8 +42,8 @@ pub(crate) async fn send(
     allowed(&hub, &key)?;
     let messages: Messages = read(body)?;
     in_range("count", messages.count, 1, MOST)?;
-    let (status, said) = send::send(&hub, &key, &messages).await?;
-    Ok((status, Json(said)).into_response())
+    let (status, answer) = send::send(&hub, &key, &messages).await?;
+    Ok((status, Json(answer)).into_response())
 }
 
 #[derive(Deserialize)]
@@ -114,7 +114,7 @@ pub(crate) async fn group(
     done(&hub, act, key, action).await
 }
 
-/// What would be done to a group, as the address has it: `?replicas=4`, `?by=-1` or `?state=Stopped`.
+/// The query of a forecast: `?replicas=4`, `?by=-1` or `?state=Stopped`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
@@ -139,13 +139,12 @@ pub(crate) async fn plan(
     let action = match state.as_deref() {
         Some(_) if replicas.is_some() || by.is_some() => {
             return Err(illegal(
-                "`state` and how many consumers are both there: write one of them".to_owned(),
+                "`state` cannot be combined with `replicas` or `by`: write one of them".to_owned(),
             ));
         }
         None if replicas.is_none() && by.is_none() => {
             return Err(illegal(
-                "what to do is missing: write `?replicas=3`, `?by=1` or `?state=Stopped`"
-                    .to_owned(),
+                "the query is empty: write `?replicas=3`, `?by=1` or `?state=Stopped`".to_owned(),
             ));
         }
         None => Action::Scale {
@@ -180,7 +179,7 @@ fn scale(wanted: Replicas) -> Result<Scale, Refusal> {
             "`replicas` is missing: write {\"replicas\": 3} or {\"by\": 1}".to_owned(),
         )),
         (Some(_), Some(_)) => Err(illegal(
-            "`replicas` and `by` are both there: write one of them".to_owned(),
+            "`replicas` and `by` are both set: write one of them".to_owned(),
         )),
     }
 }
@@ -206,7 +205,7 @@ fn scalable(hub: &Hub, key: &Key, action: &Action) -> Result<(), Refusal> {
     match named.flatten() {
         Some(group) if group.stopped => conflict("is stopped: start it first"),
         Some(group) if !group.scalable => {
-            conflict("is scaled by somebody else: its manifest has no replicas")
+            conflict("is scaled by another controller: its manifest has no replicas")
         }
         _ => Ok(()),
     }
@@ -252,7 +251,7 @@ pub(crate) async fn broker(
     ) else {
         let known = brokers.unwrap_or_default().join(", ");
         return Err(Refusal::unknown(format!(
-            "there is no broker `{}`: there are {known}",
+            "no broker `{}`: use one of {known}",
             cut(&id)
         )));
     };
@@ -266,11 +265,11 @@ pub(crate) async fn broker(
 
 async fn done(hub: &Hub, act: Act, key: Key, action: Action) -> Result<Response, Refusal> {
     let message = act(key.clone(), action).await?;
-    (hub.means().stir)(&key);
+    (hub.means().request_poll)(&key);
     Ok(Json(json!({"message": message})).into_response())
 }
 
-/// The means to do something for a practice that is there.
+/// The function that runs actions; a refusal where the practice is unknown or actions are off.
 fn allowed(hub: &Hub, key: &Key) -> Result<Act, Refusal> {
     if hub.read(key, |_| ()).is_none() {
         return Err(no_practice(key));
@@ -279,13 +278,13 @@ fn allowed(hub: &Hub, key: &Key) -> Result<Act, Refusal> {
         Doing::On(act) => Ok(act.clone()),
         Doing::Off { how } => Err(Refusal {
             status: StatusCode::FORBIDDEN,
-            message: "nothing can be done from this page: it only shows".to_owned(),
+            message: "actions are off on this page".to_owned(),
             how: Some(how.clone()),
         }),
     }
 }
 
-/// Where messages go.
+/// Base URL of the practice's producer.
 pub(crate) fn producer(hub: &Hub, key: &Key) -> Result<String, Refusal> {
     let producer = hub
         .read(key, |practice| practice.producer().map(str::to_owned))
@@ -314,7 +313,7 @@ fn known_group(hub: &Hub, key: &Key, group: &str) -> Result<(), Refusal> {
     )
 }
 
-/// Only those that were started by the practice: another application's member is none of our business.
+/// Refuses a consumer that the practice did not start, such as a member of another application.
 pub(crate) fn known_consumer(hub: &Hub, key: &Key, consumer: &str) -> Result<(), Refusal> {
     hub.read(key, |practice| {
         among("consumer", consumer, practice.consumers())
@@ -344,7 +343,7 @@ fn among<'a>(
 
 fn no_verb(verb: &str, what: &str, verbs: &str) -> Refusal {
     Refusal::unknown(format!(
-        "`{}` cannot be done to {what}: use one of {verbs}",
+        "no action `{}` for {what}: use one of {verbs}",
         cut(verb)
     ))
 }
@@ -358,13 +357,9 @@ fn with_nothing(body: Read, action: Action) -> Result<Action, Refusal> {
 
 fn read<T: DeserializeOwned>(body: Read) -> Result<T, Refusal> {
     let body = body.map_err(|rejection| {
-        Refusal::new(
-            rejection.status(),
-            "the body is too large or did not arrive",
-        )
+        Refusal::new(rejection.status(), "the body is too large or incomplete")
     })?;
-    serde_json::from_slice(&body)
-        .map_err(|error| illegal(format!("the body is not what is expected: {error}")))
+    serde_json::from_slice(&body).map_err(|error| illegal(format!("invalid body: {error}")))
 }
 
 fn in_range<T: PartialOrd + std::fmt::Display>(

@@ -1,5 +1,5 @@
-//! What the program that mounts the picture knows about a practice. It says so with each `Hub::publish`; everything that
-//! takes memory (who was there first, what moved, how lag went) is the hub's business.
+//! Facts about a practice, passed by the mounting program to each `Hub::publish`. The hub keeps everything that needs memory:
+//! order of members, moves of partitions, history of lag.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,66 +13,66 @@ use crate::model::{ConsumerState, KafkaKind};
 /// Namespace and name of a practice; the namespace is `local` in local mode.
 pub type Key = (String, String);
 
-/// Everything that is known about a practice now.
+/// The current facts about a practice.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// Which practice.
+    /// Namespace and name.
     pub key: Key,
-    /// When this was so, milliseconds since the epoch.
+    /// Time of these facts, milliseconds since the epoch.
     pub now: i64,
-    /// What is said about it everywhere else too.
+    /// Its status, as in the custom resource.
     pub status: PracticeStatus,
-    /// What Kafka says; `None`: it does not answer.
-    pub look: Option<Arc<Snapshot>>,
+    /// The last poll of Kafka; `None`: Kafka does not answer.
+    pub snapshot: Option<Arc<Snapshot>>,
     /// The rebalances of its groups.
     pub journal: Arc<Journal>,
     /// The Kafka it runs on.
     pub kafka: KafkaFacts,
-    /// What the manifest says of each group, in its order.
+    /// The groups of the manifest, in its order.
     pub groups: Vec<GroupFacts>,
-    /// The consumers that were started, whether or not Kafka knows them.
+    /// The consumers that the practice started, members of their group or not.
     pub consumers: Vec<Consumer>,
-    /// The steady stream that the producer sends, if it does.
+    /// The producer's steady load; `None`: it sends none.
     pub load: Option<Load>,
-    /// `http://host:port` of the producer as this program reaches it; `None`: there is none.
+    /// `http://host:port` of the producer as this program reaches it; `None`: no producer.
     pub producer: Option<String>,
-    /// The address that people send messages to, for the `curl` that is shown.
+    /// The address for users' messages, shown as a `curl`.
     pub send_url: Option<String>,
-    /// The command that has to run for that address to answer; `None`: it answers.
+    /// The command that makes that address reachable; `None`: it is reachable.
     pub send_how: Option<String>,
 }
 
 /// A Kafka.
 #[derive(Debug, Clone)]
 pub struct KafkaFacts {
-    /// Whose it is.
+    /// Who runs it.
     pub kind: KafkaKind,
-    /// What has to be known about it to read the picture.
+    /// A limitation to show beside it.
     pub note: Option<String>,
-    /// Brokers whose state is known otherwise than by what they hold: id, whether it is up, since when.
+    /// Brokers whose state is known from their process: id, whether it is up, since when (milliseconds since the epoch).
     pub brokers: Vec<(i32, bool, i64)>,
 }
 
-/// What the manifest says of a group.
+/// A group as the manifest describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupFacts {
     /// The `group.id`.
     pub name: String,
     /// The topics it reads.
     pub topics: Vec<String>,
-    /// `state: Stopped`.
+    /// Whether the manifest has `state: Stopped`.
     pub stopped: bool,
-    /// Whether the manifest says how many consumers it has.
+    /// Whether the manifest sets `replicas`.
     pub scalable: bool,
-    /// The assignor asked for.
+    /// The configured assignor.
     pub assignor: String,
-    /// Where it starts without a committed offset.
+    /// `auto.offset.reset`: the start without a committed offset.
     pub reset: OffsetReset,
-    /// How long Kafka waits for a member that went silent; `None`: not known.
+    /// The session timeout of its members; `None`: unknown.
     pub session_timeout: Option<Duration>,
 }
 
-/// A consumer that was started.
+/// A consumer that the practice started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consumer {
     /// Its `client.id`: the pod's name in a cluster.
@@ -83,14 +83,14 @@ pub struct Consumer {
     pub pod: Option<String>,
     /// The variant that it belongs to; `None`: a plain member.
     pub variant: Option<String>,
-    /// What it spends on each message.
+    /// Processing delay of each message.
     pub delay: Duration,
-    /// What it is doing. `Left` is found out here and need not be said.
+    /// Its state. The hub itself detects `Left`.
     pub state: ConsumerState,
-    /// When its process began, milliseconds since the epoch; a member of its name that was there before is another one.
+    /// Start of its process, milliseconds since the epoch; an older member of this name belongs to a previous process.
     pub started: Option<i64>,
-    /// Since when, milliseconds since the epoch; `None`: nobody has looked at the clock, since it is first said.
+    /// Start of its state, milliseconds since the epoch; `None`: the time of the first facts with it.
     pub since: Option<i64>,
-    /// `http://host:port` of its HTTP, for `/events`; `None`: not known (yet).
+    /// `http://host:port` of its HTTP, for `/events`; `None`: unknown (yet).
     pub url: Option<String>,
 }

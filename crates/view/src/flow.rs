@@ -1,12 +1,12 @@
-//! Messages on their way: what was produced and consumed since the last event `flow`. Pure. In: worker events, ends of
-//! partitions. Out: one batch; offsets and counts, never keys or values.
+//! Messages produced and consumed since the last event `flow`. Pure. In: worker events, ends of partitions. Out: one batch;
+//! offsets and counts, never keys or values.
 
 use std::collections::BTreeMap;
 
 use practice_contract::events::Moved;
 use serde_json::{Value, json};
 
-/// What has moved since the last batch, and how far each partition is known to go.
+/// Changes since the last batch, and the known end of each partition.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     ends: BTreeMap<(String, i32), i64>,
@@ -16,7 +16,7 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// A partition goes up to this offset now, as a look at Kafka says. It may be another topic of that name, which starts anew.
+    /// The end of a partition in a poll of Kafka. It may be lower than the known one: a recreated topic starts at 0.
     pub(crate) fn ends_at(&mut self, topic: &str, partition: i32, end: i64) {
         self.moves_to(topic, partition, end);
         if let Some(known) = self.ends.get_mut(&(topic.to_owned(), partition)) {
@@ -24,7 +24,7 @@ impl Flow {
         }
     }
 
-    /// A partition goes at least up to this offset: somebody was told so.
+    /// A lower bound of a partition's end, from a producer's or a consumer's offset.
     pub(crate) fn moves_to(&mut self, topic: &str, partition: i32, end: i64) {
         let key = (topic.to_owned(), partition);
         match self.ends.insert(key.clone(), end) {
@@ -34,11 +34,11 @@ impl Flow {
             Some(_) => {
                 self.produced.insert(key, end);
             }
-            None => {} // where it was before is not known
+            None => {} // the previous end is unknown
         }
     }
 
-    /// A consumer has handled messages.
+    /// Adds messages that a consumer has handled.
     pub(crate) fn consumed(&mut self, group: &str, consumer: &str, moved: &Moved) {
         self.moves_to(&moved.topic, moved.partition, moved.offset);
         let key = (
@@ -51,12 +51,12 @@ impl Flow {
         *sum = (sum.0 + moved.count, moved.offset);
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether the batch is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.produced.is_empty() && self.consumed.is_empty()
     }
 
-    /// What is there to tell; `None`: nothing. Afterwards there is nothing.
+    /// Takes the batch; `None` if it is empty.
     pub(crate) fn take(&mut self, now: i64) -> Option<Value> {
         if self.is_empty() {
             return None;
@@ -74,7 +74,7 @@ impl Flow {
         Some(json!({"now": now, "produced": produced, "consumed": consumed}))
     }
 
-    /// Forgets what nobody has looked at.
+    /// Drops the batch.
     pub(crate) fn clear(&mut self) {
         self.produced.clear();
         self.consumed.clear();
@@ -95,11 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_sums_up_and_is_told_once() {
+    fn a_batch_sums_up_and_is_taken_once() {
         let mut flow = Flow::default();
         flow.ends_at("t", 0, 10);
         flow.ends_at("t", 1, 5);
-        assert_eq!(flow.take(1), None, "where it stood before is not known");
+        assert_eq!(flow.take(1), None, "the previous end is unknown");
         flow.consumed("g", "c", &moved(0, 11, 1));
         flow.consumed("g", "c", &moved(0, 14, 3));
         flow.consumed("h", "d", &moved(0, 9, 2));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_look_takes_nothing_back_and_a_topic_made_anew_starts_anew() {
+    fn an_older_poll_moves_no_end_back_and_a_recreated_topic_starts_at_0() {
         let mut flow = Flow::default();
         flow.ends_at("t", 0, 10);
         flow.moves_to("t", 0, 12);

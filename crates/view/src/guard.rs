@@ -1,6 +1,6 @@
-//! Who may ask, and what every answer carries. In: a request's head. Out: a refusal, or the answer with its headers.
-//! `Host` keeps a foreign name that was made to point here (DNS rebinding) from reading; `Origin` and the content type keep
-//! a foreign page from doing anything. Deliberately absent: users and passwords (whoever reaches the listener may look).
+//! Access checks and security headers. In: a request's head. Out: a refusal, or the answer with its headers. The check of
+//! `Host` prevents reads by DNS rebinding; the checks of `Origin` and the content type prevent actions by other sites.
+//! Deliberately absent: users and passwords (every client that reaches the listener may read).
 
 use std::net::IpAddr;
 
@@ -13,12 +13,12 @@ use axum::{
 
 use crate::{action::Refusal, hub::Hub};
 
-/// Nothing from elsewhere, no code that is not a file of ours, no text that becomes code.
+/// Nothing from other origins, no inline code, no text that becomes code.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// Stands before every route.
+/// Checks every request before its route, and adds the headers to every answer.
 pub(crate) async fn guard(State(hub): State<Hub>, request: Request, next: Next) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
     let mut response = match allowed(&hub.means().hosts, &request) {
@@ -39,10 +39,10 @@ pub(crate) async fn guard(State(hub): State<Hub>, request: Request, next: Next) 
 fn allowed(hosts: &[String], request: &Request) -> Result<(), Refusal> {
     let host = host(request.headers(), request.uri());
     if !host.as_deref().is_some_and(|host| is_ours(host, hosts)) {
-        let said = host.unwrap_or_default();
+        let host = host.unwrap_or_default();
         let message = format!(
             "Host is `{}`: open this page as http://127.0.0.1 with its port, or http://localhost",
-            cut(&said)
+            cut(&host)
         );
         return Err(Refusal::new(StatusCode::FORBIDDEN, message));
     }
@@ -53,16 +53,17 @@ fn allowed(hosts: &[String], request: &Request) -> Result<(), Refusal> {
     is_json(request.headers())
 }
 
-/// `host:port` as the client asked for it.
+/// `host:port` of the request, in lower case.
 fn host(headers: &HeaderMap, uri: &Uri) -> Option<String> {
-    let said = headers
+    let header = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    said.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))
+    header
+        .or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))
         .map(str::to_ascii_lowercase)
 }
 
-/// A loopback name or address, or one that is allowed; with any port, for a port may be forwarded.
+/// Whether it is a loopback name or address, or an allowed one; with any port, because ports are forwarded.
 fn is_ours(host: &str, hosts: &[String]) -> bool {
     let Ok(authority) = host.parse::<axum::http::uri::Authority>() else {
         return false;
@@ -90,7 +91,7 @@ fn same_origin(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
     };
     let foreign = |what: &str, value: &str| {
         let message = format!(
-            "{what} is `{}`: only the page that is served here may do something, or a tool that sends none",
+            "{what} is `{}`: actions are accepted only from this page, or from a client without this header",
             cut(value)
         );
         Err(Refusal::new(StatusCode::FORBIDDEN, message))
@@ -119,17 +120,17 @@ fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
     if bare.eq_ignore_ascii_case(b"application/json") {
         return Ok(());
     }
-    let said = if kind.is_empty() {
+    let found = if kind.is_empty() {
         "missing".to_owned()
     } else {
         format!("`{}`", cut(&kind.escape_ascii().to_string()))
     };
     let message =
-        format!("the content type is {said}: send JSON with `Content-Type: application/json`");
+        format!("the content type is {found}: send JSON with `Content-Type: application/json`");
     Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
 }
 
-/// A client's own words are not repeated at length.
+/// The first 100 characters: a refusal quotes no more of a client's text.
 pub(crate) fn cut(text: &str) -> String {
     text.chars().take(100).collect()
 }
@@ -140,14 +141,14 @@ mod tests {
 
     #[test]
     fn loopback_by_any_port_and_nothing_else_unless_allowed() {
-        let allowed = ["picture.example".to_owned(), "10.1.2.3".to_owned()];
+        let allowed = ["view.example".to_owned(), "10.1.2.3".to_owned()];
         for host in [
             "localhost",
             "localhost:8080",
             "127.0.0.1:1",
             "127.9.9.9",
             "[::1]:8080",
-            "picture.example:80",
+            "view.example:80",
             "10.1.2.3:8080",
         ] {
             assert!(is_ours(host, &allowed), "{host}");
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_page_does_nothing() {
+    fn pages_of_other_origins_may_not_act() {
         let check = |pairs: &[(&'static str, &str)]| {
             let mut headers = HeaderMap::new();
             for (name, value) in pairs {

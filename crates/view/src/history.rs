@@ -1,9 +1,9 @@
-//! How the lag of groups went in the last five minutes. Pure. In: lags with their times. Out: points of a line. Of equal lags in
-//! a row only the first and the last point are kept: the line is the same, and a calm group costs two points.
+//! Lag of groups over the last five minutes. Pure. In: lags with their times. Out: points of a line. Of consecutive equal lags
+//! only the first and the last point are kept: the line is the same, and a calm group costs two points.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// How far back it goes, in milliseconds.
+/// Length of the history, in milliseconds.
 pub(crate) const SPAN: i64 = 5 * 60 * 1_000;
 
 type Point = (i64, Option<i64>);
@@ -13,7 +13,7 @@ type Point = (i64, Option<i64>);
 pub(crate) struct Lines(BTreeMap<String, VecDeque<Point>>);
 
 impl Lines {
-    /// Adds the present lag of every group, and forgets groups that are not there. Out: the points added.
+    /// Adds the current lag of every group, and drops the lines of other groups. Out: the points added.
     pub(crate) fn add<'a>(
         &mut self,
         lags: impl IntoIterator<Item = (&'a str, Option<i64>)>,
@@ -30,7 +30,7 @@ impl Lines {
         added
     }
 
-    /// The clock was set back by so many milliseconds: what was so long ago is so long ago.
+    /// Moves all points after the clock was set back by `by` milliseconds: their ages stay.
     pub(crate) fn set_back(&mut self, by: i64) {
         self.0
             .values_mut()
@@ -55,7 +55,7 @@ fn push(line: &mut VecDeque<Point>, point: Point) {
     if line.front().is_some_and(|first| first.0 < oldest) {
         match line.len() {
             1 => line.clear(),
-            _ => line[0].0 = oldest, // the line goes on beyond the edge
+            _ => line[0].0 = oldest, // the line continues to the edge
         }
     }
     let len = line.len();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_older_than_five_minutes_goes() {
+    fn points_older_than_five_minutes_are_dropped() {
         let steps: Vec<_> = (0..200).map(|n| (n * STEP, Some(n))).collect();
         let kept = line(&steps);
         assert_eq!((kept[0], kept.len()), ((199 * STEP - SPAN, Some(49)), 151));
@@ -114,12 +114,12 @@ mod tests {
         assert_eq!(
             line(&[(0, Some(1)), (SPAN + 1, Some(2))]),
             [(SPAN + 1, Some(2))],
-            "nothing was seen in between"
+            "no point in between"
         );
     }
 
     #[test]
-    fn a_line_goes_on_when_the_clock_is_set_back() {
+    fn a_line_continues_when_the_clock_is_set_back() {
         let mut lines = Lines::default();
         lines.add([("g", Some(1))], 3_600_000);
         lines.add([("g", Some(2))], 3_600_000 + STEP);

@@ -1,6 +1,6 @@
-//! What every page of every practice is told. In: facts, from whoever mounts the picture; workers' events. Out: to each
-//! page a snapshot and then what changes. However many pages look, a fact is drawn once and a worker is asked once; while
-//! none looks, no worker is asked. Deliberately absent: Kafka and Kubernetes. The lock is never held while waiting.
+//! Pages of all practices. In: facts from the mounting program; workers' events. Out: to each page a snapshot, then patches.
+//! Facts are processed once, and one connection is open to each worker, for any number of pages; without a page there is
+//! no connection to a worker. Deliberately absent: Kafka and Kubernetes. The lock is never held across an await.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -36,14 +36,14 @@ use crate::{
 
 /// Time between two points of history.
 const POINT: Duration = Duration::from_secs(2);
-/// Points between two heartbeats, which are ten seconds.
+/// Points between two heartbeats: ten seconds.
 const BEAT: u64 = 5;
-/// Pages that may be open, of all practices together.
+/// Most open pages, of all practices together.
 const MOST_PAGES: usize = 256;
-/// Workers that are listened to for one practice; a picture shows fewer.
+/// Most connections to workers for one practice; a page shows fewer consumers.
 const MOST_WORKERS: usize = 256;
 
-/// The latest picture of each practice, and the pages that look at it. Cheap to clone.
+/// The latest state of each practice, and its open pages. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hub(Arc<Shared>);
 
@@ -51,7 +51,7 @@ pub struct Hub(Arc<Shared>);
 struct Shared {
     means: Means,
     known: Mutex<Known>,
-    /// Pages that were opened so far.
+    /// Number of pages opened so far.
     opened: AtomicU64,
     seats: Arc<Semaphore>,
     http: Http,
@@ -61,11 +61,11 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Known {
     practices: BTreeMap<Key, Practice>,
-    /// Workers that are listened to, by practice and address.
+    /// Open connections to workers, by practice and address.
     listening: HashMap<(Key, String), Listening>,
 }
 
-/// A worker that is listened to, until this is dropped.
+/// A connection to a worker, closed when this is dropped.
 #[derive(Debug)]
 struct Listening {
     consumer: String,
@@ -81,14 +81,14 @@ impl Drop for Listening {
 /// Why no page could be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoPage {
-    /// Nobody has published such a practice.
+    /// The mounting program has not published this practice.
     Unknown,
-    /// As many are open as may be.
+    /// The maximum of pages is open.
     Full,
 }
 
 impl Hub {
-    /// Knows nothing yet. [`run`](Self::run) has to be running for anything to move.
+    /// A hub without practices. [`run`](Self::run) must run for history, heartbeats and shutdown.
     pub fn new(means: Means) -> Self {
         Self(Arc::new(Shared {
             means,
@@ -100,8 +100,8 @@ impl Hub {
         }))
     }
 
-    /// What is known of a practice now. To be called after every look that differs, and when something starts or ends, on a
-    /// tokio runtime; pages are told what changed, none is waited for.
+    /// Replaces the facts of a practice. Call it on a tokio runtime after every poll that differs, and when a process starts or
+    /// ends. Pages get the difference; a slow page blocks nothing.
     pub fn publish(&self, facts: Facts) {
         let mut known = self.known();
         let key = facts.key.clone();
@@ -119,7 +119,7 @@ impl Hub {
         self.attend(&mut known, &key);
     }
 
-    /// A practice is gone: its pages end.
+    /// Removes a practice and ends its pages.
     pub fn forget(&self, key: &Key) {
         let mut known = self.known();
         known.practices.remove(key);
@@ -131,13 +131,13 @@ impl Hub {
         self.known().practices.keys().cloned().collect()
     }
 
-    /// Whether a page of a practice is open: only then is it of use to know where its consumers can be asked.
+    /// Whether a page of a practice is open. Only then are `Consumer::url`s used.
     pub fn is_watched(&self, key: &Key) -> bool {
         self.read(key, |practice| !practice.pages.is_empty())
             .unwrap_or(false)
     }
 
-    /// Lets everything move until `shutdown`; then every page ends.
+    /// Adds history points and sends heartbeats until `shutdown`; then every page ends.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut ticks = interval_at(Instant::now() + POINT, POINT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -154,12 +154,12 @@ impl Hub {
         for practice in self.known().practices.values_mut() {
             practice.point(now);
             if count.is_multiple_of(BEAT) {
-                practice.pages.tell("beat", &json!({"now": now}));
+                practice.pages.send("beat", &json!({"now": now}));
             }
         }
     }
 
-    /// Every practice, in one line each.
+    /// The entries of the list of practices.
     pub(crate) fn list(&self) -> Vec<Line> {
         self.known()
             .practices
@@ -168,17 +168,17 @@ impl Hub {
             .collect()
     }
 
-    /// What a practice looks like, whole.
+    /// A practice's whole state as JSON.
     pub(crate) fn whole(&self, key: &Key) -> Option<Value> {
         self.read(key, |practice| json!(practice.whole()))
     }
 
-    /// Asks a practice something, in a moment.
+    /// Reads from a practice under the lock: `ask` must be short.
     pub(crate) fn read<T>(&self, key: &Key, ask: impl FnOnce(&Practice) -> T) -> Option<T> {
         self.known().practices.get(key).map(ask)
     }
 
-    /// Messages that were just acknowledged are seen before Kafka is looked at again.
+    /// Shows an acknowledged message before the next poll of Kafka.
     pub(crate) fn sent(&self, key: &Key, topic: &str, partition: i32, offset: i64) {
         if let Some(practice) = self.known().practices.get_mut(key) {
             practice.sent(topic, partition, offset);
@@ -186,7 +186,7 @@ impl Hub {
         }
     }
 
-    /// Tells a practice's pages what has moved: at once, or as soon as the last batch is old enough.
+    /// Sends a practice's flow to its pages: at once, or 100 ms after the last batch.
     fn flow(&self, key: &Key, practice: &mut Practice) {
         if let Some(wait) = practice.flow(Timestamp::now().as_millisecond()) {
             let (hub, key) = (self.clone(), key.clone());
@@ -199,7 +199,7 @@ impl Hub {
         }
     }
 
-    /// A page more.
+    /// Opens a page.
     pub(crate) fn open(&self, key: &Key) -> Result<Page, NoPage> {
         let permit = Arc::clone(&self.0.seats)
             .try_acquire_owned()
@@ -212,7 +212,7 @@ impl Hub {
         self.attend(&mut known, key);
         drop(known);
         if is_first {
-            (self.0.means.stir)(key);
+            (self.0.means.request_poll)(key);
         }
         Ok(Page {
             frames,
@@ -233,7 +233,7 @@ impl Hub {
         &self.0.http
     }
 
-    /// Fires when every stream has to end.
+    /// Cancelled when every stream has to end.
     pub(crate) fn closing(&self) -> CancellationToken {
         self.0.closing.clone()
     }
@@ -259,7 +259,7 @@ impl Hub {
         self.attend(&mut known, key);
     }
 
-    /// Listens to a practice's workers if a page of it is open, and to no others.
+    /// Connects to a practice's workers while a page of it is open, and closes other connections.
     fn attend(&self, known: &mut Known, key: &Key) {
         let wanted: HashMap<&str, &Consumer> = known
             .practices
@@ -285,39 +285,39 @@ impl Hub {
     }
 
     fn listen(&self, key: &Key, url: &str, consumer: &Consumer) -> Listening {
-        let (hub, key, speaker) = (self.clone(), key.clone(), consumer.clone());
-        let tell = move |event: WorkerEvent| hub.heard(&key, &speaker, &event);
-        let task = tokio::spawn(workers::listen(self.0.http.clone(), url.to_owned(), tell));
+        let (hub, key, source) = (self.clone(), key.clone(), consumer.clone());
+        let report = move |event: WorkerEvent| hub.handle_event(&key, &source, &event);
+        let task = tokio::spawn(workers::listen(self.0.http.clone(), url.to_owned(), report));
         Listening {
             consumer: consumer.name.clone(),
             task: task.abort_handle(),
         }
     }
 
-    fn heard(&self, key: &Key, consumer: &Consumer, event: &WorkerEvent) {
-        let stirs = self.known().practices.get_mut(key).is_some_and(|practice| {
-            let stirs = practice.heard(consumer, event);
+    fn handle_event(&self, key: &Key, consumer: &Consumer, event: &WorkerEvent) {
+        let is_rebalance = self.known().practices.get_mut(key).is_some_and(|practice| {
+            let is_rebalance = practice.handle_event(consumer, event);
             self.flow(key, practice);
-            stirs
+            is_rebalance
         });
-        if stirs {
-            (self.0.means.stir)(key);
+        if is_rebalance {
+            (self.0.means.request_poll)(key);
         }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        // each change under it is whole: what a panic left is still a picture
+        // each change under the lock is complete: after a panic the state is consistent
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What one page is told, as server-sent events; ends when the page fell behind, the practice or the program is gone.
+/// The server-sent events of one page; ends when the page is too slow, or the practice or the program ends.
 pub(crate) struct Page {
     frames: mpsc::Receiver<Bytes>,
     _seat: Seat,
 }
 
-/// Gives its place back when it is dropped.
+/// A page's place, released when this is dropped.
 struct Seat {
     hub: Hub,
     key: Key,

@@ -1,6 +1,6 @@
-//! The live picture of practices: who reads which partition, how far behind, what moved. In: what the mounting program
-//! knows of each practice (`Facts`), workers' events, requests. Out: a page, its data as JSON and as a stream, requests to
-//! do something. Mounted by the operator and by local mode, which differ only in what they pass in.
+//! The live view of practices: owner and lag of each partition, and rebalances. In: facts of the mounting program about each
+//! practice (`Facts`), workers' events, requests. Out: a page, its data as JSON and as a stream, and actions. The operator
+//! and local mode mount it; they differ only in what they pass in.
 //!
 //! ```text
 //! Facts -> practice -> picture -> patch -> pages -> SSE
@@ -18,23 +18,23 @@
 //!         Box::pin(async move {
 //!             match action {
 //!                 Action::Restart { consumer } => Ok(format!("{consumer} restarts")),
-//!                 _ => Err(Refusal::unknown("this cannot be done here")),
+//!                 _ => Err(Refusal::unknown("unknown action")),
 //!             }
 //!         })
 //!     })),
 //!     foresee: Arc::new(|_practice: Key, _action: Action| {
-//!         Box::pin(async { Err(Refusal::unknown("nobody can tell here")) })
+//!         Box::pin(async { Err(Refusal::unknown("no forecast for this action")) })
 //!     }),
 //!     logs: Arc::new(|_practice: Key, _consumer: String, _tail: usize| {
 //!         use futures::StreamExt;
 //!         Box::pin(async { Ok(futures::stream::iter(["a line".to_owned()]).boxed()) })
 //!     }),
-//!     stir: Arc::new(|_practice: &Key| { /* look at Kafka now, not in two seconds */ }),
-//!     hosts: vec![], // names beside loopback ones that `Host` may have
+//!     request_poll: Arc::new(|_practice: &Key| { /* poll Kafka now, not in two seconds */ }),
+//!     hosts: vec![], // names that `Host` may have, besides loopback ones
 //! });
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 //! let serving = tokio::spawn(practice_view::serve(listener, hub.clone(), shutdown));
-//! hub.publish(facts); // after every look that differs, and when something starts or ends
+//! hub.publish(facts); // after every poll that differs, and when a process starts or ends
 //! # serving.await?;
 //! # Ok(())
 //! # }
@@ -61,7 +61,7 @@ mod router;
 mod send;
 
 pub use action::{
-    Act, Action, Doing, Forecast, ForecastRow, Foresee, Logs, Means, Refusal, Scale, Stir,
+    Act, Action, Doing, Forecast, ForecastRow, Foresee, Logs, Means, Refusal, RequestPoll, Scale,
 };
 pub use facts::{Consumer, Facts, GroupFacts, KafkaFacts, Key};
 pub use hub::Hub;
@@ -71,7 +71,7 @@ pub use router::router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Serves the picture until `shutdown`; then every stream ends.
+/// Serves the live view until `shutdown`; then every stream ends.
 pub async fn serve(listener: TcpListener, hub: Hub, shutdown: CancellationToken) {
     let limits = practice_serve::Limits::default();
     tokio::join!(

@@ -1,5 +1,5 @@
-//! The picture as JSON: what `GET /api/practices/<namespace>/<name>` answers and a stream begins with. Shapes only. Times
-//! are milliseconds since the epoch; what is not known is `null`, never 0 and never -1.
+//! The live view's JSON: the answer of `GET /api/practices/<namespace>/<name>` and the first event of a stream. Shapes only.
+//! Times are milliseconds since the epoch; an unknown value is `null`, never 0 and never -1.
 
 use std::collections::BTreeMap;
 
@@ -14,21 +14,21 @@ pub struct Picture {
     pub namespace: String,
     /// The practice's name.
     pub name: String,
-    /// When this was so.
+    /// Time of this state.
     pub now: i64,
     /// Whether the condition Ready is True.
     pub ready: bool,
-    /// What the condition Ready says.
+    /// The message of the condition Ready.
     pub sentence: String,
     /// The Kafka it runs on.
     pub kafka: KafkaPicture,
-    /// Whether something can be done from here.
+    /// Whether actions are on.
     pub actions: Actions,
-    /// Where a message can be sent to from a terminal, as the page's `curl` shows it.
+    /// URL of the producer for the page's `curl`.
     pub send_url: Option<String>,
-    /// What has to run for that address to answer.
+    /// The command that makes that URL reachable.
     pub send_how: Option<String>,
-    /// The steady stream that the producer sends; `null`: it sends none.
+    /// The producer's steady load; `null`: it sends none.
     pub load: Option<LoadPicture>,
     /// Totals, as status has them.
     pub summary: Summary,
@@ -38,35 +38,35 @@ pub struct Picture {
     pub groups: Vec<GroupPicture>,
     /// Groups of other applications on these topics, as status has them: the first 20 by name.
     pub other_groups: Vec<OtherGroupStatus>,
-    /// How many such groups there are; `null`: not known.
+    /// Number of such groups; `null`: unknown.
     pub other_group_count: Option<i32>,
     /// Newest first.
     pub rebalances: Vec<RebalancePicture>,
-    /// Some of it turns with time alone: it has to be drawn anew a little later.
+    /// Whether a member's state changes with time alone, so that it must be computed again soon.
     #[serde(skip)]
     pub ripens: bool,
 }
 
-/// A picture with what leads up to it.
+/// A state with its history.
 #[derive(Debug, Serialize)]
 pub struct Whole<'a> {
-    /// As it is.
+    /// The current state.
     #[serde(flatten)]
     pub picture: &'a Picture,
     /// Lag of each group over the last five minutes.
     pub history: History,
 }
 
-/// `[time, lag]` by group; equal lags in between are left out.
+/// `[time, lag]` by group; of consecutive equal lags only the first and the last.
 pub type History = BTreeMap<String, Vec<(i64, Option<i64>)>>;
 
-/// A steady stream of messages.
+/// A steady load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadPicture {
     /// Over all topics.
     pub messages_per_second: u32,
-    /// Size of each value.
+    /// Bytes of each value.
     pub value_bytes: u32,
 }
 
@@ -88,25 +88,25 @@ pub struct Line {
 pub struct KafkaPicture {
     /// `host:port[,host:port...]`.
     pub bootstrap: String,
-    /// Whose it is.
+    /// Who runs it.
     pub kind: KafkaKind,
-    /// What has to be known about it to read the picture.
+    /// A limitation to show beside it.
     pub note: Option<String>,
-    /// The brokers that hold something of this practice, by id.
+    /// The brokers with a replica of this practice's topics, by id.
     pub brokers: Vec<BrokerPicture>,
 }
 
-/// Whose Kafka it is.
+/// Who runs a Kafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KafkaKind {
     /// librdkafka's in-memory broker.
     Embedded,
-    /// An Apache Kafka that local mode has started.
+    /// Apache Kafka, started by local mode.
     Apache,
-    /// Somebody else's, in local mode.
+    /// An existing Kafka, in local mode.
     External,
-    /// The one that the operator was given.
+    /// The Kafka configured in the operator.
     Cluster,
 }
 
@@ -115,20 +115,20 @@ pub enum KafkaKind {
 pub struct BrokerPicture {
     /// Its id.
     pub id: i32,
-    /// Whether it leads something or is in sync with a leader.
+    /// Whether it leads a partition or is in sync with a leader.
     pub up: bool,
-    /// How many of the practice's partitions it leads.
+    /// Number of the practice's partitions that it leads.
     pub leads: usize,
-    /// Since when it is up, or down, as far as was seen.
+    /// Start of its state up or down, as observed.
     pub since: i64,
 }
 
-/// Whether something can be done from the page.
+/// Whether the page's actions are on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Actions {
-    /// Whether it can.
+    /// Whether they are on.
     pub enabled: bool,
-    /// The command that turns it on.
+    /// The command that turns them on.
     pub how: Option<String>,
 }
 
@@ -139,13 +139,13 @@ pub struct PartitionPicture {
     pub topic: String,
     /// Its number, from 0.
     pub partition: i32,
-    /// Offset of the oldest message that is still there.
+    /// Log start offset.
     pub start: Option<i64>,
-    /// Offset after the newest message.
+    /// Log end offset.
     pub end: Option<i64>,
     /// The broker that leads it.
     pub leader: Option<i32>,
-    /// The brokers that hold a copy.
+    /// The brokers with a replica.
     pub replicas: Vec<i32>,
     /// Those of them that are in sync.
     pub isr: Vec<i32>,
@@ -157,57 +157,58 @@ pub struct PartitionPicture {
 pub struct GroupPicture {
     /// The `group.id`.
     pub name: String,
-    /// Kafka's word, or `Absent`, `Unknown`.
+    /// Kafka's group state, or `Absent`, `Unknown`.
     pub state: String,
-    /// Whether the manifest says `state: Stopped`.
+    /// Whether the manifest has `state: Stopped`.
     pub stopped: bool,
     /// `Classic` or `Consumer`.
     pub protocol: String,
-    /// How its partitions are divided: Kafka's word, the manifest's while Kafka has none.
+    /// The assignor that Kafka reports, otherwise the configured one.
     pub assignor: String,
     /// The group epoch; only `Consumer` has one.
     pub epoch: Option<i64>,
-    /// How long Kafka waits for a member that went silent; `null`: not known.
+    /// Session timeout of its members; `null`: unknown.
     pub session_timeout_ms: Option<u64>,
-    /// Consumers wanted.
+    /// Desired consumers.
     pub replicas: i32,
-    /// Consumers that are ready.
+    /// Ready consumers.
     pub ready_replicas: i32,
-    /// Members without a partition while it is stable.
+    /// Members without a partition in a stable group.
     pub idle: Option<i32>,
     /// Messages not yet consumed.
     pub lag: Option<i64>,
-    /// When the oldest message not yet consumed was written; `null` also while there is none.
+    /// Timestamp of the oldest message not yet consumed; `null` also without one.
     pub oldest_at: Option<i64>,
-    /// When nothing will be left at the rates of this drawing; `null` also while nothing is, and when it would never be.
+    /// Forecast of when lag is zero, at the current rates; `null` also while lag is zero, and when it would never be.
     pub done_at: Option<i64>,
-    /// Whether it gets on; `null` while that is not known yet.
+    /// Health of the group; `null` until enough samples exist.
     pub health: Option<HealthPicture>,
-    /// Why something of it is unknown, in Kafka's words.
+    /// Kafka's error for an unknown value.
     pub message: Option<String>,
-    /// Whether the number of consumers can be set from here: the manifest has one.
+    /// Whether the page can set the number of consumers: the manifest sets `replicas` and the group is not stopped.
     pub scalable: bool,
     /// The topics it reads.
     pub topics: Vec<String>,
-    /// Its members, by the time they were first seen.
+    /// Its members, by the time of their first poll.
     pub members: Vec<MemberPicture>,
-    /// Partitions that nobody in the group owns; while members do not tell, those that were so before or whose owner has gone.
+    /// Partitions without an owner in the group; while the broker reports no assignment, those without one before and those whose
+    /// owner has left.
     pub open: Vec<Share>,
-    /// Whether partitions were left out of `members` or `open`: the whole picture has 20,000 of them at most.
+    /// Whether partitions were left out of `members` or `open`: all groups together have at most 20,000.
     pub truncated: bool,
 }
 
-/// How a group gets on.
+/// Health of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthPicture {
-    /// `Ok`, `Warn`, `Rewind`, `Stall` or `Stop`.
+    /// `Healthy`, `Lagging`, `Rewound`, `Stalled` or `Unassigned`.
     pub state: String,
-    /// Since when, as far as was seen; `null` for `Ok`.
+    /// Start of the state, as observed; `null` for `Healthy`.
     pub since: Option<i64>,
-    /// Why.
+    /// Its cause.
     pub message: String,
-    /// What to do about it.
+    /// The fix; `null` for `Healthy`.
     pub advice: Option<String>,
 }
 
@@ -215,53 +216,53 @@ pub struct HealthPicture {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberPicture {
-    /// The consumer's name: its pod, or its client id where it is not one of ours.
+    /// The consumer's name: its pod, or its client id for a consumer of another application.
     pub name: String,
-    /// Its pod, if it has one that is there.
+    /// Its pod, if it exists.
     pub pod: Option<String>,
-    /// What Kafka knows it by; `null`: Kafka does not know it any more.
+    /// Kafka's member id; `null`: no longer a member.
     pub member_id: Option<String>,
     /// Its `client.id`.
     pub client_id: String,
     /// The variant of the group that it belongs to.
     pub variant: Option<String>,
-    /// What it spends on each message, in milliseconds.
+    /// Processing delay of each message, in milliseconds.
     pub delay_ms: Option<u64>,
-    /// What it owns; while Kafka does not tell, as while a Classic group rebalances, what it owned before.
+    /// Its partitions; while Kafka reports no assignment, such as during a rebalance of a Classic group, the previous ones.
     pub partitions: Vec<Share>,
-    /// How many it owns, also when the list was cut.
+    /// Number of its partitions, also when the list is truncated.
     pub partition_count: usize,
-    /// Messages not yet consumed in what it owns; `null` also while Kafka does not tell what that is.
+    /// Messages not yet consumed in its partitions; `null` also while Kafka reports no assignment.
     pub lag: Option<i64>,
-    /// Why it waits, when it owns nothing in a stable group.
+    /// Why it has no partition in a stable group.
     pub idle_because: Option<String>,
-    /// What it is doing.
+    /// Its state.
     pub state: ConsumerState,
-    /// Since when, as far as was seen.
+    /// Start of its state, as observed.
     pub since: i64,
-    /// When it was first seen in its group.
+    /// Time of the first poll with it in its group.
     #[serde(skip)]
     pub first_seen: i64,
-    /// Since when no process of its name is known.
+    /// Since when no process of its name exists.
     #[serde(skip)]
     pub missing_since: Option<i64>,
 }
 
-/// What a consumer is doing.
+/// State of a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConsumerState {
-    /// It runs.
+    /// Its process runs.
     Running,
-    /// It ended without leaving its group, which waits for it until the session times out.
+    /// It ended without leaving its group, which keeps it until its session times out.
     Killed,
-    /// It stands still: it answers nobody.
+    /// Suspended: it sends no heartbeats.
     Paused,
-    /// It still is there and the group has given it up.
+    /// Its process exists, and Kafka has removed it from the group.
     Left,
 }
 
-/// A partition as one group sees it.
+/// A partition in one group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Share {
@@ -271,28 +272,28 @@ pub struct Share {
     pub partition: i32,
     /// The group's committed offset.
     pub committed: Option<i64>,
-    /// Offset after the newest message.
+    /// Log end offset.
     pub end: Option<i64>,
     /// Messages not yet consumed.
     pub lag: Option<i64>,
     /// `NoCommit`, `Expired`, `Stale`, `Recreated` or `Unknown` where lag is not simply end minus committed.
     pub lag_reason: Option<String>,
-    /// `Expired`: messages that went before the group had read them.
+    /// For `Expired`: messages deleted before the group read them.
     pub lost: Option<i64>,
-    /// `Unknown`: since when, as far as was seen.
+    /// For `Unknown`: since when, as observed.
     pub unknown_since: Option<i64>,
-    /// `Warn`, `Rewind`, `Stall` or `Stop`; absent where nothing is the matter.
+    /// `Lagging`, `Rewound`, `Stalled` or `Unassigned`; absent when healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
 }
 
-/// A rebalance that is over.
+/// A finished rebalance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RebalancePicture {
-    /// Group and number, `my-group#7`: the same in every look.
+    /// Group and number, `my-group#7`: stable over polls.
     pub id: String,
-    /// When it was noticed.
+    /// Time of its first poll.
     pub time: i64,
     /// Its group.
     pub group: String,
@@ -300,33 +301,33 @@ pub struct RebalancePicture {
     pub epoch: Option<i64>,
     /// Names of new members.
     pub joined: Vec<String>,
-    /// Names of members that are gone.
+    /// Names of members that left.
     pub left: Vec<String>,
-    /// Partitions that changed hands.
+    /// Partitions with a new owner.
     pub moved: Vec<MovePicture>,
-    /// How long it was seen to take; `null`: it fell between two looks.
+    /// Observed duration; `null`: it began and ended between two polls.
     pub duration_ms: Option<u64>,
-    /// The longest time that a partition that moved had no owner; `null`: not known.
+    /// The longest time without an owner of a moved partition; `null`: unknown.
     pub unowned_ms: Option<u64>,
-    /// `ScaledUp`, `ContainerExited`, ... or `Unknown`; `null` while it is being found out.
+    /// `ScaledUp`, `ContainerExited`, ... or `Unknown`; `null` until it is determined.
     pub cause: Option<String>,
     /// The cause in a sentence.
     pub why: Option<String>,
-    /// What to do about it, where there is something to do.
+    /// The fix, if one exists.
     pub advice: Option<String>,
-    /// Something more to say about it.
+    /// An additional sentence.
     pub note: Option<String>,
 }
 
-/// A partition that changed hands.
+/// A partition with a new owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MovePicture {
     /// Its topic.
     pub topic: String,
     /// Its number, from 0.
     pub partition: i32,
-    /// Its former owner; `null`: nobody.
+    /// Its previous owner; `null`: none.
     pub from: Option<String>,
-    /// Its owner now; `null`: nobody.
+    /// Its new owner; `null`: none.
     pub to: Option<String>,
 }

@@ -1,5 +1,5 @@
 //! The page's modules as one file, without comments, indentation and needless spaces: one request instead of twenty, and a third of the bytes. Pure.
-//! In: sources that keep to a few rules (a comment is `/* */`, a whole line or the end of one, no string contains one or spans lines,
+//! In: sources that follow a few rules (a comment is `/* */`, a whole line or the end of one, no string contains one or spans lines,
 //! an import is one line on top, no two modules use one name on their top level). Out: text. Deliberately absent: a parser.
 
 use std::collections::BTreeSet;

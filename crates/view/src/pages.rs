@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-/// Events that a page may be behind: some twenty seconds of them.
+/// Events in a page's queue: about twenty seconds of them.
 const QUEUE: usize = 256;
 
 /// Senders to pages, each with a number of its own.
@@ -21,7 +21,7 @@ impl Pages {
         self.pages.is_empty()
     }
 
-    /// One more, which gets `first` before anything else. Out: its queue.
+    /// Adds a page, which gets `first` before all other events. Out: its queue.
     pub(crate) fn open(
         &mut self,
         number: u64,
@@ -39,8 +39,8 @@ impl Pages {
         self.pages.retain(|(open, _)| *open != number);
     }
 
-    /// Tells every page; those whose queue is full are dropped.
-    pub(crate) fn tell(&mut self, event: &str, data: &impl Serialize) {
+    /// Sends an event to every page; pages with a full queue are dropped.
+    pub(crate) fn send(&mut self, event: &str, data: &impl Serialize) {
         if self.pages.is_empty() {
             return;
         }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_does_not_read_is_dropped_and_the_others_go_on() {
+    fn a_page_that_does_not_read_is_dropped_and_the_others_stay() {
         let mut pages = Pages::default();
         let mut asleep = pages.open(1, "snapshot", &0);
         let mut awake = pages.open(2, "snapshot", &0);
@@ -72,7 +72,7 @@ mod tests {
             "id: 2\nevent: snapshot\ndata: 0\n\n"
         );
         for n in 1..=QUEUE {
-            pages.tell("patch", &n);
+            pages.send("patch", &n);
             assert!(awake.try_recv().is_ok(), "{n}");
         }
         assert_eq!(pages.pages.len(), 1);

@@ -1,12 +1,12 @@
-//! What changed between two pictures, as the page puts it into the older one. Pure. Top-level keys are replaced whole;
-//! `groups` holds only those that changed, each whole; `gone` names those that are no more.
+//! The difference between two states of a practice, which the page applies to the older one. Pure. Top-level keys are replaced
+//! whole; `groups` has only the changed ones, each whole; `gone` has the names of removed groups.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::model::{GroupPicture, Picture};
 
-/// The difference; `None`: nothing but the time. Groups that came or changed places cannot be said so: see [`is_redrawn`].
+/// The difference; `None`: only the time differs. New or reordered groups need a snapshot: see [`is_redrawn`].
 pub(crate) fn patch(before: &Picture, after: &Picture) -> Option<Map<String, Value>> {
     let mut patch = Map::new();
     put(&mut patch, "ready", &before.ready, &after.ready);
@@ -71,7 +71,7 @@ pub(crate) fn patch(before: &Picture, after: &Picture) -> Option<Map<String, Val
     Some(patch)
 }
 
-/// Whether groups came or changed places, so that the page needs the whole picture.
+/// Whether groups are new or in another order, so that the page needs a snapshot.
 pub(crate) fn is_redrawn(before: &Picture, after: &Picture) -> bool {
     let stayed = before
         .groups
@@ -111,7 +111,7 @@ mod tests {
         )
     }
 
-    /// What the page does with a patch.
+    /// Applies a patch like the page.
     fn put_in(whole: &mut Value, patch: &Map<String, Value>) {
         for (key, value) in patch {
             match key.as_str() {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_makes_the_older_picture_the_newer_one() {
+    fn a_patch_turns_the_older_state_into_the_newer() {
         let calm = World::calm();
         let changes: [(&str, &[&str], &dyn Fn(&mut World)); 8] = [
             ("nothing", &[], &|_| {}),
@@ -154,7 +154,7 @@ mod tests {
                 drop(world.group("g").members.pop())
             }),
             ("a group less", &["gone", "now"], &|world| world.remove("h")),
-            ("another word", &["now", "sentence"], &|world| {
+            ("another sentence", &["now", "sentence"], &|world| {
                 world.sentence = "all is well".to_owned()
             }),
             ("no Kafka", &["groups", "now"], &|world| {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_come_or_change_places_need_the_whole_picture() {
+    fn new_and_reordered_groups_need_a_snapshot() {
         let (mut fewer, calm) = (World::calm(), World::calm());
         fewer.remove("g");
         assert!(is_redrawn(&draw(&fewer, None), &draw(&calm, None)));
@@ -187,12 +187,12 @@ mod tests {
         assert!(is_redrawn(&draw(&calm, None), &draw(&turned, None)));
         assert!(
             !is_redrawn(&draw(&calm, None), &draw(&fewer, None)),
-            "a group that is gone can be said"
+            "a patch can remove a group"
         );
     }
 
     #[test]
-    fn groups_of_other_applications_are_told_as_status_has_them() {
+    fn groups_of_other_applications_are_those_of_status() {
         let (world, actions) = (
             World::calm(),
             Actions {
@@ -213,7 +213,7 @@ mod tests {
         let patch = patch(&before, &after).expect("something changed");
         assert_eq!(
             patch.keys().collect::<Vec<_>>(),
-            ["otherGroups", "otherGroupCount", "now"]
+            ["now", "otherGroupCount", "otherGroups"]
         );
         assert_eq!(
             (

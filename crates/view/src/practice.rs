@@ -1,4 +1,4 @@
-//! One practice: its latest picture and what led to it. In: facts, one after another. Out: to its pages, what changed.
+//! One practice: its latest state, history and pages. In: facts, one after another. Out: patches to its pages.
 //! Deliberately absent: a clock, a lock, a socket.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -19,11 +19,12 @@ use crate::{
     picture::picture,
 };
 
-/// Rebalances in a picture, of all groups together; the journal keeps more.
+/// Rebalances sent to a page, of all groups together; the journal keeps more.
 const REBALANCES: usize = 100;
-/// Milliseconds between two batches of messages: at most ten a second.
+/// Least milliseconds between two batches of messages: ten a second.
 const BATCH: i64 = 100;
-/// Whoever is told what time it is a moment later than others is not behind by more than that, in milliseconds.
+/// Time may appear to run back this many milliseconds between callers that read the clock at different moments; more is a clock
+/// that was set back.
 const LATE: i64 = 1_000;
 
 #[derive(Debug)]
@@ -37,12 +38,12 @@ pub(crate) struct Practice {
     pub(crate) pages: Pages,
 }
 
-/// When messages are told of.
+/// Pacing of the event `flow`.
 #[derive(Debug, Default)]
 struct Batches {
-    /// When the last batch went out, in milliseconds since the epoch.
+    /// Time of the last batch, in milliseconds since the epoch.
     last: i64,
-    /// Whether the next one is waited for.
+    /// Whether a task waits to send the next one.
     awaited: bool,
 }
 
@@ -62,18 +63,18 @@ impl Practice {
         }
     }
 
-    /// Other facts: draws them and tells the pages what changed.
+    /// Replaces the facts and sends the difference to the pages.
     pub(crate) fn publish(&mut self, facts: Facts) {
         ends(&mut self.flow, &facts);
         let is_set = self.set_back(facts.now);
         self.facts = facts;
         self.redraw();
         if is_set {
-            self.tell_anew();
+            self.resend_snapshot();
         }
     }
 
-    /// Whether the clock was set back since the last picture. What it shows as so long ago stays so long ago.
+    /// Whether the clock was set back since the last facts. Ages stay: all earlier times move with the clock.
     fn set_back(&mut self, now: i64) -> bool {
         let by = self.picture.now - now;
         if by <= LATE {
@@ -84,13 +85,13 @@ impl Practice {
         true
     }
 
-    /// Pages begin anew: they were told times that are still to come.
-    fn tell_anew(&mut self) {
+    /// Sends the whole state: after a clock was set back, the pages hold times of the future.
+    fn resend_snapshot(&mut self) {
         let whole = Whole {
             picture: &self.picture,
             history: self.lines.points(),
         };
-        self.pages.tell("snapshot", &whole);
+        self.pages.send("snapshot", &whole);
     }
 
     fn redraw(&mut self) {
@@ -102,13 +103,13 @@ impl Practice {
                 picture: &self.picture,
                 history: self.lines.points(),
             };
-            self.pages.tell("snapshot", &whole);
+            self.pages.send("snapshot", &whole);
         } else if let Some(patch) = patch(&before, &self.picture) {
-            self.pages.tell("patch", &patch);
+            self.pages.send("patch", &patch);
         }
     }
 
-    /// A point in time: lag as it is, and what turns with time alone.
+    /// Adds a point of history, and updates what depends on time alone.
     pub(crate) fn point(&mut self, now: i64) {
         let is_set = self.set_back(now);
         let lags = self
@@ -123,16 +124,16 @@ impl Practice {
         }
         self.picture.now = now;
         self.pages
-            .tell("patch", &json!({"now": now, "history": added}));
+            .send("patch", &json!({"now": now, "history": added}));
         if is_set {
-            self.tell_anew();
+            self.resend_snapshot();
         }
     }
 
-    /// One more page.
+    /// Opens a page. Out: its queue.
     pub(crate) fn open(&mut self, number: u64) -> mpsc::Receiver<Bytes> {
         if self.pages.is_empty() {
-            self.flow.clear(); // nobody has looked for a while: that is no news
+            self.flow.clear(); // messages from before the first page are dropped
         }
         self.pages.open(
             number,
@@ -160,8 +161,8 @@ impl Practice {
         }
     }
 
-    /// Tells what was produced and consumed since the last time, unless that was a moment ago. Out: how long to wait before
-    /// [`flow_now`](Self::flow_now) is called; `None`: there is nothing to wait for.
+    /// Sends the messages since the last batch, at most one batch in 100 ms. Out: the time until the caller must call
+    /// [`flow_now`](Self::flow_now); `None`: no call is needed.
     pub(crate) fn flow(&mut self, now: i64) -> Option<Duration> {
         if self.pages.is_empty() || self.batches.awaited || self.flow.is_empty() {
             return None;
@@ -175,19 +176,19 @@ impl Practice {
         Some(Duration::from_millis((BATCH - since).unsigned_abs()))
     }
 
-    /// Tells what was produced and consumed since the last time.
+    /// Sends the messages since the last batch.
     pub(crate) fn flow_now(&mut self, now: i64) {
         self.batches = Batches {
             last: now,
             awaited: false,
         };
         if let Some(batch) = self.flow.take(now) {
-            self.pages.tell("flow", &batch);
+            self.pages.send("flow", &batch);
         }
     }
 
-    /// A worker said something. True: its group's picture is another one now.
-    pub(crate) fn heard(&mut self, consumer: &Consumer, event: &WorkerEvent) -> bool {
+    /// Handles a worker's event. True: the group's assignment changed, so that Kafka should be polled.
+    pub(crate) fn handle_event(&mut self, consumer: &Consumer, event: &WorkerEvent) -> bool {
         match event {
             WorkerEvent::Consumed { partitions, .. } => {
                 let reads = |moved: &&Moved| {
@@ -209,7 +210,7 @@ impl Practice {
         }
     }
 
-    /// A message was acknowledged.
+    /// Handles the acknowledgement of a message.
     pub(crate) fn sent(&mut self, topic: &str, partition: i32, offset: i64) {
         self.flow.moves_to(topic, partition, offset + 1);
     }
@@ -218,7 +219,7 @@ impl Practice {
         self.facts.producer.as_deref()
     }
 
-    /// The consumers that run and say where they can be asked.
+    /// Consumers with an HTTP address, by it.
     pub(crate) fn listenable(&self) -> impl Iterator<Item = (&str, &Consumer)> {
         self.facts
             .consumers
@@ -226,7 +227,7 @@ impl Practice {
             .filter_map(|consumer| Some((consumer.url.as_deref()?, consumer)))
     }
 
-    /// The names of the consumers that were started.
+    /// Names of the consumers that the practice started.
     pub(crate) fn consumers(&self) -> BTreeSet<&str> {
         self.facts
             .consumers
@@ -236,7 +237,7 @@ impl Practice {
     }
 }
 
-/// What a picture carries on from the ones before it, by a clock that was set back by so many milliseconds.
+/// Moves the times that later states take over, after the clock was set back by `by` milliseconds.
 fn set_back(picture: &mut Picture, by: i64) {
     picture
         .kafka
@@ -264,9 +265,11 @@ fn set_back(picture: &mut Picture, by: i64) {
 }
 
 fn ends(flow: &mut Flow, facts: &Facts) {
-    let Some(look) = &facts.look else { return };
+    let Some(snapshot) = &facts.snapshot else {
+        return;
+    };
     for topic in &facts.status.topics {
-        if let Some(TopicSeen::Present(seen)) = look.topics.get(&topic.name) {
+        if let Some(TopicSeen::Present(seen)) = snapshot.topics.get(&topic.name) {
             for (partition, bounds) in (0..).zip(&seen.partitions) {
                 if let Some(bounds) = bounds {
                     flow.ends_at(&topic.name, partition, bounds.end);
@@ -346,7 +349,7 @@ mod tests {
         );
         let mut page = practice.open(1);
         practice.point(104_000); // an hour earlier
-        let told: Vec<String> = std::iter::from_fn(|| page.try_recv().ok())
+        let events: Vec<String> = std::iter::from_fn(|| page.try_recv().ok())
             .map(|frame| {
                 String::from_utf8_lossy(&frame)
                     .lines()
@@ -356,19 +359,23 @@ mod tests {
             })
             .collect();
         assert!(
-            told.last().is_some_and(|last| last.contains("snapshot")),
-            "pages begin anew: {told:?}"
+            events.last().is_some_and(|last| last.contains("snapshot")),
+            "pages get a snapshot: {events:?}"
         );
         assert_eq!(
             state(&practice).1,
             ConsumerState::Running,
-            "its process may still be seen"
+            "its process may be listed again"
         );
         practice.point(107_000);
-        assert_eq!(state(&practice).1, ConsumerState::Killed, "not in an hour");
+        assert_eq!(
+            state(&practice).1,
+            ConsumerState::Killed,
+            "not an hour later"
+        );
         assert!(
             state(&practice).2 < 10_000,
-            "it has been there for some seconds: {:?}",
+            "first seen some seconds ago: {:?}",
             state(&practice)
         );
         for line in practice.lines.points().values() {

@@ -1,5 +1,5 @@
-//! HTTP of the picture: the page, its data as JSON and as a stream, logs, and what can be done. In: requests. Out: answers;
-//! each that is not 2xx is `{message}`, one sentence. What is done is done by the mounting program.
+//! HTTP of the live view: the page, its data as JSON and as a stream, logs, and actions. In: requests. Out: answers; each
+//! that is not 2xx is `{message}`, one sentence. The mounting program runs the actions.
 
 use axum::{
     Json, Router,
@@ -24,11 +24,11 @@ use crate::{
     hub::{Hub, NoPage},
 };
 
-/// Largest body: a message of Kafka's default size, escaped.
+/// Largest body, in bytes: a message of Kafka's default size, escaped.
 const LARGEST_BODY: usize = 2 << 20;
-/// Lines of a log that are shown at first, unless asked otherwise.
+/// First lines of a log without `?tail=`.
 const TAIL: usize = 50;
-/// Most lines of a log that are shown at first.
+/// Most first lines of a log.
 const LONGEST_TAIL: usize = 1_000;
 
 /// All routes. Streams end when [`Hub::run`] does.
@@ -58,11 +58,11 @@ pub fn router(hub: Hub) -> Router {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut said = json!({"message": self.message});
+        let mut body = json!({"message": self.message});
         if let Some(how) = self.how {
-            said["how"] = json!(how);
+            body["how"] = json!(how);
         }
-        (self.status, Json(said)).into_response()
+        (self.status, Json(body)).into_response()
     }
 }
 
@@ -75,14 +75,14 @@ async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
 }
 
 async fn nothing(uri: Uri) -> Refusal {
-    Refusal::unknown(format!("there is nothing at `{}`", cut(uri.path())))
+    Refusal::unknown(format!("no such path: `{}`", cut(uri.path())))
 }
 
 async fn wrong_method(request: Request) -> Refusal {
     let (method, path) = (cut(request.method().as_str()), cut(request.uri().path()));
     Refusal::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        format!("{method} is not possible at `{path}`"),
+        format!("method {method} is not allowed for `{path}`"),
     )
 }
 

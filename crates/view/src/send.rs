@@ -1,5 +1,5 @@
-//! Sends messages through the practice's producer, which answers after the broker has them. In: what to send. Out: the
-//! producer's own answer and how many were sent. Deliberately absent: a Kafka client, and rules that the producer has.
+//! Sends messages through the practice's producer, which answers after the broker has acknowledged. In: messages. Out: the
+//! producer's answer and how many were sent. Deliberately absent: a Kafka client, and checks that the producer makes.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 
 use crate::{action::Refusal, doing::producer, facts::Key, hub::Hub};
 
-/// The producer gives up by itself before that.
+/// Longer than the producer's own timeout.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Messages on their way at the same time.
+/// Requests in flight at the same time.
 const AT_ONCE: usize = 16;
 /// Most messages of one request.
 pub(crate) const MOST: u32 = 1_000;
-/// Longest answer of a producer that is read.
+/// Longest answer read from a producer, in bytes.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// Messages, all alike, as they are asked for and as the producer takes each.
+/// `count` equal messages, as the page requests them and as the producer accepts each.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Messages {
@@ -40,7 +40,7 @@ fn one() -> u32 {
     1
 }
 
-/// Sends them, until the first that is not taken. Out: the last answer, with `sent`.
+/// Sends them until the producer refuses one. Out: the last answer, with `sent`.
 pub(crate) async fn send(
     hub: &Hub,
     key: &Key,
@@ -58,11 +58,11 @@ pub(crate) async fn send(
             break;
         }
         sent += 1;
-        let said = &last.1;
-        let partition = said["partition"]
+        let answer = &last.1;
+        let partition = answer["partition"]
             .as_i64()
             .and_then(|partition| i32::try_from(partition).ok());
-        if let (Some(partition), Some(offset)) = (partition, said["offset"].as_i64()) {
+        if let (Some(partition), Some(offset)) = (partition, answer["offset"].as_i64()) {
             hub.sent(key, &messages.topic, partition, offset);
         }
     }
@@ -75,7 +75,7 @@ async fn one_message(
     producer: &str,
     body: Bytes,
 ) -> Result<(StatusCode, Value), Refusal> {
-    let away = |why: String| {
+    let unreachable = |why: String| {
         Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
             format!("the producer at {producer} does not answer: {why}"),
@@ -84,24 +84,26 @@ async fn one_message(
     let request = Request::post(format!("{producer}/send-message"))
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::from(body))
-        .map_err(|error| away(error.to_string()))?;
+        .map_err(|error| unreachable(error.to_string()))?;
     let answer = async {
         let response = hub
             .http()
             .request(request)
             .await
-            .map_err(|error| away(error.to_string()))?;
+            .map_err(|error| unreachable(error.to_string()))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), LONGEST_ANSWER)
             .collect()
             .await;
-        let body = body.map_err(|error| away(error.to_string()))?.to_bytes();
-        let said: Value =
-            serde_json::from_slice(&body).map_err(|error| away(format!("no JSON: {error}")))?;
-        if said.is_object() {
-            Ok((status, said))
+        let body = body
+            .map_err(|error| unreachable(error.to_string()))?
+            .to_bytes();
+        let answer: Value = serde_json::from_slice(&body)
+            .map_err(|error| unreachable(format!("no JSON: {error}")))?;
+        if answer.is_object() {
+            Ok((status, answer))
         } else {
-            Err(away("no JSON object".to_owned()))
+            Err(unreachable("no JSON object".to_owned()))
         }
     };
     match tokio::time::timeout(PATIENCE, answer).await {
@@ -109,7 +111,7 @@ async fn one_message(
         Err(_) => Err(Refusal::new(
             StatusCode::GATEWAY_TIMEOUT,
             format!(
-                "the producer at {producer} has not answered within {} s: nobody knows whether the message is there",
+                "the producer at {producer} has not answered within {} s: the message may or may not have been written",
                 PATIENCE.as_secs()
             ),
         )),

@@ -1,5 +1,5 @@
-//! What workers tell of themselves. In: the address of a worker's HTTP. Out: its `/events`, one by one, over and over anew
-//! until nobody wants them. Deliberately absent: what they mean.
+//! Events of workers. In: the base URL of a worker. Out: its `/events`, one by one; it reconnects until the task is aborted.
+//! Deliberately absent: the meaning of events.
 
 use std::time::Duration;
 
@@ -11,24 +11,24 @@ use practice_contract::events::WorkerEvent;
 
 /// Between two attempts to reach a worker.
 const PAUSE: Duration = Duration::from_secs(1);
-/// A worker says at least that it is alive every ten seconds.
+/// Longest time without data: a worker sends a keep-alive every ten seconds.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Longest line taken: an event of a consumer with a thousand partitions has 100 KiB.
+/// Longest line accepted, in bytes: an event of a consumer with a thousand partitions has 100 KiB.
 const LONGEST: usize = 1 << 20;
 
 pub(crate) type Http = Client<HttpConnector, Full<Bytes>>;
 
-/// Reads a worker's events until it is dropped.
-pub(crate) async fn listen(http: Http, url: String, tell: impl Fn(WorkerEvent)) {
+/// Reads a worker's events, and reconnects, until the task is aborted.
+pub(crate) async fn listen(http: Http, url: String, report: impl Fn(WorkerEvent)) {
     loop {
-        if let Err(reason) = once(&http, &url, &tell).await {
-            tracing::debug!(url, reason, "a worker's events ended");
+        if let Err(reason) = once(&http, &url, &report).await {
+            tracing::debug!(url, reason, "event stream of a worker ended");
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn once(http: &Http, url: &str, tell: &impl Fn(WorkerEvent)) -> Result<(), String> {
+async fn once(http: &Http, url: &str, report: &impl Fn(WorkerEvent)) -> Result<(), String> {
     let request = Request::get(format!("{url}/events"))
         .body(Full::default())
         .map_err(|error| error.to_string())?;
@@ -39,22 +39,22 @@ async fn once(http: &Http, url: &str, tell: &impl Fn(WorkerEvent)) -> Result<(),
     if response.status() != StatusCode::OK {
         return Err(response.status().to_string());
     }
-    read(response.into_body(), tell).await
+    read(response.into_body(), report).await
 }
 
-async fn read(mut body: Incoming, tell: &impl Fn(WorkerEvent)) -> Result<(), String> {
+async fn read(mut body: Incoming, report: &impl Fn(WorkerEvent)) -> Result<(), String> {
     let mut rest: Vec<u8> = Vec::new();
     loop {
         let frame = tokio::time::timeout(SILENCE, body.frame())
             .await
-            .map_err(|_| "it fell silent".to_owned())?;
+            .map_err(|_| format!("no data for {} s", SILENCE.as_secs()))?;
         let Some(frame) = frame else { return Ok(()) };
         let frame = frame.map_err(|error| error.to_string())?;
         rest.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
             if let Some(event) = event(&line) {
-                tell(event);
+                report(event);
             }
         }
         if rest.len() > LONGEST {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_are_no_events_are_passed_over() {
+    fn lines_without_an_event_are_skipped() {
         let assigned = WorkerEvent::Assigned {
             at: 1,
             partitions: vec!["t/0".to_owned()],

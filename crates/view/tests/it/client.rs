@@ -14,10 +14,10 @@ use hyper_util::{
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any step of these tests on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The picture of the practice of these tests.
+/// The API path of the practice in these tests.
 pub(crate) const P: &str = "/api/practices/ns/p";
 
 #[derive(Debug)]
@@ -38,12 +38,12 @@ impl Answer {
             .map_or("", |value| value.to_str().expect("plain"))
     }
 
-    /// It is a refusal with this status whose message says all of this.
-    pub(crate) fn is_refusal(&self, status: u16, says: &[&str]) {
+    /// Asserts a refusal with this status whose message contains all `parts`.
+    pub(crate) fn is_refusal(&self, status: u16, parts: &[&str]) {
         assert_eq!(self.status, status, "{}", self.text);
         let json = self.json();
         let message = json["message"].as_str().expect("a message");
-        for part in says {
+        for part in parts {
             assert!(message.contains(part), "{part:?} is not in {message:?}");
         }
     }
@@ -109,7 +109,7 @@ impl Client {
         }
     }
 
-    /// The picture's stream and the snapshot that it begins with.
+    /// The practice's stream and its first event, the snapshot.
     pub(crate) async fn page(&self) -> (Stream, Value) {
         let mut stream = self.stream(&format!("{P}/stream")).await;
         let first = stream.next().await.expect("it begins");
@@ -191,7 +191,7 @@ fn parse(text: &str) -> Event {
     }
 }
 
-/// What the page does with a patch.
+/// Applies a patch like the page.
 pub(crate) fn put_in(whole: &mut Value, patch: &Map<String, Value>) {
     for (key, value) in patch {
         match key.as_str() {
@@ -227,7 +227,7 @@ pub(crate) fn put_in(whole: &mut Value, patch: &Map<String, Value>) {
     }
 }
 
-/// Tries until it is true.
+/// Retries until it is true.
 pub(crate) async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is().await {

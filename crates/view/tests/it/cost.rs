@@ -1,5 +1,5 @@
-//! What fifty pages cost, compared with one: processor time of the server's own threads, while 12 partitions are read by
-//! 6 groups of 2 consumers, each telling of messages ten times a second, and Kafka is looked at twice a second.
+//! Cost of fifty pages, compared with one: processor time of the server's own threads, while 6 groups of 2 consumers read 12
+//! partitions, each worker reports messages ten times a second, and Kafka is polled twice a second.
 
 use std::{convert::Infallible, fs::OpenOptions, io::Write, time::Duration};
 
@@ -7,7 +7,7 @@ use axum::{
     Router,
     response::{
         Sse,
-        sse::{Event as Said, KeepAlive},
+        sse::{Event as Frame, KeepAlive},
     },
     routing::get,
 };
@@ -29,7 +29,7 @@ const GROUPS: i32 = 6;
 const PARTITIONS: i32 = 12;
 const LONG: Duration = Duration::from_secs(5);
 
-/// A consumer that tells of messages in these partitions.
+/// A worker that reports messages in these partitions.
 async fn talking(partitions: Vec<i32>) -> String {
     let events = get(move || async move {
         let first = (0_i64, interval(Duration::from_millis(100)));
@@ -45,11 +45,11 @@ async fn talking(partitions: Vec<i32>) -> String {
                 };
                 let partitions = partitions.into_iter().map(moved).collect();
                 let event = WorkerEvent::Consumed { at: 0, partitions };
-                let said = Said::default()
+                let frame = Frame::default()
                     .event(event.word())
                     .json_data(&event)
                     .expect("JSON");
-                Some((Ok::<_, Infallible>(said), (offset + 2, ticks)))
+                Some((Ok::<_, Infallible>(frame), (offset + 2, ticks)))
             }
         });
         Sse::new(stream).keep_alive(KeepAlive::new())
@@ -113,7 +113,7 @@ async fn publish(server: &Handle, hub: &Hub, world: &World) {
         .expect("no panic");
 }
 
-/// What so many pages cost in a while; each has to be told something all the time.
+/// Processor time with that many pages, which get events all the time, in hundredths of a second.
 async fn cost(server: &Handle, hub: &Hub, client: &Client, world: &mut World, pages: usize) -> u64 {
     let mut readers = Vec::new();
     for _ in 0..pages {
@@ -128,14 +128,14 @@ async fn cost(server: &Handle, hub: &Hub, client: &Client, world: &mut World, pa
     }
     until("the workers are heard", async || hub.is_watched(&key())).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let before = processor_time("picture");
-    let mut looks = interval(Duration::from_millis(500));
+    let before = processor_time("view");
+    let mut ticks = interval(Duration::from_millis(500));
     for _ in 0..LONG.as_millis() / 500 {
-        looks.tick().await;
+        ticks.tick().await;
         world.ends.iter_mut().for_each(|end| *end += 8);
         publish(server, hub, world).await;
     }
-    let took = processor_time("picture") - before;
+    let took = processor_time("view") - before;
     for reader in &readers {
         assert!(!reader.is_finished(), "a page has been dropped");
         reader.abort();
@@ -165,7 +165,7 @@ fn figure(one: u64, fifty: u64, unit: u64) {
 fn fifty_pages_cost_at_most_three_times_what_one_costs() {
     let server = Builder::new_multi_thread()
         .worker_threads(1)
-        .thread_name("picture")
+        .thread_name("view")
         .enable_all()
         .build();
     let server = server.expect("threads can be started");
@@ -191,7 +191,7 @@ fn fifty_pages_cost_at_most_three_times_what_one_costs() {
         publish(server.handle(), &hub, &world).await;
         let one = cost(server.handle(), &hub, &client, &mut world, 1).await;
         let fifty = cost(server.handle(), &hub, &client, &mut world, 50).await;
-        // a clock of hundredths: of less than five of them a ratio would say nothing
+        // the clock counts hundredths: with fewer than five of them a ratio has no meaning
         let unit = one.max(5);
         figure(one, fifty, unit);
         assert!(fifty <= unit * 3, "{one}0 ms and {fifty}0 ms");

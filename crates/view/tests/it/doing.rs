@@ -1,4 +1,4 @@
-//! What can be done, what is refused, and what the mounting program is asked for.
+//! Actions: those that reach the mounting program, and refusals.
 
 use practice_contract::ProducerSettings;
 use practice_view::{Action, Scale};
@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn what_is_asked_for_arrives_checked() {
+async fn actions_reach_the_mounting_program() {
     let served = Served::start().await;
     served.hub.publish(
         World {
@@ -79,11 +79,7 @@ async fn what_is_asked_for_arrives_checked() {
         );
         assert_eq!(served.actions(), [(key(), expected)]);
     }
-    assert_eq!(
-        served.stirred(),
-        10,
-        "whoever looks at Kafka is told each time"
-    );
+    assert_eq!(served.polls(), 10, "each action requests a poll of Kafka");
     let answer = served
         .client
         .post(&format!("{P}/consumers/a/pause"), &json!({}))
@@ -93,7 +89,7 @@ async fn what_is_asked_for_arrives_checked() {
 }
 
 #[tokio::test]
-async fn what_would_be_done_is_told_and_nothing_is_done() {
+async fn a_forecast_runs_no_action() {
     for served in [Served::start().await, Served::without_actions().await] {
         served.hub.publish(World::calm().facts());
         for (asked, action) in [
@@ -113,7 +109,7 @@ async fn what_would_be_done_is_told_and_nothing_is_done() {
                 json!({"title": action, "verb": "do it", "rows": [row], "starts": 0, "idle": ""})
             );
         }
-        for (path, status, says) in [
+        for (path, status, part) in [
             (
                 "g/plan?replicas=101",
                 422,
@@ -129,7 +125,7 @@ async fn what_would_be_done_is_told_and_nothing_is_done() {
             (
                 "g/plan?state=Stopped&replicas=3",
                 422,
-                "`state` and how many consumers are both there",
+                "`state` cannot be combined with `replicas` or `by`: write one of them",
             ),
             (
                 "g/plan",
@@ -143,7 +139,7 @@ async fn what_would_be_done_is_told_and_nothing_is_done() {
                 .client
                 .get(&format!("{P}/groups/{path}"), &[])
                 .await
-                .is_refusal(status, &[says]);
+                .is_refusal(status, &[part]);
         }
         assert_eq!(served.actions(), []);
         served.ended().await;
@@ -151,10 +147,10 @@ async fn what_would_be_done_is_told_and_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_named_with_its_value_and_the_fix() {
+async fn a_refusal_names_the_field_its_value_and_the_fix() {
     let served = Served::start().await;
     served.hub.publish(World::calm().facts());
-    for (path, body, status, says) in [
+    for (path, body, status, part) in [
         (
             "groups/g/scale",
             json!({"replicas": 101}),
@@ -239,7 +235,7 @@ async fn what_is_wrong_is_named_with_its_value_and_the_fix() {
             "brokers/7/stop",
             json!({}),
             404,
-            "no broker `7`: there are 1",
+            "no broker `7`: use one of 1",
         ),
         ("brokers/one/stop", json!({}), 404, "no broker `one`"),
         (
@@ -266,7 +262,7 @@ async fn what_is_wrong_is_named_with_its_value_and_the_fix() {
             .client
             .post(&format!("{P}/{path}"), &body)
             .await
-            .is_refusal(status, &[says]);
+            .is_refusal(status, &[part]);
     }
     let large = json!({"topic": "t", "value": "x".repeat(3 << 20)});
     served
@@ -291,7 +287,7 @@ async fn nothing_is_done_while_actions_are_off_and_what_turns_them_on_is_said() 
         "brokers/1/stop",
     ] {
         let answer = served.client.post(&format!("{P}/{path}"), &json!({})).await;
-        answer.is_refusal(403, &["only shows"]);
+        answer.is_refusal(403, &["actions are off"]);
         assert_eq!(answer.json()["how"], "turn it on");
     }
     assert_eq!(
@@ -373,18 +369,18 @@ async fn messages_go_through_the_producer_and_are_seen_at_once() {
         )
         .await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    let said = answer.json();
+    let last = answer.json();
     assert_eq!(
-        (&said["sent"], &said["partition"], &said["topic"]),
+        (&last["sent"], &last["partition"], &last["topic"]),
         (&json!(40), &json!(2), &json!("t"))
     );
-    let last = said["offset"].as_i64().expect("an offset");
-    assert!((0..40).contains(&last), "{said}");
-    let all = page.until("the end is told", |event| {
+    let offset = last["offset"].as_i64().expect("an offset");
+    assert!((0..40).contains(&offset), "{last}");
+    let all = page.until("the flow has the new end", |event| {
         event.name == "flow" && event.data["produced"] == json!([["t", 2, 40]])
     });
     all.await;
-    // its refusals are told as they are
+    // the producer's refusals are passed on unchanged
     let refused = served
         .client
         .post(&send, &json!({"topic": "u", "value": "v", "count": 3}))
@@ -400,7 +396,7 @@ async fn messages_go_through_the_producer_and_are_seen_at_once() {
         answer.status == 503
             && answer.json()["message"]
                 .as_str()
-                .is_some_and(|said| said.contains("does not answer"))
+                .is_some_and(|message| message.contains("does not answer"))
     })
     .await;
     served.ended().await;

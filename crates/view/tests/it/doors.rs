@@ -27,7 +27,7 @@ async fn the_page_and_its_files_are_served_with_their_types_and_tags() {
         .get("/", &[("if-none-match", "\"another\"")])
         .await;
     assert_eq!(again.status, 200);
-    // what the page names is there, with a type that a browser takes with `nosniff`
+    // the page's files exist, with types that a browser accepts with `nosniff`
     let mut named = page
         .text
         .split(['"', '\''])
@@ -126,8 +126,8 @@ async fn a_name_that_is_not_ours_reads_nothing() {
         "localhost:1",
         "127.0.0.1",
         "[::1]:8080",
-        "picture.example",
-        "PICTURE.example:80",
+        "view.example",
+        "VIEW.example:80",
     ] {
         assert_eq!(
             served.client.get(P, &[("host", host)]).await.status,
@@ -170,12 +170,12 @@ async fn only_the_page_itself_may_do_something_and_only_with_json() {
             "application/json",
         ),
     ];
-    for (headers, status, says) in refused {
+    for (headers, status, part) in refused {
         served
             .client
             .post_as(&path, headers, "{}")
             .await
-            .is_refusal(status, &[says]);
+            .is_refusal(status, &[part]);
     }
     assert_eq!(served.actions(), [], "nothing was done");
     for headers in [
@@ -194,7 +194,7 @@ async fn only_the_page_itself_may_do_something_and_only_with_json() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said() {
+async fn unknown_paths_and_practices_are_named() {
     let served = Served::start().await;
     assert_eq!(
         served.client.get("/api/practices", &[]).await.json(),

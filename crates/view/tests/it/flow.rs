@@ -1,4 +1,4 @@
-//! Messages as workers tell of them: a real worker with a broker in memory, and how often workers are asked.
+//! Messages in workers' events: a real worker with a broker in memory, and the number of connections to workers.
 
 use std::{
     collections::BTreeMap,
@@ -118,13 +118,13 @@ impl Reading {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_are_seen_as_they_are_handled_before_kafka_is_looked_at() {
+async fn messages_are_shown_before_the_next_poll_of_kafka() {
     let reading = Reading::start().await;
     reading.ready().await;
     let served = Served::start().await;
     served.hub.publish(reading.world().facts());
     let (mut page, _) = served.client.page().await;
-    // the hub has to be listening first: a message before that is not told
+    // the hub must be connected first: earlier messages are not sent
     until("the hub hears the worker", async || {
         reading.send(0, 1);
         let heard = tokio::time::timeout(
@@ -170,13 +170,10 @@ async fn messages_are_seen_as_they_are_handled_before_kafka_is_looked_at() {
         times.windows(2).all(|pair| pair[1] - pair[0] >= 80),
         "more than ten a second: {times:?}"
     );
-    // and when it gives partitions back, whoever looks at Kafka is told
-    let before = served.stirred();
+    // a worker that gives up partitions requests a poll of Kafka
+    let before = served.polls();
     reading.shutdown.cancel();
-    until("the hub says that something moved", async || {
-        served.stirred() > before
-    })
-    .await;
+    until("the hub requests a poll", async || served.polls() > before).await;
     drop(reading.broker);
     served.ended().await;
 }
@@ -227,7 +224,7 @@ async fn workers_are_asked_once_however_many_pages_look_and_not_at_all_when_none
     let ever = |name: &str| counts[name].1.load(Ordering::SeqCst);
     served.hub.publish(world.facts());
     served.client.get(crate::client::P, &[]).await;
-    assert_eq!(["a", "b", "c"].map(ever), [0; 3], "nobody looks");
+    assert_eq!(["a", "b", "c"].map(ever), [0; 3], "no page is open");
     let (first, _) = served.client.page().await;
     let (second, _) = served.client.page().await;
     until("each worker is asked", async || {

@@ -1,5 +1,5 @@
-//! The picture's server over real sockets. Workers and the producer are the real programs, with librdkafka's in-memory
-//! broker; what Kafka says of a group is made up, for no broker is needed to tell pages what changed.
+//! The live view's server over real sockets. Workers and the producer are the real programs, with librdkafka's in-memory
+//! broker; group states are invented, because patches need no broker.
 
 mod client;
 mod world;

@@ -1,4 +1,4 @@
-//! What a page is told, in which order, and that no page waits for another.
+//! Events of a page and their order; a slow page does not delay another.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn is(name: &str) -> impl Fn(&Event) -> bool {
     move |event| event.name == name
 }
 
-/// A patch that says more than how time goes by.
+/// Whether a patch has more than the time and history.
 fn is_news(event: &Event) -> bool {
     event.name == "patch" && event.data.get("history").is_none()
 }
@@ -30,7 +30,7 @@ async fn a_snapshot_then_patches_and_a_heartbeat_each_with_a_larger_id() {
     served.hub.publish(world.facts());
     let mut events = vec![stream.next().await.expect("it begins")];
     let beat = loop {
-        let event = stream.next().await.expect("it goes on");
+        let event = stream.next().await.expect("the stream is open");
         if event.name == "beat" {
             break event;
         }
@@ -54,7 +54,7 @@ async fn patches_make_the_first_snapshot_the_latest() {
     let served = Served::start().await;
     let mut world = World::calm();
     served.hub.publish(world.facts());
-    let (mut page, mut picture) = served.client.page().await;
+    let (mut page, mut state) = served.client.page().await;
     for step in 0..12 {
         match step % 6 {
             0 => world.ends[1] += 3,
@@ -76,16 +76,16 @@ async fn patches_make_the_first_snapshot_the_latest() {
     }
     world.groups.remove("h");
     served.hub.publish(world.facts());
-    // a point of history after all of that says that nothing is missing
+    // a later point of history proves that no event is missing
     let latest = loop {
-        let event = page.next().await.expect("it goes on");
+        let event = page.next().await.expect("the stream is open");
         if event.name == "flow" {
             continue; // ends of partitions, which are in patches too
         }
         assert_eq!(event.name, "patch", "{event:?}");
-        put_in(&mut picture, event.data.as_object().expect("an object"));
+        put_in(&mut state, event.data.as_object().expect("an object"));
         if event.data.get("history").is_some()
-            && picture["groups"]
+            && state["groups"]
                 .as_array()
                 .is_some_and(|groups| groups.len() == 1)
         {
@@ -102,7 +102,7 @@ async fn patches_make_the_first_snapshot_the_latest() {
         "sentence",
         "actions",
     ] {
-        assert_eq!(picture[key], latest[key], "{key}");
+        assert_eq!(state[key], latest[key], "{key}");
     }
     let rebalances = latest["rebalances"].as_array().expect("a list");
     assert!(
@@ -120,7 +120,7 @@ async fn patches_make_the_first_snapshot_the_latest() {
 }
 
 #[tokio::test]
-async fn a_group_that_comes_is_told_with_the_whole_picture() {
+async fn a_new_group_is_sent_in_a_snapshot() {
     let served = Served::start().await;
     let mut world = World::calm();
     served.hub.publish(world.facts());
@@ -130,7 +130,7 @@ async fn a_group_that_comes_is_told_with_the_whole_picture() {
         vec![("n".to_owned(), vec![0, 1, 2])],
     );
     served.hub.publish(world.facts());
-    let again = page.until("the whole picture", is("snapshot")).await;
+    let again = page.until("the snapshot", is("snapshot")).await;
     let names: Vec<&Value> = again.data["groups"]
         .as_array()
         .expect("a list")
@@ -184,7 +184,7 @@ async fn a_page_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
         format!("GET {P}/stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     asleep.write_all(request.as_bytes()).await.expect("sent");
     asleep.readable().await.expect("it begins");
-    let (mut page, mut picture) = served.client.page().await;
+    let (mut page, mut state) = served.client.page().await;
     let mut longest = Duration::ZERO;
     for _ in 0..400 {
         world.ends.iter_mut().for_each(|end| *end += 1);
@@ -192,10 +192,10 @@ async fn a_page_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
         served.hub.publish(world.facts());
         longest = longest.max(begun.elapsed());
         let patch = page.until("each change", is_news).await;
-        put_in(&mut picture, patch.data.as_object().expect("an object"));
+        put_in(&mut state, patch.data.as_object().expect("an object"));
     }
     assert_eq!(
-        picture["partitions"][0]["end"],
+        state["partitions"][0]["end"],
         json!(410),
         "the other page got everything"
     );
@@ -207,7 +207,7 @@ async fn a_page_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
     let (mut frames, mut buffer) = (0, vec![0; 1 << 20]);
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        asleep.readable().await.expect("it goes on");
+        asleep.readable().await.expect("the stream is open");
         match asleep.try_read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => {

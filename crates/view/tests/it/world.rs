@@ -1,4 +1,4 @@
-//! A picture that is served, and a practice to show in it. In: what is to be changed. Out: facts, a server on a free port.
+//! A server of the live view, and a practice for it. In: changes. Out: facts, a server on a free port.
 
 use std::{
     collections::BTreeMap,
@@ -27,14 +27,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
 
-/// What the server asked of the program that mounts it.
+/// The calls of the mounting program's functions.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     pub(crate) actions: Vec<(Key, Action)>,
-    pub(crate) stirred: Vec<Key>,
+    pub(crate) polls: Vec<Key>,
 }
 
-/// Means of a program that does nothing, and whose consumers log two lines.
+/// Functions of a program that runs no action, and whose consumers log two lines.
 pub(crate) fn means() -> Means {
     Means {
         doing: Doing::Off {
@@ -65,8 +65,8 @@ pub(crate) fn means() -> Means {
                 Ok(futures::stream::iter(lines).boxed())
             })
         }),
-        stir: Arc::new(|_| {}),
-        hosts: vec!["picture.example".to_owned()],
+        request_poll: Arc::new(|_| {}),
+        hosts: vec!["view.example".to_owned()],
     }
 }
 
@@ -112,17 +112,17 @@ impl Served {
 
     async fn with(doing: impl FnOnce(Arc<Mutex<Asked>>) -> Doing) -> Self {
         let asked = Arc::<Mutex<Asked>>::default();
-        let stirred = Arc::clone(&asked);
-        let stir = move |key: &Key| {
-            stirred
+        let polls = Arc::clone(&asked);
+        let request_poll = move |key: &Key| {
+            polls
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .stirred
+                .polls
                 .push(key.clone())
         };
         let hub = Hub::new(Means {
             doing: doing(Arc::clone(&asked)),
-            stir: Arc::new(stir),
+            request_poll: Arc::new(request_poll),
             ..means()
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -152,11 +152,11 @@ impl Served {
         )
     }
 
-    pub(crate) fn stirred(&self) -> usize {
+    pub(crate) fn polls(&self) -> usize {
         self.asked
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .stirred
+            .polls
             .len()
     }
 
@@ -231,7 +231,7 @@ impl World {
         self.ends.iter().map(|end| end - 10).sum()
     }
 
-    fn look(&self) -> Snapshot {
+    fn snapshot(&self) -> Snapshot {
         let copies = Copies {
             leader: Some(1),
             replicas: vec![1],
@@ -338,16 +338,16 @@ impl World {
             .groups
             .iter()
             .flat_map(|(group, members)| members.iter().map(|(name, _)| consumer(group, name)));
-        let (look, at) = (self.look(), now());
+        let (snapshot, at) = (self.snapshot(), now());
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        for (group, seen) in &look.groups {
-            Arc::make_mut(&mut journal).look("k", group, seen, Moment { at, tick: at });
+        for (group, seen) in &snapshot.groups {
+            Arc::make_mut(&mut journal).record_group("k", group, seen, Moment { at, tick: at });
         }
         Facts {
             key: key(),
             now: at,
             status: self.status(),
-            look: Some(Arc::new(look)),
+            snapshot: Some(Arc::new(snapshot)),
             journal: Arc::clone(&journal),
             kafka: KafkaFacts {
                 kind: KafkaKind::Apache,

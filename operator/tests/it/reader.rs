@@ -42,11 +42,11 @@ async fn groups_of_other_applications_are_told_to_the_practice_whose_topic_they_
     };
     let (mine, other) = (interest(&topic, &[&ours]), interest(&another, &[]));
     reader
-        .look(&practice("other"), &other)
+        .poll(&practice("other"), &other)
         .await
         .expect("Kafka answers");
     let first = reader
-        .look(&practice("mine"), &mine)
+        .poll(&practice("mine"), &mine)
         .await
         .expect("Kafka answers");
     assert_eq!(
@@ -56,7 +56,7 @@ async fn groups_of_other_applications_are_told_to_the_practice_whose_topic_they_
     let begun = Instant::now();
     let told = loop {
         let look = reader
-            .look(&practice("mine"), &mine)
+            .poll(&practice("mine"), &mine)
             .await
             .expect("Kafka answers");
         if let Some(other_groups) = look.other_groups.clone() {

@@ -42,7 +42,7 @@ fn judge(world: &mut World, findings: &[(i32, PartitionHealth)]) {
         "a".to_owned(),
         GroupHealth {
             partitions,
-            again: None,
+            recheck_in: None,
         },
     )]
     .into();

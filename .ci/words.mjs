@@ -3,7 +3,7 @@
 // In: the files that git tracks. Out: one line for each hit, `FILE:LINE: WORD: use ...`, and exit code 1; nothing and 0 without one.
 // Reads string literals of Rust and JavaScript (not comments, not code), and all of Markdown, the chart and the CRD. Changes nothing.
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** Each word, what to write instead, and why it is here: a reader cannot search the web for it, or it hides who acts. */
 const WORDS = [
@@ -45,7 +45,7 @@ function* prose(file, text) {
 }
 
 const tracked = execFileSync('git', ['ls-files', '-z'], { encoding: 'utf8' }).split('\0');
-const read = tracked.filter(file => /\.(rs|js|mjs|md|html|tpl|yaml)$|(^|\/)NOTES\.txt$/.test(file) && !LEFT_OUT.test(file));
+const read = tracked.filter(existsSync).filter(file => /\.(rs|js|mjs|md|html|tpl|yaml)$|(^|\/)NOTES\.txt$/.test(file) && !LEFT_OUT.test(file));
 let hits = 0;
 for (const file of read) {
   for (const { line, text } of prose(file, readFileSync(file, 'utf8'))) {

@@ -72,7 +72,7 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) {
     let most = most_outstanding(load.value_bytes);
-    let mut trend = LagTrend {
+    let mut trend = Schedule {
         rate: load.messages_per_second,
         begun: Instant::now(),
         number: 0,
@@ -114,13 +114,13 @@ fn write_value(value: &mut String, number: u64, bytes: u32) {
 }
 
 /// Which messages are due: numbered from 0, at most a second's worth at once.
-struct LagTrend {
+struct Schedule {
     rate: u32,
     begun: Instant,
     number: u64,
 }
 
-impl LagTrend {
+impl Schedule {
     fn due(&mut self, now: Instant) -> std::ops::Range<u64> {
         let elapsed = now.duration_since(self.begun);
         let until = u64::try_from(elapsed.as_nanos() * u128::from(self.rate) / 1_000_000_000)
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn the_pace_is_kept_without_a_burst_after_a_pause() {
         let begun = Instant::now();
-        let mut trend = LagTrend {
+        let mut trend = Schedule {
             rate: 100,
             begun,
             number: 0,
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(trend.due(at(59)), 5..5);
         assert_eq!(trend.due(at(60)), 5..6);
         assert_eq!(trend.due(at(10_000)), 900..1000);
-        let mut odd = LagTrend {
+        let mut odd = Schedule {
             rate: 7,
             begun,
             number: 0,

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_contract::{events::WorkerEvent, lines};
+use practice_contract::{denied, events::WorkerEvent, lines};
 use rdkafka::{
     Message,
     consumer::{BaseConsumer, Consumer},
@@ -320,11 +320,17 @@ impl<'c> Consumption<'c> {
         let shared = &self.context.shared;
         if shared.is_news(&format!("refused: {reason}")) {
             let (settings, seconds) = (&shared.settings, REFUSED.as_secs());
+            let group = &settings.group;
+            let why = match code {
+                RDKafkaErrorCode::GroupAuthorizationFailed => {
+                    denied("Read", &format!("group {group}"))
+                }
+                _ => format!("{reason}; the Consumer protocol needs Kafka 4.0 or newer"),
+            };
             warn!(
-                "{} refuses this member of group {} (protocol {}, assignor {}): {reason}; the Consumer protocol needs \
-                 Kafka 4.0 or newer; trying again every {seconds} s",
+                "{} refuses this member of group {group} (protocol {}, assignor {}): {why}; \
+                 trying again every {seconds} s",
                 settings.servers,
-                settings.group,
                 settings.protocol.name(),
                 settings.assignor
             );

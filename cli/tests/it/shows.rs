@@ -179,7 +179,7 @@ async fn journal_is_read_from_its_configmap_or_from_status() {
             "billing": {"count": 2, "over": [
                 {"number": 2, "at": 1_795_608_003_000_i64, "joined": ["b"], "left": ["a"], "moved": moved},
                 {"number": 1, "at": 1_795_608_000_000_i64, "joined": [], "left": ["a"], "moved": moved,
-                 "why": {"cause": "SessionTimedOut", "sentence": "a did not answer.", "advice": "Look at it: kubectl describe pod a"}},
+                 "why": {"cause": "SessionTimedOut", "sentence": "a did not answer.", "advice": "Inspect it: kubectl describe pod a"}},
             ]},
             "mail": {"count": 1, "over": [
                 {"number": 1, "at": 1_795_608_001_000_i64, "joined": ["c"], "left": [], "moved": [],
@@ -202,7 +202,7 @@ async fn journal_is_read_from_its_configmap_or_from_status() {
         words[1].ends_with("12:00:00 billing SessionTimedOut a did not answer. 1 10.2 s"),
         "{words:#?}"
     );
-    assert_eq!(words[2], "→ Look at it: kubectl describe pod a");
+    assert_eq!(words[2], "→ Inspect it: kubectl describe pod a");
     assert!(
         words[3].ends_with("12:00:01 mail ScaledUp Scaled up: c was added. 0 -"),
         "{words:#?}"

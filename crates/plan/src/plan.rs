@@ -431,7 +431,7 @@ mod tests {
         );
         assert!(
             !names.contains(&"p-g-slow"),
-            "both rows that would have it are told apart: {names:?}"
+            "both rows that would have it are distinct: {names:?}"
         );
     }
 

@@ -96,7 +96,10 @@ fn an_autoscaler_scales_a_group_without_replicas() {
         .expect("a list")
         .iter()
         .find(|event| event["reason"] == "DriftRepaired");
-    assert_eq!(drift, None, "nobody else's number was taken for drift");
+    assert_eq!(
+        drift, None,
+        "another owner's number was not taken for drift"
+    );
 }
 
 #[test]

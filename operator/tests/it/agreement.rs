@@ -316,7 +316,7 @@ async fn whatever_becomes_of_groups_status_says_what_kafkas_own_tool_says() {
     .await;
     kafka.delete_records("expired", 7).await;
     let is_anew = |s: &PracticeStatus| id_of(s, "again").is_some_and(|id| Some(id) != former);
-    until(&scene, "the topic is made anew", is_anew).await;
+    until(&scene, "the topic is recreated", is_anew).await;
     let servers = bootstrap.clone();
     blocking(move || clients::send(&servers, "again", 9)).await;
     let disturbed = |s: &PracticeStatus| {

@@ -45,7 +45,7 @@ async fn a_kafka_that_is_not_there_is_told_and_holds_up_nobody() {
             .condition("unknown", "KafkaReachable=False/Unreachable")
             .await;
     };
-    timeout(TOLD, both).await.expect("it is told in time");
+    timeout(TOLD, both).await.expect("it is reported in time");
     for name in ["refused", "unknown"] {
         let message = scene.condition(name, "Ready=False/KafkaUnreachable").await;
         assert!(
@@ -107,7 +107,7 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
     kafka.pause();
     timeout(TOLD, scene.condition("p", "KafkaReachable=False"))
         .await
-        .expect("silence is told in time");
+        .expect("silence is reported in time");
     scene.condition("p", "Ready=False/KafkaUnreachable").await;
     let status = scene
         .practice("p")
@@ -127,7 +127,7 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
     assert_eq!(
         scene.replicas(&name).await,
         2,
-        "what was claimed goes on running"
+        "what is owned keeps running"
     );
     // a change that needs no Kafka is made all the same, and one that does when Kafka is back
     let mut changed = on(&scene, kafka.bootstrap(), 3);
@@ -160,7 +160,7 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
     kafka.stop().await;
     timeout(TOLD, scene.condition("p", "KafkaReachable=False"))
         .await
-        .expect("a stop is told in time");
+        .expect("a stop is reported in time");
     kafka.restart().await;
     scene.condition("p", "KafkaReachable=True").await;
     scene
@@ -392,14 +392,14 @@ async fn a_kafka_that_knows_only_classic_groups_is_told_and_runs_those() {
             .and_then(|newest| newest.cause.clone())
     };
     let status = scene
-        .status("p", "it is told why its consumer went", |s| {
+        .status("p", "status reports why its consumer left", |s| {
             told(s).is_some()
         })
         .await;
     assert_eq!(
         told(&status).as_deref(),
         Some("StoppedBySpec"),
-        "nobody has scaled it: {:?}",
+        "no scaling: {:?}",
         status.rebalances
     );
 }
@@ -452,7 +452,7 @@ async fn an_api_server_that_was_away_and_an_object_that_cannot_be_read_blind_nob
     cluster.restart().await;
     scene.apply("p", &spec(3)).await;
     scene
-        .status("p", "it goes on", |s| {
+        .status("p", "it continues", |s| {
             s.topics[0].partitions == Some(3) && s.topics[0].ready
         })
         .await;

@@ -110,8 +110,8 @@ impl Stream {
                 .body
                 .frame()
                 .await
-                .expect("it goes on")
-                .expect("it goes on");
+                .expect("it continues")
+                .expect("it continues");
             self.rest.push_str(
                 std::str::from_utf8(&frame.into_data().expect("data")).expect("whole events"),
             );
@@ -478,7 +478,7 @@ async fn with_leave_it_changes_the_manifest_or_deletes_a_pod_and_nothing_else() 
         .await
         .expect("it is made");
     let (status, _) = post(&format!("{url}/consumers/strange/kill"), json!({})).await;
-    assert_eq!(status, 404, "it is none of ours");
+    assert_eq!(status, 404, "it does not belong to the view");
     for (path, says) in [
         (format!("consumers/{}/pause", "strange"), "no consumer"),
         ("brokers/1/stop".to_owned(), ""),

@@ -100,7 +100,7 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
     assert_eq!(
         writes.iter().find(known),
         None,
-        "a refusal is told, and nothing else is written"
+        "a refusal is reported, and nothing else is written"
     );
     let knock = timeout(Duration::from_secs(3), forbidden.accept()).await;
     assert!(knock.is_err(), "nothing has been contacted: {knock:?}");
@@ -127,12 +127,12 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
     assert_eq!(
         scene.replicas(&format!("fine-{group}")).await,
         4,
-        "what ran goes on"
+        "what ran keeps running"
     );
     scene.apply("fine", &spec(&topic, 5, &group, 4)).await;
     scene.condition("fine", "KafkaReachable=True").await;
     scene
-        .status("fine", "looked at again", |status| {
+        .status("fine", "polled again", |status| {
             status.groups[0].lag == Some(0)
         })
         .await;

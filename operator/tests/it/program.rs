@@ -188,7 +188,7 @@ async fn its_log_has_a_line_for_each_decision_and_the_trace_of_its_reconcile() {
         std::fs::read_to_string(format!("/proc/{}/cmdline", looks.child.id())).expect("it runs");
     assert!(
         first.contains("practice-operator"),
-        "it goes on after a failure"
+        "it continues after a failure"
     );
     let failures = metrics(&looks).await;
     let of_apply = failures

@@ -51,7 +51,7 @@ async fn groups_of_other_applications_are_told_to_the_practice_whose_topic_they_
         .expect("Kafka answers");
     assert_eq!(
         first.other_groups, None,
-        "nobody is called foreign before every practice has spoken"
+        "no group is called foreign before every practice has reported its own"
     );
     let begun = Instant::now();
     let told = loop {
@@ -68,10 +68,10 @@ async fn groups_of_other_applications_are_told_to_the_practice_whose_topic_they_
         );
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
-    println!("told after {:?}", begun.elapsed());
+    println!("reported after {:?}", begun.elapsed());
     assert!(
         begun.elapsed() >= Duration::from_secs(9),
-        "told after {:?}",
+        "reported after {:?}",
         begun.elapsed()
     );
     let names: Vec<&String> = told.keys().collect();

@@ -200,7 +200,7 @@ async fn members_that_differ_in_their_assignor_never_meet() {
                 .iter()
                 .filter(|event| event.starts_with("GroupSwitching"))
                 .count();
-            assert!(count > 0, "it is told");
+            assert!(count > 0, "it is reported");
             // down to 0, and up again
             let after = scene.deployment(&name).await.metadata.generation;
             assert!(

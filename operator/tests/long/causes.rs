@@ -68,7 +68,7 @@ impl Story {
     }
 
     /// Waits until everything that has happened is explained and the group is as large as wanted; what is new, oldest first.
-    fn told(&mut self, what: &str, members: usize) -> Vec<Told> {
+    fn reported(&mut self, what: &str, members: usize) -> Vec<Told> {
         let read = self.read;
         let news = until(what, Duration::from_mins(2), || {
             let mut kept = self.kept();
@@ -103,7 +103,7 @@ impl Story {
                 Err(newest.to_string())
             }
         });
-        let told = |one: &Value| Told {
+        let reported = |one: &Value| Told {
             cause: one["why"]["cause"].as_str().unwrap_or_default().to_owned(),
             sentence: one["why"]["sentence"]
                 .as_str()
@@ -111,21 +111,21 @@ impl Story {
                 .to_owned(),
             exit_code: one["why"]["exitCode"].clone(),
         };
-        let told: Vec<Told> = news.iter().rev().map(told).collect();
-        for one in &told {
+        let reported: Vec<Told> = news.iter().rev().map(reported).collect();
+        for one in &reported {
             say(&format!("{what}: {} | {}", one.cause, one.sentence));
         }
-        told
+        reported
     }
 
     /// The only cause of everything that is new.
     fn is_all(&mut self, what: &str, members: usize, cause: &str) -> Vec<Told> {
-        let told = self.told(what, members);
+        let reported = self.reported(what, members);
         assert!(
-            told.iter().all(|one| one.cause == cause),
-            "{what}: {told:#?}"
+            reported.iter().all(|one| one.cause == cause),
+            "{what}: {reported:#?}"
         );
-        told
+        reported
     }
 
     fn patch(&self, path: &str, value: Value) {
@@ -245,15 +245,18 @@ fn every_cause(protocol: &str) {
         .expect("a name")
         .to_owned();
     story.scene.kubectl(&["delete", "pod", &pod]);
-    let told = story.is_all("a pod is deleted", 2, "PodDeleted");
+    let reported = story.is_all("a pod is deleted", 2, "PodDeleted");
     assert!(
-        told.iter().any(|one| one.sentence.contains(&pod)),
-        "{told:#?}"
+        reported.iter().any(|one| one.sentence.contains(&pod)),
+        "{reported:#?}"
     );
 
     story.signal("-KILL"); // the first process of a container hears no other signal that it has not asked for
-    let told = story.is_all("a process crashes", 2, "ContainerExited");
-    assert!(told.iter().all(|one| one.exit_code == 137), "{told:#?}");
+    let reported = story.is_all("a process crashes", 2, "ContainerExited");
+    assert!(
+        reported.iter().all(|one| one.exit_code == 137),
+        "{reported:#?}"
+    );
 
     story.starve();
     story.is_all("a process gets no more memory", 2, "OOMKilled");
@@ -269,15 +272,15 @@ fn every_cause(protocol: &str) {
     if protocol == "Classic" {
         story.is_all("a process stands still", 1, "SessionTimedOut");
         done(Command::new("kill").args(["-CONT", &frozen.to_string()]));
-        story.is_all("it goes on", 2, "SessionTimedOut");
+        story.is_all("it continues", 2, "SessionTimedOut");
     } else {
         // the kubelet, whose liveness probe fails, ends it at about the time at which the session ends
-        let told = story.told("a process stands still", 2);
+        let reported = story.reported("a process stands still", 2);
         let rightly = |one: &Told| {
             one.cause == "SessionTimedOut"
                 || (one.cause == "ContainerExited" && one.exit_code == 137)
         };
-        assert!(told.iter().all(rightly), "{told:#?}");
+        assert!(reported.iter().all(rightly), "{reported:#?}");
     }
 
     story.patch("/spec/topics/0/partitions", json!(5));
@@ -380,8 +383,8 @@ fn unseen(story: &mut Story) {
         &operator,
         "--timeout=60s",
     ]));
-    let told = story.is_all("while no operator looked", 2, "Unknown");
-    assert_eq!(told.len(), 1, "{told:#?}");
+    let reported = story.is_all("while no operator looked", 2, "Unknown");
+    assert_eq!(reported.len(), 1, "{reported:#?}");
 }
 
 /// As `kubectl drain` does it.

@@ -142,9 +142,11 @@ fn delete_one(scene: &Scene, name: &str, logs: &Logs, pods: &Watch) -> f64 {
         .max_by_key(|(_, owned)| owned.len())
         .expect("there are two");
     scene.kubectl(&["delete", "pod", &victim, "--wait=false"]);
-    let told = pods.first("the pod is told to end", Duration::from_secs(10), |event| {
-        event.name() == victim && !event.object["metadata"]["deletionTimestamp"].is_null()
-    });
+    let told = pods.first(
+        "the pod receives its signal",
+        Duration::from_secs(10),
+        |event| event.name() == victim && !event.object["metadata"]["deletionTimestamp"].is_null(),
+    );
     let signalled = until(
         "it prints that it got SIGTERM",
         Duration::from_secs(30),

@@ -76,7 +76,7 @@ fn a_release_for_one_namespace_sees_no_other() {
     assert_eq!(
         other.practice(sample.practice())["status"],
         Value::Null,
-        "it is nobody's here"
+        "no practice owns it here"
     );
     let account = format!(
         "--as=system:serviceaccount:{}:one-operator",

@@ -64,7 +64,7 @@ fn a_prometheus_scrapes_all_of_it_and_the_dashboard_has_data() {
     assert_eq!(
         prometheus.numbers(&exact).expect("a vector").len(),
         2,
-        "workers are told by their group's exact id"
+        "workers are named by their group's exact id"
     );
 
     // something to tell of: a rebalance with a cause and partitions that were without an owner, messages that are sent
@@ -244,7 +244,7 @@ fn what_a_scrape_of_many_groups_costs() {
     let url = format!("http://{address}:9090/metrics");
     let of_scene = format!("_topic_partition_lag{{namespace=\"{}\"", scene.namespace);
     until(
-        "every partition of every group is told",
+        "every partition of every group is exported",
         Duration::from_mins(3),
         || {
             let practices = scene.get(&["cgp"]);
@@ -254,13 +254,13 @@ fn what_a_scrape_of_many_groups_costs() {
                 .iter()
                 .filter(|p| condition(p, "Ready") == "True")
                 .count();
-            let told = done(&mut inside("curl", &["-sS", "-m", "10", &url]))
+            let reported = done(&mut inside("curl", &["-sS", "-m", "10", &url]))
                 .matches(&of_scene)
                 .count();
-            if told == GROUPS * PARTITIONS {
+            if reported == GROUPS * PARTITIONS {
                 Ok(())
             } else {
-                Err(format!("{told}, {ready} practices are ready"))
+                Err(format!("{reported}, {ready} practices are ready"))
             }
         },
     );

@@ -471,7 +471,7 @@ fn what_somebody_else_scaled_to_0_stays_there() {
     assert_eq!(
         ours.to(&theirs).groups[0].to,
         1,
-        "whoever takes it over finds one consumer"
+        "an autoscaler that takes over finds one consumer"
     );
 }
 

@@ -366,7 +366,7 @@ fn of_a_spec_that_is_refused_nothing_is_known_but_whose_it_is() {
         Some(2),
         world.now + SignedDuration::from_secs(5),
     );
-    assert_eq!(again, after, "nothing to write while nobody looks");
+    assert_eq!(again, after, "nothing to write while not monitored");
     let never = status(
         Err(&fault),
         &prepared,

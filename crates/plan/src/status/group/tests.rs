@@ -72,7 +72,7 @@ fn since_when_it_is_unknown_is_kept_until_it_is_known() {
     assert_eq!(
         since(&world.status()),
         Some("2026-01-01T00:00:10Z"),
-        "also when nobody owns it"
+        "also without an owner"
     );
     // the whole Kafka is gone, and the partition still is when it comes back
     let answers = world.observed.poll.clone();
@@ -139,7 +139,7 @@ fn a_clock_that_is_set_changes_no_age_and_nothing_is_unknown_since_a_time_to_com
     assert_eq!(
         (since(&later), &later.groups[0].unknown_since),
         (first.as_deref(), &first),
-        "nobody knows better"
+        "no later poll"
     );
     world.now -= hour + hour;
     let now = time(world.now);
@@ -381,11 +381,7 @@ fn the_age_of_a_lag_is_an_instant_so_that_it_grows_without_a_write() {
     behind(&mut world, 4);
     world.observed.lag_trends.clear();
     let unknown = world.status();
-    assert_eq!(
-        instants(&unknown),
-        (None, None),
-        "nobody has looked for long enough"
-    );
+    assert_eq!(instants(&unknown), (None, None), "not enough samples");
     // it is 00:00:20 now, and ten seconds later with each status
     world
         .observed

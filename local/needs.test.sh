@@ -127,7 +127,7 @@ machine cc c++ make ar cargo rustc && distribution debian >"$work/os-release"
 expect "nothing at all" "cc is missing: sudo apt-get install gcc libc6-dev" "c++ is missing: sudo apt-get install g++" \
   "make is missing: sudo apt-get install make" "ar is missing: sudo apt-get install binutils" "cargo or rustc is missing: $rustup"
 
-# root on Debian installs what is Debian's, and goes on
+# root on Debian installs the Debian packages, and continues
 apt_get() { # BODY of what it does beyond recording
   program id 'echo 0'
   program apt-get "echo \"\$*\" >>'$work/apt'

@@ -1,6 +1,6 @@
-//! Apache Kafka: real brokers, each broker and controller in one, as child processes. In: how many, a directory. Out: an
-//! address. A broker can be stopped and started again; its data lasts as long as this run. Each runs under a keeper of our
-//! own, because Java does not notice the end of its parent.
+//! Apache Kafka: brokers in combined mode (broker and controller) as child processes. In: their number, a directory. Out: an
+//! address. A broker can be stopped and started again; its data is deleted at the end of the run. Each has a keeper process,
+//! because Java does not detect the end of its parent.
 
 use std::{
     collections::BTreeMap,
@@ -23,9 +23,9 @@ use crate::{
     process::{Ended, Process, Program, log_file, log_path},
 };
 
-/// How long Java may take to format a directory, or a broker to answer.
+/// Deadline for Java to format a directory, and for a broker to answer.
 const START: Duration = Duration::from_mins(2);
-/// Any will do: the cluster is nobody else's.
+/// Any id works, because the cluster exists for one run.
 const CLUSTER_ID: &str = "Y2dwY2dwY2dwY2dwY2dwQQ";
 
 const LOG4J: &str = "appender.out.type = Console
@@ -37,7 +37,7 @@ rootLogger.level = WARN
 rootLogger.appenderRef.out.ref = out
 ";
 
-/// All brokers.
+/// Brokers of one practice.
 #[derive(Debug)]
 pub struct Apache {
     program: Program,
@@ -45,7 +45,7 @@ pub struct Apache {
     class_path: String,
     dir: PathBuf,
     logs: PathBuf,
-    /// By id, from 1.
+    /// Brokers by id, from 1.
     pub brokers: BTreeMap<u32, Broker>,
 }
 
@@ -56,22 +56,22 @@ pub struct Broker {
     controller_port: u16,
     process: Option<Process>,
     ended: Option<Ended>,
-    /// Since when it runs, or does not.
+    /// Time of its last start or stop.
     pub since: Timestamp,
 }
 
 impl Broker {
-    /// Whether it was started and has not ended.
+    /// Whether its process runs.
     pub fn is_up(&self) -> bool {
         self.process.is_some()
     }
 }
 
 impl Apache {
-    /// Starts so many brokers with empty directories below `dir` and waits until they answer.
+    /// Starts brokers with empty directories below `dir`, and waits until they answer.
     ///
     /// # Errors
-    /// There is no Java, or a broker does not start; its log is named.
+    /// Java is missing, or a broker does not start; the error names its log.
     pub async fn start(
         program: Program,
         class_path: String,
@@ -128,25 +128,25 @@ impl Apache {
         all.join(",")
     }
 
-    /// Starts a broker that is stopped, with the data that it had.
+    /// Starts a stopped broker with its data.
     ///
     /// # Errors
-    /// There is none of that number, or it runs.
+    /// The broker does not exist, or runs.
     pub fn start_broker(&mut self, id: u32) -> Result<String, String> {
         if self.broker(id)?.is_up() {
             return Err(format!("broker {id} runs already"));
         }
         self.run(id)
-            .map_err(|error| format!("broker {id} cannot be started: {error}"))?;
+            .map_err(|error| format!("cannot start broker {id}: {error}"))?;
         Ok(format!(
-            "broker {id} starts: it catches up with the leaders of its partitions, then it is in sync again"
+            "broker {id} starts: it fetches from the leaders of its partitions until it is in sync"
         ))
     }
 
-    /// Stops a broker, as a machine that is shut down.
+    /// Stops a broker in order, like a shutdown of its machine.
     ///
     /// # Errors
-    /// There is none of that number, or it does not run.
+    /// The broker does not exist, or does not run.
     pub fn stop_broker(&mut self, id: u32) -> Result<String, String> {
         let broker = self.broker(id)?;
         match &broker.process {
@@ -154,13 +154,13 @@ impl Apache {
             None => return Err(format!("broker {id} does not run")),
         }
         Ok(format!(
-            "broker {id} stops: partitions that it leads get another leader where they have a copy in sync"
+            "broker {id} stops: its partitions elect another leader from their in-sync replicas"
         ))
     }
 
-    /// Takes note of brokers that have ended; a sentence for each.
-    pub fn note(&mut self) -> Vec<String> {
-        let mut said = Vec::new();
+    /// Records brokers that exited; returns a message for each.
+    pub fn record_exits(&mut self) -> Vec<String> {
+        let mut messages = Vec::new();
         for (id, broker) in &mut self.brokers {
             if let Some(Ok(status)) = broker
                 .ended
@@ -170,38 +170,38 @@ impl Apache {
                 (broker.process, broker.ended, broker.since) = (None, None, Timestamp::now());
                 let how =
                     status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                said.push(format!("broker {id} has stopped ({how})"));
+                messages.push(format!("broker {id} stopped ({how})"));
             }
         }
-        said
+        messages
     }
 
-    /// Ends all of them; their data goes with them.
+    /// Stops all brokers and deletes their data.
     pub async fn end(mut self) {
         for broker in self.brokers.values_mut() {
-            drop(broker.process.take()); // its keeper notices
+            drop(broker.process.take()); // its keeper detects the closed pipe
         }
         let ends = self
             .brokers
             .values_mut()
             .filter_map(|broker| broker.ended.take());
         futures::future::join_all(ends).await;
-        let _ = fs::remove_dir_all(&self.dir).await; // the next start removes what is left
+        let _ = fs::remove_dir_all(&self.dir).await; // the next start removes the rest
     }
 
     fn broker(&self, id: u32) -> Result<&Broker, String> {
         let there = self.brokers.len();
         self.brokers
             .get(&id)
-            .ok_or_else(|| format!("there is no broker {id}: they are numbered 1 to {there}"))
+            .ok_or_else(|| format!("no broker {id}: brokers are numbered 1 to {there}"))
     }
 
     fn folder(&self, id: u32) -> PathBuf {
         self.dir.join(id.to_string())
     }
 
-    /// The words that run a class of Kafka.
-    fn words(&self, class: &str, args: &[&str], id: u32) -> Vec<String> {
+    /// Command line of a class of Kafka.
+    fn java_command(&self, class: &str, args: &[&str], id: u32) -> Vec<String> {
         let folder = self.folder(id);
         let mut words = vec![
             self.java.display().to_string(),
@@ -225,32 +225,34 @@ impl Apache {
         let folder = self.folder(id);
         fs::create_dir_all(&folder)
             .await
-            .with_context(|| format!("cannot make {}", folder.display()))?;
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         fs::write(folder.join("log4j2.properties"), LOG4J).await?;
         fs::write(folder.join("server.properties"), self.properties(id)).await?;
-        let words = self.words(
+        let words = self.java_command(
             "kafka.tools.StorageTool",
             &["format", "-t", CLUSTER_ID, "-c"],
             id,
         );
-        let log = log_file(&self.logs, &name(id))?;
+        let log = log_file(&self.logs, &log_name(id))?;
         let (_process, ended) = Process::start(self.keeper(&words), &log)?;
         let status = timeout(START, ended)
             .await
-            .context("Java does not end")???;
+            .context("formatting did not end in time")???;
         if !status.success() {
             bail!(
-                "broker {id} cannot be prepared ({status}): {} says why",
-                log_path(&self.logs, &name(id)).display()
+                "broker {id}: formatting its directory failed ({status}): see {}",
+                log_path(&self.logs, &log_name(id)).display()
             );
         }
         Ok(())
     }
 
     fn run(&mut self, id: u32) -> Result<()> {
-        let log = log_file(&self.logs, &name(id))?;
-        let (process, ended) =
-            Process::start(self.keeper(&self.words("kafka.Kafka", &[], id)), &log)?;
+        let log = log_file(&self.logs, &log_name(id))?;
+        let (process, ended) = Process::start(
+            self.keeper(&self.java_command("kafka.Kafka", &[], id)),
+            &log,
+        )?;
         if let Some(broker) = self.brokers.get_mut(&id) {
             (broker.process, broker.ended, broker.since) =
                 (Some(process), Some(ended), Timestamp::now());
@@ -273,17 +275,17 @@ impl Apache {
             if TcpStream::connect(("127.0.0.1", broker.port)).await.is_ok() {
                 break;
             }
-            let log = log_path(&self.logs, &name(id));
+            let log = log_path(&self.logs, &log_name(id));
             if broker
                 .ended
                 .as_mut()
                 .is_some_and(|ended| ended.try_recv().is_ok())
             {
-                bail!("broker {id} has ended at once: {} says why", log.display());
+                bail!("broker {id} exited at once: see {}", log.display());
             }
             if Instant::now() >= deadline {
                 bail!(
-                    "broker {id} does not answer within {} s: {} may say why",
+                    "broker {id} does not answer within {} s: see {}",
                     START.as_secs(),
                     log.display()
                 );
@@ -310,7 +312,7 @@ impl Apache {
             controller_port,
             ..
         } = broker;
-        // Java reads these as properties: a backslash would escape
+        // in Java properties a backslash is an escape character
         let data = self
             .folder(id)
             .join("data")
@@ -343,7 +345,7 @@ leader.imbalance.check.interval.seconds=30
     }
 }
 
-/// Of a broker's log.
-fn name(id: u32) -> String {
+/// Name of a broker's log.
+fn log_name(id: u32) -> String {
     format!("broker-{id}")
 }

@@ -1,4 +1,4 @@
-//! What can be typed. In: arguments. Out: a command whose values are legal.
+//! Command line of local mode. In: arguments. Out: a command with validated values.
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
@@ -6,186 +6,186 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use practice_cli::args::Format;
 use practice_contract::{duration, parse_servers};
 
-/// Kafka consumer groups on this machine, without a cluster: the manifest that the operator would run, as child processes.
+/// Learn, break and operate Kafka consumer groups on this machine, without a cluster: the operator's manifest as child processes.
 #[derive(Debug, Parser)]
 #[command(name = "practice-local", version, max_term_width = 120)]
 pub struct Arguments {
-    /// The directory where `up` was started, or is to be.
+    /// Directory of the practice: where `up` runs.
     #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// Commands of local mode.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Runs a manifest until Ctrl-C
+    /// Run a manifest until Ctrl-C
     Up(Up),
-    /// Shows who reads what: groups, consumers, partitions with their lag
+    /// Show the practice as a tree: groups, consumers, assigned partitions and their lag
     Status,
-    /// Shows which rebalances there were and why
+    /// Show rebalances and their causes
     Journal {
-        /// Of one group.
+        /// Show the rebalances of this group only.
         group: Option<String>,
-        /// How many of the last ones.
+        /// Number of rebalances to show, newest last.
         #[arg(long, default_value_t = 20)]
         last: usize,
     },
-    /// Says what a manifest will do: to the practice that runs here, or from nothing
+    /// Predict the changes of a manifest to the running practice, or as a new practice
     Plan {
         /// A file with one `ConsumerGroupPractice`.
         manifest: PathBuf,
-        /// The Kafka that it would run on, when none runs here.
+        /// Kafka for the prediction when no practice runs here.
         #[arg(long, value_enum, default_value_t = Kind::Embedded)]
         kafka: Kind,
-        /// The prediction as a document.
+        /// Print the prediction as a document.
         #[arg(short, long, value_enum, value_name = "FORMAT")]
         output: Option<Format>,
     },
-    /// Prints what a consumer (or the producer, or a broker) said
+    /// Print the log of a consumer, the producer or a broker
     Logs {
-        /// Goes on printing.
+        /// Follow the log.
         #[arg(short, long)]
         follow: bool,
-        /// How many of the last lines.
+        /// Number of last lines to print.
         #[arg(long, default_value_t = 50)]
         tail: usize,
-        /// Its name, as in `status`.
+        /// Name of the consumer, as in `status`.
         consumer: String,
     },
-    /// Changes how many consumers a group has; `GROUP/VARIANT` for those of a variant
+    /// Set the number of consumers of a group, or of a variant with `GROUP/VARIANT`
     Scale {
-        /// The group.
+        /// Name of the group.
         group: String,
-        /// How many, 0 to 100.
+        /// Number of consumers, 0 to 100.
         replicas: u32,
     },
-    /// Ends a consumer with SIGTERM: it leaves its group at once, and starts again
+    /// Restart a consumer with SIGTERM: it leaves its group at once, and starts again
     Restart {
-        /// Its name.
+        /// Name of the consumer.
         consumer: String,
     },
-    /// Kills a consumer with SIGKILL: its group notices after the session timeout; it starts again after --restart-delay
+    /// Kill a consumer with SIGKILL: its group detects it after the session timeout; it restarts after --restart-delay
     Kill {
-        /// Its name.
+        /// Name of the consumer.
         consumer: String,
     },
-    /// Holds a consumer with SIGSTOP, as one that hangs
+    /// Pause a consumer with SIGSTOP, like one that hangs
     Pause {
-        /// Its name.
+        /// Name of the consumer.
         consumer: String,
     },
-    /// Lets a held consumer go on
+    /// Resume a paused consumer with SIGCONT
     Resume {
-        /// Its name.
+        /// Name of the consumer.
         consumer: String,
     },
-    /// Stops a group: 0 consumers, its committed offsets stay
+    /// Stop all consumers of a group; its committed offsets remain
     Stop {
-        /// The group.
+        /// Name of the group.
         group: String,
     },
-    /// Starts a stopped group with as many consumers as before
+    /// Start a stopped group with as many consumers as before
     Start {
-        /// The group.
+        /// Name of the group.
         group: String,
     },
-    /// Sends messages
+    /// Send messages
     Send(Send),
-    /// Stops or starts a broker (with --kafka apache)
+    /// Stop or start a broker (with --kafka apache)
     Broker {
-        /// What happens to it.
+        /// Action on the broker.
         action: BrokerAction,
-        /// Its number.
+        /// Id of the broker.
         id: u32,
     },
-    /// A child: one consumer.
+    /// Child process: one consumer.
     #[command(hide = true)]
     Worker {
-        /// For the list of processes.
+        /// Name in the process list.
         name: String,
     },
-    /// A child: the producer.
+    /// Child process: the producer.
     #[command(hide = true)]
     Producer {
-        /// For the list of processes.
+        /// Name in the process list.
         name: String,
     },
-    /// A child: the broker in memory.
+    /// Child process: the embedded broker.
     #[command(hide = true)]
     Embedded {
-        /// How many brokers to simulate.
+        /// Number of brokers to simulate.
         brokers: i32,
     },
-    /// A child: runs a program that would not notice the end of its parent.
+    /// Child process: runs a program that would outlive its parent.
     #[command(hide = true)]
     Keeper {
-        /// The program and its arguments.
+        /// Program and arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
     },
 }
 
-/// What `up` is told.
+/// Arguments of `up`.
 #[derive(Debug, Clone, Args)]
 pub struct Up {
-    /// A file with one `ConsumerGroupPractice`. It is applied again whenever it is saved.
+    /// A file with one `ConsumerGroupPractice`. Local mode applies it again whenever you save it.
     pub manifest: PathBuf,
-    /// The Kafka: `embedded` is in memory and starts at once; `apache` is the real one and needs Java 17 or later.
+    /// Kafka to start: `embedded` runs in memory and starts at once; `apache` is Apache Kafka and needs Java 17 or later.
     #[arg(long, value_enum, default_value_t = Kind::Embedded)]
     pub kafka: Kind,
-    /// Brokers of the Kafka, 1 to 9. Default: 1 of Apache Kafka; in memory as many as the largest replicationFactor.
+    /// Number of brokers, 1 to 9. Default: 1 with apache; the largest replicationFactor with embedded.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=9), conflicts_with = "bootstrap")]
     pub brokers: Option<u32>,
-    /// Uses a Kafka that runs already: `host:port`, or several separated by commas.
+    /// Use a running Kafka: `host:port`, or several separated by commas.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "kafka", value_parser = servers)]
     pub bootstrap: Option<String>,
-    /// The picture's port; the producer has the next one.
+    /// Port of the live view; the producer uses the next one.
     #[arg(long, value_name = "N", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..=65534))]
     pub port_base: u16,
-    /// The address of picture and producer. Others than 127.0.0.1 let everybody who reaches this machine send messages.
+    /// Address of the live view and the producer. With another address than 127.0.0.1, everyone who reaches it can send messages.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub listen: IpAddr,
-    /// How long a consumer that was killed or has crashed stays away.
+    /// Delay before a killed or crashed consumer restarts.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     pub restart_delay: Duration,
 }
 
-/// Which Kafka.
+/// Kind of Kafka to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// In memory.
+    /// Broker in memory.
     Embedded,
     /// Apache Kafka.
     Apache,
 }
 
-/// What happens to a broker.
+/// Action on a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BrokerAction {
-    /// It ends.
+    /// Stop the broker.
     Stop,
-    /// It comes back.
+    /// Start the broker with its data.
     Start,
 }
 
-/// Messages to send.
+/// Arguments of `send`.
 #[derive(Debug, Clone, Args)]
 pub struct Send {
-    /// What they say.
+    /// Value of the messages.
     pub value: String,
-    /// The topic; may be left out when there is one only.
+    /// Topic to send to. Default: the practice's only topic.
     #[arg(short, long)]
     pub topic: Option<String>,
-    /// The key; messages of one key go to one partition. Default: as the manifest says.
+    /// Key; messages with the same key go to the same partition. Default: the key of the manifest.
     #[arg(short, long)]
     pub key: Option<String>,
-    /// The partition. Default: by the key.
+    /// Partition to send to. Default: chosen by the key.
     #[arg(short, long)]
     pub partition: Option<i32>,
-    /// How many, 1 to 10000.
+    /// Number of messages, 1 to 10000.
     #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub count: u32,
 }

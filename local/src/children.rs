@@ -1,6 +1,6 @@
-//! What this program is when it runs as a child of its own: a worker, the producer, the broker in memory, or the keeper of
-//! a program that would outlive its parent. In: environment, standard input (whose end is the parent's end), signals.
-//! Out: an exit code. Deliberately absent: what workers and producers do; their libraries do it.
+//! Child processes of this program: a worker, the producer, the embedded broker, or the keeper of a program that would
+//! outlive its parent. In: environment, standard input (closed when the parent ends), signals. Out: an exit code.
+//! Deliberately absent: the work of workers and producers, which is in their libraries.
 
 use std::{
     io::{self, Read},
@@ -20,16 +20,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-/// After it was asked to, a child ends within this time, whatever hangs.
+/// A child exits within this time after a signal, even when something hangs.
 const WATCHDOG: Duration = Duration::from_secs(8);
-/// An orphan has nobody to report to: it ends sooner.
-const ORPHANED: Duration = Duration::from_secs(4);
-/// What a kept program gets to end by itself: less than `up` waits for it.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Exit code for an environment that a child cannot start with.
+/// Shorter limit for a child whose parent has ended.
+const ORPHAN_WATCHDOG: Duration = Duration::from_secs(4);
+/// Time for a kept program to end after SIGTERM; less than `up` waits for the keeper.
+const KEEPER_GRACE: Duration = Duration::from_secs(3);
+/// Exit code for invalid settings or an address in use.
 pub const UNUSABLE: u8 = 2;
 
-/// One consumer.
+/// Runs one consumer.
 pub fn worker() -> ExitCode {
     let settings = match WorkerSettings::from_env(&|name| std::env::var(name).ok()) {
         Ok(settings) => settings,
@@ -41,7 +41,7 @@ pub fn worker() -> ExitCode {
     })
 }
 
-/// The producer.
+/// Runs the producer.
 pub fn producer() -> ExitCode {
     let settings = match ProducerSettings::from_env(&|name| std::env::var(name).ok()) {
         Ok(settings) => settings,
@@ -53,12 +53,12 @@ pub fn producer() -> ExitCode {
     })
 }
 
-/// The broker in memory.
+/// Runs the embedded broker.
 pub fn embedded(brokers: i32) -> ExitCode {
     crate::embedded::host::main(brokers)
 }
 
-/// A program that knows nothing of its parent's end.
+/// Runs a program that does not detect the end of its parent.
 pub fn keeper(words: &[String]) -> ExitCode {
     run(async |shutdown| {
         let Some((program, args)) = words.split_first() else {
@@ -73,7 +73,7 @@ pub fn keeper(words: &[String]) -> ExitCode {
         tokio::select! {
             status = child.wait() => {
                 let status = status?;
-                return if status.success() { Ok(()) } else { Err(anyhow!("{program} has ended: {status}")) };
+                return if status.success() { Ok(()) } else { Err(anyhow!("{program} ended: {status}")) };
             }
             () = shutdown.cancelled() => {}
         }
@@ -82,16 +82,16 @@ pub fn keeper(words: &[String]) -> ExitCode {
             .and_then(|pid| i32::try_from(pid).ok())
             .and_then(rustix::process::Pid::from_raw)
         {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM); // it has just ended
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM); // the process may just have ended
         }
-        if timeout(PATIENCE, child.wait()).await.is_err() {
+        if timeout(KEEPER_GRACE, child.wait()).await.is_err() {
             child.kill().await?;
         }
         Ok(())
     })
 }
 
-/// A port or address that cannot be listened on.
+/// The child cannot listen on its address.
 #[derive(Debug)]
 struct Unusable(io::Error);
 
@@ -103,7 +103,7 @@ impl std::fmt::Display for Unusable {
 
 impl std::error::Error for Unusable {}
 
-/// Runs a child until it ends, is told to by a signal, or its parent is gone.
+/// Runs a child until it ends, receives a signal, or its parent ends.
 fn run(child: impl AsyncFnOnce(CancellationToken) -> Result<()>) -> ExitCode {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=off"));
@@ -122,10 +122,10 @@ fn run(child: impl AsyncFnOnce(CancellationToken) -> Result<()>) -> ExitCode {
     };
     let ended = runtime.block_on(async {
         let shutdown = CancellationToken::new();
-        let asked = asked(shutdown.clone())?;
+        let overdue = shutdown_overdue(shutdown.clone())?;
         tokio::select! {
             ended = child(shutdown) => ended,
-            () = asked => Err(anyhow!("it has taken too long to end")),
+            () = overdue => Err(anyhow!("shutdown took too long")),
         }
     });
     runtime.shutdown_background();
@@ -139,8 +139,8 @@ fn run(child: impl AsyncFnOnce(CancellationToken) -> Result<()>) -> ExitCode {
     }
 }
 
-/// Cancels `shutdown` on a signal or at the end of standard input; ready when the child takes too long to end.
-fn asked(shutdown: CancellationToken) -> Result<impl Future<Output = ()>> {
+/// Cancels `shutdown` on a signal or at the end of standard input; resolves when the shutdown takes too long.
+fn shutdown_overdue(shutdown: CancellationToken) -> Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
@@ -157,12 +157,12 @@ fn asked(shutdown: CancellationToken) -> Result<impl Future<Output = ()>> {
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM: ending"),
             _ = interrupt.recv() => info!("SIGINT: ending"),
-            () = orphaned.cancelled() => info!("the parent is gone: ending"),
+            () = orphaned.cancelled() => info!("the parent ended: ending"),
         }
         shutdown.cancel();
         tokio::select! {
             () = sleep(WATCHDOG) => {}
-            () = async { orphaned.cancelled().await; sleep(ORPHANED).await } => {}
+            () = async { orphaned.cancelled().await; sleep(ORPHAN_WATCHDOG).await } => {}
         }
     })
 }

@@ -1,4 +1,4 @@
-//! Commands to a practice that runs. In: a command. Out: what it says, on standard output; why it did not, as an error.
+//! Client of a running practice. In: a command. Out: the answer on standard output, or an error.
 
 use std::path::Path;
 
@@ -17,28 +17,28 @@ use crate::{
     output::{print, shown},
     practice,
     process::log_path,
-    request::{Answer, Look, Request},
+    request::{Answer, Request, ScreenShape},
     screen,
 };
 
-/// Asks, and prints the answer.
+/// Sends a request to the practice and prints the answer.
 ///
 /// # Errors
-/// No practice runs, or it refuses.
+/// No practice runs here, or it refuses the request.
 pub async fn request(request: Request) -> Result<()> {
-    let said = match ask(&request).await? {
-        Answer::Message(said) => text(&[escaped(&said)]),
-        // they come with colours for this terminal, and all else in them was escaped where they were made
+    let output = match ask(&request).await? {
+        Answer::Message(message) => text(&[escaped(&message)]),
+        // already escaped by `screen`, with colours for this terminal
         Answer::Lines(lines) => text(&lines),
         Answer::Producer { address, .. } => text(&[address.to_string()]),
-        Answer::Plan(prediction) => return say(&prediction, None),
+        Answer::Plan(prediction) => return print_prediction(&prediction, None),
         Answer::Refused(why) => bail!(why),
     };
-    print(&said)?;
+    print(&output)?;
     Ok(())
 }
 
-/// Lines as they are written.
+/// Joins lines with line feeds.
 fn text(lines: &[String]) -> String {
     lines
         .iter()
@@ -46,7 +46,7 @@ fn text(lines: &[String]) -> String {
         .collect()
 }
 
-/// Prints what a manifest will do: to the practice that runs here; when none runs, from nothing.
+/// Predicts the changes of a manifest to the running practice, or as a new practice.
 ///
 /// # Errors
 /// The manifest cannot be read, or would be refused.
@@ -58,44 +58,44 @@ pub async fn plan(manifest: &Path, kafka: Kind, format: Option<Format>) -> Resul
             Answer::Refused(why) => bail!(why),
             Answer::Message(_) | Answer::Lines(_) | Answer::Producer { .. } => {
                 bail!(
-                    "the practice answers something else: it is of another version than this command"
+                    "unexpected answer: the running practice is of another version than this command"
                 )
             }
         }
     } else {
         practice::predict_from_nothing(&file, kafka)
     };
-    say(&prediction, format)?;
+    print_prediction(&prediction, format)?;
     if !prediction.refused.is_empty() {
         bail!("{} would be refused", manifest.display());
     }
     Ok(())
 }
 
-fn say(prediction: &Prediction, format: Option<Format>) -> Result<()> {
-    let said = match format {
+fn print_prediction(prediction: &Prediction, format: Option<Format>) -> Result<()> {
+    let output = match format {
         Some(Format::Json) => document::json(&serde_json::to_value(prediction)?),
         Some(Format::Yaml) => document::yaml(&serde_json::to_value(prediction)?),
         None => {
-            let look = Look::here();
+            let screen_shape = ScreenShape::of_stdout();
             let shape = Shape {
-                width: look.width,
+                width: screen_shape.width,
                 with_namespace: false,
             };
             text(&screen::printed(
                 practice_cli::plan::plan(prediction, shape),
-                look,
+                screen_shape,
             ))
         }
     };
-    print(&said)?;
+    print(&output)?;
     Ok(())
 }
 
-/// Prints a log, from its file: also that of a practice that has ended.
+/// Prints a log from its file, also after the practice has ended.
 ///
 /// # Errors
-/// There is none of that name; the error names those that are there.
+/// No log has this name; the error lists the existing ones.
 pub async fn logs(name: &str, tail: usize, follow: bool) -> Result<()> {
     let logs = Path::new(DIR).join("logs");
     let path = log_path(&logs, name);
@@ -113,14 +113,11 @@ pub async fn logs(name: &str, tail: usize, follow: bool) -> Result<()> {
         if names.is_empty() {
             let here = std::env::current_dir().unwrap_or_default();
             bail!(
-                "there are no logs in {}: go where `practice-local up` was started, or name it with -C DIR",
+                "no logs in {}: run this where `practice-local up` was started, or name that directory with -C DIR",
                 here.display()
             );
         }
-        bail!(
-            "there is no log of `{name}`: there are {}",
-            names.join(", ")
-        );
+        bail!("no log of `{name}`: logs exist of {}", names.join(", "));
     }
     if !follow {
         let (lines, _) = Reading::begin(&path, tail)?;
@@ -137,23 +134,23 @@ pub async fn logs(name: &str, tail: usize, follow: bool) -> Result<()> {
     Ok(())
 }
 
-/// Sends messages one after the other, each acknowledged; prints where the last one is.
+/// Sends messages, each after the acknowledgement of the one before; prints partition and offset of the last.
 ///
 /// # Errors
-/// The producer refuses one; what was sent before it is said.
+/// The producer refuses a message; the error counts those that were sent.
 pub async fn send(message: Send) -> Result<()> {
     let (address, topics) = match ask(&Request::Producer).await? {
         Answer::Producer { address, topics } => (address.to_string(), topics),
         Answer::Refused(why) => bail!(why),
         Answer::Message(_) | Answer::Lines(_) | Answer::Plan(_) => {
-            bail!("the practice answers something else")
+            bail!("unexpected answer: the running practice is of another version than this command")
         }
     };
     let topic = match (message.topic, topics.as_slice()) {
         (Some(topic), _) => topic,
         (None, [only]) => only.clone(),
         (None, several) => bail!(
-            "which topic? write --topic with one of {}",
+            "the practice has several topics: name one with --topic: {}",
             several.join(", ")
         ),
     };
@@ -181,10 +178,10 @@ pub async fn send(message: Send) -> Result<()> {
         last = answer;
     }
     let (partition, offset) = (&last["partition"], &last["offset"]);
-    let said = match message.count {
+    let summary = match message.count {
         1 => format!("sent to {topic}, partition {partition}, offset {offset}"),
         n => format!("{n} sent to {topic}, the last to partition {partition}, offset {offset}"),
     };
-    print(&text(&[escaped(&said)]))?;
+    print(&text(&[escaped(&summary)]))?;
     Ok(())
 }

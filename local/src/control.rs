@@ -1,6 +1,5 @@
-//! The socket by which commands reach a running practice: `.local/control.sock`, a line of JSON each way. In: requests, and
-//! answers to them. Out: the same on the other side. Only the user who started it can open the socket. Its path is always
-//! relative: an absolute one may be longer than a socket's may be.
+//! Control socket of a running practice: `.local/control.sock`, a line of JSON each way. In: requests. Out: answers. Only the
+//! user who started the practice can open it. Its path is relative, because an absolute one may exceed the limit for sockets.
 
 use std::{io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
@@ -14,27 +13,27 @@ use tokio::{
 
 use crate::request::{Answer, Request};
 
-/// The directory of a running practice, below the one where it was started.
+/// Directory of a running practice, below the one where it was started.
 pub const DIR: &str = ".local";
 const SOCKET: &str = ".local/control.sock";
-/// A request is one line; the longest holds a manifest.
-const LONGEST: u64 = 2 << 20;
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Largest request in bytes; it may contain a manifest.
+const MAX_REQUEST: u64 = 2 << 20;
+/// Deadline of an answer.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A request, and where its answer goes.
+/// A request, and the channel for its answer.
 pub type Asked = (Request, oneshot::Sender<Answer>);
 
 /// Opens the socket in the current directory, unless a practice runs there already.
 ///
 /// # Errors
-/// One runs, or the socket cannot be made.
+/// A practice runs already, or the socket cannot be created.
 pub async fn listen() -> Result<UnixListener> {
     let socket = Path::new(SOCKET);
     if runs().await {
         let here = std::env::current_dir().unwrap_or_default();
         bail!(
-            "a practice runs in {} already: end it, or start this one in another directory (-C DIR)",
+            "a practice runs in {} already: stop it, or start this one in another directory (-C DIR)",
             here.display()
         );
     }
@@ -44,50 +43,50 @@ pub async fn listen() -> Result<UnixListener> {
         }
         Ok(()) | Err(_) => {}
     }
-    let listener = UnixListener::bind(socket).context("cannot make .local/control.sock")?;
+    let listener = UnixListener::bind(socket).context("cannot create .local/control.sock")?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }
 
-/// Hands every request to whoever has the practice.
+/// Accepts requests and forwards them to the loop that owns the practice.
 pub async fn serve(listener: UnixListener, practice: mpsc::Sender<Asked>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let practice = practice.clone();
                 tokio::spawn(async move {
-                    // whoever asked is gone
-                    let _ = timeout(PATIENCE, one(stream, practice)).await;
+                    // the client may have closed the connection
+                    let _ = timeout(ANSWER_DEADLINE, answer_connection(stream, practice)).await;
                 });
             }
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await, // for want of a file descriptor
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await, // out of file descriptors
         }
     }
 }
 
-async fn one(stream: UnixStream, practice: mpsc::Sender<Asked>) -> Result<()> {
+async fn answer_connection(stream: UnixStream, practice: mpsc::Sender<Asked>) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(LONGEST))
+    BufReader::new(read.take(MAX_REQUEST))
         .read_line(&mut line)
         .await?;
     let answer = match serde_json::from_str(&line) {
         Ok(request) => ask_practice(&practice, request).await,
-        Err(error) => Answer::Refused(format!("this is no request: {error}")),
+        Err(error) => Answer::Refused(format!("invalid request: {error}")),
     };
     let mut text = serde_json::to_string(&answer)?;
     text.push('\n');
     Ok(write.write_all(text.as_bytes()).await?)
 }
 
-/// Asks whoever has the practice.
+/// Sends a request to the loop that owns the practice.
 pub async fn ask_practice(practice: &mpsc::Sender<Asked>, request: Request) -> Answer {
-    let (tell, answer) = oneshot::channel();
-    let gone = || Answer::Refused("the practice is ending".to_owned());
-    if practice.send((request, tell)).await.is_err() {
-        return gone();
+    let (sender, answer) = oneshot::channel();
+    let ending = || Answer::Refused("the practice is ending".to_owned());
+    if practice.send((request, sender)).await.is_err() {
+        return ending();
     }
-    answer.await.unwrap_or_else(|_| gone())
+    answer.await.unwrap_or_else(|_| ending())
 }
 
 /// Whether a practice runs in the current directory.
@@ -95,19 +94,21 @@ pub async fn runs() -> bool {
     UnixStream::connect(SOCKET).await.is_ok()
 }
 
-/// Asks the practice that runs in the current directory.
+/// Sends a request to the practice of the current directory.
 ///
 /// # Errors
-/// None runs there, or it does not answer.
+/// No practice runs there, or it does not answer.
 pub async fn ask(request: &Request) -> Result<Answer> {
     let here = std::env::current_dir().unwrap_or_default();
-    let nobody = || {
+    let not_running = || {
         anyhow!(
-            "no practice runs in {}: go where `practice-local up` was started, or name it with -C DIR",
+            "no practice runs in {}: run this where `practice-local up` was started, or name that directory with -C DIR",
             here.display()
         )
     };
-    let stream = UnixStream::connect(SOCKET).await.map_err(|_| nobody())?;
+    let stream = UnixStream::connect(SOCKET)
+        .await
+        .map_err(|_| not_running())?;
     let (read, mut write) = stream.into_split();
     let mut text = serde_json::to_string(request)?;
     text.push('\n');
@@ -117,11 +118,11 @@ pub async fn ask(request: &Request) -> Result<Answer> {
         BufReader::new(read).read_line(&mut line).await?;
         Ok::<_, io::Error>(line)
     };
-    let line = timeout(PATIENCE, asked)
+    let line = timeout(ANSWER_DEADLINE, asked)
         .await
         .context("the practice does not answer")??;
     if line.is_empty() {
-        return Err(nobody());
+        return Err(not_running());
     }
     Ok(serde_json::from_str(&line)?)
 }

@@ -1,10 +1,10 @@
-//! The Kafka in memory: librdkafka's own, in a child process of its own (a fault in it aborts its process). In: topics to
-//! make, groups to ask for, what the consumers themselves report. Out: the same look that a reader of a real Kafka gives.
-//! It cannot describe groups, so who owns what comes from the consumers; a partition it cannot add. `host` is the child.
+//! Embedded broker: librdkafka's mock cluster in its own child process, because a fault in it aborts the process. In: topics to
+//! create, groups to poll, reports of consumers. Out: the same snapshot as from a real Kafka. The broker cannot describe
+//! groups, so assignments come from the consumers, and it cannot add partitions. `host` is the child.
 
 pub mod host;
-pub mod look;
 pub mod rewrite;
+pub mod snapshot;
 
 use std::{collections::BTreeMap, fs::File, io, process::Stdio, sync::Arc, time::Duration};
 
@@ -20,32 +20,32 @@ use tokio::{
 
 use crate::process::{Ended, Process, Program};
 
-/// How long the child may take for one answer.
+/// Deadline of one answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// The first line of the child.
+/// First line of the child's output.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Hello {
     pub(crate) bootstrap: String,
 }
 
-/// A line to the child.
+/// Request line to the child.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Question {
-    /// Make a topic.
+    /// Create a topic.
     Create {
         topic: String,
         partitions: i32,
         replication_factor: i32,
     },
-    /// Say where logs end and what groups have committed; by group its topics.
+    /// Fetch log bounds and committed offsets; topics by group.
     Offsets {
         groups: BTreeMap<String, Vec<String>>,
     },
 }
 
-/// A line from the child.
+/// Answer line of the child.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Answer {
@@ -54,29 +54,29 @@ pub(crate) enum Answer {
     Failed(String),
 }
 
-/// Where logs begin and end, and how far groups are.
+/// Bounds of logs and committed offsets of groups.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Offsets {
     pub(crate) topics: BTreeMap<String, Topic>,
-    /// By group: topic, partition, offset, metadata.
+    /// Topic, partition, offset and metadata, by group.
     pub(crate) committed: BTreeMap<String, Vec<(String, i32, i64, String)>>,
 }
 
-/// A topic in memory; begin and end for each partition.
+/// A topic of the embedded broker; start and end offset for each partition.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Topic {
     pub(crate) replication_factor: i32,
     pub(crate) partitions: Vec<Option<(i64, i64)>>,
-    /// Leader, replicas, in sync.
+    /// Leader, replicas and in-sync replicas.
     pub(crate) copies: Vec<(Option<i32>, Vec<i32>, Vec<i32>)>,
 }
 
-/// The parent's side of the broker in memory.
+/// Client of the embedded broker's process.
 #[derive(Debug)]
 pub struct Embedded {
     /// `host:port`.
     pub bootstrap: String,
-    /// How many brokers it simulates.
+    /// Number of simulated brokers.
     pub brokers: u32,
     line: Mutex<Wire>,
     _process: Process,
@@ -84,17 +84,17 @@ pub struct Embedded {
 
 #[derive(Debug)]
 struct Wire {
-    /// Numbers a question: an answer that comes too late is not taken for the next one's.
+    /// Number of the last request, so that a late answer is not read as the next one's.
     asked: u64,
     questions: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
 }
 
 impl Embedded {
-    /// Starts it; what it complains of goes to `log`.
+    /// Starts the child with its errors in `log`.
     ///
     /// # Errors
-    /// It does not start.
+    /// The child does not start.
     pub async fn start(program: &Program, brokers: u32, log: &File) -> Result<(Self, Ended)> {
         let mut command = program.child(["embedded", &brokers.to_string()]);
         command
@@ -104,17 +104,17 @@ impl Embedded {
             .process_group(0);
         let mut child = command
             .spawn()
-            .context("cannot start the broker in memory")?;
+            .context("cannot start the embedded broker")?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (Some(questions), Some(stdout)) = (stdin, stdout) else {
-            bail!("the broker in memory has no pipes")
+            bail!("the embedded broker has no pipes")
         };
         let mut answers = BufReader::new(stdout).lines();
         let hello = timeout(ANSWER, answers.next_line())
             .await
-            .context("the broker in memory does not start")??;
-        let hello = hello
-            .ok_or_else(|| anyhow!("the broker in memory has ended at once, its log says why"))?;
+            .context("the embedded broker did not start in time")??;
+        let hello =
+            hello.ok_or_else(|| anyhow!("the embedded broker exited at once: see its log"))?;
         let hello: Hello = serde_json::from_str(&hello)?;
         let (process, ended) = Process::keep(child)?;
         let line = Mutex::new(Wire {
@@ -133,10 +133,10 @@ impl Embedded {
         ))
     }
 
-    /// Makes a topic.
+    /// Creates a topic.
     ///
     /// # Errors
-    /// Its own words.
+    /// The broker's error.
     pub async fn create(
         &self,
         topic: &str,
@@ -153,7 +153,7 @@ impl Embedded {
         {
             Answer::Created => Ok(()),
             Answer::Failed(why) => Err(anyhow!(why)),
-            Answer::Offsets(_) => Err(anyhow!("the broker in memory answers something else")),
+            Answer::Offsets(_) => Err(anyhow!("unexpected answer of the embedded broker")),
         }
     }
 
@@ -172,7 +172,7 @@ impl Embedded {
         }
     }
 
-    /// One question, one answer.
+    /// Sends one request and reads its answer.
     async fn ask(&self, question: &Question) -> Result<Answer> {
         let mut wire = self.line.lock().await;
         wire.asked += 1;
@@ -192,6 +192,6 @@ impl Embedded {
         };
         Ok(timeout(ANSWER, asked)
             .await
-            .context("the broker in memory does not answer")??)
+            .context("the embedded broker does not answer")??)
     }
 }

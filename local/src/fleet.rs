@@ -1,6 +1,6 @@
-//! Consumers and producer as child processes. In: a plan, what of it is held, what the children say of themselves, the
-//! time. Out: `Running`, the record of what is desired and ready (made here and in the operator's `apply` alone), and a
-//! sentence for each thing that happened. Each call brings the children one step closer to the plan. Deliberately absent: Kafka.
+//! Consumers and producer as child processes. In: a plan, its holds, reports of the children, the time. Out: `Running`, the
+//! desired and ready replicas (built only here and in the operator's `apply`), and a message for each event. Each call moves
+//! the children one step towards the plan. Deliberately absent: Kafka.
 
 mod names;
 mod step;
@@ -26,13 +26,13 @@ use crate::{
 
 pub use step::Wanted;
 
-/// After SIGTERM a child gets this long, then SIGKILL.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time between SIGTERM and SIGKILL.
+const TERMINATION_GRACE: Duration = Duration::from_secs(10);
 
-/// Ends of a child that are remembered.
+/// Number of recorded exits of a child.
 const ENDS: usize = 4;
 
-/// What a child is told.
+/// Role of a child with its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
     /// One consumer.
@@ -41,25 +41,25 @@ pub enum Role {
     Producer(Box<ProducerSettings>),
 }
 
-/// What a child does.
+/// Phase of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// It runs.
+    /// The process runs.
     Running,
-    /// It is held by SIGSTOP.
+    /// Paused by SIGSTOP.
     Paused,
-    /// It was asked to end; whether it starts again then.
+    /// SIGTERM was sent.
     Ending {
-        /// It starts again.
+        /// Whether it starts again.
         again: bool,
-        /// When patience ends.
+        /// Time of the SIGKILL.
         until: Instant,
     },
-    /// It has ended by itself or was killed, and comes back.
+    /// Exited or killed, and waiting to restart.
     Down {
-        /// When it comes back.
+        /// Time of the restart.
         until: Instant,
-        /// Whether it was killed from here.
+        /// Whether a command killed it.
         killed: bool,
     },
 }
@@ -67,83 +67,83 @@ pub enum Phase {
 /// One child.
 #[derive(Debug)]
 pub struct Child {
-    /// What it was started with, but for its own name and port.
+    /// Settings at its start, without name and port.
     pub role: Role,
-    /// Its group; empty: the producer.
+    /// Group; empty for the producer.
     pub group: String,
-    /// Its variant; empty for plain members.
+    /// Variant; empty for plain members.
     pub variant: String,
-    /// The Deployment that it would belong to.
+    /// Deployment that would own its pod.
     pub deployment: String,
-    /// The protocol and assignor that it protocol_key.
+    /// Protocol and assignor; `None` for the producer.
     pub protocol_key: Option<String>,
-    /// What it does.
+    /// Current phase.
     pub phase: Phase,
-    /// Since when.
+    /// Start of the phase.
     pub since: Timestamp,
-    /// When its process began.
+    /// Start of the process.
     pub started: Option<Timestamp>,
-    /// Where it answers.
+    /// Port of its HTTP server.
     pub port: u16,
-    /// What it says of itself; `None`: nothing (now).
+    /// Last report; `None` when it did not answer.
     pub report: Option<WorkerStatus>,
-    /// Whether it is ready: a member of its group, or a producer that takes messages.
+    /// Whether it is ready: a member of its group, or a producer that accepts messages.
     pub ready: bool,
-    /// Ends of its processes, newest last.
+    /// Exits of its processes, newest last.
     ends: VecDeque<(String, End, bool)>,
-    /// It was killed from here and its end has not been seen yet.
+    /// A command killed it, and its exit is not recorded yet.
     killed: bool,
     process: Option<Process>,
 }
 
-/// A child has ended.
+/// Exit of a child.
 #[derive(Debug)]
 pub struct Exit {
-    /// Its name.
+    /// Name of the child.
     pub name: String,
     pid: u32,
     status: std::io::Result<ExitStatus>,
 }
 
-/// How children are started.
+/// Settings for starting children.
 #[derive(Debug, Clone)]
 pub struct Ways {
     /// This program.
     pub program: Program,
-    /// Where logs are.
+    /// Directory of logs.
     pub logs: PathBuf,
-    /// How long one that crashed stays away.
+    /// Delay before a crashed child restarts.
     pub restart_delay: Duration,
-    /// How long after the first consumer of a group its others start.
+    /// Delay between the first consumer of a group and the others.
     pub apart: Duration,
 }
 
-/// All children.
+/// Children of a practice.
 #[derive(Debug)]
 pub struct Fleet {
     ways: Ways,
-    /// By name.
+    /// Children by name.
     pub children: BTreeMap<String, Child>,
     exits: mpsc::UnboundedSender<Exit>,
-    /// What happened and was not told yet.
-    said: VecDeque<String>,
-    /// When somebody is to be started who waits for the first of its group.
+    /// Messages about events, not printed yet.
+    events: VecDeque<String>,
+    /// Time of the next start that `apart` delays.
     later: Option<Instant>,
 }
 
 impl Fleet {
-    /// None yet; ends of children are sent to `exits`.
+    /// Fleet without children; exits are sent to `exits`.
     pub fn new(ways: Ways, exits: mpsc::UnboundedSender<Exit>) -> Self {
         Self {
             ways,
             children: BTreeMap::new(),
             exits,
-            said: VecDeque::new(),
+            events: VecDeque::new(),
             later: None,
         }
     }
 
-    /// The consumers as whoever explains rebalances sees them.
+    /// Consumers as evidence for the causes of rebalances.
     pub fn sights(&self) -> BTreeMap<String, Sight> {
         self.children
             .iter()
@@ -151,84 +151,80 @@ impl Fleet {
             .collect()
     }
 
-    /// What happened since the last call, a sentence each.
-    pub fn said(&mut self) -> Vec<String> {
-        self.said.drain(..).collect()
+    /// Takes the messages since the last call.
+    pub fn take_events(&mut self) -> Vec<String> {
+        self.events.drain(..).collect()
     }
 
     /// Ends a consumer with SIGTERM; it starts again.
     ///
     /// # Errors
-    /// There is none of that name, or it is not running.
+    /// The child does not exist, or does not run.
     pub fn restart(&mut self, name: &str) -> Result<String, String> {
         let child = self.alive(name)?;
         child.end(true);
         let leaves = if child.protocol_key.is_some() {
-            "leaves its group at once, and"
+            "leaves its group at once and"
         } else {
-            "answers what it has taken, and"
+            "answers pending requests and"
         };
-        Ok(format!(
-            "{name} ends with SIGTERM: it {leaves} starts again"
-        ))
+        Ok(format!("{name} gets SIGTERM: it {leaves} restarts"))
     }
 
     /// Kills a consumer.
     ///
     /// # Errors
-    /// There is none of that name, or it is not running.
+    /// The child does not exist, or does not run.
     pub fn kill(&mut self, name: &str) -> Result<String, String> {
         let delay = practice_contract::duration::print(self.ways.restart_delay);
         let child = self.alive(name)?;
         child.killed = true;
         child.signal(Signal::KILL);
-        Ok(format!(
-            "{name} is killed with SIGKILL; it comes back after {delay}"
-        ))
+        Ok(format!("{name} gets SIGKILL; it restarts after {delay}"))
     }
 
-    /// Holds a consumer.
+    /// Pauses a consumer with SIGSTOP.
     ///
     /// # Errors
-    /// There is none of that name, or it is not running.
+    /// The child does not exist, or does not run.
     pub fn pause(&mut self, name: &str) -> Result<String, String> {
         let child = self.alive(name)?;
         if child.phase == Phase::Paused {
             return Err(format!(
-                "{name} is held already: `resume {name}` lets it go on"
+                "{name} is paused already: continue it with `resume {name}`"
             ));
         }
         child.signal(Signal::STOP);
         child.phase = Phase::Paused;
         child.since = Timestamp::now();
         Ok(format!(
-            "{name} is held with SIGSTOP: it does nothing and says nothing, as a consumer that hangs"
+            "{name} is paused with SIGSTOP: it neither polls nor sends heartbeats, like a consumer that hangs"
         ))
     }
 
-    /// Lets a held consumer go on.
+    /// Continues a paused consumer with SIGCONT.
     ///
     /// # Errors
-    /// There is none of that name, or it is not held.
+    /// The child does not exist, or is not paused.
     pub fn resume(&mut self, name: &str) -> Result<String, String> {
         let child = self.alive(name)?;
         if child.phase != Phase::Paused {
-            return Err(format!("{name} is not held: nothing to resume"));
+            return Err(format!("{name} is not paused"));
         }
         child.signal(Signal::CONT);
         child.phase = Phase::Running;
         child.since = Timestamp::now();
-        Ok(format!("{name} goes on"))
+        Ok(format!("{name} continues"))
     }
 
-    /// The name of a consumer, or of the producer.
+    /// Finds a consumer, or the producer.
     ///
     /// # Errors
-    /// There is none of that name; the sentence names those that are there.
+    /// The child does not exist; the message lists the existing ones.
     pub fn find(&self, name: &str) -> Result<&Child, String> {
         self.children.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.children.keys().map(String::as_str).collect();
-            format!("there is no `{name}`: there are {}", names.join(", "))
+            format!("no consumer `{name}`: names are {}", names.join(", "))
         })
     }
 
@@ -236,11 +232,13 @@ impl Fleet {
         let child = self.find(name)?;
         match child.phase {
             Phase::Running | Phase::Paused => {}
-            Phase::Ending { .. } => return Err(format!("{name} is ending: wait until it has")),
+            Phase::Ending { .. } => {
+                return Err(format!("{name} is stopping: wait until it has stopped"));
+            }
             Phase::Down { until, .. } => {
                 let left = until.saturating_duration_since(Instant::now()).as_secs();
                 return Err(format!(
-                    "{name} is down and starts again in {left} s: wait until it runs"
+                    "{name} is down and restarts in {left} s: wait until it runs"
                 ));
             }
         }
@@ -250,11 +248,11 @@ impl Fleet {
     fn find_mut(&mut self, name: &str) -> Result<&mut Child, String> {
         self.children
             .get_mut(name)
-            .ok_or_else(|| format!("there is no `{name}`"))
+            .ok_or_else(|| format!("no consumer `{name}`"))
     }
 
-    /// Takes note of the end of a child. Whether it had left its group as it should.
-    pub fn ended(&mut self, exit: &Exit) -> bool {
+    /// Records the exit of a child; returns whether it left its group in order.
+    pub fn record_exit(&mut self, exit: &Exit) -> bool {
         let Some(child) = self.children.get_mut(&exit.name) else {
             return false;
         };
@@ -263,13 +261,13 @@ impl Fleet {
             .as_ref()
             .is_none_or(|process| process.pid() != exit.pid)
         {
-            return false; // one that had that name before
+            return false; // an earlier process of this name
         }
         child.process = None;
         child.report = None;
         child.ready = false;
         child.since = Timestamp::now();
-        child.note_end(exit);
+        child.record_end(exit);
         let clean = exit.status.as_ref().is_ok_and(ExitStatus::success);
         let unusable = exit
             .status
@@ -278,7 +276,7 @@ impl Fleet {
         match child.phase {
             Phase::Ending { again: false, .. } => drop(self.children.remove(&exit.name)),
             Phase::Ending { again: true, .. } => child.down(Duration::ZERO, false),
-            // its port was taken meanwhile: it gets another one
+            // another process took its port: restart with a new one
             _ if unusable && child.protocol_key.is_some() => {
                 child.down(Duration::from_secs(1), false)
             }
@@ -295,17 +293,17 @@ impl Fleet {
                 let hint = if killed {
                     String::new()
                 } else {
-                    format!(" (its log says why: logs {name})")
+                    format!(" (see logs {name})")
                 };
-                self.said.push_back(format!(
-                    "{name} has ended, {how}{hint}: it starts again in {delay}"
+                self.events.push_back(format!(
+                    "{name} exited, {how}{hint}: it restarts in {delay}"
                 ));
             }
         }
         clean
     }
 
-    /// Asks everybody to end.
+    /// Sends SIGTERM to all children.
     pub fn end(&mut self) {
         for child in self.children.values_mut() {
             child.end(false);
@@ -313,12 +311,12 @@ impl Fleet {
         self.children.retain(|_, child| child.process.is_some());
     }
 
-    /// Whether a process is still there.
+    /// Whether all processes have exited.
     pub fn is_empty(&self) -> bool {
         self.children.values().all(|child| child.process.is_none())
     }
 
-    /// Ends everybody who is still there, at once.
+    /// Sends SIGKILL to the remaining children.
     pub fn end_now(&mut self) {
         self.children
             .values()
@@ -335,21 +333,20 @@ impl Fleet {
             Err(error) => {
                 child.down(ways.restart_delay, false);
                 let delay = practice_contract::duration::print(ways.restart_delay);
-                self.said.push_back(format!(
-                    "{name} cannot be started ({error}): it is tried again in {delay}"
-                ));
+                self.events
+                    .push_back(format!("cannot start {name} ({error}): retry in {delay}"));
             }
         }
     }
 }
 
 impl Child {
-    /// Where it answers.
+    /// Address of its HTTP server.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Its process, if it has one.
+    /// Process id; `None` when it does not run.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
     }
@@ -369,8 +366,8 @@ impl Child {
         })
     }
 
-    /// Remembers how a process ended, as somebody who explains rebalances asks for it.
-    fn note_end(&mut self, exit: &Exit) {
+    /// Records an exit as evidence for the causes of rebalances.
+    fn record_end(&mut self, exit: &Exit) {
         let code = |status: &ExitStatus| {
             status
                 .code()
@@ -396,11 +393,11 @@ impl Child {
     fn end(&mut self, again: bool) {
         self.signal(Signal::TERM);
         if self.phase == Phase::Paused {
-            self.signal(Signal::CONT); // what is held does not hear
+            self.signal(Signal::CONT); // a paused process handles no SIGTERM
         }
         self.phase = Phase::Ending {
             again,
-            until: Instant::now() + PATIENCE,
+            until: Instant::now() + TERMINATION_GRACE,
         };
     }
 
@@ -438,8 +435,8 @@ impl Child {
         tokio::spawn(async move {
             let status = ended
                 .await
-                .unwrap_or_else(|_| Err(std::io::Error::other("nobody waited for it")));
-            let _ = exits.send(Exit { name, pid, status }); // this program is ending
+                .unwrap_or_else(|_| Err(std::io::Error::other("its exit status was lost")));
+            let _ = exits.send(Exit { name, pid, status }); // the program is ending
         });
         self.process = Some(process);
         self.phase = Phase::Running;

@@ -1,5 +1,5 @@
-//! The jars of Apache Kafka. In: a list with name, size and SHA-256 of each, and a cache. Out: a class path, after what was
-//! missing has come from Maven Central. A file gets its name only when its hash is right, so what has a name is whole.
+//! Jars of Apache Kafka. In: a list with name, size and SHA-256 of each, and a cache. Out: a class path, after missing jars are
+//! downloaded from Maven Central. A file gets its name after its hash is verified, so a named file is complete.
 
 use std::{
     env,
@@ -23,17 +23,17 @@ use tokio::{fs, io::AsyncWriteExt, time::timeout};
 
 const LIST: &str = include_str!("jars.txt");
 const CENTRAL: &str = "https://repo1.maven.org/maven2";
-/// Downloads at the same time.
+/// Concurrent downloads.
 const AT_ONCE: usize = 4;
-/// A server that says nothing for so long is asked no more.
+/// Time without data after which a download fails.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// One jar of the list.
+/// A jar of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Jar {
     sha256: &'static str,
     bytes: u64,
-    /// Below Maven Central.
+    /// Path below Maven Central.
     path: &'static str,
 }
 
@@ -60,7 +60,7 @@ fn list() -> Vec<Jar> {
     each.collect()
 }
 
-/// Where downloads are kept: `CGP_CACHE`, or `consumer-group-practice` below `XDG_CACHE_HOME` or `~/.cache`.
+/// Directory of downloads: `CGP_CACHE`, or `consumer-group-practice` below `XDG_CACHE_HOME` or `~/.cache`.
 pub fn cache() -> PathBuf {
     let set = |name: &str| {
         env::var_os(name)
@@ -74,15 +74,15 @@ pub fn cache() -> PathBuf {
     })
 }
 
-/// The class path, complete. `say` is told how far a download is: bytes so far, bytes in all.
+/// Returns the class path after downloading missing jars. `progress` gets the bytes so far and in total.
 ///
 /// # Errors
-/// Something could not be downloaded, was not what the list says, or cannot be written.
-pub async fn class_path(cache: &Path, say: impl Fn(u64, u64)) -> Result<String> {
+/// A download failed, a hash or size differs from the list, or a file cannot be written.
+pub async fn class_path(cache: &Path, progress: impl Fn(u64, u64)) -> Result<String> {
     let folder = cache.join("kafka");
     fs::create_dir_all(&folder)
         .await
-        .with_context(|| format!("cannot make {}", folder.display()))?;
+        .with_context(|| format!("cannot create {}", folder.display()))?;
     let (all, mut missing) = (list(), Vec::new());
     for jar in &all {
         let there = fs::metadata(folder.join(jar.name())).await;
@@ -91,7 +91,7 @@ pub async fn class_path(cache: &Path, say: impl Fn(u64, u64)) -> Result<String> 
         }
     }
     if !missing.is_empty() {
-        fetch(&folder, missing, say).await?;
+        fetch(&folder, missing, progress).await?;
     }
     let paths: Vec<String> = all
         .iter()
@@ -102,25 +102,24 @@ pub async fn class_path(cache: &Path, say: impl Fn(u64, u64)) -> Result<String> 
 
 type Web = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
-async fn fetch(folder: &Path, missing: Vec<Jar>, say: impl Fn(u64, u64)) -> Result<()> {
+async fn fetch(folder: &Path, missing: Vec<Jar>, progress: impl Fn(u64, u64)) -> Result<()> {
     let roots = HttpsConnectorBuilder::new().with_native_roots();
-    let roots =
-        roots.context("there are no root certificates: install the package ca-certificates")?;
+    let roots = roots.context("no root certificates found: install the package ca-certificates")?;
     let web: Web =
         Client::builder(TokioExecutor::new()).build(roots.https_only().enable_http1().build());
     let (total, done) = (missing.iter().map(|jar| jar.bytes).sum(), AtomicU64::new(0));
-    let tell = |bytes: u64| say(done.fetch_add(bytes, Ordering::Relaxed) + bytes, total);
+    let report = |bytes: u64| progress(done.fetch_add(bytes, Ordering::Relaxed) + bytes, total);
     let downloads = missing.into_iter().map(|jar| {
-        let (web, tell) = (web.clone(), &tell);
+        let (web, report) = (web.clone(), &report);
         async move {
             let url = format!("{CENTRAL}/{}", jar.path);
             let fix = || {
                 format!(
-                    "{url} cannot be downloaded; put it into {} by hand, or try again",
+                    "cannot download {url}: copy it to {} by hand, or try again",
                     folder.display()
                 )
             };
-            download(&web, &url, jar, folder, tell)
+            download(&web, &url, jar, folder, report)
                 .await
                 .with_context(fix)
         }
@@ -136,20 +135,20 @@ async fn download(
     url: &str,
     jar: Jar,
     folder: &Path,
-    tell: &impl Fn(u64),
+    report: &impl Fn(u64),
 ) -> Result<()> {
     let response = timeout(SILENCE, web.get(url.parse()?))
         .await
-        .context("no answer")??;
+        .context("the server did not answer")??;
     if !response.status().is_success() {
-        bail!("the answer is {}", response.status());
+        bail!("the server answered {}", response.status());
     }
     let part = folder.join(format!("{}.{}.part", jar.name(), std::process::id()));
-    let written = write(response.into_body(), &part, jar, tell).await;
+    let written = write(response.into_body(), &part, jar, report).await;
     if written.is_ok() {
         fs::rename(&part, folder.join(jar.name())).await?;
     } else {
-        let _ = fs::remove_file(&part).await; // the reason is the one that is told
+        let _ = fs::remove_file(&part).await; // keep the first error
     }
     written
 }
@@ -158,7 +157,7 @@ async fn write(
     mut body: hyper::body::Incoming,
     part: &Path,
     jar: Jar,
-    tell: &impl Fn(u64),
+    report: &impl Fn(u64),
 ) -> Result<()> {
     let mut file = fs::File::create(part)
         .await
@@ -166,7 +165,7 @@ async fn write(
     let (mut hash, mut bytes) = (Sha256::new(), 0);
     while let Some(frame) = timeout(SILENCE, body.frame())
         .await
-        .context("the download stands still")?
+        .context("the download stalled")?
     {
         let Ok(data) = frame?.into_data() else {
             continue;
@@ -174,11 +173,11 @@ async fn write(
         let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
         bytes += length;
         if bytes > jar.bytes {
-            bail!("it is larger than the {} bytes it should have", jar.bytes);
+            bail!("the file is larger than the expected {} bytes", jar.bytes);
         }
         hash.update(&data);
         file.write_all(&data).await?;
-        tell(length);
+        report(length);
     }
     file.flush().await?;
     let found = hash
@@ -189,7 +188,7 @@ async fn write(
             text
         });
     if found != jar.sha256 {
-        bail!("its SHA-256 is {found}, it should be {}", jar.sha256);
+        bail!("its SHA-256 is {found}, expected {}", jar.sha256);
     }
     Ok(())
 }
@@ -201,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_whole() {
+    fn list_is_complete() {
         let list = list();
         let lines = LIST.lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(list.len(), lines);
@@ -225,7 +224,7 @@ mod tests {
         let broker = format!("kafka_2.13-{version}.jar");
         assert!(
             list.iter().any(|jar| jar.name() == broker),
-            "the list is of another Kafka than deploy/node: {version}"
+            "the list and deploy/node name different versions of Kafka: {version}"
         );
     }
 }

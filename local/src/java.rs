@@ -1,17 +1,17 @@
-//! Java, for Apache Kafka. In: the machine. Out: a program of version 17 or later, or what to install.
+//! Java, for Apache Kafka. In: the machine. Out: the path of a Java of version 17 or later, or what to install.
 
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-/// The oldest that brokers of Kafka 4 run on.
+/// Oldest version that brokers of Kafka 4 support.
 const OLDEST: u32 = 17;
 
-/// Finds it: `JAVA_HOME` first, then `PATH`.
+/// Finds Java: in `JAVA_HOME` first, then on `PATH`.
 ///
 /// # Errors
-/// A sentence that says what is there instead and what to install.
+/// A message with the versions found and the package to install.
 pub fn java() -> Result<PathBuf, String> {
     let home = std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
     let candidates = home
@@ -27,12 +27,12 @@ pub fn java() -> Result<PathBuf, String> {
         }
     }
     let there = if found.is_empty() {
-        "there is none".to_owned()
+        "none was found".to_owned()
     } else {
         found.join(", ")
     };
     Err(format!(
-        "--kafka apache needs Java {OLDEST} or later and {there}: {}, or set JAVA_HOME, or leave out --kafka apache",
+        "--kafka apache needs Java {OLDEST} or later, but {there}: {}, or set JAVA_HOME, or omit --kafka apache",
         install()
     ))
 }
@@ -50,22 +50,23 @@ fn install() -> &'static str {
     }
 }
 
-/// Its major version; `None`: it is not there, or says nothing that can be read. (macOS has a `java` that only complains.)
+/// Major version of a Java; `None` when it does not run (macOS has a `java` that only prints an error).
 fn version(java: &Path) -> Option<u32> {
-    let said = Command::new(java)
+    let output = Command::new(java)
         .arg("-version")
         .stdin(Stdio::null())
         .output()
         .ok()?;
-    said.status
+    output
+        .status
         .success()
-        .then(|| major(&String::from_utf8_lossy(&said.stderr)))
+        .then(|| major(&String::from_utf8_lossy(&output.stderr)))
         .flatten()
 }
 
 /// `openjdk version "17.0.15" 2025-04-15` to 17, `java version "1.8.0_402"` to 8.
-fn major(said: &str) -> Option<u32> {
-    let quoted = said.split('"').nth(1)?;
+fn major(output: &str) -> Option<u32> {
+    let quoted = output.split('"').nth(1)?;
     let mut numbers = quoted.split(['.', '-', '_', '+']).map(str::parse);
     match (numbers.next()?.ok()?, numbers.next()) {
         (1, Some(Ok(old))) => Some(old),
@@ -78,8 +79,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read() {
-        for (said, expected) in [
+    fn versions_are_parsed() {
+        for (output, expected) in [
             ("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK", Some(17)),
             ("java version \"1.8.0_402\"", Some(8)),
             ("openjdk version \"25\" 2025-09-16", Some(25)),
@@ -87,7 +88,7 @@ mod tests {
             ("Unable to locate a Java Runtime.", None),
             ("", None),
         ] {
-            assert_eq!(major(said), expected, "{said}");
+            assert_eq!(major(output), expected, "{output}");
         }
     }
 }

@@ -28,8 +28,8 @@ use crate::{
     args::{Kind, Up},
     embedded::{
         Embedded,
-        poll::{Members, snapshot},
         rewrite::{SESSION_TIMEOUT_SECONDS, rewrite},
+        snapshot::{Members, snapshot},
     },
     fleet::Ways,
     jars,

@@ -1,6 +1,6 @@
-//! A practice on one machine, without a cluster: the manifest that the operator would run, as child processes of one
-//! self-contained program. In: arguments. Out: an exit code. The path of data is the operator's, with `fleet` in the place
-//! of `objects` and `apply`; never is a cluster contacted, and no rule of the operator's is written here a second time.
+//! A practice on one machine, without a cluster: the operator's manifest as child processes of one self-contained program.
+//! In: arguments. Out: an exit code. The data path is the operator's, with `fleet` in place of `objects` and `apply`. It
+//! contacts no cluster, and reuses the operator's rules instead of repeating them.
 //!
 //! ```text
 //! manifest -> practice: plan -> (embedded::rewrite) -> prepare -> fleet -> observe -> status -> screen, terminal
@@ -29,7 +29,7 @@ pub mod log;
 pub mod ports;
 pub mod process;
 
-pub mod picture;
+pub mod view;
 
 pub mod client;
 pub mod control;
@@ -44,10 +44,10 @@ use clap::Parser;
 
 use crate::{
     args::{Arguments, BrokerAction, Command},
-    request::{Look, Number, Request, Signal},
+    request::{Number, Request, ScreenShape, Signal},
 };
 
-/// The program.
+/// Runs local mode with the arguments of the process.
 pub fn main() -> ExitCode {
     let Arguments { directory, command } = Arguments::parse();
     let ended = match command {
@@ -60,7 +60,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(&error);
+            output::print_error(&error);
             ExitCode::FAILURE
         }
     }
@@ -71,12 +71,12 @@ async fn run(command: Command) -> Result<()> {
     let consumer = |name, what| client::request(Request::Consumer { name, what });
     match command {
         Command::Up(up) => up::up(up).await,
-        Command::Status => client::request(Request::Status(Look::here())).await,
+        Command::Status => client::request(Request::Status(ScreenShape::of_stdout())).await,
         Command::Journal { group, last } => {
             client::request(Request::Journal {
                 group,
                 last,
-                look: Look::here(),
+                screen: ScreenShape::of_stdout(),
             })
             .await
         }
@@ -91,9 +91,8 @@ async fn run(command: Command) -> Result<()> {
             consumer,
         } => client::logs(&consumer, tail, follow).await,
         Command::Scale { group, replicas } => {
-            let to = Number::To(
-                i32::try_from(replicas).context("REPLICAS is too large: write 0 to 100")?,
-            );
+            let to =
+                Number::To(i32::try_from(replicas).context("REPLICAS is too large: use 0 to 100")?);
             client::request(Request::Scale { group, to }).await
         }
         Command::Restart { consumer: name } => consumer(name, Signal::Restart).await,
@@ -122,7 +121,7 @@ async fn run(command: Command) -> Result<()> {
             })
             .await
         }
-        // children, run above without a runtime of this kind
+        // child processes run in `main`, with their own runtime
         Command::Worker { .. }
         | Command::Producer { .. }
         | Command::Embedded { .. }

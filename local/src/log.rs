@@ -1,5 +1,5 @@
-//! Logs of children, from their files. In: a file. Out: its last lines, and those to come. A log that has grown too large
-//! begins anew, and whoever follows it goes on from there.
+//! Log files of child processes. In: a file. Out: its last lines, and new ones. A log that exceeds its limit is truncated;
+//! readers continue at its beginning.
 
 use std::{
     fs::{File, OpenOptions},
@@ -11,21 +11,21 @@ use std::{
 use futures::{Stream, stream};
 use tokio::time::sleep;
 
-/// A log that reaches this size begins anew: a steady stream of messages would fill the disk.
+/// Size in bytes at which a log is truncated, because a load would fill the disk.
 const LARGEST: u64 = 64 << 20;
-/// How often a file is looked at for more.
+/// Interval of reading new lines.
 const PAUSE: Duration = Duration::from_millis(150);
-/// How much of the end is read for the last lines.
+/// Bytes at the end that are read for the last lines.
 const END: u64 = 1 << 20;
 
-/// Empties logs that have become too large. Their writers append, so they go on at the beginning.
-pub fn bound(logs: &Path) {
+/// Truncates logs that exceed the limit. Writers append, so they continue at the beginning.
+pub fn truncate_large_logs(logs: &Path) {
     for entry in std::fs::read_dir(logs).into_iter().flatten().flatten() {
         if entry
             .metadata()
             .is_ok_and(|file| file.is_file() && file.len() > LARGEST)
         {
-            // it is tried again at the next look
+            // the next call retries
             let _ = OpenOptions::new()
                 .write(true)
                 .open(entry.path())
@@ -34,20 +34,20 @@ pub fn bound(logs: &Path) {
     }
 }
 
-/// A log that is being read.
+/// Position in a log.
 #[derive(Debug)]
 pub struct Reading {
     path: PathBuf,
     at: u64,
-    /// The beginning of a line whose end is not written yet.
+    /// Incomplete last line.
     rest: Vec<u8>,
 }
 
 impl Reading {
-    /// Its last lines, at most `tail`; and the place to go on from.
+    /// Reads the last `tail` lines; returns them with the position after them.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The file cannot be read.
     pub fn begin(path: &Path, tail: usize) -> io::Result<(Vec<String>, Self)> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
@@ -62,15 +62,15 @@ impl Reading {
         };
         let mut lines = reading.lines(&bytes);
         if from > 0 && !lines.is_empty() {
-            lines.remove(0); // its beginning was not read
+            lines.remove(0); // the line may be incomplete
         }
         Ok((lines.split_off(lines.len().saturating_sub(tail)), reading))
     }
 
-    /// The lines that were written since.
+    /// Reads the lines written since the last call.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The file cannot be read.
     pub fn more(&mut self) -> io::Result<Vec<String>> {
         let mut file = File::open(&self.path)?;
         let length = file.metadata()?.len();
@@ -102,10 +102,10 @@ impl Reading {
     }
 }
 
-/// The last lines of a log, and those to come, without an end.
+/// Streams the last lines of a log, then new lines.
 ///
 /// # Errors
-/// It cannot be read.
+/// The file cannot be read.
 pub fn follow(path: &Path, tail: usize) -> io::Result<impl Stream<Item = String> + Send + use<>> {
     let (lines, reading) = Reading::begin(path, tail)?;
     Ok(stream::unfold(
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_lines_and_those_to_come() {
+    fn last_lines_and_new_lines_are_read() {
         let dir = std::env::temp_dir().join(format!("practice-local-log-{}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("a directory");
         let path = dir.join("a.log");

@@ -1,34 +1,36 @@
-//! The manifest. In: a file, what was changed since from outside of it (scale, stop, load), the practice that runs. Out:
-//! the practice to run, or why not: by the rules that an API server would apply, and no other. Deliberately absent: a plan.
+//! The manifest. In: a file, later changes by commands (scale, stop, load), the running practice. Out: the practice to run, or
+//! faults by the rules of the API server. Deliberately absent: a plan.
 
 use std::{collections::BTreeMap, path::Path};
 
 use practice_api::{ConsumerGroupPractice, Fault, faults};
 use serde_json::{Value, json};
 
-/// The namespace of every practice here.
+/// Namespace of every practice in local mode.
 pub const NAMESPACE: &str = "local";
 
-/// Changes that did not come by the file. They last until it is saved again: then it is applied as a whole.
+/// Changes by commands. Saving the manifest discards them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overlay {
-    /// Number of consumers, by group and variant (empty: plain members).
+    /// Number of consumers, by group and variant (empty for plain members).
     pub replicas: BTreeMap<(String, String), i32>,
     /// Whether a group is stopped.
     pub stopped: BTreeMap<String, bool>,
-    /// Messages a second, and bytes of each.
+    /// Messages per second, and bytes of each value.
     pub load: Option<(u32, Option<u32>)>,
 }
 
-/// What a file says, as JSON.
+/// Reads a manifest as JSON.
 ///
 /// # Errors
-/// It cannot be read, or is not one YAML document.
+/// The file cannot be read, or is not one YAML document.
 pub fn read(path: &Path) -> Result<Value, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            format!("there is no {shown}: write the path of a manifest, such as deploy/samples/practice-3.yaml")
+            format!(
+                "{shown} does not exist: name a manifest, such as deploy/samples/practice-3.yaml"
+            )
         }
         _ => format!("cannot read {shown}: {error}"),
     })?;
@@ -36,7 +38,7 @@ pub fn read(path: &Path) -> Result<Value, String> {
         .map_err(|error| format!("{shown} is not one YAML document: {error}"))
 }
 
-/// The practice that a file and an overlay make, if an API server would take it in the place of `running`.
+/// Combines a file and an overlay into a practice, validated as an update of `running`.
 ///
 /// # Errors
 /// Each fault names the field, the value and the fix.
@@ -53,12 +55,12 @@ pub fn practice(
     );
     if kind != (Some(&api_version), Some(wanted)) {
         return Err(vec![format!(
-            "apiVersion and kind are {} and {}: only {api_version} and {wanted} run here",
+            "apiVersion and kind are {} and {}: use {api_version} and {wanted}",
             file["apiVersion"], file["kind"]
         )]);
     }
     let mut value = file.clone();
-    overlay.lay_over(&mut value);
+    overlay.merge_into(&mut value);
     value["metadata"]["namespace"] = json!(NAMESPACE);
     value["metadata"]["uid"] = json!(NAMESPACE);
     value["metadata"]["generation"] = json!(generation);
@@ -75,7 +77,7 @@ pub fn practice(
             };
             let (before, now) = (name(running), name(&practice));
             Err(vec![format!(
-                "metadata.name: `{now}` is another practice than `{before}`, which runs: write `{before}`, or run `{now}` in another directory"
+                "metadata.name `{now}` differs from the running practice `{before}`: use `{before}`, or run `{now}` in another directory"
             )])
         }
         _ => Ok(practice),
@@ -83,19 +85,19 @@ pub fn practice(
 }
 
 impl Overlay {
-    /// Another number of consumers.
+    /// Sets the number of consumers.
     pub fn scale(&mut self, group: &str, variant: &str, replicas: i32) {
         self.replicas
             .insert((group.to_owned(), variant.to_owned()), replicas);
     }
 
-    /// No consumers, or as many as before.
+    /// Stops or starts a group.
     pub fn stop(&mut self, group: &str, stopped: bool) {
         self.stopped.insert(group.to_owned(), stopped);
     }
 
-    fn lay_over(&self, value: &mut Value) {
-        // asking for what is not there by index would put a null there
+    fn merge_into(&self, value: &mut Value) {
+        // indexing a missing field of a `Value` would insert null
         let groups = value
             .pointer_mut("/spec/groups")
             .and_then(Value::as_array_mut);
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_changed_from_outside_is_held_to_the_same_rules() {
+    fn changes_by_commands_are_validated() {
         let practice = |overlay: &Overlay| practice(&file(), overlay, None, 1);
         let mut overlay = Overlay::default();
         overlay.replicas.insert(("g".into(), String::new()), 4);
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_practice_is_replaced_by_its_like_alone() {
+    fn update_of_a_running_practice_is_validated() {
         let running = practice(&file(), &Overlay::default(), None, 1).expect("legal");
         let replaced = |change: &dyn Fn(&mut Value)| {
             let mut value = file();
@@ -194,12 +196,12 @@ mod tests {
             (&|v| v["metadata"]["name"] = json!("q"), "metadata.name"),
             (
                 &|v| v["kind"] = json!("Deployment"),
-                "only kafka-practice.dev/v1alpha1",
+                "use kafka-practice.dev/v1alpha1",
             ),
             (&|v| v["spec"]["groups"][0]["replica"] = json!(3), "replica"),
         ] {
-            let said = replaced(change).expect_err(says).join("; ");
-            assert!(said.contains(says), "{said}");
+            let message = replaced(change).expect_err(says).join("; ");
+            assert!(message.contains(says), "{message}");
         }
     }
 }

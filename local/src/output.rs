@@ -1,15 +1,15 @@
-//! The two outputs of a command. In: text, an error. Out: the same on standard output and standard error; whether anybody
-//! still reads. Nothing panics here because nobody does. Deliberately absent: what changes in place (that is `terminal`).
+//! Standard output and standard error of a command. In: text, an error. Out: whether the reader still reads. A closed pipe
+//! never panics. Deliberately absent: redrawing in place (that is `terminal`).
 
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use practice_cli::text::escaped;
 
-/// Writes text whose lines are safe. False: whoever read it has had enough, as `head` does; nothing is wrong then.
+/// Writes escaped text. Returns false when the reader closed the pipe, as `head` does.
 ///
 /// # Errors
-/// It cannot be written, as on a disk that is full.
+/// The text cannot be written, as on a full disk.
 pub fn print(text: &str) -> Result<bool> {
     let mut stdout = io::stdout().lock();
     is_read(
@@ -19,21 +19,21 @@ pub fn print(text: &str) -> Result<bool> {
     )
 }
 
-/// Writes what nobody has to have seen: a practice goes on, and ends in order, without anybody who looks.
-pub fn mention(text: &str) {
-    let _ = print(text); // nobody looks any more
+/// Writes a note and ignores errors, because a practice runs without a terminal, too.
+pub fn print_note(text: &str) {
+    let _ = print(text); // the terminal may be closed
 }
 
-/// Says why something was not done.
-pub fn complain(error: &anyhow::Error) {
-    let said = format!("practice-local: {error:#}");
+/// Prints an error to standard error.
+pub fn print_error(error: &anyhow::Error) {
+    let message = format!("practice-local: {error:#}");
     let mut stderr = io::stderr().lock();
-    for line in said.lines() {
-        let _ = writeln!(stderr, "{}", shown(line)); // nobody looks any more
+    for line in message.lines() {
+        let _ = writeln!(stderr, "{}", shown(line)); // the terminal may be closed
     }
 }
 
-/// A line that may hold anything, without what could drive a terminal. Tabs stay: a trace of Java is full of them.
+/// Escapes control characters of a line, except tabs, which stack traces of Java contain.
 pub fn shown(line: &str) -> String {
     line.split('\t').map(escaped).collect::<Vec<_>>().join("\t")
 }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_drives_nothing_and_keeps_its_tabs() {
+    fn control_characters_are_escaped_except_tabs() {
         assert_eq!(
             shown("\tat a\u{1b}[2J\tb\rc\u{9b}31m\u{202e}"),
             "\tat a\\u{1b}[2J\tb\\rc\\u{9b}31m\\u{202e}"
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_had_enough_is_no_failure_and_a_full_disk_is_one() {
+    fn closed_pipe_is_no_failure_and_full_disk_is() {
         assert!(is_read(Ok(())).expect("it was written"));
         assert!(!is_read(Err(io::ErrorKind::BrokenPipe.into())).expect("no failure"));
         let full = is_read(Err(io::ErrorKind::StorageFull.into())).expect_err("a failure");

@@ -1,4 +1,4 @@
-//! Ports. In: an address. Out: a free port, or who has the one that is wanted, as far as that can be known.
+//! Ports. In: an address. Out: a free port, or the process that uses the wanted one, if it can be determined.
 
 use std::{
     io,
@@ -6,31 +6,31 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// A port of 127.0.0.1 that nothing listens on.
+/// Finds a free port of 127.0.0.1.
 ///
 /// # Errors
-/// There is none.
+/// No port is free.
 pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// Listens, or says who does.
+/// Listens on an address.
 ///
 /// # Errors
-/// A sentence with the address, who has it, and what to do.
+/// A message with the address, the process that uses it, and the fix.
 pub fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, String> {
     let fix = "choose other ports with --port-base N";
     TcpListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             let holder = holder(address.port()).unwrap_or_else(|| "another program".to_owned());
             format!(
-                "port {} for {what} is taken by {holder}: end it, or {fix}",
+                "port {} for {what} is in use by {holder}: stop it, or {fix}",
                 address.port()
             )
         }
         io::ErrorKind::AddrNotAvailable => {
             format!(
-                "--listen is `{}`: not an address of this machine ({error})",
+                "--listen `{}` is not an address of this machine ({error})",
                 address.ip()
             )
         }
@@ -38,7 +38,7 @@ pub fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, String> {
     })
 }
 
-/// Whether an address is reached from this machine alone.
+/// Whether an address is a loopback address.
 pub fn is_private(address: IpAddr) -> bool {
     address.is_loopback()
 }
@@ -48,7 +48,7 @@ fn holder(port: u16) -> Option<String> {
     by_proc(port).or_else(|| by_lsof(port))
 }
 
-/// Linux: the socket's inode among the open files of all processes that may be looked into.
+/// Linux: finds the socket's inode among the open files of readable processes.
 fn by_proc(port: u16) -> Option<String> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
         .map(|path| std::fs::read_to_string(path).unwrap_or_default());
@@ -90,17 +90,17 @@ fn listening_inode(line: &str, port: u16) -> Option<&str> {
     fields.get(9).copied().filter(|_| listens)
 }
 
-/// Elsewhere: `lsof`, which macOS has.
+/// Other systems: `lsof`, which macOS has.
 fn by_lsof(port: u16) -> Option<String> {
     let mut command = Command::new("lsof");
     command
         .args(["-nP", "-Fpc", "-sTCP:LISTEN", &format!("-iTCP:{port}")])
         .stdin(Stdio::null());
-    said_by_lsof(&String::from_utf8_lossy(&command.output().ok()?.stdout))
+    parse_lsof(&String::from_utf8_lossy(&command.output().ok()?.stdout))
 }
 
 /// `p123`, `cname` to `name (pid 123)`.
-fn said_by_lsof(text: &str) -> Option<String> {
+fn parse_lsof(text: &str) -> Option<String> {
     let field = |letter: char| text.lines().find_map(|line| line.strip_prefix(letter));
     Some(format!("{} (pid {})", field('c')?, field('p')?))
 }
@@ -110,31 +110,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_named_with_its_holder() {
+    fn port_in_use_names_its_process() {
         let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = taken.local_addr().expect("its address");
-        let said = bind(address, "the picture").expect_err("taken");
+        let message = bind(address, "the live view").expect_err("taken");
         assert!(
-            said.contains(&format!("(pid {})", std::process::id())) && said.contains("--port-base"),
-            "{said}"
+            message.contains(&format!("(pid {})", std::process::id()))
+                && message.contains("--port-base"),
+            "{message}"
         );
         assert!(
-            bind(SocketAddr::from(([192, 0, 2, 1], 0)), "the picture")
+            bind(SocketAddr::from(([192, 0, 2, 1], 0)), "the live view")
                 .expect_err("not ours")
                 .contains("--listen")
         );
     }
 
     #[test]
-    fn lines_of_tables_and_tools() {
+    fn lines_of_proc_and_lsof_are_parsed() {
         let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0000";
         assert_eq!(listening_inode(line, 8080), Some("4242"));
         assert_eq!(listening_inode(line, 8081), None);
         assert_eq!(listening_inode(&line.replace(" 0A ", " 01 "), 8080), None);
         assert_eq!(
-            said_by_lsof("p77\ncnginx\nf5\n"),
+            parse_lsof("p77\ncnginx\nf5\n"),
             Some("nginx (pid 77)".to_owned())
         );
-        assert_eq!(said_by_lsof(""), None);
+        assert_eq!(parse_lsof(""), None);
     }
 }

@@ -1,7 +1,7 @@
-//! One child process. In: a command, where its words go. Out: signals to it, and word of its end. It holds a pipe to the
-//! child's standard input and nothing is ever written there: when it closes, by a drop or because this process is gone, the
-//! child ends by itself. It is in a process group of its own, so that Ctrl-C in a terminal is the parent's alone; a child
-//! that is held (SIGSTOP) when its parent dies is orphaned as a group, which the system tells it by SIGHUP and SIGCONT.
+//! One child process. In: a command, its log file. Out: signals to the child, and its exit status. This process holds a pipe to
+//! the child's standard input and never writes to it: when the pipe closes, by a drop or by the end of this process, the
+//! child exits. The child has its own process group, so that Ctrl-C reaches the parent only. A paused child (SIGSTOP) whose
+//! parent dies gets SIGHUP and SIGCONT from the system, as its group is orphaned.
 
 use std::{
     ffi::OsStr,
@@ -17,20 +17,20 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-/// This program, as it was when it was started.
+/// Path of the running program.
 #[derive(Debug, Clone)]
 pub struct Program(PathBuf);
 
 impl Program {
-    /// The running one.
+    /// Finds the running program.
     ///
     /// # Errors
-    /// The system does not say where it is.
+    /// The system does not report its path.
     pub fn this() -> io::Result<Self> {
         std::env::current_exe().map(Self)
     }
 
-    /// A command that runs it as a child. Of this process's environment only what programs need to run at all comes along.
+    /// Command that runs the program as a child, with the few environment variables that programs need.
     pub fn child<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.0);
         command.args(args).env_clear();
@@ -50,18 +50,18 @@ impl Program {
     }
 }
 
-/// A running child.
+/// A running child process.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
     signals: mpsc::UnboundedSender<Signal>,
 }
 
-/// Its end.
+/// Exit status of a child.
 pub type Ended = oneshot::Receiver<io::Result<ExitStatus>>;
 
 impl Process {
-    /// Starts a child; both its outputs go to `log`.
+    /// Starts a child with both outputs in `log`.
     ///
     /// # Errors
     /// The program cannot be started.
@@ -74,29 +74,29 @@ impl Process {
         Self::keep(command.spawn()?)
     }
 
-    /// Keeps a child that was started with a pipe to its standard input.
+    /// Watches a child that was started with a pipe to its standard input.
     ///
     /// # Errors
-    /// It has ended already.
+    /// The child has exited already.
     pub fn keep(mut child: tokio::process::Child) -> io::Result<(Self, Ended)> {
         let pid = child
             .id()
-            .ok_or_else(|| io::Error::other("the child has ended at once"))?;
+            .ok_or_else(|| io::Error::other("the child exited at once"))?;
         let (signals, mut asked) = mpsc::unbounded_channel();
-        let (tell, ended) = oneshot::channel();
+        let (sender, ended) = oneshot::channel();
         tokio::spawn(async move {
-            let mut pipe = child.stdin.take(); // waiting would close it
+            let mut pipe = child.stdin.take(); // `wait` would close it
             loop {
                 tokio::select! {
                     status = child.wait() => {
-                        let _ = tell.send(status); // nobody asks any more
+                        let _ = sender.send(status); // the receiver may be dropped
                         return;
                     }
                     signal = asked.recv(), if pipe.is_some() => match signal {
-                        // not reaped yet: the pid is still this child's
+                        // not reaped yet, so the pid is still this child's
                         Some(signal) => {
                             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-                            let _ = pid.map(|pid| kill_process(pid, signal)); // one that has ended needs none
+                            let _ = pid.map(|pid| kill_process(pid, signal)); // the child may just have exited
                         }
                         None => drop(pipe.take()),
                     },
@@ -106,21 +106,21 @@ impl Process {
         Ok((Self { pid, signals }, ended))
     }
 
-    /// Its number.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let _ = self.signals.send(signal); // it has ended
+        let _ = self.signals.send(signal); // the child has exited
     }
 }
 
-/// Opens a child's log; what was there stays when it is started again within one run.
+/// Opens a child's log for appending, so that a restart keeps earlier lines.
 ///
 /// # Errors
-/// It cannot be written.
+/// The file cannot be written.
 pub fn log_file(logs: &Path, name: &str) -> io::Result<File> {
     OpenOptions::new()
         .create(true)
@@ -128,7 +128,7 @@ pub fn log_file(logs: &Path, name: &str) -> io::Result<File> {
         .open(log_path(logs, name))
 }
 
-/// Where the log of a child is.
+/// Path of a child's log.
 pub fn log_path(logs: &Path, name: &str) -> PathBuf {
     logs.join(format!("{name}.log"))
 }

@@ -1,5 +1,5 @@
-//! What can be asked of a practice while it runs, by a command or from the picture. In: a request. Out: a sentence that says
-//! what happens now, or why nothing does: it names what was asked for, and what there is.
+//! Requests to a running practice, from a command or from the live view. In: a request. Out: a sentence about its effect, or
+//! a refusal that names the wrong value and the valid ones.
 
 use std::net::SocketAddr;
 
@@ -13,76 +13,76 @@ use crate::{kafka::Kafka, practice::Practice};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Request {
-    /// Who reads what, as lines.
-    Status(Look),
-    /// Which rebalances there were, as lines.
+    /// Tree of the practice, as lines.
+    Status(ScreenShape),
+    /// Rebalances and their causes, as lines.
     Journal {
-        /// Of one group.
+        /// One group; `None` means all.
         group: Option<String>,
-        /// So many at most.
+        /// Number of newest rebalances.
         last: usize,
-        /// Where it is shown.
-        look: Look,
+        /// Terminal of the client.
+        screen: ScreenShape,
     },
-    /// What a manifest will do.
+    /// Prediction for a manifest.
     Plan {
-        /// What its file says.
+        /// Content of the manifest.
         file: Value,
     },
-    /// What such a request would do to a group.
-    Foresee(Box<Request>),
-    /// Where messages go.
+    /// Prediction for a request about a group.
+    Predict(Box<Request>),
+    /// Address of the producer.
     Producer,
-    /// Another number of consumers.
+    /// Set the number of consumers.
     Scale {
-        /// The group, or `group/variant`.
+        /// Group, or `group/variant`.
         group: String,
-        /// How many.
+        /// Number of consumers.
         to: Number,
     },
-    /// No consumers, or as many as before.
+    /// Stop or start a group.
     State {
-        /// The group.
+        /// Name of the group.
         group: String,
-        /// Whether it is stopped.
+        /// Whether to stop it.
         stopped: bool,
     },
-    /// Something is done to a consumer.
+    /// Signal to a consumer.
     Consumer {
-        /// Its name.
+        /// Name of the consumer.
         name: String,
-        /// What.
+        /// Signal to send.
         what: Signal,
     },
-    /// A steady stream of messages.
+    /// Load of the producer.
     Load {
-        /// 0 to 10000.
+        /// Messages per second, 0 to 10000.
         messages_per_second: u32,
-        /// Of each.
+        /// Bytes of each value.
         value_bytes: Option<u32>,
     },
-    /// A broker stops or starts.
+    /// Stop or start a broker.
     Broker {
-        /// Its number.
+        /// Id of the broker.
         id: u32,
-        /// Whether it starts.
+        /// Whether to start it.
         start: bool,
     },
 }
 
-/// What the terminal of whoever asks is like.
+/// Terminal of the client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Look {
-    /// Whether it has colours.
+pub struct ScreenShape {
+    /// Whether it supports colours.
     pub colours: bool,
-    /// Its columns; `None`: lines may be as long as they like.
+    /// Width in columns; `None` means no limit.
     pub width: Option<usize>,
 }
 
-impl Look {
-    /// Of standard output.
-    pub fn here() -> Self {
+impl ScreenShape {
+    /// Terminal of standard output.
+    pub fn of_stdout() -> Self {
         let screen = practice_cli::screen::Screen::new(false);
         Self {
             colours: screen.is_live(),
@@ -91,23 +91,23 @@ impl Look {
     }
 }
 
-/// How many consumers.
+/// New number of consumers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Number {
-    /// So many.
+    /// Absolute number.
     To(i32),
-    /// So many more, or fewer.
+    /// Difference to the current number.
     By(i32),
 }
 
-/// What is done to a consumer.
+/// Signal to a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Signal {
-    /// SIGTERM; it comes back.
+    /// SIGTERM, then restart.
     Restart,
-    /// SIGKILL; it comes back.
+    /// SIGKILL, then restart after the delay.
     Kill,
     /// SIGSTOP.
     Pause,
@@ -115,36 +115,42 @@ pub enum Signal {
     Resume,
 }
 
-/// An answer.
+/// Answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Answer {
-    /// What happens now.
+    /// Effect of the request.
     Message(String),
-    /// Lines.
+    /// Escaped lines, with colours.
     Lines(Vec<String>),
-    /// Where the producer listens, and the topics that it takes.
+    /// Address of the producer, and its topics.
     Producer {
-        /// Its address.
+        /// Listen address.
         address: SocketAddr,
-        /// The practice's topics.
+        /// Topics of the practice.
         topics: Vec<String>,
     },
-    /// What a manifest will do.
+    /// Prediction for a manifest.
     Plan(Box<Prediction>),
-    /// Why nothing happens.
+    /// Reason of a refusal.
     Refused(String),
 }
 
-/// Does what is asked for.
+/// Executes a request.
 pub fn answer(practice: &mut Practice, request: Request) -> Answer {
-    done(practice, request).unwrap_or_else(Answer::Refused)
+    execute(practice, request).unwrap_or_else(Answer::Refused)
 }
 
-fn done(practice: &mut Practice, request: Request) -> Result<Answer, String> {
+fn execute(practice: &mut Practice, request: Request) -> Result<Answer, String> {
     let message = match request {
-        Request::Status(look) => return Ok(Answer::Lines(crate::screen::report(practice, look))),
-        Request::Journal { group, last, look } => {
+        Request::Status(screen) => {
+            return Ok(Answer::Lines(crate::screen::report(practice, screen)));
+        }
+        Request::Journal {
+            group,
+            last,
+            screen,
+        } => {
             if let Some(group) = &group {
                 find(practice, group)?;
             }
@@ -152,12 +158,12 @@ fn done(practice: &mut Practice, request: Request) -> Result<Answer, String> {
                 practice,
                 group.as_deref(),
                 last,
-                look,
+                screen,
             )));
         }
         Request::Plan { file } => return Ok(Answer::Plan(Box::new(practice.predict(&file)))),
-        Request::Foresee(request) => {
-            return Ok(Answer::Plan(Box::new(foresee(practice, *request)?)));
+        Request::Predict(request) => {
+            return Ok(Answer::Plan(Box::new(predict_request(practice, *request)?)));
         }
         Request::Producer => return producer(practice),
         Request::Scale { group, to } => scale(practice, &group, to)?,
@@ -169,7 +175,7 @@ fn done(practice: &mut Practice, request: Request) -> Result<Answer, String> {
                     if stopped { "stopped" } else { "started" }
                 ));
             }
-            changed(practice.change(|overlay| overlay.stop(&group, stopped)))?
+            change_message(practice.change(|overlay| overlay.stop(&group, stopped)))?
         }
         Request::Consumer { name, what } => consumer(practice, &name, what)?,
         Request::Load {
@@ -178,35 +184,35 @@ fn done(practice: &mut Practice, request: Request) -> Result<Answer, String> {
         } => {
             if practice.plan.producer.is_none() {
                 return Err(
-                    "spec.producer.enabled is false: there is no producer to send a stream"
-                        .to_owned(),
+                    "the practice has no producer: set spec.producer.enabled to true".to_owned(),
                 );
             }
-            changed(
+            change_message(
                 practice.change(|overlay| overlay.load = Some((messages_per_second, value_bytes))),
             )?
         }
-        Request::Broker { id, start } => {
-            match &mut practice.kafka {
-                Kafka::Apache(apache) if start => apache.start_broker(id)?,
-                Kafka::Apache(apache) => apache.stop_broker(id)?,
-                Kafka::Embedded { .. } => {
-                    return Err("brokers in memory cannot be stopped: this needs --kafka apache --brokers 3".to_owned());
-                }
-                Kafka::Given(bootstrap) => {
-                    return Err(format!(
-                        "{bootstrap} was not started from here: its brokers are left alone"
-                    ));
-                }
+        Request::Broker { id, start } => match &mut practice.kafka {
+            Kafka::Apache(apache) if start => apache.start_broker(id)?,
+            Kafka::Apache(apache) => apache.stop_broker(id)?,
+            Kafka::Embedded { .. } => {
+                return Err(
+                    "the embedded broker cannot be stopped: use --kafka apache --brokers 3"
+                        .to_owned(),
+                );
             }
-        }
+            Kafka::Given(bootstrap) => {
+                return Err(format!(
+                    "cannot stop or start brokers of {bootstrap}: practice-local did not start them"
+                ));
+            }
+        },
     };
     Ok(Answer::Message(message))
 }
 
 fn producer(practice: &Practice) -> Result<Answer, String> {
     if practice.plan.producer.is_none() {
-        return Err("spec.producer.enabled is false: there is no producer to send with".to_owned());
+        return Err("the practice has no producer: set spec.producer.enabled to true".to_owned());
     }
     let topics = practice
         .plan
@@ -221,15 +227,15 @@ fn producer(practice: &Practice) -> Result<Answer, String> {
 }
 
 fn scale(practice: &mut Practice, group: &str, to: Number) -> Result<String, String> {
-    let (name, variant, now, wanted) = wanted(practice, group, to)?;
+    let (name, variant, now, wanted) = scale_target(practice, group, to)?;
     if wanted == now {
         return Ok(format!("{group} has {now} consumers already"));
     }
-    changed(practice.change(|overlay| overlay.scale(name, variant, wanted)))
+    change_message(practice.change(|overlay| overlay.scale(name, variant, wanted)))
 }
 
-/// Group and variant, how many consumers it has, and how many it shall have.
-fn wanted<'a>(
+/// Group, variant, current and new number of consumers.
+fn scale_target<'a>(
     practice: &Practice,
     group: &'a str,
     to: Number,
@@ -249,7 +255,7 @@ fn wanted<'a>(
             variants.join(", ")
         };
         return Err(format!(
-            "{name} has no variant `{variant}`: there is {there}"
+            "{name} has no variant `{variant}`: variants are {there}"
         ));
     };
     let now = row.replicas.unwrap_or(1);
@@ -260,17 +266,17 @@ fn wanted<'a>(
     Ok((name, variant, now, wanted))
 }
 
-fn foresee(practice: &Practice, request: Request) -> Result<Prediction, String> {
+fn predict_request(practice: &Practice, request: Request) -> Result<Prediction, String> {
     match request {
         Request::Scale { group, to } => {
-            let (name, variant, _, wanted) = wanted(practice, &group, to)?;
-            Ok(practice.foresee(|overlay| overlay.scale(name, variant, wanted)))
+            let (name, variant, _, wanted) = scale_target(practice, &group, to)?;
+            Ok(practice.predict_overlay(|overlay| overlay.scale(name, variant, wanted)))
         }
         Request::State { group, stopped } => {
             find(practice, &group)?;
-            Ok(practice.foresee(|overlay| overlay.stop(&group, stopped)))
+            Ok(practice.predict_overlay(|overlay| overlay.stop(&group, stopped)))
         }
-        _ => Err("of that nothing is said before it is done".to_owned()),
+        _ => Err("no preview is available for this action".to_owned()),
     }
 }
 
@@ -281,19 +287,19 @@ fn consumer(practice: &mut Practice, name: &str, what: Signal) -> Result<String,
         .groups
         .iter()
         .find(|group| group.id == child.group);
-    let notices = group.map(|group| practice.kafka.notices_after(group));
+    let detection = group.map(|group| practice.kafka.crash_detection_time(group));
     let fleet = &mut practice.fleet;
-    let said = match what {
+    let message = match what {
         Signal::Restart => fleet.restart(name),
         Signal::Resume => fleet.resume(name),
         Signal::Kill => fleet.kill(name),
         Signal::Pause => fleet.pause(name),
     }?;
-    match (what, notices) {
+    match (what, detection) {
         (Signal::Kill | Signal::Pause, Some(after)) => {
-            Ok(format!("{said}; its group notices after {after}"))
+            Ok(format!("{message}; its group detects it after {after}"))
         }
-        _ => Ok(said),
+        _ => Ok(message),
     }
 }
 
@@ -304,17 +310,14 @@ fn find<'a>(practice: &'a Practice, group: &str) -> Result<&'a GroupPlan, String
         .find(|found| found.id == group)
         .ok_or_else(|| {
             let names: Vec<&str> = groups.iter().map(|group| group.id.as_str()).collect();
-            format!(
-                "there is no group `{group}`: there are {}",
-                names.join(", ")
-            )
+            format!("no group `{group}`: groups are {}", names.join(", "))
         })
 }
 
-fn changed(done: Result<Vec<String>, Vec<String>>) -> Result<String, String> {
-    match done {
-        Ok(said) if said.is_empty() => Ok("nothing changes".to_owned()),
-        Ok(said) => Ok(said.join("; ")),
+fn change_message(result: Result<Vec<String>, Vec<String>>) -> Result<String, String> {
+    match result {
+        Ok(changes) if changes.is_empty() => Ok("nothing changes".to_owned()),
+        Ok(changes) => Ok(changes.join("; ")),
         Err(faults) => Err(faults.join("; ")),
     }
 }

@@ -1,6 +1,7 @@
-//! What is shown: a table of who reads what, and what to try next. In: a practice. Out: lines. Pure but for the clock of
-//! "4 s ago". Unknown is `?`, nobody is `-`, and a word stands beside every number. In a report nothing but colours of our own
-//! drives a terminal: whoever prints it cannot tell those from others. The table is the terminal's to escape.
+//! Tables and suggestions for the terminal. In: a practice. Out: lines. Pure, except for the clock of restart delays. Reports are
+//! escaped here, as their reader cannot distinguish our colours from other escape sequences; `terminal` escapes the table.
+
+mod suggestions;
 
 use std::{collections::BTreeMap, fmt::Write, time::Instant};
 
@@ -12,18 +13,19 @@ use practice_cli::{
     journal::{self, Entry},
     state::is_rebalancing,
     text::{Line, escaped},
-    tree::{Shape, tree, waits},
+    tree::{Shape, no_partition_reason, tree},
 };
 use practice_contract::duration;
 use practice_plan::plan::GroupPlan;
 
-use crate::{changes::room, fleet::Phase, practice::Practice, request::Look};
+pub use self::suggestions::suggestions;
+use crate::{fleet::Phase, practice::Practice, request::ScreenShape};
 
-/// More columns than this are no table any more.
-const COLUMNS: i32 = 24;
+/// Greatest number of partitions shown as columns.
+const MAX_COLUMNS: i32 = 24;
 
-/// Everything: the same tree as of the plugin for kubectl, what was done to consumers, what the Kafka does otherwise.
-pub fn report(practice: &Practice, look: Look) -> Vec<String> {
+/// Report of `status`: the tree of the kubectl plugin, interrupted consumers, and deviations of the Kafka from the manifest.
+pub fn report(practice: &Practice, screen: ScreenShape) -> Vec<String> {
     let mut lines = vec![headline(practice), String::new()];
     let here = ConsumerGroupPractice {
         status: practice.status.clone(),
@@ -33,18 +35,18 @@ pub fn report(practice: &Practice, look: Look) -> Vec<String> {
         tree(
             &here,
             Shape {
-                width: look.width,
+                width: screen.width,
                 with_namespace: false,
             },
         ),
-        look,
+        screen,
     ));
-    let short = Short::of(practice);
+    let short = ShortNames::of(practice);
     let done: Vec<String> = practice
         .plan
         .groups
         .iter()
-        .flat_map(|plan| done_to(practice, plan, &short))
+        .flat_map(|plan| interrupted_consumers(practice, plan, &short))
         .map(|done| format!("  {done}"))
         .collect();
     if !done.is_empty() {
@@ -63,9 +65,14 @@ pub fn report(practice: &Practice, look: Look) -> Vec<String> {
     lines
 }
 
-/// The rebalances of one group, or of all, as the plugin for kubectl shows them.
-pub fn journal(practice: &Practice, group: Option<&str>, last: usize, look: Look) -> Vec<String> {
-    let kept = practice.journal();
+/// Table of rebalances of one group, or of all, as in the kubectl plugin.
+pub fn journal(
+    practice: &Practice,
+    group: Option<&str>,
+    last: usize,
+    screen: ScreenShape,
+) -> Vec<String> {
+    let recorded = practice.journal();
     let groups = practice.plan.groups.iter().map(|plan| plan.id.as_str());
     let groups: Vec<&str> = groups
         .filter(|id| group.is_none_or(|group| group == *id))
@@ -73,26 +80,27 @@ pub fn journal(practice: &Practice, group: Option<&str>, last: usize, look: Look
     let entries = groups
         .iter()
         .flat_map(|group| {
-            kept.of(group)
-                .map(|rebalance| Entry::kept(group, rebalance))
+            recorded
+                .of(group)
+                .map(|rebalance| Entry::from_journal(group, rebalance))
         })
         .collect();
     let shape = journal::Shape {
         practice: practice.plan.name.clone(),
-        width: look.width,
+        width: screen.width,
         with_group: groups.len() > 1,
         last,
         now: jiff::Zoned::now(),
     };
-    printed(journal::journal(entries, &shape), look)
+    printed(journal::journal(entries, &shape), screen)
 }
 
-/// With colours where the terminal has them.
-pub fn printed(lines: Vec<Line>, look: Look) -> Vec<String> {
+/// Renders lines, with colours if the terminal supports them.
+pub fn printed(lines: Vec<Line>, screen: ScreenShape) -> Vec<String> {
     lines
         .iter()
         .map(|line| {
-            if look.colours {
+            if screen.colours {
                 line.coloured()
             } else {
                 line.text()
@@ -109,7 +117,7 @@ pub fn headline(practice: &Practice) -> String {
         .map_or_else(String::new, |note| format!(" ({note})"));
     let state = match (practice.is_ready(), practice.ready_after) {
         (true, Some(after)) => format!("ready in {:.1} s", after.as_secs_f64()),
-        _ => format!("not ready: {}", why_not(practice)),
+        _ => format!("not ready: {}", not_ready_reason(practice)),
     };
     escaped(&format!(
         "{} on {}{note}   {state}",
@@ -118,7 +126,7 @@ pub fn headline(practice: &Practice) -> String {
     ))
 }
 
-fn why_not(practice: &Practice) -> String {
+fn not_ready_reason(practice: &Practice) -> String {
     let ready = practice
         .status
         .as_ref()
@@ -131,7 +139,7 @@ pub fn table(practice: &Practice) -> Vec<String> {
     let Some(status) = &practice.status else {
         return Vec::new();
     };
-    let short = Short::of(practice);
+    let short = ShortNames::of(practice);
     let width = practice
         .plan
         .groups
@@ -181,7 +189,7 @@ pub fn table(practice: &Practice) -> Vec<String> {
                 ))
             })
             .collect();
-        if columns <= COLUMNS {
+        if columns <= MAX_COLUMNS {
             lines.extend(grid(practice, topics, &counts, &groups, &short, width));
         } else {
             lines.extend(
@@ -200,7 +208,7 @@ fn grid(
     topics: &[String],
     counts: &BTreeMap<&str, Option<i32>>,
     groups: &[(&GroupPlan, &GroupStatus)],
-    short: &Short,
+    short: &ShortNames,
     width: usize,
 ) -> Vec<String> {
     let partitions: Vec<(&str, i32)> = topics
@@ -219,7 +227,7 @@ fn grid(
                 .collect()
         })
         .collect();
-    // as wide as any name that may stand there: columns do not move when owners do
+    // as wide as the longest possible owner, so that columns keep their place when owners change
     let ids: Vec<&str> = groups.iter().map(|(plan, _)| plan.id.as_str()).collect();
     let here = practice
         .fleet
@@ -265,13 +273,14 @@ fn grid(
     lines
 }
 
-/// Who has a partition: `-` is nobody, `↻` whoever it is when the rebalance has ended, `?` is not known.
-fn owner(group: &GroupStatus, (topic, number): (&str, i32), short: &Short) -> String {
-    let is_it = |share: &OwnedPartition| (share.topic.as_str(), share.partition) == (topic, number);
-    let owns = |member: &&Member| member.partitions.iter().any(is_it);
+/// Owner of a partition: `-` none, `↻` pending until the rebalance ends, `?` unknown.
+fn owner(group: &GroupStatus, (topic, number): (&str, i32), short: &ShortNames) -> String {
+    let is_partition =
+        |share: &OwnedPartition| (share.topic.as_str(), share.partition) == (topic, number);
+    let owns = |member: &&Member| member.partitions.iter().any(is_partition);
     match group.members.iter().find(owns) {
         Some(member) => short.name(&member.name),
-        None if group.unowned.iter().any(is_it) => "-".to_owned(),
+        None if group.unowned.iter().any(is_partition) => "-".to_owned(),
         None if is_rebalancing(group) => "↻".to_owned(),
         None => "?".to_owned(),
     }
@@ -282,7 +291,7 @@ fn list(
     practice: &Practice,
     plan: &GroupPlan,
     group: &GroupStatus,
-    short: &Short,
+    short: &ShortNames,
     width: usize,
 ) -> Vec<String> {
     let mut lines = vec![format!(
@@ -303,7 +312,7 @@ fn list(
             .map(|(topic, numbers)| format!("{topic} {}", numbers.join(" ")))
             .collect();
         if owned.is_empty() && member.partition_count == 0 {
-            owned.push(waits(group, member).text());
+            owned.push(no_partition_reason(group, member).text());
         }
         lines.push(format!(
             "    {:<width$}{}",
@@ -315,7 +324,12 @@ fn list(
 }
 
 /// `lag 4   5 s per message in 2 of 3`
-fn remarks(practice: &Practice, plan: &GroupPlan, group: &GroupStatus, short: &Short) -> String {
+fn remarks(
+    practice: &Practice,
+    plan: &GroupPlan,
+    group: &GroupStatus,
+    short: &ShortNames,
+) -> String {
     let mut remarks = vec![
         group
             .lag
@@ -326,20 +340,20 @@ fn remarks(practice: &Practice, plan: &GroupPlan, group: &GroupStatus, short: &S
     } else if group.state != "Stable" {
         remarks.push(group.state.clone());
     }
-    remarks.extend(done_to(practice, plan, short));
-    if let Some(waits) = group
+    remarks.extend(interrupted_consumers(practice, plan, short));
+    if let Some(reason) = group
         .members
         .iter()
         .find_map(|member| member.idle_because.as_ref())
     {
-        remarks.push(waits.clone());
+        remarks.push(reason.clone());
     }
     remarks.extend(delays(plan));
     remarks.join("   ")
 }
 
-/// `1-a killed, back in 9 s`
-fn done_to(practice: &Practice, plan: &GroupPlan, short: &Short) -> Vec<String> {
+/// `1-a killed, restarts in 9 s`
+fn interrupted_consumers(practice: &Practice, plan: &GroupPlan, short: &ShortNames) -> Vec<String> {
     let mut done = Vec::new();
     for (name, child) in practice
         .fleet
@@ -348,17 +362,24 @@ fn done_to(practice: &Practice, plan: &GroupPlan, short: &Short) -> Vec<String> 
         .filter(|(_, child)| child.group == plan.id)
     {
         let name = short.name(name);
-        let back = |until: Instant| until.saturating_duration_since(Instant::now()).as_secs() + 1;
+        let seconds_until =
+            |until: Instant| until.saturating_duration_since(Instant::now()).as_secs() + 1;
         match child.phase {
             Phase::Down {
                 killed: true,
                 until,
-            } => done.push(format!("{name} killed, back in {} s", back(until))),
+            } => done.push(format!(
+                "{name} killed, restarts in {} s",
+                seconds_until(until)
+            )),
             Phase::Down {
                 killed: false,
                 until,
-            } => done.push(format!("{name} ended, back in {} s", back(until))),
-            Phase::Paused => done.push(format!("{name} held")),
+            } => done.push(format!(
+                "{name} exited, restarts in {} s",
+                seconds_until(until)
+            )),
+            Phase::Paused => done.push(format!("{name} paused")),
             Phase::Running | Phase::Ending { .. } => {}
         }
     }
@@ -386,17 +407,17 @@ fn delays(plan: &GroupPlan) -> Vec<String> {
     .collect()
 }
 
-/// Names without what all of them begin with.
+/// Common prefix of the groups, which names of consumers are shown without.
 #[derive(Debug)]
-pub struct Short(String);
+pub struct ShortNames(String);
 
-impl Short {
-    /// For the consumers of a practice.
+impl ShortNames {
+    /// Prefix of a practice's groups.
     pub fn of(practice: &Practice) -> Self {
-        Self::among(practice.plan.groups.iter().map(|group| group.id.as_str()))
+        Self::common_prefix(practice.plan.groups.iter().map(|group| group.id.as_str()))
     }
 
-    fn among<'a>(mut groups: impl Iterator<Item = &'a str>) -> Self {
+    fn common_prefix<'a>(mut groups: impl Iterator<Item = &'a str>) -> Self {
         let Some(first) = groups.next() else {
             return Self(String::new());
         };
@@ -418,209 +439,12 @@ impl Short {
         Self(common)
     }
 
-    /// `my-consumer-group-1-a` to `1-a`. Escaped here, because columns are made as wide as that: other applications
-    /// choose their names.
+    /// `my-consumer-group-1-a` to `1-a`, escaped, because its length sets the width of columns and other applications choose
+    /// their names.
     pub fn name(&self, name: &str) -> String {
         escaped(name.strip_prefix(&self.0).unwrap_or(name))
     }
 }
 
-/// Three things to try next: the command, and what will happen.
-pub fn to_try(practice: &Practice, manifest: &str) -> Vec<String> {
-    let us = std::env::args()
-        .next()
-        .unwrap_or_else(|| "practice-local".to_owned());
-    let mut lines = Vec::new();
-    let group = practice
-        .plan
-        .groups
-        .iter()
-        .find(|group| !group.stopped && group.rows[0].replicas.is_some_and(|n| n > 0));
-    if let Some(group) = group {
-        let (partitions, because) = room(group, &practice.plan);
-        let others: i32 = group.rows[1..]
-            .iter()
-            .map(|row| row.replicas.unwrap_or(1))
-            .sum();
-        let now = group.rows[0].replicas.unwrap_or(1);
-        let more = (partitions + 1 - others).clamp(0, 100);
-        let (number, will) = if now >= more {
-            (
-                (now - 1).max(1),
-                "one leaves, the others take its partitions".to_owned(),
-            )
-        } else {
-            (more, format!("one consumer will wait: {because}"))
-        };
-        lines.push((format!("{us} scale {} {number}", group.id), will));
-        let consumer = practice
-            .fleet
-            .children
-            .iter()
-            .find(|(_, child)| child.group == group.id);
-        if let Some((name, _)) = consumer {
-            let after = practice.kafka.notices_after(group);
-            lines.push((
-                format!("{us} kill {name}"),
-                format!("noticed after {after}, then its partitions move"),
-            ));
-        }
-    }
-    lines.push((
-        format!("edit {manifest}"),
-        "it is applied when you save".to_owned(),
-    ));
-    let width = lines
-        .iter()
-        .map(|(command, _)| command.len())
-        .max()
-        .unwrap_or(0);
-    let label = |number: usize| if number == 0 { "try" } else { "" };
-    let numbered = lines.iter().enumerate();
-    numbered
-        .map(|(n, (command, will))| format!("  {:<5} {command:<width$}   {will}", label(n)))
-        .collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use std::{net::SocketAddr, path::PathBuf, time::Duration};
-
-    use practice_groups::witness::Runtime;
-    use practice_operator::memory::PracticeStates;
-    use serde_json::json;
-    use tokio::sync::mpsc;
-
-    use super::*;
-    use crate::{
-        fleet::{Fleet, Ways},
-        kafka::Kafka,
-        process::Program,
-    };
-
-    /// One that is not ready, and why.
-    fn hindered(why: &str) -> Practice {
-        let file = json!({"apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
-            "metadata": {"name": "p"},
-            "spec": {"topics": [{"name": "t", "partitions": 3}], "groups": [{"name": "g", "replicas": 2}]}});
-        let ways = Ways {
-            program: Program::this().expect("it runs"),
-            logs: PathBuf::new(),
-            restart_delay: Duration::ZERO,
-            apart: Duration::ZERO,
-        };
-        let fleet = Fleet::new(ways, mpsc::unbounded_channel().0);
-        let memories = PracticeStates::new(mpsc::unbounded_channel().0, Runtime::Local);
-        let (kafka, producer) = (
-            Kafka::Given("k:9092".to_owned()),
-            SocketAddr::from(([127, 0, 0, 1], 0)),
-        );
-        let mut practice = Practice::new(file, kafka, fleet, producer, memories, Instant::now())
-            .expect("a legal practice");
-        let ready = json!({"type": "Ready", "status": "False", "reason": "GroupConflict", "message": why,
-            "lastTransitionTime": "2026-11-25T14:02:11Z"});
-        let status = json!({"conditions": [ready], "topics": [], "groups": []});
-        practice.status = Some(serde_json::from_value(status).expect("a status"));
-        practice
-    }
-
-    #[test]
-    fn what_another_application_calls_itself_drives_no_terminal() {
-        let practice = hindered("its member a\u{1b}[2J\nb\u{9b}31m is not of this practice");
-        let said =
-            "p on k:9092   not ready: its member a\\u{1b}[2J\\nb\\u{9b}31m is not of this practice";
-        assert_eq!(headline(&practice), said);
-        for colours in [false, true] {
-            let report = report(
-                &practice,
-                Look {
-                    colours,
-                    width: None,
-                },
-            );
-            assert_eq!(report[0], said);
-            let drives =
-                |line: &&String| line.contains("\x1b[2J") || line.contains(['\n', '\u{9b}']);
-            assert_eq!(report.iter().find(drives), None);
-        }
-    }
-
-    #[test]
-    fn nobody_is_not_the_same_as_whoever_does_not_tell() {
-        let share = |partition| OwnedPartition {
-            topic: "t".to_owned(),
-            partition,
-            ..OwnedPartition::default()
-        };
-        let member = |name: &str, partitions: &[i32]| Member {
-            name: name.to_owned(),
-            partitions: partitions.iter().copied().map(share).collect(),
-            ..Member::default()
-        };
-        let group = |state: &str, members: Vec<Member>, unowned: &[i32]| GroupStatus {
-            state: state.to_owned(),
-            members,
-            unowned: unowned.iter().copied().map(share).collect(),
-            ..GroupStatus::default()
-        };
-        let short = Short::among(["g"].into_iter());
-        for (group, expected) in [
-            (
-                group(
-                    "Stable",
-                    vec![member("g-a", &[0]), member("g-b", &[1])],
-                    &[],
-                ),
-                ["a", "b"],
-            ),
-            (group("Stable", vec![member("g-a", &[0])], &[1]), ["a", "-"]),
-            (group("Empty", vec![], &[0, 1]), ["-", "-"]),
-            (
-                group(
-                    "PreparingRebalance",
-                    vec![member("g-a", &[]), member("g-b", &[])],
-                    &[],
-                ),
-                ["↻", "↻"],
-            ),
-            (
-                group("Reconciling", vec![member("g-a", &[0])], &[1]),
-                ["a", "-"],
-            ),
-            (group("Unknown", vec![], &[]), ["?", "?"]),
-        ] {
-            assert_eq!(
-                [0, 1].map(|number| owner(&group, ("t", number), &short)),
-                expected,
-                "{}",
-                group.state
-            );
-        }
-        let stranger = group("Stable", vec![member("g-a\u{1b}[2J\n", &[0])], &[]);
-        assert_eq!(owner(&stranger, ("t", 0), &short), "a\\u{1b}[2J\\n");
-    }
-
-    #[test]
-    fn names_are_short_where_all_begin_alike() {
-        let short = Short::among(
-            [
-                "my-consumer-group-1",
-                "my-consumer-group-2",
-                "my-consumer-group-13",
-            ]
-            .into_iter(),
-        );
-        assert_eq!(short.name("my-consumer-group-1-a"), "1-a");
-        assert_eq!(short.name("stranger"), "stranger");
-        assert_eq!(Short::among(["orders"].into_iter()).name("orders-a"), "a");
-        assert_eq!(
-            Short::among(["orders", "payments"].into_iter()).name("orders-a"),
-            "orders-a"
-        );
-        assert_eq!(
-            Short::among(["practice-4-both", "practice-4-range"].into_iter())
-                .name("practice-4-both-a"),
-            "both-a"
-        );
-    }
-}
+mod tests;

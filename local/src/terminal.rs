@@ -1,7 +1,6 @@
-//! Where lines go. On a terminal: what happened scrolls by above a table that stays, and changes in place. Elsewhere, or
-//! with `NO_COLOR` set to anything: plain lines, the table again whenever it has changed, no colour, no cursor movement.
-//! Everything is escaped on its way in: names and sentences may be of other applications, and only what is written here may
-//! drive the terminal. Whether anybody looks makes no difference.
+//! Output of `up`. On a terminal, events scroll above a table that is redrawn in place. In a pipe, or with `NO_COLOR`, it prints
+//! plain lines, and the table again when it changes. All text is escaped, because names and messages may come from other
+//! applications. A closed terminal is ignored.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -11,24 +10,24 @@ use std::{
 use practice_cli::text::escaped;
 use practice_plan::events::Severity;
 
-/// The table is written again this often at most where it cannot change in place.
+/// Least interval of printing the table where it cannot be redrawn.
 const PLAIN_PAUSE: Duration = Duration::from_secs(2);
 
-/// The screen.
+/// Standard output of `up`.
 #[derive(Debug)]
 pub struct Terminal {
     live: bool,
-    /// What stands below.
+    /// Table below the events.
     table: Vec<String>,
-    /// How many lines of it are on the screen now.
+    /// Number of its lines on the screen.
     drawn: usize,
-    told: Option<Instant>,
-    /// It means something else than what was written last.
+    printed_at: Option<Instant>,
+    /// Whether the table differs from the printed one.
     changed: bool,
 }
 
 impl Terminal {
-    /// Standard output, as it is.
+    /// Detects the terminal.
     pub fn new() -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -36,24 +35,24 @@ impl Terminal {
             live: io::stdout().is_terminal() && !plain,
             table: Vec::new(),
             drawn: 0,
-            told: None,
+            printed_at: None,
             changed: false,
         }
     }
 
-    /// Lines that stay.
-    pub fn say<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) {
+    /// Prints lines.
+    pub fn print<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) {
         let out = self.above() + &plain(lines);
         self.write(out);
     }
 
-    /// Something that happened.
-    pub fn tell(&mut self, tone: Severity, text: &str) {
-        self.tell_all(tone, &[text.to_owned()]);
+    /// Prints an event with its time.
+    pub fn print_event(&mut self, tone: Severity, text: &str) {
+        self.print_events(tone, &[text.to_owned()]);
     }
 
-    /// Something that happened, in several lines, which appear together.
-    pub fn tell_all(&mut self, tone: Severity, lines: &[String]) {
+    /// Prints an event of several lines at once.
+    pub fn print_events(&mut self, tone: Severity, lines: &[String]) {
         let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
         let lines: String = lines
             .iter()
@@ -63,7 +62,7 @@ impl Terminal {
         self.write(out);
     }
 
-    /// The table as it is now. Where it cannot change in place it is written again only if it means something else.
+    /// Redraws the table; in a pipe it prints the table only if it changed.
     pub fn show(&mut self, table: &[String], changed: bool) {
         let table: Vec<String> = table.iter().map(|line| escaped(line)).collect();
         if self.live {
@@ -75,8 +74,8 @@ impl Terminal {
             return;
         }
         self.changed |= changed;
-        if self.changed && self.told.is_none_or(|told| told.elapsed() >= PLAIN_PAUSE) {
-            (self.told, self.changed) = (Some(Instant::now()), false);
+        if self.changed && self.printed_at.is_none_or(|at| at.elapsed() >= PLAIN_PAUSE) {
+            (self.printed_at, self.changed) = (Some(Instant::now()), false);
             let mut out = String::new();
             for line in &table {
                 out.push_str(line);
@@ -87,7 +86,7 @@ impl Terminal {
         }
     }
 
-    /// Nothing changes in place any more.
+    /// Ends redrawing in place.
     pub fn leave(&mut self) {
         self.live = false;
     }
@@ -105,7 +104,7 @@ impl Terminal {
     fn write(&mut self, mut out: String) {
         if self.live && !self.table.is_empty() {
             let (rows, columns) = size();
-            // what is higher than the screen would leave pieces of itself behind
+            // lines that scrolled out of the window cannot be overwritten
             let shown = self.table.len().min(rows.saturating_sub(2));
             out.push('\n');
             for line in &self.table[..shown] {
@@ -117,7 +116,7 @@ impl Terminal {
         let mut stdout = io::stdout().lock();
         let _ = stdout
             .write_all(out.as_bytes())
-            .and_then(|()| stdout.flush()); // nobody looks any more
+            .and_then(|()| stdout.flush()); // the terminal may be closed
     }
 }
 
@@ -127,12 +126,12 @@ impl Default for Terminal {
     }
 }
 
-/// Lines without colour.
+/// Joins escaped lines without colours.
 fn plain<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
     lines.into_iter().map(|line| escaped(line) + "\n").collect()
 }
 
-/// A line with its time.
+/// A line with its time in front.
 fn stamped(time: &str, tone: Severity, text: &str, coloured: bool) -> String {
     let text = escaped(text);
     match (tone, coloured) {
@@ -155,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_neither_drives_the_terminal_nor_forges_a_line() {
+    fn control_characters_are_escaped_and_lines_not_forged() {
         let nasty = "a\u{1b}[2J\nb\u{9b}31m";
         let safe = "a\\u{1b}[2J\\nb\\u{9b}31m";
         assert_eq!(plain(["", "  one", nasty]), format!("\n  one\n{safe}\n"));

@@ -1,11 +1,13 @@
-//! `up`: a practice from its first child to its last. In: what was typed, signals, the manifest whenever it is saved,
-//! requests, ends of children. Out: lines on the terminal, an exit code. Everything happens in one loop, one thing at a time.
+//! `up`: runs a practice from start to end. In: arguments, signals, saved manifests, requests, exits of children. Out: lines on
+//! the terminal, an exit code. One loop handles all events in sequence.
+
+mod manifest_file;
 
 use std::{
     fs::DirBuilder,
     net::SocketAddr,
     os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -24,37 +26,38 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::manifest_file::ManifestFile;
 use crate::{
     args::{Kind, Up},
     control::{self, Asked, DIR},
     fleet::{Exit, Fleet, Ways},
     kafka::Kafka,
     manifest::{self, Overlay},
-    picture::{facts, means},
     ports::{bind, is_private},
     practice::Practice,
     process::Program,
     request::{Answer, answer},
-    screen::{headline, table, to_try},
+    screen::{headline, suggestions, table},
     terminal::Terminal,
+    view::{facts, view_backend},
 };
 
-/// How often the manifest is looked at, and what is due is done.
+/// Interval of reading the manifest and of due restarts.
 const TICK: Duration = Duration::from_millis(250);
-/// So many ticks pass between two looks at everything when nothing happens.
-const LOOK: u32 = 2;
-/// How long after the first consumer of a group the others start, in memory.
+/// Ticks between two reconciles without an event.
+const RECONCILE_TICKS: u32 = 2;
+/// Delay between the first consumer of a group and the others, on the embedded broker.
 const APART: Duration = Duration::from_millis(500);
-/// What consumers and producer get to end by themselves, then the brokers: 10 s in all.
+/// Grace of consumers and producer, then that of brokers: 10 s together.
 const CHILDREN: Duration = Duration::from_secs(5);
-/// What pages get to end.
+/// Grace of open pages.
 const PAGES: Duration = Duration::from_millis(300);
 const BROKERS: Duration = Duration::from_millis(4_500);
 
-/// Runs a practice until it is told to end.
+/// Runs a practice until a signal.
 ///
 /// # Errors
-/// It cannot be started; the reason names what to do.
+/// The practice cannot start; the error names the fix.
 pub async fn up(up: Up) -> Result<()> {
     let begun = Instant::now();
     let mut signals = Signals::new()?;
@@ -69,7 +72,7 @@ pub async fn up(up: Up) -> Result<()> {
         .unwrap_or(1);
     if up.listen.is_unspecified() {
         bail!(
-            "--listen is `{}`: write one address of this machine, such as 192.168.1.5",
+            "--listen `{}` is not one address: use an address of this machine, such as 192.168.1.5",
             up.listen
         );
     }
@@ -77,20 +80,20 @@ pub async fn up(up: Up) -> Result<()> {
         SocketAddr::new(up.listen, up.port_base),
         SocketAddr::new(up.listen, up.port_base + 1),
     );
-    let picture = bind(address, "the picture").map_err(|why| anyhow!(why))?;
-    picture.set_nonblocking(true)?;
-    let picture = TcpListener::from_std(picture)?;
+    let view = bind(address, "the live view").map_err(|why| anyhow!(why))?;
+    view.set_nonblocking(true)?;
+    let view = TcpListener::from_std(view)?;
     if legal.spec.producer.enabled {
-        drop(bind(producer, "the producer").map_err(|why| anyhow!(why))?); // its own process takes it
+        drop(bind(producer, "the producer").map_err(|why| anyhow!(why))?); // the producer's process binds it
     }
     let logs = Path::new(DIR).join("logs");
-    // what is in there is for the user who started it: messages, and a socket that takes orders
+    // only this user may read messages and open the control socket
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&logs);
-    made.with_context(|| format!("cannot make {}", logs.display()))?;
+    made.with_context(|| format!("cannot create {}", logs.display()))?;
     let socket = control::listen().await?;
-    fresh(&logs)?;
-    // in memory who joins first gets everything, and gives it up 3 s later at its next heartbeat: others whose heartbeats
-    // come a little after that need no third one
+    remove_old_logs(&logs)?;
+    // on the embedded broker the first member gets all partitions, and revokes them 3 s later at its next heartbeat; members
+    // whose heartbeats follow shortly need only one more
     let apart = if up.bootstrap.is_none() && up.kafka == Kind::Embedded {
         APART
     } else {
@@ -121,7 +124,7 @@ pub async fn up(up: Up) -> Result<()> {
     let mut run = Run {
         practice,
         terminal: Terminal::new(),
-        manifest: Manifest {
+        manifest: ManifestFile {
             path: up.manifest.clone(),
             applied: file,
             seen: None,
@@ -129,29 +132,30 @@ pub async fn up(up: Up) -> Result<()> {
         },
         shown: Vec::new(),
         hub: None,
-        picture: address,
+        view: address,
         hosts: vec![up.listen.to_string()],
     };
     if !is_private(up.listen) {
-        let warning = "everybody who reaches this machine at that address can use the picture and send messages (--listen)";
-        run.terminal.tell(Severity::Warning, warning);
+        let warning =
+            "everyone who reaches the address of --listen can use the live view and send messages";
+        run.terminal.print_event(Severity::Warning, warning);
     }
     let ending = run
-        .until_told(socket, picture, &mut ended, nudged, &mut signals)
+        .run_until_signal(socket, view, &mut ended, nudged, &mut signals)
         .await;
     run.terminal.leave();
     run.end(&mut ended, &mut signals).await;
     ending
 }
 
-/// The practice, if it is one that would be taken; nothing is started yet.
+/// Validates the manifest before anything starts.
 fn legal(file: &Value) -> Result<ConsumerGroupPractice> {
     let practice = manifest::practice(file, &Overlay::default(), None, 1);
     practice.map_err(|faults| anyhow!(faults.join("\n")))
 }
 
-/// Removes the logs of a former run.
-fn fresh(logs: &Path) -> Result<()> {
+/// Removes the logs of a previous run.
+fn remove_old_logs(logs: &Path) -> Result<()> {
     for entry in std::fs::read_dir(logs)?.flatten() {
         if entry
             .path()
@@ -165,7 +169,7 @@ fn fresh(logs: &Path) -> Result<()> {
     Ok(())
 }
 
-/// SIGINT, SIGTERM and SIGHUP: all of them mean the end.
+/// SIGINT, SIGTERM and SIGHUP, which all end the practice.
 struct Signals([Signal; 3]);
 
 impl Signals {
@@ -185,110 +189,87 @@ impl Signals {
     }
 }
 
-/// The file, and what of it is in force.
-struct Manifest {
-    path: PathBuf,
-    applied: Value,
-    /// What the file held at the last look.
-    seen: Option<Result<Value, String>>,
-    /// What was refused and need not be refused again.
-    refused: Option<Result<Value, String>>,
-}
-
-impl Manifest {
-    /// Another version of the file, once it has been there for two looks: an editor may be in the middle of writing it.
-    fn saved(&mut self) -> Option<Result<Value, String>> {
-        let now = manifest::read(&self.path);
-        let settled = self.seen.replace(now.clone()).as_ref() == Some(&now);
-        if now.as_ref() == Ok(&self.applied) {
-            self.refused = None;
-            return None;
-        }
-        (settled && self.refused.as_ref() != Some(&now)).then_some(now)
-    }
-}
-
 struct Run {
     practice: Practice,
     terminal: Terminal,
-    manifest: Manifest,
-    /// The table as it was last time.
+    manifest: ManifestFile,
+    /// Last table.
     shown: Vec<String>,
     hub: Option<Hub>,
-    /// Where the picture is.
-    picture: SocketAddr,
-    /// What a browser may call this machine, beside its loopback names.
+    /// Address of the live view.
+    view: SocketAddr,
+    /// Host names that browsers may use, in addition to loopback names.
     hosts: Vec<String>,
 }
 
 impl Run {
-    async fn until_told(
+    async fn run_until_signal(
         &mut self,
         socket: UnixListener,
-        picture: TcpListener,
+        view: TcpListener,
         ended: &mut mpsc::UnboundedReceiver<Exit>,
         mut nudged: mpsc::UnboundedReceiver<Key>,
         signals: &mut Signals,
     ) -> Result<()> {
         let (ask, mut asked) = mpsc::channel::<Asked>(16);
-        let (stir, mut stirred) = mpsc::unbounded_channel();
+        let (request_poll, mut poll_requests) = mpsc::unbounded_channel();
         let shutdown = CancellationToken::new();
-        let hub = Hub::new(means(
+        let hub = Hub::new(view_backend(
             ask.clone(),
-            stir,
+            request_poll,
             Path::new(DIR).join("logs"),
             self.hosts.clone(),
         ));
         self.hub = Some(hub.clone());
-        let serving = tokio::spawn(practice_view::serve(picture, hub, shutdown.clone()));
+        let serving = tokio::spawn(practice_view::serve(view, hub, shutdown.clone()));
         let answering = tokio::spawn(control::serve(socket, ask));
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = 0_u32;
         let ending = loop {
-            let look = tokio::select! {
+            let is_due = tokio::select! {
                 () = signals.any() => break Ok(()),
                 Some(exit) = ended.recv() => {
-                    self.practice.ended(&exit);
+                    self.practice.record_exit(&exit);
                     true
                 }
-                Some((request, tell)) = asked.recv() => {
-                    let said = answer(&mut self.practice, request);
-                    if let Answer::Message(said) = &said {
-                        self.terminal.tell(Severity::Normal, said);
+                Some((request, sender)) = asked.recv() => {
+                    let answer = answer(&mut self.practice, request);
+                    if let Answer::Message(message) = &answer {
+                        self.terminal.print_event(Severity::Normal, message);
                     }
-                    let _ = tell.send(said); // whoever asked is gone
+                    let _ = sender.send(answer); // the client may have disconnected
                     true
                 }
                 Some(_) = nudged.recv() => true,
-                Some(_) = stirred.recv() => {
+                Some(_) = poll_requests.recv() => {
                     self.practice.request_poll();
                     true
                 }
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     let begins = self.practice.ready_after.is_none();
-                    self.edited() || begins || ticks.is_multiple_of(LOOK) || self.is_due()
+                    self.apply_saved() || begins || ticks.is_multiple_of(RECONCILE_TICKS) || self.is_due()
                 }
             };
-            if !look {
+            if !is_due {
                 continue;
             }
             tokio::select! {
                 () = signals.any() => break Ok(()),
-                () = self.look() => {}
+                () = self.reconcile() => {}
             }
             if let Kafka::Embedded { ended, .. } = &mut self.practice.kafka
                 && ended.try_recv().is_ok()
             {
                 break Err(anyhow!(
-                    "the broker in memory has ended and its data with it: {DIR}/logs/broker.log may say why; start again"
+                    "the embedded broker ended and its data is lost: see {DIR}/logs/broker.log; start again"
                 ));
             }
         };
         answering.abort();
         shutdown.cancel();
-        let _ = timeout(PAGES, serving).await; // a page that does not go is left
+        let _ = timeout(PAGES, serving).await; // open pages may keep their connections
         ending
     }
 
@@ -296,68 +277,68 @@ impl Run {
         self.practice.fleet.due().is_some_and(|due| due.is_zero())
     }
 
-    /// Applies the manifest if it was saved; whether it was.
-    fn edited(&mut self) -> bool {
-        crate::log::bound(&Path::new(DIR).join("logs"));
+    /// Applies the manifest if it was saved; returns whether it was.
+    fn apply_saved(&mut self) -> bool {
+        crate::log::truncate_large_logs(&Path::new(DIR).join("logs"));
         let Some(saved) = self.manifest.saved() else {
             return false;
         };
         let path = self.manifest.path.display().to_string();
         let applied = saved.clone().map_err(|why| vec![why]).and_then(|file| {
-            let said = self.practice.edit(file.clone())?;
+            let changes = self.practice.edit(file.clone())?;
             self.manifest.applied = file;
-            Ok(said)
+            Ok(changes)
         });
         match applied {
-            Ok(said) if said.is_empty() => {
-                self.terminal.tell(
+            Ok(changes) if changes.is_empty() => {
+                self.terminal.print_event(
                     Severity::Normal,
-                    &format!("{path} is applied: nothing changes"),
+                    &format!("{path} applied: nothing changes"),
                 );
             }
-            Ok(said) => {
-                self.terminal.tell_all(
+            Ok(changes) => {
+                self.terminal.print_events(
                     Severity::Normal,
-                    &below(format!("{path} is applied:"), &said),
+                    &with_details(format!("{path} applied:"), &changes),
                 );
             }
             Err(faults) => {
                 self.manifest.refused = Some(saved);
-                let head = format!("{path} is not applied, what ran goes on:");
+                let head = format!("{path} not applied, the previous version keeps running:");
                 self.terminal
-                    .tell_all(Severity::Warning, &below(head, &faults));
+                    .print_events(Severity::Warning, &with_details(head, &faults));
             }
         }
         true
     }
 
-    async fn look(&mut self) {
+    async fn reconcile(&mut self) {
         let was_ready = self.practice.ready_after.is_some();
         for (tone, text) in self.practice.turn().await {
-            self.terminal.tell(tone, &text);
+            self.terminal.print_event(tone, &text);
         }
         if let Kafka::Apache(apache) = &mut self.practice.kafka {
-            for text in apache.note() {
-                self.terminal.tell(Severity::Warning, &text);
+            for text in apache.record_exits() {
+                self.terminal.print_event(Severity::Warning, &text);
             }
         }
         if !was_ready && self.practice.ready_after.is_some() {
-            self.welcome();
+            self.print_welcome();
         }
         if let (Some(hub), Some(facts)) = (&self.hub, facts(&self.practice)) {
             hub.publish(facts);
         }
         let table = table(&self.practice);
-        let changed = shape(&table) != shape(&self.shown);
+        let changed = without_lags(&table) != without_lags(&self.shown);
         self.terminal.show(&table, changed);
         self.shown = table;
     }
 
-    /// The first screen, when everything has arrived.
-    fn welcome(&mut self) {
+    /// Prints addresses and suggestions, once the practice is ready.
+    fn print_welcome(&mut self) {
         let (practice, manifest) = (&self.practice, self.manifest.path.display().to_string());
         let mut lines = vec![String::new(), headline(practice), String::new()];
-        lines.push(format!("  picture    http://{}", self.picture));
+        lines.push(format!("  live view  http://{}", self.view));
         lines.extend(
             practice
                 .notes
@@ -375,21 +356,22 @@ impl Run {
             "  logs       {DIR}/logs/<consumer>.log, or practice-local logs -f <consumer>"
         ));
         lines.push(String::new());
-        lines.extend(to_try(practice, &manifest));
-        self.terminal.say(lines.iter().map(String::as_str));
+        lines.extend(suggestions(practice, &manifest));
+        self.terminal.print(lines.iter().map(String::as_str));
     }
 
-    /// Ends every child; a second signal ends them at once.
+    /// Ends every child; a second signal kills them.
     async fn end(mut self, ended: &mut mpsc::UnboundedReceiver<Exit>, signals: &mut Signals) {
-        // by the terminal, which goes on without anybody who looks: consumers leave in order also then
-        self.terminal.say(["ending: consumers leave their groups"]);
+        // `terminal` ignores a closed terminal, so consumers leave in order even then
+        self.terminal
+            .print(["stopping: consumers leave their groups"]);
         let fleet = &mut self.practice.fleet;
         fleet.end();
         let gone = async {
             while !fleet.is_empty()
                 && let Some(exit) = ended.recv().await
             {
-                fleet.ended(&exit);
+                fleet.record_exit(&exit);
             }
         };
         let late = tokio::select! {
@@ -402,30 +384,30 @@ impl Run {
         let brokers = async {
             match self.practice.kafka {
                 Kafka::Apache(apache) => {
-                    self.terminal.say(["ending: brokers"]);
+                    self.terminal.print(["stopping: brokers"]);
                     apache.end().await;
                 }
                 Kafka::Embedded { broker, ended, .. } => {
                     drop(broker);
-                    let _ = ended.await; // how it ended is no matter any more
+                    let _ = ended.await; // its exit status does not matter any more
                 }
                 Kafka::Given(_) => {}
             }
         };
-        let _ = timeout(BROKERS, brokers).await; // they go on to end without us
-        let _ = std::fs::remove_file(Path::new(DIR).join("control.sock")); // a stale one is replaced
+        let _ = timeout(BROKERS, brokers).await; // their keepers end them
+        let _ = std::fs::remove_file(Path::new(DIR).join("control.sock")); // the next start replaces a stale socket
     }
 }
 
-/// Lines under another one.
-fn below(head: String, lines: &[String]) -> Vec<String> {
+/// Headline with indented details.
+fn with_details(head: String, lines: &[String]) -> Vec<String> {
     std::iter::once(head)
         .chain(lines.iter().map(|line| format!("  {line}")))
         .collect()
 }
 
-/// A table without its lags: those change all the time.
-fn shape(table: &[String]) -> Vec<String> {
+/// A table without lags, which change with every poll.
+fn without_lags(table: &[String]) -> Vec<String> {
     let words = |line: &String| -> Vec<String> {
         let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         if let Some(at) = words.iter().position(|word| word == "lag") {
@@ -436,16 +418,16 @@ fn shape(table: &[String]) -> Vec<String> {
     table.iter().map(|line| words(line).join(" ")).collect()
 }
 
-/// Runs in another directory, if asked to.
+/// Changes to the directory of -C.
 ///
 /// # Errors
-/// It is not there.
+/// The directory does not exist.
 pub fn enter(directory: Option<&Path>) -> Result<()> {
     let Some(directory) = directory else {
         return Ok(());
     };
     if let Err(error) = std::env::set_current_dir(directory) {
-        bail!("-C is `{}`: {error}", directory.display());
+        bail!("-C `{}`: {error}", directory.display());
     }
     Ok(())
 }

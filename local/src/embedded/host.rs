@@ -1,5 +1,5 @@
-//! The child that hosts the broker in memory. In: questions, a line each, on standard input. Out: a line with its address,
-//! then a line for each question. It ends with its input. Deliberately absent: a runtime, and anything on disk.
+//! Child process of the embedded broker. In: requests, a line each, on standard input. Out: a line with its address, then an
+//! answer line for each request. It exits when its input closes. Deliberately absent: an async runtime, and files.
 
 use std::{
     collections::BTreeMap,
@@ -20,30 +20,30 @@ use rdkafka::{
 
 use super::{Answer, Hello, Offsets, Question, Topic};
 
-/// How long one of its own brokers may take.
+/// Deadline of a request to one of the simulated brokers.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Runs it.
+/// Runs the child process.
 pub(crate) fn main(brokers: i32) -> ExitCode {
     match run(brokers) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("the broker in memory: {error:#}");
+            eprintln!("embedded broker: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
 fn run(brokers: i32) -> Result<()> {
-    let cluster = MockCluster::new(brokers).context("cannot be started")?;
+    let cluster = MockCluster::new(brokers).context("cannot start the cluster")?;
     let mut host = Host {
         bootstrap: cluster.bootstrap_servers(),
         cluster,
         topics: BTreeMap::new(),
-        looker: None,
+        admin: None,
         groups: BTreeMap::new(),
     };
-    say(&Hello {
+    print_answer(&Hello {
         bootstrap: host.bootstrap.clone(),
     })?;
     for line in io::stdin().lock().lines() {
@@ -52,32 +52,32 @@ fn run(brokers: i32) -> Result<()> {
         let answer = host
             .answer(question)
             .unwrap_or_else(|error| Answer::Failed(format!("{error:#}")));
-        say(&(number, answer))?;
+        print_answer(&(number, answer))?;
     }
     Ok(())
 }
 
-fn say(answer: &impl serde::Serialize) -> Result<()> {
+fn print_answer(answer: &impl serde::Serialize) -> Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, answer)?;
     out.write_all(b"\n")?;
     Ok(out.flush()?)
 }
 
-/// A topic that was made. Nothing of it changes here.
-struct Made {
+/// A created topic, which never changes.
+struct CreatedTopic {
     partitions: i32,
     replication_factor: i32,
-    /// Leader, replicas and in sync of each partition; empty until it was asked for.
+    /// Leader, replicas and in-sync replicas of each partition; empty until fetched.
     copies: Vec<(Option<i32>, Vec<i32>, Vec<i32>)>,
 }
 
 struct Host {
     bootstrap: String,
     cluster: MockCluster<'static, DefaultProducerContext>,
-    topics: BTreeMap<String, Made>,
-    looker: Option<BaseConsumer>,
-    /// A client for each group that was asked for: it joins nothing, it asks for what was committed.
+    topics: BTreeMap<String, CreatedTopic>,
+    admin: Option<BaseConsumer>,
+    /// A client for each group, which fetches committed offsets without joining.
     groups: BTreeMap<String, BaseConsumer>,
 }
 
@@ -93,7 +93,7 @@ impl Host {
                     .create_topic(&topic, partitions, replication_factor)?;
                 self.topics.insert(
                     topic,
-                    Made {
+                    CreatedTopic {
                         partitions,
                         replication_factor,
                         copies: Vec::new(),
@@ -105,7 +105,7 @@ impl Host {
         }
     }
 
-    /// What was committed first, then where the logs end: a lag is never negative.
+    /// Fetches committed offsets before end offsets, so that a lag is never negative.
     fn offsets(&mut self, groups: BTreeMap<String, Vec<String>>) -> Result<Offsets> {
         self.groups.retain(|group, _| groups.contains_key(group));
         let mut offsets = Offsets::default();
@@ -137,7 +137,7 @@ impl Host {
             offsets.committed.insert(group, each.collect());
         }
         let (starts, ends) = (self.bounds(Offset::Beginning)?, self.bounds(Offset::End)?);
-        self.find_copies()?;
+        self.fetch_replicas()?;
         for (name, made) in &self.topics {
             let bounds = |partition| {
                 let key = (name.clone(), partition);
@@ -153,7 +153,7 @@ impl Host {
         Ok(offsets)
     }
 
-    /// The first or the next offset of every partition; one question for each broker.
+    /// Start or end offset of every partition, with one request for each broker.
     fn bounds(&mut self, which: Offset) -> Result<BTreeMap<(String, i32), i64>> {
         let mut list = TopicPartitionList::new();
         for (topic, made) in &self.topics {
@@ -164,7 +164,7 @@ impl Host {
         if list.count() == 0 {
             return Ok(BTreeMap::new());
         }
-        let found = self.looker()?.offsets_for_times(list, PATIENCE)?;
+        let found = self.admin()?.offsets_for_times(list, PATIENCE)?;
         let each = found.elements();
         Ok(each
             .iter()
@@ -179,23 +179,23 @@ impl Host {
 }
 
 impl Host {
-    /// The client for what is no group's.
-    fn looker(&mut self) -> Result<&BaseConsumer> {
-        if self.looker.is_none() {
-            self.looker = Some(client(&self.bootstrap, "kafka-practice")?);
+    /// Client for requests without a group.
+    fn admin(&mut self) -> Result<&BaseConsumer> {
+        if self.admin.is_none() {
+            self.admin = Some(client(&self.bootstrap, "kafka-practice")?);
         }
-        self.looker.as_ref().ok_or_else(|| anyhow!("no client"))
+        self.admin.as_ref().ok_or_else(|| anyhow!("no client"))
     }
 
-    /// Where the copies of new topics are.
-    fn find_copies(&mut self) -> Result<()> {
+    /// Fetches the replicas of new topics.
+    fn fetch_replicas(&mut self) -> Result<()> {
         let new = self
             .topics
             .iter()
             .filter(|(_, made)| made.copies.is_empty());
         let new: Vec<String> = new.map(|(name, _)| name.clone()).collect();
         for name in new {
-            let metadata = self.looker()?.fetch_metadata(Some(&name), PATIENCE)?;
+            let metadata = self.admin()?.fetch_metadata(Some(&name), PATIENCE)?;
             let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
             let mut copies: Vec<_> = partitions
                 .map(|p| {

@@ -1,16 +1,16 @@
-//! What a plan is for the broker in memory. In: a plan. Out: the plan that can run there, and a sentence for each thing that
-//! it does otherwise. Pure. It comes before the one renderer, so that nothing else has to know.
+//! Adapts a plan to the embedded broker. Pure. In: a plan. Out: a plan that runs there, and a note for each deviation. It runs
+//! before rendering, so that no other step needs to know.
 
 use practice_contract::{Assignor, Protocol, worker};
 use practice_plan::plan::Plan;
 
-/// Session timeout of that broker; it cannot be set.
+/// Session timeout of the embedded broker in seconds; it cannot be configured.
 pub const SESSION_TIMEOUT_SECONDS: u32 = 30;
 
-/// Rewrites a plan: every group is of protocol Consumer, with what that broker divides by.
-/// (Its Classic groups wait a whole session timeout whenever somebody joins or leaves.)
+/// Sets protocol Consumer and assignor Range for every group, because Classic groups of this broker wait a whole session
+/// timeout whenever a member joins or leaves.
 pub fn rewrite(plan: &mut Plan) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut notes = Vec::new();
     let mut classic = Vec::new();
     let mut divided = Vec::new();
     for group in &mut plan.groups {
@@ -29,14 +29,14 @@ pub fn rewrite(plan: &mut Plan) -> Vec<String> {
         }
     }
     if !classic.is_empty() {
-        said.push(format!(
-            "{}: protocol Consumer and assignor Range here instead of Classic; sessionTimeout is {SESSION_TIMEOUT_SECONDS} s and cannot be set (--kafka apache runs it as written)",
+        notes.push(format!(
+            "{}: protocol Consumer and assignor Range instead of Classic; sessionTimeout is {SESSION_TIMEOUT_SECONDS} s and cannot be set (use --kafka apache to run the manifest unchanged)",
             classic.join(", ")
         ));
     }
     if !divided.is_empty() {
-        said.push(format!(
-            "{}: assignor Range here, the broker in memory has no other (--kafka apache runs it as written)",
+        notes.push(format!(
+            "{}: assignor Range, the only one of the embedded broker (use --kafka apache to run the manifest unchanged)",
             divided.join(", ")
         ));
     }
@@ -47,12 +47,12 @@ pub fn rewrite(plan: &mut Plan) -> Vec<String> {
         .map(|t| t.name.as_str())
         .collect();
     if !configured.is_empty() {
-        said.push(format!(
-            "{}: config is not applied, the broker in memory has none (--kafka apache applies it)",
+        notes.push(format!(
+            "{}: config is not applied, the embedded broker has no topic configuration (--kafka apache applies it)",
             configured.join(", ")
         ));
     }
-    said
+    notes
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_group_becomes_one_that_runs_there_and_it_is_said() {
+    fn groups_are_rewritten_with_a_note_for_each_deviation() {
         let practice = serde_json::from_value(json!({
             "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice", "metadata": {"name": "p"},
             "spec": {"topics": [{"name": "t", "config": {"retention.ms": "1"}}], "groups": [
@@ -77,7 +77,7 @@ mod tests {
             ..Defaults::default()
         };
         let mut plan = plan(&practice, &defaults).expect("legal");
-        let said = rewrite(&mut plan);
+        let notes = rewrite(&mut plan);
         assert!(
             plan.groups
                 .iter()
@@ -88,11 +88,11 @@ mod tests {
             !env.iter().any(|(name, _)| name.contains("SESSION")),
             "{env:?}"
         );
-        assert_eq!(said.len(), 3, "{said:?}");
+        assert_eq!(notes.len(), 3, "{notes:?}");
         assert!(
-            said[0].starts_with("a: protocol Consumer")
-                && said[1].starts_with("b: ")
-                && said[2].starts_with("t: ")
+            notes[0].starts_with("a: protocol Consumer")
+                && notes[1].starts_with("b: ")
+                && notes[2].starts_with("t: ")
         );
     }
 }

@@ -1,14 +1,14 @@
-//! Names of consumers: `my-consumer-group-1-a`, `my-consumer-group-2-slow-b`. In: a plan. Out: for each row the beginning
-//! of its consumers' names; no two rows share one. Pure.
+//! Names of consumers: `my-consumer-group-1-a`, `my-consumer-group-2-slow-b`. Pure. In: a plan. Out: for each row a unique
+//! prefix of its consumers' names.
 
 use practice_plan::plan::{GroupPlan, Plan, RowPlan};
 
-/// Longest beginning: a log file's name has at most 255 bytes.
+/// Longest prefix: a log file's name has at most 255 bytes.
 const LONGEST: usize = 240;
-/// The hash at the end of a Deployment's name that stands for what does not fit or is not unique.
+/// Length of the hash at the end of a Deployment's name, which makes long or ambiguous names unique.
 const HASH: usize = 5;
 
-/// What the names of a row's consumers begin with.
+/// Prefix of the names of a row's consumers.
 pub(super) fn stem(plan: &Plan, group: &GroupPlan, row: &RowPlan) -> String {
     let whole = plain_name(group, row);
     let rows = plan
@@ -22,7 +22,7 @@ pub(super) fn stem(plan: &Plan, group: &GroupPlan, row: &RowPlan) -> String {
     if unique && whole.len() <= LONGEST {
         return whole;
     }
-    // a group's name is ASCII; a Deployment that is not called like its row ends with a hash of the exact names
+    // a group's name is ASCII; a Deployment with another name than its row ends with a hash of the exact names
     let deployment = &row.deployment;
     let hash = &deployment[deployment.len().saturating_sub(HASH)..];
     format!("{}-{hash}", &whole[..whole.len().min(LONGEST - HASH - 1)])
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_go_on_after_z() {
+    fn letters_after_z_are_pairs() {
         assert_eq!(
             [0, 1, 25, 26, 27, 51, 52, 99].map(letters),
             ["a", "b", "z", "aa", "ab", "az", "ba", "cv"]
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_has_a_beginning_of_its_own_that_fits_a_file_name() {
+    fn prefixes_are_unique_and_fit_a_file_name() {
         let long = "x".repeat(249);
         let practice = serde_json::from_value(json!({
             "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice", "metadata": {"name": "p"},

@@ -1,6 +1,6 @@
-//! One step towards a plan. In: what is wanted, what is there. Out: children started, ended, replaced one at a time, and
-//! `Running`. The rules of Kubernetes' own controllers, where they can be seen: what is new starts at once, what is too much
-//! goes from the end, what is to be told otherwise is replaced one after the other.
+//! One step towards a plan. In: desired and existing children. Out: children started, stopped or replaced, and `Running`. It
+//! follows Kubernetes' controllers where the difference is visible: new children start at once, surplus ones stop from the
+//! end, and changed ones are replaced one at a time.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -17,26 +17,26 @@ use rustix::process::Signal;
 
 use super::{Child, Fleet, Phase, Role, names};
 
-/// One child that is wanted.
+/// A desired child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Its name.
+    /// Name of the child.
     pub name: String,
-    /// What it is told.
+    /// Role and settings.
     pub role: Role,
-    /// Its group; empty: the producer.
+    /// Group; empty for the producer.
     pub group: String,
-    /// Its variant.
+    /// Variant; empty for plain members.
     pub variant: String,
-    /// The Deployment that it would belong to.
+    /// Deployment that would own its pod.
     pub deployment: String,
-    /// The protocol and assignor that it protocol_key.
+    /// Protocol and assignor; `None` for the producer.
     pub protocol_key: Option<String>,
 }
 
 impl Wanted {
-    /// Every child of a plan. What each is told is what its Deployment would tell it, but for where it listens (and, when
-    /// it is started, its name). Where the manifest leaves a number to others it is 1.
+    /// Desired children of a plan. Their settings are those of their Deployment, except the listen address (and, at the start,
+    /// the name). A row without replicas gets one child.
     pub fn all(plan: &Plan, holds: &BTreeMap<String, Hold>, producer: SocketAddr) -> Vec<Self> {
         let mut all = Vec::new();
         for group in &plan.groups {
@@ -78,7 +78,7 @@ impl Wanted {
 }
 
 impl Fleet {
-    /// What is there, as the operator's steps ask for it.
+    /// Existing children, in the form of the operator's steps.
     pub fn live(&self) -> Live {
         let alive = self
             .children
@@ -96,7 +96,7 @@ impl Fleet {
         }
     }
 
-    /// Brings the children a step closer to what is wanted.
+    /// Moves the children one step towards the desired ones.
     pub fn apply(&mut self, plan: &Plan, wanted: &[Wanted]) -> Running {
         let names: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
         for (_, child) in self
@@ -119,17 +119,17 @@ impl Fleet {
             .retain(|name, child| names.contains(name.as_str()) || child.process.is_some());
         self.later = None;
         for wanted in wanted {
-            self.towards(wanted);
+            self.start_if_due(wanted);
         }
-        self.replace_one_of_each(wanted);
-        self.press();
+        self.replace_one_per_row(wanted);
+        self.kill_overdue();
         self.running(plan, wanted)
     }
 
-    /// Starts what is not there or has been away for long enough.
-    fn towards(&mut self, wanted: &Wanted) {
+    /// Starts a child that is missing, or whose restart delay has passed.
+    fn start_if_due(&mut self, wanted: &Wanted) {
         let due = match self.children.get(&wanted.name).map(|child| child.phase) {
-            None => self.has_its_turn(wanted),
+            None => self.may_start(wanted),
             Some(Phase::Down { until, .. }) => Instant::now() >= until,
             Some(Phase::Running | Phase::Paused | Phase::Ending { .. }) => false,
         };
@@ -157,8 +157,8 @@ impl Fleet {
         }
     }
 
-    /// Whether it may start: the first of a group at once, the others a little later.
-    fn has_its_turn(&mut self, wanted: &Wanted) -> bool {
+    /// Whether a child may start: the first of a group at once, the others after a delay.
+    fn may_start(&mut self, wanted: &Wanted) -> bool {
         let of_group = self
             .children
             .values()
@@ -167,7 +167,7 @@ impl Fleet {
             return true;
         };
         let Ok(age) = Duration::try_from(jiff::Timestamp::now().duration_since(first)) else {
-            return true; // the clock was set back since then: nobody waits until it is that late again
+            return true; // the clock was set back: do not wait until it catches up
         };
         let left = self.ways.apart.saturating_sub(age);
         if left.is_zero() {
@@ -178,9 +178,9 @@ impl Fleet {
         false
     }
 
-    /// What runs and is told something else by now goes and comes back: of each row one at a time, the next when all of its
-    /// others are ready. Members that cannot share a group with the newcomers are no matter here: such a group is held.
-    fn replace_one_of_each(&mut self, wanted: &[Wanted]) {
+    /// Restarts children with changed settings, one per row at a time, when all others of the row are ready. A change of
+    /// protocol or assignor does not come here, because a hold stops the whole group.
+    fn replace_one_per_row(&mut self, wanted: &[Wanted]) {
         let mut seen = BTreeSet::new();
         for one in wanted {
             let row = (&one.group, &one.deployment);
@@ -208,8 +208,8 @@ impl Fleet {
         }
     }
 
-    /// Whoever has taken too long to end is killed.
-    fn press(&self) {
+    /// Kills children that exceeded their termination grace.
+    fn kill_overdue(&self) {
         for child in self.children.values() {
             if matches!(child.phase, Phase::Ending { until, .. } if Instant::now() >= until) {
                 child.signal(Signal::KILL);
@@ -217,7 +217,7 @@ impl Fleet {
         }
     }
 
-    /// How soon something is due that nobody reports.
+    /// Time until the next restart, kill or delayed start; `None` when none is due.
     pub fn due(&self) -> Option<Duration> {
         let until = |child: &Child| match child.phase {
             Phase::Down { until, .. } | Phase::Ending { until, .. } => Some(until),
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_the_manifest_says_with_names_that_say_whose_they_are() {
+    fn desired_children_have_the_manifests_number_and_names() {
         let holds = BTreeMap::from([("off".to_owned(), Hold::Stopped)]);
         let all = Wanted::all(&sample(), &holds, SocketAddr::from(([127, 0, 0, 1], 81)));
         let names: Vec<&str> = all.iter().map(|wanted| wanted.name.as_str()).collect();
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_told_what_its_pod_would_be_told_but_for_its_name_and_where_it_listens() {
+    fn settings_equal_those_of_the_pod_except_name_and_address() {
         let plan = sample();
         let rendered = objects(&plan, &BTreeMap::new(), &BTreeMap::<String, LiveRow>::new());
         let all = Wanted::all(

@@ -1,4 +1,4 @@
-//! With Apache Kafka: what is shown is what Kafka's own tool says; brokers stop and come back; partitions are added.
+//! With Apache Kafka: groups are shown as Kafka's own tool describes them, brokers stop and restart, partitions are added.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ spec:
     - {name: real-2, replicas: 4, protocol: Consumer}
 ";
 
-/// What Kafka's own tool says: partitions by client id, members without any included.
+/// Assignments from Kafka's own tool: partitions by client id, members without any included.
 fn described(bootstrap: &str, group: &str) -> BTreeMap<String, Vec<i64>> {
     let output = Command::new("java")
         .args([
@@ -46,9 +46,9 @@ fn described(bootstrap: &str, group: &str) -> BTreeMap<String, Vec<i64>> {
         .stdin(Stdio::null())
         .output()
         .expect("Java runs");
-    let said = text(&output.stdout);
-    assert!(output.status.success(), "{said}{}", text(&output.stderr));
-    let mut lines = said.lines().filter(|line| !line.trim().is_empty());
+    let printed = text(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", text(&output.stderr));
+    let mut lines = printed.lines().filter(|line| !line.trim().is_empty());
     let head: Vec<&str> = lines
         .next()
         .unwrap_or_default()
@@ -57,7 +57,7 @@ fn described(bootstrap: &str, group: &str) -> BTreeMap<String, Vec<i64>> {
     let column = |name: &str| {
         head.iter()
             .position(|word| *word == name)
-            .unwrap_or_else(|| panic!("{name}: {said}"))
+            .unwrap_or_else(|| panic!("{name}: {printed}"))
     };
     let (client, owned) = (column("CLIENT-ID"), column("CURRENT-ASSIGNMENT"));
     let numbers = |field: &str| {
@@ -83,7 +83,7 @@ fn described(bootstrap: &str, group: &str) -> BTreeMap<String, Vec<i64>> {
         .collect()
 }
 
-/// The same, by the picture.
+/// The same, by the live view.
 fn shown(local: &Local, group: &str) -> Option<BTreeMap<String, Vec<i64>>> {
     let group = local.group(group)?;
     let members = group["members"].as_array()?.iter().map(|member| {
@@ -103,15 +103,18 @@ fn shown(local: &Local, group: &str) -> Option<BTreeMap<String, Vec<i64>>> {
 #[test]
 fn three_brokers_as_real_ones() {
     let mut local = Local::ready(MANIFEST, &["--kafka", "apache", "--brokers", "3"]);
-    let said = local.said();
+    let printed = local.output();
     assert!(
-        said.contains("spec.kafka (elsewhere:9092) is ignored here"),
-        "{said}"
+        printed.contains("spec.kafka (elsewhere:9092) is ignored in local mode"),
+        "{printed}"
     );
-    assert!(said.contains("real on Apache Kafka, 3 brokers"), "{said}");
+    assert!(
+        printed.contains("real on Apache Kafka, 3 brokers"),
+        "{printed}"
+    );
     local.settled("real-1", 2);
     local.settled("real-2", 4);
-    let bootstrap = local.picture().expect("there")["kafka"]["bootstrap"]
+    let bootstrap = local.view().expect("there")["kafka"]["bootstrap"]
         .as_str()
         .expect("a text")
         .to_owned();
@@ -132,17 +135,17 @@ fn three_brokers_as_real_ones() {
     assert!(
         local
             .dir
-            .told(&["broker", "stop", "2"])
+            .stdout_of(&["broker", "stop", "2"])
             .contains("broker 2 stops")
     );
     local.until("its partitions are led and in sync elsewhere", || {
-        let picture = local.picture()?;
-        let broker = picture["kafka"]["brokers"]
+        let view = local.view()?;
+        let broker = view["kafka"]["brokers"]
             .as_array()?
             .iter()
             .find(|broker| broker["id"] == 2)?
             .clone();
-        let partitions = picture["partitions"].as_array()?.clone();
+        let partitions = view["partitions"].as_array()?.clone();
         let elsewhere = |partition: &serde_json::Value| {
             let in_sync = partition["isr"]
                 .as_array()
@@ -152,7 +155,9 @@ fn three_brokers_as_real_ones() {
         (broker["up"] == false && partitions.len() == 3 && partitions.iter().all(elsewhere))
             .then_some(())
     });
-    let sent = local.dir.told(&["send", "-n", "6", "two-of-three-have-it"]);
+    let sent = local
+        .dir
+        .stdout_of(&["send", "-n", "6", "two-of-three-have-it"]);
     assert!(sent.starts_with("6 sent to real-topic"), "{sent}");
     local.until("they are read", || {
         (local.logs("real-1").matches("two-of-three").count() >= 6).then_some(())
@@ -172,12 +177,12 @@ fn three_brokers_as_real_ones() {
     assert!(
         local
             .dir
-            .told(&["broker", "start", "2"])
+            .stdout_of(&["broker", "start", "2"])
             .contains("broker 2 starts")
     );
     local.until("it is in sync again", || {
-        let picture = local.picture()?;
-        let all = picture["partitions"].as_array()?;
+        let view = local.view()?;
+        let all = view["partitions"].as_array()?;
         all.iter()
             .all(|partition| {
                 partition["isr"]
@@ -190,24 +195,27 @@ fn three_brokers_as_real_ones() {
     local.save(&MANIFEST.replacen("partitions: 3", "partitions: 5", 1));
     local.until("it grows", || {
         local
-            .said()
+            .output()
             .contains("topic real-topic grown from 3 to 5 partitions")
             .then_some(())
     });
-    local.until("the new ones are owned, and nobody waits", || {
-        let group = local.group("real-2")?;
-        let owned = group["members"]
-            .as_array()?
-            .iter()
-            .filter_map(|member| member["partitions"].as_array())
-            .flatten();
-        (owned.count() == 5 && group["idle"] == 0).then_some(())
-    });
+    local.until(
+        "the new partitions are owned, and no consumer is idle",
+        || {
+            let group = local.group("real-2")?;
+            let owned = group["members"]
+                .as_array()?
+                .iter()
+                .filter_map(|member| member["partitions"].as_array())
+                .flatten();
+            (owned.count() == 5 && group["idle"] == 0).then_some(())
+        },
+    );
 
     let family = local.family();
     local.signal(Signal::TERM);
     let status = local.ended(Duration::from_secs(10));
-    assert!(status.success(), "{status}\n{}", local.said());
+    assert!(status.success(), "{status}\n{}", local.output());
     assert!(
         family.iter().all(|pid| !runs(*pid)),
         "brokers too: {family:?}"
@@ -219,7 +227,7 @@ fn three_brokers_as_real_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kafka_that_runs_already_is_used_and_what_is_not_ours_is_left_alone() {
+async fn running_kafka_is_used_and_groups_of_others_are_not_changed() {
     let kafka = practice_testbed::kafka().await;
     let manifest = MANIFEST.replacen(
         "replicationFactor: 3, config: {min.insync.replicas: '2'}",
@@ -233,21 +241,21 @@ async fn a_kafka_that_runs_already_is_used_and_what_is_not_ours_is_left_alone() 
             first
                 .dir
                 .refused(&["broker", "stop", "1"])
-                .contains("not started from here")
+                .contains("practice-local did not start them")
         );
         // another practice of that name elsewhere on this machine: its groups are members of ours by name only
         let other = manifest.replacen("name: real}", "name: other}", 1);
         let second = Local::start(&other, &["--bootstrap", kafka.bootstrap()]);
-        second.until("the group id is found to be taken", || {
+        second.until("the group id is reported as in use", || {
             second
-                .said()
+                .output()
                 .contains("group id real-1 is in use")
                 .then_some(())
         });
         assert_eq!(
             first.settled("real-1", 2).len(),
             2,
-            "nobody else has joined"
+            "no other member has joined"
         );
     });
 }

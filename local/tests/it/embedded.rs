@@ -28,21 +28,24 @@ fn every_group_gets_every_message_once() {
             "{group}: {members:?}"
         );
     }
-    let said = local.said();
+    let printed = local.output();
     assert!(
-        said.contains("in memory, gone at exit; every group uses the Consumer protocol here"),
-        "{said}"
+        printed.contains("in memory, data deleted at exit; every group uses the KIP-848 protocol"),
+        "{printed}"
     );
     assert!(
-        said.contains("group-1, group-2, group-3: protocol Consumer and assignor Range here"),
-        "{said}"
+        printed.contains("group-1, group-2, group-3: protocol Consumer and assignor Range"),
+        "{printed}"
     );
     let values: Vec<String> = (0..12)
         .map(|number| format!("value-{number}-end"))
         .collect();
     for value in &values {
-        let said = local.dir.told(&["send", value]);
-        assert!(said.starts_with("sent to my-topic, partition "), "{said}");
+        let printed = local.dir.stdout_of(&["send", value]);
+        assert!(
+            printed.starts_with("sent to my-topic, partition "),
+            "{printed}"
+        );
     }
     for group in ["group-1", "group-2", "group-3"] {
         local.until(&format!("{group} has everything"), || {
@@ -58,24 +61,26 @@ fn every_group_gets_every_message_once() {
             );
         }
     }
-    // the picture is there and takes messages, too
+    // the live view accepts messages, too
     let (code, page) = get(local.port, "/").expect("an answer");
     assert!(code == 200 && page.contains("<html"), "{code} {page}");
     let send = format!("/api/practices/local/{}/send", local.name);
-    let (code, said) = post(
+    let (code, printed) = post(
         local.port,
         &send,
-        r#"{"topic":"my-topic","value":"by the picture"}"#,
+        r#"{"topic":"my-topic","value":"by the live view"}"#,
     )
     .expect("an answer");
-    assert_eq!(code, 200, "{said}");
+    assert_eq!(code, 200, "{printed}");
     local.until("it is read", || {
         local
             .logs("group-1")
-            .contains("by the picture")
+            .contains("by the live view")
             .then_some(())
     });
-    let tail = local.dir.told(&["logs", "group-3-a", "--tail", "1000"]);
+    let tail = local
+        .dir
+        .stdout_of(&["logs", "group-3-a", "--tail", "1000"]);
     assert!(
         tail.contains("assigned [") && tail.contains("value-0-end"),
         "{tail}"
@@ -122,11 +127,11 @@ fn every_practice_of_the_samples_runs() {
 fn more_consumers_than_partitions_wait_and_say_why() {
     let local = Local::ready(THREE_GROUPS, &[]);
     local.settled("group-1", 2);
-    let said = local.dir.told(&["scale", "group-1", "4"]);
+    let printed = local.dir.stdout_of(&["scale", "group-1", "4"]);
     assert!(
-        said.contains("2 → 4 consumers: 2 consumers start")
-            && said.contains("1 of 4 waits: 3 partitions"),
-        "{said}"
+        printed.contains("2 → 4 consumers: 2 consumers start")
+            && printed.contains("1 of 4 waits: 3 partitions"),
+        "{printed}"
     );
     let reason = local.until("one is idle", || {
         let group = local.group("group-1")?;
@@ -140,33 +145,38 @@ fn more_consumers_than_partitions_wait_and_say_why() {
     assert!(
         local
             .dir
-            .told(&["status"])
+            .stdout_of(&["status"])
             .contains("3 partitions, 4 consumers: 1 waits")
     );
     let path = format!("/api/practices/local/{}/groups/group-1/scale", local.name);
-    let (code, said) = post(local.port, &path, r#"{"replicas":2}"#).expect("an answer");
-    assert_eq!(code, 200, "{said}");
+    let (code, printed) = post(local.port, &path, r#"{"replicas":2}"#).expect("an answer");
+    assert_eq!(code, 200, "{printed}");
     let members = local.settled("group-1", 2);
     assert_eq!(owned(&members), BTreeSet::from([0, 1, 2]));
-    local.dir.told(&["scale", "group-2/slow", "0"]);
+    local.dir.stdout_of(&["scale", "group-2/slow", "0"]);
     local.settled("group-2", 1);
 }
 
 #[test]
-fn a_killed_consumer_comes_back_and_its_group_notices_late() {
+fn killed_consumer_restarts_and_its_group_detects_it_late() {
     let local = Local::ready(THREE_GROUPS, &["--restart-delay", "6s"]);
     local.settled("group-1", 2);
     let before = local.member("group-1", "group-1-a").expect("a member")["memberId"].clone();
-    let said = local.dir.told(&["kill", "group-1-a"]);
+    let printed = local.dir.stdout_of(&["kill", "group-1-a"]);
     assert!(
-        said.contains("comes back after 6s") && said.contains("notices after 30s"),
-        "{said}"
+        printed.contains("restarts after 6s") && printed.contains("detects it after 30s"),
+        "{printed}"
     );
     let begun = Instant::now();
     local.until("it is down", || {
         (local.member("group-1", "group-1-a")?["state"] == "killed").then_some(())
     });
-    assert!(local.dir.told(&["status"]).contains("1-a killed, back in"));
+    assert!(
+        local
+            .dir
+            .stdout_of(&["status"])
+            .contains("1-a killed, restarts in")
+    );
     local.until("it is back under another member id", || {
         let member = local.member("group-1", "group-1-a")?;
         (member["state"] == "running"
@@ -191,7 +201,7 @@ fn a_killed_consumer_comes_back_and_its_group_notices_late() {
 }
 
 #[test]
-fn a_restarted_consumer_leaves_at_once_and_comes_back() {
+fn restarted_consumer_leaves_at_once() {
     let local = Local::ready(THREE_GROUPS, &[]);
     local.settled("group-1", 2);
     let before = local.member("group-1", "group-1-b").expect("a member")["memberId"].clone();
@@ -199,7 +209,7 @@ fn a_restarted_consumer_leaves_at_once_and_comes_back() {
     assert!(
         local
             .dir
-            .told(&["restart", "group-1-b"])
+            .stdout_of(&["restart", "group-1-b"])
             .contains("SIGTERM")
     );
     local.until("it is back under another member id", || {
@@ -221,44 +231,54 @@ fn a_restarted_consumer_leaves_at_once_and_comes_back() {
 }
 
 #[test]
-fn a_held_consumer_does_nothing_until_it_goes_on() {
+fn paused_consumer_is_idle_until_resumed() {
     let local = Local::ready(THREE_GROUPS, &[]);
     local.settled("group-3", 1);
-    assert!(local.dir.told(&["pause", "group-3-a"]).contains("SIGSTOP"));
-    local.until("it is held", || {
+    assert!(
+        local
+            .dir
+            .stdout_of(&["pause", "group-3-a"])
+            .contains("SIGSTOP")
+    );
+    local.until("it is paused", || {
         (local.member("group-3", "group-3-a")?["state"] == "paused").then_some(())
     });
-    assert!(local.dir.told(&["status"]).contains("3-a held"));
+    assert!(local.dir.stdout_of(&["status"]).contains("3-a paused"));
     assert!(
         local
             .dir
             .refused(&["pause", "group-3-a"])
-            .contains("held already")
+            .contains("paused already")
     );
-    local.dir.told(&["send", "while-held"]);
-    local.until("others read on", || {
-        local.logs("group-1").contains("while-held").then_some(())
+    local.dir.stdout_of(&["send", "while-paused"]);
+    local.until("other groups consume it", || {
+        local.logs("group-1").contains("while-paused").then_some(())
     });
     local.until("it is behind", || {
         (local.group("group-3")?["lag"] == 1).then_some(())
     });
-    assert!(!local.logs("group-3").contains("while-held"));
-    assert!(local.dir.told(&["resume", "group-3-a"]).contains("goes on"));
+    assert!(!local.logs("group-3").contains("while-paused"));
+    assert!(
+        local
+            .dir
+            .stdout_of(&["resume", "group-3-a"])
+            .contains("continues")
+    );
     local.until("it has read it", || {
-        local.logs("group-3").contains("while-held").then_some(())
+        local.logs("group-3").contains("while-paused").then_some(())
     });
     assert!(
         local
             .dir
             .refused(&["resume", "group-3-a"])
-            .contains("not held")
+            .contains("not paused")
     );
 }
 
 #[test]
-fn a_stopped_group_keeps_its_place() {
+fn stopped_group_keeps_its_offsets() {
     let local = Local::ready(THREE_GROUPS, &[]);
-    local.dir.told(&["send", "first"]);
+    local.dir.stdout_of(&["send", "first"]);
     local.until("it is read and committed", || {
         (local.logs("group-1").contains("first") && local.group("group-1")?["lag"] == 0)
             .then_some(())
@@ -266,10 +286,10 @@ fn a_stopped_group_keeps_its_place() {
     assert!(
         local
             .dir
-            .told(&["stop", "group-1"])
-            .contains("its committed offsets stay")
+            .stdout_of(&["stop", "group-1"])
+            .contains("its committed offsets remain")
     );
-    local.until("nobody is left", || {
+    local.until("the group has no members", || {
         let group = local.group("group-1")?;
         (group["members"].as_array()?.is_empty()
             && group["stopped"] == true
@@ -282,14 +302,14 @@ fn a_stopped_group_keeps_its_place() {
             .refused(&["stop", "group-1"])
             .contains("stopped already")
     );
-    local.dir.told(&["send", "-n", "2", "second"]);
+    local.dir.stdout_of(&["send", "-n", "2", "second"]);
     local.until("they wait", || {
         (local.group("group-1")?["lag"] == 2).then_some(())
     });
     assert!(
         local
             .dir
-            .told(&["start", "group-1"])
+            .stdout_of(&["start", "group-1"])
             .contains("2 consumers start")
     );
     local.settled("group-1", 2);
@@ -308,44 +328,49 @@ fn a_steady_load_is_started_and_ended() {
     let local = Local::ready(THREE_GROUPS, &[]);
     let load = format!("/api/practices/local/{}/load", local.name);
     let end = || -> Option<i64> {
-        let picture = local.picture()?;
+        let view = local.view()?;
         Some(
-            picture["partitions"]
+            view["partitions"]
                 .as_array()?
                 .iter()
                 .filter_map(|partition| partition["end"].as_i64())
                 .sum(),
         )
     };
-    let (code, said) = post(
+    let (code, printed) = post(
         local.port,
         &load,
         r#"{"messagesPerSecond":20,"valueBytes":10}"#,
     )
     .expect("an answer");
     assert!(
-        code == 200 && said.contains("20 messages a second"),
-        "{code} {said}"
+        code == 200 && printed.contains("20 messages a second"),
+        "{code} {printed}"
     );
     local.until("messages come", || (end()? > 20).then_some(()));
-    let (code, said) = post(local.port, &load, r#"{"messagesPerSecond":0}"#).expect("an answer");
+    let (code, printed) = post(local.port, &load, r#"{"messagesPerSecond":0}"#).expect("an answer");
     assert!(
-        code == 200 && said.contains("no steady stream"),
-        "{code} {said}"
+        code == 200 && printed.contains("no steady stream"),
+        "{code} {printed}"
     );
     local.until("the producer has no stream any more", || {
-        local.said().contains("no steady stream").then_some(())?;
+        local.output().contains("no steady stream").then_some(())?;
         let before = end()?;
         std::thread::sleep(Duration::from_secs(2)); // at 20 a second there would be many in this time
         (end()? == before).then_some(())
     });
-    assert!(local.dir.told(&["send", "afterwards"]).starts_with("sent"));
+    assert!(
+        local
+            .dir
+            .stdout_of(&["send", "afterwards"])
+            .starts_with("sent")
+    );
 }
 
 /// Causes of a group's rebalances, oldest first, once each has one.
 fn causes(local: &Local, group: &str) -> Option<Vec<String>> {
-    let picture = local.picture()?;
-    let of_group = picture["rebalances"]
+    let view = local.view()?;
+    let of_group = view["rebalances"]
         .as_array()?
         .iter()
         .rev()
@@ -356,7 +381,7 @@ fn causes(local: &Local, group: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn the_journal_says_why_a_group_rebalanced() {
+fn journal_has_the_cause_of_each_rebalance() {
     let local = Local::ready(THREE_GROUPS, &[]);
     local.settled("group-3", 1);
     for (what, args, members, expected) in [
@@ -377,7 +402,7 @@ fn the_journal_says_why_a_group_rebalanced() {
                 causes(&local, "group-3")
             })
             .len();
-        local.dir.told(args);
+        local.dir.stdout_of(args);
         let news = local.until(&format!("{what}: has its cause"), || {
             let members = local.group("group-3")?["members"].as_array()?.len() == members;
             let all = causes(&local, "group-3").filter(|all| members && all.len() > before)?;
@@ -388,9 +413,9 @@ fn the_journal_says_why_a_group_rebalanced() {
             "{what}: {news:?}"
         );
     }
-    let told = local.dir.told(&["journal", "group-3"]);
+    let printed = local.dir.stdout_of(&["journal", "group-3"]);
     assert!(
-        told.contains("ScaledDown") && told.contains("group-3-a was restarted"),
-        "{told}"
+        printed.contains("ScaledDown") && printed.contains("group-3-a was restarted"),
+        "{printed}"
     );
 }

@@ -1,5 +1,5 @@
-//! What the tests need: a running `practice-local`, its commands, its JSON, its children. In: a manifest. Out: what is so.
-//! Every wait has a deadline and says what it waited for and what the program has said.
+//! Test kit: a running `practice-local`, its commands, its JSON, its children. In: a manifest. Out: values to assert.
+//! Every wait has a deadline, and its failure prints the condition and the program's output.
 
 use std::{
     fs::{self, File},
@@ -18,7 +18,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// Long enough for two busy cores; nothing waits so long when all is well.
+/// Deadline of waits; long enough for two busy cores.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// Three groups on three partitions, as in practice 3, with delays that a test can wait for.
@@ -34,7 +34,7 @@ spec:
     - {name: group-3, replicas: 1, processingDelay: 20ms}
 ";
 
-/// Where the program is, if not beside the tests.
+/// Path of the program, if it is not beside the tests.
 pub(crate) static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
 /// The program.
@@ -45,7 +45,7 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// A standard output whose reader is gone before anything is written, as after `head`.
+/// A standard output whose reader has closed the pipe, as after `head`.
 pub(crate) fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -88,19 +88,19 @@ impl Dir {
             .expect("the program runs")
     }
 
-    /// What a command prints; it has to succeed.
-    pub(crate) fn told(&self, args: &[&str]) -> String {
+    /// Standard output of a command; asserts success.
+    pub(crate) fn stdout_of(&self, args: &[&str]) -> String {
         let output = self.run(args);
-        let (said, why) = (text(&output.stdout), text(&output.stderr));
+        let (printed, why) = (text(&output.stdout), text(&output.stderr));
         assert!(
             output.status.success(),
-            "{args:?}: {}\n{said}{why}",
+            "{args:?}: {}\n{printed}{why}",
             output.status
         );
-        said
+        printed
     }
 
-    /// Why a command does nothing; it has to fail.
+    /// Standard error of a command; asserts failure.
     pub(crate) fn refused(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert!(
@@ -127,26 +127,26 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// Starts a manifest with further arguments; nothing is waited for.
+    /// Starts a manifest with further arguments, without waiting.
     pub(crate) fn start(manifest: &str, args: &[&str]) -> Self {
         Self::begin(manifest, args, None)
     }
 
-    /// The same, and nobody reads its standard output: what it has said is what it complains of.
-    pub(crate) fn unheard(manifest: &str, args: &[&str]) -> Self {
+    /// The same with a closed standard output; `output` is standard error only.
+    pub(crate) fn without_reader(manifest: &str, args: &[&str]) -> Self {
         Self::begin(manifest, args, Some(closed()))
     }
 
     fn begin(manifest: &str, args: &[&str], stdout: Option<Stdio>) -> Self {
         let (dir, port) = (Dir::new(), ports());
         fs::write(dir.path().join("practice.yaml"), manifest).expect("written");
-        let said = File::create(dir.path().join("said")).expect("a file");
+        let printed = File::create(dir.path().join("output")).expect("a file");
         let child = program()
             .current_dir(dir.path())
             .args(["up", "practice.yaml", "--port-base", &port.to_string()])
             .args(args)
-            .stdout(stdout.unwrap_or_else(|| said.try_clone().expect("a file").into()))
-            .stderr(said)
+            .stdout(stdout.unwrap_or_else(|| printed.try_clone().expect("a file").into()))
+            .stderr(printed)
             .spawn()
             .expect("the program starts");
         let name = manifest
@@ -162,7 +162,7 @@ impl Local {
         }
     }
 
-    /// Starts a manifest and waits until everything has arrived.
+    /// Starts a manifest and waits until it is ready.
     pub(crate) fn ready(manifest: &str, args: &[&str]) -> Self {
         let local = Self::start(manifest, args);
         // Java takes its time where several start at once
@@ -172,30 +172,30 @@ impl Local {
             SOON
         };
         local.until_within(within, "it is ready", || {
-            local.said().contains("ready in ").then_some(())
+            local.output().contains("ready in ").then_some(())
         });
         local
     }
 
-    /// What it has said so far.
-    pub(crate) fn said(&self) -> String {
-        fs::read_to_string(self.dir.path().join("said")).unwrap_or_default()
+    /// Output so far.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(self.dir.path().join("output")).unwrap_or_default()
     }
 
-    /// Waits until `look` finds something.
-    pub(crate) fn until<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
-        self.until_within(SOON, what, look)
+    /// Waits until `check` returns a value.
+    pub(crate) fn until<T>(&self, what: &str, check: impl FnMut() -> Option<T>) -> T {
+        self.until_within(SOON, what, check)
     }
 
     fn until_within<T>(
         &self,
         within: Duration,
         what: &str,
-        mut look: impl FnMut() -> Option<T>,
+        mut check: impl FnMut() -> Option<T>,
     ) -> T {
         let deadline = Instant::now() + within;
         loop {
-            if let Some(found) = look() {
+            if let Some(found) = check() {
                 return found;
             }
             assert!(
@@ -208,34 +208,34 @@ impl Local {
         }
     }
 
-    /// All that is known, for messages.
+    /// Output and groups, for failure messages.
     fn story(&self) -> String {
         let snapshot = self
-            .picture()
-            .map(|picture| picture["groups"].to_string())
+            .view()
+            .map(|view| view["groups"].to_string())
             .unwrap_or_default();
-        format!("{}\n{snapshot}", self.said())
+        format!("{}\n{snapshot}", self.output())
     }
 
-    /// The picture's JSON; `None`: it does not answer (yet).
-    pub(crate) fn picture(&self) -> Option<Value> {
+    /// JSON of the live view; `None` when it does not answer.
+    pub(crate) fn view(&self) -> Option<Value> {
         let (code, body) = get(self.port, &format!("/api/practices/local/{}", self.name))?;
         (code == 200)
             .then(|| serde_json::from_str(&body).ok())
             .flatten()
     }
 
-    /// A group in the picture.
+    /// A group in the view.
     pub(crate) fn group(&self, name: &str) -> Option<Value> {
-        let picture = self.picture()?;
-        picture["groups"]
+        let view = self.view()?;
+        view["groups"]
             .as_array()?
             .iter()
             .find(|group| group["name"] == name)
             .cloned()
     }
 
-    /// A member in the picture, by its consumer's name; of several of one name the newest.
+    /// A member in the view, by its consumer's name; of several of one name the newest.
     pub(crate) fn member(&self, group: &str, name: &str) -> Option<Value> {
         let group = self.group(group)?;
         group["members"]
@@ -311,8 +311,8 @@ impl Local {
             }
             assert!(
                 Instant::now() < deadline,
-                "it has not ended within {within:?}:\n{}",
-                self.said()
+                "it did not exit within {within:?}:\n{}",
+                self.output()
             );
             thread::sleep(Duration::from_millis(20));
         }

@@ -13,7 +13,7 @@ use crate::kit::{Local, THREE_GROUPS, described, program, runs, text};
 fn asked_to_end_it_ends_within_ten_seconds_with_all_its_children() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut local = Local::ready(THREE_GROUPS, &[]);
-        local.dir.told(&["pause", "group-3-a"]);
+        local.dir.stdout_of(&["pause", "group-3-a"]);
         let family = local.family();
         assert_eq!(
             family.len(),
@@ -22,7 +22,7 @@ fn asked_to_end_it_ends_within_ten_seconds_with_all_its_children() {
         );
         local.signal(signal);
         let status = local.ended(Duration::from_secs(10));
-        assert!(status.success(), "{signal:?}: {status}\n{}", local.said());
+        assert!(status.success(), "{signal:?}: {status}\n{}", local.output());
         let left: Vec<String> = family
             .iter()
             .filter(|pid| runs(**pid))
@@ -40,7 +40,7 @@ fn asked_to_end_it_ends_within_ten_seconds_with_all_its_children() {
 #[test]
 fn killed_it_leaves_no_orphan_not_even_one_that_is_held() {
     let mut local = Local::ready(THREE_GROUPS, &[]);
-    local.dir.told(&["pause", "group-3-a"]);
+    local.dir.stdout_of(&["pause", "group-3-a"]);
     let family = local.family();
     assert_eq!(family.len(), 8, "{family:?}");
     local.signal(Signal::KILL);
@@ -55,16 +55,16 @@ fn killed_it_leaves_no_orphan_not_even_one_that_is_held() {
         assert!(Instant::now() < deadline, "still there: {left:#?}");
         thread::sleep(Duration::from_millis(50));
     }
-    // what it left in its directory is in nobody's way
-    let said = local.dir.refused(&["status"]);
-    assert!(said.contains("no practice runs in"), "{said}");
+    // leftover files do not prevent another start
+    let printed = local.dir.refused(&["status"]);
+    assert!(printed.contains("no practice runs in"), "{printed}");
 }
 
 #[test]
 fn two_run_beside_each_other_and_not_in_one_place() {
     let first = Local::ready(THREE_GROUPS, &[]);
     let second = Local::ready(THREE_GROUPS, &[]);
-    first.dir.told(&["send", "for-the-first"]);
+    first.dir.stdout_of(&["send", "for-the-first"]);
     first.until("it is read", || {
         first
             .logs("group-1")
@@ -73,7 +73,7 @@ fn two_run_beside_each_other_and_not_in_one_place() {
     });
     assert!(!second.logs("group-1").contains("for-the-first"));
     let directory = first.dir.path().display().to_string();
-    let status = second.dir.told(&["-C", &directory, "status"]);
+    let status = second.dir.stdout_of(&["-C", &directory, "status"]);
     assert!(
         status.starts_with("three on the embedded broker"),
         "{status}"
@@ -92,7 +92,7 @@ fn two_run_beside_each_other_and_not_in_one_place() {
     let dir = crate::kit::Dir::new();
     std::fs::write(dir.path().join("practice.yaml"), THREE_GROUPS).expect("written");
     let taken = dir.refused(&["up", "practice.yaml", "--port-base", &port]);
-    let who = format!("port {port} for the picture is taken by practice-local (pid ");
+    let who = format!("port {port} for the live view is in use by practice-local (pid ");
     assert!(
         taken.contains(&who) && taken.contains("--port-base"),
         "{taken}"
@@ -100,17 +100,17 @@ fn two_run_beside_each_other_and_not_in_one_place() {
 }
 
 #[test]
-fn a_consumer_that_ends_by_itself_comes_back() {
+fn crashed_consumer_restarts() {
     let local = Local::ready(THREE_GROUPS, &["--restart-delay", "1s"]);
     let worker = local.family().into_iter().find(|pid| {
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         text(&words).contains("group-3-a")
     });
     crate::kit::send(worker.expect("a worker"), Signal::KILL);
-    local.until("its end is told", || {
+    local.until("its exit is printed", || {
         local
-            .said()
-            .contains("group-3-a has ended, signal: 9")
+            .output()
+            .contains("group-3-a exited, signal: 9")
             .then_some(())
     });
     local.until("it is back", || {

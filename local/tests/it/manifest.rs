@@ -28,38 +28,43 @@ fn a_saved_manifest_is_applied_and_a_wrong_one_changes_nothing() {
         "metadata.name",
         "replica",
         "my topic",
-        "only kafka-practice.dev/v1alpha1",
+        "use kafka-practice.dev/v1alpha1",
         "YAML",
     ])
     .map(|((from, to), says)| (THREE_GROUPS.replacen(from, to, 1), says))
     {
         let before = local
-            .said()
-            .matches("is not applied, what ran goes on")
+            .output()
+            .matches("not applied, the previous version keeps running")
             .count();
         local.save(&wrong);
-        let said = local.until(&format!("{says} is told"), || {
-            let said = local.said();
-            (said.matches("is not applied, what ran goes on").count() > before).then_some(said)
+        let printed = local.until(&format!("{says} is printed"), || {
+            let printed = local.output();
+            (printed
+                .matches("not applied, the previous version keeps running")
+                .count()
+                > before)
+                .then_some(printed)
         });
-        let told = said
-            .rsplit("is not applied")
+        let printed = printed
+            .rsplit("not applied")
             .next()
             .unwrap_or_default()
             .to_owned();
-        assert!(told.contains(says), "{says}: {told}");
+        assert!(printed.contains(says), "{says}: {printed}");
     }
-    // in memory nothing grows, and that is said with what would
+    // the embedded broker cannot add partitions; the message names the fix
     local.save(&THREE_GROUPS.replacen("partitions: 3", "partitions: 6", 1));
     local.until("growth is refused", || {
-        local
-            .said()
-            .contains("this needs --kafka apache")
-            .then_some(())
+        local.output().contains("use --kafka apache").then_some(())
     });
-    assert_eq!(local.settled("group-1", 2).len(), 2, "what ran goes on");
+    assert_eq!(
+        local.settled("group-1", 2).len(),
+        2,
+        "the previous version keeps running"
+    );
     // scaled by hand, then saved: the file counts as a whole
-    local.dir.told(&["scale", "group-1", "3"]);
+    local.dir.stdout_of(&["scale", "group-1", "3"]);
     local.settled("group-1", 3);
     local.save(
         &THREE_GROUPS
@@ -74,8 +79,8 @@ fn a_saved_manifest_is_applied_and_a_wrong_one_changes_nothing() {
                 1,
             ),
     );
-    let said = local.until("it is applied", || {
-        Some(local.said()).filter(|said| said.contains("is applied:"))
+    let printed = local.until("it is applied", || {
+        Some(local.output()).filter(|printed| printed.contains(" applied:"))
     });
     for says in [
         "group-4: new, 1 consumer starts",
@@ -83,17 +88,17 @@ fn a_saved_manifest_is_applied_and_a_wrong_one_changes_nothing() {
         "group-3: 1 → 2 consumers: 1 consumer starts",
         "group-3: processingDelay 20ms → 30ms",
     ] {
-        assert!(said.contains(says), "{says}: {said}");
+        assert!(printed.contains(says), "{says}: {printed}");
     }
     local.settled("group-4", 1);
     local.settled("group-3", 2);
     local.settled("group-1", 2);
     let member = local.member("group-3", "group-3-a").expect("a member");
-    assert_eq!(member["delayMs"], 30, "it was told otherwise");
+    assert_eq!(member["delayMs"], 30, "the consumer has the new delay");
     local.save(&THREE_GROUPS.replacen("    - {name: group-1, replicas: 2}\n", "", 1));
     local.until("groups that are not named are gone", || {
-        let picture = local.picture()?;
-        let names: Vec<&str> = picture["groups"]
+        let view = local.view()?;
+        let names: Vec<&str> = view["groups"]
             .as_array()?
             .iter()
             .filter_map(|group| group["name"].as_str())
@@ -118,7 +123,7 @@ fn a_topic_and_a_protocol_may_come_later() {
             .filter_map(|member| member["partitions"].as_array());
         (owned.flatten().count() == 5).then_some(())
     });
-    // the producer was told of it by being started again
+    // the producer restarts with the new settings
     local.until("a message to it is taken", || {
         local
             .dir

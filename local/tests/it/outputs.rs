@@ -1,4 +1,4 @@
-//! What is written where: nothing drives a terminal, whoever has had enough is no failure, a full disk is one.
+//! Standard output and error: control characters are escaped, a closed pipe is no failure, a full disk is.
 
 use std::{fs, time::Duration};
 
@@ -20,7 +20,7 @@ fn files() -> Dir {
 }
 
 #[test]
-fn whoever_has_had_enough_is_no_failure() {
+fn closed_pipe_is_no_failure() {
     let dir = files();
     for args in [
         &["plan", "practice.yaml"][..],
@@ -34,7 +34,7 @@ fn whoever_has_had_enough_is_no_failure() {
             "{args:?}: {output:?}"
         );
     }
-    // what is wrong is said also then
+    // errors are reported then, too
     fs::write(
         dir.path().join("wrong.yaml"),
         THREE_GROUPS.replacen("replicas: 2}", "replicas: 200}", 1),
@@ -48,7 +48,7 @@ fn whoever_has_had_enough_is_no_failure() {
 }
 
 #[test]
-fn a_disk_that_is_full_is_a_failure() {
+fn full_disk_is_a_failure() {
     let dir = files();
     for args in [
         &["plan", "practice.yaml"][..],
@@ -61,25 +61,25 @@ fn a_disk_that_is_full_is_a_failure() {
             .expect("it is always full");
         let output = dir.printing(args, full.into());
         assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
-        let said = text(&output.stderr);
+        let printed = text(&output.stderr);
         assert!(
-            said.starts_with("practice-local: standard output: "),
-            "{args:?}: {said}"
+            printed.starts_with("practice-local: standard output: "),
+            "{args:?}: {printed}"
         );
     }
 }
 
 #[test]
-fn a_log_drives_no_terminal() {
+fn logs_are_escaped() {
     assert_eq!(
-        files().told(&["logs", "g-a"]),
+        files().stdout_of(&["logs", "g-a"]),
         "one\n\tat a\\u{1b}[2J\\u{9b}31m\\r\nthree\n"
     );
 }
 
 #[test]
-fn a_practice_that_nobody_listens_to_runs_and_ends_in_order() {
-    let mut local = Local::unheard(THREE_GROUPS, &[]);
+fn practice_without_a_terminal_runs_and_stops_in_order() {
+    let mut local = Local::without_reader(THREE_GROUPS, &[]);
     for (group, members) in [("group-1", 2), ("group-2", 3), ("group-3", 1)] {
         local.settled(group, members);
     }
@@ -94,9 +94,9 @@ fn a_practice_that_nobody_listens_to_runs_and_ends_in_order() {
     local.signal(Signal::TERM);
     let status = local.ended(Duration::from_secs(10));
     assert!(
-        status.success() && local.said().is_empty(),
+        status.success() && local.output().is_empty(),
         "{status}\n{}",
-        local.said()
+        local.output()
     );
     let left: Vec<String> = family
         .iter()

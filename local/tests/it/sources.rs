@@ -1,4 +1,4 @@
-//! What the sources have to keep to, wherever somebody adds to them.
+//! Rules that all sources of local mode must keep.
 
 use std::{fs, path::Path};
 
@@ -22,15 +22,15 @@ fn sources(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_runs_is_recorded_only_where_things_are_started() {
+fn running_is_built_only_where_children_start() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut made = Vec::new();
-    for (path, text) in ["operator/src", "local/src"]
+    for (path, printed) in ["operator/src", "local/src"]
         .iter()
         .flat_map(|folder| sources(&root.join(folder)))
     {
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        // a value with fields; the empty one of a plan that could not be made says nothing
+        let code = printed.split("#[cfg(test)]").next().unwrap_or_default();
+        // a value with fields, unlike the empty one of a failed plan
         let makes = code.lines().any(|line| {
             let line = line.trim();
             line.contains("Running {")

@@ -23,7 +23,7 @@ use rustix::process::Signal;
 const BUSY: f64 = 3.0;
 const PRACTICE_3: &str = include_str!("../../../deploy/samples/practice-3.yaml");
 
-fn say(line: &str) {
+fn print_line(line: &str) {
     eprintln!("{line}");
 }
 
@@ -55,7 +55,7 @@ fn release() {
     );
 }
 
-/// Kilobytes of a process that it shares with nobody, and its part of what it shares.
+/// Proportional set size of a process in kilobytes.
 fn pss(pid: u32) -> f64 {
     let rollup =
         fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("the process is there");
@@ -130,7 +130,7 @@ fn practice_3_in_memory() {
         local.ended(Duration::from_secs(10));
     }
     let how = format!(
-        "practice-3 in memory, from the start of the process until the picture has all six with their partitions; median of {assigned:.2?}"
+        "practice-3 on the embedded broker, from the start of the process until the live view has all six with their partitions; median of {assigned:.2?}"
     );
     hold(
         "local mode, start -> six consumers assigned",
@@ -171,10 +171,10 @@ fn a_plan_of_32_groups() {
             .output()
             .expect("the program runs");
         taken.push(begun.elapsed().as_secs_f64() * 1000.0);
-        let said = String::from_utf8(ended.stdout).expect("UTF-8");
+        let printed = String::from_utf8(ended.stdout).expect("UTF-8");
         assert!(
-            ended.status.success() && said.starts_with("large   new, 192 consumers start\n"),
-            "{said}"
+            ended.status.success() && printed.starts_with("large   new, 192 consumers start\n"),
+            "{printed}"
         );
     }
     let how = format!(

@@ -1,6 +1,5 @@
-//! A look at the Kafka in memory: what a reader of a real one would say. In: offsets from the broker, what the consumers
-//! report of themselves, the time. Out: a snapshot. Pure, but for what it remembers: a consumer that was killed or is held
-//! reports nothing and is a member all the same, until its session ends.
+//! Snapshot of the embedded broker, as from a real Kafka. Pure, with state: a killed or paused consumer reports nothing and
+//! remains a member until its session ends. In: offsets from the broker, reports of consumers, the time. Out: a snapshot.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,13 +18,13 @@ use sha2::{Digest, Sha256};
 
 use super::{Offsets, rewrite::SESSION_TIMEOUT_SECONDS};
 
-/// One that says nothing for so long is not just busy.
+/// Time without a report after which a consumer counts as gone rather than busy.
 const BUSY: SignedDuration = SignedDuration::from_secs(5);
 
-/// Members of all groups, those that are silent included.
+/// Members of all groups, including those without reports.
 #[derive(Debug, Default)]
 pub struct Members {
-    /// By group and member id.
+    /// Members by group and member id.
     known: BTreeMap<(String, String), Known>,
 }
 
@@ -33,14 +32,14 @@ pub struct Members {
 struct Known {
     client_id: String,
     partitions: Vec<Partition>,
-    /// A tick.
+    /// Monotonic time of the last report.
     seen: SignedDuration,
 }
 
 impl Members {
-    /// Takes in what consumers say of themselves, and drops whose session has ended. `now` is a time that only grows: one of the
-    /// day may be set back, and a session would not end.
-    pub fn note<'a>(
+    /// Records reports of consumers and removes members whose session has ended. `now` is monotonic, because a wall clock may
+    /// be set back.
+    pub fn record<'a>(
         &mut self,
         reports: impl IntoIterator<Item = &'a WorkerStatus>,
         now: SignedDuration,
@@ -82,19 +81,19 @@ impl Members {
                     .partitions
                     .retain(|owned| !current.contains(&(group.clone(), owned.clone())));
             }
-            // others have all it had: the broker has given it up
-            let gave_all = had_some && known.partitions.is_empty();
-            !(gave_all && now - known.seen > BUSY)
+            // other members own all its partitions: the broker has removed it
+            let lost_all = had_some && known.partitions.is_empty();
+            !(lost_all && now - known.seen > BUSY)
         });
     }
 
-    /// A consumer has left its group: it ended as it should.
+    /// Removes a consumer that left its group.
     pub fn left(&mut self, client_id: &str) {
         self.known.retain(|_, known| known.client_id != client_id);
     }
 }
 
-/// The snapshot.
+/// Builds a snapshot of the plan's topics and groups.
 pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snapshot {
     let mut snapshot = Snapshot::default();
     for topic in &plan.topics {
@@ -177,8 +176,8 @@ fn copies((leader, replicas, in_sync): &(Option<i32>, Vec<i32>, Vec<i32>)) -> Co
     }
 }
 
-/// Whether everybody has what it should have. That broker divides each topic evenly, whoever gets the larger part; as long
-/// as somebody has more than its part, somebody else is on the way to it.
+/// Whether the assignment is complete. The broker divides each topic evenly; while a member owns more than its share, another
+/// member is about to get the rest.
 fn is_divided(topics: &[(&str, usize)], members: &[MemberSeen]) -> bool {
     topics.iter().all(|(topic, partitions)| {
         let of_topic = |member: &MemberSeen| {
@@ -203,7 +202,7 @@ fn is_divided(topics: &[(&str, usize)], members: &[MemberSeen]) -> bool {
     })
 }
 
-/// An id for a topic: it lives as long as its broker, so its name is as good as any.
+/// Topic id from its name, which is unique during the broker's life.
 fn id(topic: &str) -> String {
     Sha256::digest(topic.as_bytes())
         .iter()
@@ -278,30 +277,30 @@ mod tests {
         let at = SignedDuration::from_secs;
         let mut members = Members::default();
         assert_eq!(look(&members).state, GroupState::Absent);
-        members.note(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(0));
+        members.record(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(0));
         assert_eq!(
             (look(&members).state, look(&members).members.len()),
             (GroupState::Stable, 2)
         );
         // b was killed: the broker does not know, and says so
-        members.note(&[report("a", "1", &[0, 1])], at(20));
+        members.record(&[report("a", "1", &[0, 1])], at(20));
         assert_eq!(
             (look(&members).state, look(&members).members.len()),
             (GroupState::Stable, 2)
         );
         // it is back under its name, as another member
-        members.note(&[report("a", "1", &[0, 1]), report("b", "3", &[])], at(25));
+        members.record(&[report("a", "1", &[0, 1]), report("b", "3", &[])], at(25));
         // three of them share three partitions: it has to get one, and does not have it yet
         assert_eq!(
             (look(&members).state, look(&members).members.len()),
             (GroupState::Reconciling, 3)
         );
-        members.note(&[report("a", "1", &[0]), report("b", "3", &[1])], at(50));
+        members.record(&[report("a", "1", &[0]), report("b", "3", &[1])], at(50));
         assert_eq!(
             (look(&members).state, look(&members).members.len()),
             (GroupState::Reconciling, 2)
         );
-        members.note(&[report("a", "1", &[0]), report("b", "3", &[1, 2])], at(51));
+        members.record(&[report("a", "1", &[0]), report("b", "3", &[1, 2])], at(51));
         assert_eq!(look(&members).state, GroupState::Stable);
         members.left("b");
         assert_eq!(
@@ -310,11 +309,11 @@ mod tests {
         );
         // one whose partitions all are with others by now is none any more, before its session ends by this clock
         let mut members = Members::default();
-        members.note(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(0));
-        members.note(&[report("a", "1", &[0, 1, 2])], at(2));
+        members.record(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(0));
+        members.record(&[report("a", "1", &[0, 1, 2])], at(2));
         assert_eq!(look(&members).members.len(), 2, "it may be busy");
-        members.note(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(3));
-        members.note(&[report("a", "1", &[0, 1, 2])], at(28));
+        members.record(&[report("a", "1", &[0, 1]), report("b", "2", &[2])], at(3));
+        members.record(&[report("a", "1", &[0, 1, 2])], at(28));
         assert_eq!(
             (look(&members).state, look(&members).members.len()),
             (GroupState::Stable, 1)

@@ -177,8 +177,12 @@ fn sent_messages_appear_in_logs(scene: &Scene, practice: &str, topic: &str, grou
         scene,
         &["send", practice, "-t", topic, "--value", "x", "-o", "json"],
     );
-    let message: serde_json::Value = serde_json::from_str(&message).expect("what the producer answered");
-    assert!(message["topic"] == *topic && message["offset"].is_i64(), "{message}");
+    let message: serde_json::Value =
+        serde_json::from_str(&message).expect("what the producer answered");
+    assert!(
+        message["topic"] == *topic && message["offset"].is_i64(),
+        "{message}"
+    );
 
     let many = good(
         scene,

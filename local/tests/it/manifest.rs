@@ -137,7 +137,7 @@ fn a_topic_and_a_protocol_may_come_later() {
     });
     let which = local.dir.refused(&["send", "nowhere"]);
     assert!(
-        which.contains("write --topic with one of my-topic, other"),
+        which.contains("name one with --topic: my-topic, other"),
         "{which}"
     );
 }

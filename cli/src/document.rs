@@ -38,9 +38,9 @@ pub fn json(value: &Value) -> String {
     for c in text.chars() {
         // outside of strings there are none of these
         if c == '\n' || !is_dangerous(c) {
-            out.push(c)
+            out.push(c);
         } else {
-            out.push_str(&unicode(c))
+            out.push_str(&unicode(c));
         }
     }
     out.push('\n');
@@ -81,7 +81,7 @@ fn hide(value: &mut Value, mark: &str, hidden: &mut Vec<String>) {
     };
     match value {
         Value::String(text) if text.chars().any(|c| c != '\n' && is_dangerous(c)) => {
-            *text = marked(text)
+            *text = marked(text);
         }
         Value::Array(items) => items.iter_mut().for_each(|item| hide(item, mark, hidden)),
         Value::Object(fields) => {

@@ -235,9 +235,10 @@ fn group_remarks(group: &GroupStatus) -> Vec<Line> {
     let mut warn = |text: &str| lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, text));
     if !group.group_id_owned {
         let hold = group.hold.as_ref().filter(|hold| hold.needs_help());
-        let held = hold.map(|hold| format!("its consumers are not started: {}", hold.reason));
+        let not_started =
+            hold.map(|hold| format!("its consumers are not started: {}", hold.reason));
         let pending = "its consumers are not started until its group id is known to be unused by other applications";
-        warn(held.as_deref().unwrap_or(pending));
+        warn(not_started.as_deref().unwrap_or(pending));
     } else if let Some(members) = members(group)
         && let Some(missing) = usize::try_from(group.replicas)
             .ok()

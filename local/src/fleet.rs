@@ -278,7 +278,7 @@ impl Fleet {
             Phase::Ending { again: true, .. } => child.down(Duration::ZERO, false),
             // another process took its port: restart with a new one
             _ if unusable && child.protocol_key.is_some() => {
-                child.down(Duration::from_secs(1), false)
+                child.down(Duration::from_secs(1), false);
             }
             _ => {
                 let killed = std::mem::take(&mut child.killed);

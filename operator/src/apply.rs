@@ -256,7 +256,7 @@ fn record(running: &mut Running, object: &Object, after: &DynamicObject) {
         }),
         None => {
             running.producer =
-                Some(condition("Available").is_some() && number(&status["readyReplicas"]) > 0)
+                Some(condition("Available").is_some() && number(&status["readyReplicas"]) > 0);
         }
     }
 }

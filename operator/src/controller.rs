@@ -290,7 +290,7 @@ fn finished<E: std::error::Error + 'static>(context: &Context, result: Finished<
             context.forget(&(gone.namespace.unwrap_or_default(), gone.name));
         }
         Err(controller::Error::QueueError(error)) => {
-            tracing::warn!(%error, "watch interrupted: restarting it")
+            tracing::warn!(%error, "watch interrupted: restarting it");
         }
         Err(controller::Error::ReconcilerFailed(..) | controller::Error::RunnerError(_))
         | Ok(_) => {}

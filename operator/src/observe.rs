@@ -340,7 +340,7 @@ mod tests {
                 .expect("set")
                 .get_mut(&at)
                 .expect("set")
-                .offset = 8
+                .offset = 8;
         });
         assert!(!outdated(&world, &after), "it has committed since");
     }

@@ -99,10 +99,10 @@ pub async fn emit_events(
     for practice_event in practice_events {
         match practice_event.severity {
             Severity::Normal => {
-                tracing::info!(reason = practice_event.reason, "{}", practice_event.text)
+                tracing::info!(reason = practice_event.reason, "{}", practice_event.text);
             }
             Severity::Warning => {
-                tracing::warn!(reason = practice_event.reason, "{}", practice_event.text)
+                tracing::warn!(reason = practice_event.reason, "{}", practice_event.text);
             }
         }
         let event = Event {

@@ -156,7 +156,7 @@ impl ClientContext for Context {
         match self.shared.settings.protocol {
             // an assignment reports this sooner; only this callback reports a lost coordinator
             Protocol::Classic => {
-                member.joined = cgrp.is_up() && (member.joined || cgrp.is_steady())
+                member.joined = cgrp.is_up() && (member.joined || cgrp.is_steady());
             }
             // without partitions there is no callback, and the join state stays `init`
             Protocol::Consumer => member.joined = cgrp.is_up(),
@@ -216,7 +216,7 @@ impl ClientContext for Context {
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => debug!("{facility}: {line}"),
             // these come as errors, too
             _ if !matches!(facility, "FAIL" | "FATAL") && self.shared.is_news(line) => {
-                warn!("{facility}: {line}")
+                warn!("{facility}: {line}");
             }
             _ => debug!("{facility}: {line}"),
         }

@@ -95,7 +95,7 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
         };
         match answer.and_then(|answer| parse_answer(&answer)) {
             Ok((_, answer)) if asked.output == Some(Document::Json) => {
-                screen.raw(&document::json(&answer))?
+                screen.raw(&document::json(&answer))?;
             }
             Ok((_, answer)) if asked.output == Some(Document::Yaml) => {
                 screen.raw(&format!("---\n{}", document::yaml(&answer)))?;

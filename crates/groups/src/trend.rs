@@ -82,7 +82,7 @@ impl LagTrends {
                 let commit = commits.entry(partition.clone()).or_insert_with(new);
                 match topic_id {
                     Some(topic_id) if commit.topic_id.is_empty() => {
-                        topic_id.clone_into(&mut commit.topic_id)
+                        topic_id.clone_into(&mut commit.topic_id);
                     }
                     Some(topic_id) if topic_id != commit.topic_id => {
                         if commit.offset == committed.offset {

@@ -83,10 +83,10 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> KafkaError {
         match (io.map(Error::kind), error.downcast_ref::<KrafkaError>()) {
             (Some(ErrorKind::ConnectionRefused), _) => reason = KafkaError::Refused,
             (Some(ErrorKind::TimedOut), _) | (_, Some(KrafkaError::Timeout { .. })) => {
-                reason = KafkaError::TimedOut
+                reason = KafkaError::TimedOut;
             }
             (_, Some(KrafkaError::Protocol { message, .. })) => {
-                reason = KafkaError::Protocol(line(message))
+                reason = KafkaError::Protocol(line(message));
             }
             (_, Some(KrafkaError::Auth { .. })) => reason = KafkaError::Authentication,
             _ => {}

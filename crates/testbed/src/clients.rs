@@ -207,7 +207,7 @@ pub fn send(bootstrap: &str, topic: &str, count: usize) {
             BaseRecord::<(), str>::to(topic)
                 .partition(0)
                 .payload("value"),
-        )
+        );
     });
     producer.flush(PATIENCE).expect("Kafka takes the messages");
 }
@@ -222,7 +222,7 @@ pub fn send_keyed(bootstrap: &str, topic: &str, key: &str, count: usize) {
                 .partition(0)
                 .key(key)
                 .payload("value"),
-        )
+        );
     });
     producer.flush(PATIENCE).expect("Kafka takes the messages");
 }

@@ -1,4 +1,4 @@
-//! The page's files, in the binary. In: a path under `assets/`. Out: the file with its type and an ETag, so that a browser
+//! The page's files, in the binary. In: a path under `assets/`. Out: the file with its type and an `ETag`, so that a browser
 //! downloads it once; `main.js` with all modules in it. A debug build reads the files from the checkout.
 
 use std::borrow::Cow;

@@ -142,23 +142,23 @@ mod tests {
         let changes: [(&str, &[&str], &dyn Fn(&mut World)); 8] = [
             ("nothing", &[], &|_| {}),
             ("a message", &["groups", "now", "partitions"], &|world| {
-                world.produce(0, 3)
+                world.produce(0, 3);
             }),
             ("a commit", &["groups", "now"], &|world| {
-                world.commit("g", 0, 9)
+                world.commit("g", 0, 9);
             }),
             ("a rebalance", &["groups", "now"], &|world| {
-                world.group("g").state = GroupState::PreparingRebalance
+                world.group("g").state = GroupState::PreparingRebalance;
             }),
             ("a member less", &["groups", "now"], &|world| {
-                drop(world.group("g").members.pop())
+                drop(world.group("g").members.pop());
             }),
             ("a group less", &["gone", "now"], &|world| world.remove("h")),
             ("another sentence", &["now", "sentence"], &|world| {
-                world.sentence = "all is well".to_owned()
+                world.sentence = "all is well".to_owned();
             }),
             ("no Kafka", &["groups", "now"], &|world| {
-                world.kafka_is_gone()
+                world.kafka_is_gone();
             }),
         ];
         for (what, keys, change) in changes {

@@ -101,7 +101,7 @@ async fn an_object_that_is_not_ours_is_never_touched() {
     scene.event("Stalled", "NameConflict").await;
     scene.quiet().await;
     let untouched = |before: &dyn ResourceVersion, after: &dyn ResourceVersion| {
-        assert_eq!(before.version(), after.version())
+        assert_eq!(before.version(), after.version());
     };
     untouched(
         &theirs,

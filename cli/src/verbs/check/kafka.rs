@@ -1,4 +1,4 @@
-//! `check`, section Kafka: condition KafkaReachable of each practice. The plugin does not connect to Kafka.
+//! `check`, section Kafka: condition `KafkaReachable` of each practice. The plugin does not connect to Kafka.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     screen::print_note,
 };
 
-/// Reports KafkaReachable by cluster. A condition is out of date, so skipped, while no operator runs for its practice.
+/// Reports `KafkaReachable` by cluster. A condition is out of date, so skipped, while no operator runs for its practice.
 pub(super) async fn check_kafka(
     cluster: &Cluster,
     all: bool,
@@ -113,7 +113,7 @@ pub(super) async fn check_kafka(
     }
 }
 
-/// Practices (`namespace/name`) by what their KafkaReachable reports of one cluster.
+/// Practices (`namespace/name`) by what their `KafkaReachable` reports of one cluster.
 #[derive(Default)]
 struct KafkaReports {
     /// Condition is True.
@@ -122,7 +122,7 @@ struct KafkaReports {
     unreachable: Vec<String>,
     /// No operator runs, so the condition is out of date.
     outdated: Vec<String>,
-    /// Reason is NotChecked, as the manifest is invalid.
+    /// Reason is `NotChecked`, as the manifest is invalid.
     not_checked: Vec<String>,
     /// No condition; namespace and practice.
     missing: Vec<(String, String)>,

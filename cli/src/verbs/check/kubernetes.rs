@@ -1,4 +1,4 @@
-//! `check`, section Kubernetes: the API server and the CustomResourceDefinition.
+//! `check`, section Kubernetes: the API server and the `CustomResourceDefinition`.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Resource};
@@ -88,7 +88,7 @@ pub(super) async fn check_crd(
             match cluster.all_practices(false).await {
                 Err(failure @ Failure::NotFound(_)) => report.failed(failure.to_string(), INSTALL),
                 Err(failure @ Failure::Unreachable(_)) => {
-                    report.failed("ConsumerGroupPractice", &failure.to_string())
+                    report.failed("ConsumerGroupPractice", &failure.to_string());
                 }
                 Err(failure) => {
                     report.skipped(format!(

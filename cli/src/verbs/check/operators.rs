@@ -1,5 +1,5 @@
 //! `check`, section Operator: the operators that watch the namespace, their replicas, and whether their version is that of the
-//! CustomResourceDefinition and of this plugin.
+//! `CustomResourceDefinition` and of this plugin.
 
 use k8s_openapi::{
     api::{apps::v1::Deployment, core::v1::Pod},
@@ -164,7 +164,7 @@ async fn pod_failure(cluster: &Cluster, place: &str) -> Option<String> {
     })
 }
 
-/// Compares the versions of the operator, the CustomResourceDefinition and this plugin.
+/// Compares the versions of the operator, the `CustomResourceDefinition` and this plugin.
 pub(super) fn check_versions(
     operator: &Deployment,
     crd: Option<&CustomResourceDefinition>,
@@ -176,7 +176,7 @@ pub(super) fn check_versions(
         Some("") => report
             .skipped("versions of chart and CustomResourceDefinition: the definition was not installed by the chart"),
         Some(of_crd) if of_crd == chart => {
-            report.good(format!("chart and CustomResourceDefinition have the same version: {chart}"))
+            report.good(format!("chart and CustomResourceDefinition have the same version: {chart}"));
         }
         Some(of_crd) => report.failed(
             format!("version mismatch: the operator is from {chart}, the CustomResourceDefinition from {of_crd}"),

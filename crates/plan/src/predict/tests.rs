@@ -132,6 +132,10 @@ fn from_nothing_everything_is_made() {
     assert!(all.exists == Some(false) && all.changes_something() && all.notes.is_empty());
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one course of events, or one table of cases"
+)]
 #[test]
 fn each_change_of_a_group_is_predicted() {
     let classic = json!({"name": "g", "replicas": 2});

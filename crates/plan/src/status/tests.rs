@@ -81,8 +81,8 @@ fn a_lag_is_a_number_only_when_all_of_it_is_known() {
                         .expect("set")
                         .get_mut(&at("t", 0))
                         .expect("set")
-                        .offset = 4
-                })
+                        .offset = 4;
+                });
             },
             Some(6),
             Some(6),
@@ -92,8 +92,8 @@ fn a_lag_is_a_number_only_when_all_of_it_is_known() {
             "earliest without a commit",
             |w| {
                 w.group("a", |g| {
-                    drop(g.committed.as_mut().expect("set").remove(&at("t", 0)))
-                })
+                    drop(g.committed.as_mut().expect("set").remove(&at("t", 0)));
+                });
             },
             Some(10),
             Some(10),
@@ -108,8 +108,8 @@ fn a_lag_is_a_number_only_when_all_of_it_is_known() {
                         .expect("set")
                         .get_mut(&at("t", 0))
                         .expect("set")
-                        .offset = 11
-                })
+                        .offset = 11;
+                });
             },
             Some(0),
             Some(0),
@@ -395,7 +395,7 @@ fn news_is_what_means_something() {
                 .expect("set")
                 .get_mut(&at("t", 0))
                 .expect("set")
-                .offset = 4
+                .offset = 4;
         });
         world.status()
     };
@@ -407,7 +407,7 @@ fn news_is_what_means_something() {
             "6 -> 1 everywhere",
             |s| {
                 (s.groups[0].lag, s.summary.lag, s.groups[0].members[0].lag) =
-                    (Some(1), Some(1), Some(1))
+                    (Some(1), Some(1), Some(1));
             },
             News::Numbers,
         ),
@@ -515,7 +515,7 @@ fn groups_of_other_applications_are_told_with_what_they_may_be_behind() {
     };
     let mut see = |other_groups: Option<Vec<(String, OtherGroup)>>| {
         world.kafka(|look| {
-            look.other_groups = other_groups.map(|all| Arc::new(all.into_iter().collect()))
+            look.other_groups = other_groups.map(|all| Arc::new(all.into_iter().collect()));
         });
         let before = world.before.clone();
         let status = world.status();

@@ -162,13 +162,13 @@ impl GroupBuilder<'_> {
                 .status
                 .iter()
                 .flat_map(|status| &status.members)
-                .map(|member| self.from_status(member))
+                .map(|member| self.status_member(member))
                 .collect(),
         }
     }
 
     /// A member of the status.
-    fn from_status(&self, member: &Member) -> MemberPicture {
+    fn status_member(&self, member: &Member) -> MemberPicture {
         let share = |owned: &OwnedPartition| Share {
             topic: owned.topic.clone(),
             partition: owned.partition,

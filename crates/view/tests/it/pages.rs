@@ -214,7 +214,7 @@ async fn a_page_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
                 frames += buffer[..read]
                     .windows(2)
                     .filter(|pair| *pair == b"\n\n")
-                    .count()
+                    .count();
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(error) => panic!("{error}"),

@@ -118,7 +118,7 @@ impl Served {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .polls
-                .push(key.clone())
+                .push(key.clone());
         };
         let hub = Hub::new(Means {
             doing: doing(Arc::clone(&asked)),

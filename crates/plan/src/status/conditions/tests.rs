@@ -257,7 +257,7 @@ fn what_was_ready_is_not_when_something_is_gone() {
                     w.prepared
                         .refused
                         .insert("t".into(), Refusal::Refused("too many copies".into())),
-                )
+                );
             },
             "TopicRefused",
             "TopicsReady",
@@ -270,7 +270,7 @@ fn what_was_ready_is_not_when_something_is_gone() {
                     w.prepared
                         .refused
                         .insert("t".into(), Refusal::Denied("Create".into())),
-                )
+                );
             },
             "AuthorizationFailed",
             "Stalled",
@@ -283,7 +283,7 @@ fn what_was_ready_is_not_when_something_is_gone() {
                     w.prepared
                         .refused
                         .insert("t".into(), Refusal::Failed("no leader yet".into())),
-                )
+                );
             },
             "TopicsNotReady",
             "TopicsReady",
@@ -322,7 +322,7 @@ fn what_needs_somebody_stalls_and_names_the_fix() {
                 w.running.conflicts.push(ObjectName {
                     kind: Kind::Deployment,
                     name: "p-a".into(),
-                })
+                });
             },
             "NameConflict",
             "Deployment p-a exists and does not belong to this practice: delete it",

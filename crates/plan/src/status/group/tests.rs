@@ -227,7 +227,7 @@ fn a_group_that_is_denied_says_why_and_nothing_else_is_unknown() {
         (Some(0), &None, None)
     );
     world.group("a", |group| {
-        (group.state, group.trouble) = (GroupState::Stable, None)
+        (group.state, group.trouble) = (GroupState::Stable, None);
     });
     assert_eq!(world.status().groups[0].message, None);
 }
@@ -345,7 +345,7 @@ fn nothing_is_called_unowned_while_members_do_not_tell_what_they_own() {
     );
     // with no member there is nobody to tell
     world.group("a", |group| {
-        (group.state, group.members) = (GroupState::Empty, Vec::new())
+        (group.state, group.members) = (GroupState::Empty, Vec::new());
     });
     assert_eq!(world.status().groups[0].unowned_count, 3);
 }

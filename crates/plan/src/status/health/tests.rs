@@ -232,7 +232,7 @@ fn a_verdict_stands_while_nothing_new_is_known() {
             .committed
             .iter_mut()
             .flat_map(|all| all.values_mut())
-            .for_each(|c| c.offset = 11)
+            .for_each(|c| c.offset = 11);
     });
     assert_eq!(world.status().groups[0].health, None);
 }

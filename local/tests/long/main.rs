@@ -1,4 +1,4 @@
-//! Figures of local mode, with the release build as `make local` makes it. In: practice 3. Out: rows of the table of figures.
+//! Figures of local mode, with the program as `make local` builds it. In: practice 3. Out: rows of the table of figures.
 //! What is asserted leaves room for a busy machine, the figures are exact.
 
 #[path = "../../../operator/tests/common/figures.rs"]
@@ -28,14 +28,15 @@ fn print_line(line: &str) {
 }
 
 /// Builds the program as people run it.
-fn release() {
+fn build_program() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut cargo = Command::new(env!("CARGO"));
     let built = cargo
         .current_dir(&root)
         .args([
             "build",
-            "--release",
+            "--profile",
+            "local",
             "--locked",
             "--package",
             "practice-local",
@@ -43,15 +44,15 @@ fn release() {
         .status();
     assert!(
         built.is_ok_and(|status| status.success()),
-        "the release build failed"
+        "the build with profile local failed"
     );
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let program = target.join("release/practice-local");
+    let program = target.join("local/practice-local");
     assert_eq!(
         PROGRAM.get_or_init(|| program.clone()),
         &program,
-        "the release build is measured"
+        "the program of `make local` is measured"
     );
 }
 
@@ -84,7 +85,7 @@ fn cpu(pid: u32) -> f64 {
 
 #[test]
 fn practice_3_in_memory() {
-    release();
+    build_program();
     let mut assigned = Vec::new();
     for round in 0..5 {
         let begun = Instant::now();
@@ -159,7 +160,7 @@ fn large() -> String {
 
 #[test]
 fn a_plan_of_32_groups() {
-    release();
+    build_program();
     let dir = Dir::new();
     fs::write(dir.path().join("large.yaml"), large()).expect("written");
     let mut taken = Vec::new();

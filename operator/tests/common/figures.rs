@@ -3,7 +3,7 @@
 
 use std::{env, fs::OpenOptions, io::Write};
 
-use super::say;
+use super::print_line;
 
 /// What a figure may be.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +45,7 @@ pub(crate) fn figure(what: &str, value: f64, unit: &str, bound: Bound, how: &str
     let others = others(what);
     let row =
         format!("| {what} | {value:.digits$} {unit}{missed} | {promised} | {others} | {how} |");
-    say(&row);
+    print_line(&row);
     if let Some(file) = env::var_os("FIGURES") {
         let opened = OpenOptions::new().append(true).create(true).open(&file);
         let written = opened.and_then(|mut file| writeln!(file, "{row}"));

@@ -40,7 +40,7 @@ pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
 }
 
 /// A line for whoever watches the run, also when tests' output is captured.
-pub(crate) fn say(line: &str) {
+pub(crate) fn print_line(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}"); // nobody watches
 }
 

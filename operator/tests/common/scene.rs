@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::{
     RELEASE,
     command::{Background, done, kubectl, repository, run},
+    print_line,
     sample::Sample,
-    say, until,
+    until,
 };
 
 /// Everything of a practice that can be left over. `Events` tell of the past and are not of it.
@@ -69,7 +70,7 @@ impl Scene {
     pub(crate) fn apply_sample(&self, name: &str) -> Sample {
         let sample = Sample::load(name);
         if sample.is_known_to_kafka() {
-            say(&format!(
+            print_line(&format!(
                 "{name}: its topic or groups are in use on this Kafka, the copy that is applied has others"
             ));
             let copy = sample.renamed(&self.prefix);
@@ -158,7 +159,7 @@ impl Drop for Scene {
             ])); // the next run does it
             return;
         }
-        say(&format!(
+        print_line(&format!(
             "namespace {} is kept; what is in it:",
             self.namespace
         ));
@@ -180,17 +181,21 @@ impl Drop for Scene {
                 "--max-log-requests=30",
             ],
         ] {
-            say(&run(kubectl(&["-n", &self.namespace]).args(args)).unwrap_or_else(|error| error));
+            print_line(
+                &run(kubectl(&["-n", &self.namespace]).args(args)).unwrap_or_else(|error| error),
+            );
         }
         let operator = format!("deployment/{}", RELEASE.1);
-        say(&run(&mut kubectl(&[
-            "-n",
-            RELEASE.0,
-            "logs",
-            &operator,
-            "--tail=60",
-        ]))
-        .unwrap_or_else(|error| error));
+        print_line(
+            &run(&mut kubectl(&[
+                "-n",
+                RELEASE.0,
+                "logs",
+                &operator,
+                "--tail=60",
+            ]))
+            .unwrap_or_else(|error| error),
+        );
     }
 }
 

@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use crate::common::{
     RELEASE, alone,
     command::{done, kubectl},
-    host, kafka,
+    host, kafka, print_line,
     sample::Sample,
-    say,
     scene::{Forward, Scene, group},
     until,
 };
@@ -113,7 +112,7 @@ impl Story {
         };
         let reported: Vec<Told> = news.iter().rev().map(reported).collect();
         for one in &reported {
-            say(&format!("{what}: {} | {}", one.cause, one.sentence));
+            print_line(&format!("{what}: {} | {}", one.cause, one.sentence));
         }
         reported
     }
@@ -167,7 +166,7 @@ impl Story {
         let kept = steps
             .take_while(|bytes| fs::write(&limit, bytes.to_string()).is_ok())
             .last();
-        say(&format!("{usage} bytes are used, {kept:?} are left"));
+        print_line(&format!("{usage} bytes are used, {kept:?} are left"));
         let topic = format!("{}-t1", self.scene.prefix);
         let producer = Forward::to(&self.scene, "p-producer", 8081);
         let value = "x".repeat(100_000);

@@ -447,7 +447,7 @@ mod tests {
         for (label, values) in [
             (
                 "`step` of durations",
-                named_after(include_str!("reconcile.rs"), "metrics.step("),
+                named_after(include_str!("reconcile.rs"), ".step("),
             ),
             ("`step` of errors", BTreeSet::from(error::STEPS)),
             ("`method`", named_after(include_str!("requests.rs"), "=> ")),

@@ -155,7 +155,7 @@ async fn a_group_with_a_foreign_member_or_commit_is_not_joined() {
     scene.apply("p", &spec).await;
     let message = scene.condition("p", "Ready=False/GroupConflict").await;
     assert!(
-        message.contains(&format!("group id {id} is in use: its member stranger")),
+        message.contains(&format!("group id {id} is in use: member stranger")),
         "{message}"
     );
     scene.condition("p", "Stalled=True/GroupConflict").await;
@@ -173,7 +173,7 @@ async fn a_group_with_a_foreign_member_or_commit_is_not_joined() {
         seen.state == GroupState::Empty
     })
     .await;
-    let committed = format!("its committed offset of {topic}/");
+    let committed = format!("the committed offset of {topic}/");
     scene
         .until("its commits are seen", async || {
             let message = scene.condition("p", "Stalled=True/GroupConflict").await;

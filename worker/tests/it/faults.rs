@@ -139,7 +139,7 @@ fn a_fatal_error_ends_with_1_and_the_reason() {
     ));
     assert_eq!(worker.ended().code(), Some(1), "{}", worker.complaints());
     assert!(
-        worker.complaints().contains("gave up"),
+        worker.complaints().contains("the Kafka client failed"),
         "{}",
         worker.complaints()
     );

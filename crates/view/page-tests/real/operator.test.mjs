@@ -176,7 +176,7 @@ check('a consumer is restarted: its pod is deleted and replaced', async () => {
     [gone] = await podsOf(THREE);
   await choose(page, gone);
   await page.getByRole('button', { name: 'Restart' }).click();
-  await page.locator('.jour .mine', { hasText: `pod ${gone} is deleted` }).waitFor();
+  await page.locator('.jour .mine', { hasText: `pod ${gone} deleted` }).waitFor();
   await until('another pod is there', async () => !(await podsOf(THREE)).includes(gone));
   const { pods, owners } = await shown(page, THREE, 1);
   assert.deepEqual(owners, pods);

@@ -11,16 +11,15 @@ use super::{
 
 /// Somebody scales a row that wants two by hand; for how many seconds that lasts.
 pub(crate) fn drift(scene: &Scene, practice: &str, deployments: &Watch) -> f64 {
-    let events = deployments.events();
-    let row = events
-        .iter()
-        .find(|event| wanted(&event.object) == Some(2))
-        .expect("a row wants two");
+    let minute = Duration::from_mins(1);
+    // a watch that has just begun has no events yet
+    let row = deployments.first("a row that wants two", minute, |event| {
+        wanted(&event.object) == Some(2)
+    });
     let name = row.name();
     assert!(name.starts_with(practice), "{name}");
     let began = SystemTime::now();
     scene.kubectl(&["scale", "deployment", name, "--replicas=5"]);
-    let minute = Duration::from_mins(1);
     let changed = deployments.first("the change", minute, |event| {
         event.at > began && event.name() == name && wanted(&event.object) == Some(5)
     });

@@ -86,6 +86,18 @@ pub enum Unclaimed {
     Unknown,
 }
 
+impl Unclaimed {
+    /// The reason and the message of `Stalled`; `None`: the operator only waits for Kafka.
+    pub fn stalled(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Conflict(why) => Some(("GroupConflict", why)),
+            Self::Unsupported(why) => Some(("ProtocolUnsupported", why)),
+            Self::Denied(why) => Some((DENIED, why)),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// A change in Kafka, or a group id that was claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KafkaChange {
@@ -141,14 +153,14 @@ impl Prepared {
                 "Stopped",
                 format!("group {group} is stopped by its manifest"),
             ),
-            (_, Some(Unclaimed::Conflict(why))) => ("GroupConflict", why.clone()),
-            (_, Some(Unclaimed::Unsupported(why))) => ("ProtocolUnsupported", why.clone()),
-            (_, Some(Unclaimed::Denied(why))) => (DENIED, why.clone()),
-            (Hold::Unclaimed, _) => (
-                "GroupIdPending",
-                format!("waiting for Kafka to report members and commits of group id {group}"),
+            (Hold::Unclaimed, unclaimed) => unclaimed.and_then(Unclaimed::stalled).map_or_else(
+                || {
+                    let what = "waiting for Kafka to report members and commits of group id";
+                    ("GroupIdPending", format!("{what} {group}"))
+                },
+                |(reason, why)| (reason, why.to_owned()),
             ),
-            (Hold::Switching, None | Some(Unclaimed::Unknown)) => (
+            (Hold::Switching, _) => (
                 "ProtocolChanging",
                 format!(
                     "waiting for members of group {group} with the former protocol or assignor to leave"

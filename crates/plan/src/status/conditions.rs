@@ -146,11 +146,9 @@ fn refusal(
             ),
         ));
     }
-    let group = prepared.unclaimed.values().find_map(|why| match why {
-        Unclaimed::Conflict(why) => Some(("GroupConflict", why.clone())),
-        Unclaimed::Unsupported(why) => Some(("ProtocolUnsupported", why.clone())),
-        Unclaimed::Denied(why) => Some((DENIED, why.clone())),
-        Unclaimed::Unknown => None,
+    let group = prepared.unclaimed.values().find_map(|unclaimed| {
+        let (reason, why) = unclaimed.stalled()?;
+        Some((reason, why.to_owned()))
     });
     let snapshot = seen.and_then(Observed::snapshot);
     let topic = || {

@@ -5,14 +5,13 @@
 
 namespace=kafka-practice
 chart=charts/consumer-group-practice
-node() { deploy/node/node.sh "$@"; }
 known= # whether look_around has been here
 
 look_around() {
   found_node='' found_release='' found_crd='' found_namespace=''
-  ! node status >/dev/null 2>&1 || found_node=yes
+  ! deploy/node/node.sh status >/dev/null 2>&1 || found_node=yes
   if [[ $found_node ]]; then
-    eval "$(node env)"
+    eval "$(deploy/node/node.sh env)"
     k get crd consumergrouppractices.kafka-practice.dev >/dev/null 2>&1 && found_crd=yes
     k get namespace $namespace >/dev/null 2>&1 && found_namespace=yes
     "$bin/helm" status cgp -n $namespace >/dev/null 2>&1 && found_release=yes
@@ -31,7 +30,7 @@ of_kafka() { # `topic NAME` and `group NAME`, sorted
 }
 
 node_up() {
-  if [[ $found_node ]]; then echo "one is up: it is used and stays"; else node up >/dev/null; fi
+  if [[ $found_node ]]; then echo "one is up: it is used and stays"; else deploy/node/node.sh up >/dev/null; fi
 }
 
 # helm's own idea of the release and what this checkout would make of it
@@ -54,7 +53,7 @@ release_up() {
 leave_as_found() { # EXIT_CODE
   [[ $known ]] || return 0
   if [[ ! $found_node ]]; then
-    ! node status >/dev/null 2>&1 || { say "taking the node down" && node down; }
+    ! deploy/node/node.sh status >/dev/null 2>&1 || { say "taking the node down" && deploy/node/node.sh down; }
     return
   fi
   if (($1 != 0)) && [[ $(k get namespaces -l kafka-practice.dev/test -o name) ]]; then

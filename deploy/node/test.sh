@@ -8,10 +8,10 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export CGP_HOME=/tmp/cgp-node-test CGP_PORT_API=26443 CGP_PORT_KAFKA=29094 KAFKA_BROKERS=${KAFKA_BROKERS:-1}
 source "$here/lib/common.sh"
-node() { "$here/node.sh" "$@"; }
+node_sh() { "$here/node.sh" "$@"; }
 work=$(mktemp -d)
 forward=
-trap 'kill $forward 2>/dev/null || true; node down 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'kill $forward 2>/dev/null || true; node_sh down 2>/dev/null || true; rm -rf "$work"' EXIT
 
 failed=0
 check() { # WHAT FOUND WANTED: FOUND contains WANTED
@@ -31,17 +31,17 @@ eventually() { # SECONDS COMMAND...
 k() { KUBECACHEDIR=$work "$bin/kubectl" -n test "$@"; }
 
 # --- up ---
-node snapshot "$work/before"
-output=$(node up)
+node_sh snapshot "$work/before"
+output=$(node_sh up)
 check "up prints nothing but exports" "$(grep -vc '^export [A-Z_]*=' <<<"$output" || true)" 0
 eval "$output"
-check "up again is quick and says the same" "$(node up 2>/dev/null)" "$output"
+check "up again is quick and says the same" "$(node_sh up 2>/dev/null)" "$output"
 other=$((KAFKA_BROKERS == 1 ? 3 : 1))
-check "another number of brokers is refused" "$(KAFKA_BROKERS=$other node up 2>&1 >/dev/null || echo "exit $?")" "exit 1"
-check "a taken port is named with the way out" "$(CGP_HOME=$work/second node up 2>&1 || true)" "choose another with CGP_PORT_API"
+check "another number of brokers is refused" "$(KAFKA_BROKERS=$other node_sh up 2>&1 >/dev/null || echo "exit $?")" "exit 1"
+check "a taken port is named with the way out" "$(CGP_HOME=$work/second node_sh up 2>&1 || true)" "choose another with CGP_PORT_API"
 
 # --- pods ---
-node load "$CGP_CACHE/probe.tar"
+node_sh load "$CGP_CACHE/probe.tar"
 k create -f - >"$work/created" <<'END'
 apiVersion: v1
 kind: Namespace
@@ -96,9 +96,9 @@ check "a pod above its memory limit is OOMKilled" "$(eventually 20 oom && echo O
 tool() { java -Xmx128m -cp "$CGP_CACHE/kafka/*" "$@" 2>>"$work/tool.log"; }
 tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$BOOTSTRAP_HOST" --create --topic kept --partitions 1 --replication-factor $((KAFKA_BROKERS == 1 ? 1 : 3)) >/dev/null
 tool org.apache.kafka.tools.ProducerPerformance --topic kept --num-records 10 --record-size 10 --throughput -1 --bootstrap-server "$BOOTSTRAP_HOST" >/dev/null
-node kafka 1 stop
-check "a stopped broker is gone" "$(node in ss -Hltn 'sport = :9094' | wc -l)" 0
-node kafka 1 start
+node_sh kafka 1 stop
+check "a stopped broker is gone" "$(node_sh in ss -Hltn 'sport = :9094' | wc -l)" 0
+node_sh kafka 1 start
 check "a broker that was started again has its records" "$(tool org.apache.kafka.tools.GetOffsetShell --bootstrap-server "$BOOTSTRAP_HOST" --topic kept)" "kept:0:10"
 
 # --- audit ---
@@ -111,13 +111,13 @@ as_writer create configmap a
 as_writer annotate configmap a seen=1
 as_writer get configmaps
 as_writer delete configmap a
-check "the audit counts three writes and no read" "$(node audit test writer 2>/dev/null)" 3
+check "the audit counts three writes and no read" "$(node_sh audit test writer 2>/dev/null)" 3
 
 # --- down ---
 kill $forward
 forward=
-node down
-node down
-node snapshot "$work/after"
+node_sh down
+node_sh down
+node_sh snapshot "$work/after"
 check "nothing is left on the host" "$(diff -r "$work/before" "$work/after" && echo the same)" "the same"
 exit $failed

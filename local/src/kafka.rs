@@ -294,6 +294,11 @@ async fn prepare_embedded(
             .ok()
             .and_then(|snapshot| snapshot.topics.get(&topic.name));
         let name = topic.name.clone();
+        // nothing else creates topics there
+        if let Some(practice_groups::TopicSeen::Present(facts)) = seen {
+            let own = prepared.own.get_or_insert_default();
+            own.insert(name.clone(), facts.id.clone());
+        }
         match topic_step(topic, seen) {
             TopicStep::Create => {
                 let copies = u32::try_from(topic.replication_factor).unwrap_or_default();
@@ -308,13 +313,10 @@ async fn prepare_embedded(
                         .await
                 };
                 match made {
-                    Ok(()) => {
-                        prepared.created.insert(name.clone());
-                        prepared.kafka_changes.push(KafkaChange::Created {
-                            topic: name,
-                            partitions: topic.partitions,
-                        });
-                    }
+                    Ok(()) => prepared.kafka_changes.push(KafkaChange::Created {
+                        topic: name,
+                        partitions: topic.partitions,
+                    }),
                     Err(error) => drop(
                         prepared
                             .refused

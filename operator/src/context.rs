@@ -107,10 +107,14 @@ impl Context {
                     .is_ok_and(|elder| elder.metadata.uid == other.metadata.uid)
             })
         };
+        let readers = &self.memories.readers;
+        let is_this_kafka =
+            |address: &str| readers.is_same_kafka(address, &plan.bootstrap) == Some(true);
         // ownership applies to the Kafka in status, which may differ from the manifest's
         let has_it = |other: &ConsumerGroupPractice| {
             let on_this_kafka = |status: &&PracticeStatus| {
-                status.bootstrap_servers.as_ref() == Some(&plan.bootstrap)
+                let address = status.bootstrap_servers.as_deref();
+                address.is_some_and(is_this_kafka)
             };
             other
                 .status
@@ -122,7 +126,7 @@ impl Context {
             let planned = is_elder(other)
                 .then(|| practice_plan::plan::plan(other, &self.defaults).ok())
                 .flatten();
-            planned.is_some_and(|other| other.bootstrap == plan.bootstrap)
+            planned.is_some_and(|other| is_this_kafka(&other.bootstrap))
         };
         let others = self.others(&plan.uid);
         others

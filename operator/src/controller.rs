@@ -2,6 +2,7 @@
 //! settings, a listener. Out: nothing; it runs until `shutdown`. No decision about a practice is made here.
 
 use std::{
+    collections::HashSet,
     convert::Infallible,
     panic::AssertUnwindSafe,
     sync::{
@@ -42,7 +43,8 @@ use crate::{
     error::{Error, within},
     http::{self, Readiness},
     memory::PracticeStates,
-    metrics::Metrics,
+    metrics::{Metrics, Practices},
+    ownership::Ownership,
     pods,
     reader::{Key, Readers},
     reconcile::reconcile,
@@ -106,6 +108,10 @@ pub async fn run(
     metrics.count(store.clone());
     let listed = until_listed(scoped(&client, namespace), readiness.clone());
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(listed));
+    let ownership = Ownership::in_config_maps(client.clone(), {
+        let practices = store.clone();
+        move || uids(&practices)
+    });
     let context = Arc::new(Context {
         recorder: Recorder::new(
             client.clone(),
@@ -119,7 +125,8 @@ pub async fn run(
         memories: PracticeStates::with(
             Readers::new(request_reconcile.clone(), metrics.listener()),
             Runtime::Cluster,
-        ),
+        )
+        .recorded_in(ownership),
         http: Http::default(),
         hub: hub.clone(),
         metrics: metrics.clone(),
@@ -162,6 +169,15 @@ pub async fn run(
             std::future::ready(())
         });
     tokio::join!(serving, showing, watching, reconciling);
+}
+
+/// The uids of all practices, also of those whose manifest cannot be decoded.
+fn uids(practices: &Practices) -> HashSet<String> {
+    let uid = |practice: Arc<Guarded>| match &practice.0 {
+        Ok(practice) => practice.metadata.uid.clone(),
+        Err(invalid) => invalid.metadata.uid.clone(),
+    };
+    practices.state().into_iter().filter_map(uid).collect()
 }
 
 /// Sets readiness once the practices can be listed. (The controller's own store wakes a single waiter, the controller.)

@@ -29,6 +29,7 @@ pub mod http;
 pub mod live;
 pub mod memory;
 pub mod metrics;
+pub mod ownership;
 mod pods;
 mod quantity;
 pub mod reader;

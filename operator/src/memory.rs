@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use crate::{
     context::key,
     journal::Kept,
+    ownership::Ownership,
     reader::{Key, Readers},
 };
 
@@ -34,6 +35,7 @@ const SET: SignedDuration = SignedDuration::from_mins(1);
 pub struct PracticeStates {
     /// Readers of Kafka.
     pub readers: Readers,
+    ownership: Ownership,
     home: Runtime,
     began: Instant,
     by_practice: Mutex<HashMap<Key, Memory>>,
@@ -48,8 +50,6 @@ pub(crate) struct Memory {
     pub(crate) idle_since: BTreeMap<(String, String), SignedDuration>,
     /// Topics whose configuration was compared, with the spec's generation and the topic's id then.
     settled: BTreeMap<String, (Option<i64>, String)>,
-    /// Topics that it has created and whose ids are not in status yet: not every broker has their metadata at once.
-    pub(crate) created: BTreeSet<String>,
     /// Kafka and group ids that it owns, including those that are not in status yet.
     claims: BTreeSet<(String, String)>,
     backoff: Option<ExponentialBackoff>,
@@ -107,10 +107,22 @@ impl PracticeStates {
     pub fn with(readers: Readers, home: Runtime) -> Self {
         Self {
             readers,
+            ownership: Ownership::default(),
             home,
             began: Instant::now(),
             by_practice: Mutex::default(),
         }
+    }
+
+    /// The same with another store of the record of owned topics.
+    #[must_use]
+    pub fn recorded_in(self, ownership: Ownership) -> Self {
+        Self { ownership, ..self }
+    }
+
+    /// The record of owned topics.
+    pub fn ownership(&self) -> &Ownership {
+        &self.ownership
     }
 
     /// Where the consumers of practices run.
@@ -255,9 +267,12 @@ impl PracticeStates {
     pub fn claim(&self, practice: &Key, bootstrap: &str, group: &str) -> Result<(), Key> {
         let mut memories = self.all();
         let claim = (bootstrap.to_owned(), group.to_owned());
+        let is_it = |(address, claimed): &(String, String)| {
+            claimed == group && self.readers.is_same_kafka(address, bootstrap) == Some(true)
+        };
         let holder = memories
             .iter()
-            .find(|(other, memory)| *other != practice && memory.claims.contains(&claim));
+            .find(|(other, memory)| *other != practice && memory.claims.iter().any(is_it));
         if let Some((holder, _)) = holder {
             return Err(holder.clone());
         }

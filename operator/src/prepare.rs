@@ -2,7 +2,7 @@
 //! changes as a value: an unreachable Kafka or a refusal is not an error here. Deliberately absent: any change of topics and groups
 //! that do not belong to this practice.
 
-use practice_api::{PracticeStatus, status::TopicStatus};
+use practice_api::PracticeStatus;
 use practice_plan::{
     outcome::{KafkaChange, Prepared, Unclaimed},
     plan::{GroupPlan, Plan},
@@ -10,7 +10,7 @@ use practice_plan::{
 
 use self::{
     groups::{claim, needs_consumer_protocol, unsupported},
-    topics::{known, prepare_topic},
+    topics::prepare_topics,
 };
 use crate::{
     live::Live,
@@ -32,19 +32,20 @@ pub async fn prepare(
     before: Option<&PracticeStatus>,
 ) -> Prepared {
     let key = (plan.namespace.clone(), plan.name.clone());
-    memories.readers.forget(&key, Some(&plan.bootstrap));
-    let reader = memories.readers.reader(&plan.bootstrap);
+    let readers = &memories.readers;
+    let reader = readers.reader(&plan.bootstrap);
     let poll = reader.poll(&key, &interest(plan)).await;
+    // ownership applies to one Kafka, whatever its address
+    let address = before.and_then(|before| before.bootstrap_servers.as_deref());
+    let is_same = address
+        .and_then(|address| readers.is_same_kafka(address, &plan.bootstrap))
+        .unwrap_or_default();
+    readers.forget(&key, Some(&plan.bootstrap));
+    let (before, former) = if is_same { (before, None) } else { (None, before) };
     let mut prepared = Prepared {
         poll: Some(poll.clone()),
+        is_same_kafka: is_same,
         ..Prepared::default()
-    };
-    // ownership applies to one Kafka
-    let (before, former) = match before {
-        Some(before) if before.bootstrap_servers.as_ref() == Some(&plan.bootstrap) => {
-            (Some(before), None)
-        }
-        former => (None, former),
     };
     claim_groups(plan, live, holder, memories, &reader, before, &mut prepared).await;
     if let Some(former) = former.filter(|former| is_undecided(plan, former, &prepared)) {
@@ -53,18 +54,9 @@ pub async fn prepare(
         return prepared;
     }
     memories.keep_named(plan, &plan.bootstrap);
-    for topic in &plan.topics {
-        let seen = poll
-            .as_ref()
-            .ok()
-            .and_then(|snapshot| snapshot.topics.get(&topic.name));
-        let known = known(&key, before, plan, topic, seen, memories);
-        prepare_topic(reader.kafka(), topic, seen, &known, &mut prepared).await;
-        if let (Some(id), true) = (known.id, prepared.is_as_described(topic)) {
-            memories.settled(&key, &topic.name, plan.generation, id);
-        }
+    if let Ok(snapshot) = &poll {
+        prepare_topics(plan, snapshot, &reader, before, memories, &mut prepared).await;
     }
-    remember_created(&key, before, &mut prepared, memories);
     prepared.holds = holds(plan, &prepared.unclaimed, live);
     prepared
 }
@@ -167,23 +159,4 @@ pub fn interest(plan: &Plan) -> Interest {
         topics: plan.topics.iter().map(|topic| topic.name.clone()).collect(),
         groups: plan.groups.iter().map(|group| group.id.clone()).collect(),
     }
-}
-
-/// Records created topics until status has their ids: not every broker has the metadata of a new topic at once.
-fn remember_created(
-    key: &Key,
-    before: Option<&PracticeStatus>,
-    prepared: &mut Prepared,
-    memories: &PracticeStates,
-) {
-    let is_written = |topic: &String| {
-        let status =
-            before.and_then(|before| before.topics.iter().find(|status| status.name == *topic));
-        status.is_some_and(TopicStatus::is_own)
-    };
-    let mut memories = memories.all();
-    let created = &mut memories.entry(key.clone()).or_default().created;
-    created.retain(|topic| !is_written(topic));
-    created.append(&mut prepared.created);
-    prepared.created.clone_from(created);
 }

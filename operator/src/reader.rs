@@ -156,6 +156,16 @@ impl Readers {
             .clone()
     }
 
+    /// Whether two addresses lead to one Kafka; `None`: one of them has not been polled.
+    pub fn is_same_kafka(&self, one: &str, other: &str) -> Option<bool> {
+        if one == other {
+            return Some(true);
+        }
+        let readers = lock(&self.by_kafka);
+        let identity = |address: &str| readers.get(address)?.kafka.identity();
+        Some(identity(one)?.is_same(&identity(other)?))
+    }
+
     /// Polls every Kafka that a practice uses at once.
     pub fn request_poll(&self, practice: &Key) {
         let readers = lock(&self.by_kafka);

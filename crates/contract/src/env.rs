@@ -1,6 +1,6 @@
 //! Names of environment variables and how one value is read. In: a lookup, so that no test touches the process.
 
-use std::fmt::Display;
+use std::{collections::BTreeSet, fmt::Display};
 
 use thiserror::Error;
 
@@ -102,27 +102,54 @@ pub(crate) fn listen(text: &str) -> Result<std::net::SocketAddr, &'static str> {
         .map_err(|_| "write an address and a port such as 0.0.0.0:8080 or [::1]:8080")
 }
 
-/// `host:port[,host:port...]`, each with a port; a scheme such as `kafka://` is a common slip.
+/// `host:port[,host:port...]`, each with a port; a scheme such as `kafka://` is a common slip. The result is the same for every
+/// spelling of one address: sorted, without duplicates and spaces, host names in lower case (RFC 4343).
 pub fn servers(text: &str) -> Result<String, &'static str> {
     const LEGAL: &str = "write host:port, or several separated by commas, such as my-cluster-kafka-bootstrap.kafka:9092";
-    let servers = list(text);
-    let legal = |server: &String| {
-        server.rsplit_once(':').is_some_and(|(host, port)| {
-            let bare = host
-                .strip_prefix('[')
-                .and_then(|h| h.strip_suffix(']'))
-                .unwrap_or(host);
-            let colons = bare.contains(':') && bare.len() == host.len();
-            !bare.is_empty()
-                && !colons
-                && bare
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || ".-_:".contains(c))
-                && port.parse::<u16>().is_ok_and(|port| port > 0)
-        })
-    };
-    if servers.is_empty() || !servers.iter().all(legal) {
-        return Err(LEGAL);
+    let servers: Option<BTreeSet<String>> = list(text).iter().map(|item| server(item)).collect();
+    match servers {
+        Some(servers) if !servers.is_empty() => {
+            Ok(servers.into_iter().collect::<Vec<_>>().join(","))
+        }
+        _ => Err(LEGAL),
     }
-    Ok(servers.join(","))
+}
+
+/// One `host:port`; `None`: it is none.
+fn server(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':')?;
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .unwrap_or(host);
+    let colons = bare.contains(':') && bare.len() == host.len();
+    let legal = |c: char| c.is_ascii_alphanumeric() || ".-_:".contains(c);
+    let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
+    (!bare.is_empty() && !colons && bare.chars().all(legal))
+        .then(|| format!("{}:{port}", host.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_has_one_spelling() {
+        for text in [
+            "a:9092,b:9092",
+            "b:9092,a:9092",
+            " a:9092 , b:9092 ",
+            "a:9092,b:9092,a:9092",
+            "A:9092,b:09092",
+            "a:9092,,b:9092,",
+        ] {
+            assert_eq!(servers(text), Ok("a:9092,b:9092".to_owned()), "{text}");
+        }
+        assert_eq!(servers("[::1]:9092"), Ok("[::1]:9092".to_owned()));
+        for illegal in [
+            "", ",", "a", "a:0", "a:99999", ":9092", "::1:9092", "a b:1", "a:9092,b",
+        ] {
+            assert!(servers(illegal).is_err(), "{illegal}");
+        }
+    }
 }

@@ -66,6 +66,22 @@ impl Snapshot {
 /// One poll of Kafka, or why there is none.
 pub type PollResult = Result<Arc<Snapshot>, Arc<KafkaError>>;
 
+/// Which Kafka an address leads to. A cluster id alone proves nothing: it is self-asserted, and copies of a Kafka have the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaIdentity {
+    /// Its cluster id (KIP-78).
+    pub cluster_id: String,
+    /// The advertised `host:port` of each broker.
+    pub endpoints: BTreeSet<String>,
+}
+
+impl KafkaIdentity {
+    /// Whether both are one Kafka: the same cluster id, and a broker with the same address.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.cluster_id == other.cluster_id && !self.endpoints.is_disjoint(&other.endpoints)
+    }
+}
+
 /// A topic that was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TopicSeen {
@@ -80,7 +96,8 @@ pub enum TopicSeen {
 /// A topic that exists.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TopicFacts {
-    /// Kafka's topic id, 32 hexadecimal digits. A recreated topic with the same name has another id.
+    /// Kafka's topic id (KIP-516), 32 hexadecimal digits; empty: this Kafka has none. A recreated topic with the same name has
+    /// another id.
     pub id: String,
     /// Copies of each partition (the fewest, should they differ).
     pub replication_factor: i32,

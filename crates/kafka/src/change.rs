@@ -1,15 +1,11 @@
 //! Changes of topics, the only changes that a practice makes in Kafka. In: names and the desired state. Out: the result.
 //! Deliberately absent: the decision whether to change anything.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use krafka::{
     admin::{
-        ConfigOp, ConfigResource, CreatePartitionsOptions, CreateTopicsOptions,
-        DeleteTopicsOptions, DescribeTopicsOptions, IncrementalAlterConfigsOptions, NewTopic,
+        ConfigOp, ConfigResource, CreatePartitionsOptions, IncrementalAlterConfigsOptions,
     },
     error::{ErrorCode, KrafkaError},
 };
@@ -17,6 +13,7 @@ use krafka::{
 use practice_groups::KafkaError;
 
 use crate::{
+    by_id::{self, NewTopic},
     error::refused,
     read::{Kafka, STEP, Topic, check, hex, one, within},
 };
@@ -24,14 +21,14 @@ use crate::{
 /// Timeout of a change on the broker. After a shorter one the result would be unknown.
 const CHANGE: Duration = Duration::from_secs(9);
 
-/// How long brokers have to report a topic as missing before the client accepts that it is.
-const SURE: Duration = Duration::from_secs(1);
-
 /// Result of the creation of a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Made {
     /// It was created.
-    Created,
+    Created {
+        /// Its topic id, 32 hexadecimal digits; empty: this Kafka has none.
+        id: String,
+    },
     /// It existed already.
     AlreadyThere,
 }
@@ -51,15 +48,14 @@ impl Kafka {
         let copies = i16::try_from(replication_factor).unwrap_or(i16::MAX);
         within(&self.changes, "create_topic", async |admin| {
             check(name)?;
-            let mut topic = NewTopic::new(name, partitions, copies)?;
-            for (key, value) in config {
-                topic = topic.with_config(key, value);
-            }
-            match one(admin
-                .create_topics([topic], CreateTopicsOptions::default().timeout(CHANGE))
-                .await?)
-            {
-                Ok(()) => Ok(Made::Created),
+            let topic = NewTopic {
+                name,
+                partitions,
+                replication_factor: copies,
+                config: config.iter().map(|(k, v)| (&**k, &**v)).collect(),
+            };
+            match by_id::create(&admin.kafka, &topic, CHANGE).await {
+                Ok(id) => Ok(Made::Created { id: hex(id) }),
                 Err(KrafkaError::Broker {
                     code: ErrorCode::TopicAlreadyExists,
                     ..
@@ -117,43 +113,23 @@ impl Kafka {
         .await
     }
 
-    /// Deletes a topic if it still has this id. A missing topic, or one with another id, is no error.
+    /// Deletes the topic with this id, 32 hexadecimal digits (KIP-516). `name` is for messages alone: a recreated topic of this name
+    /// has another id and stays. A missing topic is no error.
     ///
     /// # Errors
     /// Kafka refused, with its own message, or is unreachable.
     pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
+        let Some(id) = bytes(id) else {
+            return Err(KafkaError::Answered {
+                code: "UnknownTopicId".into(),
+                message: format!("`{id}` is not a topic id"),
+                retriable: false,
+            });
+        };
         within(&self.changes, "delete_topic", async |admin| {
-            check(name)?;
-            let begun = Instant::now();
-            let topic = loop {
-                let described = admin
-                    .describe_topics([name], DescribeTopicsOptions::default())
-                    .await?;
-                match one(described) {
-                    Ok(topic) => break topic,
-                    // this broker may not have the topic's metadata yet
-                    Err(KrafkaError::Broker {
-                        code: ErrorCode::UnknownTopicOrPartition,
-                        ..
-                    }) if begun.elapsed() < SURE => {
-                        tokio::time::sleep(SURE / 4).await;
-                    }
-                    Err(KrafkaError::Broker {
-                        code: ErrorCode::UnknownTopicOrPartition,
-                        ..
-                    }) => return Ok(()),
-                    Err(error) => return Err(refused(error, "Describe", Topic(name))),
-                }
-            };
-            if hex(topic.topic_id) != id {
-                return Ok(());
-            }
-            match one(admin
-                .delete_topics([name], DeleteTopicsOptions::default().timeout(STEP))
-                .await?)
-            {
+            match by_id::delete(&admin.kafka, id, STEP).await {
                 Err(KrafkaError::Broker {
-                    code: ErrorCode::UnknownTopicOrPartition,
+                    code: ErrorCode::UnknownTopicId | ErrorCode::UnknownTopicOrPartition,
                     ..
                 }) => Ok(()),
                 other => other.map_err(|error| refused(error, "Delete", Topic(name))),
@@ -161,4 +137,13 @@ impl Kafka {
         })
         .await
     }
+}
+
+/// A topic id from 32 hexadecimal digits; `None` for anything else, and for zero, which is no id.
+fn bytes(id: &str) -> Option<[u8; 16]> {
+    let digits = id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let id = digits
+        .then(|| u128::from_str_radix(id, 16).ok())
+        .flatten()?;
+    (id != 0).then(|| id.to_be_bytes())
 }

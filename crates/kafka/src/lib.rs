@@ -3,6 +3,7 @@
 //! deadline, an answer a largest size, and a listener that counts it. Deliberately absent: Kubernetes, what an answer means, and
 //! any other crate that names the client library (it breaks its API with every minor version).
 
+mod by_id;
 mod call_listener;
 mod change;
 mod describe;

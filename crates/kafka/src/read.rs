@@ -4,7 +4,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    sync::{Arc, Mutex as Lock, PoisonError},
+    ops::Deref,
+    sync::{Arc, Mutex as Lock, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,10 +16,13 @@ use krafka::{
     },
     error::KrafkaError,
 };
-use practice_groups::{GroupSeen, GroupState, KafkaError, Snapshot, TopicSeen};
+use practice_groups::{
+    GroupSeen, GroupState, KafkaError, KafkaIdentity, Snapshot, TopicSeen,
+};
 use tokio::sync::Mutex;
 
 use crate::{
+    by_id::identity,
     call_listener::{Call, Listener, result_label},
     describe::{bounds, is_of_consumers, observe_groups},
     error::{Failure, coarse, refused},
@@ -37,6 +41,8 @@ pub struct Kafka {
     polls: Connection,
     /// Groups that did not exist at the last poll.
     absent: Arc<Lock<BTreeSet<String>>>,
+    /// Which Kafka answered last.
+    identity: Arc<Lock<Option<KafkaIdentity>>>,
     /// A broker answers a connection's requests in order: a poll must not wait for the creation of many topics.
     pub(crate) changes: Connection,
 }
@@ -45,8 +51,23 @@ pub struct Kafka {
 #[derive(Clone)]
 pub(crate) struct Connection {
     bootstrap: Arc<str>,
-    admin: Arc<Mutex<Option<Arc<AdminClient>>>>,
+    admin: Arc<Mutex<Option<Arc<Client>>>>,
     listener: Listener,
+}
+
+/// A connected client of the library.
+pub(crate) struct Client {
+    /// Its connections and metadata.
+    pub(crate) kafka: krafka::Kafka,
+    admin: AdminClient,
+}
+
+impl Deref for Client {
+    type Target = AdminClient;
+
+    fn deref(&self) -> &AdminClient {
+        &self.admin
+    }
 }
 
 impl fmt::Debug for Kafka {
@@ -71,8 +92,14 @@ impl Kafka {
         Self {
             polls: connection(),
             absent: Arc::default(),
+            identity: Arc::default(),
             changes: connection(),
         }
+    }
+
+    /// Which Kafka the latest poll reached; `None`: no poll succeeded yet.
+    pub fn identity(&self) -> Option<KafkaIdentity> {
+        lock(&self.identity).clone()
     }
 
     /// Polls topics and groups: topics, members and committed offsets first, the logs' bounds after them. What a broker does not
@@ -85,11 +112,7 @@ impl Kafka {
         topics: &[String],
         groups: &[String],
     ) -> Result<Snapshot, KafkaError> {
-        let absent = self
-            .absent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let absent = lock(&self.absent).clone();
         let snapshot = within(&self.polls, "observe", async |admin| {
             // one illegal name would fail the request for all of them
             let (legal, illegal): (Vec<_>, Vec<_>) =
@@ -112,11 +135,16 @@ impl Kafka {
             {
                 // no broker has answered
                 Some(outage) if topics.is_empty() => Err(outage.into()),
-                _ => Ok(Snapshot {
-                    topics,
-                    groups,
-                    other_groups: None,
-                }),
+                _ => {
+                    if let Some(identity) = identity(&admin.kafka) {
+                        *lock(&self.identity) = Some(identity);
+                    }
+                    Ok(Snapshot {
+                        topics,
+                        groups,
+                        other_groups: None,
+                    })
+                }
             }
         })
         .await?;
@@ -124,8 +152,7 @@ impl Kafka {
             .groups
             .iter()
             .filter(|(_, group)| group.state == GroupState::Absent);
-        *self.absent.lock().unwrap_or_else(PoisonError::into_inner) =
-            absent.map(|(id, _)| id.clone()).collect();
+        *lock(&self.absent) = absent.map(|(id, _)| id.clone()).collect();
         Ok(snapshot)
     }
 
@@ -230,7 +257,7 @@ impl Kafka {
 pub(crate) async fn within<T>(
     connection: &Connection,
     name: &'static str,
-    call: impl AsyncFnOnce(Arc<AdminClient>) -> Result<T, Failure>,
+    call: impl AsyncFnOnce(Arc<Client>) -> Result<T, Failure>,
 ) -> Result<T, KafkaError> {
     let run = async {
         let result = call(connection.admin().await?)
@@ -258,7 +285,7 @@ pub(crate) async fn within<T>(
 }
 
 impl Connection {
-    async fn admin(&self) -> Result<Arc<AdminClient>, KafkaError> {
+    async fn admin(&self) -> Result<Arc<Client>, KafkaError> {
         let mut admin = self.admin.lock().await;
         if let Some(admin) = admin.as_ref() {
             return Ok(admin.clone());
@@ -272,7 +299,10 @@ impl Connection {
             .connect()
             .await
             .map_err(coarse)?;
-        let connected = Arc::new(kafka.admin().default_api_timeout(STEP));
+        let connected = Arc::new(Client {
+            admin: kafka.admin().default_api_timeout(STEP),
+            kafka,
+        });
         *admin = Some(connected.clone());
         Ok(connected)
     }
@@ -311,6 +341,14 @@ pub(crate) fn one<K, T>(answers: HashMap<K, Result<T, KrafkaError>>) -> Result<T
     })
 }
 
+/// A topic id as 32 hexadecimal digits; empty for zero, which a Kafka without topic ids reports for every topic.
 pub(crate) fn hex(id: [u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(id))
+    match u128::from_be_bytes(id) {
+        0 => String::new(),
+        id => format!("{id:032x}"),
+    }
+}
+
+fn lock<T>(mutex: &Lock<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,10 @@
 //! In: decisions and changes of one reconcile, status before and after. Out: Events, one per decision, as `kubectl describe`
 //! and `kubectl get events` show them. Pure.
 
-use practice_api::{PracticeStatus, status::GroupStatus};
+use practice_api::{
+    PracticeStatus,
+    status::{GroupStatus, TopicStatus},
+};
 use practice_groups::{HealthState, Rebalance};
 
 use crate::outcome::{Change, ChangeAction, Hold, KafkaChange, Prepared, Running};
@@ -45,9 +48,39 @@ pub fn events(
             .filter_map(|(group, hold)| held(group, *hold, running)),
     );
     events.extend(running.changes.iter().map(change));
+    events.extend(unrecorded(before, after));
     events.extend(turns(before, after));
     events.extend(health(before, after));
     events
+}
+
+/// Topics that status shows as created by the practice, and that the ownership record does not have.
+fn unrecorded(
+    before: Option<&PracticeStatus>,
+    after: &PracticeStatus,
+) -> Option<PracticeEvent> {
+    let is_lost = |topic: &&TopicStatus| {
+        let former = before.iter().flat_map(|before| &before.topics);
+        let mut former = former.filter(|former| former.name == topic.name);
+        let was_own = former.any(|former| former.is_own() && former.topic_id == topic.topic_id);
+        was_own && topic.created_topic_id.is_none()
+    };
+    let lost = after.topics.iter().filter(is_lost);
+    let lost: Vec<&str> = lost.map(|topic| topic.name.as_str()).collect();
+    let (names, they) = match lost.as_slice() {
+        [] => return None,
+        [one] => (format!("topic {one}"), "it"),
+        many => (format!("topics {}", many.join(", ")), "them"),
+    };
+    Some(PracticeEvent {
+        severity: Severity::Warning,
+        reason: "OwnershipRecordMissing",
+        action: "Prepare",
+        subject: None,
+        text: format!(
+            "the ownership record in the operator's namespace does not have {names}: the operator does not configure or delete {they}; delete {they} yourself when you delete the practice"
+        ),
+    })
 }
 
 /// Groups whose health changed.

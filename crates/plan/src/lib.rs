@@ -7,6 +7,7 @@ pub mod events;
 pub mod labels;
 pub mod names;
 pub mod outcome;
+pub mod ownership;
 pub mod plan;
 pub mod policy;
 pub mod predict;

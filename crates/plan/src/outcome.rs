@@ -23,8 +23,8 @@ pub struct Prepared {
     pub poll: Option<PollResult>,
     /// Topics that Kafka refused to create or change, or whose configuration differs, and why.
     pub refused: BTreeMap<String, Refusal>,
-    /// Topics created by this practice whose ids are not in status yet.
-    pub created: BTreeSet<String>,
+    /// Topic ids of the topics that this practice owns, by name; `None`: the ownership record was not read.
+    pub own: Option<BTreeMap<String, String>>,
     /// Topics whose configuration matches the manifest, with the keys that the manifest sets.
     pub configured: BTreeMap<String, Vec<String>>,
     /// Groups whose consumers may not start, and why.
@@ -33,6 +33,8 @@ pub struct Prepared {
     pub holds: BTreeMap<String, Hold>,
     /// Changes in Kafka, in order.
     pub kafka_changes: Vec<KafkaChange>,
+    /// Whether the address in the former status leads to this Kafka.
+    pub is_same_kafka: bool,
     /// The Kafka of the former manifest, `host:port[,host:port...]`, on which everything keeps running until the operator knows
     /// whether the group ids are free on the new one.
     pub former_bootstrap: Option<String>,

@@ -2,6 +2,7 @@
 //! a message that names the rule, the value and the fix. Pure; checked before the operator contacts Kafka.
 
 use practice_api::PracticeSpec;
+use practice_contract::parse_servers;
 
 use crate::{config::Bounds, plan::Plan};
 
@@ -41,6 +42,11 @@ impl std::iter::Sum for Usage {
     }
 }
 
+/// Whether an allowed address, as an administrator spells it, is this one of a plan.
+fn is_address(allowed: &str, server: &str) -> bool {
+    allowed == server || parse_servers(allowed).is_ok_and(|allowed| allowed == server)
+}
+
 /// The first rule that a practice breaks. `elders` is what the older practices of its namespace use; `default` is the
 /// operator's own Kafka, which is always allowed.
 pub fn broken_rule(
@@ -57,7 +63,7 @@ pub fn broken_rule(
             !bounds
                 .allowed_bootstrap_servers
                 .iter()
-                .any(|allowed| allowed == server)
+                .any(|allowed| is_address(allowed, server))
         });
         if let Some(stranger) = stranger {
             let allowed = bounds.allowed_bootstrap_servers.join(", ");

@@ -46,8 +46,9 @@ pub fn status(
                 .former_bootstrap
                 .as_ref()
                 .unwrap_or(&plan.bootstrap);
-            let same_kafka =
-                before.filter(|before| before.bootstrap_servers.as_ref() == Some(bootstrap));
+            let same_kafka = before.filter(|before| {
+                prepared.is_same_kafka || before.bootstrap_servers.as_ref() == Some(bootstrap)
+            });
             status.bootstrap_servers = Some(bootstrap.clone());
             status.topics = topics(plan, prepared, snapshot, same_kafka);
             let inputs = group::GroupInputs {
@@ -162,13 +163,10 @@ fn topics(
             status.replication_factor = Some(facts.replication_factor);
             status.topic_id = Some(facts.id.clone());
         }
-        let created = prepared
-            .created
-            .contains(&topic.name)
-            .then(|| status.topic_id.clone())
-            .flatten();
-        status.created_topic_id =
-            created.or_else(|| former.and_then(|former| former.created_topic_id.clone()));
+        status.created_topic_id = match &prepared.own {
+            Some(own) => own.get(&topic.name).cloned(),
+            None => former.and_then(|former| former.created_topic_id.clone()),
+        };
         status.message = match (prepared.refused.get(&topic.name), topic_step(topic, seen)) {
             (Some(refusal), _) => Some(refusal.message().to_owned()),
             (None, TopicStep::Unknown(_)) if snapshot.is_none() => {

@@ -3,42 +3,109 @@
 
 use std::collections::BTreeMap;
 
-use practice_api::{PracticeStatus, Topic, status::TopicStatus};
-use practice_groups::{KafkaError, TopicSeen};
+use practice_api::{PracticeStatus, Topic};
+use practice_groups::{KafkaError, Snapshot, TopicSeen};
 use practice_kafka::{Kafka, Made};
 use practice_plan::{
     outcome::{KafkaChange, Prepared, Refusal},
+    ownership::{Creation, OwnershipRecord, begin},
     plan::Plan,
     topics::{TopicStep, refusal, released, setting, topic_step},
 };
 
-use crate::{memory::PracticeStates, reader::Key};
+use crate::{
+    memory::PracticeStates,
+    reader::{Key, Reader},
+};
 
-/// Whether this practice created the topic that exists now.
-fn is_ours(former: Option<&TopicStatus>, seen: Option<&TopicSeen>) -> bool {
-    let Some(TopicSeen::Present(facts)) = seen else {
-        return false;
+/// Creates, extends and configures the topics of a plan. What is about to be created is recorded first, and its id afterwards: an
+/// operator that ends in between finds out later whether it created the topic.
+pub(super) async fn prepare_topics(
+    plan: &Plan,
+    snapshot: &Snapshot,
+    reader: &Reader,
+    before: Option<&PracticeStatus>,
+    memories: &PracticeStates,
+    prepared: &mut Prepared,
+) {
+    let key = (plan.namespace.clone(), plan.name.clone());
+    let identity = reader.kafka().identity();
+    let kafka_id = identity.as_ref().map(|identity| &*identity.cluster_id);
+    let ownership = memories.ownership();
+    let begun = ownership.change(&plan.namespace, |record| {
+        *record = begin(record, plan, snapshot, kafka_id).0;
+    });
+    let begun = begun.await;
+    let mut creations = vec![];
+    for topic in &plan.topics {
+        let seen = snapshot.topics.get(&topic.name);
+        let known = known(&key, before, plan, topic, seen, begun.as_ref().ok(), memories);
+        let creation = match &begun {
+            Err(why) if topic_step(topic, seen) == TopicStep::Create => {
+                let why = Refusal::Failed(format!("topic {} is not created: {why}", topic.name));
+                prepared.refused.insert(topic.name.clone(), why);
+                None
+            }
+            _ => prepare_topic(reader.kafka(), topic, seen, &known, prepared).await,
+        };
+        creations.extend(creation.map(|creation| (&topic.name, creation)));
+        if let (Some(id), true) = (known.id, prepared.is_as_described(topic)) {
+            memories.settled(&key, &topic.name, plan.generation, id);
+        }
+    }
+    let Ok(mut record) = begun else {
+        return;
     };
-    former.is_some_and(|former| former.created_topic_id.as_ref() == Some(&facts.id))
+    if !creations.is_empty() {
+        let finished = ownership.change(&plan.namespace, |record| {
+            for (topic, creation) in &creations {
+                record.finish(plan.into(), kafka_id, topic, creation);
+            }
+        });
+        match finished.await {
+            Ok(finished) => record = finished,
+            // the next pass finds the intents, and the topics
+            Err(error) => tracing::warn!(%error, "created topics are not recorded yet"),
+        }
+    }
+    prepared.own = Some(own(plan, snapshot, &record));
+}
+
+/// Topic ids of the topics that the practice owns, by name: the one of the existing topic, otherwise one that no longer exists.
+fn own(plan: &Plan, snapshot: &Snapshot, record: &OwnershipRecord) -> BTreeMap<String, String> {
+    let owned = record.owned_by(&plan.uid);
+    let mut own: BTreeMap<_, _> = owned
+        .map(|(id, owned)| (owned.topic.clone(), id.to_owned()))
+        .collect();
+    for (name, seen) in &snapshot.topics {
+        if let TopicSeen::Present(facts) = seen
+            && record.owns(&plan.uid, &facts.id)
+        {
+            own.insert(name.clone(), facts.id.clone());
+        }
+    }
+    own
 }
 
 /// Facts about a topic from earlier reconciles.
-pub(super) struct Known {
+struct Known {
     /// Its id; `None`: it does not exist.
-    pub(super) id: Option<String>,
+    id: Option<String>,
     /// Its configuration was compared with this generation of the manifest already.
     settled: bool,
-    ours: bool,
+    /// The practice owns it; `None`: the record is not available.
+    ours: Option<bool>,
     /// Keys that this practice set on its own topic, and that the manifest no longer contains.
     released: Vec<String>,
 }
 
-pub(super) fn known(
+fn known(
     key: &Key,
     before: Option<&PracticeStatus>,
     plan: &Plan,
     topic: &Topic,
     seen: Option<&TopicSeen>,
+    record: Option<&OwnershipRecord>,
     memories: &PracticeStates,
 ) -> Known {
     let id = match seen {
@@ -54,9 +121,9 @@ pub(super) fn known(
             .iter()
             .find(|status| status.name == topic.name)
     });
-    let ours = is_ours(former, seen);
+    let ours = record.map(|record| id.as_ref().is_some_and(|id| record.owns(&plan.uid, id)));
     let released = former
-        .filter(|_| ours)
+        .filter(|_| ours == Some(true))
         .map(|former| released(topic, former).cloned().collect());
     Known {
         id,
@@ -66,16 +133,16 @@ pub(super) fn known(
     }
 }
 
-/// Creates, extends and configures a topic as far as this practice may.
-pub(super) async fn prepare_topic(
+/// Creates, extends and configures a topic as far as this practice may. Returns how its creation ended, if it is known.
+async fn prepare_topic(
     kafka: &Kafka,
     topic: &Topic,
     seen: Option<&TopicSeen>,
     known: &Known,
     prepared: &mut Prepared,
-) {
+) -> Option<Creation> {
     let name = &topic.name;
-    let done = match topic_step(topic, seen) {
+    let (creation, done) = match topic_step(topic, seen) {
         TopicStep::Create => {
             let made = kafka
                 .create_topic(
@@ -85,29 +152,40 @@ pub(super) async fn prepare_topic(
                     &topic.config,
                 )
                 .await;
-            made.map(|made| match made {
-                Made::Created => {
-                    prepared.created.insert(name.clone());
-                    prepared
-                        .configured
-                        .insert(name.clone(), topic.config.keys().cloned().collect());
-                    prepared.kafka_changes.push(KafkaChange::Created {
-                        topic: name.clone(),
-                        partitions: topic.partitions,
-                    });
-                }
-                Made::AlreadyThere => {} // the next poll reports its state
-            })
+            if let Ok(Made::Created { .. }) = &made {
+                prepared
+                    .configured
+                    .insert(name.clone(), topic.config.keys().cloned().collect());
+                prepared.kafka_changes.push(KafkaChange::Created {
+                    topic: name.clone(),
+                    partitions: topic.partitions,
+                });
+            }
+            (creation(&made), made.map(drop))
         }
         step @ (TopicStep::Grow(_) | TopicStep::Ready) => {
-            adapt(kafka, topic, &step, known, prepared).await
+            let adapted = adapt(kafka, topic, &step, known, prepared).await;
+            (None, adapted)
         }
-        TopicStep::Conflict(_) | TopicStep::Unknown(_) => Ok(()),
+        TopicStep::Conflict(_) | TopicStep::Unknown(_) => (None, Ok(())),
     };
     if let Err(error) = done {
         prepared
             .refused
             .insert(name.clone(), refusal(topic, &error));
+    }
+    creation
+}
+
+/// How a creation ended; `None`: the topic may have been created, and the next poll shows it.
+fn creation(made: &Result<Made, KafkaError>) -> Option<Creation> {
+    match made {
+        Ok(Made::Created { id }) => Some(Creation::Created(id.clone())),
+        Err(KafkaError::Denied { .. } | KafkaError::Answered { retriable: false, .. }) => {
+            Some(Creation::NotCreated)
+        }
+        // there already: by another client, or by an earlier request whose answer was lost
+        Ok(Made::AlreadyThere) | Err(_) => None,
     }
 }
 
@@ -127,7 +205,12 @@ async fn adapt(
         differing_config(kafka, topic, &known.released).await?
     };
     match differing.first_key_value() {
-        Some((key, there)) if !known.ours => {
+        Some(_) if known.ours.is_none() => {
+            let why = format!("topic {name} is not configured: the record of the topics that the operator created is not available");
+            prepared.refused.insert(name.clone(), Refusal::Failed(why));
+            return Ok(());
+        }
+        Some((key, there)) if known.ours == Some(false) => {
             let (there, wanted) = (
                 there.as_deref().unwrap_or("its default"),
                 &topic.config[key],

@@ -27,15 +27,14 @@ async fn a_topic_is_made_once_and_grows() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let name = unique("grows");
     assert_eq!(topic(&kafka, &name).await, TopicSeen::Missing);
-    assert_eq!(
-        kafka.create_topic(&name, 3, 1, &BTreeMap::new()).await,
-        Ok(Made::Created)
-    );
+    let created = kafka.create_topic(&name, 3, 1, &BTreeMap::new()).await;
     assert_eq!(
         kafka.create_topic(&name, 4, 1, &BTreeMap::new()).await,
         Ok(Made::AlreadyThere)
     );
     let facts = there(&kafka, &name).await;
+    let id = facts.id.clone();
+    assert_eq!(created, Ok(Made::Created { id }));
     assert_eq!(facts.partitions, vec![Some(Bounds { start: 0, end: 0 }); 3]);
     assert_eq!(facts.replication_factor, 1);
     let broker = facts.copies[0].leader.expect("it has a leader");
@@ -146,6 +145,35 @@ async fn only_the_very_topic_is_removed() {
         .await
         .expect("another topic is left alone");
     present(topic(&kafka, &name).await);
+    let zero = "0".repeat(32);
+    for no_id in ["", "0", &zero, "g".repeat(32).as_str(), &id[1..]] {
+        let refused = kafka.delete_topic(&name, no_id).await;
+        answered(refused.expect_err("no topic id"), "UnknownTopicId");
+    }
+    present(topic(&kafka, &name).await);
+}
+
+#[tokio::test]
+async fn one_kafka_has_one_identity_by_each_address_and_another_kafka_another() {
+    let bootstrap = kafka().await.bootstrap();
+    let alias = bootstrap.replace("127.0.0.1", "localhost");
+    assert_ne!(alias, bootstrap);
+    let other = practice_testbed::Kafka::start().await;
+    let identity = async |bootstrap: &str| {
+        let kafka = Kafka::connect(bootstrap);
+        assert_eq!(kafka.identity(), None, "not polled yet");
+        kafka.observe(&[], &[]).await.expect("Kafka answers");
+        kafka.identity().expect("it has a cluster id")
+    };
+    let by_address = identity(bootstrap).await;
+    assert!(by_address.is_same(&identity(&alias).await));
+    assert!(!by_address.is_same(&identity(other.bootstrap()).await));
+    // a copy of a Kafka elsewhere asserts the same cluster id
+    let copy = practice_groups::KafkaIdentity {
+        endpoints: ["elsewhere:9092".to_owned()].into(),
+        ..by_address.clone()
+    };
+    assert!(!by_address.is_same(&copy));
 }
 
 #[tokio::test]
@@ -167,13 +195,6 @@ async fn an_illegal_name_spoils_nothing_else() {
         answered(
             kafka
                 .grow_topic(illegal, 2)
-                .await
-                .expect_err("an illegal name"),
-            "InvalidTopic",
-        );
-        answered(
-            kafka
-                .delete_topic(illegal, "0")
                 .await
                 .expect_err("an illegal name"),
             "InvalidTopic",

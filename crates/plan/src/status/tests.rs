@@ -232,12 +232,15 @@ fn unknown_is_never_zero() {
 #[test]
 fn nothing_is_remembered_of_another_kafka() {
     let mut world = two_groups();
-    world.prepared.created.insert("t".into());
-    assert!(world.status().topics[0].created_topic_id.is_some());
-    world.prepared.created.clear();
-    assert!(
-        world.status().topics[0].created_topic_id.is_some(),
-        "it is kept"
+    let id = world.status().topics[0].topic_id.clone();
+    let own = id.clone().map(|id| ("t".to_owned(), id));
+    world.prepared.own = Some(own.into_iter().collect());
+    assert_eq!(world.status().topics[0].created_topic_id, id);
+    world.prepared.own = None;
+    assert_eq!(
+        world.status().topics[0].created_topic_id,
+        id,
+        "shown until the record is read"
     );
     world.plan.bootstrap = "other:1".into();
     world.outage(KafkaError::TimedOut);

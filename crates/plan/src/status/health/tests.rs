@@ -205,7 +205,8 @@ fn a_rewind_that_we_caused_says_so() {
         message,
         "t/0: committed offset moved back from 90 to 0 because the topic was recreated"
     );
-    world.prepared.created.insert("t".into());
+    let id = world.status().topics[0].topic_id.clone().expect("has one");
+    world.prepared.own = Some([("t".to_owned(), id)].into());
     let (_, _, message, advice) = told(&world.status());
     assert_eq!(
         message,

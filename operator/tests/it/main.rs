@@ -11,6 +11,7 @@ mod basics;
 mod claims;
 mod many;
 mod outages;
+mod ownership;
 mod picture;
 mod policy;
 mod program;

@@ -9,6 +9,7 @@ use practice_api::{
     status::{GroupStatus, OtherGroupStatus, OwnedPartition},
 };
 use practice_groups::HealthState;
+use practice_plan::status::ending::{BLOCKED, DELETING};
 
 use crate::text::{Line, Tone, counted};
 
@@ -90,8 +91,11 @@ pub fn remarks(practice: &ConsumerGroupPractice) -> Vec<Line> {
         return lines;
     };
     let mut printed: Vec<&str> = Vec::new();
-    // idle consumers have their own lines in the tree
-    let is_shown = |condition: &&Condition| condition.type_ != "IdleConsumers";
+    // idle consumers have their own lines in the tree, and the first line reports a deletion
+    let is_shown = |condition: &&Condition| {
+        let is_deletion = condition.reason == DELETING && condition.type_ != "Reconciling";
+        condition.type_ != "IdleConsumers" && !is_deletion
+    };
     let mut conditions: Vec<&Condition> = status.conditions.iter().filter(is_shown).collect();
     conditions.sort_by_key(|condition| condition_tone(condition) != Tone::Bad);
     for condition in conditions {
@@ -139,10 +143,27 @@ fn deleting(practice: &ConsumerGroupPractice) -> Option<Line> {
     let waits = if waits.is_empty() {
         String::new()
     } else {
-        format!("; waiting for finalizer {waits}, see its Events")
+        format!("; waiting for finalizer {waits}")
     };
-    let what = format!("being deleted since {since}: the status below is from before{waits}");
+    let ready = practice
+        .status
+        .as_ref()
+        .and_then(|status| status.condition("Ready"));
+    let before = match ready {
+        Some(ready) if ready.reason != DELETING => {
+            "; the operator has not reported it yet: the status below is from before"
+        }
+        _ => "",
+    };
+    let what = format!("being deleted since {since}{waits}{before}");
     Some(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, &what))
+}
+
+/// Why the topics of a practice that is being deleted cannot be deleted; `None`: nothing blocks it.
+pub fn blocked_deletion(practice: &ConsumerGroupPractice) -> Option<&str> {
+    practice.metadata.deletion_timestamp.as_ref()?;
+    let reconciling = practice.status.as_ref()?.condition("Reconciling")?;
+    (reconciling.reason == BLOCKED).then_some(reconciling.message.as_str())
 }
 
 /// Whether Kafka is reassigning the partitions of a group.

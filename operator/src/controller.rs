@@ -41,6 +41,7 @@ use crate::{
     Context,
     actions::means,
     error::{Error, within},
+    finalize::end_undecodable,
     http::{self, Readiness},
     memory::PracticeStates,
     metrics::{Metrics, Practices},
@@ -231,19 +232,32 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
                 error = invalid.error,
                 "practice ignored: its manifest cannot be decoded"
             );
-            return Ok(Action::await_change());
+            if invalid.metadata.deletion_timestamp.is_none() {
+                return Ok(Action::await_change());
+            }
+            let key = (namespace.to_owned(), name.to_owned());
+            let ending = end_undecodable(invalid, &context);
+            return Ok(reconcile_traced(ending, key, &context).await);
         }
     };
     let key = crate::context::key(&practice);
+    let reconciling = reconcile(practice, context.clone());
+    Ok(reconcile_traced(reconciling, key, &context).await)
+}
+
+/// Reconciles within a trace of its own.
+async fn reconcile_traced(
+    work: impl Future<Output = Result<Action, Error>>,
+    key: Key,
+    context: &Context,
+) -> Action {
     let span = tracing::error_span!(
         "reconcile",
         namespace = key.0,
         practice = key.1,
         trace = trace()
     );
-    Ok(reconcile_logged(practice, key, &context)
-        .instrument(span)
-        .await)
+    reconcile_logged(work, key, context).instrument(span).await
 }
 
 /// Identifies one reconcile in its log lines: a trace id of W3C Trace Context (16 bytes, lower-case hexadecimal) from the start
@@ -264,14 +278,12 @@ fn millis(time: Duration) -> u64 {
 
 /// Reconciles, counts the reconcile, and logs a failure.
 async fn reconcile_logged(
-    practice: Arc<ConsumerGroupPractice>,
+    work: impl Future<Output = Result<Action, Error>>,
     key: Key,
-    context: &Arc<Context>,
+    context: &Context,
 ) -> Action {
     let begun = std::time::Instant::now();
-    let result = AssertUnwindSafe(reconcile(practice, context.clone()))
-        .catch_unwind()
-        .await;
+    let result = AssertUnwindSafe(work).catch_unwind().await;
     let result = result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());

@@ -1,79 +1,123 @@
-//! Deletes topics with their practice. A finalizer is set only where a topic has `deletionPolicy: Delete`; Kubernetes deletes the
-//! practice's objects by owner references. In: a practice. Out: whether it is being deleted. Deletes only topics in Kafka that
-//! this practice created and no other practice uses.
+//! The end of a practice, which is a state: consumers stop, topics are deleted, the finalizer is removed, and status names what is
+//! waited for. A finalizer is set only where a topic has `deletionPolicy: Delete`; Kubernetes deletes the practice's objects by
+//! owner references. In: a practice. Out: whether it is being deleted. Topics that cannot be deleted are given up after
+//! `spec.deletionTimeout`, or at once by annotation. Kafka is not contacted for a manifest that is refused.
 
 use std::time::Duration;
 
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
+    core::error_boundary::InvalidObject,
     runtime::controller::Action,
 };
-use practice_api::ConsumerGroupPractice;
-use practice_plan::plan::{plan, topics_to_delete};
+use practice_api::{ConsumerGroupPractice, PracticeStatus};
+use practice_plan::{
+    labels::KEEP_TOPICS,
+    plan::{Plan, SpecFault, plan, topics_to_delete},
+    status::ending::{self, Ending, Remaining, Wait},
+};
 use serde_json::json;
 
+use self::topics::OwnTopic;
 use crate::{
     Context,
     apply::code,
     context::key,
     error::{Error, within},
+    journal::JournalUpdate,
+    publish::{Published, emit_events, publish},
+    view,
 };
+
+mod consumers;
+mod topics;
+mod undecodable;
 
 /// The finalizer for topics.
 pub(crate) const FINALIZER: &str = "kafka-practice.dev/topics";
+/// A finalizer of Kubernetes: the practice's objects outlive it, as `kubectl delete --cascade=orphan` asks for.
+const ORPHAN: &str = "orphan";
 
-/// Pause before the operator tries again to delete a topic.
-const AGAIN: Duration = Duration::from_secs(5);
+/// Pause while consumers stop.
+const STOPPING: Duration = Duration::from_secs(1);
+/// How long the deletion of topics waits for consumers to stop: a pod on a lost node never ends.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Pause before the operator tries again to delete a topic, in the first minute.
+const SOON: Duration = Duration::from_secs(5);
+/// The same later.
+const LATER: Duration = Duration::from_secs(10);
 
-/// Sets or removes the finalizer as the spec needs it; deletes topics of a practice that is being deleted. `Some`: the practice
-/// is being deleted, and other steps are skipped.
+/// Sets or removes the finalizer as the spec needs it; ends a practice that is being deleted. `Some`: the practice is being deleted,
+/// and other steps are skipped.
 ///
 /// # Errors
-/// [`Error::Finalize`] when Kubernetes refuses or does not answer.
+/// [`Error::Finalize`], [`Error::Apply`] or [`Error::Publish`] when Kubernetes refuses or does not answer.
 pub(crate) async fn finalize(
     practice: &ConsumerGroupPractice,
     context: &Context,
 ) -> Result<Option<Action>, Error> {
-    let marked = practice
-        .finalizers()
-        .iter()
-        .any(|finalizer| finalizer == FINALIZER);
-    let needed = topics_to_delete(&practice.spec).next().is_some();
-    if practice.metadata.deletion_timestamp.is_none() {
-        if marked != needed {
-            mark(practice, context, needed).await?;
-        }
-        return Ok(None);
+    let plan = || {
+        context
+            .memories
+            .planned(practice, || plan(practice, &context.defaults))
+    };
+    if practice.metadata.deletion_timestamp.is_some() {
+        let topics = topics::own(practice, context);
+        return Ok(Some(end(practice, plan(), topics, context).await?));
     }
-    if marked && let Some(topic) = remaining_topic(practice, context).await {
-        tracing::warn!(
-            topic,
-            "practice is being deleted: waiting to delete the topic, retrying"
-        );
-        return Ok(Some(Action::requeue(AGAIN)));
+    let (marked, needed) = (
+        is_marked(practice),
+        topics_to_delete(&practice.spec).next().is_some(),
+    );
+    // a refused manifest creates no topic, and changes nothing
+    let allowed = || plan().and_then(|plan| context.allowed(practice, plan));
+    if marked != needed && (marked || allowed().is_ok()) {
+        mark(practice, context, needed).await?;
     }
-    if marked {
-        mark(practice, context, false).await?;
-    }
-    context.forget(&key(practice));
-    Ok(Some(Action::await_change()))
+    Ok(None)
 }
 
+/// Ends a practice that is being deleted and whose manifest cannot be decoded.
+///
+/// # Errors
+/// As [`finalize`].
+pub(crate) async fn end_undecodable(
+    invalid: &InvalidObject,
+    context: &Context,
+) -> Result<Action, Error> {
+    let Some((practice, topics)) = undecodable::read(invalid, context).await? else {
+        return Ok(Action::await_change());
+    };
+    let fault = SpecFault::Illegal(format!("the manifest cannot be decoded: {}", invalid.error));
+    end(&practice, Err(fault), topics, context).await
+}
+
+fn is_marked(practice: &ConsumerGroupPractice) -> bool {
+    practice.finalizers().iter().any(|it| it == FINALIZER)
+}
+
+/// Sets or removes the finalizer.
 async fn mark(practice: &ConsumerGroupPractice, context: &Context, set: bool) -> Result<(), Error> {
-    let mut finalizers: Vec<String> = practice.finalizers().to_vec();
+    let (namespace, name) = key(practice);
+    let api: Api<ConsumerGroupPractice> = Api::namespaced(context.client.clone(), &namespace);
+    let what = format!("change the finalizer of {name}");
+    // with the present resource version: a finalizer that another client adds meanwhile is not lost
+    let there = within(what.clone(), api.get_metadata_opt(&name));
+    let there = there.await.map_err(Error::Finalize)?;
+    let Some(there) = there.filter(|there| there.metadata.uid == practice.metadata.uid) else {
+        return Ok(());
+    };
+    let mut finalizers: Vec<String> = there.finalizers().to_vec();
     finalizers.retain(|finalizer| finalizer != FINALIZER);
     if set {
         finalizers.push(FINALIZER.to_owned());
     }
-    let (namespace, name) = key(practice);
-    let api: Api<ConsumerGroupPractice> = Api::namespaced(context.client.clone(), &namespace);
-    // with the resource version: a finalizer that another client adds meanwhile is not lost
-    let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": practice.resource_version()}});
-    let what = format!("change the finalizer of {name}");
+    let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": there.resource_version()}});
+    let patch = Patch::Merge(&body);
     match within(
         what,
-        api.patch(&name, &PatchParams::default(), &Patch::Merge(&body)),
+        api.patch_metadata(&name, &PatchParams::default(), &patch),
     )
     .await
     {
@@ -83,37 +127,139 @@ async fn mark(practice: &ConsumerGroupPractice, context: &Context, set: bool) ->
     }
 }
 
-/// Deletes the topics of the practice; returns the first that could not be deleted.
-async fn remaining_topic(practice: &ConsumerGroupPractice, context: &Context) -> Option<String> {
-    let Ok(plan) = plan(practice, &context.defaults) else {
-        return None;
+/// Brings a practice that is being deleted closer to its end. `own`: the topics that are deleted with it.
+async fn end(
+    practice: &ConsumerGroupPractice,
+    plan: Result<Plan, SpecFault>,
+    own: Vec<OwnTopic>,
+    context: &Context,
+) -> Result<Action, Error> {
+    let key = key(practice);
+    let (others, marked) = (others(practice), is_marked(practice));
+    let Some(begun) = practice.metadata.deletion_timestamp.as_ref() else {
+        return Ok(Action::await_change());
     };
-    let others = context.others(&plan.uid);
-    let named_elsewhere = |topic: &str| {
-        others
-            .iter()
-            .filter_map(|other| other.0.as_ref().ok())
-            .any(|other| {
-                practice_plan::plan::plan(other, &context.defaults).is_ok_and(|other| {
-                    other.bootstrap == plan.bootstrap
-                        && other.topics.iter().any(|named| named.name == topic)
-                })
-            })
-    };
-    let reader = context.memories.readers.reader(&plan.bootstrap);
-    for topic in topics_to_delete(&practice.spec).filter(|topic| !named_elsewhere(&topic.name)) {
-        let status = practice
-            .status
-            .iter()
-            .flat_map(|status| &status.topics)
-            .find(|status| status.name == topic.name);
-        let Some(created) = status.and_then(|status| status.created_topic_id.as_deref()) else {
-            continue;
-        };
-        if let Err(error) = reader.kafka().delete_topic(&topic.name, created).await {
-            tracing::warn!(topic = topic.name, %error, "topic not deleted");
-            return Some(topic.name.clone());
+    if others.is_empty() && !marked {
+        context.forget(&key); // Kubernetes removes it
+        return Ok(Action::await_change());
+    }
+    let keep = practice.annotations().get(KEEP_TOPICS);
+    let mut ending = Ending::new(&key.1, begun.0, &practice.spec, keep);
+    let keeps_objects = others.iter().any(|finalizer| finalizer == ORPHAN);
+    let consumers = consumers::stop(practice, keeps_objects, context).await?;
+    ending.consumers = consumers.by_group;
+    if marked && !own.is_empty() {
+        let waited = context.memories.stopping(practice);
+        let patience = PATIENCE.min(ending.timeout);
+        if consumers.pods > 0 && !keeps_objects && !ending.keeps_topics() && waited < patience {
+            ending.waits = Wait::Consumers(consumers.pods);
+            show(practice, &ending, context).await?;
+            return Ok(Action::requeue(STOPPING));
+        }
+        if let Some(pause) = delete_topics(practice, plan, &own, &mut ending, context).await? {
+            return Ok(Action::requeue(pause));
         }
     }
-    None
+    if marked {
+        mark(practice, context, false).await?;
+    }
+    if !others.is_empty() {
+        ending.waits = Wait::Finalizers(others);
+        show(practice, &ending, context).await?;
+    }
+    context.forget(&key);
+    Ok(Action::await_change())
+}
+
+/// Deletes the topics of the practice, or gives them up. `Some`: when to try again.
+async fn delete_topics(
+    practice: &ConsumerGroupPractice,
+    plan: Result<Plan, SpecFault>,
+    own: &[OwnTopic],
+    ending: &mut Ending,
+    context: &Context,
+) -> Result<Option<Duration>, Error> {
+    let remaining = if ending.keeps_topics() {
+        topics::kept(own, plan.as_ref().ok())
+    } else {
+        ending.waits = Wait::Topics(own.iter().map(|topic| topic.name.clone()).collect());
+        if !is_blocked(before(practice, context).as_ref())
+            && let Err(error) = show(practice, ending, context).await
+        {
+            tracing::warn!(%error, "status of a practice that is being deleted not written");
+        }
+        topics::delete(own, plan, context).await
+    };
+    if remaining.is_empty() {
+        return Ok(None);
+    }
+    let (now, deadline) = (context.now(), ending.deadline());
+    if ending.keeps_topics() || now >= deadline {
+        give_up(practice, ending, &remaining, context).await;
+        return Ok(None);
+    }
+    ending.waits = Wait::Blocked(remaining);
+    show(practice, ending, context).await?;
+    let left = |since: jiff::SignedDuration| Duration::try_from(since).unwrap_or_default();
+    let waited = left(now.duration_since(ending.begun));
+    let pause = if waited < Duration::from_mins(1) {
+        SOON
+    } else {
+        LATER
+    };
+    Ok(Some(
+        pause.min(left(deadline.duration_since(now))).max(STOPPING),
+    ))
+}
+
+fn is_blocked(status: Option<&PracticeStatus>) -> bool {
+    status
+        .and_then(|status| status.condition("Reconciling"))
+        .is_some_and(|condition| condition.reason == ending::BLOCKED)
+}
+
+/// Reports the topics that stay in Kafka. An Event that cannot be written, as in a namespace that is being deleted, is in the log.
+async fn give_up(
+    practice: &ConsumerGroupPractice,
+    ending: &Ending,
+    remaining: &[Remaining],
+    context: &Context,
+) {
+    let before = before(practice, context);
+    let events = ending::abandoned(ending, remaining, before.as_ref(), context.now());
+    emit_events(&context.recorder, practice, &events).await;
+    let topics = remaining.iter().map(|remaining| remaining.topics.len());
+    context.metrics.abandoned(topics.sum());
+}
+
+fn before(practice: &ConsumerGroupPractice, context: &Context) -> Option<PracticeStatus> {
+    context.memories.before(practice, context.now()).0
+}
+
+/// Finalizers of other clients.
+fn others(practice: &ConsumerGroupPractice) -> Vec<String> {
+    let mut others = practice.finalizers().to_vec();
+    others.retain(|finalizer| finalizer != FINALIZER);
+    others
+}
+
+/// Writes the status, the Event of a deletion that became blocked, and the live view.
+async fn show(
+    practice: &ConsumerGroupPractice,
+    ending: &Ending,
+    context: &Context,
+) -> Result<(), Error> {
+    let (before, since) = context.memories.before(practice, context.now());
+    let (before, generation) = (before.as_ref(), practice.metadata.generation);
+    let after = ending::status(ending, before, generation, context.now());
+    view::show(context, practice, None, Vec::new(), None, &after);
+    let (key, update) = (key(practice), JournalUpdate::default());
+    context.metrics.show(&key, 0, &after, &update);
+    let published = publish(&context.client, practice, before, &after, since).await?;
+    let blocked = ending::events(before, &after);
+    emit_events(&context.recorder, practice, blocked.as_slice()).await;
+    if published == Published::Written {
+        context.memories.written(practice, after, context.now());
+    }
+    Ok(())
 }

@@ -59,6 +59,8 @@ pub(crate) struct Memory {
     pub(crate) witness: Witness,
     /// URL of each of its consumers, by name.
     pub(crate) urls: BTreeMap<String, String>,
+    /// The uid of a practice that is being deleted, and since when its consumers have been stopping.
+    stopping: Option<(Option<String>, Instant)>,
     /// The stored journal, and the uid of its practice; `None`: not loaded yet.
     pub(crate) kept: Option<Kept>,
 }
@@ -208,6 +210,15 @@ impl PracticeStates {
             .and_then(|memory| memory.planned.as_ref())
             .map(|it| it.at.elapsed())
             .unwrap_or_default()
+    }
+
+    /// How long the consumers of a practice that is being deleted have been stopping, since this process saw it first.
+    pub(crate) fn stopping(&self, practice: &ConsumerGroupPractice) -> Duration {
+        let (mut memories, uid) = (self.all(), &practice.metadata.uid);
+        let stopping = &mut memories.entry(key(practice)).or_default().stopping;
+        let known = stopping.take().filter(|(of, _)| of == uid);
+        let (_, since) = stopping.insert(known.unwrap_or((uid.clone(), Instant::now())));
+        since.elapsed()
     }
 
     /// Whether the configuration of a topic with this id was compared with this generation of the spec. `observedGeneration` does

@@ -11,6 +11,7 @@ use std::{
 use kube::{ResourceExt, core::DeserializeGuard, runtime::reflector::Store};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_kafka::{Call, Listener};
+use practice_plan::status::ending::BLOCKED;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
@@ -71,6 +72,7 @@ pub struct Metrics {
     seconds: Histogram,
     steps: Histograms<Step>,
     writes: Counter,
+    abandoned: Counter,
     requests: Family<Request, Counter>,
     request_seconds: Histograms<Method>,
     calls: Family<Answered, Counter>,
@@ -96,6 +98,7 @@ impl Default for Metrics {
             ]),
             steps: Family::new_with_constructor(seconds),
             writes: Counter::default(),
+            abandoned: Counter::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
             calls: Family::default(),
@@ -140,6 +143,11 @@ impl Metrics {
             "practice_operator_object_writes",
             "Kubernetes objects created, updated or deleted",
             self.writes.clone(),
+        );
+        all.register(
+            "practice_operator_topics_abandoned",
+            "Topics with deletionPolicy Delete that stay in Kafka after their practice, because they could not be deleted or you kept them",
+            self.abandoned.clone(),
         );
         all.register(
             "practice_operator_kubernetes_requests",
@@ -203,6 +211,11 @@ impl Metrics {
             .show(practice, status, &update.explained, &update.measured);
     }
 
+    /// Records topics that stay in Kafka although they should be deleted with their practice.
+    pub(crate) fn abandoned(&self, topics: usize) {
+        self.abandoned.inc_by(topics as u64);
+    }
+
     /// Records a finished request to Kubernetes.
     pub(crate) fn requested(&self, method: &'static str, code: String, took: Duration) {
         self.requests.get_or_create(&Request { method, code }).inc();
@@ -262,6 +275,10 @@ impl Collector for Census {
             .iter()
             .filter(|practice| is_behind(practice))
             .count();
+        let blocked = practices
+            .iter()
+            .filter(|practice| is_blocked(practice))
+            .count();
         for (name, help, count) in [
             (
                 "practice_operator_practices",
@@ -272,6 +289,11 @@ impl Collector for Census {
                 "practice_operator_practices_behind",
                 "Practices whose observedGeneration is behind metadata.generation",
                 behind,
+            ),
+            (
+                "practice_operator_practices_deletion_blocked",
+                "Practices that are being deleted and whose topics cannot be deleted",
+                blocked,
             ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
@@ -289,7 +311,7 @@ impl Collector for Census {
 /// Whether the operator has not yet acted on the current manifest (Kubernetes' rule for `observedGeneration`), or cannot.
 fn is_behind(practice: &DeserializeGuard<ConsumerGroupPractice>) -> bool {
     practice.0.as_ref().map_or(true, |practice| {
-        // a deletion increments the generation, and status is no longer written
+        // a deletion increments the generation, and without a finalizer status is not written again
         if practice.metadata.deletion_timestamp.is_some() {
             return false;
         }
@@ -298,6 +320,17 @@ fn is_behind(practice: &DeserializeGuard<ConsumerGroupPractice>) -> bool {
             .as_ref()
             .and_then(|status| status.observed_generation);
         observed != practice.metadata.generation
+    })
+}
+
+/// Whether a practice that is being deleted has topics that cannot be deleted.
+fn is_blocked(practice: &DeserializeGuard<ConsumerGroupPractice>) -> bool {
+    practice.0.as_ref().is_ok_and(|practice| {
+        let condition = |status: &PracticeStatus| {
+            let reconciling = status.condition("Reconciling")?;
+            Some(reconciling.reason == BLOCKED)
+        };
+        practice.status.as_ref().and_then(condition) == Some(true)
     })
 }
 

@@ -89,6 +89,11 @@ fn subject(practice: &ConsumerGroupPractice, practice_event: &PracticeEvent) -> 
     }
 }
 
+/// The longest beginning of a text that the API server accepts: at most 1,024 bytes.
+fn note(text: &str) -> &str {
+    &text[..text.floor_char_boundary(1024)]
+}
+
 /// Emits Events on the practice. An Event that cannot be written is logged and not retried.
 pub async fn emit_events(
     recorder: &Recorder,
@@ -111,8 +116,7 @@ pub async fn emit_events(
                 Severity::Warning => EventType::Warning,
             },
             reason: practice_event.reason.to_owned(),
-            // the API server accepts at most 1,024 bytes
-            note: Some(practice_event.text.chars().take(250).collect()),
+            note: Some(note(&practice_event.text).to_owned()),
             action: practice_event.action.to_owned(),
             secondary: Some(subject(practice, practice_event)),
         };

@@ -59,6 +59,18 @@ pub struct PracticeSpec {
     /// The producer: a Deployment and Service `<practice>-producer`, port 8081, with `POST /send-message`.
     #[serde(default)]
     pub producer: Producer,
+
+    /// How long the operator tries to delete topics with `deletionPolicy: Delete` after you delete the practice, 1s to 168h. Then it gives
+    /// up: the topics stay in Kafka, and Event `TopicAbandoned` names them. Default 10m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 2, max = 20),
+        regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$")
+    )]
+    #[x_kube(
+        validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("deletionTimeout must be from 1s to 168h: to keep the topics at once, set the annotation kafka-practice.dev/keep-topics=true").reason(Reason::FieldValueInvalid)
+    )]
+    pub deletion_timeout: Option<String>,
 }
 
 /// A Kafka cluster.

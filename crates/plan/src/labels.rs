@@ -14,3 +14,5 @@ pub const REPLICAS_BEFORE: &str = "kafka-practice.dev/replicas-before";
 pub const PART_OF: &str = "kafka-practice";
 /// Label: `worker` or `producer`.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// Annotation of a practice: `true` gives up the deletion of its topics at once, and they stay in Kafka.
+pub const KEEP_TOPICS: &str = "kafka-practice.dev/keep-topics";

@@ -47,6 +47,52 @@ fn is_address(allowed: &str, server: &str) -> bool {
     allowed == server || parse_servers(allowed).is_ok_and(|allowed| allowed == server)
 }
 
+/// The first rule about addresses and topic names that the use of these topics on `bootstrap` breaks. The totals of a namespace
+/// are not among them: they do not bound a deletion.
+pub fn broken_access_rule<'a>(
+    namespace: &str,
+    bootstrap: &str,
+    topics: impl IntoIterator<Item = &'a str>,
+    bounds: &Bounds,
+    default: Option<&str>,
+) -> Option<String> {
+    if !bounds.allowed_bootstrap_servers.is_empty() && Some(bootstrap) != default {
+        let stranger = bootstrap.split(',').find(|server| {
+            !bounds
+                .allowed_bootstrap_servers
+                .iter()
+                .any(|allowed| is_address(allowed, server))
+        });
+        if let Some(stranger) = stranger {
+            let allowed = bounds.allowed_bootstrap_servers.join(", ");
+            return Some(format!(
+                "policy allowedBootstrapServers of namespace {namespace} allows {allowed}, spec.kafka.bootstrapServers has {stranger}: use an allowed one, {FIX}"
+            ));
+        }
+    }
+    let prefixes = &bounds.topic_prefixes;
+    topics
+        .into_iter()
+        .find_map(|topic| prefixed(namespace, "topicPrefixes", prefixes, "topic", topic))
+}
+
+/// The last part of each message.
+const FIX: &str = "or ask the administrator of the operator to change its policy";
+
+fn prefixed(
+    namespace: &str,
+    rule: &str,
+    prefixes: &[String],
+    what: &str,
+    name: &str,
+) -> Option<String> {
+    let broken = !prefixes.is_empty() && !prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let allowed = prefixes.join(", ");
+    broken.then(|| {
+        format!("policy {rule} of namespace {namespace} allows {allowed}, {what} {name} has none of these prefixes: rename it, {FIX}")
+    })
+}
+
 /// The first rule that a practice breaks. `elders` is what the older practices of its namespace use; `default` is the
 /// operator's own Kafka, which is always allowed.
 pub fn broken_rule(
@@ -57,51 +103,25 @@ pub fn broken_rule(
     elders: Usage,
 ) -> Option<String> {
     let namespace = &plan.namespace;
-    let fix = "or ask the administrator of the operator to change its policy";
-    if !bounds.allowed_bootstrap_servers.is_empty() && Some(plan.bootstrap.as_str()) != default {
-        let stranger = plan.bootstrap.split(',').find(|server| {
-            !bounds
-                .allowed_bootstrap_servers
-                .iter()
-                .any(|allowed| is_address(allowed, server))
-        });
-        if let Some(stranger) = stranger {
-            let allowed = bounds.allowed_bootstrap_servers.join(", ");
-            return Some(format!(
-                "policy allowedBootstrapServers of namespace {namespace} allows {allowed}, spec.kafka.bootstrapServers has {stranger}: use an allowed one, {fix}"
-            ));
-        }
-    }
-    let prefixed = |rule: &str, prefixes: &[String], what: &str, name: &str| {
-        let broken =
-            !prefixes.is_empty() && !prefixes.iter().any(|prefix| name.starts_with(prefix));
-        let allowed = prefixes.join(", ");
-        broken.then(|| {
-            format!("policy {rule} of namespace {namespace} allows {allowed}, {what} {name} has none of these prefixes: rename it, {fix}")
-        })
-    };
     let total = |rule: &str, most: Option<i64>, what: &str, own: i64, elders: i64| {
         most.filter(|most| own + elders > *most).map(|most| {
             format!(
-                "policy {rule} of namespace {namespace} allows {most} {what}, this practice asks for {own} and older ones have {elders}: use fewer, {fix}"
+                "policy {rule} of namespace {namespace} allows {most} {what}, this practice asks for {own} and older ones have {elders}: use fewer, {FIX}"
             )
         })
     };
-    plan.topics
-        .iter()
-        .find_map(|topic| {
-            prefixed(
-                "topicPrefixes",
-                &bounds.topic_prefixes,
-                "topic",
-                &topic.name,
-            )
-        })
-        .or_else(|| {
-            plan.groups
-                .iter()
-                .find_map(|g| prefixed("groupPrefixes", &bounds.group_prefixes, "group", &g.id))
-        })
+    let topics = plan.topics.iter().map(|topic| topic.name.as_str());
+    let group = |id| {
+        prefixed(
+            namespace,
+            "groupPrefixes",
+            &bounds.group_prefixes,
+            "group",
+            id,
+        )
+    };
+    broken_access_rule(namespace, &plan.bootstrap, topics, bounds, default)
+        .or_else(|| plan.groups.iter().find_map(|named| group(&named.id)))
         .or_else(|| {
             total(
                 "maxPartitions",

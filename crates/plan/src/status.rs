@@ -16,6 +16,7 @@ use crate::{
 };
 
 pub mod conditions;
+pub mod ending;
 mod group;
 mod health;
 
@@ -72,10 +73,10 @@ pub fn status(
                     observed_generation: generation,
                     ..before.clone()
                 };
-                status
-                    .groups
-                    .iter_mut()
-                    .for_each(|group| *group = group::unseen(group, now));
+                let why = "not monitored while the manifest is invalid";
+                for group in &mut status.groups {
+                    *group = group::unseen(group, why, now);
+                }
                 out_of_sight(&mut status.other_groups);
                 status.summary = summary(&status);
             }

@@ -68,6 +68,11 @@ impl Kafka {
         Self::formatted(&[], &names.map(|name| format!("{name}=1000\n")).concat()).await
     }
 
+    /// Starts one of its own that deletes no topics, as some operators of Kafka want it.
+    pub async fn start_without_topic_deletion() -> Self {
+        Self::formatted(&[], "delete.topic.enable=false\n").await
+    }
+
     async fn formatted(options: &[&str], properties: &str) -> Self {
         let keeper = Keeper::new();
         let bootstrap = format!("127.0.0.1:{}", free_port());

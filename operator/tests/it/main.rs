@@ -9,6 +9,7 @@ mod truth;
 mod agreement;
 mod basics;
 mod claims;
+mod endings;
 mod many;
 mod outages;
 mod ownership;

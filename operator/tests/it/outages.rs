@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
     api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     operator,
-    scene::{Scene, group},
+    scene::{Scene, group, looser_crd},
 };
 
 /// Within this time a Kafka that is out of reach has to be told: 15 s, and as much again for a busy machine.
@@ -458,15 +457,4 @@ async fn an_api_server_that_was_away_and_an_object_that_cannot_be_read_blind_nob
         .await;
     scene.ready("p").await;
     stop.cancel();
-}
-
-/// The definition without a schema or rules.
-fn looser_crd() -> String {
-    let mut crd: CustomResourceDefinition =
-        serde_yaml::from_str(&practice_api::crd_yaml()).expect("the definition is one");
-    for version in &mut crd.spec.versions {
-        let anything = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-        version.schema = serde_json::from_value(anything).expect("a schema");
-    }
-    serde_yaml::to_string(&crd).expect("it is YAML")
 }

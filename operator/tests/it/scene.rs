@@ -3,8 +3,11 @@
 
 use std::{convert::Infallible, fmt::Debug, time::Duration};
 
-use k8s_openapi::api::{
-    apps::v1::Deployment, core::v1::Service, events::v1::Event, policy::v1::PodDisruptionBudget,
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment, core::v1::Service, events::v1::Event, policy::v1::PodDisruptionBudget,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, ResourceExt,
@@ -391,4 +394,15 @@ pub(crate) fn group<'a>(status: &'a PracticeStatus, name: &str) -> &'a GroupStat
         .iter()
         .find(|group| group.name == name)
         .unwrap_or_else(|| panic!("no group {name} in status"))
+}
+
+/// The definition without a schema or rules.
+pub(crate) fn looser_crd() -> String {
+    let mut crd: CustomResourceDefinition =
+        serde_yaml::from_str(&practice_api::crd_yaml()).expect("the definition is one");
+    for version in &mut crd.spec.versions {
+        let anything = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+        version.schema = serde_json::from_value(anything).expect("a schema");
+    }
+    serde_yaml::to_string(&crd).expect("it is YAML")
 }

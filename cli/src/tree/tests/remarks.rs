@@ -121,10 +121,59 @@ fn deletion_is_shown_instead_of_a_changed_manifest() {
     practice.metadata.generation = Some(2);
     let lines = drawn(&practice, None);
     assert!(lines[0].starts_with("p   ⚠ Deleting   "), "{lines:#?}");
-    let says = "│  ⚠ being deleted since 2026-11-25T14:04:00Z: the status below is from before; waiting for finalizer kafka-practice.dev/topics, see its Events";
+    let says = "│  ⚠ being deleted since 2026-11-25T14:04:00Z; waiting for finalizer kafka-practice.dev/topics; the operator has not reported it yet: the status below is from before";
     assert_eq!(lines[1], says);
     assert!(
         !lines.iter().any(|line| line.contains("out of date")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn a_deletion_that_waits_for_topics_is_shown_with_the_way_out() {
+    let mut practice = practice(json!([group("fast", "Unknown", 0, None, json!([]))]));
+    practice.metadata.deletion_timestamp =
+        Some(serde_json::from_value(json!("2026-11-25T14:04:00Z")).expect("it is a time"));
+    practice.metadata.finalizers = Some(vec!["kafka-practice.dev/topics".to_owned()]);
+    let way_out = "given up at 14:14:00Z (spec.deletionTimeout 10m), or now: kubectl annotate cgp p kafka-practice.dev/keep-topics=true";
+    let blocked = format!("deleting topic t: kafka:9092 unreachable since 14:04:00Z; {way_out}");
+    let unseen = "not monitored while the practice is being deleted";
+    practice.status.as_mut().expect("it has one").conditions = [
+        (
+            "Ready",
+            "False",
+            "Deleting",
+            "the practice is being deleted since 14:04:00Z",
+        ),
+        (
+            "KafkaReachable",
+            "False",
+            "ConnectionRefused",
+            "Kafka refused the connection",
+        ),
+        ("TopicsReady", "Unknown", "Deleting", unseen),
+        ("ConsumersAvailable", "Unknown", "Deleting", unseen),
+        ("Reconciling", "True", "DeletionBlocked", &blocked),
+        ("Stalled", "False", "Deleting", ""),
+    ]
+    .map(|(kind, value, reason, message)| {
+        let condition = condition(kind, value, reason, message);
+        serde_json::from_value(condition).expect("it is a condition")
+    })
+    .to_vec();
+    let lines = drawn(&practice, None);
+    assert!(lines[0].starts_with("p   ⚠ Deleting   "), "{lines:#?}");
+    assert_eq!(
+        lines[1..4],
+        [
+            "│  ⚠ being deleted since 2026-11-25T14:04:00Z; waiting for finalizer kafka-practice.dev/topics".to_owned(),
+            "│  ✘ not KafkaReachable  ConnectionRefused: Kafka refused the connection".to_owned(),
+            format!("│  ⚠ Reconciling  DeletionBlocked: {blocked}"),
+        ],
+        "{lines:#?}"
+    );
+    assert!(
+        !lines.iter().any(|line| line.contains(unseen)),
         "{lines:#?}"
     );
 }

@@ -10,6 +10,7 @@ use crate::{
     cluster::{Cluster, decoded_all},
     report::Report,
     screen::print_note,
+    state::blocked_deletion,
 };
 
 /// Reports `KafkaReachable` by cluster. A condition is out of date, so skipped, while no operator runs for its practice.
@@ -58,6 +59,10 @@ pub(super) async fn check_kafka(
             all.iter()
                 .any(|one| ready(one) > 0 && covers(one, &namespace))
         });
+        if let Some(why) = blocked_deletion(practice) {
+            let hint = "remove the cause, or run the command in the message: the topics stay in Kafka then";
+            report.warning(format!("deletion of {name} is blocked: {why}"), hint);
+        }
         match status.and_then(|status| status.condition("KafkaReachable")) {
             None => reports.missing.push((namespace, name)),
             Some(_) if !runs => reports.outdated.push(name),

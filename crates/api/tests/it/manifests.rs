@@ -27,11 +27,18 @@ fn topics(fields: Value) -> Value {
     json!({"topics": [first]})
 }
 
+fn timeout(value: &Value) -> Value {
+    json!({"topics": topic(), "deletionTimeout": value})
+}
+
 /// Legal ones.
 pub(crate) fn legal() -> Vec<Value> {
     let long = "x".repeat(249);
     let specs = [
         json!({"topics": topic()}),
+        timeout(&json!("1s")),
+        timeout(&json!("1h30m")),
+        timeout(&json!("168h")),
         json!({"kafka": {"bootstrapServers": "a.b:9092, [::1]:9093"}, "topics": topic(), "producer": {"enabled": false}}),
         json!({"topics": topic(), "producer": {"keys": "None", "load": {"messagesPerSecond": 10_000, "valueBytes": 1}}}),
         topics(
@@ -129,6 +136,13 @@ pub(crate) fn wrong() -> Vec<(&'static str, Value)> {
             "heartbeatInterval",
             group(json!({"heartbeatInterval": "0s"})),
         ),
+        ("1s to 168h", timeout(&json!("0s"))),
+        ("1s to 168h", timeout(&json!("999ms"))),
+        ("1s to 168h", timeout(&json!("169h"))),
+        ("deletionTimeout", timeout(&json!("10"))),
+        ("deletionTimeout", timeout(&json!("-5s"))),
+        ("deletionTimeout", timeout(&json!("7d"))),
+        ("deletionTimeout", timeout(&json!(600))),
         ("maxPollInterval", group(json!({"maxPollInterval": "9s"}))),
         ("maxPollInterval", group(json!({"maxPollInterval": "25h"}))),
         ("processingDelay", group(json!({"processingDelay": "5m"}))),

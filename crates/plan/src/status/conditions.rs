@@ -24,8 +24,11 @@ const KINDS: [&str; 8] = [
     "IdleConsumers",
 ];
 
+/// Most characters of a message.
+pub(super) const LONGEST_MESSAGE: usize = 1024;
+
 /// A condition's status, reason and message.
-type Outcome = (&'static str, &'static str, String);
+pub(super) type Outcome = (&'static str, &'static str, String);
 
 /// Every condition, in a fixed order.
 #[expect(
@@ -81,20 +84,7 @@ pub(crate) fn conditions(
             ]
         }
     };
-    let dated = |(kind, (value, reason, message)): (&str, Outcome)| {
-        let former = before
-            .and_then(|before| before.condition(kind))
-            .filter(|former| former.status == value);
-        Condition {
-            type_: kind.to_owned(),
-            status: value.to_owned(),
-            reason: reason.to_owned(),
-            message: message.chars().take(1024).collect(),
-            observed_generation: generation,
-            last_transition_time: former
-                .map_or(Time(now), |former| former.last_transition_time.clone()),
-        }
-    };
+    let dated = |(kind, outcome)| dated(kind, outcome, before, generation, now);
     let mut conditions: Vec<Condition> = outcomes.into_iter().map(dated).collect();
     // an invalid manifest has no plan to check against
     for kind in KINDS {
@@ -110,6 +100,28 @@ pub(crate) fn conditions(
         }
     }
     conditions
+}
+
+/// A condition with the time of its last transition: that of the status before, unless its value has changed.
+pub(super) fn dated(
+    kind: &str,
+    (value, reason, message): Outcome,
+    before: Option<&PracticeStatus>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    let former = before
+        .and_then(|before| before.condition(kind))
+        .filter(|former| former.status == value);
+    Condition {
+        type_: kind.to_owned(),
+        status: value.to_owned(),
+        reason: reason.to_owned(),
+        message: message.chars().take(LONGEST_MESSAGE).collect(),
+        observed_generation: generation,
+        last_transition_time: former
+            .map_or(Time(now), |former| former.last_transition_time.clone()),
+    }
 }
 
 fn refused(fault: &SpecFault) -> Vec<(&'static str, Outcome)> {
@@ -179,7 +191,12 @@ fn refusal(
 }
 
 fn kafka(seen: Option<&Observed>) -> Outcome {
-    match seen.and_then(Observed::outage) {
+    reachable(seen.and_then(Observed::outage))
+}
+
+/// Whether Kafka answers; `outage`: why it does not.
+pub(super) fn reachable(outage: Option<&KafkaError>) -> Outcome {
+    match outage {
         None => ("True", "Reachable", "Kafka answers".to_owned()),
         Some(error) => {
             let reason = match error {

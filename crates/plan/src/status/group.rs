@@ -158,7 +158,7 @@ impl GroupInputs<'_> {
 }
 
 /// The status of a group that is not monitored: ownership, wanted replicas and the last known health are kept.
-pub(super) fn unseen(before: &GroupStatus, now: Timestamp) -> GroupStatus {
+pub(super) fn unseen(before: &GroupStatus, why: &str, now: Timestamp) -> GroupStatus {
     GroupStatus {
         name: before.name.clone(),
         group_id_owned: before.group_id_owned,
@@ -168,7 +168,7 @@ pub(super) fn unseen(before: &GroupStatus, now: Timestamp) -> GroupStatus {
         ready_replicas: before.ready_replicas,
         unknown_since: Some(since(before.unknown_since.as_deref(), now)),
         health: before.health.clone(),
-        message: Some("not monitored while the manifest is invalid".to_owned()),
+        message: Some(why.to_owned()),
         ..GroupStatus::default()
     }
 }

@@ -15,11 +15,11 @@ use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_plan::{
     labels::KEEP_TOPICS,
     plan::{Plan, SpecFault, plan, topics_to_delete},
-    status::ending::{self, Ending, Remaining, Wait},
+    status::ending::{self, Ending, Obstacle, Remaining, Wait},
 };
 use serde_json::json;
 
-use self::topics::OwnTopic;
+use self::topics::OwnTopics;
 use crate::{
     Context,
     apply::code,
@@ -63,8 +63,9 @@ pub(crate) async fn finalize(
             .planned(practice, || plan(practice, &context.defaults))
     };
     if practice.metadata.deletion_timestamp.is_some() {
-        let topics = topics::own(practice, context);
-        return Ok(Some(end(practice, plan(), topics, context).await?));
+        let is_deleted =
+            |name: &str| topics_to_delete(&practice.spec).any(|topic| topic.name == name);
+        return Ok(Some(end(practice, plan(), &is_deleted, context).await?));
     }
     let (marked, needed) = (
         is_marked(practice),
@@ -86,11 +87,13 @@ pub(crate) async fn end_undecodable(
     invalid: &InvalidObject,
     context: &Context,
 ) -> Result<Action, Error> {
-    let Some((practice, topics)) = undecodable::read(invalid, context).await? else {
+    let Some((practice, kept)) = undecodable::read(invalid, context).await? else {
         return Ok(Action::await_change());
     };
     let fault = SpecFault::Illegal(format!("the manifest cannot be decoded: {}", invalid.error));
-    end(&practice, Err(fault), topics, context).await
+    // a topic whose policy cannot be read may be one to delete: it is named
+    let is_deleted = |name: &str| !kept.contains(name);
+    end(&practice, Err(fault), &is_deleted, context).await
 }
 
 fn is_marked(practice: &ConsumerGroupPractice) -> bool {
@@ -127,11 +130,11 @@ async fn mark(practice: &ConsumerGroupPractice, context: &Context, set: bool) ->
     }
 }
 
-/// Brings a practice that is being deleted closer to its end. `own`: the topics that are deleted with it.
+/// Brings a practice that is being deleted closer to its end. `is_deleted`: whether a topic of this name is deleted with it.
 async fn end(
     practice: &ConsumerGroupPractice,
     plan: Result<Plan, SpecFault>,
-    own: Vec<OwnTopic>,
+    is_deleted: &(dyn Fn(&str) -> bool + Sync),
     context: &Context,
 ) -> Result<Action, Error> {
     let key = key(practice);
@@ -143,12 +146,17 @@ async fn end(
         context.forget(&key); // Kubernetes removes it
         return Ok(Action::await_change());
     }
+    let own = if marked {
+        OwnTopics::of(practice, is_deleted, context).await
+    } else {
+        OwnTopics::default()
+    };
     let keep = practice.annotations().get(KEEP_TOPICS);
     let mut ending = Ending::new(&key.1, begun.0, &practice.spec, keep);
     let keeps_objects = others.iter().any(|finalizer| finalizer == ORPHAN);
     let consumers = consumers::stop(practice, keeps_objects, context).await?;
     ending.consumers = consumers.by_group;
-    if marked && !own.is_empty() {
+    if !own.topics.is_empty() {
         let waited = context.memories.stopping(practice);
         let patience = PATIENCE.min(ending.timeout);
         if consumers.pods > 0 && !keeps_objects && !ending.keeps_topics() && waited < patience {
@@ -161,6 +169,10 @@ async fn end(
         }
     }
     if marked {
+        // without the record, topics were given up
+        if own.unrecorded.is_none() && !topics::close(practice, &own.topics, is_deleted, context).await {
+            return Ok(Action::requeue(STOPPING));
+        }
         mark(practice, context, false).await?;
     }
     if !others.is_empty() {
@@ -175,20 +187,23 @@ async fn end(
 async fn delete_topics(
     practice: &ConsumerGroupPractice,
     plan: Result<Plan, SpecFault>,
-    own: &[OwnTopic],
+    own: &OwnTopics,
     ending: &mut Ending,
     context: &Context,
 ) -> Result<Option<Duration>, Error> {
     let remaining = if ending.keeps_topics() {
-        topics::kept(own, plan.as_ref().ok())
+        topics::kept(&own.topics, plan.as_ref().ok())
+    } else if let Some(why) = &own.unrecorded {
+        topics::all(&own.topics, Obstacle::Unrecorded(why.clone()))
     } else {
+        let own = &own.topics;
         ending.waits = Wait::Topics(own.iter().map(|topic| topic.name.clone()).collect());
         if !is_blocked(before(practice, context).as_ref())
             && let Err(error) = show(practice, ending, context).await
         {
             tracing::warn!(%error, "status of a practice that is being deleted not written");
         }
-        topics::delete(own, plan, context).await
+        topics::delete(practice, own, plan, context).await
     };
     if remaining.is_empty() {
         return Ok(None);

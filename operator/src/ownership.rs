@@ -18,7 +18,7 @@ use practice_plan::{
     ownership::{OwnershipRecord, Update},
 };
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     apply::{MANAGER, code},
@@ -37,7 +37,9 @@ pub struct Ownership {
     /// `None`: local mode, where the record lives as long as the process.
     store: Option<Store>,
     by_namespace: Lock<HashMap<String, Arc<Mutex<Option<Stored>>>>>,
+    /// Practices that have ended in this process.
     ended: Lock<HashSet<String>>,
+    handing_over: Mutex<()>,
 }
 
 struct Store {
@@ -147,6 +149,11 @@ impl Ownership {
                 Err(source) => return Err(store.unrecorded(namespace, source)),
             }
         }
+    }
+
+    /// Excludes other hand-overs and ends of practices, so that no topic is handed over to a practice that ends.
+    pub async fn handing_over(&self) -> MutexGuard<'_, ()> {
+        self.handing_over.lock().await
     }
 
     /// Marks a practice as ended: no topic is handed over to it any more.

@@ -1,61 +1,122 @@
-//! Deletes topics with their practice. In: a practice, its plan or the fault of its manifest. Out: the topics that remain, and why.
-//! Deletes only topics that this practice created and no other practice uses, and only on a Kafka that the policy allows.
+//! Deletes topics with their practice. In: a practice, its plan or the fault of its manifest, the ownership record. Out: the topics
+//! that remain, and why. Deletes only topics that the record has for this practice, by id, and only on a Kafka that the policy
+//! allows. A topic that another practice names is handed over to that practice.
 
-use practice_api::{ConsumerGroupPractice, Topic};
-use practice_groups::KafkaError;
+use std::collections::BTreeSet;
+
+use practice_api::{ConsumerGroupPractice, DeletionPolicy};
+use practice_groups::{KafkaError, TopicSeen};
 use practice_kafka::Kafka;
 use practice_plan::{
-    plan::{Plan, SpecFault, topics_to_delete},
+    ownership::{Creation, OwnershipRecord, Owner},
+    plan::{Plan, SpecFault, plan, topics_to_delete},
     policy::broken_access_rule,
     status::ending::{Obstacle, Remaining},
 };
 
-use crate::Context;
+use super::is_marked;
+use crate::{
+    Context,
+    context::{age, key},
+    ownership::Unrecorded,
+};
 
 /// A topic that is deleted with its practice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OwnTopic {
     pub(super) name: String,
-    /// Its id, which proves that it is the one that the practice created.
-    pub(super) id: String,
+    /// Its id; `None`: the answer to its creation was lost, and Kafka has to be asked whether the practice created it.
+    pub(super) id: Option<String>,
 }
 
-/// The topics of a practice that are deleted with it.
-pub(super) fn own(practice: &ConsumerGroupPractice, context: &Context) -> Vec<OwnTopic> {
-    topics_to_delete(&practice.spec)
-        .filter_map(|topic| may_delete(practice, topic, context))
-        .collect()
+/// The topics that are deleted with a practice.
+#[derive(Debug, Default)]
+pub(super) struct OwnTopics {
+    pub(super) topics: Vec<OwnTopic>,
+    /// Why the record is not available; then the topics are those that manifest and status name.
+    pub(super) unrecorded: Option<String>,
 }
 
-/// The topic to delete; `None`: the practice did not create it, or another practice uses it.
-fn may_delete(
+impl OwnTopics {
+    /// Reads the record. `is_deleted`: whether a topic of this name is deleted with the practice.
+    pub(super) async fn of(
+        practice: &ConsumerGroupPractice,
+        is_deleted: &(dyn Fn(&str) -> bool + Sync),
+        context: &Context,
+    ) -> Self {
+        let ownership = context.memories.ownership();
+        match ownership.record(&key(practice).0).await {
+            Ok(record) => Self {
+                topics: own_topics(&record, uid(practice), is_deleted),
+                unrecorded: None,
+            },
+            Err(error) => Self {
+                topics: named(practice, is_deleted),
+                unrecorded: Some(error.to_string()),
+            },
+        }
+    }
+}
+
+fn uid(practice: &ConsumerGroupPractice) -> &str {
+    practice.metadata.uid.as_deref().unwrap_or_default()
+}
+
+/// Topics that manifest or status name.
+fn named(
     practice: &ConsumerGroupPractice,
-    topic: &Topic,
-    context: &Context,
-) -> Option<OwnTopic> {
-    let mut topics = practice.status.iter().flat_map(|status| &status.topics);
-    let status = topics.find(|status| status.name == topic.name)?;
-    let id = status.created_topic_id.clone()?;
-    (!is_named_elsewhere(practice, &topic.name, context)).then(|| OwnTopic {
-        name: topic.name.clone(),
-        id,
-    })
+    is_deleted: &(dyn Fn(&str) -> bool + Sync),
+) -> Vec<OwnTopic> {
+    let status = practice.status.iter().flat_map(|status| &status.topics);
+    let created = status.filter(|topic| topic.created_topic_id.is_some());
+    let created = created.map(|topic| topic.name.clone());
+    let named = topics_to_delete(&practice.spec).map(|topic| topic.name.clone());
+    let all: BTreeSet<String> = named.chain(created).collect();
+    let deleted = all.into_iter().filter(|name| is_deleted(name));
+    deleted.map(|name| OwnTopic { name, id: None }).collect()
 }
 
-/// Whether another practice on the same Kafka names the topic.
-fn is_named_elsewhere(practice: &ConsumerGroupPractice, topic: &str, context: &Context) -> bool {
-    let plan = |practice: &ConsumerGroupPractice| {
-        practice_plan::plan::plan(practice, &context.defaults).ok()
+fn own_topics(
+    record: &OwnershipRecord,
+    uid: &str,
+    is_deleted: &(dyn Fn(&str) -> bool + Sync),
+) -> Vec<OwnTopic> {
+    let created = record.owned_by(uid).map(|(id, owned)| OwnTopic {
+        name: owned.topic.clone(),
+        id: Some(id.to_owned()),
+    });
+    let creating = record.unresolved(uid).map(|topic| OwnTopic {
+        name: topic.to_owned(),
+        id: None,
+    });
+    let all = created.chain(creating);
+    all.filter(|topic| is_deleted(&topic.name)).collect()
+}
+
+/// Ends a practice: from now on no topic is handed over to it. `false`: one was handed over to it in the meantime, or the record is
+/// not available.
+pub(super) async fn close(
+    practice: &ConsumerGroupPractice,
+    done: &[OwnTopic],
+    is_deleted: &(dyn Fn(&str) -> bool + Sync),
+    context: &Context,
+) -> bool {
+    let ownership = context.memories.ownership();
+    let _alone = ownership.handing_over().await;
+    let record = match ownership.record(&key(practice).0).await {
+        Ok(record) => record,
+        Err(error) => {
+            tracing::warn!(%error, "practice is being deleted: waiting for the record");
+            return false;
+        }
     };
-    let Some(ours) = plan(practice) else {
-        return false; // then it is not deleted either
-    };
-    let others = context.others(&ours.uid);
-    let mut others = others.iter().filter_map(|other| other.0.as_ref().ok());
-    others.any(|other| {
-        let names_it = other.spec.topics.iter().any(|named| named.name == topic);
-        names_it && plan(other).is_some_and(|other| other.bootstrap == ours.bootstrap)
-    })
+    let own = own_topics(&record, uid(practice), is_deleted);
+    let is_done = |topic: &OwnTopic| done.iter().any(|done| done.name == topic.name);
+    let closes = own.iter().all(is_done);
+    if closes {
+        ownership.end(uid(practice));
+    }
+    closes
 }
 
 /// Topics that stay in Kafka because an annotation of the practice gives them up.
@@ -64,13 +125,15 @@ pub(super) fn kept(own: &[OwnTopic], plan: Option<&Plan>) -> Vec<Remaining> {
     all(own, Obstacle::Kept { bootstrap })
 }
 
-fn all(topics: &[OwnTopic], cause: Obstacle) -> Vec<Remaining> {
+/// Topics that all remain for one cause.
+pub(super) fn all(topics: &[OwnTopic], cause: Obstacle) -> Vec<Remaining> {
     let topics = topics.iter().map(|topic| topic.name.clone()).collect();
     vec![Remaining { topics, cause }]
 }
 
-/// Deletes topics; returns those that remain.
+/// Deletes topics, or hands them over; returns those that remain.
 pub(super) async fn delete(
+    practice: &ConsumerGroupPractice,
     own: &[OwnTopic],
     plan: Result<Plan, SpecFault>,
     context: &Context,
@@ -91,14 +154,17 @@ pub(super) async fn delete(
             context.memories.readers.reader(&plan.bootstrap),
             plan.bootstrap.clone(),
         );
-        match delete_one(reader.kafka(), topic).await {
-            Ok(()) => tracing::info!(topic = topic.name, "topic deleted with its practice"),
+        match end_one(practice, reader.kafka(), &plan, topic, context).await {
+            Ok(()) => {}
+            Err(Stays::Unrecorded(why)) => {
+                add(&mut remaining, topic, Obstacle::Unrecorded(why.to_string()));
+            }
             // it would not answer for the others either
-            Err(error) if error.is_outage() => {
+            Err(Stays::InKafka(error)) if error.is_outage() => {
                 remaining.extend(all(&own[index..], Obstacle::Outage { bootstrap, error }));
                 break;
             }
-            Err(error) => add(
+            Err(Stays::InKafka(error)) => add(
                 &mut remaining,
                 topic,
                 Obstacle::Refused { bootstrap, error },
@@ -108,9 +174,145 @@ pub(super) async fn delete(
     remaining
 }
 
-/// Deletes one topic if it still is the one that the practice created.
-async fn delete_one(kafka: &Kafka, topic: &OwnTopic) -> Result<(), KafkaError> {
-    kafka.delete_topic(&topic.name, &topic.id).await
+/// Why a topic remains.
+enum Stays {
+    InKafka(KafkaError),
+    Unrecorded(Unrecorded),
+}
+
+impl From<KafkaError> for Stays {
+    fn from(error: KafkaError) -> Self {
+        Self::InKafka(error)
+    }
+}
+
+impl From<Unrecorded> for Stays {
+    fn from(error: Unrecorded) -> Self {
+        Self::Unrecorded(error)
+    }
+}
+
+/// Hands a topic over if another practice names it, and otherwise deletes it by its id.
+async fn end_one(
+    practice: &ConsumerGroupPractice,
+    kafka: &Kafka,
+    plan: &Plan,
+    topic: &OwnTopic,
+    context: &Context,
+) -> Result<(), Stays> {
+    let id = match &topic.id {
+        Some(id) => id.clone(),
+        None => match resolve(kafka, plan, topic, context).await? {
+            Some(id) => id,
+            None => return Ok(()),
+        },
+    };
+    if hand_over(practice, plan, &topic.name, &id, context).await? {
+        return Ok(());
+    }
+    kafka.delete_topic(&topic.name, &id).await?;
+    tracing::info!(topic = topic.name, id, "topic deleted with its practice");
+    Ok(())
+}
+
+/// The id of a topic whose creation was not answered; `None`: the practice did not create the topic of this name.
+async fn resolve(
+    kafka: &Kafka,
+    plan: &Plan,
+    topic: &OwnTopic,
+    context: &Context,
+) -> Result<Option<String>, Stays> {
+    let names = [topic.name.clone()];
+    let seen = kafka.observe(&names, &[]).await?.topics.remove(&topic.name);
+    let facts = match seen {
+        Some(TopicSeen::Present(facts)) => facts,
+        Some(TopicSeen::Missing) => return Ok(None),
+        Some(TopicSeen::Unknown(error)) => return Err(KafkaError::clone(&error).into()),
+        None => return Err(KafkaError::TimedOut.into()),
+    };
+    let identity = kafka.identity().map(|identity| identity.cluster_id);
+    let change = |record: &mut OwnershipRecord| {
+        if let Some(creation) = record.resolve(&plan.uid, &topic.name, &facts) {
+            record.finish(plan.into(), identity.as_deref(), &topic.name, &creation);
+        }
+    };
+    let ownership = context.memories.ownership();
+    let before = ownership.record(&plan.namespace).await?;
+    let creation = before.resolve(&plan.uid, &topic.name, &facts);
+    ownership.change(&plan.namespace, change).await?;
+    Ok(match creation {
+        Some(Creation::Created(id)) => Some(id),
+        Some(Creation::NotCreated) | None => None,
+    })
+}
+
+/// Hands a topic over to another practice that names it on the same Kafka; `false`: none does.
+async fn hand_over(
+    practice: &ConsumerGroupPractice,
+    plan: &Plan,
+    topic: &str,
+    id: &str,
+    context: &Context,
+) -> Result<bool, Unrecorded> {
+    let ownership = context.memories.ownership();
+    let _alone = ownership.handing_over().await;
+    let Some(heir) = heir(practice, plan, topic, id, context) else {
+        return Ok(false);
+    };
+    let (namespace, name) = key(&heir);
+    let owner = Owner {
+        uid: uid(&heir),
+        name: &name,
+    };
+    let record = ownership.record(&plan.namespace).await?;
+    let entry = record.owned_by(&plan.uid).find(|(owned, _)| *owned == id);
+    let kafka = entry.and_then(|(_, owned)| owned.kafka.clone());
+    let take = |record: &mut OwnershipRecord| {
+        let created = Creation::Created(id.to_owned());
+        record.finish(owner, kafka.as_deref(), topic, &created);
+    };
+    ownership.change(&namespace, take).await?;
+    if namespace != plan.namespace {
+        let release = |record: &mut OwnershipRecord| drop(record.release(id));
+        ownership.change(&plan.namespace, release).await?;
+    }
+    tracing::info!(topic, id, namespace, practice = name, "topic handed over");
+    Ok(true)
+}
+
+/// The practice that a topic is handed over to: one that names it and stays, otherwise one that ends too, deletes it, and is younger.
+fn heir(
+    practice: &ConsumerGroupPractice,
+    ours: &Plan,
+    topic: &str,
+    id: &str,
+    context: &Context,
+) -> Option<ConsumerGroupPractice> {
+    let readers = &context.memories.readers;
+    let uses_it = |other: &ConsumerGroupPractice| {
+        let Some(named) = other.spec.topics.iter().find(|named| named.name == topic) else {
+            return false;
+        };
+        let status = other.status.as_ref();
+        let mut topics = status.into_iter().flat_map(|status| &status.topics);
+        // an id is unique: then it is the same Kafka, whatever its address
+        let has_id = topics.any(|seen| seen.name == topic && seen.topic_id.as_deref() == Some(id));
+        let planned = plan(other, &context.defaults).ok();
+        let address = planned.map(|plan| plan.bootstrap);
+        let address = address.or_else(|| status.and_then(|s| s.bootstrap_servers.clone()));
+        let is_same = address.and_then(|other| readers.is_same_kafka(&other, &ours.bootstrap));
+        let ends = other.metadata.deletion_timestamp.is_some();
+        let deletes = named.managed && named.deletion_policy == DeletionPolicy::Delete;
+        let outlasts = !ends || (deletes && is_marked(other) && age(other) > age(practice));
+        let has_ended = context.memories.ownership().has_ended(uid(other));
+        (has_id || is_same == Some(true)) && outlasts && !has_ended
+    };
+    let others = context.others(&ours.uid);
+    let all = others.iter().filter_map(|other| other.0.as_ref().ok());
+    let order = |other: &&ConsumerGroupPractice| {
+        (other.metadata.deletion_timestamp.is_some(), age(other))
+    };
+    all.filter(|other| uses_it(other)).min_by_key(order).cloned()
 }
 
 /// The rule of the policy that the deletion of a topic breaks.

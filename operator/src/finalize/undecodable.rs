@@ -1,6 +1,8 @@
 //! A practice whose manifest cannot be decoded and that is being deleted. In: its metadata. Out: what can be read of it, so that it
 //! ends like any other. Deliberately absent: any guess about its Kafka, which is not contacted.
 
+use std::collections::BTreeSet;
+
 use kube::{
     Api,
     api::{ApiResource, DynamicObject},
@@ -10,20 +12,19 @@ use practice_api::{ConsumerGroupPractice, DeletionPolicy, PracticeSpec, Practice
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::topics::OwnTopic;
 use crate::{
     Context,
     error::{Error, within},
 };
 
-/// The practice without what cannot be decoded, and the topics that it has created; `None`: it is gone.
+/// The practice without what cannot be decoded, and the names of topics that stay in Kafka; `None`: it is gone.
 ///
 /// # Errors
 /// [`Error::Finalize`] when Kubernetes refuses or does not answer.
 pub(super) async fn read(
     invalid: &InvalidObject,
     context: &Context,
-) -> Result<Option<(ConsumerGroupPractice, Vec<OwnTopic>)>, Error> {
+) -> Result<Option<(ConsumerGroupPractice, BTreeSet<String>)>, Error> {
     let name = invalid.metadata.name.clone().unwrap_or_default();
     let namespace = invalid.metadata.namespace.clone().unwrap_or_default();
     let resource = ApiResource::erase::<ConsumerGroupPractice>(&());
@@ -36,29 +37,17 @@ pub(super) async fn read(
 }
 
 /// What can be decoded.
-fn decode(object: &DynamicObject) -> (ConsumerGroupPractice, Vec<OwnTopic>) {
+fn decode(object: &DynamicObject) -> (ConsumerGroupPractice, BTreeSet<String>) {
     let (spec, status) = (&object.data["spec"], &object.data["status"]);
     let mut practice = ConsumerGroupPractice::new("", PracticeSpec::default());
     practice.metadata = object.metadata.clone();
     practice.spec.deletion_timeout = part(&spec["deletionTimeout"]);
     practice.status = part::<PracticeStatus>(status);
     let topics = spec["topics"].as_array().into_iter().flatten();
-    let topics: Vec<Topic> = topics.filter_map(part).collect();
-    // a topic whose policy cannot be read may be one to delete: it is named
-    let stays = |name: &str| {
-        let mut known = topics.iter().filter(|topic| topic.name == name);
-        known.any(|topic| !topic.managed || topic.deletion_policy == DeletionPolicy::Retain)
-    };
-    let created = practice.status.iter().flat_map(|status| &status.topics);
-    let own = created.filter_map(|topic| {
-        let id = topic.created_topic_id.clone()?;
-        (!stays(&topic.name)).then(|| OwnTopic {
-            name: topic.name.clone(),
-            id,
-        })
-    });
-    let own = own.collect();
-    (practice, own)
+    let stays = |topic: &Topic| !topic.managed || topic.deletion_policy == DeletionPolicy::Retain;
+    let stay = topics.filter_map(part).filter(stays);
+    let stay = stay.map(|topic| topic.name).collect();
+    (practice, stay)
 }
 
 fn part<T: DeserializeOwned>(value: &Value) -> Option<T> {
@@ -72,38 +61,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn topics_are_named_by_what_can_be_decoded() {
+    fn topics_stay_whose_policy_can_be_decoded_and_says_so() {
         let created = |name: &str| json!({"name": name, "ready": true, "topicId": "1", "createdTopicId": "1"});
         let status = json!({"topics": [created("t"), created("kept"), {"name": "theirs", "ready": true, "topicId": "2"}]});
         for (spec, names, timeout) in [
             (
                 json!({"topics": "none of them", "deletionTimeout": "30s"}),
-                ["t", "kept"].as_slice(),
+                [].as_slice(),
                 Some("30s"),
             ),
             (
                 json!({"topics": [{"name": "t", "partitions": "3"}, {"name": "kept"}], "deletionTimeout": 30}),
-                &["t"],
+                &["kept"],
                 None,
             ),
             (
                 json!({"topics": [{"name": "t", "deletionPolicy": "Delete"}, {"name": "kept", "managed": false}]}),
-                &["t"],
+                &["kept"],
                 None,
             ),
-            (json!(7), &["t", "kept"], None),
+            (json!(7), &[], None),
         ] {
             let resource = ApiResource::erase::<ConsumerGroupPractice>(&());
             let object =
                 DynamicObject::new("p", &resource).data(json!({"spec": spec, "status": status}));
-            let (practice, own) = decode(&object);
-            let found: Vec<&str> = own.iter().map(|topic| topic.name.as_str()).collect();
+            let (practice, stay) = decode(&object);
+            let found: Vec<&str> = stay.iter().map(String::as_str).collect();
             assert_eq!(found, names, "{spec}");
             assert_eq!(practice.spec.deletion_timeout.as_deref(), timeout);
             assert_eq!(practice.metadata.name.as_deref(), Some("p"));
             assert_eq!(practice.status.map(|status| status.topics.len()), Some(3));
         }
         let bare = DynamicObject::new("p", &ApiResource::erase::<ConsumerGroupPractice>(&()));
-        assert_eq!(decode(&bare).1, []);
+        assert_eq!(decode(&bare).1, BTreeSet::new());
     }
 }

@@ -82,6 +82,8 @@ pub enum Obstacle {
     },
     /// The manifest cannot be planned, or the policy forbids its Kafka or its topics: Kafka was not contacted.
     Manifest(SpecFault),
+    /// The ownership record is not available, and why: nothing proves which topics the practice created.
+    Unrecorded(String),
     /// Kafka does not answer.
     Outage {
         /// `host:port[,host:port...]`.
@@ -101,7 +103,7 @@ pub enum Obstacle {
 impl Obstacle {
     fn bootstrap(&self) -> Option<&str> {
         match self {
-            Self::Manifest(_) => None,
+            Self::Manifest(_) | Self::Unrecorded(_) => None,
             Self::Kept { bootstrap } => bootstrap.as_deref(),
             Self::Outage { bootstrap, .. } | Self::Refused { bootstrap, .. } => Some(bootstrap),
         }
@@ -174,6 +176,7 @@ impl Ending {
         match cause {
             Obstacle::Kept { .. } => format!("annotation {KEEP_TOPICS} is true"),
             Obstacle::Manifest(fault) => fault.to_string(),
+            Obstacle::Unrecorded(why) => why.clone(),
             Obstacle::Refused { error, .. } => error.to_string(),
             Obstacle::Outage { bootstrap, .. } => {
                 let server = cut(bootstrap, 300);

@@ -3,31 +3,23 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Api, ResourceExt,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    ResourceExt,
+    api::{ListParams, Patch, PatchParams},
 };
 use practice_api::ConsumerGroupPractice;
 use practice_groups::TopicSeen;
-use practice_plan::config::Config;
-use practice_testbed::{Cluster, Kafka};
+use practice_testbed::Kafka;
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpListener,
-    time::{Instant, sleep, timeout},
-};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, timeout};
 
-use crate::{
-    operator,
-    scene::{Scene, looser_crd},
-};
+use crate::scene::Scene;
 
-const FINALIZER: &str = "kafka-practice.dev/topics";
+pub(crate) const FINALIZER: &str = "kafka-practice.dev/topics";
 
 /// One topic that is deleted with its practice, on this Kafka.
-fn spec(topic: &str, bootstrap: &str, time: &str) -> Value {
+pub(crate) fn spec(topic: &str, bootstrap: &str, time: &str) -> Value {
     json!({
         "kafka": {"bootstrapServers": bootstrap},
         "topics": [{"name": topic, "deletionPolicy": "Delete"}],
@@ -37,7 +29,7 @@ fn spec(topic: &str, bootstrap: &str, time: &str) -> Value {
 }
 
 /// Whether a topic exists.
-async fn exists(bootstrap: &str, topic: &str) -> bool {
+pub(crate) async fn exists(bootstrap: &str, topic: &str) -> bool {
     let kafka = practice_kafka::Kafka::connect(bootstrap);
     let poll = kafka.observe(&[topic.to_owned()], &[]).await;
     let mut topics = poll.expect("Kafka answers").topics;
@@ -50,7 +42,7 @@ async fn exists(bootstrap: &str, topic: &str) -> bool {
 
 impl Scene {
     /// Applies a practice and waits until status has the id of its topic, so that the topic is known as its own.
-    async fn owns_topic(&self, name: &str, spec: &Value) {
+    pub(crate) async fn owns_topic(&self, name: &str, spec: &Value) {
         self.apply(name, spec).await;
         self.status(name, "the topic is its own", |status| {
             status
@@ -62,15 +54,15 @@ impl Scene {
     }
 
     /// Merges a patch into a practice.
-    async fn merge(&self, name: &str, patch: &Value) {
-        let api = self.api::<ConsumerGroupPractice>();
-        let patched = api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch));
-        patched
-            .await
-            .unwrap_or_else(|error| panic!("practice {name} cannot be patched: {error}"));
+    pub(crate) async fn merge(&self, name: &str, patch: &Value) {
+        let patched = self
+            .api::<ConsumerGroupPractice>()
+            .patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await;
+        patched.unwrap_or_else(|error| panic!("practice {name} cannot be patched: {error}"));
     }
 
-    async fn count(&self, reason: &str) -> usize {
+    pub(crate) async fn count(&self, reason: &str) -> usize {
         let events = self.events().await;
         events
             .iter()
@@ -306,239 +298,4 @@ async fn a_denied_deletion_names_the_right_to_grant_and_the_others_are_deleted()
     scene.gone("p").await;
     assert!(!exists(kafka.bootstrap(), &denied).await);
     assert_eq!(scene.count("TopicAbandoned").await, 0);
-}
-
-#[tokio::test]
-async fn a_manifest_that_cannot_be_planned_or_decoded_has_an_end() {
-    let cluster = Cluster::start().await;
-    cluster.apply_crd(&looser_crd()).await;
-    let scene = Scene::of(&cluster, "unplannable").await;
-    let stop = CancellationToken::new();
-    operator::start(&cluster, stop.clone()).await;
-    let bootstrap = scene.kafka.bootstrap();
-    let names = ["wrong", "odd"].map(|name| (name, scene.name(name)));
-    for (name, topic) in &names {
-        scene.owns_topic(name, &spec(topic, bootstrap, "20s")).await;
-    }
-    let groups = |topic: &str| json!({"spec": {"deletionTimeout": "10m", "groups": [{"name": scene.name("g"), "replicas": 0, "topics": [topic]}]}});
-    scene.merge("wrong", &groups("not-there")).await;
-    scene.condition("wrong", "Ready=False/InvalidSpec").await;
-    scene.delete("wrong").await;
-    let message = scene
-        .condition("wrong", "Reconciling=True/DeletionBlocked")
-        .await;
-    assert!(
-        message.contains("groups[].topics may only name topics of spec.topics"),
-        "{message}"
-    );
-    scene.condition("wrong", "Ready=False/Deleting").await;
-    // the manifest can still be corrected
-    scene.merge("wrong", &groups(&names[0].1)).await;
-    scene.gone("wrong").await;
-    assert!(!exists(bootstrap, &names[0].1).await, "it is deleted");
-
-    let resource = ApiResource::erase::<ConsumerGroupPractice>(&());
-    let untyped: Api<DynamicObject> =
-        Api::namespaced_with(cluster.client(), &scene.namespace, &resource);
-    scene
-        .merge("odd", &json!({"spec": {"topics": "none of them"}}))
-        .await;
-    scene.delete("odd").await;
-    let blocked = async || {
-        let odd = untyped
-            .get("odd")
-            .await
-            .map_err(|error| error.to_string())?;
-        let conditions = odd.data["status"]["conditions"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let moving = conditions
-            .iter()
-            .find(|condition| condition["type"] == "Reconciling");
-        match moving {
-            Some(condition) if condition["reason"] == "DeletionBlocked" => {
-                Ok(condition["message"].clone())
-            }
-            other => Err(format!("{other:?}")),
-        }
-    };
-    let message = scene
-        .until("the end is in status", blocked)
-        .await
-        .to_string();
-    assert!(
-        message.contains(&names[1].1) && message.contains("cannot be decoded"),
-        "{message}"
-    );
-    let gone = async || match untyped.get_opt("odd").await {
-        Ok(None) => Ok(()),
-        other => Err(format!("{other:?}")),
-    };
-    scene.until("it is gone", gone).await;
-    scene.event("TopicAbandoned", &names[1].1).await;
-    assert!(exists(bootstrap, &names[1].1).await, "it stays");
-    stop.cancel();
-}
-
-#[tokio::test]
-async fn a_kafka_that_the_policy_forbids_is_not_contacted_for_a_deletion() {
-    let cluster = Cluster::start().await;
-    cluster.apply_crd(&practice_api::crd_yaml()).await;
-    let scene = Scene::of(&cluster, "forbidden").await;
-    let config = json!({"policy": {"default": {
-        "allowedBootstrapServers": [scene.kafka.bootstrap()], "topicPrefixes": [scene.name("")], "maxPartitions": 2,
-    }}});
-    let config: Config = serde_json::from_value(config).expect("it is as the chart writes it");
-    let stop = CancellationToken::new();
-    let account = operator::start_with(&cluster, config, None, stop.clone()).await;
-    let forbidden = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port is free");
-    let address = forbidden.local_addr().expect("it has one").to_string();
-
-    // refused from the start: it has no topic, so its end waits for nothing
-    scene
-        .apply("new", &spec(&scene.name("new"), &address, "10m"))
-        .await;
-    scene.condition("new", "Ready=False/PolicyViolation").await;
-    let finalizers = scene
-        .practice("new")
-        .await
-        .expect("it is there")
-        .metadata
-        .finalizers;
-    assert_eq!(finalizers, None, "a refused manifest changes nothing");
-    scene.delete("new").await;
-    scene.gone("new").await;
-
-    // refused later: it has one
-    let (topic, bootstrap) = (scene.name("t"), scene.kafka.bootstrap());
-    scene.owns_topic("p", &spec(&topic, bootstrap, "15s")).await;
-    scene.apply("p", &spec(&topic, &address, "15s")).await;
-    scene.condition("p", "Ready=False/PolicyViolation").await;
-    scene.delete("p").await;
-    let message = scene
-        .condition("p", "Reconciling=True/DeletionBlocked")
-        .await;
-    assert!(
-        message.contains("policy allowedBootstrapServers") && message.contains(&topic),
-        "{message}"
-    );
-    scene.condition("p", "Ready=False/Deleting").await;
-    scene
-        .condition("p", "KafkaReachable=Unknown/NotChecked")
-        .await;
-    scene.gone("p").await;
-    scene.event("TopicAbandoned", &topic).await;
-    let knock = timeout(Duration::from_secs(1), forbidden.accept()).await;
-    assert!(knock.is_err(), "nothing has been contacted: {knock:?}");
-    assert!(exists(bootstrap, &topic).await);
-
-    // totals bound what is created, not what is deleted
-    let small = scene.name("small");
-    scene
-        .owns_topic("large", &spec(&small, bootstrap, "10m"))
-        .await;
-    let mut larger = spec(&small, bootstrap, "10m");
-    larger["topics"][0]["partitions"] = json!(3);
-    scene.apply("large", &larger).await;
-    scene
-        .condition("large", "Ready=False/PolicyViolation")
-        .await;
-    scene.delete("large").await;
-    scene.gone("large").await;
-    assert!(!exists(bootstrap, &small).await, "it is deleted");
-    let writes = cluster.audit_in(&scene.namespace, &account.namespace, account.name);
-    assert!(!writes.is_empty(), "the audit log is read");
-    stop.cancel();
-}
-
-#[tokio::test]
-async fn a_namespace_that_is_being_deleted_shortens_nothing() {
-    let scene = Scene::new("terminating").await;
-    let kafka = Kafka::start().await;
-    let topic = scene.name("t");
-    scene
-        .owns_topic("p", &spec(&topic, kafka.bootstrap(), "25s"))
-        .await;
-    kafka.stop().await;
-    let namespaces: Api<Namespace> = Api::all(scene.client.clone());
-    namespaces
-        .delete(&scene.namespace, &DeleteParams::default())
-        .await
-        .expect("it can be deleted");
-    let begun = Instant::now();
-    scene.delete("p").await;
-    scene.condition("p", "Ready=False/Deleting").await;
-    let message = scene
-        .condition("p", "Reconciling=True/DeletionBlocked")
-        .await;
-    assert!(message.contains(&topic), "{message}");
-    sleep(Duration::from_secs(15)).await;
-    let there = scene.practice("p").await.expect("it is there");
-    assert_eq!(there.finalizers(), [FINALIZER], "it still tries");
-    scene.gone("p").await;
-    let took = begun.elapsed();
-    assert!(
-        took > Duration::from_secs(23) && took < Duration::from_secs(55),
-        "{took:?}"
-    );
-    // the API server refuses new Events there
-    assert_eq!(
-        scene.count("DeletionBlocked").await + scene.count("TopicAbandoned").await,
-        0
-    );
-}
-
-#[tokio::test]
-async fn a_practice_that_waits_for_another_client_is_not_ready() {
-    let scene = Scene::new("held").await;
-    let theirs = "example.com/backup";
-    let (topic, group) = (scene.name("t"), scene.name("g"));
-    let resource = ApiResource::erase::<ConsumerGroupPractice>(&());
-    let mut held = DynamicObject::new("p", &resource).data(json!({"spec": {
-        "topics": [{"name": topic, "deletionPolicy": "Delete"}],
-        "groups": [{"name": group, "replicas": 0}], "producer": {"enabled": false},
-    }}));
-    held.metadata.finalizers = Some(vec![theirs.to_owned()]);
-    let untyped: Api<DynamicObject> =
-        Api::namespaced_with(scene.client.clone(), &scene.namespace, &resource);
-    untyped
-        .create(&PostParams::default(), &held)
-        .await
-        .expect("it is legal");
-    scene.ready("p").await;
-    scene
-        .status("p", "the topic is its own", |status| {
-            status.topics[0].created_topic_id.is_some()
-        })
-        .await;
-    scene.delete("p").await;
-    scene
-        .until("only their finalizer remains", async || {
-            let practice = scene.practice("p").await?;
-            let finalizers = practice.finalizers();
-            if finalizers == [theirs] {
-                Ok(())
-            } else {
-                Err(format!("{finalizers:?}"))
-            }
-        })
-        .await;
-    assert!(
-        !exists(scene.kafka.bootstrap(), &topic).await,
-        "the operator's part is done"
-    );
-    let waits = |status: &practice_api::PracticeStatus| {
-        let moving = status.condition("Reconciling");
-        moving.is_some_and(|moving| moving.reason == "Deleting" && moving.message.contains(theirs))
-    };
-    scene.status("p", "status names it", waits).await;
-    scene.condition("p", "Ready=False/Deleting").await;
-    scene.quiet().await;
-    scene
-        .merge("p", &json!({"metadata": {"finalizers": null}}))
-        .await;
-    scene.gone("p").await;
 }

@@ -17,5 +17,6 @@ mod picture;
 mod policy;
 mod program;
 mod reader;
+mod refused_endings;
 mod replicas;
 mod topics;

@@ -170,7 +170,9 @@ async fn end(
     }
     if marked {
         // without the record, topics were given up
-        if own.unrecorded.is_none() && !topics::close(practice, &own.topics, is_deleted, context).await {
+        if own.unrecorded.is_none()
+            && !topics::close(practice, &own.topics, is_deleted, context).await
+        {
             return Ok(Action::requeue(STOPPING));
         }
         mark(practice, context, false).await?;

@@ -132,7 +132,10 @@ impl Ownership {
             record.keep(|uid| uids.contains(uid));
             let update = before.record.update(&record);
             *stored = None; // unknown, should this request fail or be cancelled
-            match store.write(namespace, &update, before.version.as_deref()).await {
+            match store
+                .write(namespace, &update, before.version.as_deref())
+                .await
+            {
                 Ok(version) => {
                     *stored = Some(Stored {
                         record: record.clone(),
@@ -141,9 +144,7 @@ impl Ownership {
                     return Ok(record);
                 }
                 // another process wrote, created or deleted it
-                Err(error)
-                    if matches!(code(&error), Some(404 | 409)) && attempt < ATTEMPTS =>
-                {
+                Err(error) if matches!(code(&error), Some(404 | 409)) && attempt < ATTEMPTS => {
                     attempt += 1;
                 }
                 Err(source) => return Err(store.unrecorded(namespace, source)),

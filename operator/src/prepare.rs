@@ -41,7 +41,11 @@ pub async fn prepare(
         .and_then(|address| readers.is_same_kafka(address, &plan.bootstrap))
         .unwrap_or_default();
     readers.forget(&key, Some(&plan.bootstrap));
-    let (before, former) = if is_same { (before, None) } else { (None, before) };
+    let (before, former) = if is_same {
+        (before, None)
+    } else {
+        (None, before)
+    };
     let mut prepared = Prepared {
         poll: Some(poll.clone()),
         is_same_kafka: is_same,

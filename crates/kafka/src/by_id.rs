@@ -8,9 +8,9 @@ use krafka::{
     __private::{
         kafka_metadata,
         protocol::{
-            ApiKey, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
-            DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse, VersionedDecode,
-            VersionedEncode,
+            ApiKey, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+            CreateTopicsResponse, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
+            VersionedDecode, VersionedEncode,
         },
     },
     error::{ErrorCode, KrafkaError},

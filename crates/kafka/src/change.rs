@@ -4,9 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use krafka::{
-    admin::{
-        ConfigOp, ConfigResource, CreatePartitionsOptions, IncrementalAlterConfigsOptions,
-    },
+    admin::{ConfigOp, ConfigResource, CreatePartitionsOptions, IncrementalAlterConfigsOptions},
     error::{ErrorCode, KrafkaError},
 };
 
@@ -126,15 +124,17 @@ impl Kafka {
                 retriable: false,
             });
         };
-        within(&self.changes, "delete_topic", async |admin| {
-            match by_id::delete(&admin.kafka, id, STEP).await {
+        within(
+            &self.changes,
+            "delete_topic",
+            async |admin| match by_id::delete(&admin.kafka, id, STEP).await {
                 Err(KrafkaError::Broker {
                     code: ErrorCode::UnknownTopicId | ErrorCode::UnknownTopicOrPartition,
                     ..
                 }) => Ok(()),
                 other => other.map_err(|error| refused(error, "Delete", Topic(name))),
-            }
-        })
+            },
+        )
         .await
     }
 }

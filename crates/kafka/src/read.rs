@@ -16,9 +16,7 @@ use krafka::{
     },
     error::KrafkaError,
 };
-use practice_groups::{
-    GroupSeen, GroupState, KafkaError, KafkaIdentity, Snapshot, TopicSeen,
-};
+use practice_groups::{GroupSeen, GroupState, KafkaError, KafkaIdentity, Snapshot, TopicSeen};
 use tokio::sync::Mutex;
 
 use crate::{

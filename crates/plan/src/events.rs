@@ -55,10 +55,7 @@ pub fn events(
 }
 
 /// Topics that status shows as created by the practice, and that the ownership record does not have.
-fn unrecorded(
-    before: Option<&PracticeStatus>,
-    after: &PracticeStatus,
-) -> Option<PracticeEvent> {
+fn unrecorded(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Option<PracticeEvent> {
     let is_lost = |topic: &&TopicStatus| {
         let former = before.iter().flat_map(|before| &before.topics);
         let mut former = former.filter(|former| former.name == topic.name);

@@ -134,7 +134,10 @@ impl OwnershipRecord {
         fn text(entry: &impl Serialize) -> String {
             serde_json::to_string(entry).expect("should be plain values under text keys")
         }
-        let created = self.created.iter().map(|(id, owned)| (id.clone(), text(owned)));
+        let created = self
+            .created
+            .iter()
+            .map(|(id, owned)| (id.clone(), text(owned)));
         let creating = self.creating.iter();
         let creating = creating.map(|(uid, intents)| (format!("{CREATING}{uid}"), text(intents)));
         created.chain(creating).collect()
@@ -145,7 +148,9 @@ impl OwnershipRecord {
         let (there, next) = (self.data(), next.data());
         let removed = there.keys().filter(|key| !next.contains_key(*key));
         let removed = removed.map(|key| (key.clone(), None));
-        let set = next.iter().filter(|(key, text)| there.get(*key) != Some(*text));
+        let set = next
+            .iter()
+            .filter(|(key, text)| there.get(*key) != Some(*text));
         let set = set.map(|(key, text)| (key.clone(), Some(text.clone())));
         removed.chain(set).collect()
     }
@@ -265,11 +270,12 @@ pub fn begin<'a>(
             next.finish(owner, kafka, topic, &creation);
         }
     }
-    let is_missing = |topic: &&Topic| {
-        topic_step(topic, snapshot.topics.get(&topic.name)) == TopicStep::Create
-    };
+    let is_missing =
+        |topic: &&Topic| topic_step(topic, snapshot.topics.get(&topic.name)) == TopicStep::Create;
     let missing: Vec<&Topic> = plan.topics.iter().filter(is_missing).collect();
-    let intents = missing.iter().map(|topic| (topic.name.clone(), Shape::of(topic)));
+    let intents = missing
+        .iter()
+        .map(|topic| (topic.name.clone(), Shape::of(topic)));
     next.intend(owner, intents);
     (next, missing)
 }

@@ -8,7 +8,7 @@ use practice_api::{ConsumerGroupPractice, DeletionPolicy};
 use practice_groups::{KafkaError, TopicSeen};
 use practice_kafka::Kafka;
 use practice_plan::{
-    ownership::{Creation, OwnershipRecord, Owner},
+    ownership::{Creation, Owner, OwnershipRecord},
     plan::{Plan, SpecFault, plan, topics_to_delete},
     policy::broken_access_rule,
     status::ending::{Obstacle, Remaining},
@@ -309,10 +309,11 @@ fn heir(
     };
     let others = context.others(&ours.uid);
     let all = others.iter().filter_map(|other| other.0.as_ref().ok());
-    let order = |other: &&ConsumerGroupPractice| {
-        (other.metadata.deletion_timestamp.is_some(), age(other))
-    };
-    all.filter(|other| uses_it(other)).min_by_key(order).cloned()
+    let order =
+        |other: &&ConsumerGroupPractice| (other.metadata.deletion_timestamp.is_some(), age(other));
+    all.filter(|other| uses_it(other))
+        .min_by_key(order)
+        .cloned()
 }
 
 /// The rule of the policy that the deletion of a topic breaks.

@@ -39,7 +39,15 @@ pub(super) async fn prepare_topics(
     let mut creations = vec![];
     for topic in &plan.topics {
         let seen = snapshot.topics.get(&topic.name);
-        let known = known(&key, before, plan, topic, seen, begun.as_ref().ok(), memories);
+        let known = known(
+            &key,
+            before,
+            plan,
+            topic,
+            seen,
+            begun.as_ref().ok(),
+            memories,
+        );
         let creation = match &begun {
             Err(why) if topic_step(topic, seen) == TopicStep::Create => {
                 let why = Refusal::Failed(format!("topic {} is not created: {why}", topic.name));
@@ -181,9 +189,12 @@ async fn prepare_topic(
 fn creation(made: &Result<Made, KafkaError>) -> Option<Creation> {
     match made {
         Ok(Made::Created { id }) => Some(Creation::Created(id.clone())),
-        Err(KafkaError::Denied { .. } | KafkaError::Answered { retriable: false, .. }) => {
-            Some(Creation::NotCreated)
-        }
+        Err(
+            KafkaError::Denied { .. }
+            | KafkaError::Answered {
+                retriable: false, ..
+            },
+        ) => Some(Creation::NotCreated),
         // there already: by another client, or by an earlier request whose answer was lost
         Ok(Made::AlreadyThere) | Err(_) => None,
     }
@@ -206,7 +217,9 @@ async fn adapt(
     };
     match differing.first_key_value() {
         Some(_) if known.ours.is_none() => {
-            let why = format!("topic {name} is not configured: the record of the topics that the operator created is not available");
+            let why = format!(
+                "topic {name} is not configured: the record of the topics that the operator created is not available"
+            );
             prepared.refused.insert(name.clone(), Refusal::Failed(why));
             return Ok(());
         }

@@ -32,12 +32,13 @@ async fn facts(scene: &Scene, topic: &str) -> Option<TopicFacts> {
 
 async fn until_missing(scene: &Scene, topic: &str) {
     scene
-        .until(&format!("topic {topic} is deleted"), async || {
-            match facts(scene, topic).await {
+        .until(
+            &format!("topic {topic} is deleted"),
+            async || match facts(scene, topic).await {
                 None => Ok(()),
                 Some(facts) => Err(format!("{facts:?}")),
-            }
-        })
+            },
+        )
         .await;
 }
 
@@ -74,7 +75,10 @@ async fn another_spelling_of_an_address_changes_nothing_and_an_alias_keeps_what_
         deployment.metadata.generation
     };
     let at_first = generation().await;
-    for spelling in [format!("{address},{address}"), format!(" {address} ,")] {
+    for spelling in [
+        format!("{address},{address}"),
+        format!("{address},  {address}"),
+    ] {
         scene.apply("p", &spec(&spelling)).await;
         let status = scene.ready("p").await;
         scene.quiet().await;
@@ -118,11 +122,16 @@ async fn two_addresses_of_one_kafka_share_topics_and_group_ids() {
             "topics": [{"name": topic, "deletionPolicy": policy}],
             "groups": [{"name": id, "replicas": 1}], "producer": {"enabled": false}})
     };
-    scene.apply("p", &spec(scene.kafka.bootstrap(), "Delete")).await;
+    scene
+        .apply("p", &spec(scene.kafka.bootstrap(), "Delete"))
+        .await;
     scene.ready("p").await;
     scene.apply("q", &spec(&alias(&scene), "Delete")).await;
     let message = scene.condition("q", "Stalled=True/GroupConflict").await;
-    assert!(message.contains(&format!("{}/p", scene.namespace)), "{message}");
+    assert!(
+        message.contains(&format!("{}/p", scene.namespace)),
+        "{message}"
+    );
 
     // the topic of p stays for q, which names it, and goes with q
     let created = facts(&scene, &topic).await.expect("it exists").id;
@@ -182,7 +191,10 @@ async fn a_status_or_annotation_that_names_a_topic_authorises_nothing() {
         .expect("may be patched");
     scene.delete("p").await;
     scene.gone("p").await;
-    assert_eq!(facts(&scene, &topic).await.map(|facts| facts.id), Some(foreign));
+    assert_eq!(
+        facts(&scene, &topic).await.map(|facts| facts.id),
+        Some(foreign)
+    );
 }
 
 #[tokio::test]
@@ -198,7 +210,12 @@ async fn the_record_has_what_was_created_and_nothing_of_a_practice_that_is_gone(
     assert_eq!(entries.keys().collect::<Vec<_>>(), [&id]);
     let entry = &entries[&id];
     assert_eq!(
-        (&entry["uid"], &entry["practice"], &entry["topic"], &entry["state"]),
+        (
+            &entry["uid"],
+            &entry["practice"],
+            &entry["topic"],
+            &entry["state"]
+        ),
         (&json!(uid), &json!("p"), &json!(topic), &json!("created"))
     );
     scene.delete("p").await;
@@ -209,13 +226,23 @@ async fn the_record_has_what_was_created_and_nothing_of_a_practice_that_is_gone(
     assert_eq!(status.topics[0].created_topic_id, None);
     let other = scene.name("u");
     scene
-        .apply("q", &json!({"topics": [{"name": other}], "producer": {"enabled": false}}))
+        .apply(
+            "q",
+            &json!({"topics": [{"name": other}], "producer": {"enabled": false}}),
+        )
         .await;
     scene.ready("q").await;
     let id = facts(&scene, &other).await.expect("it exists").id;
     let entries = record(&scene).await;
-    assert_eq!(entries.keys().collect::<Vec<_>>(), [&id], "p's entry is removed");
+    assert_eq!(
+        entries.keys().collect::<Vec<_>>(),
+        [&id],
+        "p's entry is removed"
+    );
     scene.delete("p").await;
     scene.gone("p").await;
-    assert!(facts(&scene, &topic).await.is_some(), "not created by this p");
+    assert!(
+        facts(&scene, &topic).await.is_some(),
+        "not created by this p"
+    );
 }

@@ -123,8 +123,12 @@ fn a_creation_without_an_answer_is_resolved_by_what_kafka_shows() {
         (facts("a", 1), false),
         (facts("", 3), false),
     ] {
-        let (resolved, creates) =
-            begin(&intended, &plan, &seen(TopicSeen::Present(found)), Some("k"));
+        let (resolved, creates) = begin(
+            &intended,
+            &plan,
+            &seen(TopicSeen::Present(found)),
+            Some("k"),
+        );
         assert!(creates.is_empty());
         assert!(!resolved.intends(&plan.uid, "t"));
         assert_eq!(resolved.owns(&plan.uid, "a"), is_own);
@@ -245,7 +249,9 @@ impl World {
         let (begun, _) = begin(&record, plan, &self.snapshot(), Some("k"));
         let mut ended = begun.clone();
         for (id, _) in begun.owned_by(&plan.uid) {
-            self.request(|world| world.topic = world.topic.take().filter(|(there, ..)| there != id))?;
+            self.request(|world| {
+                world.topic = world.topic.take().filter(|(there, ..)| there != id)
+            })?;
             ended.release(id);
         }
         ended.keep(|uid| uid != plan.uid);

@@ -14,7 +14,7 @@ use practice_groups::{GroupHealth, KafkaError, LagTrend, PollResult, Snapshot};
 
 use crate::plan::Plan;
 
-pub use practice_groups::witness::Hold;
+pub use practice_contract::Hold;
 
 /// Topics and group ids in Kafka after the step `prepare`.
 #[derive(Debug, Default)]

@@ -34,6 +34,7 @@ fn stranger(scene: &Scene, topic: &str, group: &str) -> DropGuard {
         heartbeat_interval: Duration::from_secs(2),
         max_poll_interval: Duration::from_mins(1),
         log_messages: false,
+        hold: None,
     };
     RUNTIME.spawn(consume(settings, stop.clone()));
     stop.drop_guard()

@@ -10,6 +10,8 @@ pub const VARIANT: &str = "kafka-practice.dev/variant";
 pub const PROTOCOL_KEY: &str = "kafka-practice.dev/protocol";
 /// Annotation: the number of consumers that an autoscaler or user had set before the group was held at 0.
 pub const REPLICAS_BEFORE: &str = "kafka-practice.dev/replicas-before";
+/// Annotation of Deployments and pods: why their consumers do not join the group; absent: they do.
+pub const HOLD: &str = "kafka-practice.dev/hold";
 /// Label and annotation values.
 pub const PART_OF: &str = "kafka-practice";
 /// Label: `worker` or `producer`.

@@ -271,6 +271,17 @@ pub enum ChangeAction {
         /// The field manager of that client; `None`: Kubernetes does not record one.
         by: Option<String>,
     },
+    /// Another client had scaled a Deployment whose consumers do not join their group; the operator set it back to 0.
+    ScaledBack {
+        /// The group id.
+        group: String,
+        /// Why the group has no consumers.
+        hold: Hold,
+        /// `spec.replicas` as the other client had set it.
+        from: i32,
+        /// The field manager of that client; `None`: Kubernetes does not record one.
+        by: Option<String>,
+    },
     /// The manifest no longer names the object.
     Deleted,
 }

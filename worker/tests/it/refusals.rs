@@ -79,7 +79,7 @@ fn a_member_beyond_the_groups_size_or_with_an_unknown_assignor_is_not_ready() {
     worker.stop();
 }
 
-/// The group is denied at the start, or in the middle of a delay; the topic at the start.
+/// The group is denied at the start, or in the middle of a delay.
 #[test]
 fn a_member_that_kafka_denies_is_not_ready_until_it_is_granted() {
     let kafka = wait_for(Kafka::start_with_access_control());
@@ -123,14 +123,35 @@ fn a_member_that_kafka_denies_is_not_ready_until_it_is_granted() {
     });
     assert!(worker.is_ready());
     worker.stop();
+}
 
-    let (topic, group) = (unique("hidden"), unique("hidden"));
+/// The client goes on after these refusals, and its connection to the coordinator is up.
+#[test]
+fn a_member_whose_heartbeats_are_refused_is_not_ready_though_its_client_runs() {
+    let kafka = wait_for(Kafka::start_with_access_control());
+    let (servers, topic, group) = (kafka.bootstrap(), unique("hidden"), unique("hidden"));
     create_topic(servers, &topic, 1);
     let topic_args = ["--topic", &topic];
     wait_for(kafka.deny("Describe", topic_args));
     let mut worker = Worker::start(&settings(servers, &topic, &group, Protocol::Consumer));
-    never_ready(&mut worker, "topic");
+    never_ready(&mut worker, "topic denied");
     wait_for(kafka.allow("Describe", topic_args));
     until("granted: ready", || worker.is_ready().then_some(()));
+    worker.stop();
+    drop(kafka);
+
+    let kafka = wait_for(Kafka::start_with(
+        "group.consumer.migration.policy=disabled\n",
+    ));
+    let (servers, topic, group) = (kafka.bootstrap(), unique("classic"), unique("classic"));
+    create_topic(servers, &topic, 1);
+    let mut classic = Worker::start(&settings(servers, &topic, &group, Protocol::Classic));
+    until("the group is Classic", || classic.is_ready().then_some(()));
+    let mut worker = Worker::start(&settings(servers, &topic, &group, Protocol::Consumer));
+    never_ready(&mut worker, "a Classic group");
+    classic.stop();
+    until("the group is free: ready", || {
+        worker.is_ready().then_some(())
+    });
     worker.stop();
 }

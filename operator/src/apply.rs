@@ -7,7 +7,7 @@ use kube::{
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
 };
 use practice_plan::{
-    labels::{HOLD, REPLICAS_BEFORE},
+    labels::{HOLD, REPLICAS_BEFORE, is_held},
     outcome::{Change, ChangeAction, Kind, ObjectName, Running, RunningRow},
     plan::Plan,
 };
@@ -133,6 +133,14 @@ async fn put(
             running.changes.push(change(ChangeAction::Repaired { by }));
         }
         if let Some(replicas) = object.hand_over {
+            if is_held_template(there) {
+                // with the number alone, pods would come from the template of the hold
+                let mut started = body.clone();
+                started["spec"]["replicas"] = json!(replicas);
+                patch(&api, object, &started, PatchParams::apply(MANAGER).force())
+                    .await
+                    .map_err(Error::Apply)?;
+            }
             hand_over(&api, object, replicas).await?;
         }
     } else {
@@ -142,13 +150,7 @@ async fn put(
         force: there.is_some(),
         ..PatchParams::apply(MANAGER)
     };
-    let patch = Patch::Apply(&body);
-    let patched = within(
-        format!("apply {title}"),
-        api.patch(&object.name, &params, &patch),
-    )
-    .await;
-    match patched {
+    match patch(&api, object, &body, params).await {
         Ok(after) => Ok(Some(after)),
         // a Deployment's selector is immutable, and an older release had another one
         Err(error) if is_immutable(&error) && there.is_some() => {
@@ -159,6 +161,16 @@ async fn put(
         }
         Err(error) => Err(Error::Apply(error)),
     }
+}
+
+async fn patch(
+    api: &kube::Api<DynamicObject>,
+    object: &Object,
+    body: &Value,
+    params: PatchParams,
+) -> Result<DynamicObject, Request> {
+    let what = format!("apply {} {}", object.kind.name(), object.name);
+    within(what, api.patch(&object.name, &params, &Patch::Apply(body))).await
 }
 
 /// Gives the number of replicas to a second field manager, so that leaving it out does not reset it to 1.
@@ -329,14 +341,18 @@ fn hash(body: &Value) -> String {
 fn scaled_back(object: &Object, there: &DynamicObject) -> Option<ChangeAction> {
     let (group, hold) = object.hold.clone()?;
     // the Deployment of a group that is held from now on has its former number
-    there.annotations().get(HOLD)?;
-    let from = Some(replicas(there)).filter(|from| *from > 0)?;
+    let from = Some(replicas(there)).filter(|from| is_held_template(there) && *from > 0)?;
     Some(ChangeAction::ScaledBack {
         group,
         hold,
         from,
         by: replicas_manager(there),
     })
+}
+
+fn is_held_template(deployment: &DynamicObject) -> bool {
+    let annotations = &deployment.data["spec"]["template"]["metadata"]["annotations"];
+    is_held(annotations[HOLD].as_str())
 }
 
 /// The foreign field manager that last set `spec.replicas`.

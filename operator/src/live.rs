@@ -10,7 +10,7 @@ use kube::{
     core::PartialObjectMeta,
 };
 use practice_plan::{
-    labels::{HOLD, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, VARIANT},
+    labels::{HOLD, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, VARIANT, is_held},
     outcome::Kind,
     plan::Plan,
 };
@@ -102,7 +102,7 @@ fn pod(pod: &PartialObjectMeta<Pod>) -> LivePod {
         protocol_key: annotation(PROTOCOL_KEY),
         group: annotation(practice_plan::labels::GROUP),
         variant: pod.labels().get(VARIANT).cloned().unwrap_or_default(),
-        held: pod.annotations().contains_key(HOLD),
+        held: is_held(annotation(HOLD).as_deref()),
     }
 }
 

@@ -156,19 +156,16 @@ fn worker(
     let mut labels = labels(plan, "worker");
     extend(&mut labels, &selector);
     let mut annotations = json!({GROUP: group.id});
-    let mut pod_annotations = json!({GROUP: group.id, PROTOCOL_KEY: group.protocol_key()});
+    // in the template, so that they hold for a consumer that another client starts
+    let pod_annotations =
+        json!({GROUP: group.id, PROTOCOL_KEY: group.protocol_key(), HOLD: Hold::word(hold)});
     if let Some(before) = replicas.before {
         annotations[REPLICAS_BEFORE] = json!(before.to_string());
     }
-    // it is in the template, so that it holds for a consumer that another client starts
     let settings = WorkerSettings {
         hold,
         ..row.settings.clone()
     };
-    if let Some(hold) = hold {
-        annotations[HOLD] = json!(hold.to_string());
-        pod_annotations[HOLD] = json!(hold.to_string());
-    }
     let mut env = plain_env(&settings.to_env());
     env.push(pod_name(WorkerSettings::INSTANCE));
     let mut body = json!({

@@ -62,6 +62,12 @@ impl Context {
         self.retired.store(true, Ordering::Relaxed);
     }
 
+    fn note_answer(&self) {
+        if self.unreachable.swap(false, Ordering::Relaxed) {
+            info!("Kafka answers again");
+        }
+    }
+
     fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Relaxed)
     }
@@ -165,8 +171,8 @@ impl ClientContext for Context {
             }
         }
         drop(member);
-        if cgrp.is_up() && self.unreachable.swap(false, Ordering::Relaxed) {
-            info!("Kafka answers again");
+        if cgrp.is_up() {
+            self.note_answer();
         }
     }
 
@@ -224,6 +230,7 @@ impl ClientContext for Context {
                     Some(Heartbeat::Accepted(epoch)) => {
                         let tick = self.shared.tick();
                         self.shared.member().heartbeat_accepted(epoch, tick);
+                        self.note_answer();
                     }
                     Some(Heartbeat::Fenced) => self.shared.member().fenced(),
                     None => {}

@@ -223,7 +223,7 @@ impl WorkerSettings {
             log_messages: read
                 .parsed(env::LOG_MESSAGES, env::boolean)?
                 .unwrap_or(true),
-            hold: read.parsed(env::HOLD, str::parse)?,
+            hold: read.parsed(env::HOLD, Hold::parse)?.flatten(),
         };
         settings.in_order()
     }
@@ -295,7 +295,7 @@ impl WorkerSettings {
             duration::print(self.max_poll_interval),
         ));
         env.push((env::LOG_MESSAGES, self.log_messages.to_string()));
-        env.extend(self.hold.map(|hold| (env::HOLD, hold.to_string())));
+        env.push((env::HOLD, Hold::word(self.hold).to_owned()));
         env
     }
 
@@ -389,11 +389,7 @@ mod tests {
                 "not be above KAFKA_PRACTICE_MAX_POLL_INTERVAL = 5m",
             ),
             ("KAFKA_PRACTICE_LOG_MESSAGES", "perhaps", "true or false"),
-            (
-                "KAFKA_PRACTICE_HOLD",
-                "yes",
-                "Stopped, Switching or Unclaimed",
-            ),
+            ("KAFKA_PRACTICE_HOLD", "yes", "None to join the group"),
         ] {
             let mut pairs: Vec<_> = BY_HAND
                 .into_iter()

@@ -405,12 +405,16 @@ fn a_held_group_tells_its_consumers_not_to_join() {
             );
             let settings = WorkerSettings::from_env(&|name| variables.get(name).cloned());
             assert_eq!(settings.expect("legal").hold, Some(hold));
-            for place in ["/metadata", "/spec/template/metadata"] {
-                let annotations = body
-                    .pointer_mut(&format!("{place}/annotations"))
-                    .and_then(Value::as_object_mut)
-                    .expect("there are some");
-                assert_eq!(annotations.remove(HOLD), Some(json!(value)), "{place}");
+            let template = &mut body["spec"]["template"];
+            assert_eq!(template["metadata"]["annotations"][HOLD], value);
+            template["metadata"]["annotations"][HOLD] = json!("None");
+            for variable in template["spec"]["containers"][0]["env"]
+                .as_array_mut()
+                .expect("is a list")
+            {
+                if variable["name"] == "KAFKA_PRACTICE_HOLD" {
+                    variable["value"] = json!("None");
+                }
             }
             let spec = body["spec"].as_object_mut().expect("is one");
             assert_eq!(
@@ -420,10 +424,6 @@ fn a_held_group_tells_its_consumers_not_to_join() {
                 )
             );
             assert_eq!(spec.remove("replicas"), Some(json!(0)));
-            let variables = body["spec"]["template"]["spec"]["containers"][0]["env"]
-                .as_array_mut()
-                .expect("is a list");
-            variables.retain(|variable| variable["name"] != "KAFKA_PRACTICE_HOLD");
             let mut before = before.body.clone();
             before["spec"]
                 .as_object_mut()

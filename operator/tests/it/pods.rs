@@ -37,7 +37,7 @@ impl Running {
         let entries = env.as_array().map_or(&[][..], Vec::as_slice);
         entries
             .iter()
-            .any(|entry| entry["name"] == "KAFKA_PRACTICE_HOLD")
+            .any(|entry| entry["name"] == "KAFKA_PRACTICE_HOLD" && entry["value"] != "None")
     }
 }
 

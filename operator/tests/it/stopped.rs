@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::{apps::v1::Deployment, events::v1::Event};
+use k8s_openapi::api::{
+    apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, core::v1::Pod,
+    events::v1::Event,
+};
 use kube::{
     ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
 };
 use practice_api::PracticeStatus;
 use practice_contract::Hold;
+use practice_testbed::Cluster;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -96,7 +100,8 @@ async fn a_stopped_group_that_is_scaled_consumes_nothing() {
     for name in &names {
         let held = scene.deployment(name).await;
         assert_eq!(run_a_pod(&held).await, Some(Hold::Stopped), "{name}");
-        assert_eq!(held.annotations()["kafka-practice.dev/hold"], "Stopped");
+        let annotations = &template(&held)["metadata"]["annotations"];
+        assert_eq!(annotations["kafka-practice.dev/hold"], "Stopped");
     }
 
     let managers = [
@@ -181,4 +186,108 @@ async fn a_stopped_group_that_is_scaled_consumes_nothing() {
     let since_stop = causes.iter().take_while(|cause| **cause != "StoppedBySpec");
     let since_stop: Vec<&str> = since_stop.copied().collect();
     assert_eq!(since_stop, ["StartedBySpec"; 2], "{causes:?}");
+}
+
+/// How many pods are not being deleted: those that join the group and those that do not.
+async fn pods(scene: &Scene) -> (usize, usize) {
+    let pods = scene
+        .api::<Pod>()
+        .list(&ListParams::default())
+        .await
+        .expect("can be listed");
+    let there = pods
+        .iter()
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    let (held, joining): (Vec<&Pod>, Vec<&Pod>) =
+        there.partition(|pod| pod.annotations()["kafka-practice.dev/hold"] == "Stopped");
+    (joining.len(), held.len())
+}
+
+async fn until_pods(scene: &Scene, what: &str, expected: (usize, usize)) {
+    scene
+        .until(what, async || {
+            let found = pods(scene).await;
+            if found == expected {
+                Ok(())
+            } else {
+                Err(format!("{found:?}"))
+            }
+        })
+        .await;
+}
+
+/// What Kubernetes' own Deployment controller and autoscaler make of it.
+#[tokio::test]
+async fn every_pod_that_kubernetes_makes_for_a_held_group_is_told_to_keep_out() {
+    let cluster = Cluster::start_with_controllers().await;
+    cluster.apply_crd(&practice_api::crd_yaml()).await;
+    let stop = CancellationToken::new();
+    crate::operator::start(&cluster, stop.clone()).await;
+    let scene = Scene::of(&cluster, "controllers").await;
+    let (topic, id) = (scene.name("t"), scene.name("g"));
+    let name = format!("p-{id}");
+    let spec = |state: &str| json!({"topics": [{"name": topic}], "groups": [{"name": id, "state": state}], "producer": {"enabled": false}});
+    scene.apply("p", &spec("Running")).await;
+    until_pods(&scene, "one consumer", (1, 0)).await;
+    scale(&scene, &name, "kubectl", 3).await;
+    until_pods(&scene, "three consumers", (3, 0)).await;
+    let running = scene.deployment(&name).await;
+    scene.apply("p", &spec("Stopped")).await;
+    until_pods(&scene, "none", (0, 0)).await;
+    let held = scene.deployment(&name).await;
+
+    // nothing sets the number back any more
+    stop.cancel();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    scale(&scene, &name, "kubectl", 2).await;
+    until_pods(&scene, "two that keep out", (0, 2)).await;
+
+    // an autoscaler that is quicker than the end of the running consumers
+    let replace = async |from: &Deployment, replicas: i32| {
+        let mut there = scene.deployment(&name).await;
+        there.spec.clone_from(&from.spec);
+        there.spec.replicas = Some(replicas);
+        there.metadata.resource_version = None;
+        let replaced = scene
+            .api::<Deployment>()
+            .replace(&name, &PostParams::default(), &there)
+            .await;
+        replaced.expect("may be replaced");
+    };
+    replace(&running, 0).await;
+    until_pods(&scene, "none again", (0, 0)).await;
+    replace(&running, 3).await;
+    until_pods(&scene, "three consumers again", (3, 0)).await;
+    replace(&held, 2).await;
+    until_pods(&scene, "no consumer is left", (0, 2)).await;
+
+    let autoscaler: HorizontalPodAutoscaler = serde_json::from_value(json!({
+        "metadata": {"name": "scaler"},
+        "spec": {"minReplicas": 4, "maxReplicas": 5, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}},
+    }))
+    .expect("an autoscaler");
+    let made = scene
+        .api::<HorizontalPodAutoscaler>()
+        .create(&PostParams::default(), &autoscaler)
+        .await;
+    made.expect("may be made");
+    until_pods(&scene, "four that keep out", (0, 4)).await;
+    crate::operator::start(&cluster, CancellationToken::new()).await;
+    let text = format!(
+        "a HorizontalPodAutoscaler (kube-controller-manager) scaled Deployment {name} to 4, but its group is Stopped"
+    );
+    scene.event("StoppedGroupScaled", &text).await;
+    until_pods(&scene, "none at last", (0, 0)).await;
+    scene.apply("p", &spec("Running")).await;
+    scene
+        .until("the former number is back", async || {
+            // the autoscaler raises it to its own minimum
+            let found = pods(&scene).await;
+            if matches!(found, (3 | 4, 0)) {
+                Ok(())
+            } else {
+                Err(format!("{found:?}"))
+            }
+        })
+        .await;
 }

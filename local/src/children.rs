@@ -37,7 +37,8 @@ pub fn worker() -> ExitCode {
     };
     run(async |shutdown| {
         let listener = TcpListener::bind(settings.listen).await.map_err(Unusable)?;
-        Ok(practice_worker::run(settings, listener, Box::new(io::stdout()), shutdown).await?)
+        let output = practice_worker::standard_output()?;
+        Ok(practice_worker::run(settings, listener, output, shutdown).await?)
     })
 }
 
@@ -111,6 +112,8 @@ fn run(child: impl AsyncFnOnce(CancellationToken) -> Result<()>) -> ExitCode {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(false)
+        // it would be printed on standard error, which is what failed: a panic
+        .log_internal_errors(false)
         .init();
     // one thread serves HTTP; a Kafka client has its own
     let runtime = match tokio::runtime::Builder::new_current_thread()

@@ -1,11 +1,13 @@
 //! In: desired and existing objects. Out: what runs. Writes only differences (steady state: 0 writes) by server-side apply under one
 //! field manager; deletes objects that are no longer desired; never changes objects of another owner.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{
     Client, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
 };
 use practice_plan::{
+    labels::{HOLD, REPLICAS_BEFORE, is_held},
     outcome::{Change, ChangeAction, Kind, ObjectName, Running, RunningRow},
     plan::Plan,
 };
@@ -14,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Error, Request, within},
-    live::{KINDS, Live, api, number, owner, replicas},
+    live::{KINDS, Live, api, number, owner, owns, replicas},
     objects::Object,
     quantity::amount,
 };
@@ -110,24 +112,35 @@ async fn put(
         }
     }
     let mut body = object.body.clone();
-    let hash = hash(&body);
+    let hash = hash(&without_replicas_before(&body));
     body["metadata"]["annotations"][APPLIED] = json!(hash);
     if let Some(there) = there {
         let same_wish = there.annotations().get(APPLIED) == Some(&hash);
-        let as_wished = contains(
-            &json!({"metadata": there.metadata, "spec": there.data["spec"]}),
-            &comparable(&body),
-        );
-        if same_wish && as_wished {
+        let found = json!({"metadata": there.metadata, "spec": there.data["spec"]});
+        if object.hold.is_some() && found["spec"]["paused"] == true {
+            body["spec"]["paused"] = json!(false); // its pods would come from the former template
+        }
+        if same_wish && contains(&found, &comparable(&body)) {
             return Ok(Some(there.clone()));
         }
-        running.changes.push(change(if same_wish {
+        let scaled = scaled_back(object, there);
+        let is_rest_as_wished = scaled.is_some() && contains(&found, &without_replicas(&body));
+        running.changes.extend(scaled.map(change));
+        if !same_wish {
+            running.changes.push(change(ChangeAction::Updated));
+        } else if !is_rest_as_wished {
             let by = last_foreign_manager(there);
-            ChangeAction::Repaired { by }
-        } else {
-            ChangeAction::Updated
-        }));
+            running.changes.push(change(ChangeAction::Repaired { by }));
+        }
         if let Some(replicas) = object.hand_over {
+            if is_held_template(there) {
+                // with the number alone, pods would come from the template of the hold
+                let mut started = body.clone();
+                started["spec"]["replicas"] = json!(replicas);
+                patch(&api, object, &started, PatchParams::apply(MANAGER).force())
+                    .await
+                    .map_err(Error::Apply)?;
+            }
             hand_over(&api, object, replicas).await?;
         }
     } else {
@@ -137,13 +150,7 @@ async fn put(
         force: there.is_some(),
         ..PatchParams::apply(MANAGER)
     };
-    let patch = Patch::Apply(&body);
-    let patched = within(
-        format!("apply {title}"),
-        api.patch(&object.name, &params, &patch),
-    )
-    .await;
-    match patched {
+    match patch(&api, object, &body, params).await {
         Ok(after) => Ok(Some(after)),
         // a Deployment's selector is immutable, and an older release had another one
         Err(error) if is_immutable(&error) && there.is_some() => {
@@ -154,6 +161,16 @@ async fn put(
         }
         Err(error) => Err(Error::Apply(error)),
     }
+}
+
+async fn patch(
+    api: &kube::Api<DynamicObject>,
+    object: &Object,
+    body: &Value,
+    params: PatchParams,
+) -> Result<DynamicObject, Request> {
+    let what = format!("apply {} {}", object.kind.name(), object.name);
+    within(what, api.patch(&object.name, &params, &Patch::Apply(body))).await
 }
 
 /// Gives the number of replicas to a second field manager, so that leaving it out does not reset it to 1.
@@ -320,20 +337,64 @@ fn hash(body: &Value) -> String {
     format!("{number:016x}")
 }
 
-/// The field manager that last changed an object, except the operator's own and writes of status.
-fn last_foreign_manager(object: &DynamicObject) -> Option<String> {
-    object
-        .managed_fields()
-        .iter()
-        .filter(|entry| entry.subresource.as_deref().unwrap_or_default() != "status")
-        .filter(|entry| {
-            !matches!(
-                entry.manager.as_deref(),
-                None | Some(MANAGER | REPLICAS_MANAGER)
-            )
-        })
+/// The change for a Deployment that was scaled while its consumers do not join their group.
+fn scaled_back(object: &Object, there: &DynamicObject) -> Option<ChangeAction> {
+    let (group, hold) = object.hold.clone()?;
+    // the Deployment of a group that is held from now on has its former number
+    let from = Some(replicas(there)).filter(|from| is_held_template(there) && *from > 0)?;
+    Some(ChangeAction::ScaledBack {
+        group,
+        hold,
+        from,
+        by: replicas_manager(there),
+    })
+}
+
+fn is_held_template(deployment: &DynamicObject) -> bool {
+    let annotations = &deployment.data["spec"]["template"]["metadata"]["annotations"];
+    is_held(annotations[HOLD].as_str())
+}
+
+/// The foreign field manager that last set `spec.replicas`.
+fn replicas_manager(object: &DynamicObject) -> Option<String> {
+    foreign_managers(object)
+        .filter(|entry| owns(entry, "f:replicas"))
         .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
         .and_then(|entry| entry.manager.clone())
+}
+
+fn without_replicas_before(body: &Value) -> Value {
+    let mut body = body.clone();
+    if let Some(annotations) = body["metadata"]["annotations"].as_object_mut() {
+        annotations.remove(REPLICAS_BEFORE);
+    }
+    body
+}
+
+/// What is compared, except the number of consumers.
+fn without_replicas(body: &Value) -> Value {
+    let mut body = comparable(&without_replicas_before(body));
+    if let Some(spec) = body["spec"].as_object_mut() {
+        spec.remove("replicas");
+    }
+    body
+}
+
+/// The field manager that last changed an object, except the operator's own and writes of status.
+fn last_foreign_manager(object: &DynamicObject) -> Option<String> {
+    foreign_managers(object)
+        .filter(|entry| entry.subresource.as_deref().unwrap_or_default() != "status")
+        .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
+        .and_then(|entry| entry.manager.clone())
+}
+
+fn foreign_managers(object: &DynamicObject) -> impl Iterator<Item = &ManagedFieldsEntry> {
+    object.managed_fields().iter().filter(|entry| {
+        !matches!(
+            entry.manager.as_deref(),
+            None | Some(MANAGER | REPLICAS_MANAGER)
+        )
+    })
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, ListParams},
     core::PartialObjectMeta,
 };
 use practice_plan::{
-    labels::{PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, VARIANT},
+    labels::{HOLD, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, VARIANT, is_held},
     outcome::Kind,
     plan::Plan,
 };
@@ -42,6 +42,8 @@ pub struct LivePod {
     pub group: Option<String>,
     /// The variant of its group; empty: a plain member, or a producer.
     pub variant: String,
+    /// Its consumer does not join the group.
+    pub held: bool,
 }
 
 /// All kinds, in the order in which they are applied.
@@ -100,6 +102,7 @@ fn pod(pod: &PartialObjectMeta<Pod>) -> LivePod {
         protocol_key: annotation(PROTOCOL_KEY),
         group: annotation(practice_plan::labels::GROUP),
         variant: pod.labels().get(VARIANT).cloned().unwrap_or_default(),
+        held: is_held(annotation(HOLD).as_deref()),
     }
 }
 
@@ -153,13 +156,20 @@ pub(crate) fn number(value: &Value) -> i32 {
 }
 
 fn owns_replicas(object: &DynamicObject) -> bool {
-    object.managed_fields().iter().any(|entry| {
-        entry.manager.as_deref() == Some(MANAGER)
-            && entry
-                .fields_v1
-                .as_ref()
-                .is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null())
-    })
+    let ours = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some(MANAGER);
+    object
+        .managed_fields()
+        .iter()
+        .filter(ours)
+        .any(|entry| owns(entry, "f:replicas"))
+}
+
+/// Whether a field manager owns a field of `spec`.
+pub(crate) fn owns(entry: &ManagedFieldsEntry, field: &str) -> bool {
+    entry
+        .fields_v1
+        .as_ref()
+        .is_some_and(|fields| !fields.0["f:spec"][field].is_null())
 }
 
 /// The controller of an object; empty strings: it has none.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use practice_contract::{PRODUCER_PORT, WORKER_PORT, WorkerSettings};
 use practice_plan::{
     config::Pods,
-    labels::{GROUP, PART_OF, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, VARIANT},
+    labels::{GROUP, HOLD, PART_OF, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, VARIANT},
     outcome::{Hold, Kind, Unclaimed},
     plan::{GroupPlan, Plan, ProducerPlan, RowPlan},
 };
@@ -25,6 +25,8 @@ pub struct Object {
     pub body: Value,
     /// `spec.replicas` to hand over to a second field manager before `body`, which omits it, is applied.
     pub hand_over: Option<i32>,
+    /// The group whose consumers it does not let join, and why; `None`: it has no consumers, or lets them join.
+    pub hold: Option<(String, Hold)>,
 }
 
 /// The replicas of an existing Deployment.
@@ -74,13 +76,13 @@ pub fn objects(
 ) -> Vec<Object> {
     let mut objects = Vec::new();
     for group in &plan.groups {
-        let held = holds.contains_key(&group.id);
+        let hold = holds.get(&group.id).copied();
         for row in &group.rows {
             objects.push(worker(
                 plan,
                 group,
                 row,
-                held,
+                hold,
                 live.get(&row.deployment).copied(),
             ));
         }
@@ -146,19 +148,25 @@ fn worker(
     plan: &Plan,
     group: &GroupPlan,
     row: &RowPlan,
-    held: bool,
+    hold: Option<Hold>,
     live: Option<LiveRow>,
 ) -> Object {
-    let replicas = replicas(row.replicas, held, live);
+    let replicas = replicas(row.replicas, hold.is_some(), live);
     let selector = json!({PRACTICE: plan.name, GROUP: group.label, VARIANT: row.variant});
     let mut labels = labels(plan, "worker");
     extend(&mut labels, &selector);
     let mut annotations = json!({GROUP: group.id});
-    let pod_annotations = json!({GROUP: group.id, PROTOCOL_KEY: group.protocol_key()});
+    // in the template, so that they hold for a consumer that another client starts
+    let pod_annotations =
+        json!({GROUP: group.id, PROTOCOL_KEY: group.protocol_key(), HOLD: Hold::word(hold)});
     if let Some(before) = replicas.before {
         annotations[REPLICAS_BEFORE] = json!(before.to_string());
     }
-    let mut env = plain_env(&row.settings.to_env());
+    let settings = WorkerSettings {
+        hold,
+        ..row.settings.clone()
+    };
+    let mut env = plain_env(&settings.to_env());
     env.push(pod_name(WorkerSettings::INSTANCE));
     let mut body = json!({
         "apiVersion": "apps/v1",
@@ -173,11 +181,16 @@ fn worker(
     if let Some(number) = replicas.set {
         body["spec"]["replicas"] = json!(number);
     }
+    if hold.is_some() {
+        // a consumer that still reads does not wait for its replacement, which is never ready
+        body["spec"]["strategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%", "maxSurge": 0}});
+    }
     Object {
         kind: Kind::Deployment,
         name: row.deployment.clone(),
         body,
         hand_over: replicas.hand_over,
+        hold: hold.map(|hold| (group.id.clone(), hold)),
     }
 }
 
@@ -199,6 +212,7 @@ fn budget(plan: &Plan, group: &GroupPlan) -> Object {
         name: group.budget.clone(),
         body,
         hand_over: None,
+        hold: None,
     }
 }
 
@@ -226,6 +240,7 @@ fn producer_deployment(plan: &Plan, producer: &ProducerPlan) -> Object {
         name: producer.name.clone(),
         body,
         hand_over: None,
+        hold: None,
     }
 }
 
@@ -244,6 +259,7 @@ fn producer_service(plan: &Plan, producer: &ProducerPlan) -> Object {
         name: producer.name.clone(),
         body,
         hand_over: None,
+        hold: None,
     }
 }
 

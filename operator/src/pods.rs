@@ -15,7 +15,7 @@ use kube::{
 };
 use practice_contract::worker::topics_of;
 use practice_groups::witness::{End, Removal, Sight};
-use practice_plan::labels::{PART_OF, PRACTICE, PROTOCOL_KEY};
+use practice_plan::labels::{HOLD, PART_OF, PRACTICE, PROTOCOL_KEY, is_held};
 
 use crate::{Context, reader::Key};
 
@@ -75,7 +75,11 @@ pub(crate) async fn watch(pods: Api<Pod>, config: watcher::Config, context: Arc<
     }
 }
 
+/// The practice of a pod; `None`: it has none, or its consumer does not join the group and explains no rebalance.
 fn practice(pod: &Pod) -> Option<Key> {
+    if is_held(pod.annotations().get(HOLD).map(String::as_str)) {
+        return None;
+    }
     Some((pod.namespace()?, pod.labels().get(PRACTICE)?.clone()))
 }
 

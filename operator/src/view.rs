@@ -108,7 +108,7 @@ pub fn groups(plan: &Plan) -> Vec<GroupFacts> {
         .collect()
 }
 
-/// Consumers whose pods exist. `started` is unknown: pods are listed without their status.
+/// Consumers whose pods exist and may join their group. `started` is unknown: pods are listed without their status.
 pub(crate) fn consumers(plan: &Plan, live: &Live) -> Vec<Consumer> {
     let consumer = |pod: &crate::live::LivePod| {
         let group = plan
@@ -128,7 +128,12 @@ pub(crate) fn consumers(plan: &Plan, live: &Live) -> Vec<Consumer> {
             url: None,
         })
     };
-    live.pods.iter().filter_map(consumer).collect()
+    let joins = |pod: &&crate::live::LivePod| !pod.held;
+    live.pods
+        .iter()
+        .filter(joins)
+        .filter_map(consumer)
+        .collect()
 }
 
 /// Serves the live view, and polls practices on request, until `shutdown`.

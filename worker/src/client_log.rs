@@ -1,9 +1,10 @@
 //! Filters librdkafka's log for the worker's log. In: its log lines and errors. Out: lines to print (the same line at most once a
-//! minute), and the member id, which librdkafka reports only in a debug line.
+//! minute), and the member id and the answers to KIP-848 heartbeats, which librdkafka reports only in debug lines.
 //! Deliberately absent: output and clock.
 
 use std::{collections::HashMap, time::Duration};
 
+use practice_contract::{WorkerSettings, denied};
 use rdkafka::types::RDKafkaErrorCode;
 
 /// The same line is not printed again within this time.
@@ -60,14 +61,18 @@ pub(crate) fn meaning(code: RDKafkaErrorCode) -> Meaning {
         RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
             Meaning::MissingTopic
         }
-        RDKafkaErrorCode::InconsistentGroupProtocol => Meaning::Refused,
         RDKafkaErrorCode::Fatal => Meaning::Fatal,
+        // as errors of the whole client these two do not come from the group
+        RDKafkaErrorCode::UnsupportedVersion | RDKafkaErrorCode::UnsupportedFeature => {
+            Meaning::Other
+        }
+        code if may_pass(code) => Meaning::Refused,
         _ => Meaning::Other,
     }
 }
 
-/// Whether a fatal error is a refusal that may pass (an older Kafka is upgraded, a limit raised, a right granted): then a
-/// new client is tried after a while. Any other fatal error ends the program.
+/// Whether an error is the group's refusal of this member, which may pass: an older Kafka is upgraded, a limit raised, a right
+/// granted, another member gone. After a fatal one a new client is tried after a while. Any other fatal error ends the program.
 pub(crate) fn may_pass(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
@@ -77,7 +82,34 @@ pub(crate) fn may_pass(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::InconsistentGroupProtocol
             | RDKafkaErrorCode::GroupMaxSizeReached
             | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::UnreleasedInstanceId
     )
+}
+
+/// Why a group refuses a member, and the fix.
+pub(crate) fn refusal(code: RDKafkaErrorCode, reason: &str, settings: &WorkerSettings) -> String {
+    let fix = match code {
+        RDKafkaErrorCode::GroupAuthorizationFailed => {
+            return denied("Read", &format!("group {}", settings.group));
+        }
+        RDKafkaErrorCode::UnsupportedVersion | RDKafkaErrorCode::UnsupportedFeature => {
+            "the Consumer protocol needs Kafka 4.0 or newer with feature group.version at 1"
+        }
+        RDKafkaErrorCode::UnsupportedAssignor => {
+            "choose an assignor of the broker's group.consumer.assignors"
+        }
+        RDKafkaErrorCode::InconsistentGroupProtocol => {
+            "stop the members with another protocol or assignor"
+        }
+        RDKafkaErrorCode::GroupMaxSizeReached => {
+            "stop a member, or raise the broker's group.max.size (Classic) or group.consumer.max.size (Consumer)"
+        }
+        RDKafkaErrorCode::UnreleasedInstanceId => {
+            "stop the member with the same group.instance.id, or wait for its session timeout"
+        }
+        _ => return reason.to_owned(),
+    };
+    format!("{reason}; {fix}")
 }
 
 /// The new member id in `Group "g": updating member id "(not-set)" -> "rdkafka-1234"`, the debug line `MEMBERID`; empty:
@@ -88,6 +120,29 @@ pub(crate) fn member_id<'a>(facility: &str, line: &'a str) -> Option<&'a str> {
     }
     let id = line.rsplit_once("-> \"")?.1.strip_suffix('"')?;
     Some(if id == "(not-set)" { "" } else { id })
+}
+
+/// What a debug line reports about a KIP-848 membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heartbeat {
+    /// The coordinator accepted a heartbeat; the member's epoch.
+    Accepted(i32),
+    /// The coordinator does not know the member any more.
+    Fenced,
+}
+
+/// The meaning of `ConsumerGroupHeartbeat response received for member id "1234" with epoch 3` and of
+/// `Revoking assignment as lost an rejoining in join state steady`, debug lines `HEARTBEAT`.
+pub(crate) fn heartbeat(facility: &str, line: &str) -> Option<Heartbeat> {
+    if facility != "HEARTBEAT" {
+        return None;
+    }
+    if line.contains("Revoking assignment as lost") {
+        return Some(Heartbeat::Fenced);
+    }
+    let (_, answer) = line.split_once("ConsumerGroupHeartbeat response received")?;
+    let (_, epoch) = answer.rsplit_once(" with epoch ")?;
+    epoch.trim().parse().ok().map(Heartbeat::Accepted)
 }
 
 /// `cgrp.state` and `cgrp.join_state` of the client's statistics.
@@ -152,6 +207,24 @@ mod tests {
     }
 
     #[test]
+    fn answers_to_heartbeats_are_read_from_their_lines() {
+        for (line, expected) in [
+            (
+                r#"[thrd:main]: ConsumerGroupHeartbeat response received for member id "a with epoch 9" with epoch 3"#,
+                Some(Heartbeat::Accepted(3)),
+            ),
+            (
+                "Revoking assignment as lost an rejoining in join state init",
+                Some(Heartbeat::Fenced),
+            ),
+            ("Acknowledging target assignment \"t [0]\"", None),
+        ] {
+            assert_eq!(heartbeat("HEARTBEAT", line), expected, "{line}");
+            assert_eq!(heartbeat("CGRPSTATE", line), None);
+        }
+    }
+
+    #[test]
     fn statistics_are_read_leniently() {
         let json = r#"{"name": "x", "topics": {}, "cgrp": {"state": "up", "stateage": 1, "join_state": "init"}}"#;
         let cgrp = serde_json::from_str::<Statistics>(json)
@@ -171,9 +244,15 @@ mod tests {
     fn a_refusal_may_pass_and_a_fenced_instance_may_not() {
         assert!(may_pass(RDKafkaErrorCode::UnsupportedVersion));
         assert!(!may_pass(RDKafkaErrorCode::FencedInstanceId));
-        assert_eq!(
-            meaning(RDKafkaErrorCode::InconsistentGroupProtocol),
-            Meaning::Refused
-        );
+        for code in [
+            RDKafkaErrorCode::InconsistentGroupProtocol,
+            RDKafkaErrorCode::UnsupportedAssignor,
+            RDKafkaErrorCode::GroupMaxSizeReached,
+            RDKafkaErrorCode::GroupAuthorizationFailed,
+            RDKafkaErrorCode::UnreleasedInstanceId,
+        ] {
+            assert_eq!(meaning(code), Meaning::Refused, "{code}");
+        }
+        assert_eq!(meaning(RDKafkaErrorCode::Fatal), Meaning::Fatal);
     }
 }

@@ -25,12 +25,15 @@ use crate::{
 const SETTLED_MS: i64 = 2_000;
 
 /// Stores what was handled since the last call.
+///
+/// # Errors
+/// A line could not be written. What was handled since is never stored: the lines of it may be missing.
 pub(crate) fn store_handled(consumer: &BaseConsumer<Context>, context: &Context) -> io::Result<()> {
+    context.output().flush()?;
     let due = context.shared.member().take_due();
     if due.is_empty() {
         return Ok(());
     }
-    context.output().flush()?;
     let metadata = context
         .shared
         .settings

@@ -92,6 +92,7 @@ mod tests {
             heartbeat_interval: DEFAULT_HEARTBEAT_INTERVAL,
             max_poll_interval: DEFAULT_MAX_POLL_INTERVAL,
             log_messages: true,
+            hold: None,
         }
     }
 

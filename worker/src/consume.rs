@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use practice_contract::{denied, events::WorkerEvent, lines};
+use practice_contract::{events::WorkerEvent, lines};
 use rdkafka::{
     Message,
     consumer::{BaseConsumer, Consumer},
-    error::{KafkaError, KafkaResult},
+    error::KafkaError,
     types::RDKafkaErrorCode,
 };
 use thiserror::Error;
@@ -62,8 +62,8 @@ pub enum ConsumeError {
         #[source]
         code: RDKafkaErrorCode,
     },
-    /// Standard output is closed.
-    #[error("standard output")]
+    /// A line could not be written to standard output: it is closed, or its disk is full.
+    #[error("standard output cannot be written, so messages without their lines are not committed")]
     Output(#[from] io::Error),
     /// A call that fails only when the client is unusable.
     #[error("the Kafka client")]
@@ -85,13 +85,15 @@ pub(crate) fn consume(
         let consumer: BaseConsumer<Context> = client_config(&shared.settings, &shared.instance)
             .create_with_context(Context::new(Arc::clone(shared), Arc::clone(output)))
             .map_err(ConsumeError::Settings)?;
-        subscribe(&consumer)?;
-        let ended = Consumption::of(&consumer).run();
+        let ended = subscribe(&consumer)
+            .map_err(ConsumeError::Client)
+            .and_then(|()| Consumption::of(&consumer).run());
+        let ended = fatal_first(&consumer, ended);
         let context = Arc::clone(consumer.context());
         match ended {
             // gives partitions back, commits and leaves the group: callbacks run in here
-            Ok(Ended::Stopped) => drop(consumer),
-            Ok(Ended::Refused | Ended::Lost) | Err(_) => close_aside(consumer),
+            Ok(Ended::Stopped) if consumer.client().fatal_error().is_none() => drop(consumer),
+            Ok(Ended::Stopped | Ended::Refused | Ended::Lost) | Err(_) => close_aside(consumer),
         }
         shared.member().left();
         match ended? {
@@ -102,6 +104,38 @@ pub(crate) fn consume(
     }
     info!("left group {}", shared.settings.group);
     Ok(())
+}
+
+/// A fatal error of the client decides how consuming ended, whatever it interrupted: a poll, a delay, a call, a stop. Some pass
+/// with time; every other one ends the program.
+fn fatal_first(
+    consumer: &BaseConsumer<Context>,
+    ended: Result<Ended, ConsumeError>,
+) -> Result<Ended, ConsumeError> {
+    let Some((code, reason)) = consumer.client().fatal_error() else {
+        return ended;
+    };
+    if matches!(ended, Err(ConsumeError::Output(_))) {
+        return ended;
+    }
+    if !client_log::may_pass(code) {
+        return Err(ConsumeError::Fatal { reason, code });
+    }
+    if matches!(ended, Ok(Ended::Stopped)) {
+        return ended;
+    }
+    let shared = &consumer.context().shared;
+    if shared.is_news(&format!("refused: {reason}")) {
+        let (settings, seconds) = (&shared.settings, REFUSED.as_secs());
+        let (servers, group) = (&settings.servers, &settings.group);
+        let why = client_log::refusal(code, &reason, settings);
+        warn!(
+            "{servers} refuses this member of group {group} (protocol {}, assignor {}): {why}; trying again every {seconds} s",
+            settings.protocol.name(),
+            settings.assignor
+        );
+    }
+    Ok(Ended::Refused)
 }
 
 /// Closes a client that may never close: one with a fatal error waits forever for a join.
@@ -159,8 +193,8 @@ impl<'c> Consumption<'c> {
     fn run(mut self) -> Result<Ended, ConsumeError> {
         let mut since_clock = 0;
         while !self.context.shared.is_stopping() {
-            match self.next() {
-                Ok(Some(taken)) => {
+            match self.next()? {
+                Some(taken) => {
                     self.handle(&taken)?;
                     since_clock += 1;
                     if since_clock < CLOCK {
@@ -168,9 +202,8 @@ impl<'c> Consumption<'c> {
                     }
                     self.tick(false)?;
                 }
-                Ok(None) if self.is_lost() => return Ok(Ended::Lost),
-                Ok(None) => self.tick(true)?,
-                Err(error) => return self.gave_up(error),
+                None if self.is_lost() => return Ok(Ended::Lost),
+                None => self.tick(true)?,
             }
             since_clock = 0;
         }
@@ -213,15 +246,13 @@ impl<'c> Consumption<'c> {
     }
 
     /// The next message, at once if there is one; neither lines nor events wait for the next message.
-    fn next(&mut self) -> KafkaResult<Option<Taken<'c>>> {
+    fn next(&mut self) -> Result<Option<Taken<'c>>, ConsumeError> {
         if let Some(taken) = self.messages.next(Duration::ZERO)? {
             return Ok(Some(taken));
         }
-        if self.context.output().flush().is_err() {
-            return Ok(None); // the next write returns the error again
-        }
+        self.context.output().flush()?;
         self.tell_moved(Instant::now());
-        self.messages.next(TURN)
+        Ok(self.messages.next(TURN)?)
     }
 
     fn handle(&mut self, taken: &Taken<'c>) -> Result<(), ConsumeError> {
@@ -236,9 +267,10 @@ impl<'c> Consumption<'c> {
             }
         }
         if !self.delay.is_zero() {
-            if !self.wait_out(taken)? {
+            let waited = self.wait_out(taken);
+            if !matches!(waited, Ok(true)) {
                 self.context.shared.member().counts.abandoned += 1;
-                return Ok(());
+                return waited.map(drop);
             }
             if self.log_messages {
                 let mut output = self.context.output();
@@ -265,9 +297,7 @@ impl<'c> Consumption<'c> {
             if left.is_zero() {
                 return Ok(true);
             }
-            if self.messages.serve(left.min(TURN)).is_err() {
-                return Ok(false); // a fatal error, met again by the next poll
-            }
+            self.messages.serve(left.min(TURN))?;
             self.tick(false)?;
         }
     }
@@ -308,33 +338,5 @@ impl<'c> Consumption<'c> {
                 partitions: moved,
             });
         }
-    }
-
-    fn gave_up(&self, error: KafkaError) -> Result<Ended, ConsumeError> {
-        let Some((code, reason)) = self.consumer.client().fatal_error() else {
-            return Err(error.into());
-        };
-        if !client_log::may_pass(code) {
-            return Err(ConsumeError::Fatal { reason, code });
-        }
-        let shared = &self.context.shared;
-        if shared.is_news(&format!("refused: {reason}")) {
-            let (settings, seconds) = (&shared.settings, REFUSED.as_secs());
-            let group = &settings.group;
-            let why = match code {
-                RDKafkaErrorCode::GroupAuthorizationFailed => {
-                    denied("Read", &format!("group {group}"))
-                }
-                _ => format!("{reason}; the Consumer protocol needs Kafka 4.0 or newer"),
-            };
-            warn!(
-                "{} refuses this member of group {group} (protocol {}, assignor {}): {why}; \
-                 trying again every {seconds} s",
-                settings.servers,
-                settings.protocol.name(),
-                settings.assignor
-            );
-        }
-        Ok(Ended::Refused)
     }
 }

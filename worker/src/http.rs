@@ -42,7 +42,9 @@ pub(crate) fn router(shared: Arc<Shared>, left: CancellationToken) -> Router {
 }
 
 async fn livez(State(app): State<App>) -> (StatusCode, &'static str) {
-    if app.shared.is_live() {
+    if app.shared.settings.hold.is_some() {
+        (StatusCode::OK, "this consumer does not poll\n")
+    } else if app.shared.is_live() {
         (StatusCode::OK, "the poll loop moves\n")
     } else {
         (
@@ -53,6 +55,9 @@ async fn livez(State(app): State<App>) -> (StatusCode, &'static str) {
 }
 
 async fn readyz(State(app): State<App>) -> (StatusCode, String) {
+    if let Some(hold) = app.shared.hold() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{hold}\n"));
+    }
     let group = &app.shared.settings.group;
     let (joined, partitions) = {
         let member = app.shared.member();

@@ -28,12 +28,14 @@ use std::{
 
 pub use consume::ConsumeError;
 use output::Output;
+pub use output::standard_output;
 use practice_contract::WorkerSettings;
 use practice_serve::Limits;
 use shared::Shared;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 /// A stop takes at most this long: leaving a group can wait for a coordinator that does not answer.
 pub const LONGEST_STOP: Duration = Duration::from_secs(8);
@@ -58,7 +60,8 @@ pub enum WorkerError {
     },
 }
 
-/// Runs one worker until `shutdown`; then abandons the message in hand, commits and leaves the group.
+/// Runs one worker until `shutdown`; then abandons the message in hand, commits and leaves the group. With a hold it serves HTTP
+/// alone: it makes no Kafka client.
 pub async fn run(
     settings: WorkerSettings,
     listener: TcpListener,
@@ -67,8 +70,14 @@ pub async fn run(
 ) -> Result<(), WorkerError> {
     let group = settings.group.clone();
     let shared = Arc::new(Shared::new(settings));
-    let mut consumed = poll_thread(Arc::clone(&shared), output)?;
     let left = CancellationToken::new(); // the last events report revoked partitions
+    let mut consumed = match shared.hold() {
+        None => poll_thread(Arc::clone(&shared), output)?,
+        Some(hold) => {
+            warn!("{hold}");
+            without_client(shutdown.clone())
+        }
+    };
     let router = http::router(Arc::clone(&shared), left.clone());
     let http = tokio::spawn(practice_serve::serve(
         listener,
@@ -77,8 +86,9 @@ pub async fn run(
         shutdown.clone(),
     ));
     tokio::select! {
-        ended = &mut consumed => return ended.unwrap_or(Err(WorkerError::Panicked)),
+        biased;
         () = shutdown.cancelled() => {}
+        ended = &mut consumed => return ended.unwrap_or(Err(WorkerError::Panicked)),
     }
     shared.stop();
     let ended = match timeout(LONGEST_STOP, consumed).await {
@@ -88,6 +98,16 @@ pub async fn run(
     left.cancel();
     let _ = http.await; // bounded by its drain; a panic in a handler was logged by the handler
     ended
+}
+
+/// Ends with the token.
+fn without_client(shutdown: CancellationToken) -> oneshot::Receiver<Result<(), WorkerError>> {
+    let (ended, consumed) = oneshot::channel();
+    tokio::spawn(async move {
+        shutdown.cancelled().await;
+        let _ = ended.send(Ok(()));
+    });
+    consumed
 }
 
 /// A thread of its own, not one of a pool that waits for it: a client that cannot close must not hold up the end.

@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(false)
+        // it would be printed on standard error, which is what failed: a panic
+        .log_internal_errors(false)
         .init();
     let settings = match WorkerSettings::from_env(&|name| std::env::var(name).ok()) {
         Ok(settings) => settings,
@@ -60,7 +62,8 @@ async fn run(settings: WorkerSettings, listener: TcpListener) -> anyhow::Result<
         }
         stop.cancel();
     });
-    practice_worker::run(settings, listener, Box::new(io::stdout()), shutdown).await?;
+    let output = practice_worker::standard_output().context("standard output")?;
+    practice_worker::run(settings, listener, output, shutdown).await?;
     Ok(())
 }
 

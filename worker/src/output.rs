@@ -1,9 +1,12 @@
-//! Standard output, one write per batch. In: lines. Out: bytes to the sink when the buffer is full, old, or flushed.
-//! Deliberately absent: a clock, and the meaning of the lines.
+//! Standard output, one write per batch. In: lines. Out: bytes to the sink when the buffer is full, old, or flushed; the first
+//! error of the sink, from every later call. Deliberately absent: a clock, and the meaning of the lines.
 
 use std::{
     fmt,
-    io::{self, Write},
+    fs::File,
+    io::{self, ErrorKind, Write},
+    os::fd::AsFd,
+    thread::sleep,
     time::{Duration, Instant},
 };
 
@@ -11,6 +14,18 @@ use std::{
 const OLDEST: Duration = Duration::from_millis(100);
 /// What a batch grows to before it is written: the capacity of a pipe.
 const BATCH: usize = 64 * 1024;
+/// Pause before another write to a sink that takes nothing now: a pipe that another process made non-blocking.
+const FULL: Duration = Duration::from_millis(10);
+
+/// Standard output of this process, without the buffer and the ignored errors of [`io::stdout`].
+///
+/// # Errors
+/// The process has no free descriptor.
+pub fn standard_output() -> io::Result<Box<dyn Write + Send>> {
+    Ok(Box::new(File::from(
+        io::stdout().as_fd().try_clone_to_owned()?,
+    )))
+}
 
 /// Buffered lines.
 pub(crate) struct Output {
@@ -18,6 +33,8 @@ pub(crate) struct Output {
     sink: Box<dyn Write + Send>,
     /// When the oldest line of the buffer was written, at the precision of [`Output::age`] calls.
     since: Option<Instant>,
+    /// The error of the sink. Lines that it did not take are gone, so nothing is written after it.
+    failed: Option<io::Error>,
 }
 
 impl fmt::Debug for Output {
@@ -34,6 +51,7 @@ impl Output {
             lines: String::with_capacity(BATCH + BATCH / 4),
             sink,
             since: None,
+            failed: None,
         }
     }
 
@@ -53,7 +71,7 @@ impl Output {
 
     /// Writes the batch if its oldest line has waited long enough.
     pub(crate) fn age(&mut self, now: Instant) -> io::Result<()> {
-        if self.lines.is_empty() {
+        if self.lines.is_empty() && self.failed.is_none() {
             return Ok(());
         }
         let since = *self.since.get_or_insert(now);
@@ -64,21 +82,42 @@ impl Output {
         }
     }
 
-    /// Writes what there is.
+    /// Writes what there is. `Ok`: every line so far is written.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if let Some(failed) = &self.failed {
+            return Err(copy(failed));
+        }
         if self.lines.is_empty() {
             return Ok(());
         }
-        let written = self
-            .sink
-            .write_all(self.lines.as_bytes())
-            .and_then(|()| self.sink.flush());
+        let written = write_all(&mut *self.sink, self.lines.as_bytes());
+        self.failed = written.as_ref().err().map(copy);
         self.lines.clear();
         // values of many kilobytes may have made the buffer much larger than a batch
         self.lines.shrink_to(BATCH * 4);
         self.since = None;
         written
     }
+}
+
+fn write_all(sink: &mut dyn Write, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match sink.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(FULL),
+            Err(error) => return Err(error),
+        }
+    }
+    sink.flush()
+}
+
+fn copy(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(
+        || io::Error::new(error.kind(), error.to_string()),
+        io::Error::from_raw_os_error,
+    )
 }
 
 #[cfg(test)]
@@ -124,5 +163,65 @@ mod tests {
         assert!(lock(&writes.0).is_empty());
         output.age(start + OLDEST).expect("written");
         assert_eq!(*lock(&writes.0), [2]);
+    }
+    /// Takes one byte of each write, refuses every other write for now, and fails for good after `limit` bytes.
+    struct Narrow {
+        taken: Arc<Mutex<Vec<u8>>>,
+        limit: usize,
+        refuse: bool,
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.refuse = !self.refuse;
+            if self.refuse {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let mut taken = lock(&self.taken);
+            if taken.len() == self.limit {
+                self.limit = usize::MAX; // room again: too late for the lines that are gone
+                return Err(io::Error::from_raw_os_error(28));
+            }
+            taken.push(bytes[0]);
+            Ok(1)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn narrow(limit: usize) -> (Arc<Mutex<Vec<u8>>>, Output) {
+        let taken = Arc::default();
+        let sink = Narrow {
+            taken: Arc::clone(&taken),
+            limit,
+            refuse: false,
+        };
+        (taken, Output::new(Box::new(sink)))
+    }
+
+    #[test]
+    fn a_sink_that_takes_little_at_a_time_gets_every_byte_once() {
+        let (taken, mut output) = narrow(usize::MAX);
+        output.lines().push_str("abc\n");
+        output.flush().expect("written");
+        assert_eq!(*lock(&taken), b"abc\n");
+    }
+
+    #[test]
+    fn after_an_error_nothing_is_written_and_every_call_returns_it() {
+        let (taken, mut output) = narrow(2);
+        output.lines().push_str("abc\n");
+        let now = Instant::now();
+        for _ in 0..2 {
+            let error = output.flush().expect_err("no space");
+            assert_eq!(error.raw_os_error(), Some(28));
+            output.lines().push_str("d\n");
+            assert!(output.age(now).is_ok(), "a new line may wait");
+            assert!(output.age(now + OLDEST).is_err());
+        }
+        output.lines().push_str(&"x".repeat(BATCH));
+        assert!(output.grown().is_err());
+        assert_eq!(*lock(&taken), b"ab");
     }
 }

@@ -11,7 +11,6 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, KafkaResult},
     message::BorrowedMessage,
-    types::RDKafkaErrorCode,
 };
 use tracing::debug;
 
@@ -94,19 +93,18 @@ impl<'c> Messages<'c> {
 
     fn poll(&self, timeout: Duration) -> KafkaResult<Option<Taken<'c>>> {
         match self.consumer.poll(timeout) {
-            None => Ok(None),
-            Some(Ok(message)) => Ok(self
-                .tenure(&message)
-                .map(|tenure| Taken { message, tenure })),
-            // the client reports both the same way; code and reason come from the fatal error
-            Some(Err(
-                error @ (KafkaError::MessageConsumptionFatal(_)
-                | KafkaError::MessageConsumption(RDKafkaErrorCode::Fatal)),
-            )) => Err(error),
-            Some(Err(error)) => {
-                debug!("already reported by the client's error callback: {error}");
-                Ok(None)
+            Some(Ok(message)) => {
+                return Ok(self
+                    .tenure(&message)
+                    .map(|tenure| Taken { message, tenure }));
             }
+            Some(Err(error)) => debug!("already reported by the client's error callback: {error}"),
+            None => {}
+        }
+        // a poll returns a fatal error once, and as one of several codes; the client knows it from then on
+        match self.consumer.client().fatal_error() {
+            Some((code, _)) => Err(KafkaError::MessageConsumptionFatal(code)),
+            None => Ok(None),
         }
     }
 

@@ -17,7 +17,7 @@ use rdkafka::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    client_log::{self, Meaning, Statistics},
+    client_log::{self, Heartbeat, Meaning, Statistics},
     commit,
     member::{Partition, names},
     output::Output,
@@ -60,6 +60,12 @@ impl Context {
     /// From now on the client's callbacks change nothing.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
+    }
+
+    fn note_answer(&self) {
+        if self.unreachable.swap(false, Ordering::Relaxed) {
+            info!("Kafka answers again");
+        }
     }
 
     fn is_retired(&self) -> bool {
@@ -158,12 +164,15 @@ impl ClientContext for Context {
             Protocol::Classic => {
                 member.joined = cgrp.is_up() && (member.joined || cgrp.is_steady());
             }
-            // without partitions there is no callback, and the join state stays `init`
-            Protocol::Consumer => member.joined = cgrp.is_up(),
+            // the state is `up` also for a member that the coordinator refuses, and without partitions there is no callback and
+            // the join state stays `init`
+            Protocol::Consumer => {
+                member.joined = cgrp.is_up() && member.is_heartbeating(self.shared.tick());
+            }
         }
         drop(member);
-        if cgrp.is_up() && self.unreachable.swap(false, Ordering::Relaxed) {
-            info!("Kafka answers again");
+        if cgrp.is_up() {
+            self.note_answer();
         }
     }
 
@@ -190,11 +199,16 @@ impl ClientContext for Context {
             }
             Meaning::MissingTopic => self.topic_missing.store(true, Ordering::Relaxed),
             Meaning::Refused => {
-                self.shared.member().joined = false;
+                self.shared.member().fenced();
                 if self.shared.is_news(reason) {
+                    let settings = &self.shared.settings;
+                    let why = error.rdkafka_error_code().map_or_else(
+                        || reason.to_owned(),
+                        |code| client_log::refusal(code, reason, settings),
+                    );
                     warn!(
-                        "group {} refuses this member: {reason}; retrying",
-                        self.shared.settings.group
+                        "group {} refuses this member: {why}; retrying",
+                        settings.group
                     );
                 }
             }
@@ -211,6 +225,15 @@ impl ClientContext for Context {
             RDKafkaLogLevel::Debug => {
                 if let Some(id) = client_log::member_id(facility, line) {
                     self.shared.member().id = Some(id.to_owned()).filter(|id| !id.is_empty());
+                }
+                match client_log::heartbeat(facility, line) {
+                    Some(Heartbeat::Accepted(epoch)) => {
+                        let tick = self.shared.tick();
+                        self.shared.member().heartbeat_accepted(epoch, tick);
+                        self.note_answer();
+                    }
+                    Some(Heartbeat::Fenced) => self.shared.member().fenced(),
+                    None => {}
                 }
             }
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => debug!("{facility}: {line}"),

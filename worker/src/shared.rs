@@ -88,8 +88,17 @@ impl Shared {
     }
 
     /// Milliseconds since `began`.
-    fn tick(&self) -> u64 {
+    pub(crate) fn tick(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Why this consumer does not join its group: `group g is Stopped: this consumer does not join it`.
+    pub(crate) fn hold(&self) -> Option<String> {
+        let (group, hold) = (&self.settings.group, self.settings.hold?);
+        Some(format!(
+            "group {group} {}: this consumer does not join it",
+            hold.phrase()
+        ))
     }
 
     pub(crate) fn stop(&self) {
@@ -110,6 +119,7 @@ impl Shared {
             assignor: self.settings.assignor,
             member_id: member.id.clone(),
             joined: member.joined,
+            hold: self.settings.hold,
             assignment: member.assignment(),
             consumed: member.counts.consumed,
             abandoned: member.counts.abandoned,

@@ -5,12 +5,14 @@
 pub mod duration;
 mod env;
 pub mod events;
+mod hold;
 pub mod lines;
 pub mod producer;
 pub mod status;
 pub mod worker;
 
 pub use env::{EnvError, servers as parse_servers};
+pub use hold::Hold;
 pub use producer::ProducerSettings;
 pub use worker::{Assignor, OffsetReset, Protocol, WorkerSettings};
 

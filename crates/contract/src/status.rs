@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignor, Protocol};
+use crate::{Assignor, Hold, Protocol};
 
 /// One consumer as it sees itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct WorkerStatus {
     pub member_id: Option<String>,
     /// Whether it is a member of its group (it may own no partition).
     pub joined: bool,
+    /// Why it does not join its group; absent: it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// What it owns, by topic and partition.
     pub assignment: Vec<PartitionStatus>,
     /// Messages handled since start.

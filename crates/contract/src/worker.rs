@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    duration,
+    Hold, duration,
     env::{self, EnvError, Reader},
 };
 
@@ -165,6 +165,8 @@ pub struct WorkerSettings {
     pub max_poll_interval: Duration,
     /// Whether each message is printed.
     pub log_messages: bool,
+    /// Why it does not join its group; `None`: it does.
+    pub hold: Option<Hold>,
 }
 
 impl WorkerSettings {
@@ -221,6 +223,7 @@ impl WorkerSettings {
             log_messages: read
                 .parsed(env::LOG_MESSAGES, env::boolean)?
                 .unwrap_or(true),
+            hold: read.parsed(env::HOLD, Hold::parse)?.flatten(),
         };
         settings.in_order()
     }
@@ -292,6 +295,7 @@ impl WorkerSettings {
             duration::print(self.max_poll_interval),
         ));
         env.push((env::LOG_MESSAGES, self.log_messages.to_string()));
+        env.push((env::HOLD, Hold::word(self.hold).to_owned()));
         env
     }
 
@@ -329,7 +333,12 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for protocol in [Protocol::Classic, Protocol::Consumer] {
+        for (protocol, hold) in [
+            (Protocol::Classic, None),
+            (Protocol::Consumer, Some(Hold::Stopped)),
+            (Protocol::Consumer, Some(Hold::Switching)),
+            (Protocol::Classic, Some(Hold::Unclaimed)),
+        ] {
             let mut settings = WorkerSettings::from_env(&lookup(&BY_HAND)).expect("legal");
             settings.protocol = protocol;
             settings.assignor = protocol.default_assignor();
@@ -338,6 +347,7 @@ mod tests {
             settings.instance = Some("pod-1".to_owned());
             settings.listen = SocketAddr::from(([0, 0, 0, 0], 8080));
             settings.log_messages = false;
+            settings.hold = hold;
             let env = settings.to_env();
             let read = WorkerSettings::from_env(&|name| {
                 env.iter()
@@ -379,6 +389,7 @@ mod tests {
                 "not be above KAFKA_PRACTICE_MAX_POLL_INTERVAL = 5m",
             ),
             ("KAFKA_PRACTICE_LOG_MESSAGES", "perhaps", "true or false"),
+            ("KAFKA_PRACTICE_HOLD", "yes", "None to join the group"),
         ] {
             let mut pairs: Vec<_> = BY_HAND
                 .into_iter()

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use practice_contract::Hold;
+
 use crate::cause::Cause;
 
 /// How long a removed instance is remembered, in milliseconds.
@@ -19,17 +21,6 @@ pub enum Runtime {
     Cluster,
     /// Processes of local mode.
     Local,
-}
-
-/// Why a group has no consumers although its spec has replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// The spec stops the group.
-    Stopped,
-    /// All members stop before members with another protocol or assignor start.
-    Switching,
-    /// The consumers may not use the group id: it is not known yet to be free, or this Kafka does not support the protocol.
-    Unclaimed,
 }
 
 /// How a process ended that was not deleted.

@@ -7,7 +7,7 @@ use practice_api::{
 };
 use practice_groups::{HealthState, Rebalance};
 
-use crate::outcome::{Change, ChangeAction, Hold, KafkaChange, Prepared, Running};
+use crate::outcome::{Change, ChangeAction, Hold, KafkaChange, ObjectName, Prepared, Running};
 
 /// The type of an Event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +201,12 @@ fn change(change: &Change) -> PracticeEvent {
             let text = format!("{object} was changed by {by}: reverted to match the manifest");
             (Severity::Warning, "DriftRepaired", text)
         }
+        ChangeAction::ScaledBack {
+            group,
+            hold,
+            from,
+            by,
+        } => return scaled_back(object, group, *hold, *from, by.as_deref()),
         ChangeAction::Deleted => (
             Severity::Normal,
             "Removed",
@@ -213,6 +219,50 @@ fn change(change: &Change) -> PracticeEvent {
         action: "Apply",
         subject: Some((object.kind.name(), object.name.clone())),
         text,
+    }
+}
+
+/// A Deployment that another client scaled although its consumers do not join their group. The message begins with that client:
+/// Kubernetes keeps only the first part of a long one.
+fn scaled_back(
+    object: &ObjectName,
+    group: &str,
+    hold: Hold,
+    from: i32,
+    by: Option<&str>,
+) -> PracticeEvent {
+    let run = "set spec.groups[].state to Running";
+    let (by, client_fix) = match by.unwrap_or("an unknown client") {
+        // of Kubernetes' own controllers only this one scales Deployments
+        "kube-controller-manager" => (
+            "a HorizontalPodAutoscaler (kube-controller-manager)".to_owned(),
+            "delete the HorizontalPodAutoscaler",
+        ),
+        keda if keda.starts_with("keda") => (
+            format!("KEDA ({keda})"),
+            "pause the ScaledObject with annotation autoscaling.keda.sh/paused-replicas=0",
+        ),
+        other => (other.to_owned(), ""),
+    };
+    let (reason, fix) = match hold {
+        Hold::Stopped if client_fix.is_empty() => {
+            ("StoppedGroupScaled", format!("to run it, {run}"))
+        }
+        Hold::Stopped => ("StoppedGroupScaled", format!("{client_fix}, or {run}")),
+        Hold::Switching | Hold::Unclaimed => (
+            "HeldGroupScaled",
+            "status.groups[].hold has the reason".to_owned(),
+        ),
+    };
+    PracticeEvent {
+        severity: Severity::Warning,
+        reason,
+        action: "Apply",
+        subject: Some(("ConsumerGroup", group.to_owned())),
+        text: format!(
+            "{by} scaled {object} to {from}, but its group {}: set back to 0, no consumer joined; {fix}",
+            hold.phrase()
+        ),
     }
 }
 

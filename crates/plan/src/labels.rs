@@ -1,5 +1,7 @@
 //! Labels and annotations of a practice's objects. Objects also have Kubernetes' recommended labels.
 
+use practice_contract::Hold;
+
 /// Label: the practice that an object belongs to.
 pub const PRACTICE: &str = "kafka-practice.dev/practice";
 /// Label and annotation: the group; the annotation is always the exact id.
@@ -10,6 +12,14 @@ pub const VARIANT: &str = "kafka-practice.dev/variant";
 pub const PROTOCOL_KEY: &str = "kafka-practice.dev/protocol";
 /// Annotation: the number of consumers that an autoscaler or user had set before the group was held at 0.
 pub const REPLICAS_BEFORE: &str = "kafka-practice.dev/replicas-before";
+/// Annotation of pods: why their consumers do not join the group; `None` where they do.
+pub const HOLD: &str = "kafka-practice.dev/hold";
+
+/// Whether the consumers of a pod, or of a pod template, do not join their group: the value of its annotation [`HOLD`].
+pub fn is_held(hold: Option<&str>) -> bool {
+    hold.is_some_and(|word| word != Hold::word(None))
+}
+
 /// Label and annotation values.
 pub const PART_OF: &str = "kafka-practice";
 /// Label: `worker` or `producer`.

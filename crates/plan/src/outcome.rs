@@ -14,7 +14,7 @@ use practice_groups::{GroupHealth, KafkaError, LagTrend, PollResult, Snapshot};
 
 use crate::plan::Plan;
 
-pub use practice_groups::witness::Hold;
+pub use practice_contract::Hold;
 
 /// Topics and group ids in Kafka after the step `prepare`.
 #[derive(Debug, Default)]
@@ -270,6 +270,17 @@ pub enum ChangeAction {
     Updated,
     /// Another client had changed the object; the operator put it back.
     Repaired {
+        /// The field manager of that client; `None`: Kubernetes does not record one.
+        by: Option<String>,
+    },
+    /// Another client had scaled a Deployment whose consumers do not join their group; the operator set it back to 0.
+    ScaledBack {
+        /// The group id.
+        group: String,
+        /// Why the group has no consumers.
+        hold: Hold,
+        /// `spec.replicas` as the other client had set it.
+        from: i32,
         /// The field manager of that client; `None`: Kubernetes does not record one.
         by: Option<String>,
     },

@@ -345,6 +345,7 @@ fn group_plan(
             worker::DEFAULT_MAX_POLL_INTERVAL,
         )?,
         log_messages: true,
+        hold: None,
     };
     let row = |variant: &str, replicas, delay| RowPlan {
         deployment: names[&(group.name.as_str(), variant)].clone(),

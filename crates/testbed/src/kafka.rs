@@ -43,12 +43,11 @@ impl Kafka {
 
     /// Starts one of its own that asks access control lists; what none is about is allowed to everybody, who is all `ANONYMOUS`.
     pub async fn start_with_access_control() -> Self {
-        let authorizer =
-            "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
-        Self::formatted(
-            &[],
-            &format!("{authorizer}\nallow.everyone.if.no.acl.found=true\n"),
-        )
+        let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+        let everybody = "allow.everyone.if.no.acl.found=true";
+        Self::start_with(&format!(
+            "authorizer.class.name={authorizer}\n{everybody}\n"
+        ))
         .await
     }
 
@@ -56,6 +55,11 @@ impl Kafka {
     /// upgrade from a Kafka older than 4.0 that was never finalized.
     pub async fn start_with_classic_groups_only() -> Self {
         Self::formatted(&["--feature", "group.version=0"], "").await
+    }
+
+    /// Starts one of its own with these lines in its `server.properties`.
+    pub async fn start_with(properties: &str) -> Self {
+        Self::formatted(&[], properties).await
     }
 
     /// Starts one of its own whose KIP-848 members send a heartbeat every second, the least that it accepts; the

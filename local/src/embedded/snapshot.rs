@@ -240,6 +240,7 @@ mod tests {
             assignor: Assignor::Range,
             member_id: Some(id.into()),
             joined: true,
+            hold: None,
             assignment: partitions.iter().map(owned).collect(),
             consumed: 0,
             abandoned: 0,

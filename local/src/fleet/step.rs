@@ -89,6 +89,7 @@ impl Fleet {
             protocol_key: child.protocol_key.clone(),
             group: child.protocol_key.as_ref().map(|_| child.group.clone()),
             variant: child.variant.clone(),
+            held: false, // a held group has no children
         });
         Live {
             pods: pods.collect(),

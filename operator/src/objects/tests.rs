@@ -376,3 +376,60 @@ fn replicas_are_set_kept_or_handed_over() {
         );
     }
 }
+
+#[test]
+fn a_held_group_tells_its_consumers_not_to_join() {
+    let plan = plan_of(serde_json::from_str(PRACTICE_3).expect("is JSON"));
+    let id = "my-consumer-group-2";
+    let running = objects(&plan, &BTreeMap::new(), &BTreeMap::new());
+    for (hold, value) in [
+        (Hold::Stopped, "Stopped"),
+        (Hold::Switching, "Switching"),
+        (Hold::Unclaimed, "Unclaimed"),
+    ] {
+        let holds = BTreeMap::from([(id.to_owned(), hold)]);
+        let held = objects(&plan, &holds, &BTreeMap::new());
+        for (object, before) in held.iter().zip(&running) {
+            let is_row =
+                object.name.starts_with("p-my-consumer-group-2") && object.kind == Kind::Deployment;
+            if !is_row {
+                assert_eq!(object, before, "other groups and objects stay");
+                continue;
+            }
+            assert_eq!(object.hold, Some((id.to_owned(), hold)));
+            let mut body = object.body.clone();
+            let variables = env(&body);
+            assert_eq!(
+                variables.get("KAFKA_PRACTICE_HOLD").map(String::as_str),
+                Some(value)
+            );
+            let settings = WorkerSettings::from_env(&|name| variables.get(name).cloned());
+            assert_eq!(settings.expect("legal").hold, Some(hold));
+            let template = &mut body["spec"]["template"];
+            assert_eq!(template["metadata"]["annotations"][HOLD], value);
+            template["metadata"]["annotations"][HOLD] = json!("None");
+            for variable in template["spec"]["containers"][0]["env"]
+                .as_array_mut()
+                .expect("is a list")
+            {
+                if variable["name"] == "KAFKA_PRACTICE_HOLD" {
+                    variable["value"] = json!("None");
+                }
+            }
+            let spec = body["spec"].as_object_mut().expect("is one");
+            assert_eq!(
+                spec.remove("strategy"),
+                Some(
+                    json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%", "maxSurge": 0}})
+                )
+            );
+            assert_eq!(spec.remove("replicas"), Some(json!(0)));
+            let mut before = before.body.clone();
+            before["spec"]
+                .as_object_mut()
+                .expect("is one")
+                .remove("replicas");
+            assert_eq!(body, before, "nothing else differs");
+        }
+    }
+}

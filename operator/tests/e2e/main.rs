@@ -10,3 +10,4 @@ mod picture;
 mod practices;
 mod promptness;
 mod quiet;
+mod stopped;

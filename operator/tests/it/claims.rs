@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 use kube::{ResourceExt, api::PostParams};
-use practice_contract::{Assignor, OffsetReset, Protocol, WorkerSettings};
-use practice_groups::GroupState;
+use practice_contract::{Assignor, Hold, OffsetReset, Protocol, WorkerSettings};
+use practice_groups::{GroupSeen, GroupState};
 use practice_kafka::Kafka;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -14,6 +14,7 @@ use crate::{
     operator::RUNTIME,
     pods::consume,
     scene::{Scene, group},
+    stopped::{reported, run_a_pod, scale},
 };
 
 /// A consumer that is not of any practice.
@@ -34,18 +35,14 @@ fn stranger(scene: &Scene, topic: &str, group: &str) -> DropGuard {
         heartbeat_interval: Duration::from_secs(2),
         max_poll_interval: Duration::from_mins(1),
         log_messages: false,
+        hold: None,
     };
     RUNTIME.spawn(consume(settings, stop.clone()));
     stop.drop_guard()
 }
 
 /// Waits until Kafka says this of a group.
-async fn until_group(
-    scene: &Scene,
-    id: &str,
-    what: &str,
-    holds: impl Fn(&practice_groups::GroupSeen) -> bool,
-) {
+async fn until_group(scene: &Scene, id: &str, what: &str, holds: impl Fn(&GroupSeen) -> bool) {
     let kafka = Kafka::connect(scene.kafka.bootstrap());
     let groups = [id.to_owned()];
     scene
@@ -191,6 +188,44 @@ async fn a_group_with_a_foreign_member_or_commit_is_not_joined() {
     let spec = json!({"topics": [{"name": topic, "partitions": 2}], "groups": [{"name": other, "replicas": 1}]});
     scene.apply("p", &spec).await;
     scene.ready("p").await;
+}
+
+#[tokio::test]
+async fn a_group_whose_id_is_not_owned_consumes_nothing_when_it_is_scaled() {
+    let scene = Scene::new("unowned").await;
+    let _pods = scene.run_pods();
+    let (topic, id) = (scene.name("t"), scene.name("g"));
+    scene.kafka.create_topic(&topic, 1).await;
+    scene.kafka.send(&topic, 0, "theirs").await;
+    let member = stranger(&scene, &topic, &id);
+    let has_committed = |seen: &GroupSeen| {
+        let mut commits = seen.committed.iter().flatten();
+        commits.any(|(_, committed)| committed.offset == 1)
+    };
+    until_group(&scene, &id, "the stranger has committed", has_committed).await;
+    drop(member);
+    until_group(&scene, &id, "the stranger has left", |seen| {
+        seen.state == GroupState::Empty
+    })
+    .await;
+    scene.kafka.send(&topic, 0, "waits").await;
+    let spec = json!({"topics": [{"name": topic, "partitions": 1}], "groups": [{"name": id}], "producer": {"enabled": false}});
+    scene.apply("p", &spec).await;
+    scene.condition("p", "Stalled=True/GroupConflict").await;
+    let name = format!("p-{id}");
+    let held = scene.deployment(&name).await;
+    assert_eq!(run_a_pod(&held).await, Some(Hold::Unclaimed));
+    scale(&scene, &name, "kubectl", 3).await;
+    let text =
+        format!("kubectl scaled Deployment {name} to 3, but its group does not own its group id");
+    scene.event("HeldGroupScaled", &text).await;
+    scene.has_replicas(&name, 0).await;
+    scene.quiet().await;
+    assert_eq!(reported(&scene, "HeldGroupScaled").await.0, 1);
+    until_group(&scene, &id, "nothing else is committed", |seen| {
+        seen.state == GroupState::Empty && has_committed(seen)
+    })
+    .await;
 }
 
 #[tokio::test]

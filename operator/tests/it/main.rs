@@ -19,4 +19,5 @@ mod program;
 mod reader;
 mod refused_endings;
 mod replicas;
+mod stopped;
 mod topics;

@@ -30,6 +30,17 @@ struct Running {
     ended: JoinHandle<()>,
 }
 
+impl Running {
+    /// Its consumer does not join, and answers 503 at `/readyz`.
+    fn is_held(&self) -> bool {
+        let env = &self.template["spec"]["containers"][0]["env"];
+        let entries = env.as_array().map_or(&[][..], Vec::as_slice);
+        entries
+            .iter()
+            .any(|entry| entry["name"] == "KAFKA_PRACTICE_HOLD" && entry["value"] != "None")
+    }
+}
+
 impl Pods {
     pub(crate) fn run(namespace: &str) -> Self {
         let (namespace, stop) = (namespace.to_owned(), CancellationToken::new());
@@ -98,7 +109,7 @@ async fn node(client: Client, namespace: String, stop: CancellationToken) {
         for deployment in &wanted {
             let ready = running
                 .values()
-                .filter(|pod| pod.deployment == deployment.name_any())
+                .filter(|pod| pod.deployment == deployment.name_any() && !pod.is_held())
                 .count();
             report(&deployments, deployment, ready).await;
         }
@@ -161,7 +172,7 @@ async fn start(pods: &Api<Pod>, name: &str, deployment: &str, template: Value) -
 }
 
 /// What the container would read from its environment.
-fn settings(pod: &str, env: &Value) -> WorkerSettings {
+pub(crate) fn settings(pod: &str, env: &Value) -> WorkerSettings {
     let value = |name: &str| {
         let entry = env.as_array()?.iter().find(|entry| entry["name"] == name)?;
         let from_pod = entry["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name";

@@ -145,6 +145,43 @@ fn a_fatal_error_ends_with_1_and_the_reason() {
     );
 }
 
+/// The client reports a fatal error once: a delay that meets it must not take it for a passing one.
+#[test]
+fn a_fatal_error_during_a_delay_ends_with_1_and_the_reason() {
+    let (topic, group) = (unique("fatal"), unique("fatal"));
+    let cluster = cluster(&topic);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, &topic, 2, 4);
+    let mut settings = settings(&servers, &topic, &group, Protocol::Classic);
+    settings.delay = Duration::from_mins(2);
+    let mut worker = Worker::start(&settings);
+    worker.until_line("a message in hand", |line| line.starts_with("Message Info"));
+    let fenced = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID; 5];
+    cluster.request_errors(RDKafkaApiKey::Heartbeat, &fenced);
+    let begun = Instant::now();
+    let status = worker.ended();
+    let printed = worker.complaints();
+    assert_eq!(status.code(), Some(1), "{printed}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}: {printed}",
+        begun.elapsed()
+    );
+    assert!(
+        printed.contains("the Kafka client failed: Fatal consumer error")
+            && printed.contains("fenced"),
+        "{printed}"
+    );
+    assert_eq!(
+        (
+            worker.done(),
+            committed(&servers, &group, &topic, 0),
+            committed(&servers, &group, &topic, 1)
+        ),
+        (0, None, None)
+    );
+}
+
 /// A client that loses its membership while a commit is under way may wait for the answer forever.
 #[test]
 fn a_membership_lost_in_an_outage_is_got_again_with_a_new_client() {

@@ -44,6 +44,7 @@ pub(crate) fn settings(
         heartbeat_interval: DEFAULT_HEARTBEAT_INTERVAL,
         max_poll_interval: DEFAULT_MAX_POLL_INTERVAL,
         log_messages: true,
+        hold: None,
     }
 }
 
@@ -86,6 +87,9 @@ pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
+/// The worker's program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_practice-worker");
+
 type Lines = Arc<Mutex<Vec<String>>>;
 
 /// A worker process; killed when dropped.
@@ -108,19 +112,36 @@ impl Worker {
 
     /// With exactly this environment.
     pub(crate) fn start_with(env: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_practice-worker"))
-            .env_clear()
-            .envs(env.iter().copied())
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().envs(env.iter().copied());
+        Self::spawn(command.stdout(Stdio::piped()))
+    }
+
+    /// With this standard output; none of its lines are gathered.
+    pub(crate) fn start_into(settings: &WorkerSettings, stdout: Stdio) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().envs(settings.to_env());
+        Self::spawn(command.stdout(stdout))
+    }
+
+    /// From a command that ends as the worker.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the worker should start");
         let (stdout, stderr) = (Lines::default(), Lines::default());
-        let readers = vec![
-            gather(child.stdout.take().expect("piped"), Arc::clone(&stdout)),
-            gather(child.stderr.take().expect("piped"), Arc::clone(&stderr)),
-        ];
+        let mut readers = vec![gather(
+            child.stderr.take().expect("piped"),
+            Arc::clone(&stderr),
+        )];
+        readers.extend(
+            child
+                .stdout
+                .take()
+                .map(|piped| gather(piped, Arc::clone(&stdout))),
+        );
         Self {
             child,
             stdout,
@@ -141,13 +162,7 @@ impl Worker {
 
     /// Messages taken in hand so far: `topic/partition@offset`.
     pub(crate) fn taken(&self) -> Vec<String> {
-        let taken = |line: &String| {
-            let rest = line.strip_prefix("Message Info: topic ")?;
-            let (topic, rest) = rest.split_once(" - partition [")?;
-            let (partition, offset) = rest.split_once("] @ offset ")?;
-            Some(format!("{topic}/{partition}@{offset}"))
-        };
-        self.lines().iter().filter_map(taken).collect()
+        self.lines().iter().filter_map(|line| taken(line)).collect()
     }
 
     /// Second lines so far.
@@ -262,6 +277,14 @@ impl Drop for Worker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The message of a first line, as `topic/partition@offset`.
+pub(crate) fn taken(line: &str) -> Option<String> {
+    let rest = line.strip_prefix("Message Info: topic ")?;
+    let (topic, rest) = rest.split_once(" - partition [")?;
+    let (partition, offset) = rest.split_once("] @ offset ")?;
+    Some(format!("{topic}/{partition}@{offset}"))
 }
 
 fn gather(source: impl Read + Send + 'static, lines: Lines) -> thread::JoinHandle<()> {

@@ -3,10 +3,13 @@
 mod delays;
 mod faults;
 mod groups;
+mod holds;
 mod http;
 mod kafka;
 mod kit;
 mod messages;
+mod outputs;
+mod refusals;
 mod starts;
 
 use std::sync::OnceLock;

@@ -1,7 +1,9 @@
 //! What explains that one member joined or left. Pure. In: the history of the instances of its group. Out: a cause, or `Pending`.
 
+use practice_contract::Hold;
+
 use super::{Cause, ChangedMember, MembershipChange};
-use crate::witness::{Hold, Instance, Removal, Witness, differs};
+use crate::witness::{Instance, Removal, Witness, differs};
 
 // all in milliseconds
 /// The kubelet reports the end of a container within this time, a second attempt included. After it a silent member counts as

@@ -1,7 +1,9 @@
 //! The sentences of the journal: one for each cause of a rebalance, and what the user can do about it.
 
+use practice_contract::Hold;
+
 use super::{Cause, evidence::Evidence};
-use crate::witness::{Hold, Runtime};
+use crate::witness::Runtime;
 
 impl Evidence<'_> {
     /// One sentence for a cause, about the clients of the members that left and joined for it.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::witness::{End, Hold, Removal, Sight};
+use crate::witness::{End, Removal, Sight};
+use practice_contract::Hold;
 
 /// A group with one row.
 #[derive(Clone)]

@@ -50,6 +50,7 @@ impl Worker {
             heartbeat_interval: worker::DEFAULT_HEARTBEAT_INTERVAL,
             max_poll_interval: worker::DEFAULT_MAX_POLL_INTERVAL,
             log_messages: false,
+            hold: None,
         };
         let shutdown = CancellationToken::new();
         let run = practice_worker::run(

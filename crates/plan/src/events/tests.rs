@@ -282,3 +282,51 @@ fn conditions_are_told_when_they_turn() {
         );
     }
 }
+
+#[test]
+fn a_held_group_that_is_scaled_is_a_warning_that_names_who_scaled_it() {
+    for (hold, by, reason, expected) in [
+        (
+            Hold::Stopped,
+            Some("kubectl"),
+            "StoppedGroupScaled",
+            "kubectl scaled Deployment p-g to 2, but its group is Stopped: set back to 0, no consumer joined; to run it, set spec.groups[].state to Running",
+        ),
+        (
+            Hold::Stopped,
+            Some("kube-controller-manager"),
+            "StoppedGroupScaled",
+            "a HorizontalPodAutoscaler (kube-controller-manager) scaled Deployment p-g to 2, but its group is Stopped: set back to 0, no consumer joined; delete the HorizontalPodAutoscaler, or set spec.groups[].state to Running",
+        ),
+        (
+            Hold::Stopped,
+            Some("keda-operator"),
+            "StoppedGroupScaled",
+            "KEDA (keda-operator) scaled Deployment p-g to 2, but its group is Stopped: set back to 0, no consumer joined; pause the ScaledObject with annotation autoscaling.keda.sh/paused-replicas=0, or set spec.groups[].state to Running",
+        ),
+        (
+            Hold::Unclaimed,
+            None,
+            "HeldGroupScaled",
+            "an unknown client scaled Deployment p-g to 2, but its group does not own its group id: set back to 0, no consumer joined; status.groups[].hold has the reason",
+        ),
+    ] {
+        let action = ChangeAction::ScaledBack {
+            group: "g".into(),
+            hold,
+            from: 2,
+            by: by.map(str::to_owned),
+        };
+        let running = Running {
+            changes: vec![change(Kind::Deployment, "p-g", action)],
+            ..Running::default()
+        };
+        let expected = (
+            Severity::Warning,
+            reason,
+            "ConsumerGroup g".to_owned(),
+            expected.to_owned(),
+        );
+        assert_eq!(told(&Prepared::default(), &running), [expected]);
+    }
+}

@@ -63,6 +63,7 @@ impl Reading {
             heartbeat_interval: worker::DEFAULT_HEARTBEAT_INTERVAL,
             max_poll_interval: worker::DEFAULT_MAX_POLL_INTERVAL,
             log_messages: false,
+            hold: None,
         };
         let shutdown = CancellationToken::new();
         tokio::spawn(practice_worker::run(

@@ -335,6 +335,7 @@ async fn producer() -> (
     let settings = ProducerSettings {
         servers: broker.bootstrap_servers(),
         topics: vec!["t".to_owned()],
+        max_message_bytes: std::collections::BTreeMap::default(),
         keys_random: true,
         listen: listener.local_addr().expect("bound"),
         instance: None,

@@ -1,6 +1,7 @@
 //! Changes between two plans. Pure. In: the running plan and the next one. Out: a sentence for each start, stop,
 //! reconfiguration or rebalance.
 
+use practice_contract::producer::MAX_MESSAGE_BYTES;
 use practice_plan::{
     plan::{GroupPlan, Plan, RowPlan},
     predict::{self, changed_settings},
@@ -83,7 +84,13 @@ pub fn changes(before: &Plan, after: &Plan) -> Vec<String> {
                     )
                 },
             );
-            lines.push(format!("the producer restarts: {load}"));
+            let limits = if former.settings.max_message_bytes == producer.settings.max_message_bytes
+            {
+                String::new()
+            } else {
+                format!(", new limits of its topics ({MAX_MESSAGE_BYTES})")
+            };
+            lines.push(format!("the producer restarts: {load}{limits}"));
         }
         _ => {}
     }

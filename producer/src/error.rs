@@ -5,8 +5,6 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use practice_contract::denied;
-use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
@@ -53,7 +51,7 @@ pub enum Problem {
     /// 408: the body did not come.
     #[error("the body did not arrive: {0}")]
     Incomplete(String),
-    /// 413: the message is larger than is taken here or by Kafka.
+    /// 413: the message is larger than its topic or this producer accepts.
     #[error("{0}")]
     TooLarge(String),
     /// 415: the body is not declared as JSON.
@@ -106,56 +104,6 @@ impl Problem {
             field: field.to_owned(),
             detail,
         }])
-    }
-
-    /// 503: Kafka's access control denies an operation on `topic`. A producer needs Write, which includes Describe.
-    pub fn denied(operation: &str, topic: &str) -> Self {
-        let denied = denied(operation, &format!("topic {topic}"));
-        Self::NotPersisted(format!(
-            "topic `{topic}`: {denied}; a producer needs Write, which includes Describe"
-        ))
-    }
-
-    /// What an error code of the Kafka client means for a message to `topic`.
-    pub fn from_code(code: RDKafkaErrorCode, topic: &str) -> Self {
-        use RDKafkaErrorCode as Code;
-        match code {
-            Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge => {
-                Self::TooLarge(format!(
-                    "the message is larger than topic `{topic}` accepts: make value and key shorter"
-                ))
-            }
-            Code::InvalidRecord => Self::field(
-                "key",
-                format!(
-                    "Kafka refuses the message for topic `{topic}`: a compacted topic needs a key; set one"
-                ),
-            ),
-            Code::QueueFull => Self::NotPersisted("too many messages wait for Kafka".to_owned()),
-            Code::PurgeQueue => {
-                Self::NotPersisted("this producer ends before Kafka could be reached".to_owned())
-            }
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
-                Self::NotPersisted(format!(
-                    "topic `{topic}` or this partition of it does not exist in Kafka now"
-                ))
-            }
-            Code::TopicAuthorizationFailed => Self::denied("Write", topic),
-            Code::ClusterAuthorizationFailed => {
-                let denied = denied("IdempotentWrite", "the cluster, or Write on the topic");
-                Self::NotPersisted(format!("topic `{topic}`: {denied}"))
-            }
-            Code::Fatal => {
-                Self::NotPersisted("the Kafka client has failed and is being restarted".to_owned())
-            }
-            Code::MessageTimedOut => {
-                Self::Unknown("Kafka has not acknowledged the message in time".to_owned())
-            }
-            Code::PurgeInflight => {
-                Self::Unknown("this producer ends before Kafka acknowledged the message".to_owned())
-            }
-            other => Self::Unknown(format!("Kafka has not acknowledged the message: {other}")),
-        }
     }
 
     /// The status it is answered with.
@@ -279,27 +227,6 @@ pub(crate) fn any_of(topics: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_kafka_error_has_its_problem() {
-        use RDKafkaErrorCode as Code;
-        for (code, status) in [
-            (Code::QueueFull, 503),
-            (Code::PurgeQueue, 503),
-            (Code::PurgeInflight, 504),
-            (Code::MessageTimedOut, 504),
-            (Code::MessageSizeTooLarge, 413),
-            (Code::InvalidRecord, 422),
-            (Code::UnknownTopicOrPartition, 503),
-            (Code::NotEnoughReplicasAfterAppend, 504),
-            (Code::OutOfOrderSequenceNumber, 504),
-        ] {
-            let problem = Problem::from_code(code, "t");
-            assert_eq!(problem.status().as_u16(), status, "{code}");
-            let safe = problem.to_string().contains("safe to send it again");
-            assert_eq!(safe, status == 503, "{problem}");
-        }
-    }
 
     #[test]
     fn lists_of_topics_read_well() {

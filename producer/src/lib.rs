@@ -5,8 +5,10 @@
 pub mod routes;
 
 pub mod message;
+mod topic_config;
 mod topics;
 
+mod failure;
 mod send;
 
 pub mod error;

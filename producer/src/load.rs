@@ -14,9 +14,11 @@ use practice_contract::producer::Load;
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::{
-    send::{Kafka, Waiting},
+    failure::Failure,
+    send::{Delivery, Kafka, Waiting},
     topics::Topics,
 };
 
@@ -46,13 +48,20 @@ impl Outstanding {
         Self(Arc::clone(counts))
     }
 
-    pub(crate) fn reported(self, acknowledged: bool) {
-        let counter = if acknowledged {
-            &self.0.acknowledged
-        } else {
-            &self.0.failed
-        };
-        counter.inc();
+    pub(crate) fn reported(self, report: &Result<Delivery, Failure>) {
+        match report {
+            Ok(_) => {
+                self.0.acknowledged.inc();
+            }
+            Err(failure) => {
+                if self.0.failed.inc() == 0 {
+                    warn!(
+                        error = %failure.code,
+                        "a message of the steady stream was not acknowledged; metrics count the next ones"
+                    );
+                }
+            }
+        }
     }
 }
 

@@ -21,8 +21,8 @@ pub struct Message {
     /// The text that consumers get.
     #[schema(example = "hello")]
     pub value: String,
-    /// Messages with the same key go to the same partition. Without one: a random UUID, or no key at all, as the
-    /// practice's `producer.keys` specifies.
+    /// Messages with the same key go to the same partition, that of Kafka's own clients; `""` is a key as well. Without one: a
+    /// random UUID, or no key at all, as the practice's `producer.keys` specifies.
     #[schema(nullable, required = false)]
     pub key: Option<String>,
     /// The partition, from 0. Without one it follows from the key.

@@ -14,8 +14,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
-use practice_contract::{PRODUCER_PORT, ProducerSettings};
+use practice_contract::{PRODUCER_PORT, ProducerSettings, producer::MAX_MESSAGE_BYTES};
 use practice_serve::BodyTimeout;
+use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
 use tokio::{sync::Semaphore, time::Instant};
 use utoipa::ToSchema;
@@ -23,19 +24,19 @@ use utoipa::ToSchema;
 use crate::{
     docs,
     error::{Problem, ProblemBody},
+    failure::Failure,
     load::Counts,
     message::Message,
     metrics::{self, Metrics},
-    send::{Delivery, Kafka, LARGEST_RECORD},
+    send::{Delivery, Kafka, connection},
+    topic_config::ConfigReader,
     topics::Topics,
 };
 
-/// Largest body: the largest record and room for field names, key and escapes.
-const LARGEST_BODY: usize = LARGEST_RECORD + 256 * 1024;
 /// Bodies up to this size are always read; larger ones share [`LARGE_BODIES`].
 const SMALL_BODY: usize = 16 * 1024;
-/// KiB that larger bodies may occupy together while they are read and sent.
-const LARGE_BODIES: usize = 8 * 1024;
+/// Bytes that larger bodies may occupy together while they are read and sent, unless one alone may be larger.
+const LARGE_BODIES: usize = 8 * 1024 * 1024;
 
 /// State of the routes. When it is dropped, topics are no longer polled.
 pub struct App {
@@ -43,6 +44,9 @@ pub struct App {
     pub(crate) topics: Arc<Topics>,
     pub(crate) load: Arc<Counts>,
     metrics: Metrics,
+    /// Bytes that larger bodies may occupy together.
+    room: usize,
+    /// KiB of `room`.
     large_bodies: Semaphore,
     _poller: mpsc::Sender<()>,
 }
@@ -51,9 +55,14 @@ impl App {
     /// Creates a client and begins to poll its topics. Does not wait, because Kafka may be unreachable.
     pub fn new(settings: &ProducerSettings) -> Result<Self, crate::Error> {
         let kafka = Arc::new(Kafka::new(settings).map_err(crate::Error::Client)?);
-        let topics = Arc::new(Topics::new(settings.topics.clone()));
+        let topics = Arc::new(Topics::new(settings));
+        let reader = ConfigReader::new(connection(settings));
+        let room = match topics.client_limit() {
+            limit if limit <= LARGE_BODIES => LARGE_BODIES,
+            limit => largest_body(limit),
+        };
         let poller = topics
-            .watch(Arc::clone(&kafka))
+            .watch(Arc::clone(&kafka), reader)
             .map_err(crate::Error::Thread)?;
         let load = Arc::default();
         let metrics = Metrics::new(&load);
@@ -62,7 +71,8 @@ impl App {
             topics,
             load,
             metrics,
-            large_bodies: Semaphore::new(LARGE_BODIES),
+            room,
+            large_bodies: Semaphore::new(room.div_ceil(1024)),
             _poller: poller,
         })
     }
@@ -127,7 +137,7 @@ pub fn app(app: Arc<App>) -> Router {
         (status = 400, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The topic is not one that may be sent to; the answer lists those", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body did not arrive in time", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The message is larger than is taken here or by Kafka", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "The message is larger than the topic accepts; the answer names the limit", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "The content type is not application/json", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "A field is missing, unknown, of the wrong type or out of range; the answer names field, value and fix", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not persisted, safe to retry after the seconds in Retry-After", body = ProblemBody, content_type = "application/problem+json"),
@@ -158,14 +168,16 @@ pub(crate) async fn send_message(State(app): State<Arc<App>>, request: Request) 
 async fn answer(app: &App, request: Request) -> Result<Sent, Problem> {
     let (parts, body) = request.into_parts();
     is_json(&parts.headers, || app.topics.example())?;
+    let limit = app.topics.largest_limit();
+    let most = largest_body(limit).min(app.room);
     // held until the answer: a large message stays in memory until then
     let size = body
         .size_hint()
         .upper()
         .and_then(|size| usize::try_from(size).ok())
-        .unwrap_or(LARGEST_BODY);
-    if size > LARGEST_BODY {
-        return Err(too_large());
+        .unwrap_or(most);
+    if size > most {
+        return Err(too_large(most, limit));
     }
     let kib = if size <= SMALL_BODY {
         0
@@ -175,7 +187,7 @@ async fn answer(app: &App, request: Request) -> Result<Sent, Problem> {
     let _room = app.large_bodies.try_acquire_many(kib).map_err(|_| {
         Problem::NotPersisted("too many large messages are on their way".to_owned())
     })?;
-    let message = Message::read(&read(body).await?)?;
+    let message = Message::read(&read(body, most, limit).await?)?;
     let partitions = app.topics.partitions(&message.topic)?;
     if let Some(partition) = message
         .partition
@@ -183,11 +195,21 @@ async fn answer(app: &App, request: Request) -> Result<Sent, Problem> {
     {
         return Err(out_of_range(&message.topic, partition, partitions));
     }
+    let attempted = app.kafka.attempted(&message);
+    if let Some(limit) = app.topics.unchecked_limit(&message.topic)
+        && attempted.bytes > limit
+    {
+        let failure = Failure::before_sending(RDKafkaErrorCode::MessageSizeTooLarge);
+        return Err(failure.problem(&attempted, &app.topics));
+    }
     let Delivery {
         partition,
         offset,
         timestamp,
-    } = app.kafka.send(&message).await?;
+    } = app.kafka.send(&message).await.map_err(|failure| {
+        app.topics.doubt_configs();
+        failure.problem(&app.kafka.attempted(&message), &app.topics)
+    })?;
     let place = offset.map_or_else(String::new, |offset| format!(" at offset {offset}"));
     Ok(Sent {
         status_message: "OK",
@@ -203,15 +225,20 @@ async fn answer(app: &App, request: Request) -> Result<Sent, Problem> {
     })
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    to_bytes(body, LARGEST_BODY).await.map_err(|error| {
+/// The largest body: a message of this many bytes, and room for field names and escapes.
+fn largest_body(limit: usize) -> usize {
+    limit + limit / 4
+}
+
+async fn read(body: Body, most: usize, limit: usize) -> Result<Bytes, Problem> {
+    to_bytes(body, most).await.map_err(|error| {
         let causes = || {
             std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| {
                 (*cause).source()
             })
         };
         if causes().any(<dyn Error>::is::<http_body_util::LengthLimitError>) {
-            return too_large();
+            return too_large(most, limit);
         }
         match causes().find_map(|cause| cause.downcast_ref::<BodyTimeout>()) {
             Some(late) => Problem::Incomplete(late.to_string()),
@@ -220,9 +247,10 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
     })
 }
 
-fn too_large() -> Problem {
+/// 413 for a body of which not even the topic is read. `limit` is that of the topic with the largest.
+fn too_large(most: usize, limit: usize) -> Problem {
     Problem::TooLarge(format!(
-        "the body is larger than {LARGEST_BODY} bytes: make value and key shorter, together at most {LARGEST_RECORD} bytes"
+        "the body is larger than {most} bytes, {MAX_MESSAGE_BYTES} of the topics is at most {limit}: make value and key shorter, or raise `{MAX_MESSAGE_BYTES}` of the topic (spec.topics[].config in the manifest)"
     ))
 }
 

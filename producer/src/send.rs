@@ -7,6 +7,7 @@ use std::{
 };
 
 use practice_contract::ProducerSettings;
+use practice_delivery::Persisted;
 use rdkafka::{
     ClientConfig, ClientContext, Message as _, Timestamp,
     config::RDKafkaLogLevel,
@@ -18,14 +19,24 @@ use rdkafka::{
 };
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Hyphenated};
 
-use crate::{error::Problem, load::Outstanding, message::Message};
+use crate::{
+    failure::{Attempted, Failure, batch_bytes},
+    load::Outstanding,
+    message::Message,
+};
 
-/// Largest record: Kafka's own default limit of a batch (`message.max.bytes` of a broker) less its overhead.
-pub(crate) const LARGEST_RECORD: usize = 1024 * 1024;
-/// Without an acknowledgement for this long a message's fate is unknown.
-const DELIVERY: Duration = Duration::from_secs(10);
+/// The largest batch that a producer sends whose settings set no limit for a topic, in bytes: eight times Kafka's default limit.
+const CLIENT_LIMIT: usize = 8 * 1024 * 1024;
+/// The largest batch that any producer sends, in bytes: a broker accepts no larger request by default (`socket.request.max.bytes`).
+pub(crate) const LARGEST_LIMIT: usize = 100 * 1024 * 1024;
+/// The client's default of `batch.size`, in bytes.
+const BATCH: usize = 1_000_000;
+/// Least `batch.size` for a topic that accepts very little: room for Kafka's headers.
+const SMALLEST_BATCH: usize = 128;
+/// Time in which a message has to be acknowledged, retries included.
+pub(crate) const DELIVERY: Duration = Duration::from_secs(10);
 /// Kafka is given up for the moment when it has been away for longer: then nothing is queued for it.
 const AWAY: Duration = Duration::from_secs(3);
 
@@ -40,7 +51,7 @@ pub(crate) struct Delivery {
     pub(crate) timestamp: i64,
 }
 
-type Report = Result<Delivery, RDKafkaErrorCode>;
+type Report = Result<Delivery, Failure>;
 
 /// Who waits for a message's acknowledgement.
 #[derive(Debug)]
@@ -70,26 +81,30 @@ pub(crate) struct Reports {
 impl Kafka {
     /// A client; it connects by itself and retries.
     pub(crate) fn new(settings: &ProducerSettings) -> KafkaResult<Self> {
-        let mut config = ClientConfig::new();
+        let limit = client_limit(settings);
+        // a batch of several messages is refused as a whole
+        let limits = settings.max_message_bytes.values();
+        let batch = limits.map(|bytes| *bytes as usize).min();
+        let mut config = connection(settings);
         config
-            .set("bootstrap.servers", &settings.servers)
-            .set(
-                "client.id",
-                settings.instance.as_deref().unwrap_or("practice-producer"),
-            )
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("allow.auto.create.topics", "false")
+            // the partitioner of Kafka's own clients; an empty key is a key
+            .set("partitioner", "murmur2_random")
             .set("linger.ms", "0.5")
             .set("message.timeout.ms", DELIVERY.as_millis().to_string())
             .set("request.timeout.ms", "5000")
-            .set("message.max.bytes", LARGEST_RECORD.to_string())
+            .set("message.max.bytes", limit.to_string())
+            .set(
+                "batch.size",
+                batch
+                    .unwrap_or(BATCH)
+                    .clamp(SMALLEST_BATCH, BATCH)
+                    .to_string(),
+            )
             .set("queue.buffering.max.messages", "20000")
-            .set("queue.buffering.max.kbytes", "16384")
-            .set("reconnect.backoff.max.ms", "1000")
-            .set("socket.nagle.disable", "true")
-            .set("socket.keepalive.enable", "true")
-            .set_log_level(RDKafkaLogLevel::Warning);
+            .set("queue.buffering.max.kbytes", (2 * limit / 1024).to_string());
         let reports = Reports {
             begun: Instant::now(),
             away: AtomicU64::new(0),
@@ -103,31 +118,38 @@ impl Kafka {
     }
 
     /// Sends a message to a partition that exists and waits for the acknowledgement.
-    pub(crate) async fn send(&self, message: &Message) -> Result<Delivery, Problem> {
+    pub(crate) async fn send(&self, message: &Message) -> Result<Delivery, Failure> {
         let reports = self.reports();
         if reports.closing.is_cancelled() {
-            return Err(Problem::from_code(
-                RDKafkaErrorCode::PurgeQueue,
-                &message.topic,
-            ));
+            return Err(Failure::before_sending(RDKafkaErrorCode::PurgeQueue));
         }
         if reports.away_for().is_some_and(|time| time > AWAY) {
-            return Err(Problem::NotPersisted("Kafka cannot be reached".to_owned()));
+            return Err(Failure::before_sending(RDKafkaErrorCode::AllBrokersDown));
         }
         let (sender, report) = oneshot::channel();
-        let (topic, value) = (&message.topic, &message.value);
         self.enqueue(
-            topic,
+            &message.topic,
             message.partition,
             message.key.as_deref(),
-            value,
+            &message.value,
             Waiting::Request(sender),
         )
-        .map_err(|code| Problem::from_code(code, topic))?;
-        match report.await {
-            Ok(Ok(delivery)) => Ok(delivery),
-            Ok(Err(code)) => Err(Problem::from_code(code, topic)),
-            Err(_) => Err(Problem::Unknown("this producer ended".to_owned())),
+        .map_err(Failure::before_sending)?;
+        report.await.unwrap_or(Err(Failure {
+            code: RDKafkaErrorCode::BrokerDestroy,
+            persisted: Persisted::Possibly,
+            partition: message.partition,
+        }))
+    }
+
+    /// The message as this client sends it.
+    pub(crate) fn attempted<'a>(&self, message: &'a Message) -> Attempted<'a> {
+        let random = self.keys_random.then_some(Hyphenated::LENGTH);
+        let key = message.key.as_ref().map(String::len).or(random);
+        Attempted {
+            topic: &message.topic,
+            bytes: batch_bytes(key, message.value.len()),
+            reachable: self.reachable(),
         }
     }
 
@@ -167,8 +189,8 @@ impl Kafka {
         self.reports().away_for().is_none()
     }
 
-    /// From now on nothing is taken, and what waits is given up: queued messages are not persisted, those on their way
-    /// are unknown.
+    /// From now on nothing is taken, and what waits is given up. Each message is reported with its own status: one that was queued
+    /// may have been sent before.
     pub(crate) fn give_up(&self) {
         self.reports().closing.cancel();
         self.client
@@ -250,6 +272,31 @@ impl ClientContext for Reports {
     }
 }
 
+/// What all clients of this producer have in common.
+pub(crate) fn connection(settings: &ProducerSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &settings.servers)
+        .set(
+            "client.id",
+            settings.instance.as_deref().unwrap_or("practice-producer"),
+        )
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("socket.nagle.disable", "true")
+        .set("socket.keepalive.enable", "true")
+        .set_log_level(RDKafkaLogLevel::Warning);
+    config
+}
+
+/// The largest batch that this producer sends, in bytes.
+pub(crate) fn client_limit(settings: &ProducerSettings) -> usize {
+    let limits = settings.max_message_bytes.values();
+    let largest = limits.map(|bytes| *bytes as usize).max();
+    largest
+        .unwrap_or_default()
+        .clamp(CLIENT_LIMIT, LARGEST_LIMIT)
+}
+
 /// No broker's clock has an earlier time: the year 2011, that of Kafka's first release.
 const FIRST_KAFKA: i64 = 1_293_840_000_000;
 
@@ -279,13 +326,17 @@ impl ProducerContext for Reports {
                     timestamp: taken_at(message.timestamp()),
                 })
             }
-            Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
+            Err((error, message)) => Err(Failure {
+                code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
+                persisted: Persisted::of(message),
+                partition: Some(message.partition()).filter(|partition| *partition >= 0),
+            }),
         };
         match *waiting {
             Waiting::Request(sender) => {
                 let _ = sender.send(report); // the request may have been given up by its client
             }
-            Waiting::Load(outstanding) => outstanding.reported(report.is_ok()),
+            Waiting::Load(outstanding) => outstanding.reported(&report),
         }
     }
 }

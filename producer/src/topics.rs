@@ -1,21 +1,32 @@
-//! Which topics exist and how many partitions they have, polled in the background, so that no request waits for it.
-//! In: the topics that may be sent to (none: all that exist). Out: an answer for one topic, at once.
+//! Which topics exist, how many partitions they have, how many replicas are in sync and what the topics accept, polled in the
+//! background, so that no request waits for it. In: the topics that may be sent to (none: all that exist). Out: an answer for one
+//! topic, at once.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock, mpsc},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use practice_contract::{ProducerSettings, producer::DEFAULT_MAX_MESSAGE_BYTES};
 use rdkafka::{
     error::KafkaResult,
-    metadata::MetadataTopic,
+    metadata::{MetadataPartition, MetadataTopic},
     producer::Producer,
     types::{RDKafkaErrorCode, RDKafkaRespErr},
 };
 
-use crate::{error::Problem, send::Kafka};
+use crate::{
+    error::Problem,
+    failure::denied_on,
+    send::{Kafka, client_limit},
+    topic_config::{ConfigReader, TopicConfig},
+};
 
 /// Timeout of one poll.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -23,26 +34,58 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const CALM: Duration = Duration::from_secs(5);
 /// Pause between polls while Kafka is unreachable or a topic is missing.
 const EAGER: Duration = Duration::from_millis(250);
+/// Time after which the configuration of topics is read again.
+const CONFIG_AGE: Duration = Duration::from_mins(1);
+/// Kafka's default, in bytes.
+const DEFAULT_LIMIT: usize = DEFAULT_MAX_MESSAGE_BYTES as usize;
 
-/// Partition counts; `None`: Kafka's access control hides the topic from this producer.
-type Known = BTreeMap<String, Option<i32>>;
+/// The partitions of each topic, by number; `None`: Kafka's access control hides the topic from this producer.
+type Known = BTreeMap<String, Option<Vec<Replicas>>>;
+
+/// The replicas of one partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Replicas {
+    has_leader: bool,
+    all: usize,
+    in_sync: usize,
+}
 
 /// The known topics.
 #[derive(Debug)]
 pub(crate) struct Topics {
     /// Empty: any topic that exists.
     wanted: Vec<String>,
+    /// `max.message.bytes` as the launcher has set it, by topic.
+    set_limits: BTreeMap<String, usize>,
+    /// The largest message that this producer's client sends, in bytes.
+    client_limit: usize,
     /// `None` before Kafka was reached the first time.
     known: RwLock<Option<Arc<Known>>>,
+    /// Of each topic that exists, as far as Kafka reports it.
+    configs: RwLock<BTreeMap<String, TopicConfig>>,
+    /// The largest limit of all topics, in bytes.
+    largest_limit: AtomicUsize,
+    /// A refusal of Kafka may not match `configs`: they are read again.
+    doubted: AtomicBool,
 }
 
 impl Topics {
-    /// Nothing is known yet.
-    pub(crate) fn new(wanted: Vec<String>) -> Self {
-        Self {
-            wanted,
+    /// Nothing is known yet but what the launcher has set.
+    pub(crate) fn new(settings: &ProducerSettings) -> Self {
+        let limits = settings.max_message_bytes.iter();
+        let topics = Self {
+            wanted: settings.topics.clone(),
+            set_limits: limits
+                .map(|(topic, bytes)| (topic.clone(), *bytes as usize))
+                .collect(),
+            client_limit: client_limit(settings),
             known: RwLock::default(),
-        }
+            configs: RwLock::default(),
+            largest_limit: AtomicUsize::new(DEFAULT_LIMIT),
+            doubted: AtomicBool::default(),
+        };
+        topics.configured(BTreeMap::new());
+        topics
     }
 
     /// Whether Kafka was ever reached.
@@ -80,8 +123,8 @@ impl Topics {
             ));
         };
         match known.get(topic) {
-            Some(Some(partitions)) => Ok(*partitions),
-            Some(None) => Err(Problem::denied("Describe", topic)),
+            Some(Some(partitions)) => Ok(i32::try_from(partitions.len()).unwrap_or(i32::MAX)),
+            Some(None) => Err(Problem::NotPersisted(denied_on("Describe", topic))),
             None if self.wanted.is_empty() => Err(Problem::UnknownTopic {
                 topic: topic.to_owned(),
                 topics: known.keys().cloned().collect(),
@@ -92,34 +135,114 @@ impl Topics {
         }
     }
 
+    /// `max.message.bytes` of a topic: Kafka's value, otherwise the launcher's. `None`: unknown.
+    pub(crate) fn limit(&self, topic: &str) -> Option<usize> {
+        self.config(topic)
+            .max_message_bytes
+            .or_else(|| self.set_limits.get(topic).copied())
+    }
+
+    /// The launcher's limit of a topic whose limit Kafka does not report, so that a broker without a limit of its own behaves the same.
+    pub(crate) fn unchecked_limit(&self, topic: &str) -> Option<usize> {
+        let is_unknown = self.config(topic).max_message_bytes.is_none();
+        self.limit(topic).filter(|_| is_unknown)
+    }
+
+    /// The largest `max.message.bytes` of all topics, at least Kafka's default and at most what the client sends.
+    pub(crate) fn largest_limit(&self) -> usize {
+        self.largest_limit.load(Ordering::Relaxed)
+    }
+
+    /// The largest message that this producer's client sends, in bytes with Kafka's headers.
+    pub(crate) fn client_limit(&self) -> usize {
+        self.client_limit
+    }
+
+    /// Why a partition acknowledges no message now, if its replicas are the reason.
+    pub(crate) fn replica_fault(&self, topic: &str, partition: i32) -> Option<String> {
+        let known = self.known()?;
+        let partitions = known.get(topic)?.as_ref()?;
+        let replicas = partitions.get(usize::try_from(partition).ok()?)?;
+        let place = format!("topic `{topic}` partition {partition}");
+        if !replicas.has_leader {
+            return Some(format!(
+                "{place} has no leader: start a broker that has a replica of it"
+            ));
+        }
+        let Replicas { all, in_sync, .. } = *replicas;
+        let start = "start the brokers of its other replicas";
+        match self.config(topic).min_insync_replicas {
+            // Kafka does not ask for more replicas than there are
+            Some(least) if in_sync < least.min(all) => Some(format!(
+                "{place} has {} in sync, min.insync.replicas is {least}: {start}, or lower min.insync.replicas",
+                counted(in_sync)
+            )),
+            None if in_sync < all => Some(format!(
+                "{place} has {in_sync} of {} in sync, perhaps fewer than min.insync.replicas: {start}",
+                counted(all)
+            )),
+            _ => None,
+        }
+    }
+
+    /// Has the configuration of topics read again soon.
+    pub(crate) fn doubt_configs(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
+    }
+
     /// Polls until the returned sender is dropped, on a thread of its own because a poll blocks.
-    pub(crate) fn watch(self: &Arc<Self>, kafka: Arc<Kafka>) -> std::io::Result<mpsc::Sender<()>> {
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        kafka: Arc<Kafka>,
+        mut reader: ConfigReader,
+    ) -> std::io::Result<mpsc::Sender<()>> {
         let (stop, stopped) = mpsc::channel();
         let topics = Arc::clone(self);
         thread::Builder::new()
             .name("topics".to_owned())
             .spawn(move || {
                 let mut pause = EAGER;
+                let mut configs_read = None;
                 while stopped.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    pause = if topics.poll(&kafka) { CALM } else { EAGER };
+                    let complete = topics.poll(&kafka, &mut reader, &mut configs_read);
+                    pause = if complete { CALM } else { EAGER };
                 }
             })?;
         Ok(stop)
     }
 
     /// One poll. True: Kafka answered and all configured topics exist.
-    pub(crate) fn poll(&self, kafka: &Kafka) -> bool {
+    fn poll(
+        &self,
+        kafka: &Kafka,
+        reader: &mut ConfigReader,
+        configs_read: &mut Option<Instant>,
+    ) -> bool {
         match self.fetch(kafka) {
             Ok(found) => {
                 let complete = self
                     .wanted
                     .iter()
                     .all(|topic| found.get(topic).is_some_and(Option::is_some));
-                let first = !self.seen();
-                if first {
-                    tracing::info!(topics = ?found, "Kafka is reached");
-                }
                 kafka.is_reached();
+                let is_due = configs_read.is_none_or(|read| read.elapsed() >= CONFIG_AGE);
+                if is_due || self.doubted.load(Ordering::Relaxed) || !self.has_configs(&found) {
+                    self.doubted.store(false, Ordering::Relaxed);
+                    let mut configs = reader.fetch(visible(&found));
+                    for topic in visible(&found) {
+                        configs.entry(topic.clone()).or_default();
+                    }
+                    self.configured(configs);
+                    *configs_read = Some(Instant::now());
+                }
+                if !self.seen() {
+                    let partitions = |found: &Option<Vec<_>>| found.as_ref().map(Vec::len);
+                    let topics: BTreeMap<_, _> = found
+                        .iter()
+                        .map(|(topic, found)| (topic, partitions(found)))
+                        .collect();
+                    tracing::info!(?topics, "Kafka is reached");
+                }
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(found));
                 complete
             }
@@ -138,16 +261,39 @@ impl Topics {
                 .topics()
                 .iter()
                 .filter(|topic| !topic.name().starts_with("__"));
-            found.extend(own.filter_map(counted));
+            found.extend(own.filter_map(described));
         }
         for topic in &self.wanted {
             let metadata = kafka
                 .client
                 .client()
                 .fetch_metadata(Some(topic), PATIENCE)?;
-            found.extend(metadata.topics().iter().filter_map(counted));
+            found.extend(metadata.topics().iter().filter_map(described));
         }
         Ok(found)
+    }
+
+    fn has_configs(&self, found: &Known) -> bool {
+        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        visible(found).all(|topic| configs.contains_key(topic))
+    }
+
+    /// Remembers what topics accept.
+    fn configured(&self, configs: BTreeMap<String, TopicConfig>) {
+        *self.configs.write().unwrap_or_else(PoisonError::into_inner) = configs;
+        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        let names = configs.keys().chain(self.set_limits.keys()).cloned();
+        let names: Vec<_> = names.collect();
+        drop(configs);
+        let largest = names.iter().filter_map(|topic| self.limit(topic)).max();
+        let largest = largest.unwrap_or_default().max(DEFAULT_LIMIT);
+        self.largest_limit
+            .store(largest.min(self.client_limit), Ordering::Relaxed);
+    }
+
+    fn config(&self, topic: &str) -> TopicConfig {
+        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        configs.get(topic).copied().unwrap_or_default()
     }
 
     fn known(&self) -> Option<Arc<Known>> {
@@ -158,81 +304,47 @@ impl Topics {
     }
 }
 
+/// The topics that Kafka shows this producer.
+fn visible(found: &Known) -> impl Iterator<Item = &String> {
+    let visible = found.iter().filter(|(_, partitions)| partitions.is_some());
+    visible.map(|(topic, _)| topic)
+}
+
+fn counted(replicas: usize) -> String {
+    match replicas {
+        1 => "1 replica".to_owned(),
+        _ => format!("{replicas} replicas"),
+    }
+}
+
 /// A topic that exists, or that Kafka denies this producer; partitions without a leader count.
-fn counted(topic: &MetadataTopic) -> Option<(String, Option<i32>)> {
+fn described(topic: &MetadataTopic) -> Option<(String, Option<Vec<Replicas>>)> {
     use RDKafkaErrorCode as Code;
-    let partitions = i32::try_from(topic.partitions().len()).ok()?;
     let found = match topic.error().map(RDKafkaRespErr::into) {
         Some(Code::TopicAuthorizationFailed) => None,
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => return None,
-        _ => Some(partitions)
-            .filter(|partitions| *partitions > 0)
-            .map(Some)?,
+        _ if topic.partitions().is_empty() => return None,
+        _ => Some(replicas(topic.partitions())),
     };
     Some((topic.name().to_owned(), found))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn topics(wanted: &[&str], known: Option<&[(&str, i32)]>) -> Topics {
-        let topics = Topics::new(wanted.iter().map(ToString::to_string).collect());
-        let counted = |(name, count): &(&str, i32)| {
-            ((*name).to_owned(), Some(*count).filter(|count| *count > 0))
-        };
-        *topics.known.write().expect("not poisoned") =
-            known.map(|known| Arc::new(known.iter().map(counted).collect()));
-        topics
+fn replicas(partitions: &[MetadataPartition]) -> Vec<Replicas> {
+    let mut all = vec![Replicas::default(); partitions.len()];
+    for partition in partitions {
+        if let Some(replicas) = usize::try_from(partition.id())
+            .ok()
+            .and_then(|id| all.get_mut(id))
+        {
+            *replicas = Replicas {
+                has_leader: partition.leader() >= 0,
+                all: partition.replicas().len(),
+                in_sync: partition.isr().len(),
+            };
+        }
     }
-
-    fn status(topics: &Topics, topic: &str) -> u16 {
-        topics
-            .partitions(topic)
-            .map_or_else(|problem| problem.status().as_u16(), |_| 200)
-    }
-
-    #[test]
-    fn a_topic_of_the_practice_and_any_other() {
-        let practice = topics(&["a", "b"], Some(&[("a", 3)]));
-        assert_eq!(practice.partitions("a").expect("known"), 3);
-        assert_eq!(status(&practice, "b"), 503);
-        assert_eq!(status(&practice, "c"), 404);
-        assert!(
-            practice
-                .partitions("c")
-                .expect_err("unknown")
-                .to_string()
-                .contains("`a` or `b`")
-        );
-    }
-
-    #[test]
-    fn a_denied_topic_is_not_called_missing() {
-        let practice = topics(&["a"], Some(&[("a", 0)]));
-        let problem = practice.partitions("a").expect_err("denied");
-        assert_eq!(problem.status().as_u16(), 503);
-        let text = problem.to_string();
-        assert!(
-            text.starts_with("topic `a`: Kafka denied Describe to this client")
-                && text.contains("Write"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn before_kafka_was_reached_only_what_needs_no_kafka_is_answered() {
-        let practice = topics(&["a"], None);
-        assert!(!practice.seen());
-        assert_eq!(status(&practice, "a"), 503);
-        assert_eq!(status(&practice, "c"), 404);
-        assert_eq!(status(&topics(&[], None), "a"), 503);
-    }
-
-    #[test]
-    fn by_hand_every_topic_that_exists() {
-        let any = topics(&[], Some(&[("a", 1)]));
-        assert_eq!(status(&any, "a"), 200);
-        assert_eq!(status(&any, "b"), 404);
-    }
+    all
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

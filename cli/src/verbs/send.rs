@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use hyper::StatusCode;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use practice_contract::PRODUCER_PORT;
@@ -139,8 +140,13 @@ fn parse_answer(answer: &Answer) -> Result<(Sent, Value), Failure> {
         Some(problem) => serde_json::to_string_pretty(&problem).unwrap_or_default(),
         None => String::from_utf8_lossy(&answer.body).into_owned(),
     };
+    let what = if answer.status == StatusCode::GATEWAY_TIMEOUT {
+        "it is unknown whether the message was persisted"
+    } else {
+        "the producer refused the message"
+    };
     Err(Failure::Refused(format!(
-        "the producer refused the message: {}\n{detail}",
+        "{what}: {}\n{detail}",
         answer.status
     )))
 }
@@ -231,8 +237,6 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use hyper::StatusCode;
-
     use super::*;
 
     #[test]
@@ -291,9 +295,19 @@ mod tests {
         .expect_err("refused");
         let message = failure.to_string();
         assert!(
-            message.contains(": 404 Not Found\n")
+            message.starts_with("the producer refused the message: 404 Not Found\n")
                 && message.contains(r#""detail": "topic `x` does not exist""#),
             "{message}"
+        );
+        let doubtful = parse_answer(&Answer {
+            status: StatusCode::GATEWAY_TIMEOUT,
+            body: Bytes::from("{}"),
+        })
+        .expect_err("in doubt")
+        .to_string();
+        assert!(
+            doubtful.starts_with("it is unknown whether the message was persisted: 504"),
+            "{doubtful}"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! A producer's settings. In and out: its environment.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use crate::{
     PRODUCER_PORT,
@@ -16,6 +16,12 @@ pub struct Load {
     pub value_bytes: u32,
 }
 
+/// Kafka's name for the largest batch that a topic accepts, in bytes. Also the key of a topic's configuration.
+pub const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
+
+/// Kafka's default of [`MAX_MESSAGE_BYTES`].
+pub const DEFAULT_MAX_MESSAGE_BYTES: u32 = 1_048_588;
+
 /// Everything that a producer needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProducerSettings {
@@ -23,6 +29,8 @@ pub struct ProducerSettings {
     pub servers: String,
     /// The topics that may be sent to. Empty (by hand only): any topic that exists.
     pub topics: Vec<String>,
+    /// `max.message.bytes` of the topics whose configuration sets it, by topic, in bytes. The others have Kafka's value.
+    pub max_message_bytes: BTreeMap<String, u32>,
     /// Whether a message without a key gets a random UUID as its key.
     pub keys_random: bool,
     /// Where HTTP is served.
@@ -64,6 +72,9 @@ impl ProducerSettings {
         Ok(Self {
             servers: read.parsed(env::SERVERS, env::servers)?.unwrap_or_default(),
             topics,
+            max_message_bytes: read
+                .parsed(env::MAX_MESSAGE_BYTES, limits)?
+                .unwrap_or_default(),
             keys_random: read.parsed(env::KEYS_RANDOM, env::boolean)?.unwrap_or(true),
             listen: read
                 .parsed(env::LISTEN, env::listen)?
@@ -84,6 +95,13 @@ impl ProducerSettings {
         if !self.topics.is_empty() {
             env.push((env::TOPIC, self.topics.join(",")));
         }
+        if !self.max_message_bytes.is_empty() {
+            let limits = self.max_message_bytes.iter();
+            let limits: Vec<_> = limits
+                .map(|(topic, bytes)| format!("{topic}={bytes}"))
+                .collect();
+            env.push((env::MAX_MESSAGE_BYTES, limits.join(",")));
+        }
         env.push((env::KEYS_RANDOM, self.keys_random.to_string()));
         env.push((env::LISTEN, self.listen.to_string()));
         env.extend(
@@ -97,6 +115,21 @@ impl ProducerSettings {
         }
         env
     }
+}
+
+/// `topic=bytes`, separated by commas.
+fn limits(text: &str) -> Result<BTreeMap<String, u32>, &'static str> {
+    const LEGAL: &str = "write the limit of each topic as topic=bytes, separated by commas, such as my-topic=5242880; bytes are 0 to 2147483647";
+    let limit = |item: &String| {
+        let (topic, bytes) = item.split_once('=')?;
+        let bytes = bytes.trim().parse::<i32>().ok()?;
+        let topic = Some(topic.trim()).filter(|topic| !topic.is_empty())?;
+        Some((topic.to_owned(), u32::try_from(bytes).ok()?))
+    };
+    env::list(text)
+        .iter()
+        .map(|item| limit(item).ok_or(LEGAL))
+        .collect()
 }
 
 #[cfg(test)]
@@ -117,6 +150,7 @@ mod tests {
         let settings = ProducerSettings {
             servers: "a:1,b:2".to_owned(),
             topics: vec!["t".to_owned(), "u".to_owned()],
+            max_message_bytes: BTreeMap::from([("t".to_owned(), 5_242_880), ("u".to_owned(), 0)]),
             keys_random: false,
             listen: SocketAddr::from(([0, 0, 0, 0], PRODUCER_PORT)),
             instance: Some("p-1".to_owned()),
@@ -145,6 +179,20 @@ mod tests {
             (
                 vec![("KAFKA_SERVERS", "a:1"), ("MESSAGE_KEYS_RANDOM", "maybe")],
                 "MESSAGE_KEYS_RANDOM is `maybe`",
+            ),
+            (
+                vec![
+                    ("KAFKA_SERVERS", "a:1"),
+                    ("KAFKA_PRACTICE_MAX_MESSAGE_BYTES", "t=5Mi"),
+                ],
+                "KAFKA_PRACTICE_MAX_MESSAGE_BYTES is `t=5Mi`: write the limit of each topic as topic=bytes",
+            ),
+            (
+                vec![
+                    ("KAFKA_SERVERS", "a:1"),
+                    ("KAFKA_PRACTICE_MAX_MESSAGE_BYTES", "t=1,5242880"),
+                ],
+                "such as my-topic=5242880",
             ),
             (
                 vec![

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::{
     config::{Config, Pods},
-    names,
+    names, topics,
 };
 
 /// Settings that the operator was started with.
@@ -214,6 +214,7 @@ pub fn plan(practice: &ConsumerGroupPractice, defaults: &Defaults) -> Result<Pla
         settings: ProducerSettings {
             servers: bootstrap.clone(),
             topics: spec.topics.iter().map(|topic| topic.name.clone()).collect(),
+            max_message_bytes: topics::max_message_bytes(&spec.topics),
             keys_random: spec.producer.keys == Keys::Random,
             listen: SocketAddr::from(([0, 0, 0, 0], PRODUCER_PORT)),
             instance: None,

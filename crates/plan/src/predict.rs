@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 use groups::Scene;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::{PracticeStatus, status::GroupStatus};
+use practice_contract::producer::MAX_MESSAGE_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Plan, ProducerPlan, SpecFault};
@@ -340,6 +341,9 @@ fn producer(before: Option<&ProducerPlan>, after: Option<&ProducerPlan>) -> Vec<
                     old.topics.join(", "),
                     new.topics.join(", ")
                 ));
+            }
+            if old.max_message_bytes != new.max_message_bytes {
+                changes.push(format!("limits of its topics ({MAX_MESSAGE_BYTES})"));
             }
             if old.keys_random != new.keys_random {
                 let word = |random: bool| if random { "Random" } else { "None" };

@@ -1,7 +1,10 @@
 //! What to change about a topic in Kafka. In: a topic of a plan and its description by Kafka. Out: a step, or why there is none.
 //! Pure: the operator's `prepare` executes the steps.
 
+use std::collections::BTreeMap;
+
 use practice_api::{Topic, status::TopicStatus};
+use practice_contract::producer::MAX_MESSAGE_BYTES;
 use practice_groups::{KafkaError, TopicSeen};
 
 use crate::outcome::Refusal;
@@ -47,6 +50,15 @@ pub fn topic_step(topic: &Topic, seen: Option<&TopicSeen>) -> TopicStep {
             }
         }
     }
+}
+
+/// `max.message.bytes` of the topics that set it, by topic. A value that is no such number is left to Kafka, which refuses it.
+pub fn max_message_bytes(topics: &[Topic]) -> BTreeMap<String, u32> {
+    let limit = |topic: &Topic| {
+        let bytes = topic.config.get(MAX_MESSAGE_BYTES)?.parse::<i32>().ok()?;
+        Some((topic.name.clone(), u32::try_from(bytes).ok()?))
+    };
+    topics.iter().filter_map(limit).collect()
 }
 
 /// Keys that a practice has set on its own topic, and that the manifest no longer contains.
@@ -134,5 +146,26 @@ mod tests {
         assert!(
             matches!(topic_step(u, Some(&TopicSeen::Missing)), TopicStep::Conflict(why) if why.contains("managed"))
         );
+    }
+
+    #[test]
+    fn the_producer_learns_the_limits_that_topics_set() {
+        let settings = |config: serde_json::Value| {
+            let plan = plan_of(
+                serde_json::json!({"topics": [{"name": "t", "config": config}, {"name": "u"}]}),
+            );
+            plan.producer.expect("on by default").settings
+        };
+        let set = settings(serde_json::json!({"max.message.bytes": "5242880"}));
+        let expected = BTreeMap::from([("t".to_owned(), 5_242_880)]);
+        assert_eq!(set.max_message_bytes, expected);
+        assert!(
+            set.to_env()
+                .contains(&("KAFKA_PRACTICE_MAX_MESSAGE_BYTES", "t=5242880".to_owned()))
+        );
+        for other in ["-1", "5Mi", "9999999999"] {
+            let unset = settings(serde_json::json!({"max.message.bytes": other}));
+            assert!(unset.max_message_bytes.is_empty(), "{other}");
+        }
     }
 }

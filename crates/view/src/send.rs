@@ -1,7 +1,10 @@
 //! Sends messages through the practice's producer, which answers after the broker has acknowledged. In: messages. Out: the
 //! producer's answer and how many were sent. Deliberately absent: a Kafka client, and checks that the producer makes.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -40,7 +43,8 @@ fn one() -> u32 {
     1
 }
 
-/// Sends them until the producer refuses one. Out: the last answer, with `sent`.
+/// Sends them until the producer refuses one. Out: the first answer that is no success, otherwise the last one, with `sent`: how
+/// many were acknowledged. Those on their way at a refusal are waited for, because Kafka may store them all the same.
 pub(crate) async fn send(
     hub: &Hub,
     key: &Key,
@@ -49,27 +53,42 @@ pub(crate) async fn send(
     let producer = producer(hub, key)?;
     let body =
         Bytes::from(serde_json::to_vec(messages).expect("should serialize: strings and a number"));
-    let answers = (0..messages.count).map(|_| one_message(hub, &producer, body.clone()));
-    let mut answers = futures::stream::iter(answers).buffered(AT_ONCE);
-    let (mut sent, mut last) = (0_u32, (StatusCode::OK, json!({})));
-    while let Some(answer) = answers.next().await {
-        last = answer?;
-        if last.0 != StatusCode::OK {
-            break;
+    let refused = AtomicBool::new(false);
+    let one = async || {
+        if refused.load(Ordering::Relaxed) {
+            None
+        } else {
+            Some(one_message(hub, &producer, body.clone()).await)
         }
-        sent += 1;
-        let answer = &last.1;
-        let partition = answer["partition"]
-            .as_i64()
-            .and_then(|partition| i32::try_from(partition).ok());
-        if let (Some(partition), Some(offset)) = (partition, answer["offset"].as_i64()) {
-            hub.sent(key, &messages.topic, partition, offset);
+    };
+    let answers = (0..messages.count).map(|_| one());
+    let mut answers = futures::stream::iter(answers).buffered(AT_ONCE);
+    let (mut sent, mut last) = (0_u32, Ok((StatusCode::OK, json!({}))));
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Some(Ok((StatusCode::OK, answer))) => {
+                sent += 1;
+                let partition = answer["partition"]
+                    .as_i64()
+                    .and_then(|partition| i32::try_from(partition).ok());
+                if let (Some(partition), Some(offset)) = (partition, answer["offset"].as_i64()) {
+                    hub.sent(key, &messages.topic, partition, offset);
+                }
+                if !refused.load(Ordering::Relaxed) {
+                    last = Ok((StatusCode::OK, answer));
+                }
+            }
+            Some(other) if !refused.swap(true, Ordering::Relaxed) => last = other,
+            _ => {}
         }
     }
-    last.1["sent"] = json!(sent);
-    Ok(last)
+    last.map(|(status, mut answer)| {
+        answer["sent"] = json!(sent);
+        (status, answer)
+    })
 }
 
+/// Sends one. 503: the producer did not get it; 504: whether Kafka has it is unknown.
 async fn one_message(
     hub: &Hub,
     producer: &str,
@@ -81,39 +100,42 @@ async fn one_message(
             format!("the producer at {producer} does not answer: {why}"),
         )
     };
+    let unknown = |why: String| {
+        Refusal::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            format!(
+                "the producer at {producer} has not answered: {why}; the message may or may not have been written"
+            ),
+        )
+    };
     let request = Request::post(format!("{producer}/send-message"))
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::from(body))
         .map_err(|error| unreachable(error.to_string()))?;
     let answer = async {
-        let response = hub
-            .http()
-            .request(request)
-            .await
-            .map_err(|error| unreachable(error.to_string()))?;
+        let response = hub.http().request(request).await.map_err(|error| {
+            let why = error.to_string();
+            if error.is_connect() {
+                unreachable(why)
+            } else {
+                unknown(why)
+            }
+        })?;
         let status = response.status();
         let body = Limited::new(response.into_body(), LONGEST_ANSWER)
             .collect()
             .await;
-        let body = body
-            .map_err(|error| unreachable(error.to_string()))?
-            .to_bytes();
-        let answer: Value = serde_json::from_slice(&body)
-            .map_err(|error| unreachable(format!("no JSON: {error}")))?;
+        let body = body.map_err(|error| unknown(error.to_string()))?.to_bytes();
+        let answer: Value =
+            serde_json::from_slice(&body).map_err(|error| unknown(format!("no JSON: {error}")))?;
         if answer.is_object() {
             Ok((status, answer))
         } else {
-            Err(unreachable("no JSON object".to_owned()))
+            Err(unknown("no JSON object".to_owned()))
         }
     };
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(answer) => answer,
-        Err(_) => Err(Refusal::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            format!(
-                "the producer at {producer} has not answered within {} s: the message may or may not have been written",
-                PATIENCE.as_secs()
-            ),
-        )),
+        Err(_) => Err(unknown(format!("not within {} s", PATIENCE.as_secs()))),
     }
 }

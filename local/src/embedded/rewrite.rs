@@ -1,14 +1,14 @@
 //! Adapts a plan to the embedded broker. Pure. In: a plan. Out: a plan that runs there, and a note for each deviation. It runs
 //! before rendering, so that no other step needs to know.
 
-use practice_contract::{Assignor, Protocol, worker};
+use practice_contract::{Assignor, Protocol, producer, worker};
 use practice_plan::plan::Plan;
 
 /// Session timeout of the embedded broker in seconds; it cannot be configured.
 pub const SESSION_TIMEOUT_SECONDS: u32 = 30;
 
 /// Sets protocol Consumer and assignor Range for every group, because Classic groups of this broker wait a whole session
-/// timeout whenever a member joins or leaves.
+/// timeout whenever a member joins or leaves. This broker accepts messages of any size, so the producer has the limit of each topic.
 pub fn rewrite(plan: &mut Plan) -> Vec<String> {
     let mut notes = Vec::new();
     let mut classic = Vec::new();
@@ -40,16 +40,26 @@ pub fn rewrite(plan: &mut Plan) -> Vec<String> {
             divided.join(", ")
         ));
     }
+    if let Some(producer) = &mut plan.producer {
+        for topic in &plan.topics {
+            let limits = &mut producer.settings.max_message_bytes;
+            limits
+                .entry(topic.name.clone())
+                .or_insert(producer::DEFAULT_MAX_MESSAGE_BYTES);
+        }
+    }
+    let is_applied = |key: &String| key == producer::MAX_MESSAGE_BYTES;
     let configured: Vec<&str> = plan
         .topics
         .iter()
-        .filter(|t| !t.config.is_empty())
+        .filter(|topic| !topic.config.keys().all(is_applied))
         .map(|t| t.name.as_str())
         .collect();
     if !configured.is_empty() {
         notes.push(format!(
-            "{}: config is not applied, the embedded broker has no topic configuration (--kafka apache applies it)",
-            configured.join(", ")
+            "{}: config is not applied except {}, the embedded broker has no topic configuration (--kafka apache applies it)",
+            configured.join(", "),
+            producer::MAX_MESSAGE_BYTES
         ));
     }
     notes
@@ -66,7 +76,9 @@ mod tests {
     fn groups_are_rewritten_with_a_note_for_each_deviation() {
         let practice = serde_json::from_value(json!({
             "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice", "metadata": {"name": "p"},
-            "spec": {"topics": [{"name": "t", "config": {"retention.ms": "1"}}], "groups": [
+            "spec": {"topics": [
+                {"name": "t", "config": {"retention.ms": "1"}}, {"name": "u", "config": {"max.message.bytes": "5242880"}}
+            ], "groups": [
                 {"name": "a", "assignor": "RoundRobin", "sessionTimeout": "6s"},
                 {"name": "b", "protocol": "Consumer"},
                 {"name": "c", "protocol": "Consumer", "assignor": "Range"}]}
@@ -94,5 +106,8 @@ mod tests {
                 && notes[1].starts_with("b: ")
                 && notes[2].starts_with("t: ")
         );
+        let producer = plan.producer.expect("on by default").settings;
+        let limits = [("t".to_owned(), 1_048_588), ("u".to_owned(), 5_242_880)];
+        assert_eq!(producer.max_message_bytes, limits.into());
     }
 }

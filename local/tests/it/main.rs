@@ -8,6 +8,7 @@ mod manifest;
 mod outputs;
 mod plans;
 mod refusals;
+mod sizes;
 mod sources;
 
 mod apache;

@@ -171,6 +171,21 @@ fn each_consumer_is_told_what_the_manifest_says() {
 }
 
 #[test]
+fn the_producer_has_the_limits_of_its_topics() {
+    let limits = |config: Value| {
+        let objects = rendered(json!({"topics": [{"name": "t", "config": config}, {"name": "u"}]}));
+        let producer = env(find(&objects, Kind::Deployment, "p-producer"));
+        producer.get("KAFKA_PRACTICE_MAX_MESSAGE_BYTES").cloned()
+    };
+    assert_eq!(
+        limits(json!({"max.message.bytes": "5242880"})).as_deref(),
+        Some("t=5242880")
+    );
+    // another setting of a topic does not restart the producer
+    assert_eq!(limits(json!({"retention.ms": "60000"})), None);
+}
+
+#[test]
 fn a_kip_848_consumer_is_not_told_what_only_classic_has() {
     let objects = practice_3();
     let consumer = env(&objects[3].body);

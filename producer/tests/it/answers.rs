@@ -16,10 +16,7 @@ use rdkafka::{
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    client::{Direct, settings, until},
-    topic,
-};
+use crate::client::{Direct, settings, until};
 
 pub(crate) type Mock = MockCluster<'static, DefaultProducerContext>;
 
@@ -54,35 +51,6 @@ async fn the_answer_has_the_position_of_the_message() {
         .message(json!({"topic": "b", "value": "v", "partition": null, "key": null}))
         .await
         .is_sent("b");
-}
-
-#[tokio::test]
-async fn keys_are_random_uuids_or_none_by_the_settings() {
-    let mock = mock(&[("random", 1), ("none", 1)]);
-    let bootstrap = mock.bootstrap_servers();
-    for topic in ["random", "none"] {
-        let mut settings = settings(&bootstrap, &[topic]);
-        settings.keys_random = topic == "random";
-        let direct = Direct::ready(&settings).await;
-        for message in [
-            json!({"topic": topic, "value": "1"}),
-            json!({"topic": topic, "value": "2", "key": "own"}),
-        ] {
-            direct.message(message).await.is_sent(topic);
-        }
-    }
-    let random = topic::read(&bootstrap, "random").await;
-    let key = random[0].key.as_deref().expect("a key");
-    let uuid = uuid::Uuid::parse_str(key).expect("a UUID");
-    assert_eq!((uuid.get_version_num(), key.len()), (4, 36));
-    assert_eq!(random[1].key.as_deref(), Some("own"));
-    let none = topic::read(&bootstrap, "none").await;
-    assert_eq!(
-        none.iter()
-            .map(|record| record.key.as_deref())
-            .collect::<Vec<_>>(),
-        [None, Some("own")]
-    );
 }
 
 #[tokio::test]
@@ -197,29 +165,6 @@ async fn other_content_types_routes_and_methods_are_problems_too() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_413_wherever_it_is_noticed() {
-    let mock = mock(&[("a", 1)]);
-    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
-    let message = |bytes: usize| json!({"topic": "a", "value": "x".repeat(bytes)}).to_string();
-    direct.post(message(1_000_000)).await.is_sent("a");
-    // larger than a record may be, than a body may be, and than a body of unknown length may be
-    direct
-        .post(message(1_100_000))
-        .await
-        .is_problem(413, &["topic `a`", "shorter"]);
-    direct
-        .post(message(3_000_000))
-        .await
-        .is_problem(413, &["bytes", "shorter"]);
-    let endless =
-        stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 8192])));
-    direct
-        .post(Body::from_stream(endless))
-        .await
-        .is_problem(413, &["bytes", "shorter"]);
-}
-
-#[tokio::test]
 async fn each_refusal_of_kafka_has_its_own_status() {
     let mock = mock(&[("a", 1)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
@@ -227,7 +172,7 @@ async fn each_refusal_of_kafka_has_its_own_status() {
         (
             Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
             413,
-            "larger than topic `a` accepts",
+            "larger than topic `a` accepts: with Kafka's headers it has 105 bytes, more than its max.message.bytes",
         ),
         (
             Code::RD_KAFKA_RESP_ERR_INVALID_RECORD,
@@ -236,6 +181,11 @@ async fn each_refusal_of_kafka_has_its_own_status() {
         ),
         (
             Code::RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
+            503,
+            "safe to send it again",
+        ),
+        (
+            Code::RD_KAFKA_RESP_ERR_UNKNOWN,
             504,
             "whether the message was persisted is unknown",
         ),

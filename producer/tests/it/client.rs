@@ -1,6 +1,6 @@
 //! HTTP clients of the tests: one without a socket, one with. In: requests. Out: status, headers, JSON.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -102,6 +102,7 @@ pub(crate) fn settings(bootstrap: &str, topics: &[&str]) -> ProducerSettings {
     ProducerSettings {
         servers: bootstrap.to_owned(),
         topics: topics.iter().map(ToString::to_string).collect(),
+        max_message_bytes: BTreeMap::new(),
         keys_random: true,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         instance: None,

@@ -3,8 +3,11 @@
 
 mod answers;
 mod failed;
+mod keys;
+mod persisted;
 mod program;
 mod real;
+mod sizes;
 
 mod client;
 mod topic;

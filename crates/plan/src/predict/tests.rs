@@ -367,6 +367,14 @@ fn words_say_why() {
         ["is replaced: 3 messages a second of 100 bytes"]
     );
     assert!(busy.changes_something());
+    let larger = there.to(
+        &json!({"topics": [{"name": "t", "partitions": 3, "config": {"max.message.bytes": "5242880"}}],
+        "groups": [{"name": "g", "replicas": 2}]}),
+    );
+    assert_eq!(
+        larger.producer,
+        ["is replaced: limits of its topics (max.message.bytes)"]
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use practice_contract::ProducerSettings;
 use practice_view::{Action, Scale};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{io::AsyncReadExt, net::TcpListener};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -335,6 +335,7 @@ async fn producer() -> (
     let settings = ProducerSettings {
         servers: broker.bootstrap_servers(),
         topics: vec!["t".to_owned()],
+        max_message_bytes: std::collections::BTreeMap::default(),
         keys_random: true,
         listen: listener.local_addr().expect("bound"),
         instance: None,
@@ -399,5 +400,35 @@ async fn messages_go_through_the_producer_and_are_seen_at_once() {
                 .is_some_and(|message| message.contains("does not answer"))
     })
     .await;
+    served.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_in_doubt_is_not_called_unsent() {
+    let served = Served::start().await;
+    // accepts a request and ends the connection without an answer, as a producer that is killed
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let broken = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+        }
+    });
+    let send = format!("{P}/send");
+    let message = json!({"topic": "t", "value": "v", "count": 3});
+    for (url, status, part) in [
+        (
+            format!("http://{broken}"),
+            504,
+            "may or may not have been written",
+        ),
+        ("http://127.0.0.1:1".to_owned(), 503, "does not answer"),
+    ] {
+        let mut world = World::calm();
+        world.producer = Some(url);
+        served.hub.publish(world.facts());
+        let answer = served.client.post(&send, &message).await;
+        answer.is_refusal(status, &[part]);
+    }
     served.ended().await;
 }

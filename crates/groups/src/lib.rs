@@ -18,8 +18,8 @@ pub use health::{GroupHealth, HealthHistory, HealthState, PartitionHealth};
 pub use journal::{Journal, Moment, Move, Rebalance};
 pub use lag::{Lag, total};
 pub use model::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition,
-    PollResult, Snapshot, TopicFacts, TopicSeen,
+    Bounds, Committed, ConfigKind, ConfigValue, Copies, GroupSeen, GroupState, KafkaError,
+    MemberSeen, Partition, PollResult, Snapshot, TopicFacts, TopicSeen,
 };
 pub use other_groups::{OtherGroup, OtherGroupMap, OtherGroups};
 pub use trend::{LagTrend, LagTrends};

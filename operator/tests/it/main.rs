@@ -16,4 +16,5 @@ mod policy;
 mod program;
 mod reader;
 mod replicas;
+mod topic_config;
 mod topics;

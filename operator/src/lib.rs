@@ -34,6 +34,7 @@ mod quantity;
 pub mod reader;
 mod requests;
 pub mod selftest;
+mod transactions;
 pub mod worker_client;
 
 use std::net::SocketAddr;

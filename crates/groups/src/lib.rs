@@ -14,7 +14,9 @@ mod trend;
 pub mod witness;
 
 pub use cause::{Cause, Explained};
-pub use health::{GroupHealth, HealthHistory, HealthState, PartitionHealth};
+pub use health::{
+    GroupHealth, HealthHistory, HealthState, OpenTransaction, PartitionHealth, at_stable_end,
+};
 pub use journal::{Journal, Moment, Move, Rebalance};
 pub use lag::{Lag, total};
 pub use model::{

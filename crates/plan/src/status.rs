@@ -54,6 +54,7 @@ pub fn status(
                 prepared,
                 running,
                 seen,
+                bootstrap,
                 topics: &status.topics,
                 now,
             };

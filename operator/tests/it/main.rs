@@ -18,3 +18,4 @@ mod reader;
 mod replicas;
 mod topic_config;
 mod topics;
+mod transactions;

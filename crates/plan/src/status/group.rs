@@ -18,6 +18,8 @@ pub(super) struct GroupInputs<'a> {
     pub(super) prepared: &'a Prepared,
     pub(super) running: &'a Running,
     pub(super) seen: Option<&'a Observed>,
+    /// `host:port[,host:port...]` of the Kafka in use.
+    pub(super) bootstrap: &'a str,
     /// The topics' status.
     pub(super) topics: &'a [TopicStatus],
     pub(super) now: Timestamp,
@@ -43,6 +45,7 @@ impl GroupInputs<'_> {
             seen,
             snapshot,
             judged,
+            bootstrap: self.bootstrap,
             topics: self.topics,
             wanted,
             before,

@@ -19,3 +19,4 @@ mod replicas;
 mod topic_config;
 mod topics;
 mod transactions;
+mod zero;

@@ -123,7 +123,10 @@ impl GroupInputs<'_> {
                 .and_then(|left| self.now.checked_add(left).ok())
                 .map(time),
             health,
-            hold: self.prepared.hold(&group.id),
+            hold: self
+                .prepared
+                .hold(&group.id)
+                .or_else(|| self.running.hold(group)),
             message: seen.trouble.as_ref().map(ToString::to_string).or(hidden),
             members: seen.members.iter().map(member).collect(),
             unowned_count: count(unowned.len()),

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::{
     ConsumerGroupPractice, DesiredState, PracticeStatus,
     spec::Group,
-    status::{GroupStatus, OtherGroupStatus, OwnedPartition},
+    status::{GroupStatus, HealthStatus, OtherGroupStatus, OwnedPartition},
 };
 use practice_groups::HealthState;
 use practice_plan::status::ending::{BLOCKED, DELETING};
@@ -182,6 +182,7 @@ pub fn group_mark(group: &GroupStatus, wanted: Option<&Group>) -> Mark {
         "Stable" if group.ready_replicas < group.replicas => Mark::new(Tone::Warn, "Stable"),
         "Stable" => Mark::new(Tone::Good, "Stable"),
         "Empty" | "Absent" if stopped => Mark::new(Tone::Dim, "Stopped"),
+        "Empty" | "Absent" if group.is_scaled_to_zero() => Mark::new(Tone::Dim, "ScaledToZero"),
         "Empty" | "Absent" if group.replicas == 0 => Mark::new(Tone::Dim, &group.state),
         "Empty" | "Absent" => Mark::new(Tone::Bad, &group.state),
         "Unknown" => Mark {
@@ -327,17 +328,19 @@ pub fn age(group: &GroupStatus, now: Timestamp) -> Option<String> {
     Some(format!("oldest {}{done}", span(oldest)))
 }
 
-/// Health of a group with its duration, message and advice; empty when healthy or unknown.
+/// Health of a group with its duration, message and advice; empty when unknown, or healthy without advice.
 pub fn health_lines(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
     let known = group.state != "Unknown";
     let health = group
         .health
         .as_ref()
-        .filter(|health| known && health.state != HealthState::Healthy.as_str());
+        .filter(|health| known && (!is_healthy(health) || health.advice.is_some()));
     let Some(health) = health else {
         return Vec::new();
     };
-    let tone = if HealthState::parse(&health.state).is_some_and(HealthState::is_standstill) {
+    let tone = if is_healthy(health) {
+        Tone::Good
+    } else if HealthState::parse(&health.state).is_some_and(HealthState::is_standstill) {
         Tone::Bad
     } else {
         Tone::Warn
@@ -356,6 +359,10 @@ pub fn health_lines(group: &GroupStatus, now: Timestamp) -> Vec<Line> {
         .iter()
         .map(|advice| Line::of(Tone::Dim, &format!("  → {advice}")));
     std::iter::once(line).chain(advice).collect()
+}
+
+fn is_healthy(health: &HealthStatus) -> bool {
+    health.state == HealthState::Healthy.as_str()
 }
 
 /// `55 s`, `12 min`, `3 h`, `2 d`: one unit, as status is seconds old.

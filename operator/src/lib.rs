@@ -35,6 +35,7 @@ mod quantity;
 pub mod reader;
 mod requests;
 pub mod selftest;
+mod transactions;
 pub mod worker_client;
 
 use std::net::SocketAddr;

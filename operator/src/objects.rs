@@ -116,7 +116,9 @@ fn replicas(wanted: Option<i32>, held: bool, live: Option<LiveRow>) -> Replicas 
             hand_over: None,
         },
         (None, true, Some(live)) => {
-            let before = live.before.or((live.replicas > 0).then_some(live.replicas));
+            // a 0 of the operator itself is that of a hold; another owner's 0 is restored as well
+            let known = !live.ours || live.replicas > 0;
+            let before = live.before.or(known.then_some(live.replicas));
             Replicas {
                 set: Some(0),
                 before,

@@ -11,7 +11,7 @@ use practice_plan::{
     plan::Plan,
 };
 
-use crate::memory::PracticeStates;
+use crate::{memory::PracticeStates, transactions::explain_stalls};
 
 /// A member is idle after this time without a partition in a stable group.
 pub const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(5);
@@ -27,13 +27,10 @@ pub async fn observe(
         Some(poll) if !prepared.changed() => poll.clone(),
         _ => memories.readers.reader(&plan.bootstrap).fresh().await,
     };
-    observed(
-        plan,
-        poll,
-        before,
-        memories,
-        SignedDuration::from_millis(memories.tick()),
-    )
+    let tick = SignedDuration::from_millis(memories.tick());
+    let mut observed = observed(plan, poll, before, memories, tick);
+    explain_stalls(plan, &mut observed, memories).await;
+    observed
 }
 
 /// Evaluates a poll. `tick` is monotonic. A member that status `before` reports as idle is idle at once: an operator that has

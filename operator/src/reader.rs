@@ -8,8 +8,8 @@ use std::{
 };
 
 use practice_groups::{
-    GroupHealth, HealthHistory, KafkaError, LagTrend, LagTrends, OtherGroup, OtherGroups,
-    PollResult, Snapshot,
+    GroupHealth, HealthHistory, KafkaError, LagTrend, LagTrends, OpenTransaction, OtherGroup,
+    OtherGroups, Partition, PollResult, Snapshot,
 };
 use practice_kafka::{Kafka, Listener};
 use practice_plan::plan::{GroupPlan, Plan};
@@ -137,6 +137,25 @@ impl Readers {
             )
         };
         plan.groups.iter().map(each).collect()
+    }
+
+    /// Corrects the health of a group's stalled partitions by those that wait for a transaction.
+    pub fn record_transactions(
+        &self,
+        plan: &Plan,
+        group: &GroupPlan,
+        health: &mut GroupHealth,
+        waiting: &BTreeMap<Partition, OpenTransaction>,
+    ) {
+        let history = self.history(&plan.bootstrap);
+        let tick = history.begun.elapsed();
+        lock(&history.health).record_transactions(
+            &group.id,
+            health,
+            waiting,
+            group.slowest(),
+            tick,
+        );
     }
 
     /// The reader of a Kafka, started on first use.

@@ -72,3 +72,53 @@ fn age_grows_and_estimate_shrinks() {
         );
     }
 }
+
+#[test]
+fn an_open_transaction_is_shown_and_a_healthy_group_is_not() {
+    let group = |advice: Option<&str>| GroupStatus {
+        state: "Stable".to_owned(),
+        health: Some(HealthStatus {
+            state: "Healthy".to_owned(),
+            message: "t/0: consumed up to an open transaction".to_owned(),
+            advice: advice.map(str::to_owned),
+            since: None,
+        }),
+        ..GroupStatus::default()
+    };
+    let lines = |advice| -> Vec<String> {
+        let lines = health_lines(&group(advice), Timestamp::UNIX_EPOCH);
+        lines.iter().map(Line::text).collect()
+    };
+    assert_eq!(lines(None), [""; 0]);
+    assert_eq!(
+        lines(Some("a transaction of producer id 7 is open")),
+        [
+            "✔ Healthy  t/0: consumed up to an open transaction",
+            "  → a transaction of producer id 7 is open"
+        ]
+    );
+}
+
+#[test]
+fn a_group_scaled_to_zero_is_marked_unless_the_operator_keeps_it_there() {
+    let group = |state: &str| GroupStatus {
+        state: state.to_owned(),
+        group_id_owned: true,
+        ..GroupStatus::default()
+    };
+    for state in ["Empty", "Absent"] {
+        assert_eq!(
+            group_mark(&group(state), None).line().text(),
+            "○ ScaledToZero"
+        );
+        let held = GroupStatus {
+            hold: Some(practice_api::status::GroupHold::default()),
+            ..group(state)
+        };
+        assert_eq!(group_mark(&held, None).line().text(), format!("○ {state}"));
+    }
+    assert_eq!(
+        group_mark(&group("Unknown"), None).line().text(),
+        "? Unknown"
+    );
+}

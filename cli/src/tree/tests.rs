@@ -288,7 +288,7 @@ fn groups_without_members_show_their_state() {
     assert_eq!(lines, expected);
     assert_eq!(
         of_group(group("fast", "Empty", 0, Some(4), json!([]))),
-        ["└─ fast   ○ Empty   Classic   0/0 consumers   lag 4"]
+        ["└─ fast   ○ ScaledToZero   Classic   0/0 consumers   lag 4"]
     );
     let mut unclaimed = group("fast", "Absent", 0, Some(0), json!([]));
     unclaimed["groupIdOwned"] = json!(false);

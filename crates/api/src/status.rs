@@ -160,7 +160,7 @@ pub struct GroupStatus {
     /// Health of the group; absent until enough samples exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthStatus>,
-    /// Why the operator holds the group at 0 consumers; absent while it does not.
+    /// Why the operator keeps the group, or a part of it, at 0 consumers; absent while it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<GroupHold>,
     /// Why a part of this status is unknown: Kafka's error, or that the group is not monitored.
@@ -181,6 +181,11 @@ pub struct GroupStatus {
 }
 
 impl GroupStatus {
+    /// Whether the owner of its replicas (the manifest, an autoscaler or a user) has set them to 0. The operator does not hold it there.
+    pub fn is_scaled_to_zero(&self) -> bool {
+        self.replicas == 0 && self.group_id_owned && self.hold.is_none()
+    }
+
     /// Every partition that is listed, owned or not.
     pub fn shares(&self) -> impl Iterator<Item = &OwnedPartition> {
         self.members
@@ -190,13 +195,14 @@ impl GroupStatus {
     }
 }
 
-/// Why the operator holds a group at 0 consumers.
+/// Why the operator keeps a group, or a part of it, at 0 consumers.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupHold {
     /// `Stopped`: the spec stops it; `GroupIdPending`: Kafka has not reported members and commits of the group id yet;
-    /// `ProtocolChanging`: members with the former protocol or assignor leave first; `GroupConflict`, `ProtocolUnsupported`,
-    /// `AuthorizationFailed`: you have to act.
+    /// `ProtocolChanging`: members with the former protocol or assignor leave first; `DeploymentDeleting`: a Deployment of a previous
+    /// practice with this name is being deleted; `GroupConflict`, `ProtocolUnsupported`, `AuthorizationFailed`, `NameConflict`: you have
+    /// to act.
     pub reason: String,
     /// What the operator waits for, or what you have to do.
     pub message: String,
@@ -207,7 +213,7 @@ impl GroupHold {
     pub fn needs_help(&self) -> bool {
         matches!(
             self.reason.as_str(),
-            "GroupConflict" | "ProtocolUnsupported" | "AuthorizationFailed"
+            "GroupConflict" | "ProtocolUnsupported" | "AuthorizationFailed" | "NameConflict"
         )
     }
 }
@@ -224,7 +230,7 @@ pub struct HealthStatus {
     pub since: Option<String>,
     /// The reason, with the affected partitions.
     pub message: String,
-    /// What you can do; absent for `Healthy`.
+    /// What you can do; absent for `Healthy`, unless an open transaction keeps consumers from messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }

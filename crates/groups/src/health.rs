@@ -11,11 +11,15 @@
 //! | 5 | lag has only grown for a window | `Lagging` | `lagging` |
 //! | 6 | the partition was observed for a window | `Healthy` | `evaluate` |
 //!
+//! A partition of rule 3 whose owner waits for an open transaction is healthy (`transactions`).
+//!
 //! Without any of them there are too few samples. Burrow reads the commits themselves; a poll reads the committed offsets. So a
 //! commit that repeats an offset does not count, the owner distinguishes rule 4 from rule 3, and a rewind is reported for a window
 //! even if the group has caught up since. Bounded: a few points for each partition, however long the process runs.
 
+mod owners;
 mod state;
+mod transactions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,12 +28,14 @@ use std::{
 
 use practice_contract::OffsetReset;
 
+use self::owners::{Owners, owner_commits, owners};
 use crate::{
     lag::Lag,
-    model::{GroupSeen, GroupState, Partition, Snapshot, TopicSeen},
+    model::{Partition, Snapshot, TopicSeen},
 };
 
 pub use state::{GroupHealth, HealthState, PartitionHealth};
+pub use transactions::{OpenTransaction, at_stable_end};
 
 /// Time without progress, or with growing lag, before a partition is reported as unhealthy.
 pub const WINDOW: Duration = Duration::from_mins(1);
@@ -72,6 +78,8 @@ struct PartitionHistory {
     /// Member id of the owner (inner `None`: no owner), and since when; `None`: not reported yet.
     owner: Option<(Option<String>, Duration)>,
     rewind: Option<Rewind>,
+    /// When its owner was last seen to wait for a transaction.
+    waited: Option<Duration>,
     /// Lags at commits, oldest first.
     points: Vec<(Duration, i64)>,
 }
@@ -165,6 +173,11 @@ impl HealthHistory {
         }
     }
 
+    /// The time without progress after which a partition is not consumed.
+    fn window_for(&self, slowest: Duration) -> Duration {
+        self.window.max(slowest * MESSAGES)
+    }
+
     /// The health of a group's partitions in these topics at `tick`. `snapshot` is the poll that was recorded last, `slowest` the
     /// longest delay of a consumer for one message. Partitions with too few samples are left out.
     pub fn evaluate(
@@ -183,9 +196,9 @@ impl HealthHistory {
         else {
             return group_health;
         };
+        let (now, window) = (self.now.max(tick), self.window_for(slowest));
         let histories = self.groups.entry(group.to_owned()).or_default();
         let owners = owners(seen);
-        let (now, window) = (self.now.max(tick), self.window.max(slowest * MESSAGES));
         let owner_commits = owner_commits(histories.values());
         for topic in topics {
             let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else {
@@ -215,8 +228,7 @@ impl HealthHistory {
                     trend: self.window,
                     owner_commits: &owner_commits,
                 });
-                group_health.recheck_in =
-                    group_health.recheck_in.into_iter().chain(recheck_in).min();
+                group_health.recheck_in = earliest(group_health.recheck_in, recheck_in);
                 if let Some(health) = health {
                     group_health.partitions.insert(partition, health);
                 }
@@ -226,36 +238,9 @@ impl HealthHistory {
     }
 }
 
-/// When each owner of these partitions last committed a new offset, by member id.
-fn owner_commits<'a>(
-    histories: impl Iterator<Item = &'a PartitionHistory>,
-) -> BTreeMap<String, Duration> {
-    let mut newest_commits: BTreeMap<String, Duration> = BTreeMap::new();
-    for history in histories {
-        let Some((Some(owner), _)) = &history.owner else {
-            continue;
-        };
-        match newest_commits.get_mut(owner) {
-            Some(newest) => *newest = history.last_commit.max(*newest),
-            None => drop(newest_commits.insert(owner.clone(), history.last_commit)),
-        }
-    }
-    newest_commits
-}
-
-/// Member ids by owned partition.
-type Owners<'a> = BTreeMap<&'a Partition, &'a str>;
-
-/// Owners of the group's partitions; `None`: not known now.
-fn owners(group: &GroupSeen) -> Option<Owners<'_>> {
-    let known = group.state != GroupState::Unknown && group.has_known_owners();
-    known.then(|| {
-        let each = group.members.iter().flat_map(|member| {
-            let owned = member.partitions.iter().flatten();
-            owned.map(|partition| (partition, member.member_id.as_str()))
-        });
-        each.collect()
-    })
+/// The shorter of two times that may be absent.
+fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
 }
 
 impl PartitionHistory {
@@ -270,6 +255,7 @@ impl PartitionHistory {
             lag_since: None,
             owner: None,
             rewind: None,
+            waited: None,
             points: Vec::new(),
         }
     }
@@ -284,6 +270,7 @@ impl PartitionHistory {
                 .chain(self.lag_since.as_mut());
             let times = times.chain(self.owner.as_mut().map(|(_, since)| since));
             let times = times.chain(self.rewind.as_mut().map(|rewind| &mut rewind.at));
+            let times = times.chain(self.waited.as_mut());
             times
                 .chain(self.points.iter_mut().map(|(at, _)| at))
                 .for_each(|at| *at += gap);

@@ -14,12 +14,14 @@ mod trend;
 pub mod witness;
 
 pub use cause::{Cause, Explained};
-pub use health::{GroupHealth, HealthHistory, HealthState, PartitionHealth};
+pub use health::{
+    GroupHealth, HealthHistory, HealthState, OpenTransaction, PartitionHealth, at_stable_end,
+};
 pub use journal::{Journal, Moment, Move, Rebalance};
 pub use lag::{Lag, total};
 pub use model::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, KafkaIdentity, MemberSeen,
-    Partition, PollResult, Snapshot, TopicFacts, TopicSeen,
+    Bounds, Committed, ConfigKind, ConfigValue, Copies, GroupSeen, GroupState, KafkaError,
+    KafkaIdentity, MemberSeen, Partition, PollResult, Snapshot, TopicFacts, TopicSeen,
 };
 pub use other_groups::{OtherGroup, OtherGroupMap, OtherGroups};
 pub use trend::{LagTrend, LagTrends};

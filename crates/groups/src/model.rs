@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    str::FromStr,
     sync::Arc,
 };
 
@@ -105,6 +106,62 @@ pub struct TopicFacts {
     pub partitions: Vec<Option<Bounds>>,
     /// Replicas of each partition, from partition 0; empty if they are not reported.
     pub copies: Vec<Copies>,
+}
+
+/// The value of one key of a topic's configuration that is in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigValue {
+    /// The value, as Kafka writes it.
+    pub value: String,
+    /// Whether it is set on the topic itself. Otherwise it is a default: Kafka's own or one of the brokers', static or dynamic.
+    pub on_topic: bool,
+    /// Its type.
+    pub kind: ConfigKind,
+}
+
+/// The type of a configuration key, which decides whether two spellings are the same value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigKind {
+    /// `true` or `false`, in any case.
+    Boolean,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Double,
+    /// Words separated by commas.
+    List,
+    /// Any text.
+    Text,
+}
+
+impl ConfigValue {
+    /// Whether Kafka would read `other` as the same value. Kafka ignores spaces around a value and its parts.
+    #[must_use]
+    pub fn is(&self, other: &str) -> bool {
+        let (value, other) = (self.value.trim(), other.trim());
+        if value == other {
+            return true;
+        }
+        match self.kind {
+            ConfigKind::Boolean => value.eq_ignore_ascii_case(other),
+            ConfigKind::Integer => is_same::<i64>(value, other),
+            ConfigKind::Double => is_same::<f64>(value, other),
+            ConfigKind::List => words(value) == words(other),
+            ConfigKind::Text => false,
+        }
+    }
+}
+
+fn is_same<T: FromStr + PartialEq>(one: &str, other: &str) -> bool {
+    matches!((one.parse::<T>(), other.parse::<T>()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// The words of a list. Their order has no meaning in the lists of a topic's configuration.
+fn words(list: &str) -> BTreeSet<&str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
 /// The brokers that hold a partition, by their ids.
@@ -296,6 +353,34 @@ fn explanation(code: &str, message: &str) -> String {
 mod tests {
     use super::*;
     use crate::OtherGroup;
+
+    #[test]
+    fn spellings_that_kafka_reads_as_one_value_are_the_same() {
+        use ConfigKind::{Boolean, Double, Integer, List, Text};
+        for (kind, value, other, same) in [
+            (Integer, "604800000", "604800000", true),
+            (Integer, "604800000", " +0604800000", true),
+            (Integer, "-1", "-1", true),
+            (Integer, "604800000", "604800001", false),
+            (Integer, "604800000", "soon", false),
+            (Boolean, "false", "FALSE", true),
+            (Boolean, "false", "true", false),
+            (Double, "0.5", ".50", true),
+            (Double, "0.5", "0.6", false),
+            (List, "compact,delete", " delete, compact", true),
+            (List, "compact,delete", "delete", false),
+            (List, "", "", true),
+            (Text, "producer", "producer ", true),
+            (Text, "producer", "Producer", false),
+        ] {
+            let config = ConfigValue {
+                value: value.to_owned(),
+                on_topic: false,
+                kind,
+            };
+            assert_eq!(config.is(other), same, "{kind:?} {value} {other}");
+        }
+    }
 
     #[test]
     fn a_part_of_a_snapshot_has_only_these_topics_and_groups() {

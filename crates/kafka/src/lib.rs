@@ -9,6 +9,7 @@ mod change;
 mod describe;
 mod error;
 mod read;
+mod transactions;
 
 pub use call_listener::{Call, Listener};
 pub use change::Made;

@@ -11,12 +11,14 @@ use std::{
 
 use krafka::{
     admin::{
-        AdminClient, ConfigResource, DescribeClusterOptions, DescribeConfigsOptions,
+        AdminClient, ConfigEntry, ConfigResource, DescribeClusterOptions, DescribeConfigsOptions,
         DescribeFeaturesOptions, DescribeTopicsOptions, ListConsumerGroupsOptions,
     },
     error::KrafkaError,
 };
-use practice_groups::{GroupSeen, GroupState, KafkaError, KafkaIdentity, Snapshot, TopicSeen};
+use practice_groups::{
+    ConfigKind, ConfigValue, GroupSeen, GroupState, KafkaError, KafkaIdentity, Snapshot, TopicSeen,
+};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -227,11 +229,14 @@ impl Kafka {
         .await
     }
 
-    /// The configuration set on a topic itself, by name, without defaults.
+    /// The configuration of a topic that is in effect, by key: what is set on the topic itself, and defaults of brokers and of Kafka.
     ///
     /// # Errors
     /// Kafka refused, with its own message, or is unreachable.
-    pub async fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>, KafkaError> {
+    pub async fn topic_config(
+        &self,
+        name: &str,
+    ) -> Result<BTreeMap<String, ConfigValue>, KafkaError> {
         within(&self.changes, "topic_config", async |admin| {
             let resource = ConfigResource::topic(name);
             let described = one(admin
@@ -239,12 +244,15 @@ impl Kafka {
                 .await?);
             let entries =
                 described.map_err(|error| refused(error, "DescribeConfigs", Topic(name)))?;
-            let set = entries
-                .into_iter()
-                .filter(|entry| entry.config_source == SET_ON_TOPIC);
-            Ok(set
-                .map(|entry| (entry.name, entry.value.unwrap_or_default()))
-                .collect())
+            let value = |entry: ConfigEntry| {
+                let value = ConfigValue {
+                    value: entry.value.unwrap_or_default(),
+                    on_topic: entry.config_source == SET_ON_TOPIC,
+                    kind: config_kind(entry.config_type),
+                };
+                (entry.name, value)
+            };
+            Ok(entries.into_iter().map(value).collect())
         })
         .await
     }
@@ -303,6 +311,17 @@ impl Connection {
         });
         *admin = Some(connected.clone());
         Ok(connected)
+    }
+}
+
+/// The type of a configuration key by its number in `DescribeConfigsResponse` (since Kafka 2.6).
+fn config_kind(number: i8) -> ConfigKind {
+    match number {
+        1 => ConfigKind::Boolean,
+        3..=5 => ConfigKind::Integer,
+        6 => ConfigKind::Double,
+        7 => ConfigKind::List,
+        _ => ConfigKind::Text,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use practice_api::{
     PracticeStatus,
-    status::{GroupStatus, TopicStatus},
+    status::{GroupHold, GroupStatus, TopicStatus},
 };
 use practice_groups::{HealthState, Rebalance};
 
@@ -80,6 +80,12 @@ fn unrecorded(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Option
     })
 }
 
+/// Whether a group has 0 consumers on purpose.
+fn is_at_zero(group: &GroupStatus) -> bool {
+    let is_stopped = |hold: &GroupHold| hold.reason == "Stopped";
+    group.is_scaled_to_zero() || group.hold.as_ref().is_some_and(is_stopped)
+}
+
 /// Groups whose health changed.
 fn health(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<PracticeEvent> {
     let word = |status: &GroupStatus| status.health.as_ref().map(|health| health.state.clone());
@@ -99,6 +105,10 @@ fn health(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Practi
             HealthState::Lagging => (Severity::Warning, "GroupLagging"),
             HealthState::Rewound => (Severity::Warning, "GroupOffsetsRewound"),
             HealthState::Stalled => (Severity::Warning, "GroupStalled"),
+            // its manifest or the owner of its replicas wants 0 consumers
+            HealthState::Unassigned if is_at_zero(group) => {
+                (Severity::Normal, "GroupPartitionsUnassigned")
+            }
             HealthState::Unassigned => (Severity::Warning, "GroupPartitionsUnassigned"),
             HealthState::Healthy if former.is_some() => (Severity::Normal, "GroupRecovered"),
             HealthState::Healthy => return None,
@@ -307,6 +317,8 @@ fn turns(before: Option<&PracticeStatus>, after: &PracticeStatus) -> Vec<Practic
         }
         let (reason, tone) = match (condition.type_.as_str(), condition.status.as_str()) {
             ("Ready", "True") => ("Ready", Severity::Normal),
+            // consumers of a group that was at 0 are starting: its owner wanted that
+            ("Ready", "False") if condition.reason == "Starting" => continue,
             ("Ready", _) if former.is_some_and(|former| former.status == "True") => {
                 ("NotReady", Severity::Warning)
             }

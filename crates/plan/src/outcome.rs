@@ -12,7 +12,7 @@ use std::{
 use practice_api::{Topic, status::GroupHold};
 use practice_groups::{GroupHealth, KafkaError, LagTrend, PollResult, Snapshot};
 
-use crate::plan::Plan;
+use crate::plan::{GroupPlan, Plan, RowPlan};
 
 pub use practice_contract::Hold;
 
@@ -222,6 +222,28 @@ pub struct Running {
     pub refusals: Vec<String>,
     /// What this step changed, in order.
     pub changes: Vec<Change>,
+}
+
+impl Running {
+    /// Why a Deployment of this group does not exist: another object has its name.
+    pub(crate) fn hold(&self, group: &GroupPlan) -> Option<GroupHold> {
+        let of_group = |object: &&ObjectName| {
+            let is_row = |row: &RowPlan| row.deployment == object.name;
+            object.kind == Kind::Deployment && group.rows.iter().any(is_row)
+        };
+        if let Some(object) = self.conflicts.iter().find(of_group) {
+            return Some(GroupHold {
+                reason: "NameConflict".to_owned(),
+                message: format!("{object} exists and does not belong to this practice"),
+            });
+        }
+        self.leaving.iter().find(of_group).map(|object| GroupHold {
+            reason: "DeploymentDeleting".to_owned(),
+            message: format!(
+                "waiting for {object} of a previous practice with this name to be deleted"
+            ),
+        })
+    }
 }
 
 /// One Deployment of consumers.

@@ -56,6 +56,7 @@ pub fn status(
                 prepared,
                 running,
                 seen,
+                bootstrap,
                 topics: &status.topics,
                 now,
             };

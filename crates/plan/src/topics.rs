@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use practice_api::{Topic, status::TopicStatus};
 use practice_contract::producer::MAX_MESSAGE_BYTES;
-use practice_groups::{KafkaError, TopicSeen};
+use practice_groups::{ConfigValue, KafkaError, TopicSeen};
 
 use crate::outcome::Refusal;
 
@@ -61,6 +61,66 @@ pub fn max_message_bytes(topics: &[Topic]) -> BTreeMap<String, u32> {
     topics.iter().filter_map(limit).collect()
 }
 
+/// A configuration key of an existing topic that differs from the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigDifference {
+    /// The key.
+    pub key: String,
+    /// The value in effect; `None`: this Kafka has no such key for topics.
+    pub there: Option<ConfigValue>,
+    /// The manifest's value; `None`: the key is reset to its default.
+    pub wanted: Option<String>,
+}
+
+impl ConfigDifference {
+    /// The message of a conflict on a topic that this practice did not create.
+    pub fn conflict(&self, topic: &str) -> String {
+        let Self { key, there, wanted } = self;
+        let wanted = wanted.as_deref().unwrap_or("no value");
+        match there {
+            None => format!(
+                "topic {topic} cannot have {key} (`{wanted}` in the manifest): this Kafka has no such configuration key; remove or correct it, or set managed to false"
+            ),
+            Some(ConfigValue {
+                value, on_topic, ..
+            }) => {
+                let by_default = if *on_topic { "" } else { " by default" };
+                format!(
+                    "topic {topic} has {key} `{value}`{by_default}, the manifest has `{wanted}`: set one to the other, or set managed to false"
+                )
+            }
+        }
+    }
+}
+
+/// Compares an existing topic's configuration with the manifest. `released`: keys of our own topic to reset to their default.
+///
+/// On a topic that this practice did not create, the value in effect counts, wherever it is set: nothing is changed there, so a
+/// default of the brokers that is the manifest's value is no difference. On our own topic a key of the manifest must be set on the
+/// topic itself, as it is on a topic that was created with it: a default may change later, and the manifest would no longer be true.
+/// This costs at most one request for each change of the manifest. A released key differs only while the topic itself has it.
+pub fn config_differences(
+    topic: &Topic,
+    there: &BTreeMap<String, ConfigValue>,
+    ours: bool,
+    released: &[String],
+) -> Vec<ConfigDifference> {
+    let is_met = |(key, wanted): &(&String, Option<&String>)| match (there.get(*key), wanted) {
+        (Some(value), Some(wanted)) => (value.on_topic || !ours) && value.is(wanted),
+        (Some(value), None) => !value.on_topic,
+        (None, wanted) => wanted.is_none(),
+    };
+    let wanted = topic.config.iter().map(|(key, value)| (key, Some(value)));
+    let released = released.iter().map(|key| (key, None));
+    let different = wanted.chain(released).filter(|wanted| !is_met(wanted));
+    let each = different.map(|(key, wanted)| ConfigDifference {
+        key: key.clone(),
+        there: there.get(key).cloned(),
+        wanted: wanted.cloned(),
+    });
+    each.collect()
+}
+
 /// Keys that a practice has set on its own topic, and that the manifest no longer contains.
 pub fn released<'a>(topic: &'a Topic, status: &'a TopicStatus) -> impl Iterator<Item = &'a String> {
     status
@@ -113,7 +173,7 @@ pub fn refusal(topic: &Topic, error: &KafkaError) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use practice_groups::{Bounds, TopicFacts};
+    use practice_groups::{Bounds, ConfigKind, TopicFacts};
 
     use super::*;
     use crate::testing::plan_of;
@@ -126,6 +186,62 @@ mod tests {
             partitions: vec![bounds; partitions],
             ..TopicFacts::default()
         })
+    }
+
+    #[test]
+    fn the_value_in_effect_counts_on_a_topic_of_others_and_the_topics_own_value_on_ours() {
+        let value = |value: &str, on_topic| ConfigValue {
+            value: value.to_owned(),
+            on_topic,
+            kind: ConfigKind::Integer,
+        };
+        let there = BTreeMap::from([
+            ("retention.ms".to_owned(), value("604800000", false)),
+            ("segment.ms".to_owned(), value("9000", true)),
+        ]);
+        let differing = |config: serde_json::Value, ours, released: &[&str]| {
+            let spec = serde_json::json!({"topics": [{"name": "t", "config": config}]});
+            let released: Vec<String> = released.iter().map(|key| (*key).to_owned()).collect();
+            let topic = &plan_of(spec).topics[0];
+            let differences = config_differences(topic, &there, ours, &released);
+            let keys = differences
+                .iter()
+                .map(|difference| difference.key.clone())
+                .collect::<Vec<_>>();
+            (keys, differences)
+        };
+        let retention = |value: &str| serde_json::json!({"retention.ms": value});
+        assert!(differing(retention("604800000"), false, &[]).0.is_empty());
+        assert!(differing(retention("+604800000 "), false, &[]).0.is_empty());
+        let (keys, default) = differing(retention("604800000"), true, &[]);
+        assert_eq!(keys, ["retention.ms"], "a default may change");
+        assert_eq!(default[0].wanted.as_deref(), Some("604800000"));
+        let segment = serde_json::json!({"segment.ms": "9000"});
+        for ours in [false, true] {
+            assert!(differing(segment.clone(), ours, &[]).0.is_empty(), "{ours}");
+            assert_eq!(differing(retention("5"), ours, &[]).0, ["retention.ms"]);
+        }
+        let none = serde_json::json!({});
+        let (keys, released) = differing(none, true, &["retention.ms", "segment.ms", "gone"]);
+        assert_eq!(keys, ["segment.ms"], "the others are defaults already");
+        assert_eq!(released[0].wanted, None);
+        let (_, foreign) = differing(retention("5"), false, &[]);
+        assert_eq!(
+            foreign[0].conflict("t"),
+            "topic t has retention.ms `604800000` by default, the manifest has `5`: set one to the other, or set managed to false"
+        );
+        let (_, foreign) = differing(serde_json::json!({"segment.ms": "5"}), false, &[]);
+        assert!(
+            foreign[0]
+                .conflict("t")
+                .contains("has segment.ms `9000`, the manifest has `5`")
+        );
+        let (_, unknown) = differing(serde_json::json!({"retenton.ms": "5"}), false, &[]);
+        let why = unknown[0].conflict("t");
+        assert!(
+            why.contains("retenton.ms") && why.contains("no such configuration key"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -219,7 +219,7 @@ function groupOf(m, g, now) {
       lag = lagOf(m, g.name, p),
       growing = falls(lag, slope, speed),
       shrinking = !!lag && (slope ?? 0) <= -0.5,
-      glyph = g.stopped ? null : HEALTH[p.health];
+      glyph = g.stopped || g.scaledToZero ? null : HEALTH[p.health];
     const read = !!owner && owner.state !== 'killed' && owner.state !== 'paused' && owner.state !== 'left',
       last = m.owners.get(id) ?? '';
     return {
@@ -243,7 +243,7 @@ function groupOf(m, g, now) {
       mark: glyph ?? (!read ? '' : growing ? '▲' : shrinking ? '▼' : ''),
       health: glyph ? p.health.toLowerCase() : '',
       warns: growing || !!glyph,
-      rest: !owner && !!g.stopped
+      rest: !owner && !!(g.stopped || g.scaledToZero)
     };
   };
   const open = (g.open ?? []).map((/** @type {any} */ p) => arrow(p, null));
@@ -290,7 +290,9 @@ function groupOf(m, g, now) {
         ? 'The group is stopped; its committed offsets stay.'
         : raw.length
           ? 'They wait for an owner.'
-          : 'No consumer has joined.'
+          : g.scaledToZero
+            ? 'The group is scaled to 0; its committed offsets stay.'
+            : 'No consumer has joined.'
     });
   const arrows = members.flatMap(x => x.arrows),
     topics = g.topics ?? [],

@@ -114,7 +114,7 @@ export const lagSentence = reason => (reason ? (WHY[reason] ?? reason) : '');
 /** @typedef {{glyph: string, word: string, brief: string, tone: 'ok' | 'warn' | 'calm', why: string}} Word */
 /** The glyph of a health state that is not Healthy. @type {Record<string, string>} */
 export const HEALTH = { Lagging: '▲', Rewound: '↺', Stalled: '✕', Unassigned: '✕' };
-/** A group's state. @param {{state: string, stopped: boolean, silent: boolean, epoch?: number | null, protocol?: string | null, assignor?: string | null,
+/** A group's state. @param {{state: string, stopped: boolean, scaledToZero?: boolean, silent: boolean, epoch?: number | null, protocol?: string | null, assignor?: string | null,
  *   health?: {state: string, message: string, advice: string | null} | null}} g @returns {Word} */
 export function groupWord(g) {
   const kafka = ` Kafka reports ${g.state}${g.epoch == null ? '' : `, ${g.protocol === 'Consumer' ? 'epoch' : 'generation'} ${g.epoch}`}.`;
@@ -134,12 +134,14 @@ export function groupWord(g) {
       'Waiting'
     );
   if (g.stopped) return word('■', 'Stopped', 'calm', 'The spec stops this group; the committed offsets stay.');
+  if (g.scaledToZero && /Empty|Absent|Dead/.test(g.state))
+    return word('○', 'Scaled to 0', 'calm', 'The owner of its replicas set them to 0; the committed offsets stay.');
   const { health } = g;
   const glyph = HEALTH[/Stable|Empty|Absent/.test(g.state) ? (health?.state ?? '') : ''];
   if (glyph && health) return word(glyph, health.state, 'warn', `${health.message}. To do: ${health.advice}.`, health.state);
   switch (g.state) {
     case 'Stable':
-      return word('✓', 'Stable', 'ok', 'Every member has its assignment.');
+      return word('✓', 'Stable', 'ok', health?.advice ? `${health.message}. To do: ${health.advice}.` : 'Every member has its assignment.');
     case 'Empty':
     case 'Absent':
     case 'Dead':

@@ -161,6 +161,8 @@ pub struct GroupPicture {
     pub state: String,
     /// Whether the manifest has `state: Stopped`.
     pub stopped: bool,
+    /// Whether the owner of its replicas has set them to 0.
+    pub scaled_to_zero: bool,
     /// `Classic` or `Consumer`.
     pub protocol: String,
     /// The assignor that Kafka reports, otherwise the configured one.

@@ -380,6 +380,28 @@ fn replicas_are_set_kept_or_handed_over() {
             live(0, true, Some(4)),
             said(None, None, Some(4)),
         ),
+        // scaled to 0 by its owner, held, and back
+        (
+            None,
+            true,
+            live(0, false, None),
+            said(Some(0), Some(0), None),
+        ),
+        (
+            None,
+            true,
+            live(0, true, Some(0)),
+            said(Some(0), Some(0), None),
+        ),
+        (
+            None,
+            false,
+            live(0, true, Some(0)),
+            said(None, None, Some(0)),
+        ),
+        (None, false, live(0, false, None), said(None, None, None)),
+        // held from its creation: its owner has not set a number yet
+        (None, true, live(0, true, None), said(Some(0), None, None)),
         // never ran before it was claimed
         (None, true, None, said(Some(0), None, None)),
         (None, false, live(0, true, None), said(None, None, Some(1))),

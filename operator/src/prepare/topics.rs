@@ -10,7 +10,9 @@ use practice_plan::{
     outcome::{KafkaChange, Prepared, Refusal},
     ownership::{Creation, OwnershipRecord, begin},
     plan::Plan,
-    topics::{TopicStep, refusal, released, setting, topic_step},
+    topics::{
+        ConfigDifference, TopicStep, config_differences, refusal, released, setting, topic_step,
+    },
 };
 
 use crate::{
@@ -210,12 +212,12 @@ async fn adapt(
     prepared: &mut Prepared,
 ) -> Result<(), KafkaError> {
     let name = &topic.name;
-    let differing = if known.settled {
-        BTreeMap::new()
+    let differences = if known.settled {
+        Vec::new()
     } else {
-        differing_config(kafka, topic, &known.released).await?
+        differences(kafka, topic, known).await?
     };
-    match differing.first_key_value() {
+    match differences.first() {
         Some(_) if known.ours.is_none() => {
             let why = format!(
                 "topic {name} is not configured: the record of the topics that the operator created is not available"
@@ -223,22 +225,14 @@ async fn adapt(
             prepared.refused.insert(name.clone(), Refusal::Failed(why));
             return Ok(());
         }
-        Some((key, there)) if known.ours == Some(false) => {
-            let (there, wanted) = (
-                there.as_deref().unwrap_or("its default"),
-                &topic.config[key],
-            );
-            let why = format!(
-                "topic {name} has {key} `{there}`, the manifest has `{wanted}`: set one to the other, or set managed to false"
-            );
-            prepared
-                .refused
-                .insert(name.clone(), Refusal::Conflict(why));
+        Some(difference) if known.ours == Some(false) => {
+            let why = Refusal::Conflict(difference.conflict(name));
+            prepared.refused.insert(name.clone(), why);
             return Ok(());
         }
         Some(_) => {
-            let wanted = |key: String| (key.clone(), topic.config.get(&key).cloned());
-            let set: BTreeMap<_, _> = differing.into_keys().map(wanted).collect();
+            let each = differences.into_iter();
+            let set: BTreeMap<_, _> = each.map(|each| (each.key, each.wanted)).collect();
             kafka.configure_topic(name, &set).await?;
             let set = set
                 .iter()
@@ -267,21 +261,20 @@ async fn adapt(
     Ok(())
 }
 
-/// Configuration keys whose value in Kafka differs from the manifest, with that value; `None`: the default. `released`: keys to
-/// reset to their default.
-async fn differing_config(
+/// The configuration keys that differ from the manifest.
+async fn differences(
     kafka: &Kafka,
     topic: &Topic,
-    released: &[String],
-) -> Result<BTreeMap<String, Option<String>>, KafkaError> {
-    if !topic.managed || (topic.config.is_empty() && released.is_empty()) {
-        return Ok(BTreeMap::new());
+    known: &Known,
+) -> Result<Vec<ConfigDifference>, KafkaError> {
+    if !topic.managed || (topic.config.is_empty() && known.released.is_empty()) {
+        return Ok(Vec::new());
     }
-    let set = kafka.topic_config(&topic.name).await?;
-    let wanted = topic.config.iter().map(|(key, value)| (key, Some(value)));
-    let wanted = wanted.chain(released.iter().map(|key| (key, None)));
-    let differs = wanted.filter(|(key, value)| set.get(*key) != *value);
-    Ok(differs
-        .map(|(key, _)| (key.clone(), set.get(key).cloned()))
-        .collect())
+    let there = kafka.topic_config(&topic.name).await?;
+    Ok(config_differences(
+        topic,
+        &there,
+        known.ours == Some(true),
+        &known.released,
+    ))
 }

@@ -20,4 +20,7 @@ mod reader;
 mod refused_endings;
 mod replicas;
 mod stopped;
+mod topic_config;
 mod topics;
+mod transactions;
+mod zero;

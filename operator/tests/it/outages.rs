@@ -146,7 +146,7 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
     assert_eq!(
         set.expect("can be read")
             .get("retention.ms")
-            .map(String::as_str),
+            .map(|value| value.value.as_str()),
         Some("60000")
     );
     scene

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::scene::Scene;
 
-async fn seen(kafka: &Kafka, topic: &str) -> TopicSeen {
+pub(crate) async fn seen(kafka: &Kafka, topic: &str) -> TopicSeen {
     let topics = [topic.to_owned()];
     kafka
         .observe(&topics, &[])
@@ -27,13 +27,20 @@ async fn facts(kafka: &Kafka, topic: &str) -> TopicFacts {
     }
 }
 
-async fn made(kafka: &Kafka, topic: &str, partitions: i32, config: &[(&str, &str)]) {
+pub(crate) async fn made(kafka: &Kafka, topic: &str, partitions: i32, config: &[(&str, &str)]) {
     let config: BTreeMap<_, _> = config
         .iter()
         .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
         .collect();
     let made = kafka.create_topic(topic, partitions, 1, &config).await;
     assert!(matches!(made, Ok(Made::Created { .. })), "{made:?}");
+}
+
+/// The configuration that is set on a topic itself.
+pub(crate) async fn set_on_topic(kafka: &Kafka, topic: &str) -> BTreeMap<String, String> {
+    let config = kafka.topic_config(topic).await.expect("can be read");
+    let own = config.into_iter().filter(|(_, value)| value.on_topic);
+    own.map(|(key, value)| (key, value.value)).collect()
 }
 
 #[tokio::test]
@@ -203,7 +210,7 @@ async fn a_topic_that_is_another_is_refused_and_left_alone() {
         "not grown"
     );
     assert_eq!(
-        kafka.topic_config(&configured).await.expect("can be read")["retention.ms"],
+        set_on_topic(&kafka, &configured).await["retention.ms"],
         "5000"
     );
     assert_eq!(seen(&kafka, &absent).await, TopicSeen::Missing);
@@ -243,7 +250,7 @@ async fn the_configuration_of_our_own_topic_follows_the_manifest() {
         )
         .await;
     scene.ready("p").await;
-    let set = kafka.topic_config(&topic).await.expect("can be read");
+    let set = set_on_topic(&kafka, &topic).await;
     assert_eq!(
         (
             set["retention.ms"].as_str(),
@@ -258,10 +265,7 @@ async fn the_configuration_of_our_own_topic_follows_the_manifest() {
         message.contains(&topic) && message.contains("retention.ms"),
         "{message}"
     );
-    assert_eq!(
-        kafka.topic_config(&topic).await.expect("can be read")["retention.ms"],
-        "7000"
-    );
+    assert_eq!(set_on_topic(&kafka, &topic).await["retention.ms"], "7000");
     scene.apply("p", &spec("8000")).await;
     scene.ready("p").await;
     // what the manifest names no longer goes back to Kafka's default; what somebody else has set stays
@@ -286,7 +290,7 @@ async fn the_configuration_of_our_own_topic_follows_the_manifest() {
         })
         .await;
     assert!(status.topics[0].ready);
-    let set = kafka.topic_config(&topic).await.expect("can be read");
+    let set = set_on_topic(&kafka, &topic).await;
     assert_eq!(
         set,
         BTreeMap::from([("segment.ms".to_owned(), "9000".to_owned())])

@@ -63,7 +63,7 @@ fn unowned_partitions_and_groups_of_other_applications_are_listed() {
     status.other_group_count = Some(7);
     let expected = [
         "p   ✔ Ready   t 3 partitions, 1 replica   Kafka kafka:9092",
-        "├─ fast   ○ Empty   Classic   0/0 consumers   lag 5",
+        "├─ fast   ○ ScaledToZero   Classic   0/0 consumers   lag 5",
         "│  └─ no consumer   t/0  2/7  lag 5    t/1  ?/?  lag ? (offsets unknown)    and 1 more",
         "└─ 7 groups of other applications on these topics",
         "   ├─ reports   Stable    Classic   1 member    lag 3 at most   t",

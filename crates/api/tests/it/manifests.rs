@@ -47,6 +47,9 @@ pub(crate) fn legal() -> Vec<Value> {
         group(json!({"name": long, "replicas": 100, "topics": ["t"], "autoOffsetReset": "latest"})),
         group(json!({"protocol": "Consumer", "assignor": "Uniform", "maxPollInterval": "1m30s"})),
         group(json!({"protocol": "Consumer", "assignor": "Range"})),
+        // names that differ in more, and group ids, whose metrics keep both
+        json!({"topics": [{"name": "a.b"}, {"name": "a-b"}, {"name": "a.b.c"}, {"name": "ab"}, {"name": "A_b"}], "groups": [{"name": "a.b"}, {"name": "a_b"}]}),
+        json!({"topics": (0..32).map(|n| json!({"name": format!("{n:0>3}{}", "._".repeat(123))})).collect::<Vec<_>>()}),
         group(
             json!({"assignor": "RoundRobin", "sessionTimeout": "6s", "heartbeatInterval": "500ms", "maxPollInterval": "6s", "processingDelay": "5s"}),
         ),
@@ -87,6 +90,19 @@ pub(crate) fn wrong() -> Vec<(&'static str, Value)> {
         ),
         ("topics[1]", group(json!({"topics": ["t", "t"]}))),
         ("groups[].topics", group(json!({"topics": ["u"]}))),
+        (
+            "topics a.b and a_b differ only in `.` and `_`",
+            json!({"topics": [{"name": "t"}, {"name": "a.b"}, {"name": "u"}, {"name": "a_b"}]}),
+        ),
+        // also a topic that has to exist, and several at once
+        (
+            "topics x_.y and x__y differ only",
+            json!({"topics": [{"name": "x_.y"}, {"name": "x__y"}]}),
+        ),
+        (
+            "topics a._b and a__b differ only",
+            json!({"topics": [{"name": "t"}, {"name": "a._b", "managed": false}, {"name": "a__b"}, {"name": "a..b"}]}),
+        ),
         (
             "begin with `__`",
             topics(json!({"name": "__consumer_offsets"})),

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::OpenTransaction;
 use crate::model::Partition;
 
 /// State of a partition or a group, from best to worst.
@@ -59,6 +60,8 @@ impl HealthState {
 pub enum PartitionHealth {
     /// No rule of a fault applies.
     Healthy,
+    /// Healthy: it was consumed up to an open transaction.
+    OpenTransaction(OpenTransaction),
     /// Its lag has only grown.
     Lagging {
         /// For how long.
@@ -92,7 +95,7 @@ impl PartitionHealth {
     #[must_use]
     pub fn state(self) -> HealthState {
         match self {
-            Self::Healthy => HealthState::Healthy,
+            Self::Healthy | Self::OpenTransaction(_) => HealthState::Healthy,
             Self::Lagging { .. } => HealthState::Lagging,
             Self::Rewound { .. } => HealthState::Rewound,
             Self::Stalled { .. } => HealthState::Stalled,
@@ -100,11 +103,11 @@ impl PartitionHealth {
         }
     }
 
-    /// How long the state has lasted; `None` for [`PartitionHealth::Healthy`].
+    /// How long the state has lasted; `None` for [`HealthState::Healthy`].
     #[must_use]
     pub fn age(self) -> Option<Duration> {
         match self {
-            Self::Healthy => None,
+            Self::Healthy | Self::OpenTransaction(_) => None,
             Self::Lagging { within: age }
             | Self::Rewound { age, .. }
             | Self::Stalled { age }

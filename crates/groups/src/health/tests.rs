@@ -1,9 +1,10 @@
 //! Tables of offset histories of one partition `t/0` and a group `g`, polled every 2 s, evaluated with a window of one minute.
 
 mod history;
+mod transactions;
 
 use super::*;
-use crate::model::{Bounds, Committed, MemberSeen, TopicFacts};
+use crate::model::{Bounds, Committed, GroupSeen, GroupState, MemberSeen, TopicFacts};
 
 /// One poll: committed offset, end of the log, owner.
 #[derive(Clone, Copy)]

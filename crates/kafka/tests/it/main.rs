@@ -11,6 +11,7 @@ mod other_groups;
 mod outage;
 mod scenes;
 mod topics;
+mod transactions;
 
 use std::time::{Duration, Instant};
 

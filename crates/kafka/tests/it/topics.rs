@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use practice_groups::{Bounds, Copies, KafkaError, TopicSeen};
+use practice_groups::{Bounds, ConfigKind, ConfigValue, Copies, KafkaError, TopicSeen};
 use practice_kafka::{Kafka, Made};
 use practice_testbed::{kafka, unique};
 
@@ -63,7 +63,7 @@ async fn a_topic_is_made_once_and_grows() {
 }
 
 #[tokio::test]
-async fn the_configuration_of_a_topic_excludes_defaults() {
+async fn the_configuration_of_a_topic_has_its_own_values_and_defaults() {
     let kafka = Kafka::connect(kafka().await.bootstrap());
     let (plain, set) = (unique("plain"), unique("set"));
     let wanted = config(&[("cleanup.policy", "compact"), ("retention.ms", "1000")]);
@@ -78,8 +78,32 @@ async fn the_configuration_of_a_topic_excludes_defaults() {
     for name in [&plain, &set] {
         there(&kafka, name).await;
     }
-    assert_eq!(kafka.topic_config(&plain).await, Ok(BTreeMap::new()));
-    assert_eq!(kafka.topic_config(&set).await, Ok(wanted));
+    let read = async |name: &String| kafka.topic_config(name).await.expect("can be read");
+    let own = |config: BTreeMap<String, ConfigValue>| -> BTreeMap<String, String> {
+        let own = config.into_iter().filter(|(_, value)| value.on_topic);
+        own.map(|(key, value)| (key, value.value)).collect()
+    };
+    let (of_plain, of_set) = (read(&plain).await, read(&set).await);
+    let default = |key: &str| (of_plain[key].value.as_str(), of_plain[key].kind);
+    assert_eq!(
+        [
+            default("retention.ms"),
+            default("cleanup.policy"),
+            default("min.cleanable.dirty.ratio"),
+            default("unclean.leader.election.enable"),
+            default("compression.type"),
+        ],
+        [
+            ("604800000", ConfigKind::Integer),
+            ("delete", ConfigKind::List),
+            ("0.5", ConfigKind::Double),
+            ("false", ConfigKind::Boolean),
+            ("producer", ConfigKind::Text),
+        ]
+    );
+    assert_eq!(of_set["segment.ms"], of_plain["segment.ms"]);
+    assert_eq!(own(of_plain), BTreeMap::new());
+    assert_eq!(own(of_set), wanted);
     let missing = kafka
         .topic_config(&unique("missing"))
         .await

@@ -180,7 +180,7 @@ fn a_hold_is_told_when_its_number_is_written_and_not_again() {
 #[test]
 fn conditions_are_told_when_they_turn() {
     type Said = (&'static str, &'static str, &'static str);
-    let cases: [(&str, Option<Said>, Said, Option<(Severity, &str)>); 14] = [
+    let cases: [(&str, Option<Said>, Said, Option<(Severity, &str)>); 15] = [
         ("first", None, ("Ready", "False", "Starting"), None),
         (
             "arrived",
@@ -199,6 +199,12 @@ fn conditions_are_told_when_they_turn() {
             Some(("Ready", "True", "Ready")),
             ("Ready", "False", "NoConsumers"),
             Some((Severity::Warning, "NotReady")),
+        ),
+        (
+            "woken from 0 replicas",
+            Some(("Ready", "True", "ScaledToZero")),
+            ("Ready", "False", "Starting"),
+            None,
         ),
         (
             "another reason",

@@ -6,11 +6,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use practice_api::{PracticeStatus, status::GroupStatus};
 use practice_groups::KafkaError;
 
+use self::consumers::{SCALED_TO_ZERO, at_zero, consumers, no_consumers};
 use crate::{
     outcome::{DENIED, Hold, Observed, Prepared, Refusal, Running, Unclaimed},
     plan::{Plan, SpecFault},
     topics::{TopicStep, topic_step},
 };
+
+mod consumers;
 
 /// Every condition type that a practice has from its first reconcile.
 const KINDS: [&str; 8] = [
@@ -57,13 +60,18 @@ pub(crate) fn conditions(
             let was_ready = before
                 .and_then(|before| before.condition("Ready"))
                 .is_some_and(|ready| ready.status == "True");
-            let ready = ready(
-                refusal.as_ref(),
-                &[&kafka, &topics, &consumers],
-                &producer,
-                &reconciling,
-                was_ready,
-            );
+            let needed = [
+                ("KafkaUnreachable", &kafka),
+                ("TopicsNotReady", &topics),
+                (no_consumers(plan, status, before), &consumers),
+            ];
+            let arrived = was_ready
+                || reconciling.0 == "False" && (producer.0 == "True" || producer.1 == "Disabled");
+            let ready = match (refused_or_missing(refusal.as_ref(), &needed), arrived) {
+                (Some(not_ready), _) => not_ready,
+                (None, false) => ("False", "Starting", reconciling.2.clone()),
+                (None, true) => ready(&consumers, &at_zero(plan, status)),
+            };
             let stalled = refusal.map_or(
                 (
                     "False",
@@ -242,41 +250,6 @@ fn topics(status: &PracticeStatus, seen: Option<&Observed>) -> Outcome {
     )
 }
 
-/// Whether every group that should run has a ready consumer.
-fn consumers(plan: &Plan, running: &Running, status: &PracticeStatus) -> Outcome {
-    let should_run = |name: &str| {
-        plan.groups
-            .iter()
-            .any(|group| group.id == name && !group.stopped && wants(group))
-    };
-    let without: Vec<&str> = status
-        .groups
-        .iter()
-        .filter(|group| should_run(&group.name) && group.ready_replicas == 0)
-        .map(|group| group.name.as_str())
-        .collect();
-    if without.is_empty() {
-        return (
-            "True",
-            "EveryGroupHasConsumers",
-            "every group that should run has a ready consumer".to_owned(),
-        );
-    }
-    let mut why = format!("no consumer is ready in {}", without.join(", "));
-    if let Some(refusal) = running.refusals.first() {
-        why = format!("{why}: {refusal}");
-    }
-    ("False", "GroupWithoutConsumers", why)
-}
-
-/// Whether the manifest gives a group consumers; replicas that are not set count as some.
-fn wants(group: &crate::plan::GroupPlan) -> bool {
-    group
-        .rows
-        .iter()
-        .any(|row| row.replicas.is_none_or(|replicas| replicas > 0))
-}
-
 fn producer(plan: &Plan, running: &Running) -> Outcome {
     match (&plan.producer, running.producer) {
         (None, _) => (
@@ -416,33 +389,29 @@ fn unowned(plan: &Plan, group: &GroupStatus, status: &PracticeStatus) -> Option<
     (!group.members.is_empty() && owned < all).then_some((owned, all))
 }
 
-/// True once nothing is pending, and until a group has no ready consumer, topics or Kafka are unavailable, or the spec is
-/// refused. Scaling alone does not change it.
-fn ready(
+/// Why a practice is not ready: the spec is refused, or what it needs is unavailable. `needed`: each with the reason to report.
+fn refused_or_missing(
     refusal: Option<&(&'static str, String)>,
-    needed: &[&Outcome],
-    producer: &Outcome,
-    reconciling: &Outcome,
-    was_ready: bool,
-) -> Outcome {
+    needed: &[(&'static str, &Outcome)],
+) -> Option<Outcome> {
     if let Some((reason, why)) = refusal {
-        return ("False", reason, why.clone());
+        return Some(("False", reason, why.clone()));
     }
-    let labels = ["KafkaUnreachable", "TopicsNotReady", "NoConsumers"];
-    for (outcome, reason) in needed.iter().zip(labels) {
-        if outcome.0 != "True" {
-            return ("False", reason, outcome.2.clone());
-        }
+    let missing = needed.iter().find(|(_, outcome)| outcome.0 != "True");
+    missing.map(|(reason, outcome)| ("False", *reason, outcome.2.clone()))
+}
+
+/// A practice that is ready. It was reached once nothing is pending, and ends when a group that should run has no ready consumer,
+/// topics or Kafka are unavailable, or the spec is refused. Scaling alone does not change it. `at_zero`: why groups have 0 consumers.
+fn ready(consumers: &Outcome, at_zero: &[String]) -> Outcome {
+    if consumers.1 == SCALED_TO_ZERO {
+        return ("True", SCALED_TO_ZERO, consumers.2.clone());
     }
-    let arrived = reconciling.0 == "False" && (producer.0 == "True" || producer.1 == "Disabled");
-    if was_ready || arrived {
-        return (
-            "True",
-            "Ready",
-            "every group runs, topics are ready, Kafka answers".to_owned(),
-        );
-    }
-    ("False", "Starting", reconciling.2.clone())
+    let mut why = at_zero.to_vec();
+    why.push(
+        "every group that should run has a consumer, topics are ready, Kafka answers".to_owned(),
+    );
+    ("True", "Ready", why.join("; "))
 }
 
 fn idle(status: &PracticeStatus) -> Outcome {

@@ -18,6 +18,8 @@ pub(super) struct GroupInputs<'a> {
     pub(super) prepared: &'a Prepared,
     pub(super) running: &'a Running,
     pub(super) seen: Option<&'a Observed>,
+    /// `host:port[,host:port...]` of the Kafka in use.
+    pub(super) bootstrap: &'a str,
     /// The topics' status.
     pub(super) topics: &'a [TopicStatus],
     pub(super) now: Timestamp,
@@ -43,6 +45,7 @@ impl GroupInputs<'_> {
             seen,
             snapshot,
             judged,
+            bootstrap: self.bootstrap,
             topics: self.topics,
             wanted,
             before,
@@ -120,7 +123,10 @@ impl GroupInputs<'_> {
                 .and_then(|left| self.now.checked_add(left).ok())
                 .map(time),
             health,
-            hold: self.prepared.hold(&group.id),
+            hold: self
+                .prepared
+                .hold(&group.id)
+                .or_else(|| self.running.hold(group)),
             message: seen.trouble.as_ref().map(ToString::to_string).or(hidden),
             members: seen.members.iter().map(member).collect(),
             unowned_count: count(unowned.len()),

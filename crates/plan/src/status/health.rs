@@ -17,6 +17,8 @@ pub(super) struct Case<'a> {
     pub(super) seen: &'a GroupSeen,
     pub(super) snapshot: &'a Snapshot,
     pub(super) judged: Option<&'a GroupHealth>,
+    /// `host:port[,host:port...]` of the Kafka in use.
+    pub(super) bootstrap: &'a str,
     /// The topics' status, which records the ids of topics that this practice created.
     pub(super) topics: &'a [TopicStatus],
     /// Consumers wanted.
@@ -84,13 +86,17 @@ impl Case<'_> {
             {
                 return former.cloned();
             }
-            let message = "every partition is consumed, or its lag is 0".to_owned();
-            let ok = || HealthStatus {
-                state: HealthState::Healthy.as_str().into(),
-                message,
-                ..HealthStatus::default()
-            };
-            return (words.len() == count).then(ok);
+            if words.len() < count {
+                return None;
+            }
+            // a transaction is reported again when there are enough samples
+            let is_known = judged.partitions.len() == count;
+            let former = former.filter(|former| {
+                !is_known
+                    && former.state == HealthState::Healthy.as_str()
+                    && former.advice.is_some()
+            });
+            return Some(former.cloned().unwrap_or_else(|| self.healthy(judged)));
         };
         let concerned: Vec<(&Partition, PartitionHealth)> = judged
             .partitions
@@ -107,12 +113,64 @@ impl Case<'_> {
             .filter(|former| former.state == worst.as_str())
             .and_then(|former| former.since.clone());
         let (message, advice) = self.explain(worst, &concerned);
+        let waiting = waiting(judged);
+        let advice = match self.end_transaction(&waiting) {
+            Some(end) => format!("{advice}; {}: {end}", names(&waiting)),
+            None => advice,
+        };
         Some(HealthStatus {
             state: worst.as_str().to_owned(),
             since: since.or_else(|| self.now.checked_sub(age).ok().map(time)),
             message,
             advice: Some(advice),
         })
+    }
+
+    /// The health of a group whose partitions are all healthy; an open transaction that keeps some of them behind is reported.
+    fn healthy(&self, judged: &GroupHealth) -> HealthStatus {
+        let waiting = waiting(judged);
+        let all = "every partition is consumed, or its lag is 0";
+        let message = if waiting.is_empty() {
+            all.to_owned()
+        } else {
+            format!(
+                "{}: consumed up to an open transaction, beyond which a read_committed consumer gets no messages; otherwise {all}",
+                names(&waiting)
+            )
+        };
+        HealthStatus {
+            state: HealthState::Healthy.as_str().into(),
+            message,
+            advice: self.end_transaction(&waiting),
+            since: None,
+        }
+    }
+
+    /// How to find the transaction that these partitions wait for; `None`: there are none.
+    fn end_transaction(&self, waiting: &[(&Partition, PartitionHealth)]) -> Option<String> {
+        let transaction = |health: &PartitionHealth| match health {
+            PartitionHealth::OpenTransaction(transaction) => Some(*transaction),
+            _ => None,
+        };
+        let each = waiting
+            .iter()
+            .filter_map(|(at, health)| Some((*at, transaction(health)?)));
+        // the one that is open for the longest, as far as Kafka reports it
+        let (at, found) = each.min_by_key(|(_, transaction)| {
+            let unknown = transaction.producer_id.is_none();
+            (unknown, transaction.since.unwrap_or(i64::MAX))
+        })?;
+        let of_producer = found
+            .producer_id
+            .map_or_else(String::new, |id| format!(" of producer id {id}"));
+        let since = found
+            .since
+            .and_then(|since| Timestamp::from_millisecond(since).ok());
+        let since = since.map_or_else(String::new, |since| format!(" since {}", time(since)));
+        Some(format!(
+            "a transaction{of_producer} is open{since}: kafka-transactions.sh --bootstrap-server {} find-hanging --topic {}",
+            self.bootstrap, at.0
+        ))
     }
 
     /// Message and advice. They contain no number that changes while the state stays the same, so status is not rewritten.
@@ -256,6 +314,15 @@ impl Case<'_> {
             _ => 0,
         }
     }
+}
+
+/// Partitions that wait for an open transaction.
+fn waiting(judged: &GroupHealth) -> Vec<(&Partition, PartitionHealth)> {
+    let waiting = judged
+        .partitions
+        .iter()
+        .filter(|(_, health)| matches!(health, PartitionHealth::OpenTransaction(_)));
+    waiting.map(|(at, health)| (at, *health)).collect()
 }
 
 /// `t/0`, `t/0 and t/1`, `t/0 and 4 more`.

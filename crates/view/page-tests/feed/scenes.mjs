@@ -33,6 +33,7 @@ export function group(name, topics, owners, more = {}) {
     name,
     state: 'Stable',
     stopped: false,
+    scaledToZero: false,
     protocol: 'Classic',
     assignor: 'CooperativeSticky',
     epoch: 3,

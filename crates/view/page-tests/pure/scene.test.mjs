@@ -146,7 +146,7 @@ test('a sum is never smaller because a topic is not known', () => {
   assert.equal(sceneOf(open(s)).groups[0].lag, null, 'the server does not know it');
 });
 
-test('the health of a partition is at its arrow, except in a stopped group', () => {
+test('the health of a partition is at its arrow, except in a group that is stopped or scaled to 0', () => {
   const s = scenes['practice-3'](),
     g = s.groups[0];
   const [first] = g.members[0].partitions;
@@ -164,6 +164,7 @@ test('the health of a partition is at its arrow, except in a stopped group', () 
     ['', '', false]
   ]);
   assert.match(w.arrowSentence(sceneOf(open({ ...s, groups: [{ ...g, stopped: true }] })).arrows[0]), /lag \d+$/);
+  assert.match(w.arrowSentence(sceneOf(open({ ...s, groups: [{ ...g, scaledToZero: true }] })).arrows[0]), /lag \d+$/);
   first.health = 'Stalled';
   assert.match(w.arrowSentence(sceneOf(open(s)).arrows[0]), /lag \d+, stalled$/);
 });

@@ -106,6 +106,9 @@ test('states of groups', () => {
   );
   assert.equal(wordOf('Reconciling', health('Stalled')), '⟳ Rebalancing', 'a rebalance comes first');
   assert.equal(wordOf('Empty', { stopped: true, ...health('Unassigned') }), '■ Stopped', 'stopped by the spec');
+  assert.equal(wordOf('Empty', { scaledToZero: true, ...health('Unassigned') }), '○ Scaled to 0', 'its owner set replicas to 0');
+  assert.equal(wordOf('Absent', { scaledToZero: true }), '○ Scaled to 0');
+  assert.equal(wordOf('Stable', { scaledToZero: true }), '✓ Stable', 'its last consumers have not left yet');
   const stall = w.groupWord({ state: 'Stable', stopped: false, silent: false, ...health('Stalled') });
   assert.equal(stall.why, 't/0: lag is not zero. To do: read its log. Kafka reports Stable.');
   assert.match(

@@ -74,6 +74,7 @@ impl<'a> GroupBuilder<'a> {
                 |status| status.state.clone(),
             ),
             stopped: self.named.stopped,
+            scaled_to_zero: status.is_some_and(GroupStatus::is_scaled_to_zero),
             protocol: status
                 .map(|status| status.protocol.clone())
                 .unwrap_or_default(),

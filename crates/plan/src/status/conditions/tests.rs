@@ -9,6 +9,8 @@ use crate::{
     testing::World,
 };
 
+mod zero;
+
 fn world() -> World {
     World::settled(json!({"topics": [{"name": "t", "partitions": 3}],
         "groups": [{"name": "a", "replicas": 2}, {"name": "b", "replicas": 1}]}))
@@ -451,9 +453,12 @@ fn who_is_in_a_group_and_is_none_of_its_pods_is_named() {
 
 #[test]
 fn a_group_without_consumers_is_fine_where_none_are_wanted() {
-    for group in [
-        json!({"name": "a", "replicas": 0}),
-        json!({"name": "a", "replicas": 2, "state": "Stopped"}),
+    for (group, reason) in [
+        (json!({"name": "a", "replicas": 0}), "ScaledToZero"),
+        (
+            json!({"name": "a", "replicas": 2, "state": "Stopped"}),
+            "Ready",
+        ),
     ] {
         let mut world = World::settled(json!({"topics": [{"name": "t"}], "groups": [group]}));
         world.running.rows[0].desired = 0;
@@ -463,7 +468,7 @@ fn a_group_without_consumers_is_fine_where_none_are_wanted() {
             &mut world,
             "none wanted",
             &[
-                ("Ready", "True", "Ready"),
+                ("Ready", "True", reason),
                 ("Reconciling", "False", "Settled"),
             ],
         );

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use practice_api::PracticeStatus;
-use practice_groups::{GroupHealth, PartitionHealth, TopicSeen};
+use practice_groups::{GroupHealth, OpenTransaction, PartitionHealth, TopicSeen};
 use serde_json::json;
 
 use crate::{
@@ -278,4 +278,101 @@ fn a_turn_is_written_at_once_and_told_once() {
         events(&world, Some(&warn), &well),
         [(Severity::Normal, "GroupRecovered")]
     );
+}
+
+fn transaction(producer_id: Option<i64>, since: Option<i64>) -> PartitionHealth {
+    PartitionHealth::OpenTransaction(OpenTransaction { producer_id, since })
+}
+
+#[test]
+fn an_open_transaction_is_healthy_and_named() {
+    // 2026-01-01T00:00:00Z
+    let since = Some(1_767_225_600_000);
+    for (found, expected) in [
+        (
+            transaction(Some(7), since),
+            "a transaction of producer id 7 is open since 2026-01-01T00:00:00Z: ",
+        ),
+        (
+            transaction(Some(7), None),
+            "a transaction of producer id 7 is open: ",
+        ),
+        (transaction(None, None), "a transaction is open: "),
+    ] {
+        let mut world = found_at_one(found);
+        let status = world.status();
+        let (state, since, message, advice) = told(&status);
+        assert_eq!((state.as_str(), since), ("Healthy", None));
+        assert!(message.starts_with("t/1: "), "{message}");
+        assert_eq!(
+            advice,
+            format!(
+                "{expected}kafka-transactions.sh --bootstrap-server {} find-hanging --topic t",
+                world.plan.bootstrap
+            )
+        );
+        let words: Vec<_> = status.groups[0]
+            .shares()
+            .map(|share| share.health.as_deref())
+            .collect();
+        assert_eq!(words, [Some("Healthy"); 3]);
+        let events = crate::events::events(&world.prepared, &world.running, Some(&status), &status);
+        assert_eq!(events, []);
+    }
+}
+
+/// A group of which one partition has this health, and the others are healthy.
+fn found_at_one(finding: PartitionHealth) -> World {
+    found(&[
+        (0, PartitionHealth::Healthy),
+        (1, finding),
+        (2, PartitionHealth::Healthy),
+    ])
+}
+
+#[test]
+fn the_transaction_that_is_known_best_and_open_longest_is_named() {
+    let mut world = found(&[
+        (0, transaction(None, None)),
+        (1, transaction(Some(8), Some(2_000))),
+        (2, transaction(Some(9), Some(1_000))),
+    ]);
+    let (_, _, message, advice) = told(&world.status());
+    assert!(message.starts_with("t/0 and 2 more: "), "{message}");
+    assert!(
+        advice.contains("producer id 9 is open since 1970-01-01T00:00:01Z"),
+        "{advice}"
+    );
+
+    // a fault of another partition comes first, and hides nothing
+    let mut world = found(&[
+        (0, PartitionHealth::Healthy),
+        (1, transaction(Some(8), None)),
+        (2, PartitionHealth::Stalled { age: AGE }),
+    ]);
+    let (state, _, message, advice) = told(&world.status());
+    assert_eq!(state, "Stalled");
+    assert!(message.starts_with("t/2: lag is not zero"), "{message}");
+    assert!(
+        advice.starts_with("check the consumer's log")
+            && advice.contains("; t/1: a transaction of producer id 8 is open: "),
+        "{advice}"
+    );
+}
+
+#[test]
+fn an_operator_that_has_just_started_keeps_the_transaction() {
+    let mut world = found_at_one(transaction(Some(7), None));
+    let before = world.status();
+    judge(&mut world, &[]);
+    assert_eq!(world.status().groups[0].health, before.groups[0].health);
+    judge(
+        &mut world,
+        &[
+            (0, PartitionHealth::Healthy),
+            (1, PartitionHealth::Healthy),
+            (2, PartitionHealth::Healthy),
+        ],
+    );
+    assert_eq!(told(&world.status()).3, "");
 }

@@ -2,6 +2,8 @@
 //! changes as a value: an unreachable Kafka or a refusal is not an error here. Deliberately absent: any change of topics and groups
 //! that do not belong to this practice.
 
+use std::collections::BTreeSet;
+
 use practice_api::{PracticeStatus, status::TopicStatus};
 use practice_plan::{
     outcome::{KafkaChange, Prepared, Unclaimed},
@@ -39,6 +41,17 @@ pub async fn prepare(
         poll: Some(poll.clone()),
         ..Prepared::default()
     };
+    let is_listed = |group: &str| {
+        let mut groups = before.iter().flat_map(|before| &before.groups);
+        groups.any(|listed| listed.name == group)
+    };
+    // without status, a Deployment shows a claim also while Kafka does not answer
+    let shown: BTreeSet<&str> = plan
+        .groups
+        .iter()
+        .map(|group| group.id.as_str())
+        .filter(|group| !is_listed(group) && live.shows_claim(plan, group))
+        .collect();
     // ownership applies to one Kafka
     let (before, former) = match before {
         Some(before) if before.bootstrap_servers.as_ref() == Some(&plan.bootstrap) => {
@@ -46,7 +59,12 @@ pub async fn prepare(
         }
         former => (None, former),
     };
-    claim_groups(plan, live, holder, memories, &reader, before, &mut prepared).await;
+    let claims = Claims {
+        holder,
+        before,
+        shown: &shown,
+    };
+    claim_groups(plan, live, &claims, memories, &reader, &mut prepared).await;
     if let Some(former) = former.filter(|former| is_undecided(plan, former, &prepared)) {
         stay(plan, former, &key, memories, &mut prepared);
         prepared.holds = holds(plan, &prepared.unclaimed, live);
@@ -69,14 +87,23 @@ pub async fn prepare(
     prepared
 }
 
-/// Claims the group ids of a plan. `before`: the status before, on the same Kafka.
+/// What shows the owner of a group id, besides members and commits in Kafka.
+struct Claims<'a> {
+    /// Another practice that owns a group's id, or is older and needs it.
+    holder: &'a (dyn Fn(&GroupPlan) -> Option<String> + Sync),
+    /// The status before, on the same Kafka.
+    before: Option<&'a PracticeStatus>,
+    /// Group ids that are in no status, and that a Deployment of this practice shows to be its own.
+    shown: &'a BTreeSet<&'a str>,
+}
+
+/// Claims the group ids of a plan.
 async fn claim_groups(
     plan: &Plan,
     live: &Live,
-    holder: &(dyn Fn(&GroupPlan) -> Option<String> + Sync),
+    claims: &Claims<'_>,
     memories: &PracticeStates,
     reader: &Reader,
-    before: Option<&PracticeStatus>,
     prepared: &mut Prepared,
 ) {
     let key = (plan.namespace.clone(), plan.name.clone());
@@ -96,7 +123,10 @@ async fn claim_groups(
                 .insert(group.id.clone(), Unclaimed::Unsupported(unsupported(group)));
             continue;
         }
-        if before.is_some_and(|before| before.owns_group_id(&group.id)) {
+        if claims
+            .before
+            .is_some_and(|before| before.owns_group_id(&group.id))
+        {
             let _ = memories.claim(&key, &plan.bootstrap, &group.id); // owned according to status
             continue;
         }
@@ -106,14 +136,23 @@ async fn claim_groups(
                 "group id {id} belongs to the older practice {holder}: choose another name"
             ))
         };
-        let claim = match holder(group) {
+        let is_shown = claims.shown.contains(group.id.as_str());
+        let free = || {
+            if is_shown {
+                Ok(())
+            } else {
+                claim(plan, group, seen, live)
+            }
+        };
+        let claim = match (claims.holder)(group) {
             Some(holder) => Err(taken(&holder)),
-            None => claim(plan, group, seen, live).and_then(|()| {
+            None => free().and_then(|()| {
                 let claimed = memories.claim(&key, &plan.bootstrap, &group.id);
                 claimed.map_err(|(namespace, name)| taken(&format!("{namespace}/{name}")))
             }),
         };
         match claim {
+            Ok(()) if is_shown => {}
             Ok(()) => prepared.kafka_changes.push(KafkaChange::Claimed {
                 group: group.id.clone(),
             }),

@@ -10,6 +10,11 @@ pub const VARIANT: &str = "kafka-practice.dev/variant";
 pub const PROTOCOL_KEY: &str = "kafka-practice.dev/protocol";
 /// Annotation: the number of consumers that an autoscaler or user had set before the group was held at 0.
 pub const REPLICAS_BEFORE: &str = "kafka-practice.dev/replicas-before";
+/// Annotation of a Deployment that was made, or is held, while its group id is not claimed; without it the Deployment shows that the
+/// practice owned the id.
+pub const UNCLAIMED: &str = "kafka-practice.dev/group-id-unclaimed";
+/// Annotation of a practice: group ids, separated by commas, whose committed offsets without metadata belong to the practice.
+pub const CLAIM_GROUPS: &str = "kafka-practice.dev/claim-groups";
 /// Label and annotation values.
 pub const PART_OF: &str = "kafka-practice";
 /// Label: `worker` or `producer`.

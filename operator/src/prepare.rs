@@ -1,6 +1,6 @@
-//! Creates, extends and configures topics, and claims group ids. In: a plan, and the latest poll of Kafka. Out: the state and the
-//! changes as a value: an unreachable Kafka or a refusal is not an error here. Deliberately absent: any change of topics and groups
-//! that do not belong to this practice.
+//! Creates, extends and configures topics, claims group ids, and pins where groups start. In: a plan, and the latest poll of Kafka.
+//! Out: the state and the changes as a value: an unreachable Kafka or a refusal is not an error here. Deliberately absent: any change
+//! of topics and groups that do not belong to this practice.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,7 @@ use practice_plan::{
 
 use self::{
     groups::{claim, needs_consumer_protocol, unsupported},
+    starts::pin_starts,
     topics::{known, prepare_topic},
 };
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
 };
 
 mod groups;
+mod starts;
 mod topics;
 
 /// Creates, extends and configures topics and claims group ids. `holder` returns another practice that owns a group's id, or is
@@ -83,6 +85,7 @@ pub async fn prepare(
         }
     }
     remember_created(&key, before, &mut prepared, memories);
+    pin_starts(reader.kafka(), plan, live, &claims, &mut prepared).await;
     prepared.holds = holds(plan, &prepared.unclaimed, live);
     prepared
 }

@@ -45,8 +45,15 @@ pub struct Kafka {
 #[derive(Clone)]
 pub(crate) struct Connection {
     bootstrap: Arc<str>,
-    admin: Arc<Mutex<Option<Arc<AdminClient>>>>,
+    connected: Arc<Mutex<Option<Connected>>>,
     listener: Listener,
+}
+
+/// The client library's two handles of one connection.
+#[derive(Clone)]
+struct Connected {
+    client: krafka::Kafka,
+    admin: Arc<AdminClient>,
 }
 
 impl fmt::Debug for Kafka {
@@ -65,7 +72,7 @@ impl Kafka {
     pub fn connect_with(bootstrap: &str, listener: &Listener) -> Self {
         let connection = || Connection {
             bootstrap: bootstrap.into(),
-            admin: Arc::default(),
+            connected: Arc::default(),
             listener: listener.clone(),
         };
         Self {
@@ -169,7 +176,7 @@ impl Kafka {
         })
         .await?;
         if unknown_brokers {
-            self.changes.admin.lock().await.take(); // the next call asks all brokers
+            self.changes.connected.lock().await.take(); // the next call asks all brokers
         }
         Ok((ids, all))
     }
@@ -237,7 +244,7 @@ pub(crate) async fn within<T>(
             .await
             .map_err(|failure| failure.0);
         if result.as_ref().is_err_and(KafkaError::is_outage) {
-            connection.admin.lock().await.take();
+            connection.connected.lock().await.take();
             connection.admin().await?;
         }
         result
@@ -252,18 +259,27 @@ pub(crate) async fn within<T>(
         took: begun.elapsed(),
     });
     if result.as_ref().is_err_and(KafkaError::is_outage) {
-        connection.admin.lock().await.take();
+        connection.connected.lock().await.take();
     }
     result
 }
 
 impl Connection {
     async fn admin(&self) -> Result<Arc<AdminClient>, KafkaError> {
-        let mut admin = self.admin.lock().await;
-        if let Some(admin) = admin.as_ref() {
-            return Ok(admin.clone());
+        Ok(self.connected().await?.admin)
+    }
+
+    /// The handle with which requests are made that the admin client hides.
+    pub(crate) async fn client(&self) -> Result<krafka::Kafka, KafkaError> {
+        Ok(self.connected().await?.client)
+    }
+
+    async fn connected(&self) -> Result<Connected, KafkaError> {
+        let mut connected = self.connected.lock().await;
+        if let Some(connected) = connected.as_ref() {
+            return Ok(connected.clone());
         }
-        let kafka = krafka::Kafka::builder(self.bootstrap.to_string())
+        let client = krafka::Kafka::builder(self.bootstrap.to_string())
             .client_id("kafka-practice")
             .connect_timeout(STEP)
             .request_timeout(STEP)
@@ -272,9 +288,10 @@ impl Connection {
             .connect()
             .await
             .map_err(coarse)?;
-        let connected = Arc::new(kafka.admin().default_api_timeout(STEP));
-        *admin = Some(connected.clone());
-        Ok(connected)
+        let admin = Arc::new(client.admin().default_api_timeout(STEP));
+        let made = Connected { client, admin };
+        *connected = Some(made.clone());
+        Ok(made)
     }
 }
 

@@ -1,10 +1,15 @@
 //! In: decisions and changes of one reconcile, status before and after. Out: Events, one per decision, as `kubectl describe`
 //! and `kubectl get events` show them. Pure.
 
-use practice_api::{PracticeStatus, status::GroupStatus};
-use practice_groups::{HealthState, Rebalance};
+use std::collections::BTreeMap;
 
-use crate::outcome::{Change, ChangeAction, Hold, KafkaChange, Prepared, Running};
+use practice_api::{PracticeStatus, status::GroupStatus};
+use practice_groups::{HealthState, Partition, Rebalance};
+
+use crate::{
+    outcome::{Change, ChangeAction, Hold, KafkaChange, Prepared, Running},
+    predict::counted,
+};
 
 /// The type of an Event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +115,14 @@ fn kafka_change(change: &KafkaChange) -> PracticeEvent {
             ("ConsumerGroup", group.clone()),
             format!("group id {group} claimed: no members or commits of another application"),
         ),
+        KafkaChange::StartPinned { group, offsets } => (
+            "GroupStartPinned",
+            ("ConsumerGroup", group.clone()),
+            format!(
+                "group {group} starts at {}: committed before its first consumer starts (autoOffsetReset latest)",
+                pinned(offsets)
+            ),
+        ),
     };
     PracticeEvent {
         severity: Severity::Normal,
@@ -118,6 +131,21 @@ fn kafka_change(change: &KafkaChange) -> PracticeEvent {
         subject: Some(subject),
         text,
     }
+}
+
+/// `t/0 offset 4, t/1 offset 9 and 30 more partitions`
+fn pinned(offsets: &BTreeMap<Partition, i64>) -> String {
+    const NAMED: usize = 6;
+    let named: Vec<String> = offsets
+        .iter()
+        .take(NAMED)
+        .map(|((topic, number), offset)| format!("{topic}/{number} offset {offset}"))
+        .collect();
+    let more = match offsets.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {}", counted(more, "more partition")),
+    };
+    format!("{}{more}", named.join(", "))
 }
 
 /// A group whose consumers the operator stops, reported when it writes the number of replicas.

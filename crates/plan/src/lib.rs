@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod predict;
+pub mod start;
 pub mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -9,5 +9,6 @@ mod outputs;
 mod plans;
 mod refusals;
 mod sources;
+mod starts;
 
 mod apache;

@@ -16,4 +16,6 @@ mod policy;
 mod program;
 mod reader;
 mod replicas;
+mod resets;
+mod starts;
 mod topics;

@@ -235,8 +235,13 @@ fn group_remarks(group: &GroupStatus) -> Vec<Line> {
     let mut warn = |text: &str| lines.push(Line::of(Tone::Warn, "⚠ ").and(Tone::Plain, text));
     if !group.group_id_owned {
         let hold = group.hold.as_ref().filter(|hold| hold.needs_help());
-        let not_started =
-            hold.map(|hold| format!("its consumers are not started: {}", hold.reason));
+        let starts_later = group
+            .hold
+            .as_ref()
+            .filter(|hold| hold.reason == "GroupStartPending");
+        let not_started = hold
+            .map(|hold| format!("its consumers are not started: {}", hold.reason))
+            .or(starts_later.map(|hold| hold.message.clone()));
         let pending = "its consumers are not started until its group id is known to be unused by other applications";
         warn(not_started.as_deref().unwrap_or(pending));
     } else if let Some(members) = members(group)

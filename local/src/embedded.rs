@@ -9,7 +9,8 @@ pub mod snapshot;
 use std::{collections::BTreeMap, fs::File, io, process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
-use practice_groups::KafkaError;
+use practice_contract::OffsetReset;
+use practice_groups::{KafkaError, Partition};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -39,6 +40,12 @@ pub(crate) enum Question {
         partitions: i32,
         replication_factor: i32,
     },
+    /// Commit where a group starts, in partitions without a commit; starts by topic and partition.
+    Pin {
+        group: String,
+        starts: Vec<(String, i32, OffsetReset)>,
+        metadata: String,
+    },
     /// Fetch log bounds and committed offsets; topics by group.
     Offsets {
         groups: BTreeMap<String, Vec<String>>,
@@ -50,6 +57,8 @@ pub(crate) enum Question {
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Answer {
     Created,
+    /// Offsets that were committed, by topic and partition.
+    Pinned(Vec<(String, i32, i64)>),
     Offsets(Offsets),
     Failed(String),
 }
@@ -153,7 +162,35 @@ impl Embedded {
         {
             Answer::Created => Ok(()),
             Answer::Failed(why) => Err(anyhow!(why)),
-            Answer::Offsets(_) => Err(anyhow!("unexpected answer of the embedded broker")),
+            Answer::Offsets(_) | Answer::Pinned(_) => Err(unexpected()),
+        }
+    }
+
+    /// Commits where a group without members starts, in partitions without a commit; returns the offsets.
+    ///
+    /// # Errors
+    /// The broker's error.
+    pub async fn pin_start(
+        &self,
+        group: &str,
+        starts: BTreeMap<Partition, OffsetReset>,
+        metadata: String,
+    ) -> Result<BTreeMap<Partition, i64>> {
+        let each = starts
+            .into_iter()
+            .map(|((topic, number), start)| (topic, number, start));
+        let question = Question::Pin {
+            group: group.to_owned(),
+            starts: each.collect(),
+            metadata,
+        };
+        match self.ask(&question).await? {
+            Answer::Pinned(offsets) => Ok(offsets
+                .into_iter()
+                .map(|(topic, number, offset)| ((topic, number), offset))
+                .collect()),
+            Answer::Failed(why) => Err(anyhow!(why)),
+            Answer::Offsets(_) | Answer::Created => Err(unexpected()),
         }
     }
 
@@ -168,7 +205,9 @@ impl Embedded {
                 message,
                 retriable: true,
             })),
-            Ok(Answer::Created) | Err(_) => Err(Arc::new(KafkaError::Unreachable)),
+            Ok(Answer::Created | Answer::Pinned(_)) | Err(_) => {
+                Err(Arc::new(KafkaError::Unreachable))
+            }
         }
     }
 
@@ -194,4 +233,8 @@ impl Embedded {
             .await
             .context("the embedded broker does not answer")??)
     }
+}
+
+fn unexpected() -> anyhow::Error {
+    anyhow!("unexpected answer of the embedded broker")
 }

@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, io::IsTerminal, path::Path, sync::Arc, time::Du
 use anyhow::{Context, Result};
 use jiff::SignedDuration;
 use practice_api::PracticeStatus;
-use practice_contract::{Protocol, duration, status::WorkerStatus};
+use practice_contract::{Protocol, commit_metadata, duration, status::WorkerStatus};
+use practice_groups::Snapshot;
 use practice_operator::{
     live::Live,
     memory::PracticeStates,
@@ -16,9 +17,10 @@ use practice_operator::{
     prepare::prepare,
 };
 use practice_plan::{
-    outcome::{KafkaChange, Observed, Prepared, Refusal},
+    outcome::{KafkaChange, Observed, Prepared, Refusal, Unclaimed},
     plan::{GroupPlan, Plan},
     predict::{Broker, Order},
+    start::{GroupStart, group_start},
     topics::{TopicStep, topic_step},
 };
 use tokio::time::timeout;
@@ -206,7 +208,7 @@ impl Kafka {
                     reports.values(),
                     SignedDuration::from_millis(memories.tick()),
                 );
-                prepare_embedded(broker, members, plan, live).await
+                prepare_embedded(broker, members, plan, live, before).await
             }
             Self::Apache(_) | Self::Given(_) => {
                 if moved {
@@ -285,6 +287,7 @@ async fn prepare_embedded(
     members: &Members,
     plan: &Plan,
     live: &Live,
+    before: Option<&PracticeStatus>,
 ) -> Prepared {
     let poll = poll_embedded(broker, members, plan).await;
     let mut prepared = Prepared::default();
@@ -333,9 +336,56 @@ async fn prepare_embedded(
             TopicStep::Ready | TopicStep::Conflict(_) | TopicStep::Unknown(_) => {}
         }
     }
+    pin_starts_embedded(
+        broker,
+        poll.as_deref().ok(),
+        plan,
+        live,
+        before,
+        &mut prepared,
+    )
+    .await;
     prepared.poll = Some(poll);
     prepared.holds = holds(plan, &prepared.unclaimed, live);
     prepared
+}
+
+/// Pins where groups start, as the operator's `group_start` decides.
+async fn pin_starts_embedded(
+    broker: &Embedded,
+    snapshot: Option<&Snapshot>,
+    plan: &Plan,
+    live: &Live,
+    before: Option<&PracticeStatus>,
+    prepared: &mut Prepared,
+) {
+    let metadata = commit_metadata(&format!("{}/{}", plan.namespace, plan.name));
+    for group in &plan.groups {
+        let before = before.filter(|before| before.owns_group_id(&group.id));
+        let at_rest = live.is_at_rest(plan, group);
+        let pending = match group_start(group, snapshot, before, at_rest) {
+            GroupStart::Pinned => continue,
+            GroupStart::Waits(what) => Unclaimed::start_waits(&what, before.is_some()),
+            GroupStart::Pin(starts) => {
+                let id = &group.id;
+                match broker.pin_start(id, starts, metadata.clone()).await {
+                    Ok(offsets) if offsets.is_empty() => continue,
+                    Ok(offsets) => {
+                        prepared.kafka_changes.push(KafkaChange::StartPinned {
+                            group: id.clone(),
+                            offsets,
+                        });
+                        continue;
+                    }
+                    Err(_) if group.stopped => continue,
+                    Err(error) => {
+                        Unclaimed::start_not_pinned(format_args!("{error:#}"), before.is_some())
+                    }
+                }
+            }
+        };
+        prepared.unclaimed.insert(group.id.clone(), pending);
+    }
 }
 
 /// Prints the progress of a download: one line on a terminal, a line per tenth elsewhere.

@@ -249,7 +249,7 @@ impl Practice {
             .kafka
             .prepare(
                 &self.plan,
-                &self.fleet.live(),
+                &self.fleet.live().with_claims_of(&self.practice),
                 &reports,
                 moved,
                 memories,

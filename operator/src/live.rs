@@ -1,7 +1,7 @@
 //! In: a practice's namespace. Out: its objects and pods in Kubernetes, and queries of later steps. Reads only; deliberately without
 //! a cache: decisions need the current number of replicas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
 use kube::{
@@ -9,10 +9,15 @@ use kube::{
     api::{ApiResource, DynamicObject, ListParams},
     core::PartialObjectMeta,
 };
+use practice_api::ConsumerGroupPractice;
+use practice_contract::worker::servers_of;
 use practice_plan::{
-    labels::{HOLD, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, VARIANT, is_held},
+    labels::{
+        CLAIM_GROUPS, GROUP, HOLD, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, UNCLAIMED, VARIANT,
+        is_held,
+    },
     outcome::Kind,
-    plan::Plan,
+    plan::{GroupPlan, Plan},
 };
 use serde_json::Value;
 
@@ -29,6 +34,8 @@ pub struct Live {
     pub objects: Vec<(Kind, DynamicObject)>,
     /// Its pods.
     pub pods: Vec<LivePod>,
+    /// Group ids that annotation [`CLAIM_GROUPS`] of the practice names.
+    pub claim_groups: BTreeSet<String>,
 }
 
 /// One pod.
@@ -92,6 +99,7 @@ pub(crate) async fn live(client: &Client, plan: &Plan) -> Result<Live, Error> {
     Ok(Live {
         objects: objects.into_iter().flatten().collect(),
         pods: pods.items.iter().map(pod).collect(),
+        claim_groups: BTreeSet::new(),
     })
 }
 
@@ -100,7 +108,7 @@ fn pod(pod: &PartialObjectMeta<Pod>) -> LivePod {
     LivePod {
         name: pod.name_any(),
         protocol_key: annotation(PROTOCOL_KEY),
-        group: annotation(practice_plan::labels::GROUP),
+        group: annotation(GROUP),
         variant: pod.labels().get(VARIANT).cloned().unwrap_or_default(),
         held: is_held(annotation(HOLD).as_deref()),
     }
@@ -130,6 +138,43 @@ impl Live {
             .collect()
     }
 
+    /// Adds the group ids of the practice's annotation [`CLAIM_GROUPS`].
+    #[must_use]
+    pub fn with_claims_of(mut self, practice: &ConsumerGroupPractice) -> Self {
+        let named = practice.annotations().get(CLAIM_GROUPS);
+        let ids = named.into_iter().flat_map(|ids| ids.split(','));
+        self.claim_groups = ids
+            .map(|id| id.trim().to_owned())
+            .filter(|id| !id.is_empty())
+            .collect();
+        self
+    }
+
+    /// Whether a Deployment shows that the practice has owned a group id on the plan's Kafka: one of its own, with exactly this id,
+    /// whose consumers use this Kafka, and that was not held because the id is not claimed.
+    pub fn shows_claim(&self, plan: &Plan, group: &str) -> bool {
+        self.objects.iter().any(|(kind, object)| {
+            *kind == Kind::Deployment
+                && object.labels().contains_key(VARIANT)
+                && !plan.uid.is_empty()
+                && owner(object).uid == plan.uid
+                && object.annotations().get(GROUP).map(String::as_str) == Some(group)
+                && !object.annotations().contains_key(UNCLAIMED)
+                && servers(object) == Some(plan.bootstrap.as_str())
+        })
+    }
+
+    /// Whether a group has no pods, and no Deployment with replicas.
+    pub fn is_at_rest(&self, plan: &Plan, group: &GroupPlan) -> bool {
+        let live = self.rows(plan);
+        let mut rows = group
+            .rows
+            .iter()
+            .filter_map(|row| live.get(&row.deployment));
+        let mut pods = self.pods.iter();
+        rows.all(|row| row.replicas == 0) && !pods.any(|pod| pod.group.as_ref() == Some(&group.id))
+    }
+
     /// Whether `client_id` is one of the practice's pods.
     pub fn is_pod(&self, client_id: &str) -> bool {
         self.pods.iter().any(|pod| pod.name == client_id)
@@ -141,6 +186,18 @@ impl Owner {
     pub(crate) fn is_former(&self, plan: &Plan) -> bool {
         self.kind == "ConsumerGroupPractice" && self.name == plan.name && self.uid != plan.uid
     }
+}
+
+/// The bootstrap servers of a Deployment's consumers.
+fn servers(deployment: &DynamicObject) -> Option<&str> {
+    let containers = deployment.data["spec"]["template"]["spec"]["containers"].as_array()?;
+    let variables = containers
+        .iter()
+        .filter_map(|container| container["env"].as_array())
+        .flatten();
+    servers_of(
+        variables.filter_map(|entry| Some((entry["name"].as_str()?, entry["value"].as_str()?))),
+    )
 }
 
 /// `spec.replicas` of a Deployment.

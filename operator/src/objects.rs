@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use practice_contract::{PRODUCER_PORT, WORKER_PORT, WorkerSettings};
 use practice_plan::{
     config::Pods,
-    labels::{GROUP, HOLD, PART_OF, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, VARIANT},
+    labels::{GROUP, HOLD, PART_OF, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, UNCLAIMED, VARIANT},
     outcome::{Hold, Kind, Unclaimed},
     plan::{GroupPlan, Plan, ProducerPlan, RowPlan},
 };
@@ -68,23 +68,22 @@ pub fn holds(
         .collect()
 }
 
-/// Renders every object of a practice. `holds` and `live` are by group id and by Deployment name.
+/// Renders every object of a practice. `holds` and `unclaimed` are by group id, `live` is by Deployment name.
 pub fn objects(
     plan: &Plan,
     holds: &BTreeMap<String, Hold>,
+    unclaimed: &BTreeMap<String, Unclaimed>,
     live: &BTreeMap<String, LiveRow>,
 ) -> Vec<Object> {
     let mut objects = Vec::new();
     for group in &plan.groups {
         let hold = holds.get(&group.id).copied();
         for row in &group.rows {
-            objects.push(worker(
-                plan,
-                group,
-                row,
-                hold,
-                live.get(&row.deployment).copied(),
-            ));
+            let mut worker = worker(plan, group, row, hold, live.get(&row.deployment).copied());
+            if unclaimed.contains_key(&group.id) {
+                worker.body["metadata"]["annotations"][UNCLAIMED] = json!("true");
+            }
+            objects.push(worker);
         }
         objects.push(budget(plan, group));
     }

@@ -1,6 +1,8 @@
-//! Creates, extends and configures topics, and claims group ids. In: a plan, and the latest poll of Kafka. Out: the state and the
-//! changes as a value: an unreachable Kafka or a refusal is not an error here. Deliberately absent: any change of topics and groups
-//! that do not belong to this practice.
+//! Creates, extends and configures topics, claims group ids, and pins where groups start. In: a plan, and the latest poll of Kafka.
+//! Out: the state and the changes as a value: an unreachable Kafka or a refusal is not an error here. Deliberately absent: any change
+//! of topics and groups that do not belong to this practice.
+
+use std::collections::BTreeSet;
 
 use practice_api::PracticeStatus;
 use practice_plan::{
@@ -10,6 +12,7 @@ use practice_plan::{
 
 use self::{
     groups::{claim, needs_consumer_protocol, unsupported},
+    starts::pin_starts,
     topics::prepare_topics,
 };
 use crate::{
@@ -20,6 +23,7 @@ use crate::{
 };
 
 mod groups;
+mod starts;
 mod topics;
 
 /// Creates, extends and configures topics and claims group ids. `holder` returns another practice that owns a group's id, or is
@@ -41,6 +45,17 @@ pub async fn prepare(
         .and_then(|address| readers.is_same_kafka(address, &plan.bootstrap))
         .unwrap_or_default();
     readers.forget(&key, Some(&plan.bootstrap));
+    let is_listed = |group: &str| {
+        let mut groups = before.iter().flat_map(|before| &before.groups);
+        groups.any(|listed| listed.name == group)
+    };
+    // without status, a Deployment shows a claim also while Kafka does not answer
+    let shown: BTreeSet<&str> = plan
+        .groups
+        .iter()
+        .map(|group| group.id.as_str())
+        .filter(|group| !is_listed(group) && live.shows_claim(plan, group))
+        .collect();
     let (before, former) = if is_same {
         (before, None)
     } else {
@@ -51,7 +66,12 @@ pub async fn prepare(
         is_same_kafka: is_same,
         ..Prepared::default()
     };
-    claim_groups(plan, live, holder, memories, &reader, before, &mut prepared).await;
+    let claims = Claims {
+        holder,
+        before,
+        shown: &shown,
+    };
+    claim_groups(plan, live, &claims, memories, &reader, &mut prepared).await;
     if let Some(former) = former.filter(|former| is_undecided(plan, former, &prepared)) {
         stay(plan, former, &key, memories, &mut prepared);
         prepared.holds = holds(plan, &prepared.unclaimed, live);
@@ -61,18 +81,28 @@ pub async fn prepare(
     if let Ok(snapshot) = &poll {
         prepare_topics(plan, snapshot, &reader, before, memories, &mut prepared).await;
     }
+    pin_starts(reader.kafka(), plan, live, &claims, &mut prepared).await;
     prepared.holds = holds(plan, &prepared.unclaimed, live);
     prepared
 }
 
-/// Claims the group ids of a plan. `before`: the status before, on the same Kafka.
+/// What shows the owner of a group id, besides members and commits in Kafka.
+struct Claims<'a> {
+    /// Another practice that owns a group's id, or is older and needs it.
+    holder: &'a (dyn Fn(&GroupPlan) -> Option<String> + Sync),
+    /// The status before, on the same Kafka.
+    before: Option<&'a PracticeStatus>,
+    /// Group ids that are in no status, and that a Deployment of this practice shows to be its own.
+    shown: &'a BTreeSet<&'a str>,
+}
+
+/// Claims the group ids of a plan.
 async fn claim_groups(
     plan: &Plan,
     live: &Live,
-    holder: &(dyn Fn(&GroupPlan) -> Option<String> + Sync),
+    claims: &Claims<'_>,
     memories: &PracticeStates,
     reader: &Reader,
-    before: Option<&PracticeStatus>,
     prepared: &mut Prepared,
 ) {
     let key = (plan.namespace.clone(), plan.name.clone());
@@ -92,7 +122,10 @@ async fn claim_groups(
                 .insert(group.id.clone(), Unclaimed::Unsupported(unsupported(group)));
             continue;
         }
-        if before.is_some_and(|before| before.owns_group_id(&group.id)) {
+        if claims
+            .before
+            .is_some_and(|before| before.owns_group_id(&group.id))
+        {
             let _ = memories.claim(&key, &plan.bootstrap, &group.id); // owned according to status
             continue;
         }
@@ -102,14 +135,23 @@ async fn claim_groups(
                 "group id {id} belongs to the older practice {holder}: choose another name"
             ))
         };
-        let claim = match holder(group) {
+        let is_shown = claims.shown.contains(group.id.as_str());
+        let free = || {
+            if is_shown {
+                Ok(())
+            } else {
+                claim(plan, group, seen, live)
+            }
+        };
+        let claim = match (claims.holder)(group) {
             Some(holder) => Err(taken(&holder)),
-            None => claim(plan, group, seen, live).and_then(|()| {
+            None => free().and_then(|()| {
                 let claimed = memories.claim(&key, &plan.bootstrap, &group.id);
                 claimed.map_err(|(namespace, name)| taken(&format!("{namespace}/{name}")))
             }),
         };
         match claim {
+            Ok(()) if is_shown => {}
             Ok(()) => prepared.kafka_changes.push(KafkaChange::Claimed {
                 group: group.id.clone(),
             }),

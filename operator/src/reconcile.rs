@@ -62,6 +62,7 @@ pub async fn reconcile(
     if let Ok(plan) = &plan {
         journal::load(&context.client, plan, &context.memories).await?;
         let live = metrics.step("live", live(&context.client, plan)).await?;
+        let live = live.with_claims_of(&practice);
         let holder = |group: &GroupPlan| context.holder(plan, group);
         prepared = metrics
             .step(
@@ -70,7 +71,12 @@ pub async fn reconcile(
             )
             .await;
         consumers = view::consumers(plan, &live);
-        let objects = objects(&prepared.placed(plan), &prepared.holds, &live.rows(plan));
+        let objects = objects(
+            &prepared.placed(plan),
+            &prepared.holds,
+            &prepared.unclaimed,
+            &live.rows(plan),
+        );
         running = metrics
             .step("apply", apply(&context.client, plan, &objects, live))
             .await?;

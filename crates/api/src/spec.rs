@@ -175,7 +175,8 @@ pub struct Group {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub topics: Option<Vec<String>>,
 
-    /// Where it starts in a partition without a committed offset: `earliest` or `latest`.
+    /// Where the group starts if it has no committed offsets. `earliest`: at the oldest message. `latest`: at the end of its topics, which the
+    /// operator commits before the first consumer starts. Every later message is read, and so are partitions and topics that are added.
     #[serde(default)]
     pub auto_offset_reset: OffsetReset,
 

@@ -160,6 +160,10 @@ pub struct GroupStatus {
     /// Health of the group; absent until enough samples exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthStatus>,
+    /// For `autoOffsetReset: latest`: ids of the topics in which the group has had committed offsets. Without any commit, it starts in these at
+    /// the end, in others at the beginning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub committed_topic_ids: Vec<String>,
     /// Why the operator keeps the group, or a part of it, at 0 consumers; absent while it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<GroupHold>,
@@ -200,9 +204,9 @@ impl GroupStatus {
 #[serde(rename_all = "camelCase")]
 pub struct GroupHold {
     /// `Stopped`: the spec stops it; `GroupIdPending`: Kafka has not reported members and commits of the group id yet;
-    /// `ProtocolChanging`: members with the former protocol or assignor leave first; `DeploymentDeleting`: a Deployment of a previous
-    /// practice with this name is being deleted; `GroupConflict`, `ProtocolUnsupported`, `AuthorizationFailed`, `NameConflict`: you have
-    /// to act.
+    /// `GroupStartPending`: the start of a group with `autoOffsetReset: latest` is not committed yet; `ProtocolChanging`: members with the
+    /// former protocol or assignor leave first; `DeploymentDeleting`: a Deployment of a previous practice with this name is being deleted;
+    /// `GroupConflict`, `ProtocolUnsupported`, `AuthorizationFailed`, `NameConflict`: you have to act.
     pub reason: String,
     /// What the operator waits for, or what you have to do.
     pub message: String,

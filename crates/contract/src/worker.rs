@@ -52,6 +52,13 @@ pub fn topics_of<'a>(mut environment: impl Iterator<Item = (&'a str, &'a str)>) 
     environment.find_map(|(name, value)| (name == env::TOPIC).then_some(value))
 }
 
+/// The bootstrap servers in a worker's environment, as they stand there.
+pub fn servers_of<'a>(
+    mut environment: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Option<&'a str> {
+    environment.find_map(|(name, value)| (name == env::SERVERS).then_some(value))
+}
+
 macro_rules! words {
     ($type:ident, $legal:literal, $($variant:ident = $word:literal),+) => {
         impl fmt::Display for $type {

@@ -88,8 +88,14 @@ impl Snapshot {
         }
     }
 
-    /// The lag of a group of this poll in a partition.
+    /// The lag of a group of this poll in a partition. A group with `Latest` whose start is pinned (it has a commit or a member)
+    /// consumes a partition without a commit, such as an added one, from its start.
     pub fn lag(&self, group: &GroupSeen, partition: &Partition, reset: OffsetReset) -> Lag {
+        let reset = if group.has_started() {
+            OffsetReset::Earliest
+        } else {
+            reset
+        };
         let Some(committed) = &group.committed else {
             return Lag::Unknown;
         };
@@ -108,6 +114,8 @@ pub fn total(lags: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::model::TopicFacts;
 
@@ -205,6 +213,37 @@ mod tests {
         );
         group.committed = None;
         assert_eq!(lag(&group, "t", 0), Lag::Unknown);
+    }
+
+    #[test]
+    fn latest_skips_messages_only_before_the_group_has_started() {
+        let bounds = Some(Bounds {
+            start: 10,
+            end: 100,
+        });
+        let facts = TopicFacts {
+            partitions: vec![bounds; 2],
+            ..TopicFacts::default()
+        };
+        let snapshot = Snapshot {
+            topics: [("t".to_owned(), TopicSeen::Present(facts))].into(),
+            ..Snapshot::default()
+        };
+        let lag = |group: &GroupSeen, reset| snapshot.lag(group, &("t".to_owned(), 1), reset);
+        let mut group = GroupSeen {
+            committed: Some(BTreeMap::new()),
+            ..GroupSeen::default()
+        };
+        assert_eq!(lag(&group, OffsetReset::Latest), Lag::NoCommit(0));
+        assert_eq!(lag(&group, OffsetReset::Earliest), Lag::NoCommit(90));
+        let pinned = Committed {
+            offset: 100,
+            metadata: String::new(),
+        };
+        let pinned = BTreeMap::from([(("t".to_owned(), 0), pinned)]);
+        group.committed = Some(pinned);
+        let added = lag(&group, OffsetReset::Latest);
+        assert_eq!(added, Lag::NoCommit(90), "partition 1 was added later");
     }
 
     #[test]

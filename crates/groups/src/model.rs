@@ -250,6 +250,12 @@ pub struct GroupSeen {
 }
 
 impl GroupSeen {
+    /// Whether it has members or commits.
+    pub fn has_started(&self) -> bool {
+        let commits = self.committed.as_ref();
+        !self.members.is_empty() || commits.is_some_and(|commits| !commits.is_empty())
+    }
+
     /// Whether the broker reports what every member owns. While a Classic group rebalances it does not.
     pub fn has_known_owners(&self) -> bool {
         self.members

@@ -1,13 +1,18 @@
 //! In: decisions and changes of one reconcile, status before and after. Out: Events, one per decision, as `kubectl describe`
 //! and `kubectl get events` show them. Pure.
 
+use std::collections::BTreeMap;
+
 use practice_api::{
     PracticeStatus,
     status::{GroupHold, GroupStatus, TopicStatus},
 };
-use practice_groups::{HealthState, Rebalance};
+use practice_groups::{HealthState, Partition, Rebalance};
 
-use crate::outcome::{Change, ChangeAction, Hold, KafkaChange, ObjectName, Prepared, Running};
+use crate::{
+    outcome::{Change, ChangeAction, Hold, KafkaChange, ObjectName, Prepared, Running},
+    predict::counted,
+};
 
 /// The type of an Event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +155,14 @@ fn kafka_change(change: &KafkaChange) -> PracticeEvent {
             ("ConsumerGroup", group.clone()),
             format!("group id {group} claimed: no members or commits of another application"),
         ),
+        KafkaChange::StartPinned { group, offsets } => (
+            "GroupStartPinned",
+            ("ConsumerGroup", group.clone()),
+            format!(
+                "group {group} starts at {}: committed before its first consumer starts (autoOffsetReset latest)",
+                pinned(offsets)
+            ),
+        ),
     };
     PracticeEvent {
         severity: Severity::Normal,
@@ -158,6 +171,21 @@ fn kafka_change(change: &KafkaChange) -> PracticeEvent {
         subject: Some(subject),
         text,
     }
+}
+
+/// `t/0 offset 4, t/1 offset 9 and 30 more partitions`
+fn pinned(offsets: &BTreeMap<Partition, i64>) -> String {
+    const NAMED: usize = 6;
+    let named: Vec<String> = offsets
+        .iter()
+        .take(NAMED)
+        .map(|((topic, number), offset)| format!("{topic}/{number} offset {offset}"))
+        .collect();
+    let more = match offsets.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {}", counted(more, "more partition")),
+    };
+    format!("{}{more}", named.join(", "))
 }
 
 /// A group whose consumers the operator stops, reported when it writes the number of replicas.

@@ -20,6 +20,11 @@ pub fn is_held(hold: Option<&str>) -> bool {
     hold.is_some_and(|word| word != Hold::word(None))
 }
 
+/// Annotation of a Deployment that was made, or is held, while its group id is not claimed; without it the Deployment shows that the
+/// practice owned the id.
+pub const UNCLAIMED: &str = "kafka-practice.dev/group-id-unclaimed";
+/// Annotation of a practice: group ids, separated by commas, whose committed offsets without metadata belong to the practice.
+pub const CLAIM_GROUPS: &str = "kafka-practice.dev/claim-groups";
 /// Label and annotation values.
 pub const PART_OF: &str = "kafka-practice";
 /// Label: `worker` or `producer`.

@@ -11,6 +11,7 @@ pub mod ownership;
 pub mod plan;
 pub mod policy;
 pub mod predict;
+pub mod start;
 pub mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

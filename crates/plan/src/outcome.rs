@@ -10,7 +10,7 @@ use std::{
 };
 
 use practice_api::{Topic, status::GroupHold};
-use practice_groups::{GroupHealth, KafkaError, LagTrend, PollResult, Snapshot};
+use practice_groups::{GroupHealth, KafkaError, LagTrend, Partition, PollResult, Snapshot};
 
 use crate::plan::{GroupPlan, Plan, RowPlan};
 
@@ -86,16 +86,43 @@ pub enum Unclaimed {
     Denied(String),
     /// Kafka did not answer.
     Unknown,
+    /// The start of a group with `autoOffsetReset: latest` is not pinned yet.
+    StartPending {
+        /// What the operator waits for.
+        why: String,
+        /// Whether the practice owned the group id already: it keeps it.
+        owned: bool,
+    },
 }
 
 impl Unclaimed {
+    /// The start of a group with `autoOffsetReset: latest` cannot be committed.
+    pub fn start_not_pinned(error: impl fmt::Display, owned: bool) -> Self {
+        Self::StartPending {
+            why: format!(
+                "autoOffsetReset is latest, and the end of its topics cannot be committed: {error}"
+            ),
+            owned,
+        }
+    }
+
+    /// The start of a group with `autoOffsetReset: latest` waits for `what`.
+    pub fn start_waits(what: &str, owned: bool) -> Self {
+        Self::StartPending {
+            why: format!(
+                "autoOffsetReset is latest, and the end of its topics is not committed: waiting {what}"
+            ),
+            owned,
+        }
+    }
+
     /// The reason and the message of `Stalled`; `None`: the operator only waits for Kafka.
     pub fn stalled(&self) -> Option<(&'static str, &str)> {
         match self {
             Self::Conflict(why) => Some(("GroupConflict", why)),
             Self::Unsupported(why) => Some(("ProtocolUnsupported", why)),
             Self::Denied(why) => Some((DENIED, why)),
-            Self::Unknown => None,
+            Self::Unknown | Self::StartPending { .. } => None,
         }
     }
 }
@@ -131,6 +158,13 @@ pub enum KafkaChange {
         /// The group id.
         group: String,
     },
+    /// The start of a group with `autoOffsetReset: latest` was committed.
+    StartPinned {
+        /// The group id.
+        group: String,
+        /// The offsets that were committed.
+        offsets: BTreeMap<Partition, i64>,
+    },
 }
 
 impl Prepared {
@@ -155,6 +189,10 @@ impl Prepared {
                 "Stopped",
                 format!("group {group} is stopped by its manifest"),
             ),
+            (Hold::Unclaimed, Some(Unclaimed::StartPending { why, .. })) => (
+                "GroupStartPending",
+                format!("group {group} does not start yet: {why}"),
+            ),
             (Hold::Unclaimed, unclaimed) => unclaimed.and_then(Unclaimed::stalled).map_or_else(
                 || {
                     let what = "waiting for Kafka to report members and commits of group id";
@@ -173,6 +211,14 @@ impl Prepared {
             reason: reason.to_owned(),
             message,
         })
+    }
+
+    /// Whether the practice owns a group id.
+    pub fn owns_group_id(&self, group: &str) -> bool {
+        matches!(
+            self.unclaimed.get(group),
+            None | Some(Unclaimed::StartPending { owned: true, .. })
+        )
     }
 
     /// Whether Kafka was changed, so that the poll is outdated.

@@ -71,7 +71,7 @@ pub struct GroupPlan {
     pub protocol: Protocol,
     /// How its partitions are assigned.
     pub assignor: Assignor,
-    /// Where it starts without a committed offset.
+    /// Where it starts if it has no committed offsets; its consumers always have `Earliest`.
     pub offset_reset: OffsetReset,
     /// Whether it should have no consumers for now.
     pub stopped: bool,
@@ -329,7 +329,8 @@ fn group_plan(
         owner: Some(format!("{namespace}/{practice}")),
         protocol,
         assignor,
-        offset_reset: group.auto_offset_reset,
+        // `latest` is pinned before the group starts, so that nothing is skipped later
+        offset_reset: OffsetReset::Earliest,
         session_timeout: time(
             "sessionTimeout",
             &group.session_timeout,

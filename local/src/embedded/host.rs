@@ -9,10 +9,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
+use practice_contract::OffsetReset;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer},
+    consumer::{BaseConsumer, CommitMode, Consumer},
     metadata::MetadataTopic,
     mocking::MockCluster,
     producer::DefaultProducerContext,
@@ -101,6 +102,11 @@ impl Host {
                 );
                 Ok(Answer::Created)
             }
+            Question::Pin {
+                group,
+                starts,
+                metadata,
+            } => Ok(Answer::Pinned(self.pin(&group, &starts, &metadata)?)),
             Question::Offsets { groups } => Ok(Answer::Offsets(self.offsets(groups)?)),
         }
     }
@@ -116,14 +122,7 @@ impl Host {
                     list.add_partition(&topic, partition);
                 }
             }
-            if !self.groups.contains_key(&group) {
-                let client = client(&self.bootstrap, &group)?;
-                self.groups.insert(group.clone(), client);
-            }
-            let Some(client) = self.groups.get(&group) else {
-                continue;
-            };
-            let committed = client.committed_offsets(list, PATIENCE)?;
+            let committed = self.group(&group)?.committed_offsets(list, PATIENCE)?;
             let each = committed.elements();
             let each = each.iter().filter_map(|element| match element.offset() {
                 Offset::Offset(offset) => Some((
@@ -151,6 +150,48 @@ impl Host {
             offsets.topics.insert(name.clone(), topic);
         }
         Ok(offsets)
+    }
+
+    /// Commits the start or end offset of partitions without a commit; the group must have no members.
+    fn pin(
+        &mut self,
+        group: &str,
+        starts: &[(String, i32, OffsetReset)],
+        metadata: &str,
+    ) -> Result<Vec<(String, i32, i64)>> {
+        let (first, ends) = (self.bounds(Offset::Beginning)?, self.bounds(Offset::End)?);
+        let client = self.group(group)?;
+        let mut list = TopicPartitionList::new();
+        for (topic, partition, _) in starts {
+            list.add_partition(topic, *partition);
+        }
+        let committed = client.committed_offsets(list, PATIENCE)?;
+        let mut pinned = Vec::new();
+        let mut list = TopicPartitionList::new();
+        for (topic, partition, start) in starts {
+            let key = (topic.clone(), *partition);
+            let is_committed = committed
+                .find_partition(topic, *partition)
+                .is_some_and(|element| matches!(element.offset(), Offset::Offset(_)));
+            if is_committed {
+                continue;
+            }
+            let bounds = match start {
+                OffsetReset::Earliest => &first,
+                OffsetReset::Latest => &ends,
+            };
+            let offset = *bounds
+                .get(&key)
+                .with_context(|| format!("{topic}/{partition} has no offsets yet"))?;
+            let mut element = list.add_partition(topic, *partition);
+            element.set_offset(Offset::Offset(offset))?;
+            element.set_metadata(metadata);
+            pinned.push((topic.clone(), *partition, offset));
+        }
+        if !pinned.is_empty() {
+            client.commit(&list, CommitMode::Sync)?;
+        }
+        Ok(pinned)
     }
 
     /// Start or end offset of every partition, with one request for each broker.
@@ -185,6 +226,15 @@ impl Host {
             self.admin = Some(client(&self.bootstrap, "kafka-practice")?);
         }
         self.admin.as_ref().ok_or_else(|| anyhow!("no client"))
+    }
+
+    /// Client of a group, which does not join it.
+    fn group(&mut self, group: &str) -> Result<&BaseConsumer> {
+        if !self.groups.contains_key(group) {
+            let client = client(&self.bootstrap, group)?;
+            self.groups.insert(group.to_owned(), client);
+        }
+        self.groups.get(group).ok_or_else(|| anyhow!("no client"))
     }
 
     /// Fetches the replicas of new topics.

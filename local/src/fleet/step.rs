@@ -329,7 +329,12 @@ mod tests {
     #[test]
     fn settings_equal_those_of_the_pod_except_name_and_address() {
         let plan = sample();
-        let rendered = objects(&plan, &BTreeMap::new(), &BTreeMap::<String, LiveRow>::new());
+        let rendered = objects(
+            &plan,
+            &BTreeMap::new(),
+            &BTreeMap::new(),
+            &BTreeMap::<String, LiveRow>::new(),
+        );
         let all = Wanted::all(
             &plan,
             &BTreeMap::new(),

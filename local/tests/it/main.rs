@@ -10,5 +10,6 @@ mod plans;
 mod refusals;
 mod sizes;
 mod sources;
+mod starts;
 
 mod apache;

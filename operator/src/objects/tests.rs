@@ -7,7 +7,12 @@ use super::*;
 use crate::live::LivePod;
 
 fn rendered(spec: Value) -> Vec<Object> {
-    objects(&plan_of(spec), &BTreeMap::new(), &BTreeMap::new())
+    objects(
+        &plan_of(spec),
+        &BTreeMap::new(),
+        &BTreeMap::new(),
+        &BTreeMap::new(),
+    )
 }
 
 fn find<'a>(objects: &'a [Object], kind: Kind, name: &str) -> &'a Value {
@@ -278,7 +283,7 @@ fn a_group_without_replicas_leaves_the_number_to_others() {
             before: None,
         },
     )]);
-    let stopped = &super::objects(&plan, &hold, &live)[3].body;
+    let stopped = &super::objects(&plan, &hold, &BTreeMap::new(), &live)[3].body;
     assert_eq!(
         (
             &stopped["spec"]["replicas"],
@@ -286,6 +291,49 @@ fn a_group_without_replicas_leaves_the_number_to_others() {
         ),
         (&json!(0), &json!("7"))
     );
+}
+
+#[test]
+fn a_deployment_says_whether_its_group_id_is_claimed() {
+    let plan = plan_of(json!({"topics": [{"name": "t"}], "groups": [
+        {"name": "owned", "replicas": 1}, {"name": "refused", "replicas": 1}, {"name": "both", "state": "Stopped"}]}));
+    let unclaimed = BTreeMap::from(["refused", "both"].map(|group| {
+        let why = Unclaimed::Conflict("is in use".to_owned());
+        (group.to_owned(), why)
+    }));
+    let holds = holds(&plan, &unclaimed, &Live::default());
+    let objects = super::objects(&plan, &holds, &unclaimed, &BTreeMap::new());
+    let live = |uid: &str| Live {
+        objects: objects
+            .iter()
+            .map(|object| {
+                let mut object: kube::core::DynamicObject =
+                    serde_json::from_value(object.body.clone()).expect("an object");
+                object
+                    .metadata
+                    .owner_references
+                    .iter_mut()
+                    .flatten()
+                    .for_each(|owner| {
+                        uid.clone_into(&mut owner.uid);
+                    });
+                object
+            })
+            .zip(objects.iter().map(|object| object.kind))
+            .map(|(object, kind)| (kind, object))
+            .collect(),
+        ..Live::default()
+    };
+    let shown = |live: &Live, plan: &Plan| {
+        ["owned", "refused", "both", "own"].map(|group| live.shows_claim(plan, group))
+    };
+    assert_eq!(shown(&live("u"), &plan), [true, false, false, false]);
+    assert_eq!(shown(&live("another"), &plan), [false; 4]);
+    let elsewhere = Plan {
+        bootstrap: "another:1".into(),
+        ..plan.clone()
+    };
+    assert_eq!(shown(&live("u"), &elsewhere), [false; 4]);
 }
 
 #[test]
@@ -418,14 +466,14 @@ fn replicas_are_set_kept_or_handed_over() {
 fn a_held_group_tells_its_consumers_not_to_join() {
     let plan = plan_of(serde_json::from_str(PRACTICE_3).expect("is JSON"));
     let id = "my-consumer-group-2";
-    let running = objects(&plan, &BTreeMap::new(), &BTreeMap::new());
+    let running = objects(&plan, &BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
     for (hold, value) in [
         (Hold::Stopped, "Stopped"),
         (Hold::Switching, "Switching"),
         (Hold::Unclaimed, "Unclaimed"),
     ] {
         let holds = BTreeMap::from([(id.to_owned(), hold)]);
-        let held = objects(&plan, &holds, &BTreeMap::new());
+        let held = objects(&plan, &holds, &BTreeMap::new(), &BTreeMap::new());
         for (object, before) in held.iter().zip(&running) {
             let is_row =
                 object.name.starts_with("p-my-consumer-group-2") && object.kind == Kind::Deployment;

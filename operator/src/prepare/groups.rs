@@ -2,8 +2,9 @@
 //! the order of practices, which `memory` records.
 
 use practice_contract::commit_metadata;
-use practice_groups::{GroupSeen, GroupState, KafkaError};
+use practice_groups::{GroupSeen, GroupState, KafkaError, Partition};
 use practice_plan::{
+    labels::CLAIM_GROUPS,
     outcome::Unclaimed,
     plan::{GroupPlan, Plan},
 };
@@ -24,7 +25,8 @@ pub(super) fn unsupported(group: &GroupPlan) -> String {
     )
 }
 
-/// Claims a group id: it must be unused, or used by this practice only.
+/// Claims a group id: it must be unused, or used by this practice only. Kafka's own tools commit without metadata: such commits are
+/// this practice's if a commit with its metadata, a member that is its pod, or annotation `claim-groups` shows that the id is.
 pub(super) fn claim(
     plan: &Plan,
     group: &GroupPlan,
@@ -64,13 +66,35 @@ pub(super) fn claim(
     let ours = commit_metadata(&format!("{}/{}", plan.namespace, plan.name));
     if let Some(((topic, partition), _)) = committed
         .iter()
-        .find(|(_, committed)| committed.metadata != ours)
+        .find(|(_, committed)| !committed.metadata.is_empty() && committed.metadata != ours)
     {
         return conflict(format!(
             "the committed offset of {topic}/{partition} does not belong to this practice"
         ));
     }
-    Ok(())
+    let is_shown = !seen.members.is_empty()
+        || committed
+            .values()
+            .any(|committed| committed.metadata == ours)
+        || live.claim_groups.contains(&group.id);
+    match committed.keys().next() {
+        Some(partition) if !is_shown => Err(without_metadata(plan, group, partition)),
+        _ => Ok(()),
+    }
+}
+
+/// The conflict of a group in which no commit has metadata. The fix keeps the offsets: they may have been reset for this practice.
+fn without_metadata(plan: &Plan, group: &GroupPlan, (topic, partition): &Partition) -> Unclaimed {
+    let Plan {
+        bootstrap,
+        namespace,
+        name,
+        ..
+    } = plan;
+    let id = &group.id;
+    Unclaimed::Conflict(format!(
+        "group id {id} is in use: the committed offset of {topic}/{partition} has no metadata, so its owner is unknown; if another application uses the group, choose another name; if you set the offsets for this practice, claim them: kubectl annotate cgp {name} -n {namespace} {CLAIM_GROUPS}={id} (separate several ids by commas); to see them: kafka-consumer-groups.sh --bootstrap-server {bootstrap} --describe --group {id}"
+    ))
 }
 
 #[cfg(test)]
@@ -152,8 +176,55 @@ mod tests {
         assert!(
             matches!(claims(&denied), Err(Unclaimed::Denied(why)) if why.starts_with("group g: Kafka denied"))
         );
+        // Kafka's own tools reset offsets without metadata
+        let both = |other: &str| {
+            let mut all = commit(ours).expect("is set");
+            let other = Committed {
+                offset: 2,
+                metadata: other.into(),
+            };
+            all.insert(("t".to_owned(), 1), other);
+            Some(all)
+        };
+        assert_eq!(
+            claims(&seen(GroupState::Empty, vec![], both(""))),
+            Ok(()),
+            "some commits have our metadata"
+        );
+        assert_eq!(
+            claims(&seen(GroupState::Stable, vec![member("p-g-1")], commit(""))),
+            Ok(()),
+            "every member is a pod of ours"
+        );
+        let reset = seen(GroupState::Empty, vec![], commit(""));
+        let Err(Unclaimed::Conflict(why)) = claims(&reset) else {
+            panic!("nothing shows that it is ours")
+        };
+        assert!(
+            why.contains("kubectl annotate cgp p -n n kafka-practice.dev/claim-groups=g")
+                && why.contains(
+                    "kafka-consumer-groups.sh --bootstrap-server k:1 --describe --group g"
+                )
+                && !why.contains("delete"),
+            "{why}"
+        );
+        let named = |ids: &str| {
+            let mut practice = practice_api::ConsumerGroupPractice::new(
+                "p",
+                practice_api::PracticeSpec::default(),
+            );
+            let annotation = (CLAIM_GROUPS.to_owned(), ids.to_owned());
+            practice.metadata.annotations = Some([annotation].into());
+            let live = Live::default().with_claims_of(&practice);
+            claim(&plan, group, Some(&reset), &live)
+        };
+        assert_eq!((named("g"), named("f, g")), (Ok(()), Ok(())));
+        assert!(named("f,gg").is_err() && named("").is_err());
         for foreign in [
             seen(GroupState::Stable, vec![member("other")], commit(ours)),
+            seen(GroupState::Stable, vec![member("other")], commit("")),
+            seen(GroupState::Empty, vec![], both("kafka-practice:n/p2")),
+            seen(GroupState::Empty, vec![], both("checkpoint")),
             seen(GroupState::Empty, vec![], commit("")),
             seen(GroupState::Empty, vec![], commit("kafka-practice:n/p2")),
         ] {

@@ -19,6 +19,8 @@ mod program;
 mod reader;
 mod refused_endings;
 mod replicas;
+mod resets;
+mod starts;
 mod stopped;
 mod topic_config;
 mod topics;

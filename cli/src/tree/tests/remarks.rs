@@ -225,6 +225,9 @@ fn group_that_is_not_started_shows_the_reason() {
             .contains("its consumers are not started until"),
         "{waits:?}"
     );
+    status.groups[0].hold = hold("GroupStartPending");
+    let waits = group_remarks(&status.groups[0]);
+    assert_eq!(waits[0].text(), "⚠ why");
     status.groups[0].hold = hold("ProtocolUnsupported");
     says(
         &practice,

@@ -9,6 +9,7 @@ mod health;
 mod lags;
 mod other_groups;
 mod outage;
+mod pin;
 mod scenes;
 mod topics;
 mod transactions;

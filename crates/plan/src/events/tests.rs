@@ -71,6 +71,10 @@ fn one_sentence_for_each_thing_done() {
                 set: vec!["a=1".into(), "b=2".into()],
             },
             KafkaChange::Claimed { group: "g".into() },
+            KafkaChange::StartPinned {
+                group: "g".into(),
+                offsets: (0..8).map(|number| (("t".to_owned(), number), 5)).collect(),
+            },
         ],
         ..Prepared::default()
     };
@@ -89,7 +93,7 @@ fn one_sentence_for_each_thing_done() {
         ],
         ..Running::default()
     };
-    let expected: [(Severity, &str, &str, &str); 8] = [
+    let expected: [(Severity, &str, &str, &str); 9] = [
         (
             Severity::Normal,
             "TopicCreated",
@@ -113,6 +117,12 @@ fn one_sentence_for_each_thing_done() {
             "GroupIdClaimed",
             "ConsumerGroup g",
             "group id g claimed: no members or commits of another application",
+        ),
+        (
+            Severity::Normal,
+            "GroupStartPinned",
+            "ConsumerGroup g",
+            "group g starts at t/0 offset 5, t/1 offset 5, t/2 offset 5, t/3 offset 5, t/4 offset 5, t/5 offset 5 and 2 more partitions: committed before its first consumer starts (autoOffsetReset latest)",
         ),
         (
             Severity::Normal,

@@ -5,7 +5,7 @@ use practice_api::{
     PracticeStatus,
     status::{GroupStatus, Member},
 };
-use practice_contract::Assignor;
+use practice_contract::{Assignor, OffsetReset};
 use practice_groups::assign::{Change, Holder, Moves, Newcomers, Owned, Topics, moves};
 
 use super::{
@@ -116,6 +116,7 @@ impl Scene<'_> {
         });
         let mut because = because(change, after, before, &rows);
         because.extend(grown);
+        because.extend(reset(after, before, to));
         if let Some(status) = status.filter(|status| !status.group_id_owned && to > 0) {
             let held = status.hold.as_ref().map(|hold| &hold.message);
             let why = held
@@ -296,6 +297,33 @@ fn because(
         }
     }
     because
+}
+
+/// Where a group with `autoOffsetReset: latest` starts, and that a change of the field replaces no consumer.
+fn reset(after: Option<&GroupPlan>, before: Option<&GroupPlan>, to: usize) -> Option<String> {
+    let after = after?;
+    let latest = after.offset_reset == OffsetReset::Latest;
+    match before {
+        None if latest && to > 0 => Some(
+            "autoOffsetReset latest: the end of its topics is committed before the first consumer starts, unless the group has commits; later messages are read, also in partitions that are added"
+                .to_owned(),
+        ),
+        Some(before) if before.offset_reset != after.offset_reset => Some(format!(
+            "autoOffsetReset {} → {}: used at the next start of the group without committed offsets, no consumer is replaced",
+            before.offset_reset, after.offset_reset
+        )),
+        Some(before) if latest && before.topics.iter().ne(&after.topics) => {
+            let is_added = |topic: &&String| !before.topics.contains(topic);
+            let added: Vec<&str> = after.topics.iter().filter(is_added).map(String::as_str).collect();
+            (!added.is_empty()).then(|| {
+                format!(
+                    "{}: read from the oldest message, autoOffsetReset latest is used only when the group starts without committed offsets",
+                    added.join(", ")
+                )
+            })
+        }
+        _ => None,
+    }
 }
 
 /// Whether `replicas` of at least one row is not set, so an autoscaler decides.

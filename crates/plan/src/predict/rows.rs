@@ -221,11 +221,5 @@ pub fn changed_settings(before: &RowPlan, after: &RowPlan) -> Vec<String> {
             after.topics.join(", ")
         ));
     }
-    if before.offset_reset != after.offset_reset {
-        changes.push(format!(
-            "autoOffsetReset {} → {}",
-            before.offset_reset, after.offset_reset
-        ));
-    }
     changes
 }

@@ -637,3 +637,54 @@ fn how_many_start_again_is_not_known_where_somebody_else_says_it() {
     assert_eq!(idle.why, "the number of consumers that start is unknown");
     assert!(all.groups[0].starts.why.starts_with("at least"), "{all:?}");
 }
+
+#[test]
+fn a_latest_group_has_a_line_about_its_start() {
+    let latest = json!({"name": "g", "replicas": 1, "autoOffsetReset": "latest"});
+    let earliest = json!({"name": "g", "replicas": 1});
+    let because = |all: &Prediction| all.groups[0].because.clone();
+    let from_nothing = |group: &Value| {
+        let all = predict(&plan_of(spec(1, group.clone())), None, Broker::default());
+        because(&all)
+    };
+    let lines = from_nothing(&latest);
+    assert!(
+        matches!(&*lines, [line] if line.starts_with("autoOffsetReset latest: the end of its topics is committed")),
+        "{lines:?}"
+    );
+    assert_eq!(from_nothing(&earliest), Vec::<String>::new());
+    let idle = json!({"name": "g", "replicas": 0, "autoOffsetReset": "latest"});
+    assert_eq!(from_nothing(&idle), Vec::<String>::new());
+
+    let members: Members<'_> = &[("g-1", "p-g", &[("t", 0)])];
+    for (before, after, change) in [
+        (&earliest, &latest, "earliest → latest"),
+        (&latest, &earliest, "latest → earliest"),
+    ] {
+        let now = live(&spec(1, before.clone()), &[("g", members)]);
+        let all = now.to(&spec(1, after.clone()));
+        assert_eq!(all.groups[0].change, GroupChange::Stays, "{change}");
+        let lines = because(&all);
+        assert!(
+            matches!(&*lines, [line] if line.contains(change) && line.contains("no consumer is replaced")),
+            "{lines:?}"
+        );
+        assert_eq!(
+            because(&now.to(&spec(1, before.clone()))),
+            Vec::<String>::new()
+        );
+    }
+    let two = |topics: Value| {
+        let mut group = latest.clone();
+        group["topics"] = topics;
+        json!({"topics": [{"name": "t"}, {"name": "u"}], "groups": [group]})
+    };
+    let now = live(&two(json!(["t"])), &[("g", members)]);
+    let lines = because(&now.to(&two(json!(["t", "u"]))));
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("u: read from the oldest message")),
+        "{lines:?}"
+    );
+}

@@ -316,6 +316,8 @@ fn reconciling(
             moving.push(format!(
                 "group {name} is waiting for Kafka to report whether its group id is free"
             ));
+        } else if let Some(Unclaimed::StartPending { why, .. }) = prepared.unclaimed.get(name) {
+            moving.push(format!("group {name} does not start yet: {why}"));
         } else if prepared.holds.get(name) == Some(&Hold::Switching) {
             moving
                 .push(format!("group {name} is changing its protocol or assignor: waiting for its current members to leave"));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use practice_api::status::{GroupStatus, Member, OwnedPartition, TopicStatus};
+use practice_contract::OffsetReset;
 use practice_groups::{GroupSeen, GroupState, MemberSeen, Partition, Snapshot, TopicSeen, total};
 
 use super::{count, health::Case};
@@ -11,6 +12,9 @@ use crate::{
     outcome::{Observed, Prepared, Running},
     plan::GroupPlan,
 };
+
+/// Most topic ids that are kept for a group: those of its topics, and of as many former ones.
+const MOST_TOPIC_IDS: usize = 64;
 
 /// Inputs that the status of every group shares.
 #[derive(Clone, Copy)]
@@ -99,7 +103,7 @@ impl GroupInputs<'_> {
         };
         GroupStatus {
             name: group.id.clone(),
-            group_id_owned: !self.prepared.unclaimed.contains_key(&group.id),
+            group_id_owned: self.prepared.owns_group_id(&group.id),
             state: seen.state.to_string(),
             protocol: seen.protocol.unwrap_or(group.protocol).name().to_owned(),
             epoch: seen.epoch,
@@ -123,6 +127,7 @@ impl GroupInputs<'_> {
                 .and_then(|left| self.now.checked_add(left).ok())
                 .map(time),
             health,
+            committed_topic_ids: committed_topic_ids(group, seen, snapshot, before),
             hold: self
                 .prepared
                 .hold(&group.id)
@@ -174,9 +179,48 @@ pub(super) fn unseen(before: &GroupStatus, why: &str, now: Timestamp) -> GroupSt
         ready_replicas: before.ready_replicas,
         unknown_since: Some(since(before.unknown_since.as_deref(), now)),
         health: before.health.clone(),
+        committed_topic_ids: before.committed_topic_ids.clone(),
         message: Some(why.to_owned()),
         ..GroupStatus::default()
     }
+}
+
+/// Ids of the topics in which a `latest` group has or had commits. A topic that is missing now may return with the same id.
+fn committed_topic_ids(
+    group: &GroupPlan,
+    seen: &GroupSeen,
+    snapshot: &Snapshot,
+    before: Option<&GroupStatus>,
+) -> Vec<String> {
+    if group.offset_reset != OffsetReset::Latest {
+        return Vec::new();
+    }
+    let former = before.map_or(&[][..], |before| &before.committed_topic_ids);
+    let mut ids: Vec<String> = Vec::new();
+    let mut present = 0;
+    for topic in &group.topics {
+        let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else {
+            continue;
+        };
+        present += 1;
+        let mut commits = seen.committed.iter().flat_map(BTreeMap::keys);
+        let is_committed =
+            commits.any(|partition| partition.0 == *topic && !seen.outdated.contains(partition));
+        if is_committed || former.contains(&facts.id) {
+            ids.push(facts.id.clone());
+        }
+    }
+    if present < group.topics.len() || ids.is_empty() {
+        let known: Vec<String> = former
+            .iter()
+            .filter(|id| !ids.contains(id))
+            .cloned()
+            .collect();
+        ids.extend(known);
+        ids.truncate(MOST_TOPIC_IDS);
+    }
+    ids.sort_unstable();
+    ids
 }
 
 /// A group's partitions, with its own offsets and lag.

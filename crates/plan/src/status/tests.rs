@@ -7,6 +7,7 @@ use practice_groups::{Bounds, GroupSeen, KafkaError};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::outcome::{Hold, Unclaimed};
 use crate::testing::{World, at, two_groups};
 
 #[test]
@@ -179,10 +180,55 @@ fn a_lag_is_a_number_only_when_all_of_it_is_known() {
 }
 
 #[test]
-fn latest_without_a_commit_is_not_behind() {
+fn latest_without_a_commit_is_not_behind_before_the_group_starts() {
     let mut world = two_groups();
-    world.group("b", |group| group.committed = Some(BTreeMap::new()));
+    world.group("b", |group| {
+        group.committed = Some(BTreeMap::new());
+        group.members.clear();
+    });
     assert_eq!(world.status().groups[1].lag, Some(0));
+    // its start is pinned; partitions 1 and 2 were added later
+    let mut world = two_groups();
+    world.group("b", |group| {
+        group
+            .committed
+            .iter_mut()
+            .for_each(|all| all.retain(|(_, partition), _| *partition == 0));
+    });
+    assert_eq!(world.status().groups[1].lag, Some(20));
+}
+
+#[test]
+fn a_group_whose_start_is_not_pinned_keeps_an_id_that_it_owned() {
+    for owned in [false, true] {
+        let mut world = two_groups();
+        let pending = Unclaimed::start_waits("for topic t to exist", owned);
+        world.prepared.unclaimed.insert("b".into(), pending);
+        world.prepared.holds.insert("b".into(), Hold::Unclaimed);
+        let status = world.status();
+        let hold = status.groups[1].hold.as_ref().expect("it is held");
+        assert_eq!(
+            (status.groups[1].group_id_owned, hold.reason.as_str()),
+            (owned, "GroupStartPending")
+        );
+        assert!(
+            hold.message.contains("group b") && hold.message.contains("topic t to exist"),
+            "{}",
+            hold.message
+        );
+        let reconciling = status.condition("Reconciling").expect("is there");
+        assert_eq!(reconciling.status, "True");
+        assert!(
+            reconciling.message.contains("topic t to exist"),
+            "{}",
+            reconciling.message
+        );
+        let stalled = status.condition("Stalled").expect("is there");
+        assert_eq!(
+            stalled.status, "False",
+            "the operator tries again by itself"
+        );
+    }
 }
 
 #[test]

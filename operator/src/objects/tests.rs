@@ -108,7 +108,7 @@ fn a_variants_deployment_says_all_that_others_rely_on() {
     let template = &slow["spec"]["template"];
     assert_eq!(
         template["metadata"],
-        json!({"labels": labels, "annotations": {"kafka-practice.dev/group": "my-consumer-group-2", "kafka-practice.dev/protocol": "classic/cooperative-sticky"}})
+        json!({"labels": labels, "annotations": {"kafka-practice.dev/group": "my-consumer-group-2", "kafka-practice.dev/protocol": "classic/cooperative-sticky", "kafka-practice.dev/hold": "None"}})
     );
     let pod = &template["spec"];
     assert_eq!(pod["automountServiceAccountToken"], false);

@@ -475,7 +475,8 @@ mod tests {
         let page = include_str!("../../docs/metrics.md");
         let kafka = concat!(
             include_str!("../../crates/kafka/src/read.rs"),
-            include_str!("../../crates/kafka/src/change.rs")
+            include_str!("../../crates/kafka/src/change.rs"),
+            include_str!("../../crates/kafka/src/transactions.rs")
         );
         for (label, values) in [
             (

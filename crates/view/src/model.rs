@@ -152,6 +152,10 @@ pub struct PartitionPicture {
 }
 
 /// A consumer group.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the fields of a JSON document, each read on its own"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupPicture {

@@ -88,7 +88,7 @@ impl HealthHistory {
                 let idle = now.saturating_sub(waited);
                 if idle < window {
                     *health = PartitionHealth::Healthy;
-                    recheck_in = earliest(recheck_in, Some(window - idle));
+                    recheck_in = earliest(recheck_in, Some(window.saturating_sub(idle)));
                 } else {
                     *health = PartitionHealth::Stalled { age: age.min(idle) };
                 }

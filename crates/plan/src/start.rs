@@ -57,7 +57,7 @@ pub fn group_start(
         .into_iter()
         .flat_map(|before| &before.groups)
         .find(|status| status.name == group.id);
-    let had_commits = status.map_or(&[][..], |status| &status.committed_topic_ids);
+    let former_topics = status.map_or(&[][..], |status| &status.committed_topic_ids);
     let mut starts = BTreeMap::new();
     let mut missing = Vec::new();
     for topic in &group.topics {
@@ -74,10 +74,10 @@ pub fn group_start(
             }
             None => return GroupStart::Waits(format!("for Kafka to report topic {topic}")),
         };
-        let start = match had_commits {
+        let start = match former_topics {
             [] => OffsetReset::Latest,
             // it was created after the start of the group
-            former if !former.contains(&facts.id) => OffsetReset::Earliest,
+            known if !known.contains(&facts.id) => OffsetReset::Earliest,
             // its commits expired, or were deleted; the group is not about to start
             _ if group.stopped => continue,
             _ => OffsetReset::Latest,

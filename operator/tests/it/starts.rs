@@ -227,7 +227,6 @@ async fn a_start_that_cannot_be_pinned_holds_the_group_and_says_why() {
             .any(|event| event.starts_with("GroupIdClaimed")),
         "{events:?}"
     );
-    // another group is not held
     kafka.allow("Read", ["--group", &id]).await;
     scene
         .event("GroupStartPinned", &format!("{topic}/0 offset 1"))
@@ -240,14 +239,14 @@ async fn a_start_that_cannot_be_pinned_holds_the_group_and_says_why() {
         "topics": [{"name": missing, "managed": false}], "producer": {"enabled": false},
         "groups": [{"name": scene.name("h"), "replicas": 1, "autoOffsetReset": "latest"}]});
     scene.apply("q", &unmanaged).await;
-    let held = |s: &PracticeStatus| {
+    let waits = |s: &PracticeStatus| {
         let hold = s.groups[0].hold.as_ref();
         hold.is_some_and(|hold| {
             hold.reason == "GroupStartPending"
                 && hold.message.contains(&format!("topic {missing} to exist"))
         })
     };
-    scene.status("q", "it waits for its topic", held).await;
+    scene.status("q", "it waits for its topic", waits).await;
     let message = scene.condition("q", "Reconciling=True").await;
     assert!(message.contains(&missing), "{message}");
     kafka.create_topic(&missing, 1).await;

@@ -42,11 +42,12 @@ impl ConfigReader {
         }
     }
 
-    /// The configuration of these topics. Blocks until Kafka answers, at most [`PATIENCE`].
+    /// The configuration of these topics; `None`: no broker answered, or the broker does not have this request. Blocks until Kafka
+    /// answers, at most [`PATIENCE`].
     pub(crate) fn fetch<'a>(
         &mut self,
         topics: impl Iterator<Item = &'a String>,
-    ) -> BTreeMap<String, TopicConfig> {
+    ) -> Option<BTreeMap<String, TopicConfig>> {
         let resources: Vec<_> = topics
             .take(MOST_TOPICS)
             .map(|topic| ResourceSpecifier::Topic(topic))
@@ -58,17 +59,18 @@ impl ConfigReader {
             }
             Err(error) => {
                 tracing::debug!(%error, "no admin client");
-                return BTreeMap::new();
+                return None;
             }
         };
         match described {
-            Ok(resources) => resources
-                .into_iter()
-                .filter_map(|resource| named(&resource.ok()?))
-                .collect(),
+            Ok(resources) => {
+                let resources = resources.into_iter();
+                let named = resources.filter_map(|resource| named(&resource.ok()?));
+                Some(named.collect())
+            }
             Err(error) => {
                 tracing::debug!(%error, "no configuration of topics");
-                BTreeMap::new()
+                None
             }
         }
     }

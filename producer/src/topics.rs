@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
@@ -36,6 +36,8 @@ const CALM: Duration = Duration::from_secs(5);
 const EAGER: Duration = Duration::from_millis(250);
 /// Time after which the configuration of topics is read again.
 const CONFIG_AGE: Duration = Duration::from_mins(1);
+/// The same after a request without an answer.
+const CONFIG_RETRY: Duration = Duration::from_secs(10);
 /// Kafka's default, in bytes.
 const DEFAULT_LIMIT: usize = DEFAULT_MAX_MESSAGE_BYTES as usize;
 
@@ -202,9 +204,9 @@ impl Topics {
             .name("topics".to_owned())
             .spawn(move || {
                 let mut pause = EAGER;
-                let mut configs_read = None;
+                let mut next_configs = Instant::now();
                 while stopped.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    let complete = topics.poll(&kafka, &mut reader, &mut configs_read);
+                    let complete = topics.poll(&kafka, &mut reader, &mut next_configs);
                     pause = if complete { CALM } else { EAGER };
                 }
             })?;
@@ -212,12 +214,7 @@ impl Topics {
     }
 
     /// One poll. True: Kafka answered and all configured topics exist.
-    fn poll(
-        &self,
-        kafka: &Kafka,
-        reader: &mut ConfigReader,
-        configs_read: &mut Option<Instant>,
-    ) -> bool {
+    fn poll(&self, kafka: &Kafka, reader: &mut ConfigReader, next_configs: &mut Instant) -> bool {
         match self.fetch(kafka) {
             Ok(found) => {
                 let complete = self
@@ -225,16 +222,7 @@ impl Topics {
                     .iter()
                     .all(|topic| found.get(topic).is_some_and(Option::is_some));
                 kafka.is_reached();
-                let is_due = configs_read.is_none_or(|read| read.elapsed() >= CONFIG_AGE);
-                if is_due || self.doubted.load(Ordering::Relaxed) || !self.has_configs(&found) {
-                    self.doubted.store(false, Ordering::Relaxed);
-                    let mut configs = reader.fetch(visible(&found));
-                    for topic in visible(&found) {
-                        configs.entry(topic.clone()).or_default();
-                    }
-                    self.configured(configs);
-                    *configs_read = Some(Instant::now());
-                }
+                self.poll_configs(&found, reader, next_configs);
                 if !self.seen() {
                     let partitions = |found: &Option<Vec<_>>| found.as_ref().map(Vec::len);
                     let topics: BTreeMap<_, _> = found
@@ -273,15 +261,36 @@ impl Topics {
         Ok(found)
     }
 
+    /// Reads what topics accept, if it is time, a refusal does not match it, or a topic is new.
+    fn poll_configs(&self, found: &Known, reader: &mut ConfigReader, next: &mut Instant) {
+        let is_doubted = self.doubted.swap(false, Ordering::Relaxed);
+        if Instant::now() < *next && !is_doubted && self.has_configs(found) {
+            return;
+        }
+        let fetched = reader.fetch(visible(found));
+        *next = Instant::now()
+            + if fetched.is_some() {
+                CONFIG_AGE
+            } else {
+                CONFIG_RETRY
+            };
+        // a broker that is just gone does not change what topics accept
+        let mut configs = fetched.unwrap_or_else(|| self.configs().clone());
+        for topic in visible(found) {
+            configs.entry(topic.clone()).or_default();
+        }
+        self.configured(configs);
+    }
+
     fn has_configs(&self, found: &Known) -> bool {
-        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        let configs = self.configs();
         visible(found).all(|topic| configs.contains_key(topic))
     }
 
     /// Remembers what topics accept.
     fn configured(&self, configs: BTreeMap<String, TopicConfig>) {
         *self.configs.write().unwrap_or_else(PoisonError::into_inner) = configs;
-        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        let configs = self.configs();
         let names = configs.keys().chain(self.set_limits.keys()).cloned();
         let names: Vec<_> = names.collect();
         drop(configs);
@@ -292,8 +301,12 @@ impl Topics {
     }
 
     fn config(&self, topic: &str) -> TopicConfig {
-        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        let configs = self.configs();
         configs.get(topic).copied().unwrap_or_default()
+    }
+
+    fn configs(&self) -> RwLockReadGuard<'_, BTreeMap<String, TopicConfig>> {
+        self.configs.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> Option<Arc<Known>> {

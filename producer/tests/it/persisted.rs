@@ -76,25 +76,46 @@ async fn what_is_purged_at_the_end_was_refused_each_time_or_is_in_doubt() {
     futures::future::join_all(answers).await;
 }
 
+#[tokio::test]
+async fn a_fatal_error_leaves_its_message_in_doubt_and_refuses_the_next_ones() {
+    let mock = mock(&[("a", 1)]);
+    let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["a"])).await;
+    let message = json!({"topic": "a", "value": "v"});
+    direct.message(message.clone()).await.is_sent("a");
+    mock.request_errors(
+        RDKafkaApiKey::Produce,
+        &[Code::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER],
+    );
+    let doubtful = direct.message(message.clone()).await;
+    doubtful.is_problem(504, &["may store it twice"]);
+    let refused = direct.message(message).await;
+    refused.is_problem(
+        503,
+        &["the Kafka client has failed", "safe to send it again"],
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_few_replicas_in_sync_are_named() {
     let kafka = Brokers::start(3).await;
     let bootstrap = kafka.bootstrap();
-    let create = [
-        "--bootstrap-server",
-        &bootstrap,
-        "--create",
-        "--topic",
-        "t",
-        "--replica-assignment",
-        "1:2",
-        "--config",
-        "min.insync.replicas=2",
-    ];
-    kafka
-        .tool("org.apache.kafka.tools.TopicCommand", &create)
-        .await;
-    let direct = Direct::ready(&settings(&bootstrap, &["t"])).await;
+    for (topic, replicas) in [("t", "1:2"), ("lonely", "2")] {
+        let create = [
+            "--bootstrap-server",
+            &bootstrap,
+            "--create",
+            "--topic",
+            topic,
+            "--replica-assignment",
+            replicas,
+            "--config",
+            "min.insync.replicas=2",
+        ];
+        kafka
+            .tool("org.apache.kafka.tools.TopicCommand", &create)
+            .await;
+    }
+    let direct = Direct::ready(&settings(&bootstrap, &["t", "lonely"])).await;
     let send = async |value: &str| direct.message(json!({"topic": "t", "value": value})).await;
     send("before").await.is_sent("t");
     kafka.kill(2).await;
@@ -112,6 +133,16 @@ async fn too_few_replicas_in_sync_are_named() {
             "safe to send it again",
         ],
     );
+    let lonely = direct
+        .message(json!({"topic": "lonely", "value": "refused"}))
+        .await;
+    lonely.is_problem(
+        503,
+        &[
+            "topic `lonely` partition 0 has no leader",
+            "safe to send it again",
+        ],
+    );
     kafka.restart(2).await;
     until("in sync again", async || send("after").await.status == 200).await;
     let records = topic::read(&bootstrap, "t").await;
@@ -124,5 +155,16 @@ async fn too_few_replicas_in_sync_are_named() {
     assert_eq!(
         (times("before"), times("refused"), times("after")),
         (1, 0, 1)
+    );
+    // one replica of one is enough, whatever min.insync.replicas is
+    until("it has a leader again", async || {
+        let after = json!({"topic": "lonely", "value": "after"});
+        direct.message(after).await.status == 200
+    })
+    .await;
+    let records = topic::read(&bootstrap, "lonely").await;
+    assert!(
+        records.iter().all(|record| record.value == "after"),
+        "{records:?}"
     );
 }

@@ -1,6 +1,9 @@
 //! What is in a topic, read by a consumer without a group; topics with settings of their own.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -76,6 +79,7 @@ fn read_now(bootstrap: &str, topic: &str) -> Vec<Record> {
                 .to_owned(),
         });
     }
+    thread::spawn(move || drop(consumer)); // its end can block
     records
 }
 

@@ -4,6 +4,22 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use practice_groups::KafkaError;
 
+/// The name of every call.
+pub const CALLS: [&str; 12] = [
+    "configure_topic",
+    "create_topic",
+    "delete_topic",
+    "group_ids",
+    "groups",
+    "grow_topic",
+    "has_consumer_protocol",
+    "last_stable_offsets",
+    "observe",
+    "open_transactions",
+    "pin_start",
+    "topic_config",
+];
+
 /// One finished call to a Kafka. It may have been several requests, to several brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {

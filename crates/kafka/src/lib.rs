@@ -13,6 +13,6 @@ mod pin;
 mod read;
 mod transactions;
 
-pub use call_listener::{Call, Listener};
+pub use call_listener::{CALLS, Call, Listener};
 pub use change::Made;
 pub use read::Kafka;

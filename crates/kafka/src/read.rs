@@ -23,7 +23,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     by_id::identity,
-    call_listener::{Call, Listener, result_label},
+    call_listener::{CALLS, Call, Listener, result_label},
     describe::{bounds, is_of_consumers, observe_groups},
     error::{Failure, coarse, refused},
 };
@@ -275,6 +275,7 @@ pub(crate) async fn within<T>(
         }
         result
     };
+    debug_assert!(CALLS.contains(&name), "{name} should be in CALLS");
     let begun = Instant::now();
     let result = tokio::time::timeout(DEADLINE, run)
         .await

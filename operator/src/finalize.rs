@@ -64,7 +64,8 @@ pub(crate) async fn finalize(
     };
     if practice.metadata.deletion_timestamp.is_some() {
         let topics = topics::own(practice, context);
-        return Ok(Some(end(practice, plan(), topics, context).await?));
+        let ending = Box::pin(end(practice, plan(), topics, context));
+        return Ok(Some(ending.await?));
     }
     let (marked, needed) = (
         is_marked(practice),
@@ -90,7 +91,7 @@ pub(crate) async fn end_undecodable(
         return Ok(Action::await_change());
     };
     let fault = SpecFault::Illegal(format!("the manifest cannot be decoded: {}", invalid.error));
-    end(&practice, Err(fault), topics, context).await
+    Box::pin(end(&practice, Err(fault), topics, context)).await
 }
 
 fn is_marked(practice: &ConsumerGroupPractice) -> bool {

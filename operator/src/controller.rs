@@ -236,12 +236,12 @@ async fn guarded(practice: Arc<Guarded>, context: Arc<Context>) -> Result<Action
                 return Ok(Action::await_change());
             }
             let key = (namespace.to_owned(), name.to_owned());
-            let ending = end_undecodable(invalid, &context);
+            let ending = Box::pin(end_undecodable(invalid, &context));
             return Ok(reconcile_traced(ending, key, &context).await);
         }
     };
     let key = crate::context::key(&practice);
-    let reconciling = reconcile(practice, context.clone());
+    let reconciling = Box::pin(reconcile(practice, context.clone()));
     Ok(reconcile_traced(reconciling, key, &context).await)
 }
 

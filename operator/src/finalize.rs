@@ -65,7 +65,8 @@ pub(crate) async fn finalize(
     if practice.metadata.deletion_timestamp.is_some() {
         let is_deleted =
             |name: &str| topics_to_delete(&practice.spec).any(|topic| topic.name == name);
-        return Ok(Some(end(practice, plan(), &is_deleted, context).await?));
+        let ending = Box::pin(end(practice, plan(), &is_deleted, context));
+        return Ok(Some(ending.await?));
     }
     let (marked, needed) = (
         is_marked(practice),
@@ -93,7 +94,7 @@ pub(crate) async fn end_undecodable(
     let fault = SpecFault::Illegal(format!("the manifest cannot be decoded: {}", invalid.error));
     // a topic whose policy cannot be read may be one to delete: it is named
     let is_deleted = |name: &str| !kept.contains(name);
-    end(&practice, Err(fault), &is_deleted, context).await
+    Box::pin(end(&practice, Err(fault), &is_deleted, context)).await
 }
 
 fn is_marked(practice: &ConsumerGroupPractice) -> bool {

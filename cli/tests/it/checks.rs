@@ -177,29 +177,32 @@ async fn check_reports_each_defect_with_a_hint() {
         other.namespace
     );
     assert!(everywhere.out.contains(&part), "{}", everywhere.out);
+}
 
-    // a deletion that cannot finish is a warning with its cause
+#[tokio::test]
+async fn a_deletion_that_cannot_finish_is_a_warning_with_its_cause() {
+    let scene = Scene::new("blocked").await;
     let why = "deleting topic orders: kafka:9092 unreachable since 12:00:00Z; given up at 12:10:00Z (spec.deletionTimeout 10m)";
     let mut ending = status("r");
     ending["conditions"] = json!([
         condition("KafkaReachable", "True", "Reachable", "Kafka answers"),
         condition("Reconciling", "True", "DeletionBlocked", why)
     ]);
-    other.practice("r", ending).await;
+    scene.practice("r", ending).await;
     let practices: Api<practice_api::ConsumerGroupPractice> =
-        Api::namespaced(other.client.clone(), &other.namespace);
+        Api::namespaced(scene.client.clone(), &scene.namespace);
     let held = json!({"metadata": {"finalizers": ["kafka-practice.dev/topics"]}});
     practices
         .patch("r", &PatchParams::default(), &Patch::Merge(held))
         .await
         .expect("it is taken");
-    let warning = format!("⚠ deletion of {}/r is blocked: {why}", other.namespace);
-    let before = other.cgp("check").await;
+    let warning = format!("⚠ deletion of {}/r is blocked: {why}", scene.namespace);
+    let before = scene.cgp("check").await;
     assert!(!before.out.contains("is blocked"), "{}", before.out);
     practices
         .delete("r", &DeleteParams::default())
         .await
         .expect("it is taken");
-    let after = other.cgp("check").await;
+    let after = scene.cgp("check").await;
     assert!(after.out.contains(&warning), "{}", after.out);
 }

@@ -58,7 +58,10 @@ async fn a_manifest_that_cannot_be_planned_or_decoded_has_an_end() {
     scene
         .merge("odd", &json!({"spec": {"topics": "none of them"}}))
         .await;
-    scene.delete("odd").await;
+    untyped
+        .delete("odd", &DeleteParams::default())
+        .await
+        .expect("it can be deleted");
     let blocked = async || {
         let odd = untyped
             .get("odd")

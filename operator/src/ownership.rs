@@ -221,37 +221,34 @@ impl Store {
     ) -> Result<Option<String>, Request> {
         let name = name(namespace);
         let what = format!("write {name}");
-        let written = match version {
-            Some(version) => {
-                let body = json!({"metadata": {"resourceVersion": version}, "data": update});
-                let params = PatchParams {
-                    field_manager: Some(MANAGER.to_owned()),
-                    ..PatchParams::default()
-                };
-                within(what, self.api().patch(&name, &params, &Patch::Merge(&body))).await?
-            }
-            None => {
-                let set = update.iter();
-                let data: BTreeMap<_, _> = set
-                    .filter_map(|(key, text)| Some((key.clone(), text.clone()?)))
-                    .collect();
-                let mut object = ConfigMap {
-                    data: Some(data),
-                    ..ConfigMap::default()
-                };
-                object.metadata.name = Some(name);
-                let labels = [
-                    ("app.kubernetes.io/part-of", PART_OF),
-                    ("app.kubernetes.io/component", "topic-ownership"),
-                ];
-                let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
-                object.metadata.labels = Some(labels.into());
-                let params = PostParams {
-                    field_manager: Some(MANAGER.to_owned()),
-                    ..PostParams::default()
-                };
-                within(what, self.api().create(&params, &object)).await?
-            }
+        let written = if let Some(version) = version {
+            let body = json!({"metadata": {"resourceVersion": version}, "data": update});
+            let params = PatchParams {
+                field_manager: Some(MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
+            within(what, self.api().patch(&name, &params, &Patch::Merge(&body))).await?
+        } else {
+            let set = update.iter();
+            let data: BTreeMap<_, _> = set
+                .filter_map(|(key, text)| Some((key.clone(), text.clone()?)))
+                .collect();
+            let mut object = ConfigMap {
+                data: Some(data),
+                ..ConfigMap::default()
+            };
+            object.metadata.name = Some(name);
+            let labels = [
+                ("app.kubernetes.io/part-of", PART_OF),
+                ("app.kubernetes.io/component", "topic-ownership"),
+            ];
+            let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
+            object.metadata.labels = Some(labels.into());
+            let params = PostParams {
+                field_manager: Some(MANAGER.to_owned()),
+                ..PostParams::default()
+            };
+            within(what, self.api().create(&params, &object)).await?
         };
         Ok(written.metadata.resource_version)
     }

@@ -121,13 +121,10 @@ async fn at_controller<Request: VersionedEncode, Response: VersionedDecode, T>(
     let metadata = kafka_metadata(kafka);
     let mut moves = 0;
     loop {
-        let controller = match metadata.controller() {
-            Some(controller) => controller,
-            None => {
-                metadata.force_refresh(Some(&[])).await?;
-                metadata.controller().ok_or_else(no_controller)?
-            }
-        };
+        if metadata.controller().is_none() {
+            metadata.force_refresh(Some(&[])).await?;
+        }
+        let controller = metadata.controller().ok_or_else(no_controller)?;
         let connection = metadata.get_broker_connection(controller.id()).await?;
         let version = connection
             .negotiate_api_version(api, max, min)

@@ -231,14 +231,14 @@ impl OwnershipRecord {
             owned.uid == owner.uid && owned.topic == topic && owned.kafka.as_deref() == kafka
         };
         self.created.retain(|_, owned| !is_former(owned));
-        let owned = OwnedTopic {
+        let entry = OwnedTopic {
             uid: owner.uid.to_owned(),
             practice: owner.name.to_owned(),
             topic: topic.to_owned(),
             kafka: kafka.map(str::to_owned),
             state: Created::Created,
         };
-        self.created.insert(id.clone(), owned);
+        self.created.insert(id.clone(), entry);
     }
 
     /// Removes a topic; returns its entry.

@@ -234,9 +234,10 @@ impl World {
             let (mut is_new, shape) = (false, Shape::of(topic));
             self.request(|world| is_new = world.create(shape, true))?;
             let id = self.topic.clone().map_or_else(String::new, |(id, ..)| id);
-            let creation = match is_new {
-                true => Creation::Created(id),
-                false => Creation::NotCreated,
+            let creation = if is_new {
+                Creation::Created(id)
+            } else {
+                Creation::NotCreated
             };
             finished.finish(plan.into(), Some("k"), &topic.name, &creation);
         }
@@ -250,7 +251,7 @@ impl World {
         let mut ended = begun.clone();
         for (id, _) in begun.owned_by(&plan.uid) {
             self.request(|world| {
-                world.topic = world.topic.take().filter(|(there, ..)| there != id)
+                world.topic = world.topic.take().filter(|(there, ..)| there != id);
             })?;
             ended.release(id);
         }
@@ -274,7 +275,7 @@ fn an_operator_killed_at_any_request_loses_no_topic_and_touches_no_other() {
             ..World::default()
         };
         let mut foreign_id = None;
-        for _ in 0..1 + world.random(3) {
+        for _ in 0..=world.random(3) {
             if world.random(4) == 0 && world.create(foreign, false) {
                 foreign_id = world.topic.clone().map(|(id, ..)| id);
             }

@@ -83,6 +83,15 @@ pub(crate) fn create_topic(name: &str, partitions: i32) {
     ));
 }
 
+/// The id of a topic, as Kafka's own tool prints it.
+pub(crate) fn topic_id(name: &str) -> String {
+    let described = done(&mut tool("TopicCommand", &["--describe", "--topic", name]));
+    let id = described.split("TopicId: ").nth(1);
+    let id = id.and_then(|rest| rest.split_whitespace().next());
+    id.unwrap_or_else(|| panic!("no topic {name}: {described}"))
+        .to_owned()
+}
+
 /// Messages of so many bytes, as fast as Kafka's own tool sends them.
 pub(crate) fn fill(topic: &str, messages: i64, bytes: u32) {
     let (number, size) = (messages.to_string(), bytes.to_string());

@@ -19,8 +19,8 @@ use crate::common::{
     watch::between,
 };
 
-/// Practices that are created, scaled and deleted, with one kill in the middle of each.
-const PRACTICES: u32 = 7;
+/// Practices that are created, changed and deleted, with one kill in the middle of each.
+const PRACTICES: u32 = 10;
 /// A kill comes within this time of a change: on a quiet machine everything is said by then.
 const MILLIS: u64 = 1_500;
 /// How much longer a busy machine may take.
@@ -47,17 +47,20 @@ fn an_operator_killed_at_any_moment_is_finished_by_the_next() {
             since_kill.push(between(killed, now));
             since_return.push(between(returned, now));
         };
+        let other = practice.create_topic_of_another_client();
         scene.apply(&practice.manifest);
         kill_during("a create", &|| practice.has_arrived(&scene, 2, 3));
+        practice.owns_its_topic_alone(&scene);
         practice.grow(&scene);
-        kill_during("a scale", &|| practice.has_arrived(&scene, 4, 5));
-        let created = practice.goes_with_its_topic(&scene);
+        kill_during("a change", &|| practice.has_arrived(&scene, 4, 5));
+        practice.owns_its_topic_alone(&scene);
         scene.kubectl(&["delete", "cgp", &practice.name, "--wait=false"]);
-        kill_during("a delete", &|| practice.is_gone(&scene, created));
+        kill_during("a delete", &|| practice.is_gone(&scene));
+        assert_eq!(kafka::topic_id(&practice.other), other, "not touched");
     }
     let n = since_return.len();
     let how = format!(
-        "{n} kills (SIGKILL, pod deleted) within {MILLIS} ms of a create, a scale or a delete, from the next pod's readiness until everything is as the manifest says"
+        "{n} kills (SIGKILL, pod deleted) within {MILLIS} ms of a create, a change or a delete, from the next pod's readiness until everything is as the manifest says"
     );
     hold(
         "operator's return -> converged, p99",
@@ -91,6 +94,7 @@ fn two_operators_for_a_moment_do_no_harm() {
     let _one_again = OneAgain;
     operator::scale(2);
     let practice = Practice::new(&scene, 1);
+    let other = practice.create_topic_of_another_client();
     scene.apply(&practice.manifest);
     until("it arrives", Duration::from_mins(1), || {
         practice.has_arrived(&scene, 2, 3)
@@ -116,12 +120,12 @@ fn two_operators_for_a_moment_do_no_harm() {
     );
     sleep(Duration::from_secs(20));
     assert_eq!(audit.writes(&scene.namespace), Vec::<String>::new());
-    let created = practice.goes_with_its_topic(&scene);
-    assert!(created, "one of them made the topic and said so");
+    practice.owns_its_topic_alone(&scene);
     scene.kubectl(&["delete", "cgp", &practice.name, "--wait=false"]);
-    until("it goes", Duration::from_mins(1), || {
-        practice.is_gone(&scene, created)
+    until("it is gone", Duration::from_mins(1), || {
+        practice.is_gone(&scene)
     });
+    assert_eq!(kafka::topic_id(&practice.other), other, "not touched");
 }
 
 /// However a test with two operators ends, one is left.
@@ -133,10 +137,12 @@ impl Drop for OneAgain {
     }
 }
 
-/// A practice with a group of each protocol, whose topic goes with it.
+/// A practice with a group of each protocol. Its topic is deleted with it; another one, which it names with the same policy, was
+/// created by another client and stays.
 struct Practice {
     name: String,
     topic: String,
+    other: String,
     groups: [String; 2],
     manifest: Sample,
 }
@@ -144,12 +150,15 @@ struct Practice {
 impl Practice {
     fn new(scene: &Scene, round: u32) -> Self {
         let (name, prefix) = (format!("p{round}"), format!("{}-{round}", scene.prefix));
-        let topic = format!("{prefix}-t");
+        let (topic, other) = (format!("{prefix}-t"), format!("{prefix}-other"));
         let groups = [format!("{prefix}-a"), format!("{prefix}-b")];
         let manifest = Sample(json!({
             "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice", "metadata": {"name": name},
             "spec": {
-                "topics": [{"name": topic, "partitions": 3, "deletionPolicy": "Delete"}],
+                "topics": [
+                    {"name": topic, "partitions": 2, "deletionPolicy": "Delete"},
+                    {"name": other, "partitions": 1, "deletionPolicy": "Delete"},
+                ],
                 "groups": [
                     {"name": groups[0], "replicas": 1},
                     {"name": groups[1], "replicas": 1, "protocol": "Consumer"},
@@ -159,19 +168,27 @@ impl Practice {
         Self {
             name,
             topic,
+            other,
             groups,
             manifest,
         }
     }
 
-    /// Another consumer in each group, and two more partitions.
+    /// Creates the topic that does not belong to the practice; returns its id.
+    fn create_topic_of_another_client(&self) -> String {
+        kafka::create_topic(&self.other, 1);
+        kafka::topic_id(&self.other)
+    }
+
+    /// Another consumer in each group, two more partitions, and a configuration key.
     fn grow(&self, scene: &Scene) {
         let replace =
             |path: &str, value: u32| json!({"op": "replace", "path": path, "value": value});
         let operations = [
             replace("/spec/groups/0/replicas", 2),
             replace("/spec/groups/1/replicas", 2),
-            replace("/spec/topics/0/partitions", 5),
+            replace("/spec/topics/0/partitions", 4),
+            json!({"op": "add", "path": "/spec/topics/0/config", "value": {"retention.ms": "3600000"}}),
         ];
         scene.patch(&self.name, &json!(operations));
     }
@@ -220,18 +237,15 @@ impl Practice {
         }
     }
 
-    /// Whether the practice knows that its topic is its own. An operator that was killed between making the topic and saying
-    /// so leaves one that nobody may remove: it could be anybody's.
-    fn goes_with_its_topic(&self, scene: &Scene) -> bool {
-        let topic = &scene.practice(&self.name)["status"]["topics"][0];
-        assert!(
-            topic["createdTopicId"] == Value::Null || topic["createdTopicId"] == topic["topicId"],
-            "{topic}"
-        );
-        topic["createdTopicId"] != Value::Null
+    /// The practice owns the topic that the operator created, whenever it was killed, and not the other.
+    fn owns_its_topic_alone(&self, scene: &Scene) {
+        let topics = &scene.practice(&self.name)["status"]["topics"];
+        assert_ne!(topics[0]["createdTopicId"], Value::Null, "{topics}");
+        assert_eq!(topics[0]["createdTopicId"], topics[0]["topicId"]);
+        assert_eq!(topics[1]["createdTopicId"], Value::Null, "{topics}");
     }
 
-    fn is_gone(&self, scene: &Scene, with_topic: bool) -> Result<(), String> {
+    fn is_gone(&self, scene: &Scene) -> Result<(), String> {
         let left = scene.kubectl(&["get", "cgp", "-o", "name"]);
         let objects = scene.objects(&self.name);
         if left
@@ -241,9 +255,8 @@ impl Practice {
         {
             return Err(format!("{left} {objects:?}"));
         }
-        let topic = kafka::names().contains(&self.topic);
-        if topic == with_topic {
-            Err(format!("topic {} is there: {topic}", self.topic))
+        if kafka::names().contains(&self.topic) {
+            Err(format!("topic {} is there", self.topic))
         } else {
             Ok(())
         }

@@ -93,8 +93,10 @@ fn a_saved_manifest_is_applied_and_a_wrong_one_changes_nothing() {
     local.settled("group-4", 1);
     local.settled("group-3", 2);
     local.settled("group-1", 2);
-    let member = local.member("group-3", "group-3-a").expect("a member");
-    assert_eq!(member["delayMs"], 30, "the consumer has the new delay");
+    local.until("the consumer was replaced and has the new delay", || {
+        let member = local.member("group-3", "group-3-a")?;
+        (member["delayMs"] == 30).then_some(())
+    });
     local.save(&THREE_GROUPS.replacen("    - {name: group-1, replicas: 2}\n", "", 1));
     local.until("groups that are not named are gone", || {
         let view = local.view()?;

@@ -308,6 +308,12 @@ async fn gaps_of_compaction_are_no_lag() {
 async fn a_group_that_has_never_committed_is_behind_by_its_policy() {
     let scene = Scene::new("uncommitted", 2, &[]).await;
     scene.send(5).await;
+    let snapshot = scene.poll().await;
+    assert_eq!(
+        scene.lags(&snapshot, OffsetReset::Latest),
+        [Lag::NoCommit(0); 2],
+        "it has not started"
+    );
     // members that commit nothing
     let join = |(group, protocol): (&String, Protocol)| {
         join_as(
@@ -327,7 +333,8 @@ async fn a_group_that_has_never_committed_is_behind_by_its_policy() {
     );
     assert_eq!(
         scene.lags(&snapshot, OffsetReset::Latest),
-        [Lag::NoCommit(0); 2]
+        [Lag::NoCommit(5); 2],
+        "where it started is pinned: what has no commit was added later"
     );
     blocking(|| drop(members)).await;
 }

@@ -209,7 +209,8 @@ const falls = (lag, slope, speed) => lag != null && lag >= 10 && lag > 2 * (spee
 /** @param {Model} m @param {any} g @param {number} now @returns {Group} */
 function groupOf(m, g, now) {
   const hue = (m.hues.get(g.name) ?? 0) % 6,
-    raw = [...(g.members ?? [])];
+    raw = [...(g.members ?? [])],
+    rest = g.stopped ? 'stopped' : g.scaledToZero && 'scaled to 0';
   for (const k of m.kept.get(g.name) ?? []) if (k.until > now) raw.splice(Math.min(k.index, raw.length), 0, k.member);
   const ids = new Set(raw.map(idOf));
   const arrow = (/** @type {any} */ p, /** @type {any} */ owner) => {
@@ -219,7 +220,7 @@ function groupOf(m, g, now) {
       lag = lagOf(m, g.name, p),
       growing = falls(lag, slope, speed),
       shrinking = !!lag && (slope ?? 0) <= -0.5,
-      glyph = g.stopped || g.scaledToZero ? null : HEALTH[p.health];
+      glyph = rest ? null : HEALTH[p.health];
     const read = !!owner && owner.state !== 'killed' && owner.state !== 'paused' && owner.state !== 'left',
       last = m.owners.get(id) ?? '';
     return {
@@ -243,7 +244,7 @@ function groupOf(m, g, now) {
       mark: glyph ?? (!read ? '' : growing ? '▲' : shrinking ? '▼' : ''),
       health: glyph ? p.health.toLowerCase() : '',
       warns: growing || !!glyph,
-      rest: !owner && !!(g.stopped || g.scaledToZero)
+      rest: !owner && !!rest
     };
   };
   const open = (g.open ?? []).map((/** @type {any} */ p) => arrow(p, null));
@@ -278,7 +279,7 @@ function groupOf(m, g, now) {
   });
   const orphans = open.filter((/** @type {Arrow} */ a) => a.seat === 'unowned');
   const silent = members.some(x => (x.kind === 'killed' || x.kind === 'paused') && x.arrows.length > 0);
-  const word = groupWord({ ...g, silent: silent && g.state === 'Stable', stopped: !!g.stopped && raw.every(r => r.state === 'left') });
+  const word = groupWord({ ...g, silent: silent && g.state === 'Stable', stopped: g.stopped && raw.every(r => r.state === 'left') });
   if (orphans.length)
     members.push({
       ...NONE,
@@ -286,13 +287,7 @@ function groupOf(m, g, now) {
       kind: 'unowned',
       arrows: orphans,
       lag: sum(orphans.map((/** @type {Arrow} */ a) => a.lag)),
-      why: g.stopped
-        ? 'The group is stopped; its committed offsets stay.'
-        : raw.length
-          ? 'They wait for an owner.'
-          : g.scaledToZero
-            ? 'The group is scaled to 0; its committed offsets stay.'
-            : 'No consumer has joined.'
+      why: rest ? `The group is ${rest}; its committed offsets stay.` : raw.length ? 'They wait for a new owner.' : 'No member joined.'
     });
   const arrows = members.flatMap(x => x.arrows),
     topics = g.topics ?? [],

@@ -133,19 +133,18 @@ export function groupWord(g) {
       'A member sends no heartbeats; Kafka removes it when its session times out.',
       'Waiting'
     );
-  if (g.stopped) return word('■', 'Stopped', 'calm', 'The spec stops this group; the committed offsets stay.');
-  if (g.scaledToZero && /Empty|Absent|Dead/.test(g.state))
-    return word('○', 'Scaled to 0', 'calm', 'The owner of its replicas set them to 0; the committed offsets stay.');
-  const { health } = g;
-  const glyph = HEALTH[/Stable|Empty|Absent/.test(g.state) ? (health?.state ?? '') : ''];
-  if (glyph && health) return word(glyph, health.state, 'warn', `${health.message}. To do: ${health.advice}.`, health.state);
+  if (g.stopped) return word('■', 'Stopped', 'calm', 'The spec stops it; its committed offsets stay.');
+  const { health, scaledToZero } = g,
+    todo = health?.advice ? `${health.message}. To do: ${health.advice}.` : 'Every member has its assignment.';
+  const glyph = !scaledToZero && /Stable|Empty|Absent/.test(g.state) && health && HEALTH[health.state];
+  if (glyph) return word(glyph, health.state, 'warn', todo, health.state);
   switch (g.state) {
     case 'Stable':
-      return word('✓', 'Stable', 'ok', health?.advice ? `${health.message}. To do: ${health.advice}.` : 'Every member has its assignment.');
+      return word('✓', 'Stable', 'ok', todo);
     case 'Empty':
     case 'Absent':
     case 'Dead':
-      return word('○', 'Empty', 'calm', 'No member has joined.');
+      return word('○', scaledToZero ? 'Scaled to 0' : 'Empty', 'calm', 'No member joined.');
     case 'PreparingRebalance':
     case 'CompletingRebalance':
     case 'Assigning':

@@ -5,7 +5,9 @@ use std::{thread::sleep, time::Duration};
 use serde_json::{Value, json};
 
 use crate::common::{
-    alone, kafka, operator,
+    alone,
+    command::{kubectl, run},
+    kafka, operator,
     sample::Sample,
     scene::{Scene, condition, group},
     until,
@@ -87,7 +89,14 @@ fn a_stopped_group_that_is_scaled_consumes_nothing() {
         scene.kubectl(&["scale", &deployment, "--replicas=1"]);
         let expected = format!("group {name} is Stopped: this consumer does not join it");
         until("the consumer reports why it does not join", MINUTE, || {
-            let said = scene.kubectl(&["logs", &deployment, "--tail=20"]);
+            // no container yet is an error of kubectl
+            let said = run(&mut kubectl(&[
+                "-n",
+                &scene.namespace,
+                "logs",
+                &deployment,
+                "--tail=20",
+            ]))?;
             if said.matches(&expected).count() == 1 {
                 Ok(())
             } else {

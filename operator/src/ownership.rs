@@ -51,7 +51,7 @@ struct Store {
 /// A record, and the version of its `ConfigMap`; `None`: there is no such object.
 #[derive(Clone, Default)]
 struct Stored {
-    record: OwnershipRecord,
+    record: Arc<OwnershipRecord>,
     version: Option<String>,
 }
 
@@ -95,7 +95,7 @@ impl Ownership {
     ///
     /// # Errors
     /// Kubernetes refuses or does not answer.
-    pub async fn record(&self, namespace: &str) -> Result<OwnershipRecord, Unrecorded> {
+    pub async fn record(&self, namespace: &str) -> Result<Arc<OwnershipRecord>, Unrecorded> {
         let stored = self.of(namespace);
         let mut stored = stored.lock().await;
         Ok(self.loaded(namespace, &mut stored).await?.record)
@@ -109,19 +109,19 @@ impl Ownership {
         &self,
         namespace: &str,
         change: impl Fn(&mut OwnershipRecord),
-    ) -> Result<OwnershipRecord, Unrecorded> {
+    ) -> Result<Arc<OwnershipRecord>, Unrecorded> {
         let of = self.of(namespace);
         let mut stored = of.lock().await;
         let mut attempt = 1;
         loop {
             let before = self.loaded(namespace, &mut stored).await?;
-            let mut record = before.record.clone();
+            let mut record = OwnershipRecord::clone(&before.record);
             change(&mut record);
-            let update = before.record.update(&record);
-            if update.is_empty() {
-                return Ok(record);
+            if record == *before.record {
+                return Ok(before.record);
             }
             let Some(store) = &self.store else {
+                let record = Arc::new(record);
                 *stored = Some(Stored {
                     record: record.clone(),
                     version: None,
@@ -131,6 +131,7 @@ impl Ownership {
             let uids = (store.uids)();
             record.keep(|uid| uids.contains(uid));
             let update = before.record.update(&record);
+            let record = Arc::new(record);
             *stored = None; // unknown, should this request fail or be cancelled
             match store
                 .write(namespace, &update, before.version.as_deref())
@@ -207,7 +208,7 @@ impl Store {
         let name = name(namespace);
         let found = within(format!("read {name}"), self.api().get_opt(&name)).await?;
         Ok(found.map_or_else(Stored::default, |found| Stored {
-            record: OwnershipRecord::read(&found.data.unwrap_or_default()),
+            record: Arc::new(OwnershipRecord::read(&found.data.unwrap_or_default())),
             version: found.metadata.resource_version,
         }))
     }

@@ -1,12 +1,13 @@
 //! Creates and deletes topics by id (KIP-516), and identifies a Kafka. In: names or ids. Out: ids, or Kafka's answer. The client
 //! library has these requests and does not offer them: its admin client drops the id that Kafka returns for a new topic, and deletes
-//! by name only. So this file, and no other, uses the library's `internal` feature.
+//! by name only. So this file uses the library's `internal` feature, as `pin` does, and no other.
 
 use std::time::Duration;
 
 use krafka::{
     __private::{
         kafka_metadata,
+        network::BrokerConnection,
         protocol::{
             ApiKey, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
             CreateTopicsResponse, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
@@ -113,7 +114,7 @@ pub(crate) fn identity(kafka: &krafka::Kafka) -> Option<KafkaIdentity> {
 async fn at_controller<Request: VersionedEncode, Response: VersionedDecode, T>(
     kafka: &krafka::Kafka,
     api: ApiKey,
-    (min, max): (i16, i16),
+    versions: (i16, i16),
     request: &Request,
     timeout: Duration,
     read: impl Fn(Response) -> Result<T, KrafkaError>,
@@ -126,17 +127,8 @@ async fn at_controller<Request: VersionedEncode, Response: VersionedDecode, T>(
         }
         let controller = metadata.controller().ok_or_else(no_controller)?;
         let connection = metadata.get_broker_connection(controller.id()).await?;
-        let version = connection
-            .negotiate_api_version(api, max, min)
-            .ok_or_else(|| {
-                let message = format!("this Kafka supports no version {min} to {max} of {api:?}");
-                KrafkaError::broker(ErrorCode::UnsupportedVersion, message)
-            })?;
-        let encode = |buffer: &mut _| request.encode_versioned(version, buffer);
-        let mut answer = connection
-            .send_request_with_timeout(api, version, timeout, encode)
-            .await?;
-        match read(Response::decode_versioned(version, &mut answer)?) {
+        let answer = exchange(&connection, api, versions, request, timeout).await?;
+        match read(answer) {
             Err(KrafkaError::Broker {
                 code: ErrorCode::NotController,
                 ..
@@ -147,6 +139,27 @@ async fn at_controller<Request: VersionedEncode, Response: VersionedDecode, T>(
             answer => return answer,
         }
     }
+}
+
+/// Sends a request in the highest version that both sides support.
+pub(crate) async fn exchange<Response: VersionedDecode>(
+    connection: &BrokerConnection,
+    api: ApiKey,
+    (min, max): (i16, i16),
+    request: &impl VersionedEncode,
+    timeout: Duration,
+) -> Result<Response, KrafkaError> {
+    let version = connection
+        .negotiate_api_version(api, max, min)
+        .ok_or_else(|| {
+            let message = format!("this Kafka supports no version {min} to {max} of {api:?}");
+            KrafkaError::broker(ErrorCode::UnsupportedVersion, message)
+        })?;
+    let encode = |buffer: &mut _| request.encode_versioned(version, buffer);
+    let mut answer = connection
+        .send_request_with_timeout(api, version, timeout, encode)
+        .await?;
+    Response::decode_versioned(version, &mut answer)
 }
 
 fn refused(code: ErrorCode, message: Option<String>) -> Result<(), KrafkaError> {

@@ -1,6 +1,6 @@
 //! Pins where a group starts: commits an offset, with metadata, for partitions without a commit. In: a group without members,
-//! partitions. Out: the offsets that were committed. The client library's own commits carry no metadata, so this file alone uses its
-//! hidden module. Deliberately absent: the decision which partitions to pin.
+//! partitions. Out: the offsets that were committed. The client library's own commits carry no metadata, so this file uses its
+//! hidden module, as `by_id` does. Deliberately absent: the decision which partitions to pin.
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +14,7 @@ use krafka::{
         network::BrokerConnection,
         protocol::{
             ApiKey, FindCoordinatorRequest, FindCoordinatorResponse, OffsetCommitRequest,
-            OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
-            VersionedDecode, VersionedEncode, versions,
+            OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse, versions,
         },
     },
     admin::{
@@ -28,6 +27,7 @@ use practice_contract::OffsetReset;
 use practice_groups::{KafkaError, Partition};
 
 use crate::{
+    by_id::exchange,
     error::{Failure, refused},
     read::{Kafka, STEP, Topic, within},
 };
@@ -203,10 +203,15 @@ async fn commit_once(
         }
     })?;
     let (least, most) = (versions::OFFSET_COMMIT_MIN, LAST_WITH_NAMES);
-    let answer: OffsetCommitResponse =
-        exchange(&coordinator, ApiKey::OffsetCommit, (least, most), request)
-            .await
-            .map_err(|error| CommitError::Refused(read_group(error)))?;
+    let answer: OffsetCommitResponse = exchange(
+        &coordinator,
+        ApiKey::OffsetCommit,
+        (least, most),
+        request,
+        STEP,
+    )
+    .await
+    .map_err(|error| CommitError::Refused(read_group(error)))?;
     for topic in &answer.topics {
         for partition in &topic.partitions {
             let code = partition.error_code;
@@ -248,7 +253,7 @@ async fn coordinator(
                 .get_connection_by_id(broker.id(), broker.address())
                 .await?;
             let answer: FindCoordinatorResponse =
-                exchange(&connection, ApiKey::FindCoordinator, range, &request).await?;
+                exchange(&connection, ApiKey::FindCoordinator, range, &request, STEP).await?;
             Ok::<_, KrafkaError>(answer)
         };
         match asked.await {
@@ -269,27 +274,4 @@ async fn coordinator(
         }
     }
     Err(failed)
-}
-
-/// Sends a request in the highest version that both sides support.
-async fn exchange<A: VersionedDecode>(
-    connection: &BrokerConnection,
-    api: ApiKey,
-    (least, most): (i16, i16),
-    request: &impl VersionedEncode,
-) -> Result<A, KrafkaError> {
-    let version = connection
-        .negotiate_api_version(api, most, least)
-        .ok_or_else(|| {
-            KrafkaError::broker(
-                ErrorCode::UnsupportedVersion,
-                format!("{api:?} {least} to {most} is not supported"),
-            )
-        })?;
-    let mut answer = connection
-        .send_request(api, version, |buffer| {
-            request.encode_versioned(version, buffer)
-        })
-        .await?;
-    A::decode_versioned(version, &mut answer)
 }

@@ -253,22 +253,24 @@ impl OwnershipRecord {
     }
 }
 
-/// The beginning of a pass over the topics of a practice: creations whose answer was lost and that Kafka shows by now are finished,
-/// and topics that are missing are intended. Write the record before any of these topics is created. `kafka` is the cluster id.
+/// Begins a pass over the topics of a practice: finishes creations whose answer was lost and that Kafka shows by now, and intends
+/// the topics that are missing, which are returned. Write the record before any of these is created. `kafka` is the cluster id.
 pub fn begin<'a>(
-    record: &OwnershipRecord,
+    record: &mut OwnershipRecord,
     plan: &'a Plan,
     snapshot: &Snapshot,
     kafka: Option<&str>,
-) -> (OwnershipRecord, Vec<&'a Topic>) {
-    let mut next = record.clone();
+) -> Vec<&'a Topic> {
     let owner = Owner::from(plan);
-    for topic in record.unresolved(&plan.uid) {
-        if let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic)
-            && let Some(creation) = record.resolve(&plan.uid, topic, facts)
-        {
-            next.finish(owner, kafka, topic, &creation);
-        }
+    let resolved = record.unresolved(&plan.uid).filter_map(|topic| {
+        let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else {
+            return None;
+        };
+        Some((topic.to_owned(), record.resolve(&plan.uid, topic, facts)?))
+    });
+    let resolved: Vec<_> = resolved.collect();
+    for (topic, creation) in &resolved {
+        record.finish(owner, kafka, topic, creation);
     }
     let is_missing =
         |topic: &&Topic| topic_step(topic, snapshot.topics.get(&topic.name)) == TopicStep::Create;
@@ -276,8 +278,8 @@ pub fn begin<'a>(
     let intents = missing
         .iter()
         .map(|topic| (topic.name.clone(), Shape::of(topic)));
-    next.intend(owner, intents);
-    (next, missing)
+    record.intend(owner, intents);
+    missing
 }
 
 #[cfg(test)]

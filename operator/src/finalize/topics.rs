@@ -90,7 +90,9 @@ fn own_topics(
         id: None,
     });
     let all = created.chain(creating);
-    all.filter(|topic| is_deleted(&topic.name)).collect()
+    let mut own: Vec<OwnTopic> = all.filter(|topic| is_deleted(&topic.name)).collect();
+    own.sort_by(|one, other| one.name.cmp(&other.name)); // messages name them in this order
+    own
 }
 
 /// Ends a practice: from now on no topic is handed over to it. `false`: one was handed over to it in the meantime, or the record is
@@ -231,18 +233,18 @@ async fn resolve(
         None => return Err(KafkaError::TimedOut.into()),
     };
     let identity = kafka.identity().map(|identity| identity.cluster_id);
-    let change = |record: &mut OwnershipRecord| {
-        if let Some(creation) = record.resolve(&plan.uid, &topic.name, &facts) {
-            record.finish(plan.into(), identity.as_deref(), &topic.name, &creation);
-        }
-    };
     let ownership = context.memories.ownership();
-    let before = ownership.record(&plan.namespace).await?;
-    let creation = before.resolve(&plan.uid, &topic.name, &facts);
-    ownership.change(&plan.namespace, change).await?;
+    let record = ownership.record(&plan.namespace).await?;
+    let Some(creation) = record.resolve(&plan.uid, &topic.name, &facts) else {
+        return Ok(None);
+    };
+    let finish = |record: &mut OwnershipRecord| {
+        record.finish(plan.into(), identity.as_deref(), &topic.name, &creation);
+    };
+    ownership.change(&plan.namespace, finish).await?;
     Ok(match creation {
-        Some(Creation::Created(id)) => Some(id),
-        Some(Creation::NotCreated) | None => None,
+        Creation::Created(id) => Some(id),
+        Creation::NotCreated => None,
     })
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn prepare_topics(
     let kafka_id = identity.as_ref().map(|identity| &*identity.cluster_id);
     let ownership = memories.ownership();
     let begun = ownership.change(&plan.namespace, |record| {
-        *record = begin(record, plan, snapshot, kafka_id).0;
+        begin(record, plan, snapshot, kafka_id);
     });
     let begun = begun.await;
     let mut creations = vec![];
@@ -47,7 +47,7 @@ pub(super) async fn prepare_topics(
             plan,
             topic,
             seen,
-            begun.as_ref().ok(),
+            begun.as_deref().ok(),
             memories,
         );
         let creation = match &begun {

@@ -14,7 +14,7 @@ use crate::{
     operator::RUNTIME,
     pods::consume,
     scene::{Scene, group},
-    stopped::{reported, run_a_pod, scale},
+    stopped::{reported, run_a_pod},
 };
 
 /// A consumer that is not of any practice.
@@ -215,7 +215,7 @@ async fn a_group_whose_id_is_not_owned_consumes_nothing_when_it_is_scaled() {
     let name = format!("p-{id}");
     let held = scene.deployment(&name).await;
     assert_eq!(run_a_pod(&held).await, Some(Hold::Unclaimed));
-    scale(&scene, &name, "kubectl", 3).await;
+    scene.scale(&name, "kubectl", 3).await;
     let text =
         format!("kubectl scaled Deployment {name} to 3, but its group does not own its group id");
     scene.event("HeldGroupScaled", &text).await;

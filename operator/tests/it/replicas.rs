@@ -1,9 +1,6 @@
 //! Who says how many: the manifest, somebody else, or a hold. And members that cannot share a group.
 
-use k8s_openapi::{
-    api::{apps::v1::Deployment, core::v1::Pod},
-    apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
-};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
 use kube::{
     ResourceExt,
     api::{ListParams, Patch, PatchParams},
@@ -11,20 +8,6 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, group};
-
-/// `kubectl scale`.
-async fn scale(scene: &Scene, deployment: &str, replicas: i32) {
-    let params = PatchParams {
-        field_manager: Some("kubectl".to_owned()),
-        ..PatchParams::default()
-    };
-    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    scene
-        .api::<Deployment>()
-        .patch_scale(deployment, &params, &patch)
-        .await
-        .expect("may be scaled");
-}
 
 /// A practice with one group, as `group` says.
 fn spec(scene: &Scene, mut group: Value) -> Value {
@@ -51,7 +34,7 @@ async fn replicas_left_out_are_somebody_elses() {
     scene.apply("p", &spec(&scene, json!({}))).await;
     scene.event("GroupIdClaimed", "").await;
     scene.has_replicas(&name, 1).await;
-    scale(&scene, &name, 4).await;
+    scene.scale(&name, "kubectl", 4).await;
     nudge(&scene).await;
     assert_eq!(scene.replicas(&name).await, 4, "what others say holds");
     let status = scene
@@ -64,7 +47,7 @@ async fn replicas_left_out_are_somebody_elses() {
         .apply("p", &spec(&scene, json!({"replicas": 2})))
         .await;
     scene.has_replicas(&name, 2).await;
-    scale(&scene, &name, 5).await;
+    scene.scale(&name, "kubectl", 5).await;
     scene.event("DriftRepaired", "kubectl").await;
     scene.has_replicas(&name, 2).await;
     scene
@@ -93,7 +76,7 @@ async fn replicas_left_out_are_somebody_elses() {
     };
     let deployment = scene.until("the number is released", released).await;
     assert_eq!(deployment.spec.replicas, Some(3), "the live number is kept");
-    scale(&scene, &name, 6).await;
+    scene.scale(&name, "kubectl", 6).await;
     nudge(&scene).await;
     assert_eq!(scene.replicas(&name).await, 6);
     scene
@@ -119,7 +102,7 @@ async fn a_stopped_group_comes_back_as_it_was() {
         scene.apply("p", &spec(&scene, running.clone())).await;
         if running["replicas"].is_null() {
             scene.quiet().await;
-            scale(&scene, &name, count).await;
+            scene.scale(&name, "kubectl", count).await;
         }
         let members = usize::try_from(count).expect("is positive");
         scene

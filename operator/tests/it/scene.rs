@@ -312,6 +312,19 @@ impl Scene {
             .unwrap_or_else(|error| panic!("Deployment {deployment} cannot be patched: {error}"));
     }
 
+    /// Scales a Deployment by its subresource `scale`, as this field manager.
+    pub(crate) async fn scale(&self, deployment: &str, manager: &str, replicas: i32) {
+        let params = PatchParams {
+            field_manager: Some(manager.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+        self.api::<Deployment>()
+            .patch_scale(deployment, &params, &patch)
+            .await
+            .expect("may be scaled");
+    }
+
     /// `Reason: note` of every event in the namespace.
     pub(crate) async fn events(&self) -> Vec<String> {
         let events = self

@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{ListParams, PostParams},
 };
 use practice_api::PracticeStatus;
 use practice_contract::Hold;
@@ -21,20 +21,6 @@ use crate::{
     pods::{consume, settings},
     scene::{Scene, group},
 };
-
-/// Scales as this field manager does, by the subresource `scale`.
-pub(crate) async fn scale(scene: &Scene, deployment: &str, manager: &str, replicas: i32) {
-    let params = PatchParams {
-        field_manager: Some(manager.to_owned()),
-        ..PatchParams::default()
-    };
-    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    scene
-        .api::<Deployment>()
-        .patch_scale(deployment, &params, &patch)
-        .await
-        .expect("may be scaled");
-}
 
 /// How often an event with this reason was reported, and each of its notes.
 pub(crate) async fn reported(scene: &Scene, reason: &str) -> (i32, Vec<String>) {
@@ -125,7 +111,7 @@ async fn a_stopped_group_that_is_scaled_consumes_nothing() {
     let mut scaled = 0;
     for name in &names {
         for (manager, shown, fix) in managers {
-            scale(&scene, name, manager, 2).await;
+            scene.scale(name, manager, 2).await;
             let text = format!("{shown} scaled Deployment {name} to 2, but its group is Stopped");
             scene.event("StoppedGroupScaled", &text).await;
             scene.event("StoppedGroupScaled", fix).await;
@@ -229,7 +215,7 @@ async fn every_pod_that_kubernetes_makes_for_a_held_group_is_told_to_keep_out() 
     let spec = |state: &str| json!({"topics": [{"name": topic}], "groups": [{"name": id, "state": state}], "producer": {"enabled": false}});
     scene.apply("p", &spec("Running")).await;
     until_pods(&scene, "one consumer", (1, 0)).await;
-    scale(&scene, &name, "kubectl", 3).await;
+    scene.scale(&name, "kubectl", 3).await;
     until_pods(&scene, "three consumers", (3, 0)).await;
     let running = scene.deployment(&name).await;
     scene.apply("p", &spec("Stopped")).await;
@@ -239,7 +225,7 @@ async fn every_pod_that_kubernetes_makes_for_a_held_group_is_told_to_keep_out() 
     // nothing sets the number back any more
     stop.cancel();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    scale(&scene, &name, "kubectl", 2).await;
+    scene.scale(&name, "kubectl", 2).await;
     until_pods(&scene, "two that keep out", (0, 2)).await;
 
     // an autoscaler that is quicker than the end of the running consumers

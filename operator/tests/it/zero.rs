@@ -1,27 +1,10 @@
 //! A group whose owner, here KEDA, scales it to 0 and back: ready all the time that nothing is wanted, and no Warning.
 
-use k8s_openapi::api::{apps::v1::Deployment, events::v1::Event};
-use kube::{
-    ResourceExt,
-    api::{ListParams, Patch, PatchParams},
-};
+use k8s_openapi::api::events::v1::Event;
+use kube::{ResourceExt, api::ListParams};
 use serde_json::json;
 
 use crate::scene::{Scene, group};
-
-/// Scales a Deployment, as KEDA's operator does.
-async fn scale(scene: &Scene, deployment: &str, replicas: i32) {
-    let params = PatchParams {
-        field_manager: Some("keda-operator".to_owned()),
-        ..PatchParams::default()
-    };
-    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    scene
-        .api::<Deployment>()
-        .patch_scale(deployment, &params, &patch)
-        .await
-        .expect("may be scaled");
-}
 
 /// Field managers of a Deployment's replicas.
 async fn owners(scene: &Scene, deployment: &str) -> Vec<String> {
@@ -59,7 +42,7 @@ async fn a_group_that_its_owner_scales_to_zero_is_ready() {
     scene.apply("p", &spec("Running")).await;
     scene.condition("p", "Ready=True/Ready").await;
 
-    scale(&scene, &name, 0).await;
+    scene.scale(&name, "keda-operator", 0).await;
     let message = scene.condition("p", "Ready=True/ScaledToZero").await;
     assert!(message.contains(&id), "{message}");
     scene
@@ -98,7 +81,7 @@ async fn a_group_that_its_owner_scales_to_zero_is_ready() {
     assert_eq!(scene.replicas(&name).await, 0);
     scene.condition("p", "Ready=True/ScaledToZero").await;
 
-    scale(&scene, &name, 1).await;
+    scene.scale(&name, "keda-operator", 1).await;
     scene
         .status("p", "its message is consumed", |status| {
             status.summary.lag == Some(0) && status.summary.consumers == Some(1)
@@ -125,7 +108,7 @@ async fn a_practice_that_starts_at_zero_becomes_ready() {
     scene.apply("p", &spec).await;
     let name = format!("p-{id}");
     scene.has_replicas(&name, 1).await;
-    scale(&scene, &name, 0).await;
+    scene.scale(&name, "keda-operator", 0).await;
     scene.condition("p", "Ready=True/ScaledToZero").await;
     assert_eq!(warnings(&scene).await, [""; 0]);
 }

@@ -21,6 +21,18 @@ fn owner() -> Owner<'static> {
     }
 }
 
+/// The record after the beginning of a pass, and the topics to create.
+fn begun<'a>(
+    record: &OwnershipRecord,
+    plan: &'a Plan,
+    snapshot: &Snapshot,
+    kafka: Option<&str>,
+) -> (OwnershipRecord, Vec<&'a Topic>) {
+    let mut next = record.clone();
+    let missing = begin(&mut next, plan, snapshot, kafka);
+    (next, missing)
+}
+
 /// A record in which `p` created `t` with the id `a`.
 fn with_a() -> OwnershipRecord {
     let mut record = OwnershipRecord::default();
@@ -114,16 +126,16 @@ fn a_creation_without_an_answer_is_resolved_by_what_kafka_shows() {
         ..Snapshot::default()
     };
     let missing = seen(TopicSeen::Missing);
-    let (intended, creates) = begin(&OwnershipRecord::default(), &plan, &missing, Some("k"));
+    let (intended, creates) = begun(&OwnershipRecord::default(), &plan, &missing, Some("k"));
     assert_eq!((creates.len(), intended.intends(&plan.uid, "t")), (1, true));
-    let (again, creates) = begin(&intended, &plan, &missing, Some("k"));
+    let (again, creates) = begun(&intended, &plan, &missing, Some("k"));
     assert_eq!((creates.len(), &again), (1, &intended), "nothing to write");
     for (found, is_own) in [
         (facts("a", 3), true),
         (facts("a", 1), false),
         (facts("", 3), false),
     ] {
-        let (resolved, creates) = begin(
+        let (resolved, creates) = begun(
             &intended,
             &plan,
             &seen(TopicSeen::Present(found)),
@@ -136,7 +148,7 @@ fn a_creation_without_an_answer_is_resolved_by_what_kafka_shows() {
     let unknown = seen(TopicSeen::Unknown(std::sync::Arc::new(
         practice_groups::KafkaError::TimedOut,
     )));
-    assert_eq!(begin(&intended, &plan, &unknown, Some("k")).0, intended);
+    assert_eq!(begun(&intended, &plan, &unknown, Some("k")).0, intended);
 }
 
 #[test]
@@ -227,7 +239,7 @@ impl World {
     /// One pass of an operator that has just started.
     fn pass(&mut self, plan: &Plan) -> Result<(), Killed> {
         let record = OwnershipRecord::read(&self.stored);
-        let (begun, creates) = begin(&record, plan, &self.snapshot(), Some("k"));
+        let (begun, creates) = begun(&record, plan, &self.snapshot(), Some("k"));
         self.write(record.update(&begun))?;
         let mut finished = begun.clone();
         for topic in creates {
@@ -247,7 +259,7 @@ impl World {
     /// The end of the practice: topics in the record are deleted by id, then the record forgets them.
     fn end(&mut self, plan: &Plan) -> Result<(), Killed> {
         let record = OwnershipRecord::read(&self.stored);
-        let (begun, _) = begin(&record, plan, &self.snapshot(), Some("k"));
+        let (begun, _) = begun(&record, plan, &self.snapshot(), Some("k"));
         let mut ended = begun.clone();
         for (id, _) in begun.owned_by(&plan.uid) {
             self.request(|world| {

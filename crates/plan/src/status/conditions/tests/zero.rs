@@ -41,7 +41,11 @@ fn scale(world: &mut World, group: &str, replicas: i32) {
 }
 
 /// Severity and reason of the Events about conditions between two statuses.
-fn told(world: &World, before: &PracticeStatus, after: &PracticeStatus) -> Vec<(Severity, String)> {
+fn reported(
+    world: &World,
+    before: &PracticeStatus,
+    after: &PracticeStatus,
+) -> Vec<(Severity, String)> {
     let events = events(&world.prepared, &world.running, Some(before), after);
     let each = events
         .into_iter()
@@ -67,7 +71,7 @@ fn a_group_scaled_to_zero_by_its_owner_is_ready_and_no_warning() {
         ];
         let after = assert_said(&mut world, "scaled to 0", &expected);
         assert_eq!(
-            told(&world, &before, &after),
+            reported(&world, &before, &after),
             [(Severity::Normal, "Ready".to_owned())]
         );
         let message = &after.condition("Ready").expect("is there").message;
@@ -183,7 +187,7 @@ fn a_group_that_is_woken_starts_without_a_warning() {
     world.running.rows[0].desired = 1;
     for poll in ["first", "second"] {
         let after = assert_said(&mut world, poll, &[("Ready", "False", "Starting")]);
-        assert_eq!(told(&world, &before, &after), [], "{poll}");
+        assert_eq!(reported(&world, &before, &after), [], "{poll}");
     }
     ready_consumers(&mut world, "p-b", 0);
     let after = assert_said(
@@ -192,7 +196,7 @@ fn a_group_that_is_woken_starts_without_a_warning() {
         &[("Ready", "False", "NoConsumers")],
     );
     assert_eq!(
-        told(&world, &before, &after),
+        reported(&world, &before, &after),
         [(Severity::Warning, "NotReady".to_owned())]
     );
     ready_consumers(&mut world, "p-b", 1);
@@ -229,7 +233,7 @@ fn partitions_without_an_owner_are_no_warning_where_no_consumer_is_wanted() {
         world.observed.health.insert("a".into(), health);
         let after = world.status();
         assert_eq!(
-            told(&world, &before, &after),
+            reported(&world, &before, &after),
             [(severity, "GroupPartitionsUnassigned".to_owned())],
             "{held:?}"
         );

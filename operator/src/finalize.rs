@@ -157,6 +157,7 @@ async fn end(
     let keeps_objects = others.iter().any(|finalizer| finalizer == ORPHAN);
     let consumers = consumers::stop(practice, keeps_objects, context).await?;
     ending.consumers = consumers.by_group;
+    let mut given_up = Vec::new();
     if !own.topics.is_empty() {
         let waited = context.memories.stopping(practice);
         let patience = PATIENCE.min(ending.timeout);
@@ -165,8 +166,9 @@ async fn end(
             show(practice, &ending, context).await?;
             return Ok(Action::requeue(STOPPING));
         }
-        if let Some(pause) = delete_topics(practice, plan, &own, &mut ending, context).await? {
-            return Ok(Action::requeue(pause));
+        match delete_topics(practice, plan, &own, &mut ending, context).await? {
+            Deletion::Again(pause) => return Ok(Action::requeue(pause)),
+            Deletion::Over(remaining) => given_up = remaining,
         }
     }
     if marked {
@@ -175,6 +177,9 @@ async fn end(
             && !topics::close(practice, &own.topics, is_deleted, context).await
         {
             return Ok(Action::requeue(STOPPING));
+        }
+        if !given_up.is_empty() {
+            give_up(practice, &ending, &given_up, context).await;
         }
         mark(practice, context, false).await?;
     }
@@ -186,15 +191,23 @@ async fn end(
     Ok(Action::await_change())
 }
 
-/// Deletes the topics of the practice, or gives them up. `Some`: when to try again.
+/// How far the deletion of topics is.
+enum Deletion {
+    /// Topics remain: when to try again.
+    Again(Duration),
+    /// All are deleted, or given up: these.
+    Over(Vec<Remaining>),
+}
+
+/// Deletes the topics of the practice.
 async fn delete_topics(
     practice: &ConsumerGroupPractice,
     plan: Result<Plan, SpecFault>,
     own: &OwnTopics,
     ending: &mut Ending,
     context: &Context,
-) -> Result<Option<Duration>, Error> {
-    let remaining = if ending.keeps_topics() {
+) -> Result<Deletion, Error> {
+    let mut remaining = if ending.keeps_topics() {
         topics::kept(&own.topics, plan.as_ref().ok())
     } else if let Some(why) = &own.unrecorded {
         topics::all(&own.topics, Obstacle::Unrecorded(why.clone()))
@@ -208,14 +221,12 @@ async fn delete_topics(
         }
         topics::delete(practice, own, plan, context).await
     };
-    if remaining.is_empty() {
-        return Ok(None);
-    }
+    let blocks = |remaining: &Remaining| remaining.cause.blocks();
     let (now, deadline) = (context.now(), ending.deadline());
-    if ending.keeps_topics() || now >= deadline {
-        give_up(practice, ending, &remaining, context).await;
-        return Ok(None);
+    if !remaining.iter().any(blocks) || now >= deadline {
+        return Ok(Deletion::Over(remaining));
     }
+    remaining.retain(blocks);
     ending.waits = Wait::Blocked(remaining);
     show(practice, ending, context).await?;
     let left = |since: jiff::SignedDuration| Duration::try_from(since).unwrap_or_default();
@@ -225,9 +236,8 @@ async fn delete_topics(
     } else {
         LATER
     };
-    Ok(Some(
-        pause.min(left(deadline.duration_since(now))).max(STOPPING),
-    ))
+    let pause = pause.min(left(deadline.duration_since(now))).max(STOPPING);
+    Ok(Deletion::Again(pause))
 }
 
 fn is_blocked(status: Option<&PracticeStatus>) -> bool {

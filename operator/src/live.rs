@@ -151,8 +151,9 @@ impl Live {
     }
 
     /// Whether a Deployment shows that the practice has owned a group id on the plan's Kafka: one of its own, with exactly this id,
-    /// whose consumers use this Kafka, and that was not held because the id is not claimed.
-    pub fn shows_claim(&self, plan: &Plan, group: &str) -> bool {
+    /// whose consumers use this Kafka, and that was not held because the id is not claimed. `is_ours`: whether an address is this
+    /// Kafka's.
+    pub fn shows_claim(&self, plan: &Plan, group: &str, is_ours: impl Fn(&str) -> bool) -> bool {
         self.objects.iter().any(|(kind, object)| {
             *kind == Kind::Deployment
                 && object.labels().contains_key(VARIANT)
@@ -160,7 +161,7 @@ impl Live {
                 && owner(object).uid == plan.uid
                 && object.annotations().get(GROUP).map(String::as_str) == Some(group)
                 && !object.annotations().contains_key(UNCLAIMED)
-                && servers(object) == Some(plan.bootstrap.as_str())
+                && servers(object).is_some_and(&is_ours)
         })
     }
 

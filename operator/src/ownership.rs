@@ -13,9 +13,10 @@ use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
 };
+use practice_kafka::Kafka;
 use practice_plan::{
     labels::PART_OF,
-    ownership::{OwnershipRecord, Update},
+    ownership::{Home, OwnershipRecord, Update},
 };
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
@@ -160,7 +161,12 @@ impl Ownership {
 
     /// Marks a practice as ended: no topic is handed over to it any more.
     pub fn end(&self, uid: &str) {
-        lock(&self.ended).insert(uid.to_owned());
+        let mut ended = lock(&self.ended);
+        if let Some(store) = &self.store {
+            let uids = (store.uids)();
+            ended.retain(|uid| uids.contains(uid));
+        }
+        ended.insert(uid.to_owned());
     }
 
     /// Whether a practice has ended.
@@ -252,6 +258,14 @@ impl Store {
             within(what, self.api().create(&params, &object)).await?
         };
         Ok(written.metadata.resource_version)
+    }
+}
+
+/// A Kafka, as the record names it. `bootstrap` is its normalised address.
+pub fn home(kafka: &Kafka, bootstrap: &str) -> Home {
+    Home {
+        cluster_id: kafka.identity().map(|identity| identity.cluster_id),
+        bootstrap_servers: bootstrap.to_owned(),
     }
 }
 

@@ -40,10 +40,9 @@ pub async fn prepare(
     let reader = readers.reader(&plan.bootstrap);
     let poll = reader.poll(&key, &interest(plan)).await;
     // ownership applies to one Kafka, whatever its address
+    let is_ours = |address: &str| readers.is_same_kafka(address, &plan.bootstrap) == Some(true);
     let address = before.and_then(|before| before.bootstrap_servers.as_deref());
-    let is_same = address
-        .and_then(|address| readers.is_same_kafka(address, &plan.bootstrap))
-        .unwrap_or_default();
+    let is_same = address.is_some_and(is_ours);
     readers.forget(&key, Some(&plan.bootstrap));
     let is_listed = |group: &str| {
         let mut groups = before.iter().flat_map(|before| &before.groups);
@@ -54,7 +53,7 @@ pub async fn prepare(
         .groups
         .iter()
         .map(|group| group.id.as_str())
-        .filter(|group| !is_listed(group) && live.shows_claim(plan, group))
+        .filter(|group| !is_listed(group) && live.shows_claim(plan, group, is_ours))
         .collect();
     let (before, former) = if is_same {
         (before, None)

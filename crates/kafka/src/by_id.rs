@@ -69,12 +69,12 @@ pub(crate) async fn create(
     created.await
 }
 
-/// Deletes the topic with this id. Kafka answers `UnknownTopicId` if it does not exist.
+/// Deletes the topic with this id. `false`: this Kafka has none with this id; [`identity`] is that of this answer's Kafka then.
 pub(crate) async fn delete(
     kafka: &krafka::Kafka,
     id: [u8; 16],
     timeout: Duration,
-) -> Result<(), KrafkaError> {
+) -> Result<bool, KrafkaError> {
     let request = DeleteTopicsRequest {
         topic_names: vec![],
         topics: vec![DeleteTopicState {
@@ -94,7 +94,17 @@ pub(crate) async fn delete(
             refused(topic.error_code, topic.error_message)
         },
     );
-    deleted.await
+    match deleted.await {
+        Err(KrafkaError::Broker {
+            code: ErrorCode::UnknownTopicId | ErrorCode::UnknownTopicOrPartition,
+            ..
+        }) => {
+            // another Kafka may be at this address by now
+            kafka_metadata(kafka).force_refresh(Some(&[])).await?;
+            Ok(false)
+        }
+        deleted => deleted.map(|()| true),
+    }
 }
 
 /// Which Kafka this is; `None`: no broker reported a cluster id.

@@ -112,11 +112,11 @@ impl Kafka {
     }
 
     /// Deletes the topic with this id, 32 hexadecimal digits (KIP-516). `name` is for messages alone: a recreated topic of this name
-    /// has another id and stays. A missing topic is no error.
+    /// has another id and stays. `false`: there is no topic with this id.
     ///
     /// # Errors
     /// Kafka refused, with its own message, or is unreachable.
-    pub async fn delete_topic(&self, name: &str, id: &str) -> Result<(), KafkaError> {
+    pub async fn delete_topic(&self, name: &str, id: &str) -> Result<bool, KafkaError> {
         let Some(id) = bytes(id) else {
             return Err(KafkaError::Answered {
                 code: "UnknownTopicId".into(),
@@ -124,17 +124,10 @@ impl Kafka {
                 retriable: false,
             });
         };
-        within(
-            &self.changes,
-            "delete_topic",
-            async |admin| match by_id::delete(&admin.kafka, id, STEP).await {
-                Err(KrafkaError::Broker {
-                    code: ErrorCode::UnknownTopicId | ErrorCode::UnknownTopicOrPartition,
-                    ..
-                }) => Ok(()),
-                other => other.map_err(|error| refused(error, "Delete", Topic(name))),
-            },
-        )
+        within(&self.changes, "delete_topic", async |admin| {
+            let deleted = by_id::delete(&admin.kafka, id, STEP).await;
+            deleted.map_err(|error| refused(error, "Delete", Topic(name)))
+        })
         .await
     }
 }

@@ -33,10 +33,21 @@ pub struct OwnedTopic {
     pub practice: String,
     /// The topic's name.
     pub topic: String,
-    /// Cluster id (KIP-78) of the Kafka that has it; `None`: not reported.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kafka: Option<String>,
+    /// The Kafka that has it.
+    #[serde(flatten)]
+    pub home: Home,
     state: Created,
+}
+
+/// The Kafka on which a topic is created.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Home {
+    /// Its cluster id (KIP-78); `None`: not reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
+    /// Its normalised address: `host:port[,host:port...]`.
+    pub bootstrap_servers: String,
 }
 
 /// Marks an entry for a person who reads the `ConfigMap`.
@@ -50,7 +61,26 @@ enum Created {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Intents {
     practice: String,
-    topics: BTreeMap<String, Shape>,
+    topics: Vec<Intent>,
+}
+
+/// A topic that is being created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// Its name.
+    pub topic: String,
+    /// The address of its Kafka: `host:port[,host:port...]`. A topic of this name on another Kafka is not the one.
+    pub bootstrap_servers: String,
+    /// What it is created with.
+    #[serde(flatten)]
+    pub shape: Shape,
+}
+
+impl Intent {
+    fn is_for(&self, topic: &str, home: &Home) -> bool {
+        self.topic == topic && self.bootstrap_servers == home.bootstrap_servers
+    }
 }
 
 /// What a topic was, or is to be, created with.
@@ -169,54 +199,70 @@ impl OwnershipRecord {
     }
 
     /// Topics that a practice was creating when the answer was lost.
-    pub fn unresolved(&self, uid: &str) -> impl Iterator<Item = &str> {
+    pub fn unresolved(&self, uid: &str) -> impl Iterator<Item = &Intent> {
         let intents = self.creating.get(uid).into_iter();
-        intents.flat_map(|intents| intents.topics.keys().map(String::as_str))
+        intents.flat_map(|intents| &intents.topics)
     }
 
     /// Whether a practice is creating a topic of this name.
     pub fn intends(&self, uid: &str, topic: &str) -> bool {
-        self.unresolved(uid).any(|unresolved| unresolved == topic)
+        self.unresolved(uid).any(|intent| intent.topic == topic)
     }
 
     /// Records that a practice is about to create topics. An earlier intent stays: its request may still have been the one that
     /// created the topic.
-    pub fn intend(&mut self, owner: Owner<'_>, topics: impl IntoIterator<Item = (String, Shape)>) {
+    pub fn intend<'a>(
+        &mut self,
+        owner: Owner<'_>,
+        home: &Home,
+        topics: impl IntoIterator<Item = &'a Topic>,
+    ) {
         let mut topics = topics.into_iter().peekable();
         if topics.peek().is_none() {
             return;
         }
         let intents = self.creating.entry(owner.uid.to_owned()).or_default();
         owner.name.clone_into(&mut intents.practice);
-        for (topic, shape) in topics {
-            intents.topics.entry(topic).or_insert(shape);
+        for topic in topics {
+            let mut there = intents.topics.iter();
+            if there.any(|intent| intent.is_for(&topic.name, home)) {
+                continue;
+            }
+            intents.topics.push(Intent {
+                topic: topic.name.clone(),
+                bootstrap_servers: home.bootstrap_servers.clone(),
+                shape: Shape::of(topic),
+            });
         }
     }
 
-    /// How the creation of a topic ended whose answer was lost, now that Kafka reports this topic of the name. Nothing in Kafka
+    /// How the creation of a topic ended whose answer was lost, now that its Kafka reports this topic of the name. Nothing in Kafka
     /// names a topic's creator: a topic that did not exist when the intent was written, and has the intended shape, is the
-    /// practice's. `None`: no creation of it is unresolved.
-    pub fn resolve(&self, uid: &str, topic: &str, facts: &TopicFacts) -> Option<Creation> {
-        let shape = self.creating.get(uid)?.topics.get(topic)?;
+    /// practice's. `None`: no creation of it is unresolved there.
+    pub fn resolve(
+        &self,
+        uid: &str,
+        home: &Home,
+        topic: &str,
+        facts: &TopicFacts,
+    ) -> Option<Creation> {
+        let intent = self
+            .unresolved(uid)
+            .find(|intent| intent.is_for(topic, home))?;
         let taken = self.created.contains_key(&facts.id);
-        Some(if shape.fits(facts) && !facts.id.is_empty() && !taken {
-            Creation::Created(facts.id.clone())
-        } else {
-            Creation::NotCreated
-        })
+        Some(
+            if intent.shape.fits(facts) && !facts.id.is_empty() && !taken {
+                Creation::Created(facts.id.clone())
+            } else {
+                Creation::NotCreated
+            },
+        )
     }
 
-    /// Records how the creation of a topic ended. `kafka` is the cluster id; a former topic of the practice with this name on the
-    /// same Kafka no longer exists.
-    pub fn finish(
-        &mut self,
-        owner: Owner<'_>,
-        kafka: Option<&str>,
-        topic: &str,
-        creation: &Creation,
-    ) {
+    /// Records how the creation of a topic ended. A former topic of the practice with this name on the same Kafka no longer exists.
+    pub fn finish(&mut self, owner: Owner<'_>, home: &Home, topic: &str, creation: &Creation) {
         if let Some(intents) = self.creating.get_mut(owner.uid) {
-            intents.topics.remove(topic);
+            intents.topics.retain(|intent| !intent.is_for(topic, home));
             if intents.topics.is_empty() {
                 self.creating.remove(owner.uid);
             }
@@ -228,17 +274,27 @@ impl OwnershipRecord {
             return;
         }
         let is_former = |owned: &OwnedTopic| {
-            owned.uid == owner.uid && owned.topic == topic && owned.kafka.as_deref() == kafka
+            owned.uid == owner.uid && owned.topic == topic && owned.home == *home
         };
         self.created.retain(|_, owned| !is_former(owned));
         let entry = OwnedTopic {
             uid: owner.uid.to_owned(),
             practice: owner.name.to_owned(),
             topic: topic.to_owned(),
-            kafka: kafka.map(str::to_owned),
+            home: home.clone(),
             state: Created::Created,
         };
         self.created.insert(id.clone(), entry);
+    }
+
+    /// Records where a topic of a practice was found.
+    fn found(&mut self, uid: &str, id: &str, home: &Home) {
+        if let Some(owned) = self.created.get_mut(id).filter(|owned| owned.uid == uid) {
+            let is_known = owned.home.bootstrap_servers == home.bootstrap_servers;
+            if home.cluster_id.is_some() || !is_known {
+                owned.home.clone_from(home);
+            }
+        }
     }
 
     /// Removes a topic; returns its entry.
@@ -254,31 +310,29 @@ impl OwnershipRecord {
 }
 
 /// Begins a pass over the topics of a practice: finishes creations whose answer was lost and that Kafka shows by now, and intends
-/// the topics that are missing, which are returned. Write the record before any of these is created. `kafka` is the cluster id.
+/// the topics that are missing, which are returned. Write the record before any of these is created. `home` is the Kafka of the
+/// snapshot: owned topics that it shows are there, whatever its address was when they were created.
 pub fn begin<'a>(
     record: &mut OwnershipRecord,
     plan: &'a Plan,
     snapshot: &Snapshot,
-    kafka: Option<&str>,
+    home: &Home,
 ) -> Vec<&'a Topic> {
     let owner = Owner::from(plan);
-    let resolved = record.unresolved(&plan.uid).filter_map(|topic| {
-        let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else {
-            return None;
-        };
-        Some((topic.to_owned(), record.resolve(&plan.uid, topic, facts)?))
-    });
-    let resolved: Vec<_> = resolved.collect();
-    for (topic, creation) in &resolved {
-        record.finish(owner, kafka, topic, creation);
+    let mut missing = vec![];
+    for topic in &plan.topics {
+        let seen = snapshot.topics.get(&topic.name);
+        if let Some(TopicSeen::Present(facts)) = seen {
+            if let Some(creation) = record.resolve(&plan.uid, home, &topic.name, facts) {
+                record.finish(owner, home, &topic.name, &creation);
+            }
+            record.found(&plan.uid, &facts.id, home);
+        }
+        if topic_step(topic, seen) == TopicStep::Create {
+            missing.push(topic);
+        }
     }
-    let is_missing =
-        |topic: &&Topic| topic_step(topic, snapshot.topics.get(&topic.name)) == TopicStep::Create;
-    let missing: Vec<&Topic> = plan.topics.iter().filter(is_missing).collect();
-    let intents = missing
-        .iter()
-        .map(|topic| (topic.name.clone(), Shape::of(topic)));
-    record.intend(owner, intents);
+    record.intend(owner, home, missing.iter().copied());
     missing
 }
 

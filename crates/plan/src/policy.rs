@@ -47,11 +47,14 @@ fn is_address(allowed: &str, server: &str) -> bool {
     allowed == server || parse_servers(allowed).is_ok_and(|allowed| allowed == server)
 }
 
-/// The first rule about addresses and topic names that the use of these topics on `bootstrap` breaks. The totals of a namespace
+/// What names the Kafka of a practice.
+pub const MANIFEST: &str = "spec.kafka.bootstrapServers";
+
+/// The first rule about addresses and topic names that the use of these topics on `bootstrap`, which `named_by` has, breaks. The totals of a namespace
 /// are not among them: they do not bound a deletion.
 pub fn broken_access_rule<'a>(
     namespace: &str,
-    bootstrap: &str,
+    (named_by, bootstrap): (&str, &str),
     topics: impl IntoIterator<Item = &'a str>,
     bounds: &Bounds,
     default: Option<&str>,
@@ -66,7 +69,7 @@ pub fn broken_access_rule<'a>(
         if let Some(stranger) = stranger {
             let allowed = bounds.allowed_bootstrap_servers.join(", ");
             return Some(format!(
-                "policy allowedBootstrapServers of namespace {namespace} allows {allowed}, spec.kafka.bootstrapServers has {stranger}: use an allowed one, {FIX}"
+                "policy allowedBootstrapServers of namespace {namespace} allows {allowed}, {named_by} has {stranger}: use an allowed one, {FIX}"
             ));
         }
     }
@@ -120,26 +123,32 @@ pub fn broken_rule(
             id,
         )
     };
-    broken_access_rule(namespace, &plan.bootstrap, topics, bounds, default)
-        .or_else(|| plan.groups.iter().find_map(|named| group(&named.id)))
-        .or_else(|| {
-            total(
-                "maxPartitions",
-                bounds.max_partitions,
-                "partitions",
-                own.partitions,
-                elders.partitions,
-            )
-        })
-        .or_else(|| {
-            total(
-                "maxReplicas",
-                bounds.max_replicas,
-                "consumers",
-                own.replicas,
-                elders.replicas,
-            )
-        })
+    broken_access_rule(
+        namespace,
+        (MANIFEST, &plan.bootstrap),
+        topics,
+        bounds,
+        default,
+    )
+    .or_else(|| plan.groups.iter().find_map(|named| group(&named.id)))
+    .or_else(|| {
+        total(
+            "maxPartitions",
+            bounds.max_partitions,
+            "partitions",
+            own.partitions,
+            elders.partitions,
+        )
+    })
+    .or_else(|| {
+        total(
+            "maxReplicas",
+            bounds.max_replicas,
+            "consumers",
+            own.replicas,
+            elders.replicas,
+        )
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 use krafka::{admin::DescribeClusterOptions, error::KrafkaError};
 
 use crate::{
-    kafka::{START_TIMEOUT, configure, format, java, tool},
+    kafka::{CLUSTER_ID, START_TIMEOUT, configure, format, java, tool},
     poll,
     process::{Keeper, Process, free_port},
 };
@@ -34,7 +34,7 @@ impl Brokers {
         let node = async |id: usize| {
             let (keeper, address) = (Keeper::new(), format!("127.0.0.1:{}", free_port()));
             configure(keeper.dir(), id, &address, &controllers, "");
-            format(&keeper, &[]).await;
+            format(&keeper, CLUSTER_ID, &[]).await;
             let process = Mutex::new(java(&keeper, "kafka.Kafka", &[]));
             Node {
                 keeper,

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::Path,
     process::Stdio,
     sync::{Mutex, PoisonError},
@@ -26,6 +27,9 @@ use crate::{
 };
 
 pub(crate) const START_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// The cluster id of every Kafka at first: ids are often copied, and a shared one identifies nothing.
+pub(crate) const CLUSTER_ID: &str = "Y2dwY2dwY2dwY2dwY2dwQQ";
 
 /// A running Kafka. Dropped, it ends and its data is removed.
 #[derive(Debug)]
@@ -81,7 +85,7 @@ impl Kafka {
         let keeper = Keeper::new();
         let bootstrap = format!("127.0.0.1:{}", free_port());
         configure(keeper.dir(), 1, &bootstrap, &[free_port()], properties);
-        format(&keeper, options).await;
+        format(&keeper, CLUSTER_ID, options).await;
         let broker = Mutex::new(java(&keeper, "kafka.Kafka", &[]));
         let kafka = Self {
             keeper,
@@ -119,6 +123,16 @@ impl Kafka {
         *self.broker.lock().unwrap_or_else(PoisonError::into_inner) =
             java(&self.keeper, "kafka.Kafka", &[]);
         self.answers().await;
+    }
+
+    /// Puts another Kafka in its place: the same port, no data, another cluster id. Returns that id.
+    pub async fn replace(&self) -> &'static str {
+        let other = "cmVwbGFjZWRyZXBsYWNlZA";
+        self.stop().await;
+        fs::remove_dir_all(self.keeper.dir().join("data")).expect("is its own");
+        format(&self.keeper, other, &[]).await;
+        self.restart().await;
+        other
     }
 
     /// Freezes it (SIGSTOP): connections are accepted by the system, nothing is ever answered.
@@ -335,13 +349,8 @@ impl Kafka {
 }
 
 /// Makes the directory of a broker that has been [`configure`]d one that it can start from.
-pub(crate) async fn format(keeper: &Keeper, options: &[&str]) {
-    let format = [
-        &["format", "-t", "Y2dwY2dwY2dwY2dwY2dwQQ"],
-        options,
-        &["-c"],
-    ]
-    .concat();
+pub(crate) async fn format(keeper: &Keeper, cluster_id: &str, options: &[&str]) {
+    let format = [&["format", "-t", cluster_id], options, &["-c"]].concat();
     let format = java(keeper, "kafka.tools.StorageTool", &format);
     format.ended(START_TIMEOUT).await;
     let formatted = keeper.dir().join("data/meta.properties").exists();

@@ -8,9 +8,9 @@ use practice_api::{ConsumerGroupPractice, DeletionPolicy};
 use practice_groups::{KafkaError, TopicSeen};
 use practice_kafka::Kafka;
 use practice_plan::{
-    ownership::{Creation, Owner, OwnershipRecord},
+    ownership::{Creation, Home, Owner, OwnershipRecord},
     plan::{Plan, SpecFault, plan, topics_to_delete},
-    policy::broken_access_rule,
+    policy::{MANIFEST, broken_access_rule},
     status::ending::{Obstacle, Remaining},
 };
 
@@ -18,7 +18,7 @@ use super::is_marked;
 use crate::{
     Context,
     context::{age, key},
-    ownership::Unrecorded,
+    ownership::{Unrecorded, home},
 };
 
 /// A topic that is deleted with its practice.
@@ -27,6 +27,18 @@ pub(super) struct OwnTopic {
     pub(super) name: String,
     /// Its id; `None`: the answer to its creation was lost, and Kafka has to be asked whether the practice created it.
     pub(super) id: Option<String>,
+    /// The Kafka that has it; `None`: the record is not available.
+    home: Option<Home>,
+}
+
+impl OwnTopic {
+    /// Whether both are one topic; the id of one whose creation was not answered is not known at first.
+    fn is(&self, other: &Self) -> bool {
+        let address = |topic: &Self| Some(topic.home.as_ref()?.bootstrap_servers.clone());
+        self.name == other.name
+            && address(self) == address(other)
+            && (self.id.is_none() || self.id == other.id)
+    }
 }
 
 /// The topics that are deleted with a practice.
@@ -73,7 +85,13 @@ fn named(
     let named = topics_to_delete(&practice.spec).map(|topic| topic.name.clone());
     let all: BTreeSet<String> = named.chain(created).collect();
     let deleted = all.into_iter().filter(|name| is_deleted(name));
-    deleted.map(|name| OwnTopic { name, id: None }).collect()
+    deleted
+        .map(|name| OwnTopic {
+            name,
+            id: None,
+            home: None,
+        })
+        .collect()
 }
 
 fn own_topics(
@@ -84,10 +102,15 @@ fn own_topics(
     let created = record.owned_by(uid).map(|(id, owned)| OwnTopic {
         name: owned.topic.clone(),
         id: Some(id.to_owned()),
+        home: Some(owned.home.clone()),
     });
-    let creating = record.unresolved(uid).map(|topic| OwnTopic {
-        name: topic.to_owned(),
+    let creating = record.unresolved(uid).map(|intent| OwnTopic {
+        name: intent.topic.clone(),
         id: None,
+        home: Some(Home {
+            cluster_id: None,
+            bootstrap_servers: intent.bootstrap_servers.clone(),
+        }),
     });
     let all = created.chain(creating);
     let mut own: Vec<OwnTopic> = all.filter(|topic| is_deleted(&topic.name)).collect();
@@ -113,7 +136,7 @@ pub(super) async fn close(
         }
     };
     let own = own_topics(&record, uid(practice), is_deleted);
-    let is_done = |topic: &OwnTopic| done.iter().any(|done| done.name == topic.name);
+    let is_done = |topic: &OwnTopic| done.iter().any(|done| done.is(topic));
     let closes = own.iter().all(is_done);
     if closes {
         ownership.end(uid(practice));
@@ -133,7 +156,7 @@ pub(super) fn all(topics: &[OwnTopic], cause: Obstacle) -> Vec<Remaining> {
     vec![Remaining { topics, cause }]
 }
 
-/// Deletes topics, or hands them over; returns those that remain.
+/// Deletes topics, each on the Kafka that has it, or hands them over; returns those that remain.
 pub(super) async fn delete(
     practice: &ConsumerGroupPractice,
     own: &[OwnTopic],
@@ -145,35 +168,66 @@ pub(super) async fn delete(
         Err(fault) => return all(own, Obstacle::Manifest(fault)),
     };
     let mut remaining = Vec::new();
-    for (index, topic) in own.iter().enumerate() {
-        // before its Kafka is contacted
-        if let Some(rule) = broken_rule(topic, &plan, context) {
-            let cause = Obstacle::Manifest(SpecFault::Policy(rule));
-            add(&mut remaining, topic, cause);
-            continue;
+    for topic in own {
+        let home = address(topic, &plan, context);
+        let mut ended = end_at(home, practice, topic, &plan, &remaining, context).await;
+        // the same Kafka may have another address by now, which the manifest names
+        if home != plan.bootstrap
+            && let Err(Obstacle::Outage { .. }) = ended
+            && let Ok(End::Over) =
+                end_at(&plan.bootstrap, practice, topic, &plan, &remaining, context).await
+        {
+            ended = Ok(End::Over);
         }
-        let (reader, bootstrap) = (
-            context.memories.readers.reader(&plan.bootstrap),
-            plan.bootstrap.clone(),
-        );
-        match end_one(practice, reader.kafka(), &plan, topic, context).await {
-            Ok(()) => {}
-            Err(Stays::Unrecorded(why)) => {
-                add(&mut remaining, topic, Obstacle::Unrecorded(why.to_string()));
-            }
-            // it would not answer for the others either
-            Err(Stays::InKafka(error)) if error.is_outage() => {
-                remaining.extend(all(&own[index..], Obstacle::Outage { bootstrap, error }));
-                break;
-            }
-            Err(Stays::InKafka(error)) => add(
-                &mut remaining,
-                topic,
-                Obstacle::Refused { bootstrap, error },
-            ),
+        match ended.map(|end| end.obstacle(home, topic, context)) {
+            Ok(None) => {}
+            Ok(Some(cause)) | Err(cause) => add(&mut remaining, topic, cause),
         }
     }
     remaining
+}
+
+/// Deletes a topic on the Kafka at an address, or hands it over.
+async fn end_at(
+    bootstrap: &str,
+    practice: &ConsumerGroupPractice,
+    topic: &OwnTopic,
+    plan: &Plan,
+    remaining: &[Remaining],
+    context: &Context,
+) -> Result<End, Obstacle> {
+    // before its Kafka is contacted
+    if let Some(rule) = broken_rule(&topic.name, bootstrap, plan, context) {
+        return Err(Obstacle::Manifest(SpecFault::Policy(rule)));
+    }
+    // a Kafka that did not answer for another topic would not for this one
+    let mut causes = remaining.iter().map(|remaining| &remaining.cause);
+    let outage = |cause: &&Obstacle| matches!(cause, Obstacle::Outage { bootstrap: down, .. } if down == bootstrap);
+    if let Some(outage) = causes.find(outage) {
+        return Err(outage.clone());
+    }
+    let ended = end_one(practice, bootstrap, topic, context).await;
+    ended.map_err(|stays| {
+        let bootstrap = bootstrap.to_owned();
+        match stays {
+            Stays::Unrecorded(why) => Obstacle::Unrecorded(why.to_string()),
+            Stays::InKafka(error) if error.is_outage() => Obstacle::Outage { bootstrap, error },
+            Stays::InKafka(error) => Obstacle::Refused { bootstrap, error },
+        }
+    })
+}
+
+/// The address of a topic's Kafka: the manifest's, unless that is another Kafka than the one that has the topic.
+fn address<'a>(topic: &'a OwnTopic, plan: &'a Plan, context: &Context) -> &'a str {
+    let readers = &context.memories.readers;
+    match &topic.home {
+        Some(home)
+            if readers.is_same_kafka(&home.bootstrap_servers, &plan.bootstrap) != Some(true) =>
+        {
+            &home.bootstrap_servers
+        }
+        _ => &plan.bootstrap,
+    }
 }
 
 /// Why a topic remains.
@@ -194,33 +248,62 @@ impl From<Unrecorded> for Stays {
     }
 }
 
+/// How the end of a topic went.
+enum End {
+    /// It is deleted, or handed over, or was never created.
+    Over,
+    /// This Kafka has no topic with its id.
+    Missing,
+}
+
+impl End {
+    /// Why the topic may remain although nothing failed: another Kafka is at the address of the one that has it.
+    fn obstacle(self, bootstrap: &str, topic: &OwnTopic, context: &Context) -> Option<Obstacle> {
+        let Self::Missing = self else {
+            return None;
+        };
+        let created_on = topic.home.as_ref()?.cluster_id.clone()?;
+        let reader = context.memories.readers.reader(bootstrap);
+        let found = home(reader.kafka(), bootstrap).cluster_id?;
+        (created_on != found).then(|| Obstacle::Elsewhere {
+            bootstrap: bootstrap.to_owned(),
+            created_on,
+            found,
+        })
+    }
+}
+
 /// Hands a topic over if another practice names it, and otherwise deletes it by its id.
 async fn end_one(
     practice: &ConsumerGroupPractice,
-    kafka: &Kafka,
-    plan: &Plan,
+    bootstrap: &str,
     topic: &OwnTopic,
     context: &Context,
-) -> Result<(), Stays> {
+) -> Result<End, Stays> {
+    let reader = context.memories.readers.reader(bootstrap);
+    let kafka = reader.kafka();
     let id = match &topic.id {
         Some(id) => id.clone(),
-        None => match resolve(kafka, plan, topic, context).await? {
+        None => match resolve(practice, kafka, bootstrap, topic, context).await? {
             Some(id) => id,
-            None => return Ok(()),
+            None => return Ok(End::Over),
         },
     };
-    if hand_over(practice, plan, &topic.name, &id, context).await? {
-        return Ok(());
+    if hand_over(practice, bootstrap, &topic.name, &id, context).await? {
+        return Ok(End::Over);
     }
-    kafka.delete_topic(&topic.name, &id).await?;
-    tracing::info!(topic = topic.name, id, "topic deleted with its practice");
-    Ok(())
+    if kafka.delete_topic(&topic.name, &id).await? {
+        tracing::info!(topic = topic.name, id, "topic deleted with its practice");
+        return Ok(End::Over);
+    }
+    Ok(End::Missing)
 }
 
 /// The id of a topic whose creation was not answered; `None`: the practice did not create the topic of this name.
 async fn resolve(
+    practice: &ConsumerGroupPractice,
     kafka: &Kafka,
-    plan: &Plan,
+    bootstrap: &str,
     topic: &OwnTopic,
     context: &Context,
 ) -> Result<Option<String>, Stays> {
@@ -232,16 +315,19 @@ async fn resolve(
         Some(TopicSeen::Unknown(error)) => return Err(KafkaError::clone(&error).into()),
         None => return Err(KafkaError::TimedOut.into()),
     };
-    let identity = kafka.identity().map(|identity| identity.cluster_id);
+    let home = home(kafka, bootstrap);
     let ownership = context.memories.ownership();
-    let record = ownership.record(&plan.namespace).await?;
-    let Some(creation) = record.resolve(&plan.uid, &topic.name, &facts) else {
+    let (namespace, name) = key(practice);
+    let owner = Owner {
+        uid: uid(practice),
+        name: &name,
+    };
+    let record = ownership.record(&namespace).await?;
+    let Some(creation) = record.resolve(owner.uid, &home, &topic.name, &facts) else {
         return Ok(None);
     };
-    let finish = |record: &mut OwnershipRecord| {
-        record.finish(plan.into(), identity.as_deref(), &topic.name, &creation);
-    };
-    ownership.change(&plan.namespace, finish).await?;
+    let finish = |record: &mut OwnershipRecord| record.finish(owner, &home, &topic.name, &creation);
+    ownership.change(&namespace, finish).await?;
     Ok(match creation {
         Creation::Created(id) => Some(id),
         Creation::NotCreated => None,
@@ -251,14 +337,14 @@ async fn resolve(
 /// Hands a topic over to another practice that names it on the same Kafka; `false`: none does.
 async fn hand_over(
     practice: &ConsumerGroupPractice,
-    plan: &Plan,
+    bootstrap: &str,
     topic: &str,
     id: &str,
     context: &Context,
 ) -> Result<bool, Unrecorded> {
     let ownership = context.memories.ownership();
     let _alone = ownership.handing_over().await;
-    let Some(heir) = heir(practice, plan, topic, id, context) else {
+    let Some(heir) = heir(practice, bootstrap, topic, id, context) else {
         return Ok(false);
     };
     let (namespace, name) = key(&heir);
@@ -266,17 +352,21 @@ async fn hand_over(
         uid: uid(&heir),
         name: &name,
     };
-    let record = ownership.record(&plan.namespace).await?;
-    let entry = record.owned_by(&plan.uid).find(|(owned, _)| *owned == id);
-    let kafka = entry.and_then(|(_, owned)| owned.kafka.clone());
+    let former = key(practice).0;
+    let record = ownership.record(&former).await?;
+    let entry = record
+        .owned_by(uid(practice))
+        .find(|(owned, _)| *owned == id);
+    let home = entry.map(|(_, owned)| owned.home.clone());
+    let home = home.unwrap_or_default();
     let take = |record: &mut OwnershipRecord| {
         let created = Creation::Created(id.to_owned());
-        record.finish(owner, kafka.as_deref(), topic, &created);
+        record.finish(owner, &home, topic, &created);
     };
     ownership.change(&namespace, take).await?;
-    if namespace != plan.namespace {
+    if namespace != former {
         let release = |record: &mut OwnershipRecord| drop(record.release(id));
-        ownership.change(&plan.namespace, release).await?;
+        ownership.change(&former, release).await?;
     }
     tracing::info!(topic, id, namespace, practice = name, "topic handed over");
     Ok(true)
@@ -285,7 +375,7 @@ async fn hand_over(
 /// The practice that a topic is handed over to: one that names it and stays, otherwise one that ends too, deletes it, and is younger.
 fn heir(
     practice: &ConsumerGroupPractice,
-    ours: &Plan,
+    bootstrap: &str,
     topic: &str,
     id: &str,
     context: &Context,
@@ -302,14 +392,14 @@ fn heir(
         let planned = plan(other, &context.defaults).ok();
         let address = planned.map(|plan| plan.bootstrap);
         let address = address.or_else(|| status.and_then(|s| s.bootstrap_servers.clone()));
-        let is_same = address.and_then(|other| readers.is_same_kafka(&other, &ours.bootstrap));
+        let is_same = address.and_then(|other| readers.is_same_kafka(&other, bootstrap));
         let ends = other.metadata.deletion_timestamp.is_some();
         let deletes = named.managed && named.deletion_policy == DeletionPolicy::Delete;
         let outlasts = !ends || (deletes && is_marked(other) && age(other) > age(practice));
         let has_ended = context.memories.ownership().has_ended(uid(other));
         (has_id || is_same == Some(true)) && outlasts && !has_ended
     };
-    let others = context.others(&ours.uid);
+    let others = context.others(uid(practice));
     let all = others.iter().filter_map(|other| other.0.as_ref().ok());
     let order =
         |other: &&ConsumerGroupPractice| (other.metadata.deletion_timestamp.is_some(), age(other));
@@ -319,11 +409,22 @@ fn heir(
 }
 
 /// The rule of the policy that the deletion of a topic breaks.
-fn broken_rule(topic: &OwnTopic, plan: &Plan, context: &Context) -> Option<String> {
+fn broken_rule(topic: &str, bootstrap: &str, plan: &Plan, context: &Context) -> Option<String> {
     let bounds = context.defaults.config.policy.bounds(&plan.namespace);
     let default = context.defaults.bootstrap_servers.as_deref();
-    let (kafka, name) = (&plan.bootstrap, topic.name.as_str());
-    broken_access_rule(&plan.namespace, kafka, [name], bounds, default)
+    let recorded = format!("the record of topic {topic}");
+    let named_by = if bootstrap == plan.bootstrap {
+        MANIFEST
+    } else {
+        &recorded
+    };
+    broken_access_rule(
+        &plan.namespace,
+        (named_by, bootstrap),
+        [topic],
+        bounds,
+        default,
+    )
 }
 
 /// Adds a topic to those that remain for the same cause.

@@ -325,7 +325,8 @@ fn a_deployment_says_whether_its_group_id_is_claimed() {
         ..Live::default()
     };
     let shown = |live: &Live, plan: &Plan| {
-        ["owned", "refused", "both", "own"].map(|group| live.shows_claim(plan, group))
+        ["owned", "refused", "both", "own"]
+            .map(|group| live.shows_claim(plan, group, |address| address == plan.bootstrap))
     };
     assert_eq!(shown(&live("u"), &plan), [true, false, false, false]);
     assert_eq!(shown(&live("another"), &plan), [false; 4]);

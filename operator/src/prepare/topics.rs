@@ -17,6 +17,7 @@ use practice_plan::{
 
 use crate::{
     memory::PracticeStates,
+    ownership::home,
     reader::{Key, Reader},
 };
 
@@ -31,11 +32,10 @@ pub(super) async fn prepare_topics(
     prepared: &mut Prepared,
 ) {
     let key = (plan.namespace.clone(), plan.name.clone());
-    let identity = reader.kafka().identity();
-    let kafka_id = identity.as_ref().map(|identity| &*identity.cluster_id);
+    let home = home(reader.kafka(), &plan.bootstrap);
     let ownership = memories.ownership();
     let begun = ownership.change(&plan.namespace, |record| {
-        begin(record, plan, snapshot, kafka_id);
+        begin(record, plan, snapshot, &home);
     });
     let begun = begun.await;
     let mut creations = vec![];
@@ -69,7 +69,7 @@ pub(super) async fn prepare_topics(
     if !creations.is_empty() {
         let finished = ownership.change(&plan.namespace, |record| {
             for (topic, creation) in &creations {
-                record.finish(plan.into(), kafka_id, topic, creation);
+                record.finish(plan.into(), &home, topic, creation);
             }
         });
         match finished.await {

@@ -297,12 +297,6 @@ async fn a_practice_that_is_applied_again_goes_on_where_it_stopped() {
             .is_some_and(|all| all.len() == 1 && all.values().all(|c| c.metadata == ours))
     })
     .await;
-    let first = scene
-        .practice("p")
-        .await
-        .expect("it is there")
-        .uid()
-        .expect("it has one");
     scene.delete("p").await;
     scene.gone("p").await;
     let again = async {
@@ -315,7 +309,7 @@ async fn a_practice_that_is_applied_again_goes_on_where_it_stopped() {
     };
     let status = tokio::select! {
         status = again => status,
-        never = scene.collect_garbage(&first) => match never {},
+        never = scene.collect_garbage() => match never {},
     };
     assert!(group(&status, &id).group_id_owned && group(&status, &id).members.len() == 1);
     // under another name it is somebody else

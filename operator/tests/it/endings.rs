@@ -8,11 +8,16 @@ use kube::{
     ResourceExt,
     api::{ListParams, Patch, PatchParams},
 };
-use practice_api::ConsumerGroupPractice;
+use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_groups::TopicSeen;
 use practice_testbed::Kafka;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use crate::scene::Scene;
 
@@ -316,4 +321,91 @@ async fn a_denied_deletion_names_the_right_to_grant_and_the_others_are_deleted()
     scene.gone("p").await;
     assert!(!exists(kafka.bootstrap(), &denied).await);
     assert_eq!(scene.count("TopicAbandoned").await, 0);
+}
+
+/// Another address of a Kafka, until it is dropped.
+async fn alias(kafka: &'static str) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
+    let address = listener.local_addr().expect("is bound").to_string();
+    let mut forwarder = JoinSet::new();
+    forwarder.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut client, _)) = listener.accept().await {
+            connections.spawn(async move {
+                let mut server = TcpStream::connect(kafka).await?;
+                copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    (address, forwarder)
+}
+
+#[tokio::test]
+async fn a_topic_is_deleted_on_the_kafka_that_has_it() {
+    let scene = Scene::new("moved").await;
+    let (former, topic) = (Kafka::start().await, scene.name("t"));
+    let (address, forwarder) = alias(former.bootstrap().to_owned().leak()).await;
+    let on = |address: &str| spec(&topic, address, "168h");
+    for (name, first) in [("p", former.bootstrap()), ("q", &address)] {
+        let mut wish = on(first);
+        wish["topics"][0]["name"] = json!(scene.name(name));
+        scene.owns_topic(name, &wish).await;
+        wish["kafka"]["bootstrapServers"] = json!(scene.kafka.bootstrap());
+        scene.apply(name, &wish).await;
+        let moved = |status: &PracticeStatus| {
+            status.bootstrap_servers.as_deref() == Some(scene.kafka.bootstrap())
+                && status.topics[0].created_topic_id.is_some()
+        };
+        scene.status(name, "it is on the other Kafka", moved).await;
+        for address in [former.bootstrap(), scene.kafka.bootstrap()] {
+            assert!(exists(address, &scene.name(name)).await, "{address}");
+        }
+    }
+    // the former Kafka is down at first: its topic is named, and waited for
+    former.stop().await;
+    drop(forwarder);
+    for (name, down) in [("p", former.bootstrap()), ("q", &address)] {
+        scene.delete(name).await;
+        let cause = format!("deleting topic {}: {down} unreachable", scene.name(name));
+        scene.event("DeletionBlocked", &cause).await;
+        let deleted = async || {
+            let exists = exists(scene.kafka.bootstrap(), &scene.name(name)).await;
+            (!exists)
+                .then_some(())
+                .ok_or_else(|| "it exists".to_owned())
+        };
+        scene.until("the other topic is deleted", deleted).await;
+    }
+    former.restart().await;
+    scene.gone("p").await;
+    // its address is another one by now
+    let mut corrected = on(former.bootstrap());
+    corrected["topics"][0]["name"] = json!(scene.name("q"));
+    scene.apply("q", &corrected).await;
+    scene.gone("q").await;
+    for name in ["p", "q"] {
+        assert!(!exists(former.bootstrap(), &scene.name(name)).await);
+    }
+    assert_eq!(scene.count("TopicAbandoned").await, 0);
+}
+
+#[tokio::test]
+async fn a_topic_of_a_kafka_that_was_replaced_is_named_and_waited_for_by_nobody() {
+    let scene = Scene::new("replaced").await;
+    let (kafka, topic) = (Kafka::start().await, scene.name("t"));
+    let wish = spec(&topic, kafka.bootstrap(), "168h");
+    scene.owns_topic("p", &wish).await;
+    let id = kafka.replace().await;
+    scene.delete("p").await;
+    timeout(Duration::from_mins(1), scene.gone("p"))
+        .await
+        .expect("nothing to wait for");
+    let why = format!(
+        "topic {topic} stays in Kafka: it was created on the Kafka with cluster id Y2dwY2dwY2dwY2dwY2dwQQ, and {} has cluster id {id} now",
+        kafka.bootstrap()
+    );
+    scene.event("TopicAbandoned", &why).await;
+    assert_eq!(scene.count("DeletionBlocked").await, 0);
 }

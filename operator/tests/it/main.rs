@@ -12,6 +12,7 @@ mod claims;
 mod endings;
 mod many;
 mod outages;
+mod owners;
 mod ownership;
 mod picture;
 mod policy;

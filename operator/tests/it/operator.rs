@@ -71,6 +71,18 @@ pub(crate) async fn start_with(
     how: Option<String>,
     shutdown: CancellationToken,
 ) -> Account {
+    let namespace = cluster.namespace("operator").await;
+    start_in(cluster, namespace, config, how, shutdown).await
+}
+
+/// The same in the namespace of an operator before it, whose records it finds.
+pub(crate) async fn start_in(
+    cluster: &Cluster,
+    namespace: String,
+    config: Config,
+    how: Option<String>,
+    shutdown: CancellationToken,
+) -> Account {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
@@ -86,7 +98,7 @@ pub(crate) async fn start_with(
         how,
     };
     let account = Account {
-        namespace: cluster.namespace("operator").await,
+        namespace,
         name: "operator",
         picture: picture.listener.local_addr().expect("it is bound"),
     };

@@ -1,13 +1,13 @@
 //! Who says how many: the manifest, somebody else, or a hold. And members that cannot share a group.
 
-use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     ResourceExt,
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, group};
+use crate::scene::{Scene, group, owners_of_replicas};
 
 /// A practice with one group, as `group` says.
 fn spec(scene: &Scene, mut group: Value) -> Value {
@@ -56,19 +56,10 @@ async fn replicas_left_out_are_somebody_elses() {
     scene.has_replicas(&name, 3).await;
     scene.apply("p", &spec(&scene, json!({}))).await;
     scene.quiet().await;
-    let says_replicas = |entry: &&ManagedFieldsEntry| {
-        entry
-            .fields_v1
-            .as_ref()
-            .is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null())
-    };
     let released = async || {
         let deployment = scene.deployment(&name).await;
-        let owners = deployment.managed_fields().iter().filter(says_replicas);
-        let owners: Vec<_> = owners
-            .filter_map(|entry| entry.manager.as_deref())
-            .collect();
-        if owners.contains(&"practice-operator") {
+        let owners = owners_of_replicas(&deployment);
+        if owners.iter().any(|owner| owner == "practice-operator") {
             Err(format!("{owners:?}"))
         } else {
             Ok(deployment)

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use kube::{
-    ResourceExt,
-    api::{Patch, PatchParams},
-};
+use kube::api::{Patch, PatchParams};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_groups::GroupState;
 use practice_kafka::Kafka as Client;
@@ -20,8 +17,6 @@ use crate::{
 
 /// Deletes practice `p`, waits until its consumers have left, and resets the committed offsets of `what` to the oldest messages.
 async fn delete_and_reset(scene: &Scene, id: &str, what: &[&str]) {
-    let practice = scene.practice("p").await.expect("it is there");
-    let uid = practice.uid().expect("it has one");
     scene.delete("p").await;
     scene.gone("p").await;
     let kafka = Client::connect(scene.kafka.bootstrap());
@@ -38,7 +33,7 @@ async fn delete_and_reset(scene: &Scene, id: &str, what: &[&str]) {
     });
     tokio::select! {
         () = left => {}
-        never = scene.collect_garbage(&uid) => match never {},
+        never = scene.collect_garbage() => match never {},
     }
     let servers = ["--bootstrap-server", scene.kafka.bootstrap(), "--group", id];
     let reset = ["--reset-offsets", "--to-earliest", "--execute"];

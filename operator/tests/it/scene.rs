@@ -1,13 +1,14 @@
 //! What a test sees: a namespace of its own, practices to apply there, and everything that can be read about them. Every
 //! wait has a deadline and fails with what was seen last.
 
-use std::{convert::Infallible, fmt::Debug, time::Duration};
+use std::{collections::HashSet, convert::Infallible, fmt::Debug, time::Duration};
 
 use k8s_openapi::{
     api::{
         apps::v1::Deployment, core::v1::Service, events::v1::Event, policy::v1::PodDisruptionBudget,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
 use kube::{
     Api, Client, ResourceExt,
@@ -108,39 +109,36 @@ impl Scene {
         .await;
     }
 
-    /// What the garbage collector does, which is not there: removes what an owner that is gone has left, as long as it is
-    /// polled (a reconcile that was under way when the owner went may still make some).
-    pub(crate) async fn collect_garbage(&self, owner: &str) -> Infallible {
+    /// What the garbage collector does, which is not there: removes what practices that are gone have left, as long as it is
+    /// polled (a reconcile that was under way when one went may still create some).
+    pub(crate) async fn collect_garbage(&self) -> Infallible {
         loop {
-            self.collect::<Deployment>(owner).await;
-            self.collect::<PodDisruptionBudget>(owner).await;
-            self.collect::<Service>(owner).await;
+            self.collect::<Deployment>().await;
+            self.collect::<PodDisruptionBudget>().await;
+            self.collect::<Service>().await;
             sleep(Duration::from_millis(200)).await;
         }
     }
 
-    async fn collect<K>(&self, owner: &str)
+    async fn collect<K>(&self)
     where
         K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
             + Debug
             + DeserializeOwned,
     {
-        let objects = self.api::<K>();
-        for object in objects
-            .list(&ListParams::default())
-            .await
-            .expect("can be listed")
-        {
-            if object
-                .owner_references()
-                .iter()
-                .any(|reference| reference.uid == owner)
-            {
-                objects
-                    .delete(&object.name_any(), &DeleteParams::default())
-                    .await
-                    .ok(); // it may be gone
+        let all = ListParams::default();
+        let objects = self.api::<K>().list(&all).await.expect("can be listed");
+        // later, so that the owner of each object that is not among them is gone
+        let practices = self.api::<ConsumerGroupPractice>().list(&all).await;
+        let practices = practices.expect("can be listed");
+        let uids: HashSet<_> = practices.iter().filter_map(ResourceExt::uid).collect();
+        for object in objects {
+            let owners = object.owner_references();
+            if owners.iter().any(|owner| !uids.contains(&owner.uid)) {
+                let name = object.name_any();
+                let now = DeleteParams::default();
+                self.api::<K>().delete(&name, &now).await.ok(); // it may be gone
             }
         }
     }
@@ -407,6 +405,18 @@ pub(crate) fn group<'a>(status: &'a PracticeStatus, name: &str) -> &'a GroupStat
         .iter()
         .find(|group| group.name == name)
         .unwrap_or_else(|| panic!("no group {name} in status"))
+}
+
+/// Field managers of a Deployment's replicas.
+pub(crate) fn owners_of_replicas(deployment: &Deployment) -> Vec<String> {
+    let says_replicas = |entry: &&ManagedFieldsEntry| {
+        entry
+            .fields_v1
+            .as_ref()
+            .is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null())
+    };
+    let owners = deployment.managed_fields().iter().filter(says_replicas);
+    owners.filter_map(|entry| entry.manager.clone()).collect()
 }
 
 /// The definition without a schema or rules.

@@ -1,20 +1,10 @@
 //! A group whose owner, here KEDA, scales it to 0 and back: ready all the time that nothing is wanted, and no Warning.
 
 use k8s_openapi::api::events::v1::Event;
-use kube::{ResourceExt, api::ListParams};
+use kube::api::ListParams;
 use serde_json::json;
 
-use crate::scene::{Scene, group};
-
-/// Field managers of a Deployment's replicas.
-async fn owners(scene: &Scene, deployment: &str) -> Vec<String> {
-    let deployment = scene.deployment(deployment).await;
-    let owned = deployment.managed_fields().iter().filter(|entry| {
-        let fields = entry.fields_v1.as_ref();
-        fields.is_some_and(|fields| !fields.0["f:spec"]["f:replicas"].is_null())
-    });
-    owned.filter_map(|entry| entry.manager.clone()).collect()
-}
+use crate::scene::{Scene, group, owners_of_replicas};
 
 /// Reasons and notes of the Warnings in the namespace.
 async fn warnings(scene: &Scene) -> Vec<String> {
@@ -70,7 +60,7 @@ async fn a_group_that_its_owner_scales_to_zero_is_ready() {
     scene.apply("p", &spec("Running")).await;
     scene
         .until("the operator has handed over the 0", async || {
-            let owners = owners(&scene, &name).await;
+            let owners = owners_of_replicas(&scene.deployment(&name).await);
             if owners.iter().any(|owner| owner == "practice-operator") {
                 Err(format!("{owners:?}"))
             } else {

@@ -14,6 +14,18 @@ fn facts(id: &str, partitions: usize) -> TopicFacts {
     }
 }
 
+fn home(kafka: &str) -> Home {
+    Home {
+        cluster_id: Some(kafka.to_owned()),
+        bootstrap_servers: format!("{kafka}:9092"),
+    }
+}
+
+fn topic(name: &str) -> Topic {
+    let plan = plan_of(serde_json::json!({"topics": [{"name": name, "partitions": 3}]}));
+    plan.topics.into_iter().next().expect("is named")
+}
+
 fn owner() -> Owner<'static> {
     Owner {
         uid: UID,
@@ -26,28 +38,24 @@ fn begun<'a>(
     record: &OwnershipRecord,
     plan: &'a Plan,
     snapshot: &Snapshot,
-    kafka: Option<&str>,
+    home: &Home,
 ) -> (OwnershipRecord, Vec<&'a Topic>) {
     let mut next = record.clone();
-    let missing = begin(&mut next, plan, snapshot, kafka);
+    let missing = begin(&mut next, plan, snapshot, home);
     (next, missing)
 }
 
 /// A record in which `p` created `t` with the id `a`.
 fn with_a() -> OwnershipRecord {
     let mut record = OwnershipRecord::default();
-    record.finish(owner(), Some("k"), "t", &Creation::Created("a".into()));
+    record.finish(owner(), &home("k"), "t", &Creation::Created("a".into()));
     record
 }
 
 #[test]
 fn what_is_written_is_read_back_and_only_differences_are_written() {
     let mut record = with_a();
-    let shape = Shape {
-        partitions: 3,
-        replication_factor: 1,
-    };
-    record.intend(owner(), [("u".to_owned(), shape)]);
+    record.intend(owner(), &home("k"), [&topic("u")]);
     let data: BTreeMap<_, _> = OwnershipRecord::default()
         .update(&record)
         .into_iter()
@@ -58,12 +66,12 @@ fn what_is_written_is_read_back_and_only_differences_are_written() {
         BTreeMap::from([
             (
                 "a".to_owned(),
-                r#"{"uid":"uid-p","practice":"p","topic":"t","kafka":"k","state":"created"}"#
+                r#"{"uid":"uid-p","practice":"p","topic":"t","clusterId":"k","bootstrapServers":"k:9092","state":"created"}"#
                     .to_owned()
             ),
             (
                 "creating.uid-p".to_owned(),
-                r#"{"practice":"p","topics":{"u":{"partitions":3,"replicationFactor":1}}}"#
+                r#"{"practice":"p","topics":[{"topic":"u","bootstrapServers":"k:9092","partitions":3,"replicationFactor":1}]}"#
                     .to_owned()
             ),
         ])
@@ -71,20 +79,21 @@ fn what_is_written_is_read_back_and_only_differences_are_written() {
     assert_eq!(OwnershipRecord::read(&data), record);
     assert_eq!(record.update(&record), Update::new());
     let mut next = record.clone();
-    next.finish(owner(), Some("k"), "u", &Creation::NotCreated);
+    next.finish(owner(), &home("k"), "u", &Creation::NotCreated);
     let update = record.update(&next);
     assert_eq!(update, Update::from([("creating.uid-p".to_owned(), None)]));
 }
 
 #[test]
 fn an_unreadable_entry_authorises_nothing_and_stays() {
-    let created = r#"{"uid":"uid-p","practice":"p","topic":"t","state":"created"}"#;
+    let created = r#"{"uid":"uid-p","practice":"p","topic":"t","bootstrapServers":"k:9092","state":"created"}"#;
     for text in [
         "",
         "{}",
         "[]",
         r#"{"uid":"uid-p"}"#,
-        r#"{"uid":"uid-p","practice":"p","topic":"t"}"#,
+        r#"{"uid":"uid-p","practice":"p","topic":"t","bootstrapServers":"k:9092"}"#,
+        r#"{"uid":"uid-p","practice":"p","topic":"t","state":"created"}"#,
         &created.replace("created", "creating"),
     ] {
         let data = BTreeMap::from([("a".to_owned(), text.to_owned())]);
@@ -104,16 +113,16 @@ fn a_topic_belongs_to_one_uid_and_one_id() {
         assert!(!record.owns(uid, id), "{uid} {id}");
     }
     let mut nothing = OwnershipRecord::default();
-    nothing.finish(owner(), None, "t", &Creation::Created(String::new()));
+    nothing.finish(owner(), &home("k"), "t", &Creation::Created(String::new()));
     assert_eq!(nothing, OwnershipRecord::default(), "no id is no id");
 }
 
 #[test]
 fn a_recreated_topic_replaces_the_former_on_the_same_kafka_alone() {
     let mut record = with_a();
-    record.finish(owner(), Some("other"), "t", &Creation::Created("b".into()));
+    record.finish(owner(), &home("other"), "t", &Creation::Created("b".into()));
     assert!(record.owns(UID, "a") && record.owns(UID, "b"));
-    record.finish(owner(), Some("k"), "t", &Creation::Created("c".into()));
+    record.finish(owner(), &home("k"), "t", &Creation::Created("c".into()));
     let owned: Vec<_> = record.owned_by(UID).map(|(id, _)| id).collect();
     assert_eq!(owned, ["b", "c"]);
 }
@@ -126,9 +135,9 @@ fn a_creation_without_an_answer_is_resolved_by_what_kafka_shows() {
         ..Snapshot::default()
     };
     let missing = seen(TopicSeen::Missing);
-    let (intended, creates) = begun(&OwnershipRecord::default(), &plan, &missing, Some("k"));
+    let (intended, creates) = begun(&OwnershipRecord::default(), &plan, &missing, &home("k"));
     assert_eq!((creates.len(), intended.intends(&plan.uid, "t")), (1, true));
-    let (again, creates) = begun(&intended, &plan, &missing, Some("k"));
+    let (again, creates) = begun(&intended, &plan, &missing, &home("k"));
     assert_eq!((creates.len(), &again), (1, &intended), "nothing to write");
     for (found, is_own) in [
         (facts("a", 3), true),
@@ -139,7 +148,7 @@ fn a_creation_without_an_answer_is_resolved_by_what_kafka_shows() {
             &intended,
             &plan,
             &seen(TopicSeen::Present(found)),
-            Some("k"),
+            &home("k"),
         );
         assert!(creates.is_empty());
         assert!(!resolved.intends(&plan.uid, "t"));
@@ -148,7 +157,53 @@ fn a_creation_without_an_answer_is_resolved_by_what_kafka_shows() {
     let unknown = seen(TopicSeen::Unknown(std::sync::Arc::new(
         practice_groups::KafkaError::TimedOut,
     )));
-    assert_eq!(begun(&intended, &plan, &unknown, Some("k")).0, intended);
+    assert_eq!(begun(&intended, &plan, &unknown, &home("k")).0, intended);
+}
+
+#[test]
+fn a_creation_that_was_intended_on_one_kafka_takes_no_topic_of_another() {
+    let plan = plan_of(serde_json::json!({"topics": [{"name": "t", "partitions": 3}]}));
+    let seen = |seen| Snapshot {
+        topics: BTreeMap::from([("t".to_owned(), seen)]),
+        ..Snapshot::default()
+    };
+    let (k, other) = (home("k"), home("other"));
+    let missing = seen(TopicSeen::Missing);
+    let (intended, _) = begun(&OwnershipRecord::default(), &plan, &missing, &k);
+    // spec.kafka was changed, and a topic of another client has the name and the shape
+    let foreign = seen(TopicSeen::Present(facts("foreign", 3)));
+    let (resolved, _) = begun(&intended, &plan, &foreign, &other);
+    assert_eq!(resolved, intended, "nothing is decided");
+    // a creation there is another one
+    let (both, _) = begun(&intended, &plan, &missing, &other);
+    let addresses = both.unresolved(&plan.uid).map(|it| &it.bootstrap_servers);
+    assert_eq!(addresses.collect::<Vec<_>>(), ["k:9092", "other:9092"]);
+    let (resolved, _) = begun(
+        &both,
+        &plan,
+        &seen(TopicSeen::Present(facts("b", 3))),
+        &other,
+    );
+    assert!(resolved.owns(&plan.uid, "b") && resolved.intends(&plan.uid, "t"));
+}
+
+#[test]
+fn a_topic_is_recorded_on_the_kafka_where_it_was_last_found() {
+    let plan = plan_of(serde_json::json!({"topics": [{"name": "t", "partitions": 3}]}));
+    let mut record = OwnershipRecord::default();
+    let created = Creation::Created("a".into());
+    record.finish((&plan).into(), &home("k"), "t", &created);
+    let found = |record: &OwnershipRecord, id: &str, home: &Home| {
+        let snapshot = Snapshot {
+            topics: BTreeMap::from([("t".to_owned(), TopicSeen::Present(facts(id, 3)))]),
+            ..Snapshot::default()
+        };
+        let (next, _) = begun(record, &plan, &snapshot, home);
+        let mut owned = next.owned_by(&plan.uid);
+        owned.next().map(|(_, owned)| owned.home.clone())
+    };
+    assert_eq!(found(&record, "a", &home("alias")), Some(home("alias")));
+    assert_eq!(found(&record, "b", &home("alias")), Some(home("k")));
 }
 
 #[test]
@@ -158,7 +213,7 @@ fn practices_that_no_longer_exist_are_removed() {
         uid: "uid-q",
         name: "q",
     };
-    record.finish(other, Some("k"), "u", &Creation::Created("b".into()));
+    record.finish(other, &home("k"), "u", &Creation::Created("b".into()));
     record.keep(|uid| uid == UID);
     assert_eq!(record, with_a());
 }
@@ -239,7 +294,7 @@ impl World {
     /// One pass of an operator that has just started.
     fn pass(&mut self, plan: &Plan) -> Result<(), Killed> {
         let record = OwnershipRecord::read(&self.stored);
-        let (begun, creates) = begun(&record, plan, &self.snapshot(), Some("k"));
+        let (begun, creates) = begun(&record, plan, &self.snapshot(), &home("k"));
         self.write(record.update(&begun))?;
         let mut finished = begun.clone();
         for topic in creates {
@@ -251,7 +306,7 @@ impl World {
             } else {
                 Creation::NotCreated
             };
-            finished.finish(plan.into(), Some("k"), &topic.name, &creation);
+            finished.finish(plan.into(), &home("k"), &topic.name, &creation);
         }
         self.write(begun.update(&finished))
     }
@@ -259,7 +314,7 @@ impl World {
     /// The end of the practice: topics in the record are deleted by id, then the record forgets them.
     fn end(&mut self, plan: &Plan) -> Result<(), Killed> {
         let record = OwnershipRecord::read(&self.stored);
-        let (begun, _) = begun(&record, plan, &self.snapshot(), Some("k"));
+        let (begun, _) = begun(&record, plan, &self.snapshot(), &home("k"));
         let mut ended = begun.clone();
         for (id, _) in begun.owned_by(&plan.uid) {
             self.request(|world| {

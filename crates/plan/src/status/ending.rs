@@ -98,12 +98,27 @@ pub enum Obstacle {
         /// Its answer.
         error: KafkaError,
     },
+    /// Another Kafka answers at the address of the one that has the topic, which cannot be contacted.
+    Elsewhere {
+        /// `host:port[,host:port...]`.
+        bootstrap: String,
+        /// Cluster id of the Kafka that has the topic.
+        created_on: String,
+        /// Cluster id of the one that answers.
+        found: String,
+    },
 }
 
 impl Obstacle {
+    /// Whether the deletion waits for it to end.
+    pub fn blocks(&self) -> bool {
+        !matches!(self, Self::Kept { .. } | Self::Elsewhere { .. })
+    }
+
+    /// The address where the topic can be deleted.
     fn bootstrap(&self) -> Option<&str> {
         match self {
-            Self::Manifest(_) | Self::Unrecorded(_) => None,
+            Self::Manifest(_) | Self::Unrecorded(_) | Self::Elsewhere { .. } => None,
             Self::Kept { bootstrap } => bootstrap.as_deref(),
             Self::Outage { bootstrap, .. } | Self::Refused { bootstrap, .. } => Some(bootstrap),
         }
@@ -178,6 +193,14 @@ impl Ending {
             Obstacle::Manifest(fault) => fault.to_string(),
             Obstacle::Unrecorded(why) => why.clone(),
             Obstacle::Refused { error, .. } => error.to_string(),
+            Obstacle::Elsewhere {
+                bootstrap,
+                created_on,
+                found,
+            } => format!(
+                "it was created on the Kafka with cluster id {created_on}, and {} has cluster id {found} now",
+                cut(bootstrap, 60)
+            ),
             Obstacle::Outage { bootstrap, .. } => {
                 let server = cut(bootstrap, 300);
                 format!("{server} unreachable since {}", self.clock(unreachable))
@@ -325,7 +348,7 @@ pub fn abandoned(
     let texts = remaining.iter().flat_map(|remaining| {
         let cause = cut(&ending.cause(&remaining.cause, unreachable), 250);
         let why = match &remaining.cause {
-            Obstacle::Kept { .. } => cause,
+            Obstacle::Kept { .. } | Obstacle::Elsewhere { .. } => cause,
             _ => format!(
                 "not deleted within spec.deletionTimeout {}: {cause}",
                 ending.timeout_text

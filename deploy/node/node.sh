@@ -23,9 +23,34 @@ apiserver_service=10.202.0.1
 # what `up` was asked for; a node that runs has its own word
 wanted_brokers=${KAFKA_BROKERS:-}
 read_settings() {
+  local name value
   KAFKA_BROKERS=${wanted_brokers:-1} CGP_PORT_API=${CGP_PORT_API:-16443} CGP_PORT_KAFKA=${CGP_PORT_KAFKA:-19094}
-  # shellcheck source=/dev/null
-  [[ ! -e $CGP_HOME/settings ]] || source "$CGP_HOME/settings"
+  check_home
+  if [[ -r $CGP_HOME/settings ]]; then
+    while IFS='=' read -r name value; do
+      case $name in KAFKA_BROKERS | CGP_PORT_API | CGP_PORT_KAFKA) printf -v "$name" %s "$value" ;; *) die "$CGP_HOME/settings has '$name', which is no setting: remove $CGP_HOME" ;; esac
+    done <"$CGP_HOME/settings"
+  fi
+  for name in KAFKA_BROKERS CGP_PORT_API CGP_PORT_KAFKA; do
+    [[ ${!name} =~ ^[1-9][0-9]{0,4}$ ]] || die "$name=${!name}: write a number"
+  done
+}
+
+# what lies in the home is read and run as root, so nobody else may have written it, or may put another directory in its place
+check_home() {
+  local owner mode path above=${CGP_HOME%/*}
+  [[ $CGP_HOME == /* ]] || die "CGP_HOME=$CGP_HOME: write a path from the root"
+  [[ ! -L $CGP_HOME ]] || die "$CGP_HOME is a link: remove it, or set CGP_HOME to another directory"
+  for path in "${above:-/}" "$CGP_HOME"; do
+    [[ -e $path ]] || continue
+    read -r owner mode < <(stat -L -c '%u %a' "$path")
+    if [[ -d $path && $owner == 0 ]]; then
+      ((8#$mode & 8#22)) || continue
+      # in a directory like /tmp (sticky) only its owner, or that of the entry, replaces an entry
+      [[ $path == "$CGP_HOME" ]] || ((!(8#$mode & 8#1000))) || continue
+    fi
+    die "$path is not a directory that only root writes (owner $owner, mode $mode): $([[ $path != "$CGP_HOME" ]] || echo "remove it, or ")set CGP_HOME to another place"
+  done
 }
 
 init_pid() { # the host's pid of PID 1 of the node, only while it is that very process
@@ -81,7 +106,7 @@ up() {
   fi
   require unshare:util-linux nsenter:util-linux setsid:util-linux ip:iproute2 ss:iproute2 jq:jq curl:curl openssl:openssl java:default-jre-headless
   check_host
-  mkdir -m 755 "$CGP_HOME" || die "cannot make $CGP_HOME: set CGP_HOME to a directory that can be made"
+  mkdir -m 700 "$CGP_HOME" || die "cannot make $CGP_HOME: set CGP_HOME to a directory that can be made"
   trap up_failed EXIT
   trap 'exit 130' INT TERM HUP
   set -E
@@ -249,6 +274,7 @@ down() {
 }
 
 status() {
+  [[ ! -e $CGP_HOME || -x $CGP_HOME ]] || require_root
   if ! is_up; then
     echo "down: no node in $CGP_HOME"
     return 1

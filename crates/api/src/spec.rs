@@ -43,7 +43,9 @@ const COLLIDING_TOPICS: &str = "'topics ' + self.topics[self.topics.map(t, self.
 )]
 #[x_kube(
     validation = Rule::new("self.groups.all(g, !has(g.topics) || g.topics.all(t, self.topics.exists(s, s.name == t)))").message("groups[].topics may only name topics of spec.topics: add the topic there or correct the name").reason(Reason::FieldValueInvalid),
-    validation = Rule::new("self.topics.all(t, self.topics.all(s, s.name == t.name || s.name.replace('.', '_') != t.name.replace('.', '_')))").message(Message::Expression(COLLIDING_TOPICS.to_owned())).reason(Reason::FieldValueInvalid).field_path(".topics")
+    validation = Rule::new("self.topics.all(t, self.topics.all(s, s.name == t.name || s.name.replace('.', '_') != t.name.replace('.', '_')))").message(Message::Expression(COLLIDING_TOPICS.to_owned())).reason(Reason::FieldValueInvalid).field_path(".topics"),
+    // the operator keeps an offset and a health of each; a message with their number would exceed the cost that the API server allows
+    validation = Rule::new("self.groups.map(g, self.topics.filter(t, !has(g.topics) || t.name in g.topics).map(t, t.partitions).sum()).sum() <= 50000").message("each group reads each partition of its topics, and at most 50000 such pairs are allowed: use fewer partitions or groups, or several practices").reason(Reason::FieldValueInvalid).field_path(".groups")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PracticeSpec {
@@ -121,9 +123,14 @@ pub struct Topic {
     pub replication_factor: i32,
 
     /// Topic configuration, such as `retention.ms: "60000"`. Set on creation, and kept in sync on topics that this practice created.
-    /// A key that you remove is reset to Kafka's default.
+    /// A key that you remove is reset to Kafka's default. At most 64 keys of 128 characters, with values of 1024.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(
+        extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 1024})
+    )]
+    #[x_kube(
+        validation = Rule::new("self.all(key, size(key) <= 128)").message("a key of config has at most 128 characters: use a configuration of Kafka's topics").reason(Reason::FieldValueInvalid)
+    )]
     pub config: BTreeMap<String, String>,
 
     /// Whether the topic is deleted with the practice. `Delete` deletes only a topic that this practice created.

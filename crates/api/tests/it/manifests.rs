@@ -50,6 +50,8 @@ pub(crate) fn legal() -> Vec<Value> {
         // names that differ in more, and group ids, whose metrics keep both
         json!({"topics": [{"name": "a.b"}, {"name": "a-b"}, {"name": "a.b.c"}, {"name": "ab"}, {"name": "A_b"}], "groups": [{"name": "a.b"}, {"name": "a_b"}]}),
         json!({"topics": (0..32).map(|n| json!({"name": format!("{n:0>3}{}", "._".repeat(123))})).collect::<Vec<_>>()}),
+        json!({"topics": (0..25).map(|n| json!({"name": format!("t{n}"), "partitions": 1000})).collect::<Vec<_>>(), "groups": [{"name": "a"}, {"name": "b"}]}),
+        topics(json!({"config": {"k".repeat(128): "1".repeat(1024)}})),
         group(
             json!({"assignor": "RoundRobin", "sessionTimeout": "6s", "heartbeatInterval": "500ms", "maxPollInterval": "6s", "processingDelay": "5s"}),
         ),
@@ -102,6 +104,27 @@ pub(crate) fn wrong() -> Vec<(&'static str, Value)> {
         (
             "topics a._b and a__b differ only",
             json!({"topics": [{"name": "t"}, {"name": "a._b", "managed": false}, {"name": "a__b"}, {"name": "a..b"}]}),
+        ),
+        (
+            "at most 50000 such pairs are allowed",
+            json!({
+                "topics": (0..26).map(|n| json!({"name": format!("t{n}"), "partitions": if n == 0 { 1 } else { 1000 }})).collect::<Vec<_>>(),
+                "groups": [{"name": "a"}, {"name": "b", "topics": (1..26).map(|n| format!("t{n}")).collect::<Vec<_>>()}],
+            }),
+        ),
+        (
+            "config",
+            topics(json!({"config": {"retention.ms": "1".repeat(1025)}})),
+        ),
+        (
+            "config",
+            topics(
+                json!({"config": (0..65).map(|n| (format!("k{n}"), json!("1"))).collect::<serde_json::Map<_, _>>()}),
+            ),
+        ),
+        (
+            "at most 128 characters",
+            topics(json!({"config": {"k".repeat(129): "1"}})),
         ),
         (
             "begin with `__`",

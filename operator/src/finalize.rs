@@ -26,7 +26,7 @@ use crate::{
     context::key,
     error::{Error, within},
     journal::JournalUpdate,
-    publish::{Published, emit_events, publish},
+    publish::{emit_events, emit_now, publish, record},
     view,
 };
 
@@ -255,7 +255,7 @@ async fn give_up(
 ) {
     let before = before(practice, context);
     let events = ending::abandoned(ending, remaining, before.as_ref(), context.now());
-    emit_events(&context.recorder, practice, &events).await;
+    emit_now(&context.recorder, practice, &events).await; // the practice does not live until later ones
     let topics = remaining.iter().map(|remaining| remaining.topics.len());
     context.metrics.abandoned(topics.sum());
 }
@@ -283,11 +283,11 @@ async fn show(
     view::show(context, practice, None, Vec::new(), None, &after);
     let (key, update) = (key(practice), JournalUpdate::default());
     context.metrics.show(&key, 0, &after, &update);
-    let published = publish(&context.client, practice, before, &after, since).await?;
+    let (written, wait) = context.memories.unwritten(practice);
+    let written = written.as_ref().or(before);
+    let published = publish(&context.client, practice, written, &after, since, wait).await?;
     let blocked = ending::events(before, &after);
-    emit_events(&context.recorder, practice, blocked.as_slice()).await;
-    if published == Published::Written {
-        context.memories.written(practice, after, context.now());
-    }
+    emit_events(context, practice, blocked.into_iter().collect()).await;
+    record(published, practice, after, &context.memories, context.now());
     Ok(())
 }

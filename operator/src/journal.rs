@@ -10,49 +10,29 @@ use std::{
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams},
-};
 use practice_api::status::RebalanceStatus;
 use practice_contract::status::{Ownership, WorkerStatus};
 use practice_groups::{Moment, PollResult, Rebalance, cause::cause, witness};
 use practice_plan::{
-    labels::{PART_OF, PRACTICE},
     outcome::{ChangeAction, Kind, Prepared, Running, Unclaimed},
     plan::Plan,
     status::count,
 };
-use serde_json::json;
 
+pub(crate) use self::stored::Kept;
+pub use self::stored::{Stored, load, store};
 use crate::{
-    apply::{MANAGER, code},
-    error::{Error, within},
-    live::owner,
     memory::{Memory, PracticeStates},
-    objects::owner_reference,
     reader::Key,
     worker_client::Http,
 };
 
+mod stored;
+
 /// Rebalances in status, over all groups.
 const IN_STATUS: usize = 10;
-/// Largest journal written, in bytes; the API server accepts a `ConfigMap` of 1 MiB.
-const LARGEST: usize = 768 << 10;
 /// Pause before the operator searches for an unknown cause again.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// State of the journal's `ConfigMap`.
-#[derive(Debug, Default)]
-pub(crate) struct Kept {
-    /// Uid of the practice.
-    uid: String,
-    /// Version of the journal when it was last written or read.
-    version: u64,
-    /// Another owner has an object of this name: the journal is not stored.
-    taken: bool,
-}
 
 /// Results of one poll for the journal.
 #[derive(Debug, Default)]
@@ -320,123 +300,4 @@ fn unowned(
     u64::try_from(got - gave)
         .ok()
         .filter(|millis| *millis <= AROUND.unsigned_abs())
-}
-
-/// Loads the journal that a former operator process stored, once for each practice.
-///
-/// # Errors
-/// [`Error::Apply`] when Kubernetes refuses or does not answer.
-pub async fn load(client: &Client, plan: &Plan, memories: &PracticeStates) -> Result<(), Error> {
-    let is_known = |memory: &Memory| {
-        memory
-            .kept
-            .as_ref()
-            .is_some_and(|kept| kept.uid == plan.uid)
-    };
-    if memories.all().get(&key(plan)).is_some_and(is_known) {
-        return Ok(());
-    }
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &plan.namespace);
-    let found = within("read the journal", api.get_opt(&name(plan)))
-        .await
-        .map_err(Error::Apply)?;
-    let (mut kept, mut data) = (
-        Kept {
-            uid: plan.uid.clone(),
-            ..Kept::default()
-        },
-        BTreeMap::new(),
-    );
-    let mut all = memories.all();
-    let memory = all.entry(key(plan)).or_default();
-    // a previous practice with this name is another practice
-    if memory
-        .kept
-        .take()
-        .is_some_and(|former| former.uid != plan.uid)
-    {
-        memory.journal = Arc::default();
-        memory.witness.keep(|_| false);
-    }
-    if let Some(found) = found {
-        let owner = owner(&found);
-        if owner.is_former(plan) {
-            return Ok(()); // being deleted: the next reconcile reads it again
-        }
-        kept.taken = owner.uid != plan.uid;
-        if kept.taken {
-            tracing::warn!(
-                name = name(plan),
-                "journal not stored: a ConfigMap with this name does not belong to this practice; delete it, or rename the practice"
-            );
-        } else {
-            data = found.data.unwrap_or_default();
-        }
-    }
-    kept.version = memory.journal.version();
-    for (group, text) in &data {
-        if let Err(error) = Arc::make_mut(&mut memory.journal).restore(group, text) {
-            tracing::warn!(group, %error, "journal of the group is unreadable and starts empty");
-        }
-    }
-    memory.kept = Some(kept);
-    Ok(())
-}
-
-/// Stores the journal if it has changed.
-///
-/// # Errors
-/// [`Error::Publish`] when Kubernetes refuses or does not answer.
-pub async fn store(client: &Client, plan: &Plan, memories: &PracticeStates) -> Result<(), Error> {
-    let (version, data) = {
-        let all = memories.all();
-        let Some(memory) = all.get(&key(plan)) else {
-            return Ok(());
-        };
-        let is_new = |kept: &Kept| !kept.taken && kept.version != memory.journal.version();
-        if !memory.kept.as_ref().is_some_and(is_new) {
-            return Ok(());
-        }
-        (memory.journal.version(), memory.journal.written(LARGEST))
-    };
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &plan.namespace);
-    let name = name(plan);
-    let body = json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {
-            "name": name,
-            "labels": {PRACTICE: plan.name, "app.kubernetes.io/part-of": PART_OF, "app.kubernetes.io/component": "journal"},
-            "ownerReferences": [owner_reference(plan)],
-        },
-        "data": data,
-    });
-    let params = PatchParams::apply(MANAGER).force();
-    match within(
-        format!("write {name}"),
-        api.patch(&name, &params, &Patch::Apply(&body)),
-    )
-    .await
-    {
-        Ok(_) => {}
-        // the namespace or the practice is being deleted
-        Err(error) if matches!(code(&error), Some(404 | 409)) => return Ok(()),
-        // rejected: a retry would be rejected again
-        Err(error) if code(&error).is_some_and(|code| (400..500).contains(&code)) => {
-            tracing::warn!(%error, "journal not stored");
-        }
-        Err(error) => return Err(Error::Publish(error)),
-    }
-    if let Some(kept) = memories
-        .all()
-        .get_mut(&key(plan))
-        .and_then(|memory| memory.kept.as_mut())
-    {
-        kept.version = version;
-    }
-    Ok(())
-}
-
-/// The `ConfigMap` of a practice's journal.
-fn name(plan: &Plan) -> String {
-    format!("{}-journal", plan.name)
 }

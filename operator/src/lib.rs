@@ -19,6 +19,8 @@ pub mod publish;
 pub mod view;
 
 mod actions;
+mod budget;
+mod config_map;
 mod context;
 mod controller;
 pub mod error;

@@ -16,10 +16,14 @@ use practice_groups::{
     witness::{Runtime, Sight, Witness},
 };
 use practice_kafka::Listener;
-use practice_plan::plan::{Plan, SpecFault};
+use practice_plan::{
+    events::{Pace, PracticeEvent},
+    plan::{Plan, SpecFault},
+};
 use tokio::sync::mpsc;
 
 use crate::{
+    budget::Budget,
     context::key,
     journal::Kept,
     ownership::Ownership,
@@ -45,7 +49,11 @@ pub struct PracticeStates {
 #[derive(Default)]
 pub(crate) struct Memory {
     written: Option<Written>,
+    /// What large statuses may still take.
+    status_budget: Option<Budget>,
     planned: Option<Planned>,
+    /// Its Events: those that wait, and when the next of each kind may be emitted.
+    pace: Pace,
     /// Monotonic time since which a member has had no partition, by group and member id.
     pub(crate) idle_since: BTreeMap<(String, String), SignedDuration>,
     /// Topics whose configuration was compared, with the spec's generation and the topic's id then.
@@ -76,6 +84,8 @@ struct Planned {
 /// The status that was written last. A watch may still report the one before it: compared with that, Events would be emitted
 /// twice.
 struct Written {
+    /// The one computed after it whose write is delayed; its Events are emitted.
+    latest: Option<PracticeStatus>,
     uid: Option<String>,
     at: Instant,
     /// The wall clock at that time.
@@ -87,7 +97,7 @@ impl Written {
     /// The status to compare with. If the wall clock was set since, `oldestSince` and `doneAt` are outdated: they are cleared, so
     /// that they are written again.
     fn read(&self, now: Timestamp) -> PracticeStatus {
-        let mut status = self.status.clone();
+        let mut status = self.latest.as_ref().unwrap_or(&self.status).clone();
         let passed = SignedDuration::try_from(self.at.elapsed()).unwrap_or(SignedDuration::MAX);
         if now.duration_since(self.time).saturating_sub(passed).abs() > SET {
             status
@@ -153,20 +163,78 @@ impl PracticeStates {
         }
     }
 
-    /// Records a status that was written at `now`.
+    /// The status that was written last, if the latest one is not, and when a large one may be written.
+    pub(crate) fn unwritten(
+        &self,
+        practice: &ConsumerGroupPractice,
+    ) -> (Option<PracticeStatus>, Option<Duration>) {
+        let (tick, mut memories) = (self.tick(), self.all());
+        let Some(memory) = memories.get_mut(&key(practice)) else {
+            return (None, None);
+        };
+        let written = memory.written.as_ref();
+        let written = written.filter(|written| written.uid == practice.metadata.uid);
+        let delayed = written.filter(|written| written.latest.is_some());
+        let status = delayed.map(|written| written.status.clone());
+        let budget = memory.status_budget.as_mut();
+        (status, budget.and_then(|budget| budget.wait(tick)))
+    }
+
+    /// Records a status that was not written: because that is delayed, or because it does not differ enough.
+    pub(crate) fn computed(
+        &self,
+        practice: &ConsumerGroupPractice,
+        status: PracticeStatus,
+        is_delayed: bool,
+    ) {
+        let mut memories = self.all();
+        let written = memories
+            .get_mut(&key(practice))
+            .and_then(|memory| memory.written.as_mut());
+        let written = written.filter(|written| written.uid == practice.metadata.uid);
+        if let Some(written) = written.filter(|written| is_delayed || written.latest.is_some()) {
+            written.latest = Some(status);
+        }
+    }
+
+    /// Records a status that was written at `now`, and how many bytes of it count.
     pub fn written(
         &self,
         practice: &ConsumerGroupPractice,
         status: PracticeStatus,
         now: Timestamp,
+        bytes: usize,
     ) {
+        let tick = self.tick();
         let written = Written {
+            latest: None,
             uid: practice.metadata.uid.clone(),
             at: Instant::now(),
             time: now,
             status,
         };
-        self.all().entry(key(practice)).or_default().written = Some(written);
+        let mut memories = self.all();
+        let memory = memories.entry(key(practice)).or_default();
+        let budget = memory.status_budget.get_or_insert(Budget::full(tick));
+        budget.spend(bytes);
+        memory.written = Some(written);
+    }
+
+    /// The Events to emit now: of these, and of those that have waited.
+    pub(crate) fn due_events(
+        &self,
+        practice: &ConsumerGroupPractice,
+        new: Vec<PracticeEvent>,
+    ) -> Vec<PracticeEvent> {
+        let (tick, mut memories) = (self.tick(), self.all());
+        let memory = memories.entry(key(practice)).or_default();
+        memory.pace.due(new, tick)
+    }
+
+    /// When an Event that waits is due.
+    pub(crate) fn event_wait(&self, practice: &Key) -> Option<Duration> {
+        let memories = self.all();
+        memories.get(practice)?.pace.wait(self.tick())
     }
 
     /// The plan of a practice, computed only when its spec has changed: checking a spec of many groups costs more than the rest
@@ -408,6 +476,7 @@ mod tests {
             .checked_sub(Duration::from_secs(30))
             .expect("it has been up for so long");
         let written = Written {
+            latest: None,
             uid: None,
             at,
             time: noon,

@@ -3,26 +3,23 @@
 //! counts. Deliberately absent: what the record means (`practice_plan::ownership`).
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex as Lock, PoisonError},
 };
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams, PostParams},
-};
+use kube::{Api, Client};
 use practice_kafka::Kafka;
 use practice_plan::{
     labels::PART_OF,
     ownership::{Home, OwnershipRecord, Update},
 };
-use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    apply::{MANAGER, code},
+    apply::code,
+    config_map,
     error::{Request, within},
 };
 
@@ -219,45 +216,22 @@ impl Store {
         }))
     }
 
-    /// Writes an update and returns the new version. With the version that was read: a write of another process is never lost.
+    /// Writes an update and returns the new version.
     async fn write(
         &self,
         namespace: &str,
         update: &Update,
         version: Option<&str>,
     ) -> Result<Option<String>, Request> {
-        let name = name(namespace);
-        let what = format!("write {name}");
-        let written = if let Some(version) = version {
-            let body = json!({"metadata": {"resourceVersion": version}, "data": update});
-            let params = PatchParams {
-                field_manager: Some(MANAGER.to_owned()),
-                ..PatchParams::default()
-            };
-            within(what, self.api().patch(&name, &params, &Patch::Merge(&body))).await?
-        } else {
-            let set = update.iter();
-            let data: BTreeMap<_, _> = set
-                .filter_map(|(key, text)| Some((key.clone(), text.clone()?)))
-                .collect();
-            let mut object = ConfigMap {
-                data: Some(data),
-                ..ConfigMap::default()
-            };
-            object.metadata.name = Some(name);
-            let labels = [
-                ("app.kubernetes.io/part-of", PART_OF),
-                ("app.kubernetes.io/component", "topic-ownership"),
-            ];
-            let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
-            object.metadata.labels = Some(labels.into());
-            let params = PostParams {
-                field_manager: Some(MANAGER.to_owned()),
-                ..PostParams::default()
-            };
-            within(what, self.api().create(&params, &object)).await?
-        };
-        Ok(written.metadata.resource_version)
+        let labels = [
+            ("app.kubernetes.io/part-of", PART_OF),
+            ("app.kubernetes.io/component", "topic-ownership"),
+        ];
+        let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
+        let mut new = ConfigMap::default();
+        new.metadata.name = Some(name(namespace));
+        new.metadata.labels = Some(labels.into());
+        config_map::write(&self.api(), new, update, version).await
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -18,25 +19,31 @@ use practice_plan::{
 use serde_json::json;
 
 use crate::{
+    Context,
     apply::{MANAGER, code},
     error::{Error, within},
+    memory::PracticeStates,
 };
 
 /// Shortest time between two writes of status that differ only in numbers of a lag.
 pub const LAG_PAUSE: Duration = Duration::from_secs(10);
+/// Bytes of a status that is written whenever its meaning changes; a larger one has a budget a minute.
+const SMALL: usize = 8 << 10;
 
 /// The result of publishing a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
     /// No change.
     Unchanged,
-    /// Written.
-    Written,
+    /// Written: so many bytes count.
+    Written(usize),
     /// Only numbers of a lag changed, too soon after the last write: reconcile again after this time.
     Later(Duration),
+    /// Its meaning changed, and the status is large: reconcile again after this time.
+    Delayed(Duration),
 }
 
-/// Writes status if it changed. `since` is the time since the last write.
+/// Writes status if it changed. `since` is the time since the last write, `wait` that until a large status may be written.
 ///
 /// # Errors
 /// [`Error::Publish`] when Kubernetes refuses or does not answer.
@@ -46,13 +53,22 @@ pub async fn publish(
     before: Option<&PracticeStatus>,
     status: &PracticeStatus,
     since: Duration,
+    wait: Option<Duration>,
 ) -> Result<Published, Error> {
-    match news(before, status) {
+    let news = news(before, status);
+    match news {
         News::None => return Ok(Published::Unchanged),
         News::Numbers if since < LAG_PAUSE => {
             return Ok(Published::Later(LAG_PAUSE.saturating_sub(since)));
         }
         News::Numbers | News::Meaning => {}
+    }
+    let bytes = serde_json::to_string(status).map_or(0, |text| text.len());
+    let bytes = if bytes > SMALL { bytes } else { 0 };
+    match wait.filter(|_| bytes > 0) {
+        Some(wait) if news == News::Numbers => return Ok(Published::Later(wait)),
+        Some(wait) => return Ok(Published::Delayed(wait)),
+        None => {}
     }
     let name = practice.name_any();
     let api: Api<ConsumerGroupPractice> =
@@ -68,10 +84,25 @@ pub async fn publish(
     )
     .await
     {
-        Ok(_) => Ok(Published::Written),
+        Ok(_) => Ok(Published::Written(bytes)),
         // deleted meanwhile, and perhaps recreated
         Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(Published::Unchanged),
         Err(error) => Err(Error::Publish(error)),
+    }
+}
+
+/// Records a status that was computed at `now`, and published like this: the next one is compared with it.
+pub fn record(
+    published: Published,
+    practice: &ConsumerGroupPractice,
+    status: PracticeStatus,
+    memories: &PracticeStates,
+    now: Timestamp,
+) {
+    match published {
+        Published::Written(bytes) => memories.written(practice, status, now, bytes),
+        Published::Delayed(_) => memories.computed(practice, status, true),
+        Published::Unchanged | Published::Later(_) => memories.computed(practice, status, false),
     }
 }
 
@@ -94,8 +125,18 @@ fn note(text: &str) -> &str {
     &text[..text.floor_char_boundary(1024)]
 }
 
-/// Emits Events on the practice. An Event that cannot be written is logged and not retried.
+/// Emits Events on the practice, of each kind one a minute: the others wait in memory, and are emitted by a later call.
 pub async fn emit_events(
+    context: &Context,
+    practice: &ConsumerGroupPractice,
+    practice_events: Vec<PracticeEvent>,
+) {
+    let due = context.memories.due_events(practice, practice_events);
+    emit_now(&context.recorder, practice, &due).await;
+}
+
+/// Emits Events on the practice. An Event that cannot be written is logged and not retried.
+pub async fn emit_now(
     recorder: &Recorder,
     practice: &ConsumerGroupPractice,
     practice_events: &[PracticeEvent],

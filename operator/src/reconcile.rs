@@ -22,7 +22,7 @@ use crate::{
     objects::objects,
     observe::observe,
     prepare::prepare,
-    publish::{Published, emit_events, publish},
+    publish::{Published, emit_events, publish, record},
     view,
 };
 
@@ -100,7 +100,7 @@ pub async fn reconcile(
                 journal::measure(plan, &mut update, &context.http, &context.memories),
             )
             .await;
-        emit_events(&context.recorder, &practice, &rebalances(&update.explained)).await;
+        emit_events(&context, &practice, rebalances(&update.explained)).await;
         seen = Some(observed);
     } else {
         context.memories.blind(&key(&practice));
@@ -117,7 +117,9 @@ pub async fn reconcile(
     );
     if let Ok(plan) = &plan {
         after.rebalances = std::mem::take(&mut update.latest);
-        journal::store(&context.client, plan, &context.memories).await?;
+        let stored = journal::store(&context.client, plan, &context.memories).await?;
+        update.again = [update.again, stored.again].into_iter().flatten().min();
+        emit_events(&context, &practice, stored.event.into_iter().collect()).await;
     }
     view::show(
         &context,
@@ -128,33 +130,38 @@ pub async fn reconcile(
         &after,
     );
     metrics.show(&key(&practice), running.changes.len(), &after, &update);
+    let (written, wait) = context.memories.unwritten(&practice);
+    let written = written.as_ref().or(before);
     let published = metrics
         .step(
             "publish",
-            publish(&context.client, &practice, before, &after, since),
+            publish(&context.client, &practice, written, &after, since, wait),
         )
         .await?;
-    emit_events(
-        &context.recorder,
-        &practice,
-        &events(&prepared, &running, before, &after),
-    )
-    .await;
-    let (spec_age, soon) = (
-        context.memories.spec_age(&key(&practice)),
-        [seen.and_then(|seen| seen.again), update.again],
-    );
+    let events = events(&prepared, &running, before, &after);
+    emit_events(&context, &practice, events).await;
+    let key = key(&practice);
+    let soon = [
+        seen.and_then(|seen| seen.again),
+        update.again,
+        context.memories.event_wait(&key),
+    ];
+    let spec_age = context.memories.spec_age(&key);
     let action = again(&published, soon, &after, spec_age, context.now());
-    if published == Published::Written {
-        context.memories.written(&practice, after, context.now());
-    }
+    record(
+        published,
+        &practice,
+        after,
+        &context.memories,
+        context.now(),
+    );
     Ok(action)
 }
 
 /// When to reconcile again without an event.
 fn again(
     published: &Published,
-    soon: [Option<Duration>; 2],
+    soon: [Option<Duration>; 3],
     status: &PracticeStatus,
     spec_age: Duration,
     now: Timestamp,
@@ -169,8 +176,8 @@ fn again(
     let moving = if_true("Reconciling")
         .map(|moving| while_moving(since(moving.last_transition_time.0).min(spec_age)));
     let numbers = match published {
-        Published::Later(pause) => Some(*pause),
-        Published::Unchanged | Published::Written => None,
+        Published::Later(pause) | Published::Delayed(pause) => Some(*pause),
+        Published::Unchanged | Published::Written(_) => None,
     };
     let waiting = (if_true("Stalled").is_some() || status.topics.iter().any(|topic| !topic.ready))
         .then_some(LATER);

@@ -14,6 +14,10 @@ use crate::{
     predict::counted,
 };
 
+mod pace;
+
+pub use pace::Pace;
+
 /// The type of an Event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {

@@ -137,7 +137,7 @@ fn a_stopped_group_that_is_scaled_consumes_nothing() {
                 .map(|event| event["note"].as_str().unwrap_or_default().to_owned())
                 .collect();
             let expected = format!("kubectl scaled Deployment p-{name} to 1");
-            if notes.iter().any(|note| note.starts_with(&expected)) {
+            if notes.iter().any(|note| note.contains(&expected)) {
                 Ok(())
             } else {
                 Err(format!("{notes:?}"))

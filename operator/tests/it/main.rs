@@ -10,6 +10,7 @@ mod agreement;
 mod basics;
 mod claims;
 mod endings;
+mod journal;
 mod many;
 mod outages;
 mod owners;

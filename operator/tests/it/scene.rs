@@ -341,9 +341,10 @@ impl Scene {
         events.into_iter().map(text).collect()
     }
 
-    /// Waits for an event that begins with `Reason: ` and contains `text`.
+    /// Waits for an event that begins with `Reason: ` and contains `text`. A second one of this reason comes a minute later.
     pub(crate) async fn event(&self, reason: &str, text: &str) {
-        self.until(&format!("event {reason}"), async || {
+        let limit = 2 * LONG;
+        self.within(limit, &format!("event {reason}"), async || {
             let events = self.events().await;
             let there = events
                 .iter()

@@ -31,8 +31,9 @@ use kube::{
 use practice_api::ConsumerGroupPractice;
 use practice_groups::witness::Runtime;
 use practice_plan::{labels::PART_OF, plan::Defaults};
+use practice_serve::Listeners;
 use practice_view::Hub;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -64,12 +65,12 @@ const CONCURRENCY: u16 = 16;
 /// Events within this time become one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// Watches every practice, serves `/livez`, `/readyz` and `/metrics` on `listener`, and the live view if enabled, until
+/// Watches every practice, serves `/livez`, `/readyz` and `/metrics` on `listeners`, and the live view if enabled, until
 /// `shutdown`.
 pub async fn run(
     client: Client,
     defaults: Defaults,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     picture: Option<Picture>,
     shutdown: CancellationToken,
 ) {
@@ -133,12 +134,10 @@ pub async fn run(
         metrics: metrics.clone(),
         practices: store,
     });
-    let serving = practice_serve::serve(
-        listener,
-        http::app(metrics, readiness),
-        practice_serve::Limits::default(),
-        shutdown.clone(),
-    );
+    let probes = http::probes(readiness.clone());
+    let serving = listeners
+        .into()
+        .serve(http::app(metrics, readiness), probes, shutdown.clone());
     let showing = async {
         if let (Some(listener), Some(hub)) = (picture, hub) {
             view::serve(

@@ -13,7 +13,12 @@ use axum::{
     routing::get,
 };
 
+use practice_serve::AtMost;
+
 use crate::{metrics, metrics::Metrics};
+
+/// Answers with metrics at a time: one may have megabytes.
+const METRICS_AT_ONCE: usize = 2;
 
 /// Whether the operator has listed the practices once: set by the controller, read by `/readyz`.
 #[derive(Debug, Clone, Default)]
@@ -32,10 +37,15 @@ impl Readiness {
 
 /// The routes.
 pub fn app(metrics: Metrics, readiness: Readiness) -> Router {
+    let text = get(text).layer(AtMost::new(METRICS_AT_ONCE));
+    probes(readiness).route("/metrics", text.with_state(metrics))
+}
+
+/// The routes of probes alone.
+pub fn probes(readiness: Readiness) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(readiness))
-        .route("/metrics", get(text).with_state(metrics))
 }
 
 async fn ready(State(readiness): State<Readiness>) -> impl IntoResponse {

@@ -52,6 +52,8 @@ pub struct Settings {
     pub defaults: practice_plan::plan::Defaults,
     /// Address of the operator's own HTTP.
     pub listen: SocketAddr,
+    /// Address of its probes alone; `None`: there is none.
+    pub probes: Option<SocketAddr>,
     /// Address of the live view; `None`: disabled.
     pub view: Option<SocketAddr>,
     /// The command that enables actions in the live view; `None`: they are enabled.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use practice_operator::{Settings, view::Picture};
 use practice_plan::{config::Config, plan::Defaults};
+use practice_serve::Listeners;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -51,6 +52,9 @@ enum Command {
         /// Address of /livez, /readyz and /metrics.
         #[arg(long, env = "LISTEN", default_value = "0.0.0.0:9090")]
         listen: SocketAddr,
+        /// Address of /livez and /readyz alone, which the clients of the other address cannot hold up; omitted: no such address.
+        #[arg(long, env = "PROBES")]
+        probes: Option<SocketAddr>,
         /// Address of the live view, such as 127.0.0.1:8080; omitted: no live view.
         #[arg(long, env = "VIEW")]
         view: Option<SocketAddr>,
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
             worker_image,
             producer_image,
             listen,
+            probes,
             view,
             view_actions,
             view_actions_how,
@@ -118,6 +123,7 @@ fn main() -> ExitCode {
                 run(Settings {
                     defaults,
                     listen,
+                    probes,
                     view,
                     how,
                 })
@@ -151,7 +157,13 @@ async fn selftest(namespace: &str, timeout: Duration) -> Result<()> {
 async fn run(settings: Settings) -> Result<()> {
     log();
     let client = client().await?;
-    let listener = bind("LISTEN", settings.listen).await?;
+    let listeners = Listeners {
+        http: bind("LISTEN", settings.listen).await?,
+        probes: match settings.probes {
+            Some(address) => Some(bind("PROBES", address).await?),
+            None => None,
+        },
+    };
     let picture = match settings.view {
         Some(address) => Some(Picture {
             listener: bind("VIEW", address).await?,
@@ -171,7 +183,7 @@ async fn run(settings: Settings) -> Result<()> {
             shutdown.cancel();
         }
     });
-    practice_operator::run(client, settings.defaults, listener, picture, shutdown).await;
+    practice_operator::run(client, settings.defaults, listeners, picture, shutdown).await;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use practice_contract::{PRODUCER_PORT, WORKER_PORT, WorkerSettings};
+use practice_contract::{PROBE_PORT, PRODUCER_PORT, WORKER_PORT, WorkerSettings};
 use practice_plan::{
     config::Pods,
     labels::{GROUP, HOLD, PART_OF, PRACTICE, PROTOCOL_KEY, REPLICAS_BEFORE, UNCLAIMED, VARIANT},
@@ -332,7 +332,7 @@ fn template(
     container: &Container<'_>,
     pods: &Pods,
 ) -> Value {
-    let probe = |path: &str, period: u8, failures: u8| json!({"httpGet": {"path": path, "port": "http", "scheme": "HTTP"}, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures});
+    let probe = |path: &str, period: u8, failures: u8| json!({"httpGet": {"path": path, "port": "probes", "scheme": "HTTP"}, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures});
     // a practice's own labels win: selectors rely on them
     let mut all_labels = json!(pods.labels);
     extend(&mut all_labels, labels);
@@ -354,7 +354,10 @@ fn template(
             "image": container.image,
             "imagePullPolicy": "IfNotPresent",
             "env": container.env,
-            "ports": [{"name": "http", "containerPort": container.port, "protocol": "TCP"}],
+            "ports": [
+                {"name": "http", "containerPort": container.port, "protocol": "TCP"},
+                {"name": "probes", "containerPort": PROBE_PORT, "protocol": "TCP"},
+            ],
             "livenessProbe": probe("/livez", 10, 3),
             "readinessProbe": probe("/readyz", 2, 3),
             "resources": resources,

@@ -5,9 +5,12 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use practice_serve::Foreign;
 use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
+
+use crate::body::IDENTITY;
 
 /// Seconds after which a message that was not persisted may be sent again.
 const RETRY_AFTER: &str = "1";
@@ -27,6 +30,9 @@ pub enum Problem {
     /// 400: the body is not JSON.
     #[error("the body is not JSON: {0}")]
     Syntax(String),
+    /// 403: a page of another origin, or a name that is not this machine's.
+    #[error("{0}")]
+    Foreign(Foreign),
     /// 404: not one of the topics that may be sent to.
     #[error("there is no topic `{topic}` here: send to {}", any_of(.topics))]
     UnknownTopic {
@@ -62,12 +68,18 @@ pub enum Problem {
         /// A command that works.
         curl: String,
     },
+    /// 415: the body is not plain UTF-8.
+    #[error("the body is {0}: send UTF-8, not compressed")]
+    Encoded(String),
     /// 422: JSON, but not a message.
     #[error("{}", sentences(.0))]
     Wrong(Vec<WrongField>),
     /// 503: certainly not in the topic, may be sent again.
     #[error("{0}; the message was not persisted, it is safe to send it again")]
     NotPersisted(String),
+    /// 503: too many answers of this path are on their way.
+    #[error("{0}")]
+    Busy(String),
     /// 504: perhaps in the topic, perhaps not.
     #[error(
         "{0}; whether the message was persisted is unknown, sending it again may store it twice"
@@ -110,13 +122,14 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Syntax(_) => StatusCode::BAD_REQUEST,
+            Self::Foreign(_) => StatusCode::FORBIDDEN,
             Self::UnknownTopic { .. } | Self::NoRoute(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Incomplete(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotJson { .. } | Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotPersisted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotPersisted(_) | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unknown(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -134,12 +147,15 @@ impl Problem {
             Self::Wrong(_) => 7,
             Self::NotPersisted(_) => 8,
             Self::Unknown(_) => 9,
+            Self::Encoded(_) => 10,
+            Self::Foreign(_) => 11,
+            Self::Busy(_) => 12,
         }]
     }
 }
 
 /// The kinds of problems: the end of their `type`, explained in `/docs`, and their title.
-pub(crate) const KINDS: [(&str, &str); 10] = [
+pub(crate) const KINDS: [(&str, &str); 13] = [
     ("not-json", "The body is not JSON"),
     ("unknown-topic", "Unknown topic"),
     ("not-found", "Nothing here"),
@@ -150,6 +166,9 @@ pub(crate) const KINDS: [(&str, &str); 10] = [
     ("wrong-field", "The message cannot be sent like this"),
     ("not-persisted", "Not persisted, safe to retry"),
     ("unknown-outcome", "Unknown whether persisted"),
+    ("encoding", "The body is not plain UTF-8"),
+    ("foreign-origin", "Only this service's own pages"),
+    ("busy", "Too many answers at a time"),
 ];
 
 impl IntoResponse for Problem {
@@ -162,6 +181,7 @@ impl IntoResponse for Problem {
             Self::WrongMethod { allowed, .. } => {
                 vec![(header::ALLOW, HeaderValue::from_static(allowed))]
             }
+            Self::Encoded(_) => vec![(header::ACCEPT_ENCODING, IDENTITY)],
             // the rest of such a body is not read
             Self::TooLarge(_) | Self::Incomplete(_) => {
                 vec![(header::CONNECTION, HeaderValue::from_static("close"))]

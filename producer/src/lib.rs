@@ -4,6 +4,7 @@
 
 pub mod routes;
 
+mod body;
 pub mod message;
 mod topic_config;
 mod topics;
@@ -20,11 +21,10 @@ mod metrics;
 use std::{io, pin::pin, sync::Arc, thread, time::Duration};
 
 use practice_contract::ProducerSettings;
-use practice_serve::Limits;
+use practice_serve::Listeners;
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 use tokio::{
-    net::TcpListener,
     sync::oneshot,
     time::{Instant, sleep, timeout},
 };
@@ -57,7 +57,7 @@ pub enum Error {
 /// Serves until `shutdown` (or a failure of the client for good), then answers what was accepted and ends; bounded.
 pub async fn run(
     settings: ProducerSettings,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let app = Arc::new(App::new(&settings)?);
@@ -74,12 +74,12 @@ pub async fn run(
             ending.clone(),
         ))
     });
-    let serving = practice_serve::serve(
-        listener,
-        routes::app(app),
-        Limits::default(),
-        ending.clone(),
-    );
+    let listeners = listeners.into();
+    let (mut all, probes) = (routes::app(app.clone()), routes::probes(app));
+    if listeners.is_loopback() {
+        all = routes::refuse_other_pages(all);
+    }
+    let serving = listeners.serve(all, probes, ending.clone());
     let mut serving = pin!(serving);
     let patience = async {
         tokio::select! {

@@ -4,9 +4,9 @@
 use std::{io, process::ExitCode, time::Duration};
 
 use anyhow::{Context, anyhow};
-use practice_contract::{EnvError, ProducerSettings};
+use practice_contract::{EnvError, ProducerSettings, cannot_listen};
+use practice_serve::Listeners;
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     time::sleep,
 };
@@ -37,21 +37,24 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     let code = runtime.block_on(async {
-        match TcpListener::bind(settings.listen).await {
-            Ok(listener) => run(settings, listener)
+        match Listeners::bind(settings.listen, settings.probes).await {
+            Ok(listeners) => run(settings, listeners)
                 .await
                 .map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
-            Err(error) => refuse(&cannot_listen(&settings, &error)),
+            Err((address, error)) => refuse(&cannot_listen(&settings.to_env(), address, &error)),
         }
     });
     runtime.shutdown_background();
     code
 }
 
-async fn run(settings: ProducerSettings, listener: TcpListener) -> anyhow::Result<()> {
+async fn run(settings: ProducerSettings, listeners: Listeners) -> anyhow::Result<()> {
     info!(
         "HTTP on http://{}",
-        listener.local_addr().context("the listener's address")?
+        listeners
+            .http
+            .local_addr()
+            .context("the listener's address")?
     );
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
@@ -66,25 +69,8 @@ async fn run(settings: ProducerSettings, listener: TcpListener) -> anyhow::Resul
         sleep(WATCHDOG).await;
     };
     tokio::select! {
-        ended = practice_producer::run(settings, listener, shutdown) => Ok(ended?),
+        ended = practice_producer::run(settings, listeners, shutdown) => Ok(ended?),
         () = watchdog => Err(anyhow!("not ended {} s after the signal", WATCHDOG.as_secs())),
-    }
-}
-
-/// Name of the variable that has this address.
-fn cannot_listen(settings: &ProducerSettings, error: &io::Error) -> EnvError {
-    let value = settings.listen.to_string();
-    let name = settings
-        .to_env()
-        .into_iter()
-        .find(|(_, held)| *held == value)
-        .map_or("the address", |(name, _)| name);
-    EnvError::Illegal {
-        name,
-        legal: format!(
-            "cannot listen there ({error}): choose an address of this machine and a free port, or port 0 for any"
-        ),
-        value,
     }
 }
 

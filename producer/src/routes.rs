@@ -1,42 +1,41 @@
 //! HTTP: `POST /send-message`, `/docs` and `/openapi.json`, `/livez`, `/readyz`, `/metrics`. In: requests. Out: answers, each
 //! that is not 200 as problem+json. Every check that needs no Kafka comes first; none of them waits for Kafka.
 
-use std::{
-    error::Error,
-    sync::{Arc, mpsc},
-};
+use std::sync::{Arc, mpsc};
 
 use axum::{
     Router,
-    body::{Body, Bytes, HttpBody, to_bytes},
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
-use practice_contract::{PRODUCER_PORT, ProducerSettings, producer::MAX_MESSAGE_BYTES};
-use practice_serve::BodyTimeout;
+use practice_contract::{PRODUCER_PORT, ProducerSettings};
+use practice_serve::{AtMost, check_head, hold};
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::{
+    body::{self, Room, Share, largest_body},
     docs,
     error::{Problem, ProblemBody},
     failure::Failure,
     load::Counts,
-    message::Message,
+    message::{Message, cut},
     metrics::{self, Metrics},
     send::{Delivery, Kafka, connection},
     topic_config::ConfigReader,
     topics::Topics,
 };
 
-/// Bodies up to this size are always read; larger ones share [`LARGE_BODIES`].
-const SMALL_BODY: usize = 16 * 1024;
-/// Bytes that larger bodies may occupy together while they are read and sent, unless one alone may be larger.
+/// Bytes that larger bodies may occupy together, unless one alone may be larger.
 const LARGE_BODIES: usize = 8 * 1024 * 1024;
+
+/// Answers with metrics at a time.
+const METRICS_AT_ONCE: usize = 2;
 
 /// State of the routes. When it is dropped, topics are no longer polled.
 pub struct App {
@@ -44,10 +43,7 @@ pub struct App {
     pub(crate) topics: Arc<Topics>,
     pub(crate) load: Arc<Counts>,
     metrics: Metrics,
-    /// Bytes that larger bodies may occupy together.
-    room: usize,
-    /// KiB of `room`.
-    large_bodies: Semaphore,
+    room: Room,
     _poller: mpsc::Sender<()>,
 }
 
@@ -71,8 +67,7 @@ impl App {
             topics,
             load,
             metrics,
-            room,
-            large_bodies: Semaphore::new(room.div_ceil(1024)),
+            room: Room::new(room),
             _poller: poller,
         })
     }
@@ -106,9 +101,6 @@ pub struct Sent {
 
 /// All routes.
 pub fn app(app: Arc<App>) -> Router {
-    let reads = |page: MethodRouter<Arc<App>>| {
-        page.fallback(async |request: Request| wrong_method(&request, "GET, HEAD"))
-    };
     Router::new()
         .route(
             "/send-message",
@@ -118,11 +110,40 @@ pub fn app(app: Arc<App>) -> Router {
         .route("/docs/page.js", reads(get(docs::script)))
         .route("/docs/page.css", reads(get(docs::style)))
         .route("/openapi.json", reads(get(openapi)))
-        .route("/livez", reads(get(async || "ok\n")))
-        .route("/readyz", reads(get(readyz)))
-        .route("/metrics", reads(get(text)))
+        .merge(probe_routes())
+        .route("/metrics", reads(get(text).layer(metrics_bound())))
         .fallback(async |uri: Uri| Problem::NoRoute(cut(uri.path(), 200)))
         .with_state(app)
+}
+
+fn metrics_bound() -> AtMost {
+    AtMost::new(METRICS_AT_ONCE).refusing(|message| Problem::Busy(message).into_response())
+}
+
+/// The routes of probes alone.
+pub fn probes(app: Arc<App>) -> Router {
+    probe_routes().with_state(app)
+}
+
+fn probe_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/livez", reads(get(async || "ok\n")))
+        .route("/readyz", reads(get(readyz)))
+}
+
+fn reads(page: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    page.fallback(async |request: Request| wrong_method(&request, "GET, HEAD"))
+}
+
+/// Refuses pages of other origins, for a listener on a loopback address.
+pub fn refuse_other_pages(routes: Router) -> Router {
+    routes.layer(middleware::from_fn(async |request: Request, next: Next| {
+        let (head, body) = request.into_parts();
+        match check_head(&head, &[], true) {
+            Ok(()) => next.run(Request::from_parts(head, body)).await,
+            Err(foreign) => Problem::Foreign(foreign).into_response(),
+        }
+    }))
 }
 
 /// Send a message
@@ -138,7 +159,7 @@ pub fn app(app: Arc<App>) -> Router {
         (status = 404, description = "The topic is not one that may be sent to; the answer lists those", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body did not arrive in time", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "The message is larger than the topic accepts; the answer names the limit", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The content type is not application/json", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "The content type is not application/json, or the body is compressed or UTF-16", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "A field is missing, unknown, of the wrong type or out of range; the answer names field, value and fix", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Not persisted, safe to retry after the seconds in Retry-After", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "Unknown whether persisted: sending again may store the message twice", body = ProblemBody, content_type = "application/problem+json"),
@@ -146,7 +167,8 @@ pub fn app(app: Arc<App>) -> Router {
 )]
 pub(crate) async fn send_message(State(app): State<Arc<App>>, request: Request) -> Response {
     let begun = Instant::now();
-    let response = match answer(&app, request).await {
+    let mut share = None;
+    let response = match answer(&app, request, &mut share).await {
         Ok(sent) => {
             let body =
                 serde_json::to_vec(&sent).expect("should serialize: only strings and numbers");
@@ -162,32 +184,21 @@ pub(crate) async fn send_message(State(app): State<Arc<App>>, request: Request) 
         Err(problem) => problem.into_response(),
     };
     app.metrics.answered(response.status(), begun.elapsed());
-    response
+    match share {
+        Some(share) => hold(response, share),
+        None => response,
+    }
 }
 
-async fn answer(app: &App, request: Request) -> Result<Sent, Problem> {
+/// Sends a message. `share` is to be held until the answer is sent.
+async fn answer(app: &App, request: Request, share: &mut Share) -> Result<Sent, Problem> {
     let (parts, body) = request.into_parts();
     is_json(&parts.headers, || app.topics.example())?;
-    let limit = app.topics.largest_limit();
-    let most = largest_body(limit).min(app.room);
-    // held until the answer: a large message stays in memory until then
-    let size = body
-        .size_hint()
-        .upper()
-        .and_then(|size| usize::try_from(size).ok())
-        .unwrap_or(most);
-    if size > most {
-        return Err(too_large(most, limit));
-    }
-    let kib = if size <= SMALL_BODY {
-        0
-    } else {
-        u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX)
-    };
-    let _room = app.large_bodies.try_acquire_many(kib).map_err(|_| {
-        Problem::NotPersisted("too many large messages are on their way".to_owned())
-    })?;
-    let message = Message::read(&read(body, most, limit).await?)?;
+    body::is_identity(&parts.headers)?;
+    let (bytes, taken) = body::read(body, app.topics.largest_limit(), &app.room).await?;
+    *share = taken;
+    let message = Message::read(body::plain(&bytes)?)?;
+    drop(bytes);
     let partitions = app.topics.partitions(&message.topic)?;
     if let Some(partition) = message
         .partition
@@ -223,35 +234,6 @@ async fn answer(app: &App, request: Request) -> Result<Sent, Problem> {
         offset,
         timestamp,
     })
-}
-
-/// The largest body: a message of this many bytes, and room for field names and escapes.
-fn largest_body(limit: usize) -> usize {
-    limit + limit / 4
-}
-
-async fn read(body: Body, most: usize, limit: usize) -> Result<Bytes, Problem> {
-    to_bytes(body, most).await.map_err(|error| {
-        let causes = || {
-            std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| {
-                (*cause).source()
-            })
-        };
-        if causes().any(<dyn Error>::is::<http_body_util::LengthLimitError>) {
-            return too_large(most, limit);
-        }
-        match causes().find_map(|cause| cause.downcast_ref::<BodyTimeout>()) {
-            Some(late) => Problem::Incomplete(late.to_string()),
-            None => Problem::Incomplete("the connection broke".to_owned()),
-        }
-    })
-}
-
-/// 413 for a body of which not even the topic is read. `limit` is that of the topic with the largest.
-fn too_large(most: usize, limit: usize) -> Problem {
-    Problem::TooLarge(format!(
-        "the body is larger than {most} bytes, {MAX_MESSAGE_BYTES} of the topics is at most {limit}: make value and key shorter, or raise `{MAX_MESSAGE_BYTES}` of the topic (spec.topics[].config in the manifest)"
-    ))
 }
 
 fn out_of_range(topic: &str, partition: i32, partitions: i32) -> Problem {
@@ -318,11 +300,6 @@ fn wrong_method(request: &Request, allowed: &'static str) -> Problem {
         path,
         allowed,
     }
-}
-
-/// A client's own words are not repeated at length.
-fn cut(text: &str, longest: usize) -> String {
-    text.chars().take(longest).collect()
 }
 
 async fn openapi(State(app): State<Arc<App>>) -> Response {

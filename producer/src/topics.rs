@@ -24,6 +24,7 @@ use rdkafka::{
 use crate::{
     error::Problem,
     failure::denied_on,
+    message::cut,
     send::{Kafka, client_limit},
     topic_config::{ConfigReader, TopicConfig},
 };
@@ -38,6 +39,8 @@ const EAGER: Duration = Duration::from_millis(250);
 const CONFIG_AGE: Duration = Duration::from_mins(1);
 /// The same after a request without an answer.
 const CONFIG_RETRY: Duration = Duration::from_secs(10);
+/// The longest name of a topic, in characters (Kafka's `Topic.MAX_NAME_LENGTH`).
+const LONGEST_NAME: usize = 249;
 /// Kafka's default, in bytes.
 const DEFAULT_LIMIT: usize = DEFAULT_MAX_MESSAGE_BYTES as usize;
 
@@ -114,10 +117,7 @@ impl Topics {
     pub(crate) fn partitions(&self, topic: &str) -> Result<i32, Problem> {
         let known = self.known();
         if !self.wanted.is_empty() && !self.wanted.iter().any(|wanted| wanted == topic) {
-            return Err(Problem::UnknownTopic {
-                topic: topic.to_owned(),
-                topics: self.wanted.clone(),
-            });
+            return Err(unknown(topic, &self.wanted));
         }
         let Some(known) = known else {
             return Err(Problem::NotPersisted(
@@ -127,10 +127,10 @@ impl Topics {
         match known.get(topic) {
             Some(Some(partitions)) => Ok(i32::try_from(partitions.len()).unwrap_or(i32::MAX)),
             Some(None) => Err(Problem::NotPersisted(denied_on("Describe", topic))),
-            None if self.wanted.is_empty() => Err(Problem::UnknownTopic {
-                topic: topic.to_owned(),
-                topics: known.keys().cloned().collect(),
-            }),
+            None if self.wanted.is_empty() => {
+                let topics: Vec<String> = known.keys().cloned().collect();
+                Err(unknown(topic, &topics))
+            }
             None => Err(Problem::NotPersisted(format!(
                 "topic `{topic}` does not exist in Kafka (yet)"
             ))),
@@ -321,6 +321,14 @@ impl Topics {
 fn visible(found: &Known) -> impl Iterator<Item = &String> {
     let visible = found.iter().filter(|(_, partitions)| partitions.is_some());
     visible.map(|(topic, _)| topic)
+}
+
+/// 404 for a topic that may not be sent to.
+fn unknown(topic: &str, topics: &[String]) -> Problem {
+    Problem::UnknownTopic {
+        topic: cut(topic, LONGEST_NAME),
+        topics: topics.to_vec(),
+    }
 }
 
 fn counted(replicas: usize) -> String {

@@ -83,6 +83,7 @@ mod tests {
             group: "g".to_owned(),
             delay: Duration::ZERO,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            probes: None,
             instance: None,
             owner: None,
             protocol,

@@ -5,8 +5,9 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::{StatusCode, header},
+    middleware::{self, Next},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -15,11 +16,16 @@ use axum::{
 };
 use futures::{Stream, StreamExt};
 use practice_contract::{events::WorkerEvent, status::WorkerStatus};
+use practice_serve::{AtMost, check_head};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics, shared::Shared};
 
+/// Streams of events at a time: the operator or local mode reads one, people some.
+const MOST_STREAMS: usize = 32;
+/// Answers with metrics at a time.
+const METRICS_AT_ONCE: usize = 2;
 /// Interval of keep-alive comments on an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -28,17 +34,42 @@ struct App {
     shared: Arc<Shared>,
     /// The group was left.
     left: CancellationToken,
+    streams: AtMost,
 }
 
-/// The routes; `/events` ends when the group was `left`.
-pub(crate) fn router(shared: Arc<Shared>, left: CancellationToken) -> Router {
-    Router::new()
+/// All routes, and those of probes; `/events` ends when the group was `left`. On a loopback address pages of other origins are
+/// refused.
+pub(crate) fn routers(
+    shared: Arc<Shared>,
+    left: CancellationToken,
+    is_loopback: bool,
+) -> (Router, Router) {
+    let app = App {
+        shared,
+        left,
+        streams: AtMost::new(MOST_STREAMS),
+    };
+    let probes = Router::new()
         .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
+        .route("/readyz", get(readyz));
+    let metrics = get(metrics).layer(AtMost::new(METRICS_AT_ONCE));
+    let mut all = probes
+        .clone()
+        .route("/metrics", metrics)
         .route("/status", get(status))
-        .route("/events", get(events))
-        .with_state(App { shared, left })
+        .route("/events", get(events).layer(app.streams.clone()));
+    if is_loopback {
+        all = all.layer(middleware::from_fn(own_pages));
+    }
+    (all.with_state(app.clone()), probes.with_state(app))
+}
+
+async fn own_pages(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match check_head(&head, &[], true) {
+        Ok(()) => next.run(Request::from_parts(head, body)).await,
+        Err(foreign) => (StatusCode::FORBIDDEN, format!("{foreign}\n")).into_response(),
+    }
 }
 
 async fn livez(State(app): State<App>) -> (StatusCode, &'static str) {
@@ -77,7 +108,7 @@ async fn readyz(State(app): State<App>) -> (StatusCode, String) {
 }
 
 async fn metrics(State(app): State<App>) -> Response {
-    match metrics::text(&app.shared) {
+    match metrics::text(&app.shared, app.streams.count()) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

@@ -30,10 +30,10 @@ pub use consume::ConsumeError;
 use output::Output;
 pub use output::standard_output;
 use practice_contract::WorkerSettings;
-use practice_serve::Limits;
+use practice_serve::Listeners;
 use shared::Shared;
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -64,7 +64,7 @@ pub enum WorkerError {
 /// alone: it makes no Kafka client.
 pub async fn run(
     settings: WorkerSettings,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     output: Box<dyn Write + Send>,
     shutdown: CancellationToken,
 ) -> Result<(), WorkerError> {
@@ -78,13 +78,10 @@ pub async fn run(
             without_client(shutdown.clone())
         }
     };
-    let router = http::router(Arc::clone(&shared), left.clone());
-    let http = tokio::spawn(practice_serve::serve(
-        listener,
-        router,
-        Limits::default(),
-        shutdown.clone(),
-    ));
+    let listeners = listeners.into();
+    let is_loopback = listeners.is_loopback();
+    let (all, probes) = http::routers(Arc::clone(&shared), left.clone(), is_loopback);
+    let http = tokio::spawn(listeners.serve(all, probes, shutdown.clone()));
     tokio::select! {
         biased;
         () = shutdown.cancelled() => {}

@@ -4,11 +4,9 @@
 use std::{io, process::ExitCode};
 
 use anyhow::Context;
-use practice_contract::{EnvError, WorkerSettings};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use practice_contract::{EnvError, WorkerSettings, cannot_listen};
+use practice_serve::Listeners;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -37,19 +35,22 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     runtime.block_on(async {
-        match TcpListener::bind(settings.listen).await {
-            Ok(listener) => run(settings, listener)
+        match Listeners::bind(settings.listen, settings.probes).await {
+            Ok(listeners) => run(settings, listeners)
                 .await
                 .map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
-            Err(error) => refuse(&cannot_listen(&settings, &error)),
+            Err((address, error)) => refuse(&cannot_listen(&settings.to_env(), address, &error)),
         }
     })
 }
 
-async fn run(settings: WorkerSettings, listener: TcpListener) -> anyhow::Result<()> {
+async fn run(settings: WorkerSettings, listeners: Listeners) -> anyhow::Result<()> {
     info!(
         "HTTP on http://{}",
-        listener.local_addr().context("the listener's address")?
+        listeners
+            .http
+            .local_addr()
+            .context("the listener's address")?
     );
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
@@ -63,25 +64,8 @@ async fn run(settings: WorkerSettings, listener: TcpListener) -> anyhow::Result<
         stop.cancel();
     });
     let output = practice_worker::standard_output().context("standard output")?;
-    practice_worker::run(settings, listener, output, shutdown).await?;
+    practice_worker::run(settings, listeners, output, shutdown).await?;
     Ok(())
-}
-
-/// Name of the variable that has this address.
-fn cannot_listen(settings: &WorkerSettings, error: &io::Error) -> EnvError {
-    let value = settings.listen.to_string();
-    let name = settings
-        .to_env()
-        .into_iter()
-        .find(|(_, held)| *held == value)
-        .map_or("the address", |(name, _)| name);
-    EnvError::Illegal {
-        name,
-        legal: format!(
-            "cannot listen there ({error}): choose an address of this machine and a free port, or port 0 for any"
-        ),
-        value,
-    }
 }
 
 fn refuse(wrong: &EnvError) -> ExitCode {

@@ -15,21 +15,26 @@ use crate::shared::Shared;
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The worker's metrics.
-pub(crate) fn text(shared: &Arc<Shared>) -> Result<String, fmt::Error> {
+pub(crate) fn text(shared: &Arc<Shared>, streams: usize) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape(Arc::clone(shared))));
+    let shared = Arc::clone(shared);
+    registry.register_collector(Box::new(Scrape { shared, streams }));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
 }
 
 #[derive(Debug)]
-struct Scrape(Arc<Shared>);
+struct Scrape {
+    shared: Arc<Shared>,
+    /// Open streams of events.
+    streams: usize,
+}
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let (counts, joined, partitions) = {
-            let member = self.0.member();
+            let member = self.shared.member();
             (member.counts, member.joined, member.partitions())
         };
         for (name, help, value) in [
@@ -83,6 +88,11 @@ impl Collector for Scrape {
                 "practice_worker_partitions",
                 "Partitions assigned to the consumer now",
                 partitions,
+            ),
+            (
+                "practice_worker_event_streams",
+                "Streams of events that are open now",
+                self.streams,
             ),
         ] {
             let gauge = encoder.encode_descriptor(name, help, None::<&Unit>, MetricType::Gauge)?;

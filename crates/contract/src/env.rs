@@ -1,6 +1,6 @@
 //! Names of environment variables and how one value is read. In: a lookup, so that no test touches the process.
 
-use std::{collections::BTreeSet, fmt::Display};
+use std::{collections::BTreeSet, fmt::Display, io, net::SocketAddr};
 
 use thiserror::Error;
 
@@ -10,6 +10,7 @@ pub(crate) const GROUP: &str = "KAFKA_CONSUMER_GROUP_ID";
 pub(crate) const DELAY: &str = "SLEEP_TIME";
 pub(crate) const KEYS_RANDOM: &str = "MESSAGE_KEYS_RANDOM";
 pub(crate) const LISTEN: &str = "KAFKA_PRACTICE_LISTEN";
+pub(crate) const PROBES: &str = "KAFKA_PRACTICE_PROBES";
 pub(crate) const INSTANCE: &str = "KAFKA_PRACTICE_INSTANCE";
 pub(crate) const OWNER: &str = "KAFKA_PRACTICE_OWNER";
 pub(crate) const PROTOCOL: &str = "KAFKA_PRACTICE_PROTOCOL";
@@ -45,6 +46,23 @@ pub enum EnvError {
         /// What would be legal.
         legal: String,
     },
+}
+
+/// The fault of a variable with an address on which a program cannot listen. `env` is the program's environment.
+pub fn cannot_listen(
+    env: &[(&'static str, String)],
+    address: SocketAddr,
+    error: &io::Error,
+) -> EnvError {
+    let value = address.to_string();
+    let named = env.iter().find(|(_, held)| *held == value);
+    EnvError::Illegal {
+        name: named.map_or("the address", |(name, _)| name),
+        legal: format!(
+            "cannot listen there ({error}): choose an address of this machine and a free port, or port 0 for any"
+        ),
+        value,
+    }
 }
 
 /// Reads variables by name; an empty value counts as not set.

@@ -11,13 +11,15 @@ pub mod producer;
 pub mod status;
 pub mod worker;
 
-pub use env::{EnvError, servers as parse_servers};
+pub use env::{EnvError, cannot_listen, servers as parse_servers};
 pub use hold::Hold;
 pub use producer::ProducerSettings;
 pub use worker::{Assignor, OffsetReset, Protocol, WorkerSettings};
 
 /// Port of a worker in its pod: `/livez`, `/readyz`, `/metrics`, `/status`, `/events`.
 pub const WORKER_PORT: u16 = 8080;
+/// Port of the probes of a worker and of a producer in its pod: `/livez`, `/readyz`, which clients of the other port cannot hold up.
+pub const PROBE_PORT: u16 = 8090;
 /// Port of a producer, in its pod, in its Service and by hand: `POST /send-message`, `/docs`, `/livez`, `/readyz`, `/metrics`.
 pub const PRODUCER_PORT: u16 = 8081;
 

@@ -35,6 +35,8 @@ pub struct ProducerSettings {
     pub keys_random: bool,
     /// Where HTTP is served.
     pub listen: SocketAddr,
+    /// Where `/livez` and `/readyz` are served in addition.
+    pub probes: Option<SocketAddr>,
     /// `client.id`. `None`: the program chooses one.
     pub instance: Option<String>,
     /// A steady stream, if wished.
@@ -79,6 +81,7 @@ impl ProducerSettings {
             listen: read
                 .parsed(env::LISTEN, env::listen)?
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], PRODUCER_PORT))),
+            probes: read.parsed(env::PROBES, env::listen)?,
             instance: read.text(env::INSTANCE),
             load: rate
                 .filter(|rate| *rate > 0)
@@ -104,6 +107,10 @@ impl ProducerSettings {
         }
         env.push((env::KEYS_RANDOM, self.keys_random.to_string()));
         env.push((env::LISTEN, self.listen.to_string()));
+        env.extend(
+            self.probes
+                .map(|address| (env::PROBES, address.to_string())),
+        );
         env.extend(
             self.instance
                 .clone()
@@ -153,6 +160,7 @@ mod tests {
             max_message_bytes: BTreeMap::from([("t".to_owned(), 5_242_880), ("u".to_owned(), 0)]),
             keys_random: false,
             listen: SocketAddr::from(([0, 0, 0, 0], PRODUCER_PORT)),
+            probes: Some(SocketAddr::from(([0, 0, 0, 0], 8090))),
             instance: Some("p-1".to_owned()),
             load: Some(Load {
                 messages_per_second: 50,

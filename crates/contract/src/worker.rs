@@ -154,6 +154,8 @@ pub struct WorkerSettings {
     pub delay: Duration,
     /// Where HTTP is served.
     pub listen: SocketAddr,
+    /// Where `/livez` and `/readyz` are served in addition.
+    pub probes: Option<SocketAddr>,
     /// `client.id`: the pod's name in a cluster. `None`: the program chooses one.
     pub instance: Option<String>,
     /// `<namespace>/<practice>`; its commits carry it. `None` by hand.
@@ -198,6 +200,7 @@ impl WorkerSettings {
             listen: read
                 .parsed(env::LISTEN, env::listen)?
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
+            probes: read.parsed(env::PROBES, env::listen)?,
             instance: read.text(env::INSTANCE),
             owner: read.text(env::OWNER),
             protocol,
@@ -282,6 +285,10 @@ impl WorkerSettings {
             (env::LISTEN, self.listen.to_string()),
         ];
         env.extend(
+            self.probes
+                .map(|address| (env::PROBES, address.to_string())),
+        );
+        env.extend(
             self.instance
                 .clone()
                 .map(|instance| (env::INSTANCE, instance)),
@@ -353,6 +360,7 @@ mod tests {
             settings.owner = Some("ns/p".to_owned());
             settings.instance = Some("pod-1".to_owned());
             settings.listen = SocketAddr::from(([0, 0, 0, 0], 8080));
+            settings.probes = hold.map(|_| SocketAddr::from(([0, 0, 0, 0], 8090)));
             settings.log_messages = false;
             settings.hold = hold;
             let env = settings.to_env();
@@ -374,6 +382,7 @@ mod tests {
             ("KAFKA_TOPIC", " , ", "topics"),
             ("SLEEP_TIME", "soon", "500ms"),
             ("KAFKA_PRACTICE_LISTEN", "8080", "0.0.0.0:8080"),
+            ("KAFKA_PRACTICE_PROBES", "8090", "0.0.0.0:8080"),
             ("KAFKA_PRACTICE_PROTOCOL", "new", "classic or consumer"),
             (
                 "KAFKA_PRACTICE_ASSIGNOR",

@@ -10,8 +10,8 @@ use practice_api::{
     Topic, validate::cel_faults,
 };
 use practice_contract::{
-    Assignor, OffsetReset, PRODUCER_PORT, ProducerSettings, Protocol, WORKER_PORT, WorkerSettings,
-    duration, parse_servers, producer::Load, worker,
+    Assignor, OffsetReset, PROBE_PORT, PRODUCER_PORT, ProducerSettings, Protocol, WORKER_PORT,
+    WorkerSettings, duration, parse_servers, producer::Load, worker,
 };
 use thiserror::Error;
 
@@ -217,6 +217,7 @@ pub fn plan(practice: &ConsumerGroupPractice, defaults: &Defaults) -> Result<Pla
             max_message_bytes: topics::max_message_bytes(&spec.topics),
             keys_random: spec.producer.keys == Keys::Random,
             listen: SocketAddr::from(([0, 0, 0, 0], PRODUCER_PORT)),
+            probes: Some(SocketAddr::from(([0, 0, 0, 0], PROBE_PORT))),
             instance: None,
             load: spec
                 .producer
@@ -325,6 +326,7 @@ fn group_plan(
         group: group.name.clone(),
         delay,
         listen: SocketAddr::from(([0, 0, 0, 0], WORKER_PORT)),
+        probes: Some(SocketAddr::from(([0, 0, 0, 0], PROBE_PORT))),
         instance: None,
         owner: Some(format!("{namespace}/{practice}")),
         protocol,

@@ -27,6 +27,8 @@ pub(crate) struct Activity {
     opened: Instant,
     /// Milliseconds after `opened` at which the current state began, and the state in the two low bits.
     word: AtomicU64,
+    /// Milliseconds after `opened`, plus one, since when the client takes no byte of an answer; 0: it does.
+    blocked: AtomicU64,
 }
 
 impl Activity {
@@ -34,6 +36,7 @@ impl Activity {
         Self {
             opened: Instant::now(),
             word: AtomicU64::new(pack(Doing::Head, 0)),
+            blocked: AtomicU64::new(0),
         }
     }
 
@@ -53,6 +56,24 @@ impl Activity {
             pack(doing, u64::try_from(millis).unwrap_or(u64::MAX >> 2)),
             Ordering::Relaxed,
         );
+    }
+
+    /// From now on the client takes no byte of an answer, or does again.
+    pub(crate) fn set_blocked(&self, is_blocked: bool) {
+        let millis = Instant::now()
+            .saturating_duration_since(self.opened)
+            .as_millis();
+        let since = u64::try_from(millis).map_or(u64::MAX, |millis| millis.saturating_add(1));
+        self.blocked
+            .store(if is_blocked { since } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// For how long the client takes no byte of an answer.
+    pub(crate) fn blocked(&self, now: Instant) -> Duration {
+        match self.blocked.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => now.saturating_duration_since(self.opened + Duration::from_millis(since - 1)),
+        }
     }
 
     /// What it does, and for how long.

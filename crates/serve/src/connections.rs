@@ -26,12 +26,13 @@ use crate::{
     Limits,
     activity::{Activity, Doing},
     body::{RequestBody, ResponseBody, Working},
+    progress::Watched,
 };
 
 /// Most bytes of a head, and of a body that is not read yet, that one connection may have in memory.
 const LARGEST_BUFFER: usize = 32 * 1024;
-/// A body that a client is sending is not cut for the sake of another client before that.
-const BODY_PATIENCE: Duration = Duration::from_millis(500);
+/// A body that a client is sending, and an answer that it is reading, are not cut for the sake of another client before that.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Connections {
     router: Router,
@@ -73,8 +74,8 @@ impl Connections {
 
     /// Often enough that no limit is overrun by more than a quarter.
     pub(crate) fn sweep_interval(&self) -> Duration {
-        (self.limits.head.min(self.limits.idle) / 4)
-            .clamp(Duration::from_millis(10), Duration::from_secs(1))
+        let least = self.limits.head.min(self.limits.idle);
+        (least.min(self.limits.unread) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 
     pub(crate) fn add(&mut self, stream: TcpStream) {
@@ -85,6 +86,7 @@ impl Connections {
             activity: Arc::clone(&activity),
             body_time: self.limits.body,
         };
+        let stream = Watched::new(stream, Arc::clone(&activity));
         let task = self.tasks.spawn(converse(stream, service, closing.clone()));
         self.open.insert(
             task.id(),
@@ -118,6 +120,10 @@ impl Connections {
         let now = Instant::now();
         for open in self.open.values() {
             let (doing, time) = open.activity.get(now);
+            if open.activity.blocked(now) >= self.limits.unread {
+                open.task.abort();
+                continue;
+            }
             match doing {
                 Doing::Head if time >= self.limits.head => open.task.abort(),
                 // asked, not cut: a request that has just arrived is still answered
@@ -133,7 +139,8 @@ impl Connections {
         }
     }
 
-    /// Makes room for one: ends the one that has kept us waiting longest for its first request, else for a body; else asks
+    /// Makes room for one: ends the one that has kept us waiting longest for its first request, else for a body, else reads no answer;
+    /// else asks
     /// the oldest to close after the answer that it is at, so that the room goes round.
     pub(crate) fn end_one(&self) {
         let now = Instant::now();
@@ -145,8 +152,17 @@ impl Connections {
                 .max_by_key(|(_, (_, time))| *time)
                 .map(|(open, _)| open)
         };
-        if let Some(open) =
-            longest(Doing::Head, Duration::ZERO).or_else(|| longest(Doing::Body, BODY_PATIENCE))
+        let unread = || {
+            let each = self
+                .open
+                .values()
+                .map(|open| (open, open.activity.blocked(now)));
+            let late = each.filter(|(_, time)| *time >= PATIENCE);
+            late.max_by_key(|(_, time)| *time).map(|(open, _)| open)
+        };
+        if let Some(open) = longest(Doing::Head, Duration::ZERO)
+            .or_else(|| longest(Doing::Body, PATIENCE))
+            .or_else(unread)
         {
             open.task.abort();
             return;
@@ -169,7 +185,8 @@ impl Connections {
         let now = Instant::now();
         for open in self.open.values() {
             let (doing, time) = open.activity.get(now);
-            if doing != Doing::Working && time >= patience {
+            let is_late = doing != Doing::Working && time >= patience;
+            if is_late || open.activity.blocked(now) >= patience {
                 open.task.abort();
             }
         }
@@ -180,7 +197,7 @@ impl Connections {
     }
 }
 
-async fn converse(stream: TcpStream, service: Served, closing: CancellationToken) {
+async fn converse(stream: Watched, service: Served, closing: CancellationToken) {
     let mut http = http1::Builder::new();
     // times are kept by the accept loop, for all connections at once and at no cost for a request
     http.header_read_timeout(None).max_buf_size(LARGEST_BUFFER);

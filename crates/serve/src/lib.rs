@@ -1,16 +1,19 @@
 //! Serves an axum router over HTTP/1.1. In: a bound listener, a router, limits and a token that ends it. Out: answered
 //! requests, until the token fires and requests in flight are answered or the drain time is over.
 //!
-//! What a client may not do here: hold the service with connections that it does not use (a request's head, its body and
-//! an idle connection each have a time; at the limit of connections those that keep us waiting make room), or end it with
-//! a panic in a handler. Deliberately absent: TLS, HTTP/2, reading of environment or signals, and a bound on streams: they
-//! hold the token themselves.
+//! What a client may not do here: hold the service with connections that it does not use (a request's head, its body, an answer
+//! that it does not read and an idle connection each have a time; at the limit of connections those that keep us waiting make
+//! room), or end it with a panic in a handler. A route says how many of its answers, streams as well, are given at a time
+//! ([`AtMost`]). Deliberately absent: TLS, HTTP/2, reading of environment or signals; streams hold the token themselves.
 
 mod activity;
 mod body;
+mod browser;
 mod connections;
+mod held;
+mod progress;
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::Router;
 use tokio::{
@@ -21,7 +24,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use body::BodyTimeout;
+pub use browser::{Foreign, check_head, check_origin};
 use connections::Connections;
+pub use held::{AtMost, hold};
 
 /// Pause after an accept that failed for want of something (file descriptors, memory).
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -39,6 +44,8 @@ pub struct Limits {
     pub head: Duration,
     /// From a complete head until its body is complete; reading it then fails with [`BodyTimeout`].
     pub body: Duration,
+    /// Without a byte of an answer that the client takes.
+    pub unread: Duration,
     /// From an answer until the next request's head is complete.
     pub idle: Duration,
     /// From the token until the last request in flight must have been answered.
@@ -51,9 +58,75 @@ impl Default for Limits {
             connections: 1024,
             head: Duration::from_secs(5),
             body: Duration::from_secs(10),
+            unread: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             drain: Duration::from_secs(5),
         }
+    }
+}
+
+impl Limits {
+    /// For a listener that serves nothing but a kubelet's probes.
+    pub fn for_probes() -> Self {
+        Self {
+            connections: 16,
+            ..Self::default()
+        }
+    }
+}
+
+/// Where a program is served.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Everything.
+    pub http: TcpListener,
+    /// Probes alone: the clients of the other one cannot hold these up.
+    pub probes: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(http: TcpListener) -> Self {
+        Self { http, probes: None }
+    }
+}
+
+impl Listeners {
+    /// Binds them.
+    ///
+    /// # Errors
+    /// The address that is not free, or not this machine's.
+    pub async fn bind(
+        http: SocketAddr,
+        probes: Option<SocketAddr>,
+    ) -> Result<Self, (SocketAddr, io::Error)> {
+        let bind = async |address| {
+            let bound = TcpListener::bind(address).await;
+            bound.map_err(|error| (address, error))
+        };
+        Ok(Self {
+            http: bind(http).await?,
+            probes: match probes {
+                Some(address) => Some(bind(address).await?),
+                None => None,
+            },
+        })
+    }
+
+    /// Whether only clients of this machine reach it.
+    pub fn is_loopback(&self) -> bool {
+        let address = self.http.local_addr();
+        address.is_ok_and(|address| address.ip().is_loopback())
+    }
+
+    /// Serves a router, and probes in addition, as [`serve`] does.
+    pub async fn serve(self, router: Router, probes: Router, shutdown: CancellationToken) {
+        let serving = serve(self.http, router, Limits::default(), shutdown.clone());
+        let probed = async {
+            if let Some(listener) = self.probes {
+                serve(listener, probes, Limits::for_probes(), shutdown).await;
+            }
+        };
+        tokio::join!(serving, probed);
     }
 }
 

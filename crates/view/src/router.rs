@@ -12,6 +12,7 @@ use axum::{
 };
 use futures::StreamExt;
 use practice_contract::lines::escape;
+use practice_serve::AtMost;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,6 +27,8 @@ use crate::{
 
 /// Largest body, in bytes: a message of Kafka's default size, escaped.
 const LARGEST_BODY: usize = 2 << 20;
+/// Logs that are followed at a time: each is a stream of Kubernetes.
+const LOGS_AT_ONCE: usize = 32;
 /// First lines of a log without `?tail=`.
 const TAIL: usize = 50;
 /// Most first lines of a log.
@@ -36,7 +39,7 @@ pub fn router(hub: Hub) -> Router {
     let practice = Router::new()
         .route("/", get(whole))
         .route("/stream", get(stream))
-        .route("/logs/{consumer}", get(logs))
+        .route("/logs/{consumer}", get(logs).layer(logs_bound()))
         .route("/send", post(doing::send))
         .route("/load", post(doing::load))
         .route("/groups/{group}/plan", get(doing::plan))
@@ -54,6 +57,11 @@ pub fn router(hub: Hub) -> Router {
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::from_fn_with_state(hub.clone(), guard))
         .with_state(hub)
+}
+
+fn logs_bound() -> AtMost {
+    AtMost::new(LOGS_AT_ONCE)
+        .refusing(|message| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message).into_response())
 }
 
 impl IntoResponse for Refusal {

@@ -127,8 +127,14 @@ fn a_variants_deployment_says_all_that_others_rely_on() {
     );
     assert_eq!(
         container["ports"],
-        json!([{"name": "http", "containerPort": 8080, "protocol": "TCP"}])
+        json!([
+            {"name": "http", "containerPort": 8080, "protocol": "TCP"},
+            {"name": "probes", "containerPort": 8090, "protocol": "TCP"},
+        ])
     );
+    for probe in ["livenessProbe", "readinessProbe"] {
+        assert_eq!(container[probe]["httpGet"]["port"], "probes");
+    }
     assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/livez");
     assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
     for forbidden in ["volumes", "hostNetwork", "hostPID", "serviceAccountName"] {

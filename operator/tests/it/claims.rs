@@ -26,6 +26,7 @@ fn stranger(scene: &Scene, topic: &str, group: &str) -> DropGuard {
         group: group.to_owned(),
         delay: Duration::ZERO,
         listen: "127.0.0.1:0".parse().expect("an address"),
+        probes: None,
         instance: Some("stranger".to_owned()),
         owner: None,
         protocol: Protocol::Classic,

@@ -46,6 +46,7 @@ fn settings(wanted: &[&str], limits: &[(&str, u32)]) -> ProducerSettings {
             .collect(),
         keys_random: true,
         listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+        probes: None,
         instance: None,
         load: None,
     }

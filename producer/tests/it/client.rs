@@ -14,7 +14,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use practice_contract::ProducerSettings;
-use practice_producer::routes::{App, app};
+use practice_producer::routes::{App, app, refuse_other_pages};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
@@ -105,6 +105,7 @@ pub(crate) fn settings(bootstrap: &str, topics: &[&str]) -> ProducerSettings {
         max_message_bytes: BTreeMap::new(),
         keys_random: true,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        probes: None,
         instance: None,
         load: None,
     }
@@ -117,6 +118,11 @@ pub(crate) struct Direct(Router);
 impl Direct {
     pub(crate) fn new(settings: &ProducerSettings) -> Self {
         Self(app(Arc::new(App::new(settings).expect("legal settings"))))
+    }
+
+    /// The same as a listener on a loopback address has them.
+    pub(crate) fn for_loopback(&self) -> Self {
+        Self(refuse_other_pages(self.0.clone()))
     }
 
     /// Waits until topics are known.

@@ -35,6 +35,7 @@ pub(crate) fn settings(
         group: group.to_owned(),
         delay: Duration::ZERO,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        probes: None,
         instance: None,
         owner: Some("tests/practice".to_owned()),
         protocol,

@@ -41,6 +41,7 @@ impl Worker {
             group: group.to_owned(),
             delay,
             listen: listener.local_addr().expect("bound"),
+            probes: None,
             instance: Some(name.to_owned()),
             owner: Some("tests/practice".to_owned()),
             protocol,

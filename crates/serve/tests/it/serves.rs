@@ -8,7 +8,7 @@ use axum::{
     extract::rejection::BytesRejection,
     routing::{get, post},
 };
-use practice_serve::{BodyTimeout, Limits, serve};
+use practice_serve::{AtMost, BodyTimeout, Limits, Listeners, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -330,4 +330,121 @@ async fn what_takes_longer_than_the_drain_is_cut() {
         .expect("without a panic");
     assert!(asked.elapsed() >= Duration::from_millis(300));
     is_closed(&mut stream).await;
+}
+
+/// An answer that no buffer of the system takes whole.
+const LARGE: usize = 32 << 20;
+
+fn large() -> Router {
+    let answer = || async { Bytes::from(vec![b'x'; LARGE]) };
+    let few = get(answer).layer(AtMost::new(2));
+    Router::new()
+        .route("/large", get(answer))
+        .route("/few", few)
+}
+
+async fn request(address: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = connect(address).await;
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("written");
+    stream
+}
+
+/// How many bytes come until the connection ends.
+async fn length(stream: &mut TcpStream, pause: Duration) -> usize {
+    let (mut total, mut chunk) = (0, vec![0; 1 << 20]);
+    loop {
+        match timeout(PATIENCE, stream.read(&mut chunk)).await {
+            Ok(Ok(n @ 1..)) => total += n,
+            Ok(_) => return total,
+            Err(_) => panic!("no end in time"),
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_ends_and_a_slow_reader_gets_it_whole() {
+    let limits = Limits {
+        unread: Duration::from_millis(500),
+        ..Limits::default()
+    };
+    let server = start(limits, large()).await;
+    let mut unread = request(server.address, "/large").await;
+    let mut slow = request(server.address, "/large").await;
+    let got = length(&mut slow, Duration::from_millis(20)).await;
+    assert!(got > LARGE, "{got}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let got = length(&mut unread, Duration::ZERO).await;
+    assert!(got < LARGE, "its connection was ended: {got}");
+}
+
+#[tokio::test]
+async fn one_answer_more_than_a_route_gives_at_a_time_is_refused() {
+    let limits = Limits {
+        unread: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let server = start(limits, large()).await;
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        let stream = request(server.address, "/few").await;
+        stream.readable().await.expect("an answer begins");
+        unread.push(stream);
+    }
+    let mut third = request(server.address, "/few").await;
+    let refused = read_until(&mut third, "\0").await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(refused.contains("retry-after: 1\r\n"), "{refused}");
+    assert!(refused.contains("2 answers of this path"), "{refused}");
+    hello(server.address).await;
+    // they are given up after a while, and others have their turn
+    let begun = Instant::now();
+    loop {
+        let mut next = request(server.address, "/few").await;
+        let got = length(&mut next, Duration::ZERO).await;
+        if got > LARGE {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "still refused");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    drop(unread);
+}
+
+#[tokio::test]
+async fn probes_are_answered_whatever_the_clients_of_the_other_listener_do() {
+    let any = "127.0.0.1:0".parse().expect("is an address");
+    let listeners = Listeners::bind(any, Some(any)).await.expect("are free");
+    let http = listeners.http.local_addr().expect("is bound");
+    let probes = listeners.probes.as_ref().expect("is asked for");
+    let probes = probes.local_addr().expect("is bound");
+    let stuck = get(|| async {
+        Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>())
+    });
+    let all = Router::new().route("/stuck", stuck);
+    let probe = Router::new().route("/hello", get(|| async { "hello" }));
+    let shutdown = CancellationToken::new();
+    let serving = tokio::spawn(listeners.serve(all, probe, shutdown.clone()));
+    let mut streams = Vec::new();
+    for _ in 0..1_100 {
+        // beyond the limit of connections some are not served
+        let Ok(connected) = timeout(Duration::from_millis(50), request(http, "/stuck")).await
+        else {
+            break;
+        };
+        streams.push(connected);
+    }
+    assert!(streams.len() > 500, "{}", streams.len());
+    for _ in 0..20 {
+        let begun = Instant::now();
+        hello(probes).await;
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    }
+    drop(streams);
+    shutdown.cancel();
+    timeout(PATIENCE, serving)
+        .await
+        .expect("ends")
+        .expect("without a panic");
 }

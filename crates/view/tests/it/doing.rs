@@ -338,6 +338,7 @@ async fn producer() -> (
         max_message_bytes: std::collections::BTreeMap::default(),
         keys_random: true,
         listen: listener.local_addr().expect("bound"),
+        probes: None,
         instance: None,
         load: None,
     };

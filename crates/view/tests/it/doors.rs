@@ -194,6 +194,36 @@ async fn only_the_page_itself_may_do_something_and_only_with_json() {
 }
 
 #[tokio::test]
+async fn a_page_of_another_site_reads_nothing_and_may_link_to_the_page() {
+    let served = Served::start().await;
+    served.hub.publish(World::calm().facts());
+    let link = [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+    ];
+    let script = [
+        ("sec-fetch-site", "same-site"),
+        ("sec-fetch-mode", "no-cors"),
+    ];
+    for path in ["/", "/p/ns/p"] {
+        assert_eq!(served.client.get(path, &link).await.status, 200, "{path}");
+    }
+    let (logs, plan) = (format!("{P}/logs/a"), format!("{P}/groups/g/plan?by=1"));
+    for path in [P, &format!("{P}/stream"), &logs, &plan, "/api/practices"] {
+        for headers in [link, script] {
+            let answer = served.client.get(path, &headers).await;
+            answer.is_refusal(403, &["Sec-Fetch-Site is `"]);
+        }
+    }
+    let own = [
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-mode", "cors"),
+    ];
+    assert_eq!(served.client.get(P, &own).await.status, 200);
+    served.ended().await;
+}
+
+#[tokio::test]
 async fn unknown_paths_and_practices_are_named() {
     let served = Served::start().await;
     assert_eq!(

@@ -54,6 +54,7 @@ impl Reading {
             group: "g".to_owned(),
             delay: Duration::ZERO,
             listen,
+            probes: None,
             instance: Some("a".to_owned()),
             owner: None,
             protocol: Protocol::Consumer,

@@ -98,11 +98,7 @@ pub(crate) async fn delete(
         Err(KrafkaError::Broker {
             code: ErrorCode::UnknownTopicId | ErrorCode::UnknownTopicOrPartition,
             ..
-        }) => {
-            // another Kafka may be at this address by now
-            kafka_metadata(kafka).force_refresh(Some(&[])).await?;
-            Ok(false)
-        }
+        }) => Ok(false),
         deleted => deleted.map(|()| true),
     }
 }
@@ -120,7 +116,8 @@ pub(crate) fn identity(kafka: &krafka::Kafka) -> Option<KafkaIdentity> {
     })
 }
 
-/// Sends a request to the controller, and again if it was not the controller any more: then nothing was changed.
+/// Sends a request to the controller, and again if it was not the controller any more: then nothing was changed. The metadata are read
+/// before, so that [`identity`] is that of the Kafka that answers: another one may have taken its place.
 async fn at_controller<Request: VersionedEncode, Response: VersionedDecode, T>(
     kafka: &krafka::Kafka,
     api: ApiKey,
@@ -132,9 +129,7 @@ async fn at_controller<Request: VersionedEncode, Response: VersionedDecode, T>(
     let metadata = kafka_metadata(kafka);
     let mut moves = 0;
     loop {
-        if metadata.controller().is_none() {
-            metadata.force_refresh(Some(&[])).await?;
-        }
+        metadata.force_refresh(Some(&[])).await?;
         let controller = metadata.controller().ok_or_else(no_controller)?;
         let connection = metadata.get_broker_connection(controller.id()).await?;
         let answer = exchange(&connection, api, versions, request, timeout).await?;
@@ -142,10 +137,7 @@ async fn at_controller<Request: VersionedEncode, Response: VersionedDecode, T>(
             Err(KrafkaError::Broker {
                 code: ErrorCode::NotController,
                 ..
-            }) if moves < MOVES => {
-                moves += 1;
-                metadata.force_refresh(Some(&[])).await?;
-            }
+            }) if moves < MOVES => moves += 1,
             answer => return answer,
         }
     }

@@ -296,7 +296,7 @@ async fn slow_connections_do_not_keep_others_waiting() {
     let mut slow = Vec::new();
     let begins: [&[u8]; 2] = [
         b"POST /send-message HTTP/1.1\r\nX: ",
-        b"POST /send-message HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{",
+        b"POST /send-message HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{",
     ];
     for begin in begins.into_iter().cycle().take(2000) {
         let mut stream = TcpStream::connect(program.address).await.expect("accepted");
@@ -349,9 +349,9 @@ async fn a_flood_of_garbage_costs_neither_answers_nor_memory() {
     let program = Program::ready(&settings(kafka.bootstrap(), &[&topic])).await;
     let heads: [&[u8]; 4] = [
         b"",
-        b"POST /send-message HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n",
-        b"POST /send-message HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n",
-        b"POST /send-message HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n",
+        b"POST /send-message HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n",
+        b"POST /send-message HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n",
+        b"POST /send-message HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n",
     ];
     let share = GARBAGE_A_SECOND / 4;
     let mut floods = JoinSet::new();

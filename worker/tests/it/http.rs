@@ -96,7 +96,7 @@ fn events_tell_of_partitions_messages_and_commits_and_end_with_the_worker() {
     stream.set_read_timeout(Some(SOON)).expect("a timeout");
     write!(
         stream,
-        "GET /events HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n"
+        "GET /events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     .expect("sent");
     let mut lines = BufReader::new(stream).lines();

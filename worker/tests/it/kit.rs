@@ -204,7 +204,7 @@ impl Worker {
         stream.set_read_timeout(Some(SOON)).expect("a timeout");
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         )
         .expect("sent");
         let mut answer = String::new();

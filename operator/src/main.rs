@@ -37,6 +37,7 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
 enum Command {
     /// Watches and reconciles every `ConsumerGroupPractice`.
     Run {

@@ -127,12 +127,11 @@ pub(crate) fn is_identity(headers: &HeaderMap) -> Result<(), Problem> {
 pub(crate) fn plain(body: &[u8]) -> Result<&[u8], Problem> {
     let encoded = |what: &str| Err(Problem::Encoded(what.to_owned()));
     match body {
-        [0xef, 0xbb, 0xbf, text @ ..] => Ok(text),
-        // the mark, or the other half of a first ASCII character (RFC 4627, section 3)
+        // UTF-16's mark, or the other half of a first ASCII character (RFC 4627, section 3)
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => encoded("UTF-16"),
         [0x1f, 0x8b, ..] => encoded("compressed by gzip"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => encoded("compressed by zstd"),
-        text => Ok(text),
+        [0xef, 0xbb, 0xbf, text @ ..] | text => Ok(text),
     }
 }
 

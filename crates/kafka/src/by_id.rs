@@ -98,9 +98,18 @@ pub(crate) async fn delete(
         Err(KrafkaError::Broker {
             code: ErrorCode::UnknownTopicId | ErrorCode::UnknownTopicOrPartition,
             ..
-        }) => Ok(false),
+        }) => {
+            refresh(kafka).await?;
+            Ok(false)
+        }
         deleted => deleted.map(|()| true),
     }
+}
+
+/// Reads the brokers, the controller and the cluster id again: another Kafka may have taken this one's place. The client library waits
+/// 100 ms between two of these.
+pub(crate) async fn refresh(kafka: &krafka::Kafka) -> Result<(), KrafkaError> {
+    kafka_metadata(kafka).force_refresh(Some(&[])).await
 }
 
 /// Which Kafka this is; `None`: no broker reported a cluster id.
@@ -129,7 +138,9 @@ async fn at_controller<Request: VersionedEncode, Response: VersionedDecode, T>(
     let metadata = kafka_metadata(kafka);
     let mut moves = 0;
     loop {
-        metadata.force_refresh(Some(&[])).await?;
+        if metadata.controller().is_none() {
+            refresh(kafka).await?;
+        }
         let controller = metadata.controller().ok_or_else(no_controller)?;
         let connection = metadata.get_broker_connection(controller.id()).await?;
         let answer = exchange(&connection, api, versions, request, timeout).await?;
@@ -137,7 +148,10 @@ async fn at_controller<Request: VersionedEncode, Response: VersionedDecode, T>(
             Err(KrafkaError::Broker {
                 code: ErrorCode::NotController,
                 ..
-            }) if moves < MOVES => moves += 1,
+            }) if moves < MOVES => {
+                moves += 1;
+                refresh(kafka).await?;
+            }
             answer => return answer,
         }
     }

@@ -126,6 +126,9 @@ impl Kafka {
         };
         within(&self.changes, "delete_topic", async |admin| {
             let deleted = by_id::delete(&admin.kafka, id, STEP).await;
+            if matches!(deleted, Ok(false)) {
+                self.note_identity(&admin.kafka);
+            }
             deleted.map_err(|error| refused(error, "Delete", Topic(name)))
         })
         .await

@@ -22,7 +22,7 @@ use practice_groups::{
 use tokio::sync::Mutex;
 
 use crate::{
-    by_id::identity,
+    by_id,
     call_listener::{CALLS, Call, Listener, result_label},
     describe::{bounds, is_of_consumers, observe_groups},
     error::{Failure, coarse, refused},
@@ -97,9 +97,15 @@ impl Kafka {
         }
     }
 
-    /// Which Kafka the latest poll reached; `None`: no poll succeeded yet.
+    /// Which Kafka answered the latest poll; `None`: none did yet.
     pub fn identity(&self) -> Option<KafkaIdentity> {
         lock(&self.identity).clone()
+    }
+
+    pub(crate) fn note_identity(&self, kafka: &krafka::Kafka) {
+        if let Some(identity) = by_id::identity(kafka) {
+            *lock(&self.identity) = Some(identity);
+        }
     }
 
     /// Polls topics and groups: topics, members and committed offsets first, the logs' bounds after them. What a broker does not
@@ -122,6 +128,10 @@ impl Kafka {
                 observe_groups(&admin, groups, &absent)
             );
             let (mut topics, groups) = (bounds(&admin, described?).await?, groups?);
+            // another Kafka may have taken the place of the one with these topics
+            if topics.values().any(|seen| *seen == TopicSeen::Missing) {
+                by_id::refresh(&admin.kafka).await?;
+            }
             topics.extend(illegal.into_iter().filter_map(|name| {
                 let error = check(name).err()?;
                 Some((name.clone(), TopicSeen::Unknown(Arc::new(error))))
@@ -136,9 +146,7 @@ impl Kafka {
                 // no broker has answered
                 Some(outage) if topics.is_empty() => Err(outage.into()),
                 _ => {
-                    if let Some(identity) = identity(&admin.kafka) {
-                        *lock(&self.identity) = Some(identity);
-                    }
+                    self.note_identity(&admin.kafka);
                     Ok(Snapshot {
                         topics,
                         groups,

@@ -3,9 +3,10 @@
 
 use std::{
     convert::Infallible,
+    future::ready,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{self, Context, Poll},
 };
 
 use axum::{
@@ -16,7 +17,7 @@ use axum::{
     routing::Route,
 };
 use hyper::body::{Bytes, Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
 /// Seconds after which a refused request may be sent again.
@@ -52,7 +53,7 @@ impl<T: Unpin> hyper::body::Body for Held<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.rest.is_empty() {
-            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            let frame = task::ready!(Pin::new(&mut self.body).poll_frame(cx));
             match frame.map(|frame| frame.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => self.rest = data,
                 Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
@@ -110,19 +111,15 @@ impl AtMost {
         self.most - self.free.available_permits()
     }
 
-    fn begin(&self) -> Result<OwnedSemaphorePermit, Response> {
-        Arc::clone(&self.free)
-            .try_acquire_owned()
-            .map_err(|_| {
-                let message = format!(
-                    "{} answers of this path are on their way, which is the most at a time: try again later",
-                    self.most
-                );
-                let mut refused = (self.refusal)(message);
-                let headers = refused.headers_mut();
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-                refused
-            })
+    fn refused(&self) -> Response {
+        let message = format!(
+            "{} answers of this path are on their way, which is the most at a time: try again later",
+            self.most
+        );
+        let mut refused = (self.refusal)(message);
+        let headers = refused.headers_mut();
+        headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        refused
     }
 }
 
@@ -154,13 +151,12 @@ impl Service<Request> for AtMostOf {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let begun = self.bound.begin();
-        let answer = begun.map(|permit| (permit, self.route.call(request)));
-        Box::pin(async {
-            match answer {
-                Err(refused) => Ok(refused),
-                Ok((permit, answer)) => Ok(hold(answer.await?, permit)),
-            }
-        })
+        let free = Arc::clone(&self.bound.free);
+        let Ok(permit) = free.try_acquire_owned() else {
+            let refused = self.bound.refused();
+            return Box::pin(ready(Ok(refused)));
+        };
+        let answer = self.route.call(request);
+        Box::pin(async { Ok(hold(answer.await?, permit)) })
     }
 }

@@ -121,12 +121,12 @@ impl Listeners {
     /// Serves a router, and probes in addition, as [`serve`] does.
     pub async fn serve(self, router: Router, probes: Router, shutdown: CancellationToken) {
         let serving = serve(self.http, router, Limits::default(), shutdown.clone());
-        let probed = async {
+        let to_kubelet = async {
             if let Some(listener) = self.probes {
                 serve(listener, probes, Limits::for_probes(), shutdown).await;
             }
         };
-        tokio::join!(serving, probed);
+        tokio::join!(serving, to_kubelet);
     }
 }
 

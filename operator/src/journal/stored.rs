@@ -235,10 +235,10 @@ pub async fn store(
         && let Some(kept) = memory.kept.as_mut()
     {
         kept.budget.spend(spent);
-        match object {
-            // tried again later: its owner may have deleted it
-            Object::Foreign => kept.budget.failed(),
-            _ => (kept.version, kept.told) = (version, false),
+        if matches!(object, Object::Foreign) {
+            kept.budget.failed(); // tried again later: its owner may have deleted it
+        } else {
+            (kept.version, kept.told) = (version, false);
         }
         kept.object = object;
     }

@@ -32,10 +32,10 @@ pub(super) async fn prepare_topics(
     prepared: &mut Prepared,
 ) {
     let key = (plan.namespace.clone(), plan.name.clone());
-    let seen_on = home(reader.kafka(), &plan.bootstrap);
+    let home = home(reader.kafka(), &plan.bootstrap);
     let ownership = memories.ownership();
     let begun = ownership.change(&plan.namespace, |record| {
-        begin(record, plan, snapshot, &seen_on);
+        begin(record, plan, snapshot, &home);
     });
     let begun = begun.await;
     let mut creations = vec![];
@@ -67,8 +67,6 @@ pub(super) async fn prepare_topics(
         return;
     };
     if !creations.is_empty() {
-        // another Kafka may have taken the place of the one before
-        let home = home(reader.kafka(), &plan.bootstrap);
         let finished = ownership.change(&plan.namespace, |record| {
             for (topic, creation) in &creations {
                 record.finish(plan.into(), &home, topic, creation);

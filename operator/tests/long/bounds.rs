@@ -134,7 +134,7 @@ fn a_producer_is_bounded_whatever_its_clients_do() {
             })
         })
         .collect();
-    let unread: Vec<_> = unread.into_iter().map(|it| it.join()).collect();
+    let unread: Vec<_> = unread.into_iter().map(JoinHandle::join).collect();
     sleep(Duration::from_secs(5));
     hold(
         "producer, 20 POSTs of 115,000 fields unread, peak RSS",
@@ -148,13 +148,14 @@ fn a_producer_is_bounded_whatever_its_clients_do() {
 
     let value = "v".repeat(900);
     let message = format!(r#"{{"topic":"{topic}","value":"{value}"}}"#);
-    let chunked: String = message
+    let chunked: Vec<String> = message
         .as_bytes()
         .chunks(100)
         .map(|part| format!("{:x}\r\n{}\r\n", part.len(), String::from_utf8_lossy(part)))
         .collect();
     let request = format!(
-        "POST /send-message HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{chunked}0\r\n\r\n"
+        "POST /send-message HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{}0\r\n\r\n",
+        chunked.concat()
     );
     let clients: Vec<JoinHandle<usize>> = (0..CHUNKING)
         .map(|_| {

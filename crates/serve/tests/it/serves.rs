@@ -354,10 +354,10 @@ async fn request(address: SocketAddr, path: &str) -> TcpStream {
 async fn length(stream: &mut TcpStream, pause: Duration) -> usize {
     let (mut total, mut chunk) = (0, vec![0; 1 << 20]);
     loop {
-        match timeout(PATIENCE, stream.read(&mut chunk)).await {
-            Ok(Ok(n @ 1..)) => total += n,
-            Ok(_) => return total,
-            Err(_) => panic!("no end in time"),
+        let read = timeout(PATIENCE, stream.read(&mut chunk)).await;
+        match read.expect("an end in time") {
+            Ok(n @ 1..) => total += n,
+            Ok(0) | Err(_) => return total,
         }
         tokio::time::sleep(pause).await;
     }

@@ -64,7 +64,7 @@ mod tests {
             }
             let most = 31 * BYTES + i64::try_from(size).expect("is small");
             assert!(written <= most, "{size}: {written}");
-            assert!(last > 20 * MINUTE, "{size}: it goes on");
+            assert!(last > 20 * MINUTE, "{size}: it continues");
         }
     }
 

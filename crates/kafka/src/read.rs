@@ -41,6 +41,8 @@ pub struct Kafka {
     polls: Connection,
     /// Groups that did not exist at the last poll.
     absent: Arc<Lock<BTreeSet<String>>>,
+    /// Topics that existed at the last poll of them.
+    present: Arc<Lock<BTreeSet<String>>>,
     /// Which Kafka answered last.
     identity: Arc<Lock<Option<KafkaIdentity>>>,
     /// A broker answers a connection's requests in order: a poll must not wait for the creation of many topics.
@@ -92,6 +94,7 @@ impl Kafka {
         Self {
             polls: connection(),
             absent: Arc::default(),
+            present: Arc::default(),
             identity: Arc::default(),
             changes: connection(),
         }
@@ -100,6 +103,19 @@ impl Kafka {
     /// Which Kafka answered the latest poll; `None`: none did yet.
     pub fn identity(&self) -> Option<KafkaIdentity> {
         lock(&self.identity).clone()
+    }
+
+    /// Notes which topics exist; returns whether one that existed does not any more.
+    fn note_present(&self, topics: &BTreeMap<String, TopicSeen>) -> bool {
+        let (mut present, mut vanished) = (lock(&self.present), false);
+        for (name, seen) in topics {
+            match seen {
+                TopicSeen::Present(_) => drop(present.insert(name.clone())),
+                TopicSeen::Missing => vanished |= present.remove(name),
+                TopicSeen::Unknown(_) => {}
+            }
+        }
+        vanished
     }
 
     pub(crate) fn note_identity(&self, kafka: &krafka::Kafka) {
@@ -128,8 +144,8 @@ impl Kafka {
                 observe_groups(&admin, groups, &absent)
             );
             let (mut topics, groups) = (bounds(&admin, described?).await?, groups?);
-            // another Kafka may have taken the place of the one with these topics
-            if topics.values().any(|seen| *seen == TopicSeen::Missing) {
+            // another Kafka may have taken the place of the one that had a topic
+            if self.note_present(&topics) {
                 by_id::refresh(&admin.kafka).await?;
             }
             topics.extend(illegal.into_iter().filter_map(|name| {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{IgnoredAny, MapAccess, Visitor},
+    de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -40,18 +40,18 @@ pub struct Message {
 impl Message {
     /// Reads a body. Fields that are no message's are skipped, and not kept in memory.
     pub fn read(body: &[u8]) -> Result<Self, Problem> {
-        let json: &RawValue = serde_json::from_slice(body).map_err(|error| {
+        let syntax = |error: serde_json::Error| {
             Problem::Syntax(format!("{error}; send an object such as {EXAMPLE}"))
-        })?;
-        if !json.get().starts_with('{') {
+        };
+        if !body.trim_ascii_start().starts_with(b"{") {
+            let json: &RawValue = serde_json::from_slice(body).map_err(syntax)?;
             let what = format!(
                 "the body is {}: send an object such as {EXAMPLE}",
                 shown(json.get())
             );
             return Err(Problem::field("", what));
         }
-        let mut fields: Fields<'_> =
-            serde_json::from_str(json.get()).map_err(|error| Problem::Syntax(error.to_string()))?;
+        let mut fields: Fields<'_> = serde_json::from_slice(body).map_err(syntax)?;
         let mut wrong = Wrong::default();
         for (name, _) in FIELDS.iter().zip(fields.twice).filter(|(_, twice)| *twice) {
             wrong.add(name, format!("`{name}` is there twice: write it once"));
@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                 let mut fields = Fields::default();
                 while let Some(name) = map.next_key::<Cow<'_, str>>()? {
                     let Some(at) = FIELDS.iter().position(|known| *known == name) else {
-                        map.next_value::<IgnoredAny>()?;
+                        map.next_value::<&RawValue>()?; // it has to be text, and is not kept
                         fields.all_unknown += 1;
                         if fields.unknown.len() < MOST_WRONG {
                             fields.unknown.push(cut(&name, SHOWN));

@@ -125,8 +125,7 @@ pub(crate) fn identity(kafka: &krafka::Kafka) -> Option<KafkaIdentity> {
     })
 }
 
-/// Sends a request to the controller, and again if it was not the controller any more: then nothing was changed. The metadata are read
-/// before, so that [`identity`] is that of the Kafka that answers: another one may have taken its place.
+/// Sends a request to the controller, and again if it was not the controller any more: then nothing was changed.
 async fn at_controller<Request: VersionedEncode, Response: VersionedDecode, T>(
     kafka: &krafka::Kafka,
     api: ApiKey,

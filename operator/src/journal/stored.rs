@@ -1,5 +1,5 @@
 //! Stores the journal in the practice's `ConfigMap`: what has changed of it, and no more often than its budget allows. In: a plan, the
-//! journal in memory. Out: when to store again, and an Event if the object belongs to somebody else, which stays as it is.
+//! journal in memory. Out: when to store again, and an Event if the object belongs to another owner, which stays as it is.
 
 use std::{
     collections::BTreeMap,
@@ -43,8 +43,8 @@ pub(crate) struct Kept {
     version: u64,
     object: Object,
     budget: Budget,
-    /// Its practice was told that the object is another owner's.
-    told: bool,
+    /// An Event of its practice has reported that the object is another owner's.
+    reported: bool,
 }
 
 /// The `ConfigMap`, as it was last read or written.
@@ -154,7 +154,7 @@ pub async fn load(client: &Client, plan: &Plan, memories: &PracticeStates) -> Re
         version,
         object,
         budget: Budget::full(memories.tick()),
-        told: false,
+        reported: false,
     });
     Ok(())
 }
@@ -177,13 +177,13 @@ pub async fn store(
         Due::Later(again) => {
             return Ok(Stored {
                 again: Some(again),
-                event: told(plan, memories),
+                event: reported(plan, memories),
             });
         }
         Due::Nothing => {
             return Ok(Stored {
                 again: None,
-                event: told(plan, memories),
+                event: reported(plan, memories),
             });
         }
     };
@@ -238,13 +238,13 @@ pub async fn store(
         if matches!(object, Object::Foreign) {
             kept.budget.failed(); // tried again later: its owner may have deleted it
         } else {
-            (kept.version, kept.told) = (version, false);
+            (kept.version, kept.reported) = (version, false);
         }
         kept.object = object;
     }
     Ok(Stored {
         again: None,
-        event: told(plan, memories),
+        event: reported(plan, memories),
     })
 }
 
@@ -279,13 +279,13 @@ fn due(plan: &Plan, memories: &PracticeStates) -> Due {
 }
 
 /// The Event that the object is another owner's, the first time.
-fn told(plan: &Plan, memories: &PracticeStates) -> Option<PracticeEvent> {
+fn reported(plan: &Plan, memories: &PracticeStates) -> Option<PracticeEvent> {
     let mut all = memories.all();
     let kept = all.get_mut(&key(plan))?.kept.as_mut()?;
-    if kept.told || !matches!(kept.object, Object::Foreign) {
+    if kept.reported || !matches!(kept.object, Object::Foreign) {
         return None;
     }
-    kept.told = true;
+    kept.reported = true;
     let name = name(plan);
     let text = format!(
         "ConfigMap {name} does not belong to this practice and stays as it is: the journal of rebalances is lost when the operator restarts; delete it, or rename the practice"

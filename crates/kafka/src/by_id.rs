@@ -1,4 +1,4 @@
-//! Creates and deletes topics by id (KIP-516), and identifies a Kafka. In: names or ids. Out: ids, or Kafka's answer. The client
+//! Creates and deletes topics by id (KIP-516). In: names or ids. Out: ids, or Kafka's answer. The client
 //! library has these requests and does not offer them: its admin client drops the id that Kafka returns for a new topic, and deletes
 //! by name only. So this file uses the library's `internal` feature, as `pin` does, and no other.
 
@@ -16,7 +16,6 @@ use krafka::{
     },
     error::{ErrorCode, KrafkaError},
 };
-use practice_groups::KafkaIdentity;
 
 /// Versions of `CreateTopics`; from 7 on the answer has the id.
 const CREATE: (i16, i16) = (5, 7);
@@ -69,7 +68,7 @@ pub(crate) async fn create(
     created.await
 }
 
-/// Deletes the topic with this id. `false`: this Kafka has none with this id; [`identity`] is that of this answer's Kafka then.
+/// Deletes the topic with this id. `false`: this Kafka has none with this id.
 pub(crate) async fn delete(
     kafka: &krafka::Kafka,
     id: [u8; 16],
@@ -98,31 +97,14 @@ pub(crate) async fn delete(
         Err(KrafkaError::Broker {
             code: ErrorCode::UnknownTopicId | ErrorCode::UnknownTopicOrPartition,
             ..
-        }) => {
-            refresh(kafka).await?;
-            Ok(false)
-        }
+        }) => Ok(false),
         deleted => deleted.map(|()| true),
     }
 }
 
-/// Reads the brokers, the controller and the cluster id again: another Kafka may have taken this one's place. The client library waits
-/// 100 ms between two of these.
-pub(crate) async fn refresh(kafka: &krafka::Kafka) -> Result<(), KrafkaError> {
+/// Reads the brokers and the controller again. The client library waits 100 ms between two of these.
+async fn refresh(kafka: &krafka::Kafka) -> Result<(), KrafkaError> {
     kafka_metadata(kafka).force_refresh(Some(&[])).await
-}
-
-/// Which Kafka this is; `None`: no broker reported a cluster id.
-pub(crate) fn identity(kafka: &krafka::Kafka) -> Option<KafkaIdentity> {
-    let metadata = kafka_metadata(kafka);
-    let brokers = metadata.brokers();
-    Some(KafkaIdentity {
-        cluster_id: metadata.cluster_id()?,
-        endpoints: brokers
-            .iter()
-            .map(|broker| broker.address().to_owned())
-            .collect(),
-    })
 }
 
 /// Sends a request to the controller, and again if it was not the controller any more: then nothing was changed.

@@ -127,7 +127,7 @@ impl Kafka {
         within(&self.changes, "delete_topic", async |admin| {
             let deleted = by_id::delete(&admin.kafka, id, STEP).await;
             if matches!(deleted, Ok(false)) {
-                self.note_identity(&admin.kafka);
+                self.note_identity(&admin).await;
             }
             deleted.map_err(|error| refused(error, "Delete", Topic(name)))
         })

@@ -11,8 +11,9 @@ use std::{
 
 use krafka::{
     admin::{
-        AdminClient, ConfigEntry, ConfigResource, DescribeClusterOptions, DescribeConfigsOptions,
-        DescribeFeaturesOptions, DescribeTopicsOptions, ListConsumerGroupsOptions,
+        AdminClient, ClusterBroker, ConfigEntry, ConfigResource, DescribeClusterOptions,
+        DescribeConfigsOptions, DescribeFeaturesOptions, DescribeTopicsOptions,
+        ListConsumerGroupsOptions,
     },
     error::KrafkaError,
 };
@@ -22,7 +23,6 @@ use practice_groups::{
 use tokio::sync::Mutex;
 
 use crate::{
-    by_id,
     call_listener::{CALLS, Call, Listener, result_label},
     describe::{bounds, is_of_consumers, observe_groups},
     error::{Failure, coarse, refused},
@@ -41,10 +41,8 @@ pub struct Kafka {
     polls: Connection,
     /// Groups that did not exist at the last poll.
     absent: Arc<Lock<BTreeSet<String>>>,
-    /// Topics that existed at the last poll of them.
-    present: Arc<Lock<BTreeSet<String>>>,
-    /// Which Kafka answered last.
-    identity: Arc<Lock<Option<KafkaIdentity>>>,
+    /// Which Kafka answered, and when it was asked.
+    identity: Arc<Lock<Option<(Instant, KafkaIdentity)>>>,
     /// A broker answers a connection's requests in order: a poll must not wait for the creation of many topics.
     pub(crate) changes: Connection,
 }
@@ -94,7 +92,6 @@ impl Kafka {
         Self {
             polls: connection(),
             absent: Arc::default(),
-            present: Arc::default(),
             identity: Arc::default(),
             changes: connection(),
         }
@@ -102,25 +99,27 @@ impl Kafka {
 
     /// Which Kafka answered the latest poll; `None`: none did yet.
     pub fn identity(&self) -> Option<KafkaIdentity> {
-        lock(&self.identity).clone()
+        let (_, identity) = lock(&self.identity).clone()?;
+        Some(identity)
     }
 
-    /// Notes which topics exist; returns whether one that existed does not any more.
-    fn note_present(&self, topics: &BTreeMap<String, TopicSeen>) -> bool {
-        let (mut present, mut vanished) = (lock(&self.present), false);
-        for (name, seen) in topics {
-            match seen {
-                TopicSeen::Present(_) => drop(present.insert(name.clone())),
-                TopicSeen::Missing => vanished |= present.remove(name),
-                TopicSeen::Unknown(_) => {}
-            }
-        }
-        vanished
-    }
-
-    pub(crate) fn note_identity(&self, kafka: &krafka::Kafka) {
-        if let Some(identity) = by_id::identity(kafka) {
-            *lock(&self.identity) = Some(identity);
+    /// Asks which Kafka this is: another one may have taken its place at the same address, and what the client library read when it
+    /// connected stays as it was. Kafka 2.7 and older are not asked, they have no such request (KIP-700).
+    pub(crate) async fn note_identity(&self, admin: &AdminClient) {
+        let asked = Instant::now();
+        let described = admin.describe_cluster(DescribeClusterOptions::default());
+        let Ok(cluster) = described.await else {
+            return; // whether Kafka can be reached is said by the calls beside this one
+        };
+        let address = |broker: ClusterBroker| format!("{}:{}", broker.host, broker.port);
+        let identity = KafkaIdentity {
+            cluster_id: cluster.cluster_id,
+            endpoints: cluster.brokers.into_iter().map(address).collect(),
+        };
+        let mut noted = lock(&self.identity);
+        // of two calls at once, the later one saw the newer Kafka
+        if noted.as_ref().is_none_or(|(before, _)| *before <= asked) {
+            *noted = Some((asked, identity));
         }
     }
 
@@ -139,15 +138,12 @@ impl Kafka {
             // one illegal name would fail the request for all of them
             let (legal, illegal): (Vec<_>, Vec<_>) =
                 topics.iter().partition(|name| check(name).is_ok());
-            let (described, groups) = futures::join!(
+            let (described, groups, ()) = futures::join!(
                 admin.describe_topics(legal, DescribeTopicsOptions::default()),
-                observe_groups(&admin, groups, &absent)
+                observe_groups(&admin, groups, &absent),
+                self.note_identity(&admin)
             );
             let (mut topics, groups) = (bounds(&admin, described?).await?, groups?);
-            // another Kafka may have taken the place of the one that had a topic
-            if self.note_present(&topics) {
-                by_id::refresh(&admin.kafka).await?;
-            }
             topics.extend(illegal.into_iter().filter_map(|name| {
                 let error = check(name).err()?;
                 Some((name.clone(), TopicSeen::Unknown(Arc::new(error))))
@@ -161,14 +157,11 @@ impl Kafka {
             {
                 // no broker has answered
                 Some(outage) if topics.is_empty() => Err(outage.into()),
-                _ => {
-                    self.note_identity(&admin.kafka);
-                    Ok(Snapshot {
-                        topics,
-                        groups,
-                        other_groups: None,
-                    })
-                }
+                _ => Ok(Snapshot {
+                    topics,
+                    groups,
+                    other_groups: None,
+                }),
             }
         })
         .await?;

@@ -196,6 +196,28 @@ async fn one_kafka_has_one_identity_by_each_address_and_another_kafka_another() 
     assert!(!by_address.is_same(&copy));
 }
 
+/// Neither call asks about a topic that the client has seen.
+#[tokio::test]
+async fn a_kafka_that_takes_anothers_place_is_noticed_by_the_next_poll_and_the_next_deletion() {
+    let kafka = practice_testbed::Kafka::start().await;
+    let (polling, deleting) = (
+        Kafka::connect(kafka.bootstrap()),
+        Kafka::connect(kafka.bootstrap()),
+    );
+    for client in [&polling, &deleting] {
+        client.observe(&[], &[]).await.expect("Kafka answers");
+    }
+    let (created, id) = (unique("created"), "0123456789abcdef".repeat(2));
+    let missing = deleting.delete_topic(&created, &id).await;
+    assert_eq!(missing, Ok(false), "this connection knows the former Kafka");
+    let another = kafka.replace().await;
+    let cluster = |client: &Kafka| client.identity().expect("it answered").cluster_id;
+    topic(&polling, &unique("never-there")).await;
+    assert_eq!(cluster(&polling), another);
+    assert_eq!(deleting.delete_topic(&created, &id).await, Ok(false));
+    assert_eq!(cluster(&deleting), another);
+}
+
 #[tokio::test]
 async fn an_illegal_name_spoils_nothing_else() {
     let kafka = Kafka::connect(kafka().await.bootstrap());

@@ -64,6 +64,7 @@ watch: {allNamespaces: false}
 policy:
   default: {allowedBootstrapServers: ["other:9092"], topicPrefixes: [lab-], groupPrefixes: [lab-], maxPartitions: 1000000, maxReplicas: 0}
   namespaces: {trusted: {}, small: {maxReplicas: 5}}
+  maxPairs: 2000000
 view: {enabled: false, actions: true}
 logLevel: debug
 image: {registry: "localhost:5000/mirror"}
@@ -90,6 +91,7 @@ policy:
     maxReplicas: 0
     topicPrefixes:
     - lab-
+  maxPairs: 2000000
   namespaces:
     small:
       maxReplicas: 5
@@ -172,7 +174,7 @@ check_values() {
     ! named --show-only $program | grep -E 'imagePullSecrets|nodeSelector|tolerations|affinity|priorityClassName|: (null|\{\}|\[\])$' >&2 || bad "$program has fields that no value sets"
   done
 
-  [[ $(config named) == '{}' ]] || bad "without values the configuration file is not empty: $(config named)"
+  [[ $(config named) == $'policy:\n  maxPairs: 50000' ]] || bad "without values the configuration file has more than the default: $(config named)"
   config render -f "$work/values.yaml" | diff "$work/config.yaml" - >&2 || bad "the configuration file does not match the values"
   [[ $(followed) == "$(followed --set logLevel=debug)" ]] || bad "the annotation changes without the configuration file"
   [[ $(followed) != "$(followed --set policy.default.maxReplicas=1)" ]] || bad "a change of the policy would not restart the operator"

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use kube::{Client, ResourceExt, core::DeserializeGuard, runtime::events::Recorder};
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
 use practice_plan::{
+    pairs,
     plan::{Defaults, GroupPlan, Plan, SpecFault},
     policy::{Usage, broken_rule},
 };
@@ -53,18 +54,24 @@ impl Context {
         }
     }
 
-    /// The plan, unless it breaks a rule of the policy; without I/O.
+    /// The plan, unless it breaks a rule of the policy or is too large; without I/O.
     ///
     /// # Errors
-    /// [`SpecFault::Policy`] names the rule.
+    /// [`SpecFault::Policy`] names the rule, [`SpecFault::TooLarge`] the bound.
     pub fn allowed(&self, practice: &ConsumerGroupPractice, plan: Plan) -> Result<Plan, SpecFault> {
         let elders = self.elders(&plan.uid);
-        allowed(
-            &self.defaults,
-            practice,
-            plan,
-            elders.iter().filter_map(|elder| elder.0.as_ref().ok()),
-        )
+        let mut elders: Vec<_> = elders
+            .iter()
+            .filter_map(|elder| elder.0.as_ref().ok())
+            .collect();
+        let plan = allowed(&self.defaults, practice, plan, elders.iter().copied())?;
+        elders.sort_by_key(|elder| age(elder));
+        let most = self.defaults.config.policy.max_pairs.unwrap_or(pairs::MOST);
+        let elders = elders.into_iter().map(pairs::pairs);
+        match pairs::too_large(pairs::pairs(practice), elders, most) {
+            Some(why) => Err(SpecFault::TooLarge(why)),
+            None => Ok(plan),
+        }
     }
 
     /// Every practice that is older, by creation and then by uid.

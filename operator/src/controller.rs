@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, policy::v1::PodDisruptionBudget};
 use kube::{
@@ -20,10 +20,10 @@ use kube::{
     api::ListParams,
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{
-        Controller,
+        Controller, WatchStreamExt,
         controller::{self, Action},
         events::{Recorder, Reporter},
-        reflector::ObjectRef,
+        reflector::{self, ObjectRef, Store},
         utils::Backoff,
         watcher,
     },
@@ -65,6 +65,19 @@ const CONCURRENCY: u16 = 16;
 /// Events within this time become one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
+/// The practices, kept without the fields that nobody here reads and that are as large as the rest, and their changes.
+fn practices(
+    all: Api<Guarded>,
+) -> (
+    Store<Guarded>,
+    impl Stream<Item = Result<Guarded, watcher::Error>>,
+) {
+    let (store, writer) = reflector::store();
+    let events = watcher(all, watcher::Config::default().timeout(WATCH));
+    let small = events.modify(|practice| practice.meta_mut().managed_fields = None);
+    (store, small.reflect(writer).applied_objects())
+}
+
 /// Watches every practice, serves `/livez`, `/readyz` and `/metrics` on `listeners`, and the live view if enabled, until
 /// `shutdown`.
 pub async fn run(
@@ -89,9 +102,9 @@ pub async fn run(
             .timeout(WATCH)
             .labels(&format!("app.kubernetes.io/part-of={PART_OF}"))
     };
-    let practices = watcher::Config::default().timeout(WATCH);
     let namespace = defaults.watch_namespace.as_deref();
-    let controller = Controller::new(scoped::<Guarded>(&client, namespace), practices)
+    let (store, practices) = practices(scoped(&client, namespace));
+    let controller = Controller::for_stream(practices, store.clone())
         .owns(scoped::<Deployment>(&client, namespace), ours())
         .owns(scoped::<Service>(&client, namespace), ours())
         .owns(scoped::<PodDisruptionBudget>(&client, namespace), ours())
@@ -106,7 +119,6 @@ pub async fn run(
         )
         .trigger_backoff(Steady)
         .graceful_shutdown_on(shutdown.clone().cancelled_owned());
-    let store = controller.store();
     metrics.count(store.clone());
     let listed = until_listed(scoped(&client, namespace), readiness.clone());
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(listed));

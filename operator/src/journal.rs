@@ -261,7 +261,7 @@ fn unmeasured<'a>(rebalances: impl Iterator<Item = &'a Rebalance>, now: i64) -> 
         .flat_map(|rebalance| &rebalance.moved);
     let open = recent.filter(|moved| moved.unowned_ms.is_none());
     let pairs = open.filter_map(|moved| Some([moved.from.clone()?, moved.to.clone()?]));
-    pairs.flatten().collect()
+    pairs.flatten().map(|name| name.to_string()).collect()
 }
 
 /// How long after a rebalance workers are asked for reports, in milliseconds.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use practice_api::{PracticeStatus, status::OwnedPartition};
-use practice_groups::{GroupState, Partition, PollResult, Snapshot, TopicSeen};
+use practice_groups::{GroupState, Partition, PartitionSet, PollResult, Snapshot, TopicSeen, at};
 use practice_plan::{
     outcome::{Observed, Prepared},
     plan::Plan,
@@ -114,11 +114,11 @@ fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc
             let committed = seen
                 .committed
                 .as_ref()
-                .and_then(|all| all.get(&partition))
+                .and_then(|all| all.get(at(&partition)))
                 .map(|commit| commit.offset);
             if committed.is_some()
                 && committed == share.committed
-                && !seen.outdated.contains(&partition)
+                && !seen.outdated.contains(at(&partition))
             {
                 found.push((&group.name, partition));
             }
@@ -131,7 +131,7 @@ fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc
                 .entry(group.to_owned())
                 .or_default()
                 .outdated
-                .insert(partition);
+                .insert(at(&partition), ());
         }
     }
     snapshot
@@ -164,11 +164,12 @@ fn waiting(
         else {
             continue;
         };
-        for member in seen
-            .members
-            .iter()
-            .filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty))
-        {
+        for member in seen.members.iter().filter(|member| {
+            member
+                .partitions
+                .as_ref()
+                .is_some_and(PartitionSet::is_empty)
+        }) {
             let key = (group.id.clone(), member.member_id.clone());
             let since = since.get(&key).copied().unwrap_or(tick);
             waiting.insert(key, since);
@@ -190,13 +191,13 @@ mod tests {
             plan_of(serde_json::json!({"topics": [{"name": "t"}], "groups": [{"name": "g"}]}));
         let (then, now) = (SignedDuration::ZERO, SignedDuration::from_secs(60));
         let since = BTreeMap::from([(("g".to_owned(), "m".to_owned()), then)]);
-        let nothing = || Some(Vec::new());
+        let nothing = || Some(PartitionSet::default());
         for (state, partitions, since, expected) in [
             (GroupState::Stable, nothing(), &BTreeMap::new(), Some(now)),
             (GroupState::Stable, nothing(), &since, Some(then)),
             (
                 GroupState::Stable,
-                Some(vec![("t".to_owned(), 0)]),
+                Some(vec![("t".to_owned(), 0)].into()),
                 &since,
                 None,
             ),
@@ -232,7 +233,7 @@ mod tests {
         world.group("g", |group| {
             let committed = Committed {
                 offset: 7,
-                metadata: String::new(),
+                metadata: "".into(),
             };
             group.committed = Some([(("t".to_owned(), 0), committed)].into());
         });
@@ -296,12 +297,12 @@ mod tests {
     #[test]
     fn what_status_knows_of_former_topics_outlives_the_operator() {
         let (mut world, memories) = world();
-        let at = ("t".to_owned(), 0);
+        let at = ("t", 0);
         let outdated = |world: &World, before: &PracticeStatus| {
             let seen = observe_at(world, &memories, Some(before), 1);
             seen.snapshot().expect("a snapshot").groups["g"]
                 .outdated
-                .contains(&at)
+                .contains(at)
         };
         let before = world.status();
         assert!(!outdated(&world, &before));
@@ -323,7 +324,7 @@ mod tests {
                 .as_deref(),
             Some("Recreated")
         );
-        world.group("g", |group| group.outdated.clear()); // a new operator: its reader knows nothing
+        world.group("g", |group| group.outdated = PartitionSet::default()); // a new operator: its reader knows nothing
         assert!(outdated(&world, &after), "status said so");
         let another = PracticeStatus {
             bootstrap_servers: Some("other:1".into()),
@@ -335,7 +336,7 @@ mod tests {
                 .committed
                 .as_mut()
                 .expect("set")
-                .get_mut(&at)
+                .get_mut(at)
                 .expect("set")
                 .offset = 8;
         });

@@ -9,7 +9,7 @@ use std::{
 
 use practice_groups::{
     GroupHealth, HealthHistory, KafkaError, LagTrend, LagTrends, OpenTransaction, OtherGroup,
-    OtherGroups, Partition, PollResult, Snapshot,
+    OtherGroups, Partition, PollResult, Snapshot, TopicSeen,
 };
 use practice_kafka::{Kafka, Listener};
 use practice_plan::plan::{GroupPlan, Plan};
@@ -273,11 +273,11 @@ impl Reader {
             request_reconcile,
         );
         tokio::spawn(token.clone().run_until_cancelled_owned(run));
-        tokio::spawn(
-            token
-                .clone()
-                .run_until_cancelled_owned(poll_other_groups(kafka.clone(), shared.clone())),
-        );
+        tokio::spawn(token.clone().run_until_cancelled_owned(poll_other_groups(
+            kafka.clone(),
+            shared.clone(),
+            polls.clone(),
+        )));
         Self {
             kafka,
             shared,
@@ -384,21 +384,33 @@ async fn run(
 }
 
 /// Polls groups of other applications, less often than the practices' own: there may be thousands of them.
-async fn poll_other_groups(kafka: Kafka, shared: Arc<Shared>) {
+async fn poll_other_groups(kafka: Kafka, shared: Arc<Shared>, polls: watch::Receiver<Numbered>) {
     loop {
-        let (topics, ours) = union(&lock(&shared.interests));
+        let ours = union(&lock(&shared.interests)).1;
+        let topics = partition_counts(polls.borrow().poll.as_ref());
         if topics.is_empty() || !shared.is_settled() {
             tokio::time::sleep(PAUSE).await;
             continue;
         }
         if let Ok((there, all)) = kafka.group_ids().await {
             let next = lock(&shared.other_groups).round(&there, all, &ours);
-            if let Ok(groups) = kafka.groups(&next).await {
+            if let Ok(groups) = kafka.other_groups(&next, &topics).await {
                 lock(&shared.other_groups).note(groups);
             }
         }
         tokio::time::sleep(ROUND).await;
     }
+}
+
+/// The number of partitions of each topic that exists, by the latest poll.
+fn partition_counts(poll: Option<&PollResult>) -> BTreeMap<String, usize> {
+    let snapshot = poll.and_then(|poll| poll.as_ref().ok());
+    let topics = snapshot.into_iter().flat_map(|snapshot| &snapshot.topics);
+    let count = |(name, seen): (&String, &TopicSeen)| match seen {
+        TopicSeen::Present(facts) => Some((name.clone(), facts.partitions.len())),
+        TopicSeen::Missing | TopicSeen::Unknown(_) => None,
+    };
+    topics.filter_map(count).collect()
 }
 
 /// Whether two polls differ in topics or groups of a practice.
@@ -450,7 +462,7 @@ fn other_groups<'a>(
 
 #[cfg(test)]
 mod tests {
-    use practice_groups::{GroupSeen, TopicSeen};
+    use practice_groups::GroupSeen;
 
     use super::*;
 

@@ -104,6 +104,7 @@ pub async fn reconcile(
         seen = Some(observed);
     } else {
         context.memories.blind(&key(&practice));
+        context.memories.readers.forget(&key(&practice), None);
     }
     let generation = practice.metadata.generation;
     let mut after = status(

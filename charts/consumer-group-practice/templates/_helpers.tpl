@@ -97,6 +97,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $policy := dict }}
 {{- with .Values.policy.default }}{{ $_ := set $policy "default" . }}{{ end }}
 {{- with .Values.policy.namespaces }}{{ $_ := set $policy "namespaces" . }}{{ end }}
+{{- with .Values.policy.maxPairs }}{{ $_ := set $policy "maxPairs" (int64 .) }}{{ end }}
 {{- if $policy }}{{ $_ := set $config "policy" $policy }}{{ end }}
 {{- range $name := list "worker" "producer" }}
 {{- $values := index $.Values $name }}

@@ -23,10 +23,10 @@ fn shape(width: Option<usize>, with_group: bool) -> Shape {
 
 fn rebalance(number: u64, at: i64, why: Option<Explained>, moved: &[Option<u64>]) -> Rebalance {
     let moved = moved.iter().zip(0..).map(|(unowned_ms, partition)| Move {
-        topic: "t".to_owned(),
+        topic: "t".into(),
         partition,
-        from: Some("a".to_owned()),
-        to: Some("b".to_owned()),
+        from: Some("a".into()),
+        to: Some("b".into()),
         unowned_ms: *unowned_ms,
     });
     Rebalance {

@@ -23,6 +23,7 @@ mod transactions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -30,8 +31,10 @@ use practice_contract::OffsetReset;
 
 use self::owners::{Owners, owner_commits, owners};
 use crate::{
+    by_partition::{At, ByPartition},
+    compact::{Texts, Tick},
     lag::Lag,
-    model::{Partition, Snapshot, TopicSeen},
+    model::{Snapshot, TopicSeen},
 };
 
 pub use state::{GroupHealth, HealthState, PartitionHealth};
@@ -53,7 +56,16 @@ const TREND: usize = 4;
 pub struct HealthHistory {
     window: Duration,
     now: Duration,
-    groups: BTreeMap<String, BTreeMap<Partition, PartitionHistory>>,
+    groups: BTreeMap<String, GroupHistory>,
+    members: Texts,
+}
+
+/// Samples of one group.
+#[derive(Debug, Default)]
+struct GroupHistory {
+    /// The id of each topic at the last poll.
+    topic_ids: BTreeMap<String, String>,
+    partitions: ByPartition<PartitionHistory>,
 }
 
 impl Default for HealthHistory {
@@ -65,29 +77,32 @@ impl Default for HealthHistory {
 /// Samples of one partition of one group.
 #[derive(Debug)]
 struct PartitionHistory {
-    topic_id: String,
     /// The topic got another id after the last commit.
     topic_recreated: bool,
-    first_seen: Duration,
-    last_seen: Duration,
+    first_seen: Tick,
+    last_seen: Tick,
     committed: Option<i64>,
     /// When the committed offset last changed.
-    last_commit: Duration,
+    last_commit: Tick,
     /// Since when lag has not been zero; `None`: it is.
-    lag_since: Option<Duration>,
+    lag_since: Option<Tick>,
     /// Member id of the owner (inner `None`: no owner), and since when; `None`: not reported yet.
-    owner: Option<(Option<String>, Duration)>,
-    rewind: Option<Rewind>,
+    owner: Option<(Option<Arc<str>>, Tick)>,
+    rewind: Option<Box<Rewind>>,
     /// When its owner was last seen to wait for a transaction.
-    waited: Option<Duration>,
-    /// Lags at commits, oldest first.
-    points: Vec<(Duration, i64)>,
+    waited: Option<Tick>,
+    /// Lags at commits, oldest first; none while lag is 0.
+    #[expect(
+        clippy::box_collection,
+        reason = "most partitions have none, and 8 bytes less each"
+    )]
+    points: Option<Box<Vec<(Tick, i64)>>>,
 }
 
 /// A committed offset that moved back.
 #[derive(Debug, Clone, Copy)]
 struct Rewind {
-    at: Duration,
+    at: Tick,
     from: i64,
     to: i64,
     topic_recreated: bool,
@@ -96,18 +111,18 @@ struct Rewind {
 /// What a partition is evaluated with, beside its history.
 struct Sample<'a> {
     lag: i64,
-    now: Duration,
+    now: Tick,
     /// Time without progress after which a partition is not consumed.
     window: Duration,
     /// Time for which lag has to grow.
     trend: Duration,
     /// When each owner last committed a new offset, in any partition, by member id.
-    owner_commits: &'a BTreeMap<String, Duration>,
+    owner_commits: &'a BTreeMap<Arc<str>, Tick>,
 }
 
 impl Sample<'_> {
-    fn since(&self, time: Duration) -> Duration {
-        self.now.saturating_sub(time)
+    fn since(&self, time: Tick) -> Duration {
+        self.now.since(time)
     }
 }
 
@@ -119,6 +134,7 @@ impl HealthHistory {
             window,
             now: Duration::ZERO,
             groups: BTreeMap::new(),
+            members: Texts::default(),
         }
     }
 
@@ -131,46 +147,33 @@ impl HealthHistory {
             let Some(committed) = &group.committed else {
                 continue;
             };
-            let histories = self.groups.entry(id.clone()).or_default();
-            let owners = owners(group);
-            let mut concerned: BTreeSet<&Partition> = committed.keys().collect();
-            concerned.extend(owners.iter().flat_map(BTreeMap::keys).copied());
+            let history = self.groups.entry(id.clone()).or_default();
+            let owners = owners(group, &mut self.members);
             // a missing topic may be recreated with another id, so its history is kept
-            histories.retain(|(topic, _), _| snapshot.topics.contains_key(topic));
-            concerned.retain(|partition| !histories.contains_key(*partition));
-            let present = |partition: &Partition| match snapshot.topics.get(&partition.0) {
-                Some(TopicSeen::Present(facts)) => Some(facts),
-                _ => None,
-            };
-            let now = self.now;
-            let added = concerned
-                .into_iter()
-                .filter_map(|partition| Some((partition, present(partition)?)));
-            histories.extend(added.map(|(partition, facts)| {
-                (partition.clone(), PartitionHistory::new(&facts.id, now))
-            }));
-            for (partition, history) in histories.iter_mut() {
-                let Some(facts) = present(partition) else {
+            history.retain_topics(|topic| snapshot.topics.contains_key(topic));
+            let now = Tick::of(self.now);
+            let with_owner = owners.iter().flat_map(BTreeMap::keys).copied();
+            for at in committed.keys().chain(with_owner) {
+                if let Some(TopicSeen::Present(_)) = snapshot.topics.get(at.0) {
+                    let new = || PartitionHistory::new(now);
+                    history.partitions.get_or_insert_with(at, new);
+                }
+            }
+            let recreated = history.record_ids(snapshot);
+            for (at, history) in history.partitions.iter_mut() {
+                let Some(TopicSeen::Present(_)) = snapshot.topics.get(at.0) else {
                     continue;
                 };
                 history.resume(now, self.window / GAP);
-                if history.topic_id != facts.id {
-                    history.topic_id.clone_from(&facts.id);
-                    history.topic_recreated = true;
-                }
-                history.record_commit(
-                    committed.get(partition).map(|committed| committed.offset),
-                    now,
-                );
-                let lag = snapshot.lag(group, partition, OffsetReset::Earliest);
-                history.record(
-                    owners.as_ref().map(|owners| (owners, partition)),
-                    lag,
-                    now,
-                    self.window,
-                );
+                history.topic_recreated |= recreated.contains(at.0);
+                let offset = committed.get(at).map(|committed| committed.offset);
+                history.record_commit(offset, now);
+                let lag = snapshot.lag(group, at, OffsetReset::Earliest);
+                history.record((owners.as_ref(), at), lag, now, self.window);
             }
+            history.partitions.shrink();
         }
+        self.members.prune();
     }
 
     /// The time without progress after which a partition is not consumed.
@@ -196,29 +199,24 @@ impl HealthHistory {
         else {
             return group_health;
         };
-        let (now, window) = (self.now.max(tick), self.window_for(slowest));
-        let histories = self.groups.entry(group.to_owned()).or_default();
-        let owners = owners(seen);
-        let owner_commits = owner_commits(histories.values());
+        let (now, window) = (Tick::of(self.now.max(tick)), self.window_for(slowest));
+        let history = self.groups.entry(group.to_owned()).or_default();
+        let owners = owners(seen, &mut self.members);
+        let owner_commits = owner_commits(history.partitions.values());
         for topic in topics {
             let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else {
                 continue;
             };
             for number in (0..).take(facts.partitions.len()) {
-                let partition = (topic.clone(), number);
-                let lag = snapshot.lag(seen, &partition, reset);
+                let at = (topic.as_str(), number);
+                let lag = snapshot.lag(seen, at, reset);
                 let Some(behind) = lag.effective() else {
                     continue;
                 };
                 // without a commit and an owner so far, the group's polls alone do not name the partition
-                let history = histories.entry(partition.clone()).or_insert_with(|| {
-                    let mut history = PartitionHistory::new(&facts.id, now);
-                    history.record(
-                        owners.as_ref().map(|owners| (owners, &partition)),
-                        lag,
-                        now,
-                        self.window,
-                    );
+                let history = history.partitions.get_or_insert_with(at, || {
+                    let mut history = PartitionHistory::new(now);
+                    history.record((owners.as_ref(), at), lag, now, self.window);
                     history
                 });
                 let (health, recheck_in) = history.evaluate(&Sample {
@@ -230,7 +228,7 @@ impl HealthHistory {
                 });
                 group_health.recheck_in = earliest(group_health.recheck_in, recheck_in);
                 if let Some(health) = health {
-                    group_health.partitions.insert(partition, health);
+                    group_health.partitions.insert(at, health);
                 }
             }
         }
@@ -243,10 +241,35 @@ fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> 
     one.into_iter().chain(other).min()
 }
 
+impl GroupHistory {
+    fn retain_topics(&mut self, holds: impl Fn(&str) -> bool) {
+        self.topic_ids.retain(|topic, _| holds(topic));
+        self.partitions.retain_topics(holds);
+    }
+
+    /// Records the ids of the topics of these partitions. Out: topics that have another id now.
+    fn record_ids(&mut self, snapshot: &Snapshot) -> BTreeSet<String> {
+        let mut recreated = BTreeSet::new();
+        for topic in self.partitions.topics() {
+            let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else {
+                continue;
+            };
+            match self.topic_ids.get_mut(topic) {
+                Some(id) if *id == facts.id => {}
+                Some(id) => {
+                    facts.id.clone_into(id);
+                    recreated.insert(topic.to_owned());
+                }
+                None => drop(self.topic_ids.insert(topic.to_owned(), facts.id.clone())),
+            }
+        }
+        recreated
+    }
+}
+
 impl PartitionHistory {
-    fn new(topic_id: &str, now: Duration) -> Self {
+    fn new(now: Tick) -> Self {
         Self {
-            topic_id: topic_id.to_owned(),
             topic_recreated: false,
             first_seen: now,
             last_seen: now,
@@ -256,13 +279,13 @@ impl PartitionHistory {
             owner: None,
             rewind: None,
             waited: None,
-            points: Vec::new(),
+            points: None,
         }
     }
 
     /// Continues after a pause. All times move forward by a gap of more than `longest`, because unobserved time does not count.
-    fn resume(&mut self, now: Duration, longest: Duration) {
-        let gap = now.saturating_sub(self.last_seen);
+    fn resume(&mut self, now: Tick, longest: Duration) {
+        let gap = now.since(self.last_seen);
         self.last_seen = now;
         if gap > longest {
             let times = [&mut self.first_seen, &mut self.last_commit]
@@ -271,71 +294,72 @@ impl PartitionHistory {
             let times = times.chain(self.owner.as_mut().map(|(_, since)| since));
             let times = times.chain(self.rewind.as_mut().map(|rewind| &mut rewind.at));
             let times = times.chain(self.waited.as_mut());
+            let points = self.points.iter_mut().flat_map(|points| points.iter_mut());
             times
-                .chain(self.points.iter_mut().map(|(at, _)| at))
-                .for_each(|at| *at += gap);
+                .chain(points.map(|(at, _)| at))
+                .for_each(|at| *at = at.plus(gap));
         }
     }
 
     /// Records a committed offset. Without one the former offset still counts, because a deleted commit moves the group back.
-    fn record_commit(&mut self, offset: Option<i64>, now: Duration) {
+    fn record_commit(&mut self, offset: Option<i64>, now: Tick) {
         let Some(offset) = offset.filter(|offset| self.committed != Some(*offset)) else {
             return;
         };
         if let Some(from) = self.committed.filter(|from| offset < *from) {
-            self.rewind = Some(Rewind {
+            self.rewind = Some(Box::new(Rewind {
                 at: now,
                 from,
                 to: offset,
                 topic_recreated: self.topic_recreated,
-            });
-            self.points.clear();
+            }));
+            self.points = None;
         }
         (self.committed, self.last_commit, self.topic_recreated) = (Some(offset), now, false);
     }
 
-    /// Records owner and lag. `owners`: all owners of the group, if they are known, and this partition.
+    /// Records owner and lag. `owners`: all owners of the group, if they are known.
     fn record(
         &mut self,
-        owners: Option<(&Owners, &Partition)>,
+        (owners, at): (Option<&Owners>, At<'_>),
         lag: Lag,
-        now: Duration,
+        now: Tick,
         window: Duration,
     ) {
-        if let Some((owners, partition)) = owners {
-            self.record_owner(owners.get(partition).copied(), now);
+        if let Some(owners) = owners {
+            self.record_owner(owners.get(&at), now);
         }
         self.record_lag(lag, now, window / POINTS);
     }
 
-    fn record_owner(&mut self, owner: Option<&str>, now: Duration) {
+    fn record_owner(&mut self, owner: Option<&Arc<str>>, now: Tick) {
         if self
             .owner
             .as_ref()
-            .is_none_or(|(former, _)| former.as_deref() != owner)
+            .is_none_or(|(former, _)| former.as_ref() != owner)
         {
-            self.owner = Some((owner.map(str::to_owned), now));
+            self.owner = Some((owner.cloned(), now));
         }
     }
 
-    fn record_lag(&mut self, lag: Lag, now: Duration, apart: Duration) {
+    fn record_lag(&mut self, lag: Lag, now: Tick, apart: Duration) {
         match lag.effective() {
             None => {}
             Some(0) => {
                 self.lag_since = None;
-                self.points.clear();
+                self.points = None;
             }
             Some(behind) => {
                 self.lag_since.get_or_insert(now);
-                let last = self.points.last().map(|(at, _)| *at);
-                if self.last_commit == now
-                    && self.committed.is_some()
-                    && last.is_none_or(|last| now.saturating_sub(last) >= apart)
-                {
-                    if self.points.len() > POINTS as usize {
-                        self.points.remove(0);
+                if self.last_commit == now && self.committed.is_some() {
+                    let points = self.points.get_or_insert_default();
+                    let last = points.last().map(|(at, _)| *at);
+                    if last.is_none_or(|last| now.since(last) >= apart) {
+                        if points.len() > POINTS as usize {
+                            points.remove(0);
+                        }
+                        points.push((now, behind));
                     }
-                    self.points.push((now, behind));
                 }
             }
         }
@@ -367,7 +391,7 @@ impl PartitionHistory {
 
     /// Rule 1.
     fn rewound(&self, sample: &Sample) -> Option<PartitionHealth> {
-        let rewind = self.rewind?;
+        let rewind = self.rewind.as_deref()?;
         let age = sample.since(rewind.at);
         (age < sample.window).then_some(PartitionHealth::Rewound {
             from: rewind.from,
@@ -395,7 +419,7 @@ impl PartitionHistory {
 
     /// How long nothing has happened that could reduce the lag: no new message after lag 0, no commit, no change of the owner, and
     /// no commit of the same owner in another partition. An owner that works through another partition does not hang.
-    fn idle(&self, lag_since: Duration, sample: &Sample) -> Duration {
+    fn idle(&self, lag_since: Tick, sample: &Sample) -> Duration {
         let (owned_since, elsewhere) = match &self.owner {
             Some((owner, since)) => (
                 *since,
@@ -403,9 +427,9 @@ impl PartitionHistory {
                     .as_ref()
                     .and_then(|owner| sample.owner_commits.get(owner)),
             ),
-            None => (Duration::ZERO, None),
+            None => (self.last_commit, None),
         };
-        let elsewhere = elsewhere.copied().unwrap_or_default();
+        let elsewhere = elsewhere.copied().unwrap_or(owned_since);
         sample.since(
             lag_since
                 .max(self.last_commit)
@@ -415,17 +439,17 @@ impl PartitionHistory {
     }
 
     /// Since when its lag has never been smaller at a commit than at the one before, and is larger now.
-    fn grows(&self, window: Duration, trend: Duration) -> Option<Duration> {
+    fn grows(&self, window: Duration, trend: Duration) -> Option<Tick> {
         // a pause between two commits ends a trend
-        let is_pause = |two: &[(Duration, i64)]| two[1].0.saturating_sub(two[0].0) > window;
-        let from = self
-            .points
+        let is_pause = |two: &[(Tick, i64)]| two[1].0.since(two[0].0) > window;
+        let points = self.points.as_ref()?;
+        let from = points
             .windows(2)
             .rposition(is_pause)
             .map_or(0, |pause| pause + 1);
-        let points = &self.points[from..];
+        let points = &points[from..];
         let (&(begin, before), &(end, after)) = (points.first()?, points.last()?);
-        let long = points.len() >= TREND && end.saturating_sub(begin) + trend / POINTS >= trend;
+        let long = points.len() >= TREND && end.since(begin) + trend / POINTS >= trend;
         (long && after > before && points.is_sorted_by_key(|(_, lag)| *lag)).then_some(begin)
     }
 }

@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use practice_contract::Protocol;
 
 use crate::{
+    by_partition::PartitionSet,
     cause::{Explained, MembershipChange},
-    model::{GroupSeen, GroupState, Partition},
+    compact::Texts,
+    model::{GroupSeen, GroupState},
 };
 use group::{moved, names, settled};
 
@@ -28,7 +30,7 @@ const SECOND_PART: i64 = 15_000;
 /// Clients that left and are remembered.
 const FORMER: usize = 256;
 /// Moves kept for each group, over all its rebalances.
-const MOVES: usize = 5_000;
+const MOVES: usize = 2_000;
 
 /// A moment, by two clocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,15 +85,15 @@ impl Rebalance {
 #[serde(rename_all = "camelCase")]
 pub struct Move {
     /// Its topic.
-    pub topic: String,
+    pub topic: Arc<str>,
     /// Its number, from 0.
     pub partition: i32,
     /// Client id of its former owner; absent: it had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
+    pub from: Option<Arc<str>>,
     /// Client id of its owner now; absent: it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
+    pub to: Option<Arc<str>>,
     /// Milliseconds without an owner; absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unowned_ms: Option<u64>,
@@ -154,7 +156,7 @@ struct Settled {
 #[serde(rename_all = "camelCase")]
 struct SettledMember {
     client_id: String,
-    partitions: Vec<Partition>,
+    partitions: PartitionSet,
 }
 
 impl Journal {
@@ -412,6 +414,22 @@ impl Journal {
     pub fn restore(&mut self, group: &str, text: &str) -> Result<(), serde_json::Error> {
         let mut memory: GroupJournal = serde_json::from_str(text)?;
         memory.blind = true;
+        let mut texts = Texts::default();
+        for moved in memory
+            .over
+            .iter_mut()
+            .flat_map(|rebalance| &mut rebalance.moved)
+        {
+            let names = [
+                Some(&mut moved.topic),
+                moved.from.as_mut(),
+                moved.to.as_mut(),
+            ];
+            names
+                .into_iter()
+                .flatten()
+                .for_each(|name| *name = texts.get(name));
+        }
         self.version += u64::from(memory.over.iter().any(|rebalance| rebalance.why.is_none()));
         for rebalance in memory
             .over

@@ -3,7 +3,10 @@
 
 use practice_contract::OffsetReset;
 
-use crate::model::{Bounds, Committed, GroupSeen, Partition, Snapshot, TopicSeen};
+use crate::{
+    by_partition::At,
+    model::{Bounds, Committed, GroupSeen, Snapshot, TopicSeen},
+};
 
 /// A lag, in offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,16 +84,16 @@ pub fn lag(committed: Option<&Committed>, bounds: Option<Bounds>, reset: OffsetR
 
 impl Snapshot {
     /// Bounds of a partition's log; `None`: not known, or the partition does not exist.
-    pub fn bounds(&self, (topic, number): &Partition) -> Option<Bounds> {
+    pub fn bounds(&self, (topic, number): At<'_>) -> Option<Bounds> {
         match self.topics.get(topic)? {
-            TopicSeen::Present(facts) => *facts.partitions.get(usize::try_from(*number).ok()?)?,
+            TopicSeen::Present(facts) => *facts.partitions.get(usize::try_from(number).ok()?)?,
             TopicSeen::Missing | TopicSeen::Unknown(_) => None,
         }
     }
 
     /// The lag of a group of this poll in a partition. A group with `Latest` whose start is pinned (it has a commit or a member)
     /// consumes a partition without a commit, such as an added one, from its start.
-    pub fn lag(&self, group: &GroupSeen, partition: &Partition, reset: OffsetReset) -> Lag {
+    pub fn lag(&self, group: &GroupSeen, partition: At<'_>, reset: OffsetReset) -> Lag {
         let reset = if group.has_started() {
             OffsetReset::Earliest
         } else {
@@ -114,17 +117,15 @@ pub fn total(lags: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::model::TopicFacts;
+    use crate::{by_partition::ByPartition, model::TopicFacts};
 
     #[test]
     fn every_case() {
         let at = |offset| {
             Some(Committed {
                 offset,
-                metadata: String::new(),
+                metadata: "".into(),
             })
         };
         let log = Some(Bounds {
@@ -183,13 +184,12 @@ mod tests {
             .topics
             .insert("t".into(), TopicSeen::Present(facts));
         snapshot.topics.insert("gone".into(), TopicSeen::Missing);
-        let at = |topic: &str, number| (topic.to_owned(), number);
         let commit = |topic: &str, number| {
             (
-                at(topic, number),
+                (topic.to_owned(), number),
                 Committed {
                     offset: 98,
-                    metadata: String::new(),
+                    metadata: "".into(),
                 },
             )
         };
@@ -199,13 +199,13 @@ mod tests {
             ..GroupSeen::default()
         };
         let lag = |group: &GroupSeen, topic, number| {
-            snapshot.lag(group, &at(topic, number), OffsetReset::Latest)
+            snapshot.lag(group, (topic, number), OffsetReset::Latest)
         };
         assert_eq!(lag(&group, "t", 0), Lag::Behind(2));
         for (topic, number) in [("t", 1), ("t", 2), ("t", -1), ("gone", 0), ("unasked", 0)] {
             assert_eq!(lag(&group, topic, number), Lag::Unknown, "{topic}/{number}");
         }
-        group.outdated.insert(at("t", 0));
+        group.outdated.insert(("t", 0), ());
         assert_eq!(
             lag(&group, "t", 0),
             Lag::Recreated(90),
@@ -229,18 +229,18 @@ mod tests {
             topics: [("t".to_owned(), TopicSeen::Present(facts))].into(),
             ..Snapshot::default()
         };
-        let lag = |group: &GroupSeen, reset| snapshot.lag(group, &("t".to_owned(), 1), reset);
+        let lag = |group: &GroupSeen, reset| snapshot.lag(group, ("t", 1), reset);
         let mut group = GroupSeen {
-            committed: Some(BTreeMap::new()),
+            committed: Some(ByPartition::default()),
             ..GroupSeen::default()
         };
         assert_eq!(lag(&group, OffsetReset::Latest), Lag::NoCommit(0));
         assert_eq!(lag(&group, OffsetReset::Earliest), Lag::NoCommit(90));
         let pinned = Committed {
             offset: 100,
-            metadata: String::new(),
+            metadata: "".into(),
         };
-        let pinned = BTreeMap::from([(("t".to_owned(), 0), pinned)]);
+        let pinned = ByPartition::from([(("t".to_owned(), 0), pinned)]);
         group.committed = Some(pinned);
         let added = lag(&group, OffsetReset::Latest);
         assert_eq!(added, Lag::NoCommit(90), "partition 1 was added later");

@@ -4,7 +4,9 @@
 //! Deliberately absent: Kubernetes, and what to do about a finding.
 
 pub mod assign;
+mod by_partition;
 pub mod cause;
+mod compact;
 pub mod health;
 pub mod journal;
 pub mod lag;
@@ -13,7 +15,9 @@ mod other_groups;
 mod trend;
 pub mod witness;
 
+pub use by_partition::{At, ByPartition, PartitionSet, at, owned};
 pub use cause::{Cause, Explained};
+pub use compact::Texts;
 pub use health::{
     GroupHealth, HealthHistory, HealthState, OpenTransaction, PartitionHealth, at_stable_end,
 };

@@ -10,7 +10,10 @@ use std::{
 use practice_contract::{Protocol, denied};
 use thiserror::Error;
 
-use crate::other_groups::OtherGroupMap;
+use crate::{
+    by_partition::{ByPartition, PartitionSet},
+    other_groups::OtherGroupMap,
+};
 
 /// Topic and partition number.
 pub type Partition = (String, i32);
@@ -242,9 +245,9 @@ pub struct GroupSeen {
     /// Its members, by member id.
     pub members: Vec<MemberSeen>,
     /// Its committed offsets; `None`: they could not be read.
-    pub committed: Option<BTreeMap<Partition, Committed>>,
+    pub committed: Option<ByPartition<Committed>>,
     /// Partitions whose commit was made to a former topic with the same name. One poll cannot detect it: see [`LagTrends`](crate::LagTrends).
-    pub outdated: BTreeSet<Partition>,
+    pub outdated: PartitionSet,
     /// Why its state or its offsets are unknown.
     pub trouble: Option<KafkaError>,
 }
@@ -273,8 +276,8 @@ pub struct MemberSeen {
     pub client_id: String,
     /// Where it connects from.
     pub host: String,
-    /// Its partitions, sorted; `None`: Kafka does not report them now, as while a Classic group rebalances.
-    pub partitions: Option<Vec<Partition>>,
+    /// Its partitions; `None`: Kafka does not report them now, as while a Classic group rebalances.
+    pub partitions: Option<PartitionSet>,
 }
 
 /// A committed offset.
@@ -282,8 +285,8 @@ pub struct MemberSeen {
 pub struct Committed {
     /// The next offset to read.
     pub offset: i64,
-    /// What the committer attached to it.
-    pub metadata: String,
+    /// What the committer attached to it: the same for most partitions of a group.
+    pub metadata: Arc<str>,
 }
 
 /// Why a call to Kafka failed. It has few details on purpose: a condition's message must not help to scan ports.

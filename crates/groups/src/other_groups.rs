@@ -10,8 +10,9 @@ use std::{
 use practice_contract::{OffsetReset, Protocol};
 
 use crate::{
+    by_partition::{At, ByPartition},
     lag::{Lag, total},
-    model::{GroupSeen, GroupState, Partition, Snapshot, TopicSeen},
+    model::{GroupSeen, GroupState, Snapshot, TopicSeen},
 };
 
 /// Groups described in one round, at most.
@@ -168,17 +169,14 @@ fn other_groups(
 ) -> Option<OtherGroup> {
     let is_there =
         |topic: &str| !matches!(snapshot.topics.get(topic), None | Some(TopicSeen::Missing));
-    let owned = group
-        .members
-        .iter()
-        .flat_map(|member| &member.partitions)
-        .flatten();
-    let committed = group.committed.iter().flat_map(BTreeMap::keys);
-    let of_topics: BTreeSet<&Partition> = owned.chain(committed).collect();
+    let owned = group.members.iter().flat_map(|member| &member.partitions);
+    let owned = owned.flat_map(ByPartition::keys);
+    let committed = group.committed.iter().flat_map(ByPartition::keys);
+    let of_topics: BTreeSet<At<'_>> = owned.chain(committed).collect();
     let mut topics: BTreeMap<String, Option<i64>> = BTreeMap::new();
     for partition in of_topics
         .into_iter()
-        .filter(|partition| is_there(&partition.0))
+        .filter(|partition| is_there(partition.0))
     {
         // its reset policy is not known: without a valid commit it starts at the beginning at the latest
         let lag = match snapshot.lag(group, partition, OffsetReset::Earliest) {
@@ -187,7 +185,7 @@ fn other_groups(
                 .map(|bounds| bounds.end - bounds.start),
             lag => lag.effective(),
         };
-        let sum = topics.entry(partition.0.clone()).or_insert(Some(0));
+        let sum = topics.entry(partition.0.to_owned()).or_insert(Some(0));
         *sum = total([*sum, lag]);
     }
     let is_described = group.state != GroupState::Unknown;

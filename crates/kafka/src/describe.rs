@@ -15,14 +15,51 @@ use krafka::{
 };
 use practice_contract::Protocol;
 use practice_groups::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen, Partition,
-    TopicFacts, TopicSeen,
+    Bounds, ByPartition, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen,
+    PartitionSet, Texts, TopicFacts, TopicSeen,
 };
+
+use tokio::sync::Semaphore;
 
 use crate::{
     error::{Failure, refused},
     read::{Topic, hex},
 };
+
+/// Groups whose commits are read at a time: an answer may have [`LARGEST_RESPONSE`] bytes, and takes many times that while it is
+/// decoded.
+const AT_ONCE: usize = 8;
+
+/// Which commits and assignments of groups are read.
+#[derive(Clone, Copy)]
+pub(crate) enum Read<'a> {
+    /// All. Of those in other topics than these, one of each topic and metadata is kept, which shows that the group is used.
+    All(&'a BTreeSet<String>),
+    /// Those in topics with so many partitions.
+    Only(&'a BTreeMap<String, usize>),
+}
+
+impl Read<'_> {
+    fn keeps(self, topic: &str) -> bool {
+        match self {
+            Self::All(topics) => topics.contains(topic),
+            Self::Only(topics) => topics.contains_key(topic),
+        }
+    }
+
+    fn options(self) -> ListConsumerGroupOffsetsOptions {
+        let all = ListConsumerGroupOffsetsOptions::default();
+        let Self::Only(topics) = self else {
+            return all;
+        };
+        let numbers = |(topic, count): (&String, &usize)| {
+            let topic = topic.clone();
+            let numbers = (0..).take(*count);
+            numbers.map(move |number| TopicPartition::new(topic.clone(), number))
+        };
+        all.partitions(topics.iter().flat_map(numbers).collect::<Vec<_>>())
+    }
+}
 
 /// Members and commits. A missing group has no commits, and each offset fetch costs two requests: for groups that were `absent` at
 /// the last poll commits are fetched only if they exist now.
@@ -30,19 +67,20 @@ pub(crate) async fn observe_groups(
     admin: &AdminClient,
     groups: &[String],
     absent: &BTreeSet<String>,
+    read: Read<'_>,
 ) -> Result<BTreeMap<String, GroupSeen>, Failure> {
     let (unlikely, likely): (Vec<&String>, Vec<&String>) =
         groups.iter().partition(|group| absent.contains(*group));
     let options = DescribeConsumerGroupsOptions::default();
     let (described, mut committed) = futures::join!(
         admin.describe_consumer_groups(groups, options),
-        all_commits(admin, likely)
+        all_commits(admin, likely, read)
     );
     let mut seen: BTreeMap<String, GroupSeen> = BTreeMap::new();
     let mut described = described?;
     for group in groups {
         let described = match described.remove(group) {
-            Some(Ok(description)) => group_seen(description),
+            Some(Ok(description)) => group_seen(description, read),
             Some(Err(KrafkaError::Broker {
                 code: ErrorCode::GroupIdNotFound,
                 ..
@@ -61,15 +99,17 @@ pub(crate) async fn observe_groups(
     let there =
         |group: &&String| !matches!(seen[*group].state, GroupState::Absent | GroupState::Unknown);
     let come: Vec<&String> = unlikely.into_iter().filter(there).collect();
-    committed.extend(all_commits(admin, come).await);
+    committed.extend(all_commits(admin, come, read).await);
     for (group, seen) in &mut seen {
         match committed.remove(group) {
             Some(Ok(committed)) => seen.committed = Some(committed),
             Some(Err(KafkaError::Answered { code, .. })) if code == "GroupIdNotFound" => {
-                seen.committed = Some(BTreeMap::new());
+                seen.committed = Some(ByPartition::default());
             }
             Some(Err(error)) => seen.trouble = seen.trouble.take().or(Some(error)),
-            None if seen.state == GroupState::Absent => seen.committed = Some(BTreeMap::new()),
+            None if seen.state == GroupState::Absent => {
+                seen.committed = Some(ByPartition::default());
+            }
             None => {} // not described: `trouble` has the reason
         }
     }
@@ -80,17 +120,21 @@ pub(crate) async fn observe_groups(
 async fn all_commits(
     admin: &AdminClient,
     groups: Vec<&String>,
-) -> BTreeMap<String, Result<BTreeMap<Partition, Committed>, KafkaError>> {
+    read: Read<'_>,
+) -> BTreeMap<String, Result<ByPartition<Committed>, KafkaError>> {
+    let turns = Semaphore::new(AT_ONCE);
     let each = groups.into_iter().map(async |group| {
-        let options = ListConsumerGroupOffsetsOptions::default();
+        let _turn = turns.acquire().await; // it is never closed
         let answer = admin
-            .list_consumer_group_offsets(group.clone(), options)
+            .list_consumer_group_offsets(group.clone(), read.options())
             .await;
         let answer =
             answer.map_err(|error| refused(error, "Describe", format_args!("group {group}")));
         (
             group.clone(),
-            answer.and_then(commits).map_err(|failure| failure.0),
+            answer
+                .and_then(|answer| commits(answer, read))
+                .map_err(|failure| failure.0),
         )
     });
     futures::future::join_all(each).await.into_iter().collect()
@@ -124,21 +168,24 @@ pub(crate) fn is_of_consumers(group: &ConsumerGroupListing) -> bool {
 /// All or nothing: a partition whose offset could not be read would seem to have no commit.
 fn commits(
     offsets: HashMap<TopicPartition, Result<GroupOffset, KrafkaError>>,
-) -> Result<BTreeMap<Partition, Committed>, Failure> {
-    let mut commits = BTreeMap::new();
+    read: Read<'_>,
+) -> Result<ByPartition<Committed>, Failure> {
+    let (mut commits, mut texts) = (Vec::new(), Texts::default());
     for (partition, offset) in offsets {
         let offset = offset.map_err(|error| refused(error, "Describe", Topic(&partition.topic)))?;
         if let Some(committed) = offset.offset {
-            let metadata = offset.metadata.unwrap_or_default();
-            commits.insert(
-                (partition.topic, partition.partition),
-                Committed {
-                    offset: committed,
-                    metadata,
-                },
-            );
+            let committed = Committed {
+                offset: committed,
+                metadata: texts.get(offset.metadata.as_deref().unwrap_or_default()),
+            };
+            commits.push(((partition.topic, partition.partition), committed));
         }
     }
+    let mut commits: ByPartition<Committed> = commits.into_iter().collect();
+    let mut shown: BTreeSet<(String, Arc<str>)> = BTreeSet::new();
+    commits.retain(|(topic, _), committed| {
+        read.keeps(topic) || shown.insert((topic.to_owned(), committed.metadata.clone()))
+    });
     Ok(commits)
 }
 
@@ -148,7 +195,7 @@ fn has_assignments(protocol: Option<Protocol>, state: GroupState) -> bool {
     protocol != Some(Protocol::Classic) || state == GroupState::Stable
 }
 
-fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
+fn group_seen(group: ConsumerGroupDescription, read: Read<'_>) -> GroupSeen {
     let state = GroupState::parse(&group.state);
     let protocol = match group.group_type {
         _ if state == GroupState::Absent => None,
@@ -172,9 +219,11 @@ fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
                         .into_iter()
                         .map(move |partition| (name.clone(), partition))
                 };
-                let mut partitions: Vec<Partition> = topics.into_iter().flat_map(each).collect();
-                partitions.sort_unstable();
-                partitions
+                let mut owned: PartitionSet = topics.into_iter().flat_map(each).collect();
+                if let Read::Only(_) = read {
+                    owned.retain_topics(|topic| read.keeps(topic));
+                }
+                owned
             }),
         })
         .collect();
@@ -186,7 +235,7 @@ fn group_seen(group: ConsumerGroupDescription) -> GroupSeen {
         assignor: group.assignor.filter(|assignor| !assignor.is_empty()),
         members,
         committed: None,
-        outdated: BTreeSet::new(),
+        outdated: PartitionSet::default(),
         trouble: None,
     }
 }

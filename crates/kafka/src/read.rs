@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     call_listener::{CALLS, Call, Listener, result_label},
-    describe::{bounds, is_of_consumers, observe_groups},
+    describe::{Read, bounds, is_of_consumers, observe_groups},
     error::{Failure, coarse, refused},
 };
 
@@ -138,9 +138,10 @@ impl Kafka {
             // one illegal name would fail the request for all of them
             let (legal, illegal): (Vec<_>, Vec<_>) =
                 topics.iter().partition(|name| check(name).is_ok());
+            let names: BTreeSet<String> = topics.iter().cloned().collect();
             let (described, groups, ()) = futures::join!(
                 admin.describe_topics(legal, DescribeTopicsOptions::default()),
-                observe_groups(&admin, groups, &absent),
+                observe_groups(&admin, groups, &absent, Read::All(&names)),
                 self.note_identity(&admin)
             );
             let (mut topics, groups) = (bounds(&admin, described?).await?, groups?);
@@ -218,13 +219,18 @@ impl Kafka {
         Ok((ids, all))
     }
 
-    /// Members and commits of groups, on another connection than the polls, so that these do not wait for it.
+    /// Members and commits of groups of other applications in these topics, which have so many partitions, on another connection than
+    /// the polls, so that these do not wait for it. What a group does in other topics is not asked for.
     ///
     /// # Errors
     /// Kafka is unreachable.
-    pub async fn groups(&self, ids: &[String]) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
+    pub async fn other_groups(
+        &self,
+        ids: &[String],
+        topics: &BTreeMap<String, usize>,
+    ) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
         within(&self.changes, "groups", async |admin| {
-            observe_groups(&admin, ids, &BTreeSet::new()).await
+            observe_groups(&admin, ids, &BTreeSet::new(), Read::Only(topics)).await
         })
         .await
     }

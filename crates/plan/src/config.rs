@@ -28,6 +28,9 @@ pub struct Policy {
     pub default: Bounds,
     /// By namespace; an entry replaces the default as a whole.
     pub namespaces: BTreeMap<String, Bounds>,
+    /// Pairs of a group and a partition that the operator monitors, of all practices; [`pairs::MOST`](crate::pairs::MOST) where it
+    /// is absent.
+    pub max_pairs: Option<i64>,
 }
 
 impl Policy {

@@ -8,6 +8,7 @@ pub mod labels;
 pub mod names;
 pub mod outcome;
 pub mod ownership;
+pub mod pairs;
 pub mod plan;
 pub mod policy;
 pub mod predict;

@@ -156,18 +156,22 @@ pub enum SpecFault {
     /// The practice breaks a rule of the operator's policy.
     #[error("{0}")]
     Policy(String),
+    /// The operator has no room for the practice.
+    #[error("{0}")]
+    TooLarge(String),
 }
 
 impl SpecFault {
-    const REASONS: [&str; 3] = ["NoKafka", "InvalidSpec", "PolicyViolation"];
+    const REASONS: [&str; 4] = ["NoKafka", "InvalidSpec", "PolicyViolation", "TooLarge"];
 
     /// The reason of the conditions `Ready` and `Stalled`.
     pub fn reason(&self) -> &'static str {
-        let [no_kafka, illegal, policy] = Self::REASONS;
+        let [no_kafka, illegal, policy, too_large] = Self::REASONS;
         match self {
             Self::NoKafka => no_kafka,
             Self::Illegal(_) => illegal,
             Self::Policy(_) => policy,
+            Self::TooLarge(_) => too_large,
         }
     }
 

@@ -48,7 +48,7 @@ pub fn group_start(
             GroupStart::Waits("for Kafka to report its commits".to_owned())
         };
     };
-    let has_commits = |topic: &String| commits.keys().any(|(committed, _)| committed == topic);
+    let has_commits = |topic: &String| commits.topics().any(|committed| committed == topic);
     let is_pinned = before.is_some() && group.topics.iter().any(has_commits);
     if is_pinned || !seen.members.is_empty() {
         return GroupStart::Pinned;
@@ -100,7 +100,7 @@ pub fn group_start(
 mod tests {
     use practice_api::status::GroupStatus;
     use practice_groups::{
-        Bounds, Committed, GroupSeen, GroupState, KafkaError, MemberSeen, TopicFacts,
+        Bounds, ByPartition, Committed, GroupSeen, GroupState, KafkaError, MemberSeen, TopicFacts,
     };
     use serde_json::json;
 
@@ -126,7 +126,7 @@ mod tests {
         let commits = commits.iter().map(|(topic, number)| {
             let committed = Committed {
                 offset: 5,
-                metadata: String::new(),
+                metadata: "".into(),
             };
             (((*topic).to_owned(), *number), committed)
         });
@@ -269,7 +269,7 @@ mod tests {
         let had = [vec![], vec![id]];
         assert_eq!(ids(&world.status()), had, "a is earliest, b is latest");
         // its commits expire
-        world.group("b", |group| group.committed = Some(BTreeMap::new()));
+        world.group("b", |group| group.committed = Some(ByPartition::default()));
         assert_eq!(ids(&world.status()), had);
         // the topic is recreated: it has no commit there
         world.kafka(|snapshot| {
@@ -282,7 +282,7 @@ mod tests {
         world.group("b", |group| {
             let commit = Committed {
                 offset: 0,
-                metadata: String::new(),
+                metadata: "".into(),
             };
             group.committed = Some([(at("t", 0), commit)].into());
         });

@@ -20,8 +20,8 @@ pub mod ending;
 mod group;
 mod health;
 
-/// Largest status written, in bytes; etcd accepts 1.5 MiB, and other clients write to the object too.
-const LARGEST: usize = 256 << 10;
+/// Largest status written, in bytes: what may be written in two minutes, so that none is later than that. The live view has the rest.
+const LARGEST: usize = 64 << 10;
 
 /// Groups of other applications that are listed.
 const MOST_OTHER_GROUPS: usize = 20;
@@ -68,13 +68,18 @@ pub fn status(
             status.summary = summary(&status);
         }
         // consumers keep running and group ids stay owned, but nothing is monitored
-        Err(_) => {
+        Err(fault) => {
             if let Some(before) = before {
                 status = PracticeStatus {
                     observed_generation: generation,
                     ..before.clone()
                 };
-                let why = "not monitored while the manifest is invalid";
+                let why = match fault {
+                    SpecFault::TooLarge(_) => {
+                        "not monitored: the practice is too large for the operator"
+                    }
+                    _ => "not monitored while the manifest is invalid",
+                };
                 for group in &mut status.groups {
                     *group = group::unseen(group, why, now);
                 }
@@ -233,7 +238,7 @@ pub fn count(n: usize) -> i32 {
 fn shorten(status: &mut PracticeStatus) {
     let size =
         |status: &PracticeStatus| serde_json::to_vec(status).map_or(usize::MAX, |json| json.len());
-    for (partitions, members) in [(100, 1000), (10, 1000), (0, 200), (0, 20), (0, 0)] {
+    for (partitions, members) in [(100, 1000), (10, 1000), (0, 200), (0, 20), (0, 5), (0, 0)] {
         if size(status) <= LARGEST {
             return;
         }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use practice_api::PracticeStatus;
 use practice_groups::{
-    Bounds, Committed, GroupSeen, GroupState, KafkaError, MemberSeen, Partition, PollResult,
-    Snapshot, TopicFacts, TopicSeen,
+    Bounds, ByPartition, Committed, GroupSeen, GroupState, KafkaError, MemberSeen, Partition,
+    PartitionSet, PollResult, Snapshot, TopicFacts, TopicSeen,
 };
 use serde_json::{Value, json};
 
@@ -89,20 +89,21 @@ impl World {
                         member_id: format!("{pod}-id"),
                         client_id: pod,
                         host: "/10.0.0.1".into(),
-                        partitions: Some(Vec::new()),
+                        partitions: Some(PartitionSet::default()),
                     });
                 }
             }
-            let mut committed = BTreeMap::new();
+            let mut committed = ByPartition::default();
             let all = plan
                 .topics
                 .iter()
                 .filter(|topic| group.topics.contains(&topic.name));
-            let all = all
-                .flat_map(|topic| (0..topic.partitions).map(|number| (topic.name.clone(), number)));
+            let all = all.flat_map(|topic| {
+                (0..topic.partitions).map(|number| (topic.name.as_str(), number))
+            });
             for (turn, partition) in all.enumerate() {
                 committed.insert(
-                    partition.clone(),
+                    partition,
                     Committed {
                         offset: 10,
                         metadata: "kafka-practice:n/p".into(),
@@ -114,7 +115,7 @@ impl World {
                         .partitions
                         .as_mut()
                         .expect("was set")
-                        .push(partition);
+                        .insert(partition, ());
                 }
             }
             let state = if members.is_empty() {

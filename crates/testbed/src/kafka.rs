@@ -389,10 +389,7 @@ pub(crate) fn java(keeper: &Keeper, class: &str, args: &[&str]) -> Process {
         .chain(args.iter().copied())
         .map(str::to_owned)
         .chain([properties]);
-    let args: Vec<String> = flags(keeper.dir(), "384m")
-        .into_iter()
-        .chain(args)
-        .collect();
+    let args: Vec<String> = flags(keeper.dir(), "1g").into_iter().chain(args).collect();
     keeper.spawn(class, &[], Path::new("java"), &args)
 }
 

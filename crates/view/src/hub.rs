@@ -170,7 +170,7 @@ impl Hub {
 
     /// A practice's whole state as JSON.
     pub(crate) fn whole(&self, key: &Key) -> Option<Value> {
-        self.read(key, |practice| json!(practice.whole()))
+        self.read(key, Practice::whole)
     }
 
     /// Reads from a practice under the lock: `ask` must be short.

@@ -1,7 +1,7 @@
 //! The live view's JSON: the answer of `GET /api/practices/<namespace>/<name>` and the first event of a stream. Shapes only.
 //! Times are milliseconds since the epoch; an unknown value is `null`, never 0 and never -1.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use practice_api::status::{OtherGroupStatus, Summary};
 use serde::Serialize;
@@ -329,11 +329,11 @@ pub struct RebalancePicture {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MovePicture {
     /// Its topic.
-    pub topic: String,
+    pub topic: Arc<str>,
     /// Its number, from 0.
     pub partition: i32,
     /// Its previous owner; `null`: none.
-    pub from: Option<String>,
+    pub from: Option<Arc<str>>,
     /// Its new owner; `null`: none.
-    pub to: Option<String>,
+    pub to: Option<Arc<str>>,
 }

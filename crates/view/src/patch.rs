@@ -97,7 +97,10 @@ mod tests {
     use practice_groups::GroupState;
 
     use super::*;
-    use crate::{model::Actions, picture::picture, picture::tests::World};
+    use crate::{
+        model::Actions,
+        picture::{MOST_SHARES, picture, tests::World},
+    };
 
     fn draw(world: &World, before: Option<&Picture>) -> Picture {
         picture(
@@ -107,6 +110,7 @@ mod tests {
                 enabled: true,
                 how: None,
             },
+            MOST_SHARES,
             Vec::new(),
         )
     }
@@ -201,7 +205,7 @@ mod tests {
             },
         );
         let mut facts = world.facts();
-        let before = picture(&facts, None, &actions, Vec::new());
+        let before = picture(&facts, None, &actions, MOST_SHARES, Vec::new());
         let billing = OtherGroupStatus {
             name: "billing".to_owned(),
             lag: Some(7),
@@ -209,7 +213,7 @@ mod tests {
             ..OtherGroupStatus::default()
         };
         (facts.status.other_groups, facts.status.other_group_count) = (vec![billing], Some(1));
-        let after = picture(&facts, Some(&before), &actions, Vec::new());
+        let after = picture(&facts, Some(&before), &actions, MOST_SHARES, Vec::new());
         let patch = patch(&before, &after).expect("something changed");
         assert_eq!(
             patch.keys().collect::<Vec<_>>(),

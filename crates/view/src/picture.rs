@@ -23,19 +23,22 @@ use group::GroupBuilder;
 const MOST_PARTITIONS: usize = 5_000;
 /// Most partitions of members and without an owner, over all groups: one or two megabytes of JSON. 32 topics of 1,000
 /// partitions read by 32 groups would be a million.
-const MOST_SHARES: usize = 20_000;
+pub(crate) const MOST_SHARES: usize = 20_000;
+/// The same of a practice that nobody looks at: what a page shows first if Kafka does not answer when it is opened.
+pub(crate) const UNSEEN: usize = 500;
 
-/// Computes a practice's state. `journal` is newest first.
+/// Computes a practice's state, with at most so many shares. `journal` is newest first.
 pub(crate) fn picture(
     facts: &Facts,
     before: Option<&Picture>,
     actions: &Actions,
+    most_shares: usize,
     journal: Vec<RebalancePicture>,
 ) -> Picture {
     let status = &facts.status;
     let ready = status.condition("Ready");
     let named = named(facts);
-    let room = MOST_SHARES / named.len().max(1);
+    let room = most_shares / named.len().max(1);
     let groups: Vec<GroupPicture> = named
         .iter()
         .map(|named| GroupBuilder::of(facts, before, named, room).group())

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 use practice_contract::events::{Moved, WorkerEvent};
 use practice_groups::{Move, Rebalance, TopicSeen};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -16,11 +16,13 @@ use crate::{
     model::{Actions, Line, MovePicture, Picture, RebalancePicture, Whole},
     pages::Pages,
     patch::{is_redrawn, patch},
-    picture::picture,
+    picture::{MOST_SHARES, UNSEEN, picture},
 };
 
 /// Rebalances sent to a page, of all groups together; the journal keeps more.
 const REBALANCES: usize = 100;
+/// Moved partitions of the rebalances that are sent, unless the newest one alone has more.
+const MOVES: usize = 5_000;
 /// Least milliseconds between two batches of messages: ten a second.
 const BATCH: i64 = 100;
 /// Time may appear to run back this many milliseconds between callers that read the clock at different moments; more is a clock
@@ -51,7 +53,7 @@ impl Practice {
     pub(crate) fn new(facts: Facts, actions: Actions) -> Self {
         let mut flow = Flow::default();
         ends(&mut flow, &facts);
-        let picture = picture(&facts, None, &actions, rebalances(&facts));
+        let picture = picture(&facts, None, &actions, UNSEEN, Vec::new());
         Self {
             facts,
             picture,
@@ -95,8 +97,12 @@ impl Practice {
     }
 
     fn redraw(&mut self) {
-        let journal = rebalances(&self.facts);
-        let after = picture(&self.facts, Some(&self.picture), &self.actions, journal);
+        if self.pages.is_empty() {
+            let before = Some(&self.picture);
+            self.picture = picture(&self.facts, before, &self.actions, UNSEEN, Vec::new());
+            return;
+        }
+        let after = self.drawn();
         let before = std::mem::replace(&mut self.picture, after);
         if is_redrawn(&before, &self.picture) {
             let whole = Whole {
@@ -107,6 +113,12 @@ impl Practice {
         } else if let Some(patch) = patch(&before, &self.picture) {
             self.pages.send("patch", &patch);
         }
+    }
+
+    /// The picture for a page.
+    fn drawn(&self) -> Picture {
+        let (before, journal) = (Some(&self.picture), rebalances(&self.facts));
+        picture(&self.facts, before, &self.actions, MOST_SHARES, journal)
     }
 
     /// Adds a point of history, and updates what depends on time alone.
@@ -134,6 +146,7 @@ impl Practice {
     pub(crate) fn open(&mut self, number: u64) -> mpsc::Receiver<Bytes> {
         if self.pages.is_empty() {
             self.flow.clear(); // messages from before the first page are dropped
+            self.picture = self.drawn();
         }
         self.pages.open(
             number,
@@ -145,11 +158,13 @@ impl Practice {
         )
     }
 
-    pub(crate) fn whole(&self) -> Whole<'_> {
-        Whole {
-            picture: &self.picture,
+    /// The whole state as JSON.
+    pub(crate) fn whole(&self) -> Value {
+        let drawn = self.pages.is_empty().then(|| self.drawn());
+        json!(Whole {
+            picture: drawn.as_ref().unwrap_or(&self.picture),
             history: self.lines.points(),
-        }
+        })
     }
 
     pub(crate) fn line(&self) -> Line {
@@ -285,8 +300,13 @@ fn rebalances(facts: &Facts) -> Vec<RebalancePicture> {
         facts.groups.iter().map(|group| group.name.as_str()),
         REBALANCES,
     );
-    all.into_iter()
-        .map(|(group, rebalance)| drawn(group, rebalance))
+    let mut moves = 0;
+    let fits = |(at, (_, rebalance)): &(usize, (&str, &Rebalance))| {
+        moves += rebalance.moved.len();
+        *at == 0 || moves <= MOVES
+    };
+    let sent = all.into_iter().enumerate().take_while(fits);
+    sent.map(|(_, (group, rebalance))| drawn(group, rebalance))
         .collect()
 }
 

@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 use practice_contract::Protocol;
 use practice_contract::status::WorkerStatus;
 use practice_groups::{
-    Bounds, Committed, Copies, GroupSeen, GroupState, MemberSeen, Partition, Snapshot, TopicFacts,
-    TopicSeen,
+    Bounds, ByPartition, Committed, Copies, GroupSeen, GroupState, MemberSeen, Partition,
+    PartitionSet, Snapshot, TopicFacts, TopicSeen,
 };
 use practice_plan::plan::Plan;
 use sha2::{Digest, Sha256};
@@ -122,10 +122,10 @@ pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snap
                 member_id: member_id.clone(),
                 client_id: known.client_id.clone(),
                 host: "/127.0.0.1".to_owned(),
-                partitions: Some(known.partitions.clone()),
+                partitions: Some(known.partitions.clone().into()),
             })
             .collect();
-        let committed: BTreeMap<Partition, Committed> = offsets
+        let committed: ByPartition<Committed> = offsets
             .committed
             .get(&group.id)
             .into_iter()
@@ -135,7 +135,7 @@ pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snap
                     (topic.clone(), *partition),
                     Committed {
                         offset: *offset,
-                        metadata: metadata.clone(),
+                        metadata: metadata.as_str().into(),
                     },
                 )
             })
@@ -160,7 +160,7 @@ pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snap
             assignor: (!members.is_empty()).then(|| "range".to_owned()),
             members,
             committed: Some(committed),
-            outdated: BTreeSet::new(),
+            outdated: PartitionSet::default(),
             trouble: None,
         };
         snapshot.groups.insert(group.id.clone(), seen);
@@ -184,9 +184,9 @@ fn is_divided(topics: &[(&str, usize)], members: &[MemberSeen]) -> bool {
             let owned = member
                 .partitions
                 .iter()
-                .flatten()
+                .flat_map(PartitionSet::keys)
                 .filter(|owned| owned.0 == *topic);
-            owned.map(|(_, number)| *number).collect::<Vec<i32>>()
+            owned.map(|(_, number)| number).collect::<Vec<i32>>()
         };
         let owned: Vec<Vec<i32>> = members.iter().map(of_topic).collect();
         let (least, most) = (

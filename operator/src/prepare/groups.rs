@@ -2,7 +2,7 @@
 //! the order of practices, which `memory` records.
 
 use practice_contract::commit_metadata;
-use practice_groups::{GroupSeen, GroupState, KafkaError, Partition};
+use practice_groups::{At, GroupSeen, GroupState, KafkaError};
 use practice_plan::{
     labels::CLAIM_GROUPS,
     outcome::Unclaimed,
@@ -66,7 +66,7 @@ pub(super) fn claim(
     let ours = commit_metadata(&format!("{}/{}", plan.namespace, plan.name));
     if let Some(((topic, partition), _)) = committed
         .iter()
-        .find(|(_, committed)| !committed.metadata.is_empty() && committed.metadata != ours)
+        .find(|(_, committed)| !committed.metadata.is_empty() && *committed.metadata != *ours)
     {
         return conflict(format!(
             "the committed offset of {topic}/{partition} does not belong to this practice"
@@ -75,7 +75,7 @@ pub(super) fn claim(
     let is_shown = !seen.members.is_empty()
         || committed
             .values()
-            .any(|committed| committed.metadata == ours)
+            .any(|committed| *committed.metadata == *ours)
         || live.claim_groups.contains(&group.id);
     match committed.keys().next() {
         Some(partition) if !is_shown => Err(without_metadata(plan, group, partition)),
@@ -84,7 +84,7 @@ pub(super) fn claim(
 }
 
 /// The conflict of a group in which no commit has metadata. The fix keeps the offsets: they may have been reset for this practice.
-fn without_metadata(plan: &Plan, group: &GroupPlan, (topic, partition): &Partition) -> Unclaimed {
+fn without_metadata(plan: &Plan, group: &GroupPlan, (topic, partition): At<'_>) -> Unclaimed {
     let Plan {
         bootstrap,
         namespace,
@@ -99,9 +99,7 @@ fn without_metadata(plan: &Plan, group: &GroupPlan, (topic, partition): &Partiti
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use practice_groups::{Committed, MemberSeen};
+    use practice_groups::{ByPartition, Committed, MemberSeen};
 
     use super::*;
     use crate::live::LivePod;
@@ -128,7 +126,7 @@ mod tests {
             partitions: None,
         };
         let commit = |metadata: &str| {
-            Some(BTreeMap::from([(
+            Some(ByPartition::from([(
                 ("t".to_owned(), 0),
                 Committed {
                     offset: 1,
@@ -145,7 +143,11 @@ mod tests {
         let ours = "kafka-practice:n/p";
         let claims = |seen: &GroupSeen| claim(&plan, group, Some(seen), &live);
         assert_eq!(
-            claims(&seen(GroupState::Absent, vec![], Some(BTreeMap::new()))),
+            claims(&seen(
+                GroupState::Absent,
+                vec![],
+                Some(ByPartition::default())
+            )),
             Ok(())
         );
         assert_eq!(
@@ -183,7 +185,7 @@ mod tests {
                 offset: 2,
                 metadata: other.into(),
             };
-            all.insert(("t".to_owned(), 1), other);
+            all.insert(("t", 1), other);
             Some(all)
         };
         assert_eq!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 use kube::{ResourceExt, api::PostParams};
 use practice_contract::{Assignor, Hold, OffsetReset, Protocol, WorkerSettings};
-use practice_groups::{GroupSeen, GroupState};
+use practice_groups::{ByPartition, GroupSeen, GroupState};
 use practice_kafka::Kafka;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -200,8 +200,8 @@ async fn a_group_whose_id_is_not_owned_consumes_nothing_when_it_is_scaled() {
     scene.kafka.send(&topic, 0, "theirs").await;
     let member = stranger(&scene, &topic, &id);
     let has_committed = |seen: &GroupSeen| {
-        let mut commits = seen.committed.iter().flatten();
-        commits.any(|(_, committed)| committed.offset == 1)
+        let mut commits = seen.committed.iter().flat_map(ByPartition::values);
+        commits.any(|committed| committed.offset == 1)
     };
     until_group(&scene, &id, "the stranger has committed", has_committed).await;
     drop(member);
@@ -295,7 +295,7 @@ async fn a_practice_that_is_applied_again_goes_on_where_it_stopped() {
     until_group(&scene, &id, "it has committed", |seen| {
         seen.committed
             .as_ref()
-            .is_some_and(|all| all.len() == 1 && all.values().all(|c| c.metadata == ours))
+            .is_some_and(|all| all.len() == 1 && all.values().all(|c| *c.metadata == *ours))
     })
     .await;
     scene.delete("p").await;

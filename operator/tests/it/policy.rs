@@ -169,3 +169,53 @@ async fn what_breaks_a_rule_is_refused_by_its_name_and_touches_nothing() {
         .expect("a connection");
     stop.cancel();
 }
+
+/// By what Kafka has as well: a manifest that names a topic of another client says nothing of its size.
+#[tokio::test]
+async fn the_youngest_practice_that_does_not_fit_is_too_large_and_the_others_go_on() {
+    let cluster = Cluster::start().await;
+    cluster.apply_crd(&practice_api::crd_yaml()).await;
+    let scene = Scene::of(&cluster, "size").await;
+    let config = json!({"policy": {"maxPairs": 10}});
+    let config: Config = serde_json::from_value(config).expect("it is as the chart writes it");
+    let stop = CancellationToken::new();
+    operator::start_with(&cluster, config, None, stop.clone()).await;
+    let spec = |topic: &str, partitions: i32, managed: bool, groups: &[&str]| {
+        let group = |name: &&str| json!({"name": scene.name(name), "replicas": 0});
+        let groups: Vec<Value> = groups.iter().map(group).collect();
+        json!({"topics": [{"name": scene.name(topic), "partitions": partitions, "managed": managed}], "groups": groups})
+    };
+    let second = || tokio::time::sleep(Duration::from_millis(1_100)); // creation times are whole seconds
+
+    scene.apply("old", &spec("t", 3, true, &["a", "b"])).await;
+    scene.condition("old", "TopicsReady=True").await;
+    second().await;
+    scene.apply("large", &spec("u", 5, true, &["c"])).await;
+    let message = scene.condition("large", "Ready=False/TooLarge").await;
+    assert!(
+        message.contains("older practices have 6") && message.contains("at most 10"),
+        "{message}"
+    );
+    scene.condition("large", "Stalled=True/TooLarge").await;
+    second().await;
+    scene.apply("small", &spec("v", 4, true, &["d"])).await;
+    scene.condition("small", "TopicsReady=True").await;
+
+    // room for the next one
+    scene.delete("old").await;
+    scene.gone("old").await;
+    scene.condition("large", "TopicsReady=True").await;
+
+    let theirs = scene.name("theirs");
+    scene.kafka.create_topic(&theirs, 9).await;
+    second().await;
+    scene
+        .apply("hidden", &spec("theirs", 1, false, &["e"]))
+        .await;
+    let message = scene.condition("hidden", "Ready=False/TooLarge").await;
+    assert!(message.contains("read 9 pairs"), "{message}");
+    let waits = async |name: &str| scene.condition(name, "KafkaReachable=True").await;
+    waits("small").await;
+    waits("large").await;
+    stop.cancel();
+}

@@ -1,30 +1,36 @@
 //! Owners of a group's partitions, by member id.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::PartitionHistory;
-use crate::model::{GroupSeen, GroupState, Partition};
+use crate::{
+    by_partition::{At, PartitionSet},
+    compact::{Texts, Tick},
+    model::{GroupSeen, GroupState},
+};
 
 /// Member ids by owned partition.
-pub(super) type Owners<'a> = BTreeMap<&'a Partition, &'a str>;
+pub(super) type Owners<'a> = BTreeMap<At<'a>, Arc<str>>;
 
 /// Owners of the group's partitions; `None`: not known now.
-pub(super) fn owners(group: &GroupSeen) -> Option<Owners<'_>> {
+pub(super) fn owners<'a>(group: &'a GroupSeen, members: &mut Texts) -> Option<Owners<'a>> {
     let known = group.state != GroupState::Unknown && group.has_known_owners();
     known.then(|| {
-        let each = group.members.iter().flat_map(|member| {
-            let owned = member.partitions.iter().flatten();
-            owned.map(|partition| (partition, member.member_id.as_str()))
-        });
-        each.collect()
+        let mut owners = Owners::new();
+        for member in &group.members {
+            let id = members.get(&member.member_id);
+            let owned = member.partitions.iter().flat_map(PartitionSet::keys);
+            owners.extend(owned.map(|at| (at, id.clone())));
+        }
+        owners
     })
 }
 
 /// When each owner of these partitions last committed a new offset, by member id.
 pub(super) fn owner_commits<'a>(
     histories: impl Iterator<Item = &'a PartitionHistory>,
-) -> BTreeMap<String, Duration> {
-    let mut newest_commits: BTreeMap<String, Duration> = BTreeMap::new();
+) -> BTreeMap<Arc<str>, Tick> {
+    let mut newest_commits: BTreeMap<Arc<str>, Tick> = BTreeMap::new();
     for history in histories {
         let Some((Some(owner), _)) = &history.owner else {
             continue;

@@ -1,9 +1,9 @@
 //! The states of the health of partitions and groups.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::OpenTransaction;
-use crate::model::Partition;
+use crate::by_partition::ByPartition;
 
 /// State of a partition or a group, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,7 +120,7 @@ impl PartitionHealth {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupHealth {
     /// Partitions with enough samples.
-    pub partitions: BTreeMap<Partition, PartitionHealth>,
+    pub partitions: ByPartition<PartitionHealth>,
     /// Time after which a state may change without a change in Kafka.
     pub recheck_in: Option<Duration>,
 }

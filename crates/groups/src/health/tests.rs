@@ -5,6 +5,7 @@ mod transactions;
 
 use super::*;
 use crate::model::{Bounds, Committed, GroupSeen, GroupState, MemberSeen, TopicFacts};
+use crate::{Partition, at as at_of};
 
 /// One poll: committed offset, end of the log, owner.
 #[derive(Clone, Copy)]
@@ -47,14 +48,14 @@ fn snapshot(seen: Poll) -> Snapshot {
         member_id: owner.to_owned(),
         client_id: "c".into(),
         host: String::new(),
-        partitions: Some(vec![partition.clone()]),
+        partitions: Some([partition.clone()].into_iter().collect()),
     };
     let commit = |offset| {
         (
             partition.clone(),
             Committed {
                 offset,
-                metadata: String::new(),
+                metadata: "".into(),
             },
         )
     };
@@ -84,7 +85,7 @@ fn evaluate(
     tick: Duration,
 ) -> Option<PartitionHealth> {
     let evaluated = health.evaluate(snapshot, "g", &["t".to_owned()], how, tick);
-    evaluated.partitions.get(&("t".to_owned(), 0)).copied()
+    evaluated.partitions.get(("t", 0)).copied()
 }
 
 /// The health at `until`, after polls every 2 s from 0 on.
@@ -321,15 +322,15 @@ fn an_owner_that_works_off_another_partition_does_not_hang() {
         group.members[0]
             .partitions
             .iter_mut()
-            .for_each(|owned| owned.push(other.clone()));
+            .for_each(|owned| owned.insert(at_of(&other), ()));
         let commit = Committed {
             offset: 5,
-            metadata: String::new(),
+            metadata: "".into(),
         };
         group
             .committed
             .iter_mut()
-            .for_each(|all| drop(all.insert(other.clone(), commit.clone())));
+            .for_each(|all| all.insert(at_of(&other), commit.clone()));
         let tick = Duration::from_secs(s);
         health.record_snapshot(&snapshot, tick);
         let evaluated = health.evaluate(&snapshot, "g", &["t".to_owned()], EARLIEST, tick);

@@ -7,7 +7,11 @@ use std::{collections::BTreeMap, time::Duration};
 use practice_contract::OffsetReset;
 
 use super::{GroupHealth, HealthHistory, PartitionHealth, earliest};
-use crate::model::{Partition, Snapshot};
+use crate::{
+    by_partition::{At, owned},
+    compact::Tick,
+    model::{Partition, Snapshot},
+};
 
 /// Time after which Kafka is asked again about a partition that is stalled or waits for a transaction.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -31,16 +35,16 @@ impl GroupHealth {
         group: &str,
         reset: OffsetReset,
     ) -> BTreeMap<Partition, i64> {
-        let next = |partition: &Partition| {
-            let lag = snapshot.lag(snapshot.groups.get(group)?, partition, reset);
-            Some(snapshot.bounds(partition)?.end - lag.effective()?)
+        let next = |at: At<'_>| {
+            let lag = snapshot.lag(snapshot.groups.get(group)?, at, reset);
+            Some(snapshot.bounds(at)?.end - lag.effective()?)
         };
         let stalled = self
             .partitions
             .iter()
             .filter(|(_, health)| matches!(health, PartitionHealth::Stalled { .. }));
         stalled
-            .filter_map(|(partition, _)| Some((partition.clone(), next(partition)?)))
+            .filter_map(|(at, _)| Some((owned(at), next(at)?)))
             .collect()
     }
 }
@@ -69,23 +73,23 @@ impl HealthHistory {
         slowest: Duration,
         tick: Duration,
     ) {
-        let (now, window) = (self.now.max(tick), self.window_for(slowest));
+        let (now, window) = (Tick::of(self.now.max(tick)), self.window_for(slowest));
         let Some(histories) = self.groups.get_mut(group) else {
             return;
         };
         let mut recheck_in = None;
-        for (partition, health) in &mut health.partitions {
+        for (at, health) in health.partitions.iter_mut() {
             let (PartitionHealth::Stalled { age }, Some(history)) =
-                (*health, histories.get_mut(partition))
+                (*health, histories.partitions.get_mut(at))
             else {
                 continue;
             };
             recheck_in = earliest(recheck_in, Some(AGAIN));
-            if let Some(transaction) = waiting.get(partition) {
+            if let Some(transaction) = waiting.get(&owned(at)) {
                 history.waited = Some(now);
                 *health = PartitionHealth::OpenTransaction(*transaction);
             } else if let Some(waited) = history.waited {
-                let idle = now.saturating_sub(waited);
+                let idle = now.since(waited);
                 if idle < window {
                     *health = PartitionHealth::Healthy;
                     recheck_in = earliest(recheck_in, Some(window.saturating_sub(idle)));

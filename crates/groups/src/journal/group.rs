@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{FORMER, GroupJournal, Moment, Move, SECOND_PART, Settled, SettledMember};
 use crate::{
+    by_partition::{At, PartitionSet},
     cause::{ChangedMember, MembershipChange},
-    model::{GroupSeen, GroupState, Partition},
+    compact::Texts,
+    model::{GroupSeen, GroupState},
 };
 
 impl GroupJournal {
@@ -32,9 +34,12 @@ impl GroupJournal {
 
     /// Records which partitions have an owner.
     pub(super) fn record_owned(&mut self, after: &Settled) {
-        for (topic, partition) in after.members.values().flat_map(|holder| &holder.partitions) {
-            let highest = self.highest.entry(topic.clone()).or_insert(*partition);
-            *highest = (*highest).max(*partition);
+        let holders = after.members.values().map(|holder| &holder.partitions);
+        for (topic, partition) in holders.flat_map(PartitionSet::keys) {
+            match self.highest.get_mut(topic) {
+                Some(highest) => *highest = (*highest).max(partition),
+                None => drop(self.highest.insert(topic.to_owned(), partition)),
+            }
         }
     }
 
@@ -87,7 +92,7 @@ impl GroupJournal {
             moved.from.is_none()
                 && self
                     .highest
-                    .get(&moved.topic)
+                    .get(&*moved.topic)
                     .is_some_and(|last| moved.partition > *last)
         };
         MembershipChange {
@@ -99,7 +104,7 @@ impl GroupJournal {
             added: moved
                 .iter()
                 .filter(is_new)
-                .map(|moved| (moved.topic.clone(), moved.partition))
+                .map(|moved| (moved.topic.to_string(), moved.partition))
                 .collect(),
         }
     }
@@ -147,13 +152,13 @@ impl GroupJournal {
 
 impl Settled {
     /// Member ids by partition.
-    pub(super) fn owners(&self) -> BTreeMap<&Partition, &str> {
+    pub(super) fn owners(&self) -> BTreeMap<At<'_>, &str> {
         self.members
             .iter()
             .flat_map(|(id, holder)| {
                 holder
                     .partitions
-                    .iter()
+                    .keys()
                     .map(move |partition| (partition, id.as_str()))
             })
             .collect()
@@ -203,18 +208,21 @@ pub(super) fn names(who: &[ChangedMember]) -> Vec<String> {
 
 pub(super) fn moved(before: &Settled, after: &Settled) -> Vec<Move> {
     let (had, have) = (before.owners(), after.owners());
-    let mut partitions: Vec<&Partition> = had.keys().chain(have.keys()).copied().collect();
+    let mut partitions: Vec<At<'_>> = had.keys().chain(have.keys()).copied().collect();
     partitions.sort_unstable();
     partitions.dedup();
-    let name = |state: &Settled, owner: Option<&&str>| state.client(owner?).map(str::to_owned);
+    let mut texts = Texts::default();
+    let mut name =
+        |state: &Settled, owner: Option<&&str>| state.client(owner?).map(|name| texts.get(name));
+    let mut topics = Texts::default();
     partitions
         .into_iter()
-        .filter(|partition| had.get(*partition) != have.get(*partition))
+        .filter(|partition| had.get(partition) != have.get(partition))
         .map(|partition| Move {
-            topic: partition.0.clone(),
+            topic: topics.get(partition.0),
             partition: partition.1,
-            from: name(before, had.get(partition)),
-            to: name(after, have.get(partition)),
+            from: name(before, had.get(&partition)),
+            to: name(after, have.get(&partition)),
             unowned_ms: None,
         })
         .collect()

@@ -31,7 +31,7 @@ fn group(commits: &[(&str, i32, i64)], owned: &[(&str, i32)]) -> GroupSeen {
             ((*topic).to_owned(), *number),
             Committed {
                 offset: *offset,
-                metadata: String::new(),
+                metadata: "".into(),
             },
         )
     };

@@ -3,6 +3,7 @@
 mod limits;
 
 use super::*;
+use crate::Partition;
 use crate::model::{Bounds, Committed, MemberSeen, TopicFacts};
 
 fn secs(seconds: u64) -> Duration {
@@ -35,7 +36,7 @@ fn snapshot(id: &str, partitions: &[(i64, Option<i64>)]) -> Snapshot {
             partition,
             Committed {
                 offset: commit?,
-                metadata: String::new(),
+                metadata: "".into(),
             },
         ))
     };

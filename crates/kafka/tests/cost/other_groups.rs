@@ -24,7 +24,7 @@ async fn asking_about_groups_of_others_is_cheap_and_bounded() {
     let groups: Vec<(String, String)> =
         (0..150).map(|_| (topic.clone(), unique("cheap"))).collect();
     commit_for_each(bootstrap, &groups, 0..=0, OURS);
-    let ours = BTreeSet::new();
+    let (ours, topics) = (BTreeSet::new(), BTreeMap::from([(topic.clone(), 1)]));
     let (mut other_groups, mut asked) = (OtherGroups::default(), 0);
     for round in 1..=3 {
         let begun = Instant::now();
@@ -33,7 +33,8 @@ async fn asking_about_groups_of_others_is_cheap_and_bounded() {
         let next = other_groups.round(&there, all, &ours);
         assert!(next.len() <= 100, "{} in one round", next.len());
         asked += next.len();
-        other_groups.note(kafka.groups(&next).await.expect("Kafka answers"));
+        let described = kafka.other_groups(&next, &topics).await;
+        other_groups.note(described.expect("Kafka answers"));
         println!(
             "round {round}: {} groups listed in {listed:?} (1 request for each broker), {} asked about in {:?} (1 or 2 requests for each \
              coordinator and {} for commits)",

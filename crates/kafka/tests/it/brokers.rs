@@ -74,7 +74,7 @@ async fn what_only_one_broker_knew_is_unknown_while_it_is_down() {
             let lag = |group: &str, topic: &str, number| {
                 snapshot.lag(
                     &snapshot.groups[group],
-                    &(topic.to_owned(), number),
+                    (topic, number),
                     OffsetReset::Earliest,
                 )
             };

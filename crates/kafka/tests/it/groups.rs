@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use practice_contract::{OffsetReset, Protocol};
-use practice_groups::{GroupSeen, GroupState, KafkaError, Lag, MemberSeen, Partition, TopicSeen};
+use practice_groups::{
+    ByPartition, GroupSeen, GroupState, KafkaError, Lag, MemberSeen, Partition, PartitionSet,
+    TopicSeen,
+};
 use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,
@@ -21,7 +24,9 @@ fn owned(group: &GroupSeen) -> Vec<Partition> {
     let mut owned: Vec<_> = group
         .members
         .iter()
-        .flat_map(|member| member.partitions.clone().unwrap_or_default())
+        .flat_map(|member| &member.partitions)
+        .flat_map(PartitionSet::keys)
+        .map(practice_groups::owned)
         .collect();
     owned.sort_unstable();
     owned
@@ -84,10 +89,12 @@ async fn lives(protocol: Protocol, assignor: &str) {
         group.state == GroupState::Stable && group.members.len() == 4 && owned(group) == all
     })
     .await;
-    let idle = four
-        .members
-        .iter()
-        .filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty));
+    let idle = four.members.iter().filter(|member| {
+        member
+            .partitions
+            .as_ref()
+            .is_some_and(PartitionSet::is_empty)
+    });
     assert_eq!(
         idle.count(),
         1,
@@ -129,7 +136,7 @@ async fn an_unused_group_is_absent_and_has_no_commits() {
     let seen = group(&kafka, &unique("absent")).await;
     let absent = GroupSeen {
         state: GroupState::Absent,
-        committed: Some(BTreeMap::new()),
+        committed: Some(ByPartition::default()),
         ..GroupSeen::default()
     };
     assert_eq!(seen, absent);
@@ -156,7 +163,7 @@ async fn commits_tell_who_made_them() {
         let commits = seen[id].committed.as_ref().expect("can be read");
         commits
             .iter()
-            .map(|((_, partition), c)| (*partition, c.offset, c.metadata.as_str()))
+            .map(|((_, partition), c)| (partition, c.offset, &*c.metadata))
             .collect()
     };
     assert_eq!(commits(&ids[0]), [(0, 7, OURS), (1, 8, OURS)]);
@@ -188,13 +195,8 @@ async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothi
         resource: "group denied".into(),
     };
     assert_eq!(denied.trouble, Some(expected));
-    let lag = |group: &str| {
-        snapshot.lag(
-            &snapshot.groups[group],
-            &(topic.clone(), 0),
-            OffsetReset::Earliest,
-        )
-    };
+    let lag =
+        |group: &str| snapshot.lag(&snapshot.groups[group], (&topic, 0), OffsetReset::Earliest);
     assert_eq!(
         (denied.state, lag("denied")),
         (GroupState::Unknown, Lag::Unknown)

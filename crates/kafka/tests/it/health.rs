@@ -99,13 +99,13 @@ impl Watch {
         let judged = self
             .health
             .evaluate(&snapshot, &self.group, &topics, how, tick);
-        let partition = (self.topic.clone(), 0);
+        let partition = (self.topic.as_str(), 0);
         let committed = snapshot.groups[&self.group]
             .committed
             .as_ref()
-            .and_then(|all| all.get(&partition));
+            .and_then(|all| all.get(partition));
         (
-            judged.partitions.get(&partition).copied(),
+            judged.partitions.get(partition).copied(),
             committed.map(|committed| committed.offset),
         )
     }

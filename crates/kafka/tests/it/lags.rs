@@ -19,7 +19,7 @@ async fn lag_of(kafka: &Kafka, topic: &str, group: &str, reset: OffsetReset) -> 
         .committed
         .as_ref()
         .expect("can be read");
-    lag(committed.get(&(topic.to_owned(), 0)), bounds, reset)
+    lag(committed.get((topic, 0)), bounds, reset)
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use practice_contract::Protocol;
-use practice_groups::{GroupState, OtherGroups};
+use practice_groups::{GroupState, OtherGroups, PartitionSet};
 use practice_kafka::Kafka;
 use practice_testbed::{
     clients::{commit, send},
@@ -38,7 +38,7 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
             .members
             .first()
             .and_then(|member| member.partitions.as_ref())
-            .map(Vec::len);
+            .map(PartitionSet::len);
         group.state == GroupState::Stable && owned == Some(2)
     })
     .await;
@@ -58,7 +58,9 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
     let ours = BTreeSet::from([ours]);
     let mut other_groups = OtherGroups::default();
     let next = other_groups.round(&there, all, &ours);
-    other_groups.note(kafka.groups(&next).await.expect("Kafka answers"));
+    let topics = BTreeMap::from([(topic.clone(), 2)]);
+    let described = kafka.other_groups(&next, &topics).await;
+    other_groups.note(described.expect("Kafka answers"));
     let noted = other_groups.noted();
     let snapshot = kafka
         .observe(std::slice::from_ref(&topic), &[])

@@ -7,7 +7,9 @@ use std::{
 };
 
 use practice_contract::{OffsetReset, Protocol};
-use practice_groups::{GroupSeen, GroupState, Lag, LagTrends, Snapshot};
+use practice_groups::{
+    ByPartition, GroupSeen, GroupState, Lag, LagTrends, PartitionSet, Snapshot, owned,
+};
 use practice_kafka::Kafka;
 use practice_testbed::{
     Kafka as Broker,
@@ -111,9 +113,9 @@ impl Scene {
 
     /// Polls until both groups have this lag in partition 0.
     async fn until_lag(&self, what: &str, lag: Lag) {
-        let at = (self.topic.clone(), 0);
+        let at = (self.topic.as_str(), 0);
         self.until(what, |snapshot, group| {
-            snapshot.lag(group, &at, OffsetReset::Earliest) == lag
+            snapshot.lag(group, at, OffsetReset::Earliest) == lag
         })
         .await;
     }
@@ -124,8 +126,9 @@ impl Scene {
             let mut owned: Vec<_> = group
                 .members
                 .iter()
-                .flat_map(|m| m.partitions.iter().flatten())
-                .cloned()
+                .flat_map(|m| &m.partitions)
+                .flat_map(PartitionSet::keys)
+                .map(owned)
                 .collect();
             owned.sort_unstable();
             group.state == GroupState::Stable && group.members.len() == members && owned == all
@@ -154,10 +157,10 @@ impl Scene {
 
     /// Both groups' lag in partition 0.
     fn lags(&self, snapshot: &Snapshot, reset: OffsetReset) -> [Lag; 2] {
-        let at = (self.topic.clone(), 0);
+        let at = (self.topic.as_str(), 0);
         self.groups
             .each_ref()
-            .map(|group| snapshot.lag(&snapshot.groups[group], &at, reset))
+            .map(|group| snapshot.lag(&snapshot.groups[group], at, reset))
     }
 }
 
@@ -183,10 +186,12 @@ async fn an_idle_member_and_a_group_that_reads_everything() {
     scene.until_lag("all is read", Lag::Behind(0)).await;
     let snapshot = scene.agreed("three members, two partitions", &[]).await;
     for group in snapshot.groups.values() {
-        let idle = group
-            .members
-            .iter()
-            .filter(|member| member.partitions.as_ref().is_some_and(Vec::is_empty));
+        let idle = group.members.iter().filter(|member| {
+            member
+                .partitions
+                .as_ref()
+                .is_some_and(PartitionSet::is_empty)
+        });
         assert_eq!(idle.count(), 1, "{group:?}");
     }
     stopped(workers).await;
@@ -212,13 +217,13 @@ async fn markers_of_transactions_leave_no_group_of_ours_behind() {
         .until_lag("the marker is passed", Lag::Behind(0))
         .await;
     let snapshot = scene.agreed("markers at the end", &[&theirs]).await;
-    let at = (topic.clone(), 0);
+    let at = (topic.as_str(), 0);
     assert_eq!(
-        snapshot.bounds(&at).map(|bounds| bounds.end),
+        snapshot.bounds(at).map(|bounds| bounds.end),
         Some(3),
         "two messages and a marker"
     );
-    let lag = snapshot.lag(&snapshot.groups[&theirs], &at, OffsetReset::Earliest);
+    let lag = snapshot.lag(&snapshot.groups[&theirs], at, OffsetReset::Earliest);
     assert_eq!(
         lag,
         Lag::Behind(1),
@@ -243,7 +248,7 @@ async fn markers_of_transactions_leave_no_group_of_ours_behind() {
         .until_lag("and passed when it is aborted", Lag::Behind(0))
         .await;
     assert_eq!(
-        scene.poll().await.bounds(&at).map(|bounds| bounds.end),
+        scene.poll().await.bounds(at).map(|bounds| bounds.end),
         Some(11)
     );
     stopped(workers).await;
@@ -289,16 +294,14 @@ async fn gaps_of_compaction_are_no_lag() {
     scene.until_all_owned(1, 1).await;
     scene.until_lag("the rest is read", Lag::Behind(0)).await;
     let snapshot = scene.agreed("a compacted topic", &[&theirs]).await;
-    let at = (topic, 0);
+    let at = (topic.as_str(), 0);
     assert_eq!(
-        snapshot
-            .bounds(&at)
-            .map(|bounds| (bounds.start, bounds.end)),
+        snapshot.bounds(at).map(|bounds| (bounds.start, bounds.end)),
         Some((0, 200)),
         "compaction moves neither"
     );
     assert_eq!(
-        snapshot.lag(&snapshot.groups[&theirs], &at, OffsetReset::Earliest),
+        snapshot.lag(&snapshot.groups[&theirs], at, OffsetReset::Earliest),
         Lag::Behind(193)
     );
     stopped(workers).await;
@@ -384,7 +387,7 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
     let kept: Vec<usize> = again
         .groups
         .values()
-        .map(|group| group.committed.as_ref().map_or(0, BTreeMap::len))
+        .map(|group| group.committed.as_ref().map_or(0, ByPartition::len))
         .collect();
     println!("commits that Kafka keeps of a topic that is gone: {kept:?}");
     for group in scene.groups.clone() {

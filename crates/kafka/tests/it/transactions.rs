@@ -113,14 +113,14 @@ impl Watch {
                 self.begun.elapsed(),
             );
         }
-        let at = (self.topic.clone(), 0);
+        let at = (self.topic.as_str(), 0);
         let seen = &snapshot.groups[&self.group];
-        let committed = seen.committed.as_ref().and_then(|all| all.get(&at));
+        let committed = seen.committed.as_ref().and_then(|all| all.get(at));
         Found {
-            health: health.partitions.get(&at).copied(),
+            health: health.partitions.get(at).copied(),
             committed: committed.map(|committed| committed.offset),
-            lag: snapshot.lag(seen, &at, reset).effective(),
-            end: snapshot.bounds(&at).expect("its leader answers").end,
+            lag: snapshot.lag(seen, at, reset).effective(),
+            end: snapshot.bounds(at).expect("its leader answers").end,
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use practice_contract::OffsetReset;
-use practice_groups::{GroupSeen, GroupState, Lag, Partition, Snapshot};
+use practice_groups::{GroupSeen, GroupState, Lag, PartitionSet, Snapshot, owned};
 use practice_kafka::Kafka;
 use practice_testbed::described::{self, Offsets};
 
@@ -15,13 +15,13 @@ fn seen(snapshot: &Snapshot) -> Vec<(Offsets, Lag)> {
     let mut rows = Vec::new();
     for (id, group) in &snapshot.groups {
         let committed = group.committed.as_ref().expect("can be read");
-        let owned = group
+        let of_members = group
             .members
             .iter()
             .flat_map(|member| &member.partitions)
-            .flatten();
-        for partition in committed.keys().chain(owned).collect::<BTreeSet<_>>() {
-            let owns = |owned: &Vec<Partition>| owned.contains(partition);
+            .flat_map(PartitionSet::keys);
+        for partition in committed.keys().chain(of_members).collect::<BTreeSet<_>>() {
+            let owns = |owned: &PartitionSet| owned.contains(partition);
             let member = group
                 .members
                 .iter()
@@ -30,7 +30,7 @@ fn seen(snapshot: &Snapshot) -> Vec<(Offsets, Lag)> {
             rows.push((
                 Offsets {
                     group: id.clone(),
-                    partition: partition.clone(),
+                    partition: owned(partition),
                     committed: committed.get(partition).map(|committed| committed.offset),
                     end: snapshot.bounds(partition).map(|bounds| bounds.end),
                     lag: None,

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use practice_api::status::{GroupStatus, Member, OwnedPartition, TopicStatus};
 use practice_contract::OffsetReset;
-use practice_groups::{GroupSeen, GroupState, MemberSeen, Partition, Snapshot, TopicSeen, total};
+use practice_groups::{
+    At, ByPartition, GroupSeen, GroupState, MemberSeen, Snapshot, TopicSeen, total,
+};
 
 use super::{count, health::Case};
 use crate::{
@@ -75,13 +77,13 @@ impl GroupInputs<'_> {
             .collect();
         let lags = partitions.iter().map(|partition| {
             snapshot
-                .lag(seen, partition, group.offset_reset)
+                .lag(seen, *partition, group.offset_reset)
                 .effective()
         });
         let lag = total(lags).filter(|_| known && hidden.is_none());
         // partitions that a member does not report may be its own
         let unowned = if known && seen.has_known_owners() {
-            unowned(partitions.iter(), seen)
+            unowned(&partitions, seen)
         } else {
             Vec::new()
         };
@@ -144,7 +146,7 @@ impl GroupInputs<'_> {
     }
 
     fn member(self, shares: &Shares, member: &MemberSeen, idle_because: Option<String>) -> Member {
-        let owned = member.partitions.iter().flatten();
+        let owned = member.partitions.iter().flat_map(ByPartition::keys);
         let partitions: Vec<OwnedPartition> =
             owned.map(|partition| shares.share(partition)).collect();
         let pod = self
@@ -203,9 +205,8 @@ fn committed_topic_ids(
             continue;
         };
         present += 1;
-        let mut commits = seen.committed.iter().flat_map(BTreeMap::keys);
-        let is_committed =
-            commits.any(|partition| partition.0 == *topic && !seen.outdated.contains(partition));
+        let mut commits = seen.committed.iter().flat_map(ByPartition::keys);
+        let is_committed = commits.any(|at| at.0 == *topic && !seen.outdated.contains(at));
         if is_committed || former.contains(&facts.id) {
             ids.push(facts.id.clone());
         }
@@ -231,32 +232,22 @@ struct Shares<'a> {
     /// Partitions that were unknown before, since when.
     unknown: BTreeMap<(&'a str, i32), &'a str>,
     /// The health on each partition, where there is one.
-    words: BTreeMap<Partition, String>,
+    words: ByPartition<String>,
     /// Since when nothing about the group was known; `None`: something was.
     blind: Option<&'a str>,
     now: Timestamp,
 }
 
 impl Shares<'_> {
-    fn share(&self, partition: &Partition) -> OwnedPartition {
-        let lag = self
-            .snapshot
-            .lag(self.seen, partition, self.group.offset_reset);
-        let committed = self
-            .seen
-            .committed
-            .as_ref()
-            .and_then(|all| all.get(partition));
-        let unknown = self
-            .unknown
-            .get(&(partition.0.as_str(), partition.1))
-            .copied()
-            .or(self.blind);
+    fn share(&self, at: At<'_>) -> OwnedPartition {
+        let lag = self.snapshot.lag(self.seen, at, self.group.offset_reset);
+        let committed = self.seen.committed.as_ref().and_then(|all| all.get(at));
+        let unknown = self.unknown.get(&at).copied().or(self.blind);
         OwnedPartition {
-            topic: partition.0.clone(),
-            partition: partition.1,
+            topic: at.0.to_owned(),
+            partition: at.1,
             committed: committed.map(|committed| committed.offset),
-            end: self.snapshot.bounds(partition).map(|bounds| bounds.end),
+            end: self.snapshot.bounds(at).map(|bounds| bounds.end),
             lag: lag.effective(),
             lag_reason: lag.reason().map(str::to_owned),
             lost: lag.lost(),
@@ -264,7 +255,7 @@ impl Shares<'_> {
                 Some(_) => None,
                 None => Some(since(unknown, self.now)),
             },
-            health: self.words.get(partition).cloned(),
+            health: self.words.get(at).cloned(),
         }
     }
 }
@@ -293,12 +284,12 @@ fn blind(before: Option<&GroupStatus>) -> Option<&str> {
 }
 
 /// Every existing partition of the topics that a group reads.
-fn partitions(group: &GroupPlan, snapshot: &Snapshot) -> Vec<Partition> {
+fn partitions<'a>(group: &'a GroupPlan, snapshot: &Snapshot) -> Vec<At<'a>> {
     let mut partitions = Vec::new();
     for topic in &group.topics {
         if let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) {
             partitions
-                .extend((0..count(facts.partitions.len())).map(|number| (topic.clone(), number)));
+                .extend((0..count(facts.partitions.len())).map(|number| (topic.as_str(), number)));
         }
     }
     partitions
@@ -316,19 +307,11 @@ fn hidden(group: &GroupPlan, snapshot: &Snapshot) -> Option<String> {
         })
 }
 
-fn unowned<'a>(
-    partitions: impl Iterator<Item = &'a Partition>,
-    seen: &GroupSeen,
-) -> Vec<&'a Partition> {
-    let owned: BTreeSet<&Partition> = seen
-        .members
-        .iter()
-        .flat_map(|member| &member.partitions)
-        .flatten()
-        .collect();
-    partitions
-        .filter(|partition| !owned.contains(partition))
-        .collect()
+fn unowned<'a>(partitions: &[At<'a>], seen: &GroupSeen) -> Vec<At<'a>> {
+    let owned = seen.members.iter().flat_map(|member| &member.partitions);
+    let owned: BTreeSet<At<'_>> = owned.flat_map(ByPartition::keys).collect();
+    let all = partitions.iter().copied();
+    all.filter(|at| !owned.contains(at)).collect()
 }
 
 /// Why idle members wait: `3 partitions, 4 consumers: 1 waits`.

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use practice_api::status::{GroupStatus, HealthStatus, OwnedPartition, TopicStatus};
-use practice_groups::{GroupHealth, GroupSeen, HealthState, Partition, PartitionHealth, Snapshot};
+use practice_groups::{
+    At, ByPartition, GroupHealth, GroupSeen, HealthState, PartitionHealth, PartitionSet, Snapshot,
+};
 
 use super::group::time;
 use crate::plan::GroupPlan;
@@ -30,19 +32,19 @@ pub(super) struct Case<'a> {
 
 impl Case<'_> {
     /// The health state of each of these partitions for which one is known.
-    pub(super) fn words(&self, partitions: &[Partition]) -> BTreeMap<Partition, String> {
+    pub(super) fn words(&self, partitions: &[At<'_>]) -> ByPartition<String> {
         let before = self.shares_before();
-        let found = |partition: &Partition| {
-            let finding = self.judged?.partitions.get(partition);
+        let found = |at: At<'_>| {
+            let finding = self.judged?.partitions.get(at);
             finding
                 .map(|finding| finding.state().as_str().to_owned())
                 .or_else(|| {
-                    let share = before.get(&(partition.0.as_str(), partition.1))?;
+                    let share = before.get(&at)?;
                     let committed = self
                         .seen
                         .committed
                         .as_ref()?
-                        .get(partition)
+                        .get(at)
                         .map(|committed| committed.offset);
                     share
                         .health
@@ -50,10 +52,13 @@ impl Case<'_> {
                         .filter(|_| share.committed == committed) // kept until the committed offset changes
                 })
         };
-        partitions
-            .iter()
-            .filter_map(|partition| Some((partition.clone(), found(partition)?)))
-            .collect()
+        let mut words = ByPartition::default();
+        for at in partitions {
+            if let Some(word) = found(*at) {
+                words.insert(*at, word);
+            }
+        }
+        words
     }
 
     /// Partitions of the status before, by topic and number.
@@ -64,11 +69,7 @@ impl Case<'_> {
     }
 
     /// The group's health. `words`: states of its partitions, of which there are `count`.
-    pub(super) fn health(
-        &self,
-        words: &BTreeMap<Partition, String>,
-        count: usize,
-    ) -> Option<HealthStatus> {
+    pub(super) fn health(&self, words: &ByPartition<String>, count: usize) -> Option<HealthStatus> {
         let former = self.before.and_then(|before| before.health.as_ref());
         let Some(judged) = self.judged.filter(|_| self.seen.committed.is_some()) else {
             return former.cloned(); // nothing new is known; `unknownSince` of the group gives the age
@@ -98,7 +99,7 @@ impl Case<'_> {
             });
             return Some(former.cloned().unwrap_or_else(|| self.healthy(judged)));
         };
-        let concerned: Vec<(&Partition, PartitionHealth)> = judged
+        let concerned: Vec<(At<'_>, PartitionHealth)> = judged
             .partitions
             .iter()
             .map(|(at, finding)| (at, *finding))
@@ -147,7 +148,7 @@ impl Case<'_> {
     }
 
     /// How to find the transaction that these partitions wait for; `None`: there are none.
-    fn end_transaction(&self, waiting: &[(&Partition, PartitionHealth)]) -> Option<String> {
+    fn end_transaction(&self, waiting: &[(At<'_>, PartitionHealth)]) -> Option<String> {
         let transaction = |health: &PartitionHealth| match health {
             PartitionHealth::OpenTransaction(transaction) => Some(*transaction),
             _ => None,
@@ -177,7 +178,7 @@ impl Case<'_> {
     fn explain(
         &self,
         worst: HealthState,
-        concerned: &[(&Partition, PartitionHealth)],
+        concerned: &[(At<'_>, PartitionHealth)],
     ) -> (String, String) {
         let names = names(concerned);
         let many = concerned.len() > 1;
@@ -255,8 +256,8 @@ impl Case<'_> {
     }
 
     /// `consumer x has`, with at most two names.
-    fn owners(&self, concerned: &[(&Partition, PartitionHealth)]) -> String {
-        let owns = |owned: &Vec<Partition>| concerned.iter().any(|(at, _)| owned.contains(at));
+    fn owners(&self, concerned: &[(At<'_>, PartitionHealth)]) -> String {
+        let owns = |owned: &PartitionSet| concerned.iter().any(|(at, _)| owned.contains(*at));
         let owners = self
             .seen
             .members
@@ -317,7 +318,7 @@ impl Case<'_> {
 }
 
 /// Partitions that wait for an open transaction.
-fn waiting(judged: &GroupHealth) -> Vec<(&Partition, PartitionHealth)> {
+fn waiting(judged: &GroupHealth) -> Vec<(At<'_>, PartitionHealth)> {
     let waiting = judged
         .partitions
         .iter()
@@ -326,8 +327,8 @@ fn waiting(judged: &GroupHealth) -> Vec<(&Partition, PartitionHealth)> {
 }
 
 /// `t/0`, `t/0 and t/1`, `t/0 and 4 more`.
-fn names(concerned: &[(&Partition, PartitionHealth)]) -> String {
-    let name = |(at, _): &(&Partition, PartitionHealth)| format!("{}/{}", at.0, at.1);
+fn names(concerned: &[(At<'_>, PartitionHealth)]) -> String {
+    let name = |(at, _): &(At<'_>, PartitionHealth)| format!("{}/{}", at.0, at.1);
     match concerned {
         [] => String::new(),
         [one] => name(one),

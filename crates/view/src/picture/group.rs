@@ -6,7 +6,7 @@ use std::{
 };
 
 use practice_api::status::{GroupStatus, HealthStatus};
-use practice_groups::{GroupSeen, GroupState, HealthState, Lag, Partition, TopicFacts};
+use practice_groups::{At, GroupSeen, GroupState, HealthState, Lag, PartitionSet, TopicFacts};
 
 use super::topics;
 use crate::{
@@ -147,10 +147,8 @@ impl<'a> GroupBuilder<'a> {
             .iter()
             .flat_map(|seen| &seen.members)
             .filter_map(|member| member.partitions.as_ref());
-        let known = known
-            .flatten()
-            .map(|(topic, number)| (topic.as_str(), *number));
-        let owned: BTreeSet<(&str, i32)> = drawn.chain(known).collect();
+        let known = known.flat_map(PartitionSet::keys);
+        let owned: BTreeSet<At<'_>> = drawn.chain(known).collect();
         // other partitions may belong to a member whose assignment the broker has not reported yet
         let drawn_before = self.seen.filter(|seen| !seen.has_known_owners()).map(|_| {
             let before = self.before.into_iter();
@@ -164,71 +162,63 @@ impl<'a> GroupBuilder<'a> {
                 .map(|share| (share.topic.as_str(), share.partition))
                 .collect::<BTreeSet<_>>()
         });
-        let may_be_open = |at: (&str, i32)| {
-            !owned.contains(&at)
+        let may_be_open = |at: &At<'_>| {
+            !owned.contains(at)
                 && drawn_before
                     .as_ref()
-                    .is_none_or(|drawn_before| drawn_before.contains(&at))
+                    .is_none_or(|drawn_before| drawn_before.contains(at))
         };
         let numbers =
             |topic: &TopicFacts| 0..i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         let all = topics(self.facts)
             .filter(|(name, _)| self.named.topics.contains(*name))
-            .flat_map(|(name, topic)| numbers(topic).map(move |number| (name.clone(), number)));
+            .flat_map(|(name, topic)| numbers(topic).map(move |number| (name.as_str(), number)));
         let empty = GroupSeen::default();
-        let open: Vec<Partition> = all
-            .filter(|(topic, number)| may_be_open((topic.as_str(), *number)))
-            .collect();
+        let open: Vec<At<'_>> = all.filter(may_be_open).collect();
         let seen = self.seen.unwrap_or(&empty);
         (
             open.iter()
                 .take(self.room)
-                .map(|partition| self.share(seen, partition))
+                .map(|at| self.share(seen, *at))
                 .collect(),
             open.len(),
         )
     }
 
-    pub(super) fn lag(&self, seen: &GroupSeen, partition: &Partition) -> Lag {
+    pub(super) fn lag(&self, seen: &GroupSeen, at: At<'_>) -> Lag {
         let snapshot = self.facts.snapshot.as_ref();
         snapshot.map_or(Lag::Unknown, |snapshot| {
-            snapshot.lag(seen, partition, self.named.reset)
+            snapshot.lag(seen, at, self.named.reset)
         })
     }
 
-    pub(super) fn share(&self, seen: &GroupSeen, partition: &Partition) -> Share {
-        let lag = self.lag(seen, partition);
+    pub(super) fn share(&self, seen: &GroupSeen, at: At<'_>) -> Share {
+        let lag = self.lag(seen, at);
         let unknown_since = || {
-            let since = self
-                .unknown
-                .get(&(partition.0.as_str(), partition.1))
-                .copied();
+            let since = self.unknown.get(&at).copied();
             since
                 .or_else(|| self.unknown_since())
                 .unwrap_or(self.facts.now)
         };
         Share {
-            topic: partition.0.clone(),
-            partition: partition.1,
+            topic: at.0.to_owned(),
+            partition: at.1,
             committed: seen
                 .committed
                 .as_ref()
-                .and_then(|all| all.get(partition))
+                .and_then(|all| all.get(at))
                 .map(|committed| committed.offset),
             end: self
                 .facts
                 .snapshot
                 .as_ref()
-                .and_then(|snapshot| snapshot.bounds(partition))
+                .and_then(|snapshot| snapshot.bounds(at))
                 .map(|bounds| bounds.end),
             lag: lag.effective(),
             lag_reason: lag.reason().map(str::to_owned),
             lost: lag.lost(),
             unknown_since: (lag == Lag::Unknown).then(unknown_since),
-            health: self
-                .health
-                .get(&(partition.0.as_str(), partition.1))
-                .map(|health| (*health).to_owned()),
+            health: self.health.get(&at).map(|health| (*health).to_owned()),
         }
     }
 

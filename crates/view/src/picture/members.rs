@@ -1,7 +1,7 @@
 //! Members of a group. In: the last poll, processes, and the members before. Out: members with their state and partitions.
 
 use practice_api::status::{Member, OwnedPartition};
-use practice_groups::{GroupSeen, Lag, MemberSeen, Partition, total};
+use practice_groups::{At, GroupSeen, Lag, MemberSeen, PartitionSet, total};
 
 use super::group::{GroupBuilder, millis, since};
 use crate::{
@@ -47,7 +47,10 @@ impl GroupBuilder<'_> {
             .and_then(|consumer| consumer.since);
         let unreported = former.filter(|_| member.partitions.is_none());
         let owned_before = unreported.map(|former| owned_before(seen, former));
-        let owned = || member.partitions.iter().chain(&owned_before).flatten();
+        let owned = || {
+            let reported = member.partitions.iter().flat_map(PartitionSet::keys);
+            reported.chain(owned_before.iter().flatten().copied())
+        };
         let cut = unreported.map_or(0, |former| {
             former
                 .partition_count
@@ -73,17 +76,10 @@ impl GroupBuilder<'_> {
                 .map(delay_ms)
                 .or_else(|| former.and_then(|former| former.delay_ms)),
             lag: match &member.partitions {
-                Some(owned) => total(
-                    owned
-                        .iter()
-                        .map(|partition| self.lag(seen, partition).effective()),
-                ),
+                Some(owned) => total(owned.keys().map(|at| self.lag(seen, at).effective())),
                 None => None,
             },
-            partitions: owned()
-                .take(room)
-                .map(|partition| self.share(seen, partition))
-                .collect(),
+            partitions: owned().take(room).map(|at| self.share(seen, at)).collect(),
             partition_count: owned().count() + cut,
             idle_because: status.and_then(|status| status.idle_because.clone()),
             state,
@@ -207,19 +203,14 @@ impl GroupBuilder<'_> {
 }
 
 /// The previous partitions of a member, without those reported of other members now.
-fn owned_before(seen: &GroupSeen, former: &MemberPicture) -> Vec<Partition> {
-    let reported: Vec<&Vec<Partition>> = seen
-        .members
-        .iter()
-        .filter_map(|member| member.partitions.as_ref())
-        .collect();
-    let is_reported =
-        |partition: &Partition| reported.iter().any(|owned| owned.contains(partition));
+fn owned_before<'a>(seen: &GroupSeen, former: &'a MemberPicture) -> Vec<At<'a>> {
+    let reported = || seen.members.iter().flat_map(|member| &member.partitions);
+    let is_reported = |at: &At<'_>| reported().any(|owned| owned.contains(*at));
     let shares = former
         .partitions
         .iter()
-        .map(|share| (share.topic.clone(), share.partition));
-    shares.filter(|partition| !is_reported(partition)).collect()
+        .map(|share| (share.topic.as_str(), share.partition));
+    shares.filter(|at| !is_reported(at)).collect()
 }
 
 fn unknown() -> String {

@@ -10,7 +10,7 @@ use practice_api::{
     PracticeStatus,
     status::{Member, OwnedPartition, TopicStatus},
 };
-use practice_groups::{Committed, GroupSeen, GroupState, MemberSeen, Partition, Snapshot};
+use practice_groups::{Committed, GroupSeen, GroupState, MemberSeen, PartitionSet, Snapshot};
 
 use super::*;
 use crate::{
@@ -153,10 +153,10 @@ impl World {
     pub(crate) fn commit(&mut self, group: &str, partition: i32, offset: i64) {
         let committed = self.group(group).committed.as_mut().expect("known");
         committed.insert(
-            ("t".to_owned(), partition),
+            ("t", partition),
             Committed {
                 offset,
-                metadata: String::new(),
+                metadata: "".into(),
             },
         );
     }
@@ -177,6 +177,7 @@ impl World {
                 enabled: false,
                 how: None,
             },
+            MOST_SHARES,
             Vec::new(),
         )
     }
@@ -199,7 +200,7 @@ fn group(members: &[(&str, &[i32])]) -> GroupSeen {
             ("t".to_owned(), number),
             Committed {
                 offset: 8,
-                metadata: String::new(),
+                metadata: "".into(),
             },
         )
     };
@@ -338,6 +339,7 @@ fn an_invalid_manifest_leaves_the_groups_of_status() {
             enabled: false,
             how: None,
         },
+        MOST_SHARES,
         Vec::new(),
     );
     assert_eq!(members(&picture, "g"), ["g-0 Running 1"]);
@@ -348,9 +350,9 @@ fn an_invalid_manifest_leaves_the_groups_of_status() {
 fn a_large_state_is_truncated() {
     let mut world = World::calm();
     world.topic().partitions = vec![Some(Bounds { start: 0, end: 10 }); 30_000];
-    let all: Vec<Partition> = (0..30_000).map(|number| ("t".to_owned(), number)).collect();
-    world.group("g").members[0].partitions = Some(all[..29_000].to_vec());
-    world.group("g").members[1].partitions = Some(Vec::new());
+    let owned = (0..29_000).map(|number| ("t".to_owned(), number));
+    world.group("g").members[0].partitions = Some(owned.collect());
+    world.group("g").members[1].partitions = Some(PartitionSet::default());
     let picture = world.draw(None);
     let (g, h) = (&picture.groups[0], &picture.groups[1]);
     assert_eq!(picture.partitions.len(), MOST_PARTITIONS);

@@ -261,7 +261,7 @@ impl World {
         };
         let committed = || Committed {
             offset: 10,
-            metadata: String::new(),
+            metadata: "".into(),
         };
         let group = |members: &Vec<(String, Vec<i32>)>| GroupSeen {
             state: self.state,

@@ -16,8 +16,8 @@ fn a_table_has_a_bounded_size() {
     let commit = lag_trends
         .commits
         .values()
-        .flat_map(BTreeMap::values)
-        .map(|commit| commit.offsets.points.capacity())
+        .flat_map(ByPartition::values)
+        .filter_map(|commit| Some(commit.offsets.as_ref()?.points.capacity()))
         .max();
     assert!(
         log <= Some(LOG_POINTS) && commit <= Some(COMMIT_POINTS),
@@ -51,7 +51,7 @@ fn lag_without_an_owner_never_drains() {
         let consumed = i64::try_from(second).expect("small");
         now = snapshot("id", &[(100, Some(consumed)), (7, Some(0))]);
         now.groups.get_mut("g").expect("is there").members[0].partitions =
-            Some(vec![("t".to_owned(), 0)]);
+            Some(vec![("t".to_owned(), 0)].into());
         lag_trends.record_snapshot(&mut now, secs(second));
     }
     assert_eq!(
@@ -91,11 +91,7 @@ fn a_commit_to_a_former_topic_is_outdated_until_there_is_another() {
         lag_trends.record_snapshot(&mut now, secs(second));
         (
             !now.groups["g"].outdated.is_empty(),
-            now.lag(
-                &now.groups["g"],
-                &("t".to_owned(), 0),
-                OffsetReset::Earliest,
-            ),
+            now.lag(&now.groups["g"], ("t", 0), OffsetReset::Earliest),
         )
     };
     assert_eq!(feed(0, "a", 9, Some(7)), (false, Lag::Behind(2)));

@@ -1,6 +1,6 @@
 //! Tables of when each condition is what, with which reason; what turns it, what does not.
 
-use practice_groups::{GroupState, KafkaError, MemberSeen, TopicSeen};
+use practice_groups::{GroupState, KafkaError, MemberSeen, TopicSeen, at, owned};
 use serde_json::json;
 
 use super::*;
@@ -56,12 +56,9 @@ fn group_has(world: &mut World, id: &str, members: usize) {
 
 /// As between the two rebalances of the cooperative protocol.
 fn lose_one(member: &mut MemberSeen) {
-    member
-        .partitions
-        .as_mut()
-        .expect("it is assigned")
-        .pop()
-        .expect("it owns one");
+    let partitions = member.partitions.as_mut().expect("it is assigned");
+    let last = owned(partitions.keys().last().expect("it owns one"));
+    partitions.retain(|partition, ()| partition != at(&last));
 }
 
 fn ready_consumers(world: &mut World, deployment: &str, ready: i32) {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use practice_api::PracticeStatus;
-use practice_groups::{Bounds, KafkaError, LagTrend, TopicFacts};
+use practice_groups::{Bounds, KafkaError, LagTrend, PartitionSet, TopicFacts};
 use serde_json::json;
 
 use super::*;
 use crate::{
     status::{News, news},
-    testing::{World, at, two_groups},
+    testing::{World, two_groups},
 };
 
 fn topic<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut TopicFacts {
@@ -109,7 +109,7 @@ fn a_clock_that_is_set_changes_no_age_and_nothing_is_unknown_since_a_time_to_com
             .committed
             .as_mut()
             .expect("set")
-            .get_mut(&at("t", 0))
+            .get_mut(("t", 0))
             .expect("set")
             .offset = 4;
     });
@@ -170,7 +170,7 @@ fn what_nobody_owns_is_listed_with_its_lag() {
             .committed
             .as_mut()
             .expect("set")
-            .get_mut(&at("t", 0))
+            .get_mut(("t", 0))
             .expect("set")
             .offset = 4;
     });
@@ -188,7 +188,7 @@ fn what_nobody_owns_is_listed_with_its_lag() {
     world.group("a", |group| {
         *group = GroupSeen {
             state: GroupState::Absent,
-            committed: Some(BTreeMap::new()),
+            committed: Some(ByPartition::default()),
             ..GroupSeen::default()
         }
     });
@@ -262,7 +262,10 @@ fn expired_says_how_many_are_lost_and_recreated_is_no_small_lag() {
     let mut world = two_groups();
     world
         .kafka(|snapshot| topic(snapshot, "t").partitions[0] = Some(Bounds { start: 13, end: 20 }));
-    world.group("a", |group| assert!(group.outdated.insert(at("t", 1))));
+    world.group("a", |group| {
+        assert!(!group.outdated.contains(("t", 1)));
+        group.outdated.insert(("t", 1), ());
+    });
     let status = world.status();
     let said: BTreeMap<i32, _> = all(&status.groups[0])
         .map(|s| (s.partition, (s.lag, s.lag_reason.as_deref(), s.lost)))
@@ -330,7 +333,9 @@ fn nothing_is_called_unowned_while_members_do_not_tell_what_they_own() {
         (group.unowned.len(), group.unowned_count, group.idle),
         (0, 0, Some(0))
     );
-    world.group("a", |group| group.members[0].partitions = Some(Vec::new()));
+    world.group("a", |group| {
+        group.members[0].partitions = Some(PartitionSet::default());
+    });
     let group = &world.status().groups[0];
     assert_eq!(
         (group.unowned_count, group.members[0].lag),
@@ -359,7 +364,7 @@ fn the_age_of_a_lag_is_an_instant_so_that_it_grows_without_a_write() {
                 .committed
                 .as_mut()
                 .expect("set")
-                .get_mut(&at("t", 0))
+                .get_mut(("t", 0))
                 .expect("set")
                 .offset = offset;
         });

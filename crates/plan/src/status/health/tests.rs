@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use practice_api::PracticeStatus;
-use practice_groups::{GroupHealth, OpenTransaction, PartitionHealth, TopicSeen};
+use practice_groups::{ByPartition, GroupHealth, OpenTransaction, PartitionHealth, TopicSeen};
 use serde_json::json;
 
 use crate::{
@@ -232,8 +232,8 @@ fn a_verdict_stands_while_nothing_new_is_known() {
         group
             .committed
             .iter_mut()
-            .flat_map(|all| all.values_mut())
-            .for_each(|c| c.offset = 11);
+            .flat_map(ByPartition::iter_mut)
+            .for_each(|(_, c)| c.offset = 11);
     });
     assert_eq!(world.status().groups[0].health, None);
 }

@@ -16,7 +16,7 @@ fn a_partition_has_its_health_unless_healthy() {
         enabled: false,
         how: None,
     };
-    let g = picture(&facts, None, &actions, Vec::new())
+    let g = picture(&facts, None, &actions, MOST_SHARES, Vec::new())
         .groups
         .swap_remove(0);
     let health: Vec<_> = g.members[0]
@@ -39,7 +39,7 @@ fn unknown_lag_has_its_start_and_ages_are_those_of_status() {
         how: None,
     };
     let of_g = |facts: &Facts| {
-        picture(facts, None, &actions, Vec::new())
+        picture(facts, None, &actions, MOST_SHARES, Vec::new())
             .groups
             .swap_remove(0)
     };
@@ -73,7 +73,7 @@ fn unknown_lag_has_its_start_and_ages_are_those_of_status() {
     facts.snapshot = None;
     facts.status.groups[0].unknown_since = unknown_since("1970-01-01T00:00:09Z");
     let known = world.draw(None);
-    let blind = picture(&facts, Some(&known), &actions, Vec::new())
+    let blind = picture(&facts, Some(&known), &actions, MOST_SHARES, Vec::new())
         .groups
         .swap_remove(0);
     let since: Vec<_> = blind.members[0]
@@ -89,7 +89,7 @@ fn unknown_lag_has_its_start_and_ages_are_those_of_status() {
 #[test]
 fn a_commit_to_a_previous_topic_counts_as_no_commit() {
     let mut world = World::calm();
-    world.group("g").outdated.insert(("t".to_owned(), 0));
+    world.group("g").outdated.insert(("t", 0), ());
     let g = &world.draw(None).groups[0];
     let share = &g.members[0].partitions[0];
     assert_eq!(

@@ -12,7 +12,7 @@ fn members_keep_their_order_and_new_ones_are_last() {
         .group("g")
         .members
         .insert(0, group(&[("a-0", &[1])]).members.remove(0));
-    world.group("g").members[1].partitions = Some(vec![("t".to_owned(), 0)]);
+    world.group("g").members[1].partitions = Some(vec![("t".to_owned(), 0)].into());
     let after = world.draw(Some(&before));
     assert_eq!(
         members(&after, "g"),
@@ -74,7 +74,7 @@ fn members_without_a_reported_assignment_keep_the_previous_one() {
     );
     assert_eq!(open(&world.draw(Some(&blind))), [0; 0]);
     // once one assignment is reported, other members do not keep its partitions
-    world.group("g").members[0].partitions = Some(vec![("t".to_owned(), 2)]);
+    world.group("g").members[0].partitions = Some(vec![("t".to_owned(), 2)].into());
     let reported = world.draw(Some(&after));
     assert_eq!(
         (members(&reported, "g"), open(&reported)),

@@ -99,7 +99,7 @@ fn a_practice_whose_group_starts_at_zero_becomes_ready() {
     world.group("a", |group| {
         *group = practice_groups::GroupSeen {
             state: GroupState::Absent,
-            committed: Some(std::collections::BTreeMap::new()),
+            committed: Some(practice_groups::ByPartition::default()),
             ..practice_groups::GroupSeen::default()
         }
     });

@@ -9,7 +9,7 @@ use practice_plan::{
     events::{events, rebalances},
     outcome::{Prepared, Running},
     plan::{GroupPlan, plan},
-    status::status,
+    status::{LARGEST_WRITTEN, shorten, status},
 };
 
 use crate::{
@@ -131,6 +131,7 @@ pub async fn reconcile(
         &after,
     );
     metrics.show(&key(&practice), running.changes.len(), &after, &update);
+    shorten(&mut after, LARGEST_WRITTEN);
     let (written, wait) = context.memories.unwritten(&practice);
     let written = written.as_ref().or(before);
     let published = metrics

@@ -20,8 +20,11 @@ pub mod ending;
 mod group;
 mod health;
 
-/// Largest status written, in bytes: what may be written in two minutes, so that none is later than that. The live view has the rest.
-const LARGEST: usize = 64 << 10;
+/// Largest status, in bytes: what metrics and live view are made of.
+const LARGEST: usize = 256 << 10;
+/// Largest status written, in bytes: what the operator may write about a practice in two minutes, so that no status is later than that.
+/// Other clients write to the object too, and etcd accepts 1.5 MiB.
+pub const LARGEST_WRITTEN: usize = 64 << 10;
 
 /// Groups of other applications that are listed.
 const MOST_OTHER_GROUPS: usize = 20;
@@ -91,7 +94,7 @@ pub fn status(
     status.conditions = conditions(
         plan, prepared, running, seen, &status, before, generation, now,
     );
-    shorten(&mut status);
+    shorten(&mut status, LARGEST);
     status
 }
 
@@ -234,12 +237,12 @@ pub fn count(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 
-/// Cuts lists until status is small enough; counts stay true.
-fn shorten(status: &mut PracticeStatus) {
+/// Cuts lists until status has at most so many bytes; counts stay true.
+pub fn shorten(status: &mut PracticeStatus, largest: usize) {
     let size =
         |status: &PracticeStatus| serde_json::to_vec(status).map_or(usize::MAX, |json| json.len());
     for (partitions, members) in [(100, 1000), (10, 1000), (0, 200), (0, 20), (0, 5), (0, 0)] {
-        if size(status) <= LARGEST {
+        if size(status) <= largest {
             return;
         }
         if members == 0 {

@@ -10,6 +10,7 @@ use practice_contract::duration;
 use practice_groups::KafkaError;
 
 use super::{
+    LARGEST_WRITTEN,
     conditions::{LONGEST_MESSAGE, Outcome, dated, reachable},
     group, out_of_sight, shorten, summary,
 };
@@ -279,7 +280,7 @@ pub fn status(
         ),
         unseen("IdleConsumers"),
     ];
-    shorten(&mut status);
+    shorten(&mut status, LARGEST_WRITTEN);
     status
 }
 

@@ -516,9 +516,15 @@ fn a_status_stays_small_and_its_counts_true() {
     let mut world = World::settled(
         json!({"topics": [{"name": "a-topic-with-a-rather-long-name", "partitions": 1000}], "groups": groups}),
     );
-    let status = world.status();
-    let size = serde_json::to_vec(&status).expect("is JSON").len();
-    assert!(size <= 64 << 10, "{size} bytes");
+    let mut status = world.status();
+    let size = |status: &PracticeStatus| serde_json::to_vec(status).expect("is JSON").len();
+    assert!(size(&status) <= LARGEST, "{} bytes", size(&status));
+    let has_members =
+        |status: &PracticeStatus| status.groups.iter().all(|group| !group.members.is_empty());
+    assert!(has_members(&status));
+    shorten(&mut status, LARGEST_WRITTEN);
+    assert!(size(&status) <= LARGEST_WRITTEN, "{} bytes", size(&status));
+    assert!(has_members(&status));
     assert_eq!(
         (
             status.summary.consumers,

@@ -61,6 +61,7 @@ pub fn status(
                 seen,
                 bootstrap,
                 topics: &status.topics,
+                listed: listed(plan, snapshot),
                 now,
             };
             let each =
@@ -97,6 +98,22 @@ pub fn status(
     shorten(&mut status, LARGEST);
     status
 }
+
+/// The partitions that are listed for each member: all, unless they are so many that [`shorten`] would leave only these.
+fn listed(plan: &Plan, snapshot: Option<&Snapshot>) -> usize {
+    let of_group = |group| snapshot.map_or(0, |snapshot| group::partitions(group, snapshot).len());
+    let pairs: usize = plan.groups.iter().map(of_group).sum();
+    if pairs * SMALLEST_SHARE > LARGEST {
+        CUTS[0].0
+    } else {
+        usize::MAX
+    }
+}
+
+/// Bytes of the JSON of a partition in status, at least.
+const SMALLEST_SHARE: usize = 50;
+/// Partitions of each member and members of each group that a status keeps which is too large: first these, then fewer.
+const CUTS: [(usize, usize); 6] = [(100, 1000), (10, 1000), (0, 200), (0, 20), (0, 5), (0, 0)];
 
 /// Groups of other applications on a practice's topics, the first ones by name, and how many there are.
 fn other_groups(
@@ -241,7 +258,7 @@ pub fn count(n: usize) -> i32 {
 pub fn shorten(status: &mut PracticeStatus, largest: usize) {
     let size =
         |status: &PracticeStatus| serde_json::to_vec(status).map_or(usize::MAX, |json| json.len());
-    for (partitions, members) in [(100, 1000), (10, 1000), (0, 200), (0, 20), (0, 5), (0, 0)] {
+    for (partitions, members) in CUTS {
         if size(status) <= largest {
             return;
         }

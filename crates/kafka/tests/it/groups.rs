@@ -1,6 +1,6 @@
 //! Groups as Kafka has them, with real members, under both protocols.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, slice::from_ref, sync::Arc};
 
 use practice_contract::{OffsetReset, Protocol};
 use practice_groups::{
@@ -236,4 +236,45 @@ async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothi
         there.contains("denied")
     );
     assert!(all && there.contains("allowed"));
+}
+
+/// What shows the owner of a group id stays, however many partitions the group has elsewhere.
+#[tokio::test]
+async fn commits_in_topics_that_nobody_asked_about_are_kept_once_for_each_metadata() {
+    let broker = kafka().await;
+    let bootstrap = broker.bootstrap();
+    let [asked, elsewhere, id] = ["asked", "elsewhere", "commits"].map(unique);
+    for topic in [&asked, &elsewhere] {
+        broker.create_topic(topic, 3).await;
+    }
+    for partition in [0, 2] {
+        commit(bootstrap, &id, &asked, partition, 0, OURS);
+    }
+    for (partition, metadata) in [(0, OURS), (1, "theirs"), (2, "theirs")] {
+        commit(bootstrap, &id, &elsewhere, partition, 0, metadata);
+    }
+    let kafka = Kafka::connect(bootstrap);
+    let snapshot = kafka.observe(from_ref(&asked), from_ref(&id)).await;
+    let snapshot = snapshot.expect("Kafka answers");
+    let committed = snapshot.groups[&id].committed.as_ref();
+    let committed = committed.expect("they are known");
+    let mut kept: Vec<(&str, &str)> = committed
+        .iter()
+        .map(|((topic, _), committed)| (topic, &*committed.metadata))
+        .collect();
+    kept.sort_unstable();
+    let mut expected = vec![
+        (&*asked, OURS),
+        (&*asked, OURS),
+        (&*elsewhere, OURS),
+        (&*elsewhere, "theirs"),
+    ];
+    expected.sort_unstable();
+    assert_eq!(kept, expected);
+    let only = [(asked.clone(), 3)].into();
+    let others = kafka.other_groups(from_ref(&id), &only).await;
+    let others = others.expect("Kafka answers");
+    let committed = others[&id].committed.as_ref();
+    let partitions: Vec<_> = committed.expect("they are known").keys().collect();
+    assert_eq!(partitions, [(&*asked, 0), (&*asked, 2)]);
 }

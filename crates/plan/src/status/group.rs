@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use practice_api::status::{GroupStatus, Member, OwnedPartition, TopicStatus};
 use practice_contract::OffsetReset;
 use practice_groups::{
-    At, ByPartition, GroupSeen, GroupState, MemberSeen, Snapshot, TopicSeen, total,
+    At, ByPartition, GroupSeen, GroupState, Lag, MemberSeen, Snapshot, TopicSeen, total,
 };
 
 use super::{count, health::Case};
@@ -28,6 +28,8 @@ pub(super) struct GroupInputs<'a> {
     pub(super) bootstrap: &'a str,
     /// The topics' status.
     pub(super) topics: &'a [TopicStatus],
+    /// Partitions that are listed for each member, and of those without an owner.
+    pub(super) listed: usize,
     pub(super) now: Timestamp,
 }
 
@@ -103,6 +105,11 @@ impl GroupInputs<'_> {
                 .then(|| waits.clone());
             self.member(&shares, member, reason)
         };
+        let is_long = |partitions: usize| partitions > self.listed;
+        let owns_many = |member: &MemberSeen| {
+            let owned = member.partitions.as_ref();
+            owned.is_some_and(|owned| is_long(owned.len()))
+        };
         GroupStatus {
             name: group.id.clone(),
             group_id_owned: self.prepared.owns_group_id(&group.id),
@@ -137,18 +144,18 @@ impl GroupInputs<'_> {
             message: seen.trouble.as_ref().map(ToString::to_string).or(hidden),
             members: seen.members.iter().map(member).collect(),
             unowned_count: count(unowned.len()),
+            truncated: is_long(unowned.len()) || seen.members.iter().any(owns_many),
             unowned: unowned
                 .into_iter()
+                .take(self.listed)
                 .map(|partition| shares.share(partition))
                 .collect(),
-            truncated: false,
         }
     }
 
     fn member(self, shares: &Shares, member: &MemberSeen, idle_because: Option<String>) -> Member {
-        let owned = member.partitions.iter().flat_map(ByPartition::keys);
-        let partitions: Vec<OwnedPartition> =
-            owned.map(|partition| shares.share(partition)).collect();
+        let owned = || member.partitions.iter().flat_map(ByPartition::keys);
+        let lag = || total(owned().map(|at| shares.lag(at).effective()));
         let pod = self
             .running
             .pods
@@ -159,12 +166,12 @@ impl GroupInputs<'_> {
             pod,
             member_id: member.member_id.clone(),
             client_id: member.client_id.clone(),
-            partition_count: count(partitions.len()),
-            lag: member
-                .partitions
-                .as_ref()
-                .and_then(|_| total(partitions.iter().map(|partition| partition.lag))),
-            partitions,
+            partition_count: count(owned().count()),
+            lag: member.partitions.as_ref().and_then(|_| lag()),
+            partitions: owned()
+                .take(self.listed)
+                .map(|at| shares.share(at))
+                .collect(),
             idle_because,
         }
     }
@@ -239,8 +246,13 @@ struct Shares<'a> {
 }
 
 impl Shares<'_> {
+    fn lag(&self, at: At<'_>) -> Lag {
+        let reset = self.group.offset_reset;
+        self.snapshot.lag(self.seen, at, reset)
+    }
+
     fn share(&self, at: At<'_>) -> OwnedPartition {
-        let lag = self.snapshot.lag(self.seen, at, self.group.offset_reset);
+        let lag = self.lag(at);
         let committed = self.seen.committed.as_ref().and_then(|all| all.get(at));
         let unknown = self.unknown.get(&at).copied().or(self.blind);
         OwnedPartition {
@@ -284,7 +296,7 @@ fn blind(before: Option<&GroupStatus>) -> Option<&str> {
 }
 
 /// Every existing partition of the topics that a group reads.
-fn partitions<'a>(group: &'a GroupPlan, snapshot: &Snapshot) -> Vec<At<'a>> {
+pub(super) fn partitions<'a>(group: &'a GroupPlan, snapshot: &Snapshot) -> Vec<At<'a>> {
     let mut partitions = Vec::new();
     for topic in &group.topics {
         if let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) {

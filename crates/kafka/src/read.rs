@@ -124,7 +124,7 @@ impl Kafka {
     }
 
     /// Polls topics and groups: topics, members and committed offsets first, the logs' bounds after them. What a broker does not
-    /// answer is unknown in the result.
+    /// answer is unknown in the result. Of a group's commits in other topics than these one of each topic and metadata is kept.
     ///
     /// # Errors
     /// No broker is reachable.

@@ -155,7 +155,7 @@ async fn commits_tell_who_made_them() {
     commit(bootstrap, &ids[0], &topic, 1, 8, OURS);
     commit(bootstrap, &ids[1], &topic, 1, 9, "");
     let seen = kafka
-        .observe(&[], &ids)
+        .observe(from_ref(&topic), &ids)
         .await
         .expect("Kafka answers")
         .groups;

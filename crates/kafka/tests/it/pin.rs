@@ -14,7 +14,7 @@ use practice_testbed::{
     kafka, unique,
 };
 
-use crate::{group, poll, there, until};
+use crate::{poll, there, until};
 
 /// Brokers apply access control lists a little later.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -82,7 +82,8 @@ async fn a_group_is_pinned_where_it_has_no_commit() {
         Ok(offsets(&topic, &[(0, 3), (2, 5)])),
         "partition 1 has a commit"
     );
-    let seen = group(&kafka, &id).await;
+    let mut snapshot = poll(&kafka, &topic, &id).await;
+    let seen = snapshot.groups.remove(&id).expect("was asked for");
     let committed = |offset, metadata: &str| Committed {
         offset,
         metadata: metadata.into(),

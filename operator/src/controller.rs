@@ -65,7 +65,7 @@ const CONCURRENCY: u16 = 16;
 /// Events within this time become one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// The practices, kept without the fields that nobody here reads and that are as large as the rest, and their changes.
+/// The practices, kept without their managed fields, which are not used here and as large as the rest, and their changes.
 fn practices(
     all: Api<Guarded>,
 ) -> (

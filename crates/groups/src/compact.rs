@@ -44,7 +44,7 @@ impl Texts {
         new
     }
 
-    /// Forgets texts that nobody uses.
+    /// Removes texts that are not used any more.
     pub fn prune(&mut self) {
         self.0.retain(|text| Arc::strong_count(text) > 1);
     }

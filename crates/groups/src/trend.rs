@@ -80,13 +80,12 @@ impl Commit {
     fn add(&mut self, now: Tick, offset: i64, room: usize) {
         if offset != self.offset {
             let (first, last) = self.between;
-            let offsets = self.offsets.get_or_insert_with(|| {
+            self.offsets.get_or_insert_with(|| {
                 let mut table = Table::default();
                 table.add(first, self.offset, room);
                 table.add(last, self.offset, room);
                 Box::new(table)
             });
-            offsets.add(now, offset, room);
             (self.offset, self.between) = (offset, (now, now));
         }
         self.between.1 = now;

@@ -24,7 +24,7 @@ const MOST_PARTITIONS: usize = 5_000;
 /// Most partitions of members and without an owner, over all groups: one or two megabytes of JSON. 32 topics of 1,000
 /// partitions read by 32 groups would be a million.
 pub(crate) const MOST_SHARES: usize = 20_000;
-/// The same of a practice that nobody looks at: what a page shows first if Kafka does not answer when it is opened.
+/// The same of a practice without an open page: what a page shows first if Kafka does not answer when it is opened.
 pub(crate) const UNSEEN: usize = 500;
 
 /// Computes a practice's state, with at most so many shares. `journal` is newest first.

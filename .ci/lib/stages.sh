@@ -38,8 +38,12 @@ stop_stage() {
   kill -KILL -- "-$job" 2>/dev/null || true
 }
 
+# why tests failed: the first lines of each panic, under the test's name
+panics() { awk '/^---- .* stdout ----$/ { name = $0 } / panicked at / && name { print name; name = ""; left = 6 } /^---- / { if (name != "") left = 0 } left-- > 0 { print "  " substr($0, 1, 600) }' "$log"; }
+
 report() { # EXIT_CODE
   echo
+  (($1 == 0)) || panics
   sed -n '/^ *Running /h; /^ *Doc-tests /h; /^test result:/{x; s/^ *//; s/ (.*//; p; x; s/^/    /; p}' "$log"
   echo
   ((${#finished[@]} == 0)) || printf '%s\n' "${finished[@]}" | tee -a "$log"

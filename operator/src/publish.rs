@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
     runtime::events::{Event, EventType, Recorder},
 };
 use practice_api::{ConsumerGroupPractice, PracticeStatus};
@@ -71,7 +72,8 @@ pub async fn publish(
         None => {}
     }
     let name = practice.name_any();
-    let api: Api<ConsumerGroupPractice> =
+    // the answer is not needed, and where the spec of a practice cannot be decoded, neither can the answer
+    let api: Api<PartialObjectMeta<ConsumerGroupPractice>> =
         Api::namespaced(client.clone(), &practice.namespace().unwrap_or_default());
     let body = json!({
         "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",

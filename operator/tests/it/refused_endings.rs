@@ -29,7 +29,7 @@ async fn a_manifest_that_cannot_be_planned_or_decoded_has_an_end() {
     cluster.apply_crd(&looser_crd()).await;
     let scene = Scene::of(&cluster, "unplannable").await;
     let stop = CancellationToken::new();
-    operator::start(&cluster, stop.clone()).await;
+    let account = operator::start(&cluster, stop.clone()).await;
     let bootstrap = scene.kafka.bootstrap();
     let names = ["wrong", "odd"].map(|name| (name, scene.name(name)));
     for (name, topic) in &names {
@@ -58,6 +58,14 @@ async fn a_manifest_that_cannot_be_planned_or_decoded_has_an_end() {
     scene
         .merge("odd", &json!({"spec": {"topics": "none of them"}}))
         .await;
+    let writes = || {
+        let requests = cluster.audit_in(&scene.namespace, &account.namespace, account.name);
+        let is_status = |request: &&String| {
+            request.contains("consumergrouppractices/status") && request.ends_with(" odd")
+        };
+        requests.iter().filter(is_status).count()
+    };
+    let before = writes();
     untyped
         .delete("odd", &DeleteParams::default())
         .await
@@ -94,6 +102,11 @@ async fn a_manifest_that_cannot_be_planned_or_decoded_has_an_end() {
         other => Err(format!("{other:?}")),
     };
     scene.until("it is gone", gone).await;
+    let written = writes() - before;
+    assert!(
+        (1..=4).contains(&written),
+        "status is written when its meaning changes, not in a loop: {written} times"
+    );
     scene.event("TopicAbandoned", &names[1].1).await;
     assert!(exists(bootstrap, &names[1].1).await, "it stays");
     stop.cancel();

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    sync::Arc,
     time::Instant,
 };
 
@@ -401,7 +402,7 @@ fn name(file: &Value) -> String {
 }
 
 /// Message about a rebalance with its cause and advice.
-fn rebalanced((group, rebalance): &(String, Rebalance)) -> Option<(Severity, String)> {
+fn rebalanced((group, rebalance): &(String, Arc<Rebalance>)) -> Option<(Severity, String)> {
     let why = rebalance.why.as_ref()?;
     let tone = if why.cause.is_trouble() {
         Severity::Warning

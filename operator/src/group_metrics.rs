@@ -127,7 +127,7 @@ impl GroupMetrics {
         &self,
         key: &Key,
         status: &PracticeStatus,
-        explained: &[(String, Rebalance)],
+        explained: &[(String, Arc<Rebalance>)],
         without_owner: &[(String, u64)],
     ) {
         let mut all = self.all();
@@ -383,7 +383,7 @@ pub(crate) mod tests {
         metrics.show(
             &key("p"),
             &full,
-            &[("g".into(), rebalance(Cause::ScaledUp))],
+            &[("g".into(), rebalance(Cause::ScaledUp).into())],
             &[("g".into(), 700)],
         );
     }
@@ -429,13 +429,13 @@ pub(crate) mod tests {
         metrics.show(
             &key("p"),
             &status(Some(7)),
-            &[("g".into(), rebalance(Cause::ScaledUp))],
+            &[("g".into(), rebalance(Cause::ScaledUp).into())],
             &[("g".into(), 700)],
         );
         metrics.show(
             &key("p"),
             &status(Some(7)),
-            &[("g".into(), rebalance(Cause::ScaledUp))],
+            &[("g".into(), rebalance(Cause::ScaledUp).into())],
             &[("g".into(), 400)],
         );
         let text_now = text(&metrics);

@@ -38,7 +38,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct JournalUpdate {
     /// Rebalances whose cause was found in this reconcile, with their groups, oldest first.
-    pub explained: Vec<(String, Rebalance)>,
+    pub explained: Vec<(String, Arc<Rebalance>)>,
     /// The latest rebalances of all groups, newest first.
     pub latest: Vec<RebalanceStatus>,
     /// Times without an owner of moved partitions that were measured in this reconcile, in milliseconds, with their groups.
@@ -109,13 +109,9 @@ pub fn record_poll(
         for change in journal.unexplained(&group.id).to_vec() {
             match cause(&change, &group.id, witness, now.tick) {
                 Some(why) => {
-                    journal.explain(&group.id, change.number, why);
-                    let explained = journal
-                        .of(&group.id)
-                        .find(|rebalance| rebalance.number == change.number);
-                    update
-                        .explained
-                        .extend(explained.map(|rebalance| (group.id.clone(), rebalance.clone())));
+                    let explained = journal.explain(&group.id, change.number, why);
+                    let explained = explained.map(|rebalance| (group.id.clone(), rebalance));
+                    update.explained.extend(explained);
                 }
                 None => update.again = Some(AGAIN),
             }

@@ -102,7 +102,7 @@ fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc
     };
     let mut found: Vec<(&str, Partition)> = Vec::new();
     for group in &before.groups {
-        let Some(seen) = snapshot.groups.get(&group.name) else {
+        let Some(seen) = snapshot.group(&group.name) else {
             continue;
         };
         let shares = group.shares();
@@ -127,11 +127,8 @@ fn outdated(mut snapshot: Arc<Snapshot>, before: Option<&PracticeStatus>) -> Arc
     if !found.is_empty() {
         let groups = &mut Arc::make_mut(&mut snapshot).groups;
         for (group, partition) in found {
-            groups
-                .entry(group.to_owned())
-                .or_default()
-                .outdated
-                .insert(at(&partition), ());
+            let group = groups.entry(group.to_owned()).or_default();
+            Arc::make_mut(group).outdated.insert(at(&partition), ());
         }
     }
     snapshot
@@ -158,8 +155,7 @@ fn waiting(
     let mut waiting = BTreeMap::new();
     for group in &plan.groups {
         let Some(seen) = snapshot
-            .groups
-            .get(&group.id)
+            .group(&group.id)
             .filter(|seen| seen.state == GroupState::Stable)
         else {
             continue;
@@ -218,7 +214,7 @@ mod tests {
                 ..GroupSeen::default()
             };
             let snapshot = Snapshot {
-                groups: [("g".to_owned(), seen)].into(),
+                groups: [("g".to_owned(), seen.into())].into(),
                 ..Snapshot::default()
             };
             let waiting = waiting(&plan, &snapshot, since, now);
@@ -307,9 +303,7 @@ mod tests {
         let before = world.status();
         assert!(!outdated(&world, &before));
         world.kafka(|snapshot| {
-            let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else {
-                panic!("is present")
-            };
+            let facts = snapshot.topic_mut("t").expect("is present");
             facts.id = "another".into();
         });
         assert!(

@@ -110,7 +110,7 @@ async fn claim_groups(
     for group in &plan.groups {
         let seen = snapshot
             .as_ref()
-            .and_then(|snapshot| snapshot.groups.get(&group.id));
+            .and_then(|snapshot| snapshot.group(&group.id));
         if takes_consumer_protocol.is_none() && needs_consumer_protocol(group, seen) {
             takes_consumer_protocol =
                 Some(reader.kafka().has_consumer_protocol().await.unwrap_or(true));

@@ -357,6 +357,9 @@ async fn run(
             .await
             .map(|mut snapshot| {
                 history.note(&mut snapshot);
+                if let Some(Ok(before)) = &polls.borrow().poll {
+                    snapshot.share(before);
+                }
                 snapshot.other_groups =
                     lock(&shared.other_groups).report(others, &snapshot, &groups);
                 Arc::new(snapshot)
@@ -462,7 +465,6 @@ fn other_groups<'a>(
 
 #[cfg(test)]
 mod tests {
-    use practice_groups::GroupSeen;
 
     use super::*;
 
@@ -506,7 +508,7 @@ mod tests {
                 .collect(),
             groups: groups
                 .iter()
-                .map(|name| ((*name).to_owned(), GroupSeen::default()))
+                .map(|name| ((*name).to_owned(), Arc::default()))
                 .collect(),
             other_groups: None,
         });

@@ -22,7 +22,23 @@ pub fn owned((topic, number): At<'_>) -> Partition {
 
 /// Values by partition, in the order of topics and numbers. No topic is without a partition.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ByPartition<T>(BTreeMap<String, Vec<(i32, T)>>);
+pub struct ByPartition<T>(BTreeMap<String, Values<T>>);
+
+/// The values of a topic, by number. Numbers and values are apart: together most of them would take 4 bytes more.
+#[derive(Clone, PartialEq, Eq)]
+struct Values<T> {
+    /// Sorted.
+    numbers: Vec<i32>,
+    /// In the order of the numbers.
+    values: Vec<T>,
+}
+
+impl<T> Values<T> {
+    /// The place of a number, or where it belongs.
+    fn place(&self, number: i32) -> Result<usize, usize> {
+        self.numbers.binary_search(&number)
+    }
+}
 
 /// Some partitions.
 pub type PartitionSet = ByPartition<()>;
@@ -42,15 +58,15 @@ impl<T: fmt::Debug> fmt::Debug for ByPartition<T> {
 impl<T> ByPartition<T> {
     /// The value of a partition.
     pub fn get(&self, (topic, number): At<'_>) -> Option<&T> {
-        let values = self.0.get(topic)?;
-        Some(&values[place(values, number).ok()?].1)
+        let all = self.0.get(topic)?;
+        Some(&all.values[all.place(number).ok()?])
     }
 
     /// The value of a partition, to be changed.
     pub fn get_mut(&mut self, (topic, number): At<'_>) -> Option<&mut T> {
-        let values = self.0.get_mut(topic)?;
-        let place = place(values, number).ok()?;
-        Some(&mut values[place].1)
+        let all = self.0.get_mut(topic)?;
+        let place = all.place(number).ok()?;
+        Some(&mut all.values[place])
     }
 
     /// Whether a partition has a value.
@@ -66,14 +82,16 @@ impl<T> ByPartition<T> {
     ) -> &mut T {
         // an entry would need a name of its own for each lookup
         if !self.0.contains_key(topic) {
-            self.0.insert(topic.to_owned(), Vec::new());
+            let (numbers, values) = (Vec::new(), Vec::new());
+            self.0.insert(topic.to_owned(), Values { numbers, values });
         }
-        let values = self.0.get_mut(topic).expect("was inserted");
-        let place = place(values, number).unwrap_or_else(|place| {
-            values.insert(place, (number, new()));
+        let all = self.0.get_mut(topic).expect("was inserted");
+        let place = all.place(number).unwrap_or_else(|place| {
+            all.numbers.insert(place, number);
+            all.values.insert(place, new());
             place
         });
-        &mut values[place].1
+        &mut all.values[place]
     }
 
     /// Sets the value of a partition.
@@ -87,9 +105,17 @@ impl<T> ByPartition<T> {
 
     /// Keeps the partitions for which this holds.
     pub fn retain(&mut self, mut holds: impl FnMut(At<'_>, &mut T) -> bool) {
-        self.0.retain(|topic, values| {
-            values.retain_mut(|(number, value)| holds((topic, *number), value));
-            !values.is_empty()
+        self.0.retain(|topic, all| {
+            let mut values = all.values.iter_mut();
+            let mut kept = Vec::with_capacity(all.numbers.len());
+            all.numbers.retain(|number| {
+                let value = values.next().expect("each number has a value");
+                kept.push(holds((topic, *number), value));
+                kept.last() == Some(&true)
+            });
+            let mut kept = kept.into_iter();
+            all.values.retain(|_| kept.next() == Some(true));
+            !all.numbers.is_empty()
         });
     }
 
@@ -100,17 +126,19 @@ impl<T> ByPartition<T> {
 
     /// The partitions and their values.
     pub fn iter(&self) -> impl Iterator<Item = (At<'_>, &T)> {
-        self.0.iter().flat_map(|(topic, values)| {
-            let each = values.iter();
-            each.map(move |(number, value)| ((topic.as_str(), *number), value))
+        self.0.iter().flat_map(|(topic, all)| {
+            let numbers = all.numbers.iter();
+            let each = numbers.map(move |number| (topic.as_str(), *number));
+            each.zip(&all.values)
         })
     }
 
     /// The partitions and their values, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (At<'_>, &mut T)> {
-        self.0.iter_mut().flat_map(|(topic, values)| {
-            let each = values.iter_mut();
-            each.map(move |(number, value)| ((topic.as_str(), *number), value))
+        self.0.iter_mut().flat_map(|(topic, all)| {
+            let numbers = all.numbers.iter();
+            let each = numbers.map(move |number| (topic.as_str(), *number));
+            each.zip(&mut all.values)
         })
     }
 
@@ -126,12 +154,12 @@ impl<T> ByPartition<T> {
 
     /// The values.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.0.values().flatten().map(|(_, value)| value)
+        self.0.values().flat_map(|all| &all.values)
     }
 
     /// How many partitions have a value.
     pub fn len(&self) -> usize {
-        self.0.values().map(Vec::len).sum()
+        self.0.values().map(|all| all.numbers.len()).sum()
     }
 
     /// Whether none has.
@@ -141,13 +169,11 @@ impl<T> ByPartition<T> {
 
     /// Gives back memory that is not used.
     pub fn shrink(&mut self) {
-        self.0.values_mut().for_each(Vec::shrink_to_fit);
+        for all in self.0.values_mut() {
+            all.numbers.shrink_to_fit();
+            all.values.shrink_to_fit();
+        }
     }
-}
-
-/// The place of a number, or where it belongs.
-fn place<T>(values: &[(i32, T)], number: i32) -> Result<usize, usize> {
-    values.binary_search_by_key(&number, |(there, _)| *there)
 }
 
 impl<T> FromIterator<(Partition, T)> for ByPartition<T> {
@@ -160,13 +186,22 @@ impl<T> FromIterator<(Partition, T)> for ByPartition<T> {
                 None => drop(all.insert(topic, vec![(number, value)])),
             }
         }
-        for values in all.values_mut() {
+        let sorted = |mut values: Vec<(i32, T)>| {
             values.reverse(); // of two with one number the sort keeps this order, and the first stays
             values.sort_by_key(|(number, _)| *number);
             values.dedup_by_key(|(number, _)| *number);
-            values.shrink_to_fit();
-        }
-        Self(all)
+            let mut all = Values {
+                numbers: Vec::with_capacity(values.len()),
+                values: Vec::with_capacity(values.len()),
+            };
+            for (number, value) in values {
+                all.numbers.push(number);
+                all.values.push(value);
+            }
+            all
+        };
+        let all = all.into_iter();
+        Self(all.map(|(topic, values)| (topic, sorted(values))).collect())
     }
 }
 

@@ -1,6 +1,12 @@
 //! Times and texts that are kept for each partition of each group, in few bytes.
 
-use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
+
+use arcstr::ArcStr;
 
 /// A tick to a tenth of a second: 4 bytes, also where there may be none, for 13 years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,24 +35,42 @@ impl Tick {
     }
 }
 
+/// A committed offset: 8 bytes, also where there may be none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offset(NonZeroU64);
+
+impl Offset {
+    /// Of an offset, which is never negative.
+    pub(crate) fn of(offset: i64) -> Self {
+        let offset = u64::try_from(offset).unwrap_or_default();
+        Self(NonZeroU64::MIN.saturating_add(offset))
+    }
+
+    /// As a number.
+    pub(crate) fn get(self) -> i64 {
+        i64::try_from(self.0.get() - 1).unwrap_or(i64::MAX)
+    }
+}
+
 /// Texts of which each is kept once, however often it is used.
 #[derive(Debug, Default)]
-pub struct Texts(BTreeSet<Arc<str>>);
+pub struct Texts(BTreeSet<ArcStr>);
 
 impl Texts {
     /// A text, kept from the first time.
-    pub fn get(&mut self, text: &str) -> Arc<str> {
+    pub fn get(&mut self, text: &str) -> ArcStr {
         if let Some(known) = self.0.get(text) {
             return known.clone();
         }
-        let new: Arc<str> = text.into();
+        let new = ArcStr::from(text);
         self.0.insert(new.clone());
         new
     }
 
     /// Removes texts that are not used any more.
     pub fn prune(&mut self) {
-        self.0.retain(|text| Arc::strong_count(text) > 1);
+        self.0
+            .retain(|text| ArcStr::strong_count(text).is_none_or(|count| count > 1));
     }
 }
 
@@ -74,10 +98,18 @@ mod tests {
     }
 
     #[test]
+    fn an_offset_is_small_and_has_every_number() {
+        assert_eq!(size_of::<Option<Offset>>(), 8);
+        for offset in [0, 1, i64::MAX] {
+            assert_eq!(Offset::of(offset).get(), offset);
+        }
+    }
+
+    #[test]
     fn a_text_is_kept_once_and_as_long_as_it_is_used() {
         let mut texts = Texts::default();
         let (one, other) = (texts.get("a"), texts.get("a"));
-        assert!(Arc::ptr_eq(&one, &other));
+        assert!(ArcStr::ptr_eq(&one, &other));
         drop(texts.get("b"));
         texts.prune();
         assert_eq!(texts.0.len(), 1);

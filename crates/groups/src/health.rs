@@ -21,18 +21,15 @@ mod owners;
 mod state;
 mod transactions;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
+use arcstr::ArcStr;
 use practice_contract::OffsetReset;
 
 use self::owners::{Owners, owner_commits, owners};
 use crate::{
     by_partition::{At, ByPartition},
-    compact::{Texts, Tick},
+    compact::{Offset, Texts, Tick},
     lag::Lag,
     model::{Snapshot, TopicSeen},
 };
@@ -63,9 +60,17 @@ pub struct HealthHistory {
 /// Samples of one group.
 #[derive(Debug, Default)]
 struct GroupHistory {
-    /// The id of each topic at the last poll.
-    topic_ids: BTreeMap<String, String>,
+    topics: BTreeMap<String, TopicHistory>,
     partitions: ByPartition<PartitionHistory>,
+}
+
+/// What is the same for the partitions of a topic.
+#[derive(Debug)]
+struct TopicHistory {
+    /// The id at the last poll.
+    id: String,
+    /// When the topic was last polled.
+    last_seen: Tick,
 }
 
 impl Default for HealthHistory {
@@ -80,14 +85,15 @@ struct PartitionHistory {
     /// The topic got another id after the last commit.
     topic_recreated: bool,
     first_seen: Tick,
-    last_seen: Tick,
-    committed: Option<i64>,
+    committed: Option<Offset>,
     /// When the committed offset last changed.
     last_commit: Tick,
     /// Since when lag has not been zero; `None`: it is.
     lag_since: Option<Tick>,
-    /// Member id of the owner (inner `None`: no owner), and since when; `None`: not reported yet.
-    owner: Option<(Option<Arc<str>>, Tick)>,
+    /// Member id of the owner; `None`: no owner.
+    owner: Option<ArcStr>,
+    /// Since when; `None`: owners were not reported yet.
+    owned_since: Option<Tick>,
     rewind: Option<Box<Rewind>>,
     /// When its owner was last seen to wait for a transaction.
     waited: Option<Tick>,
@@ -117,7 +123,7 @@ struct Sample<'a> {
     /// Time for which lag has to grow.
     trend: Duration,
     /// When each owner last committed a new offset, in any partition, by member id.
-    owner_commits: &'a BTreeMap<Arc<str>, Tick>,
+    owner_commits: &'a BTreeMap<ArcStr, Tick>,
 }
 
 impl Sample<'_> {
@@ -159,13 +165,16 @@ impl HealthHistory {
                     history.partitions.get_or_insert_with(at, new);
                 }
             }
-            let recreated = history.record_ids(snapshot);
+            let topics = history.record_topics(snapshot, now);
             for (at, history) in history.partitions.iter_mut() {
-                let Some(TopicSeen::Present(_)) = snapshot.topics.get(at.0) else {
+                let Some((gap, recreated)) = topics.get(at.0) else {
                     continue;
                 };
-                history.resume(now, self.window / GAP);
-                history.topic_recreated |= recreated.contains(at.0);
+                let gap = (*gap).min(now.since(history.first_seen));
+                if gap > self.window / GAP {
+                    history.skip(gap);
+                }
+                history.topic_recreated |= recreated;
                 let offset = committed.get(at).map(|committed| committed.offset);
                 history.record_commit(offset, now);
                 let lag = snapshot.lag(group, at, OffsetReset::Earliest);
@@ -193,8 +202,7 @@ impl HealthHistory {
     ) -> GroupHealth {
         let mut group_health = GroupHealth::default();
         let Some(seen) = snapshot
-            .groups
-            .get(group)
+            .group(group)
             .filter(|seen| seen.committed.is_some())
         else {
             return group_health;
@@ -228,7 +236,7 @@ impl HealthHistory {
                 });
                 group_health.recheck_in = earliest(group_health.recheck_in, recheck_in);
                 if let Some(health) = health {
-                    group_health.partitions.insert(at, health);
+                    group_health.insert(at, health);
                 }
             }
         }
@@ -243,27 +251,33 @@ fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> 
 
 impl GroupHistory {
     fn retain_topics(&mut self, holds: impl Fn(&str) -> bool) {
-        self.topic_ids.retain(|topic, _| holds(topic));
+        self.topics.retain(|topic, _| holds(topic));
         self.partitions.retain_topics(holds);
     }
 
-    /// Records the ids of the topics of these partitions. Out: topics that have another id now.
-    fn record_ids(&mut self, snapshot: &Snapshot) -> BTreeSet<String> {
-        let mut recreated = BTreeSet::new();
+    /// Records the topics of these partitions. Out: the time since each that is there was polled last, and whether it has another id
+    /// now.
+    fn record_topics(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Tick,
+    ) -> BTreeMap<String, (Duration, bool)> {
+        let mut polled = BTreeMap::new();
         for topic in self.partitions.topics() {
             let Some(TopicSeen::Present(facts)) = snapshot.topics.get(topic) else {
                 continue;
             };
-            match self.topic_ids.get_mut(topic) {
-                Some(id) if *id == facts.id => {}
-                Some(id) => {
-                    facts.id.clone_into(id);
-                    recreated.insert(topic.to_owned());
-                }
-                None => drop(self.topic_ids.insert(topic.to_owned(), facts.id.clone())),
-            }
+            let history = TopicHistory {
+                id: facts.id.clone(),
+                last_seen: now,
+            };
+            let before = self.topics.insert(topic.to_owned(), history);
+            let news = before.map_or((Duration::ZERO, false), |before| {
+                (now.since(before.last_seen), before.id != facts.id)
+            });
+            polled.insert(topic.to_owned(), news);
         }
-        recreated
+        polled
     }
 }
 
@@ -272,41 +286,37 @@ impl PartitionHistory {
         Self {
             topic_recreated: false,
             first_seen: now,
-            last_seen: now,
             committed: None,
             last_commit: now,
             lag_since: None,
             owner: None,
+            owned_since: None,
             rewind: None,
             waited: None,
             points: None,
         }
     }
 
-    /// Continues after a pause. All times move forward by a gap of more than `longest`, because unobserved time does not count.
-    fn resume(&mut self, now: Tick, longest: Duration) {
-        let gap = now.since(self.last_seen);
-        self.last_seen = now;
-        if gap > longest {
-            let times = [&mut self.first_seen, &mut self.last_commit]
-                .into_iter()
-                .chain(self.lag_since.as_mut());
-            let times = times.chain(self.owner.as_mut().map(|(_, since)| since));
-            let times = times.chain(self.rewind.as_mut().map(|rewind| &mut rewind.at));
-            let times = times.chain(self.waited.as_mut());
-            let points = self.points.iter_mut().flat_map(|points| points.iter_mut());
-            times
-                .chain(points.map(|(at, _)| at))
-                .for_each(|at| *at = at.plus(gap));
-        }
+    /// Continues after a gap: all times move forward by it, because unobserved time does not count.
+    fn skip(&mut self, gap: Duration) {
+        let times = [&mut self.first_seen, &mut self.last_commit].into_iter();
+        let times = times.chain(self.lag_since.as_mut());
+        let times = times.chain(self.owned_since.as_mut());
+        let times = times.chain(self.rewind.as_mut().map(|rewind| &mut rewind.at));
+        let times = times.chain(self.waited.as_mut());
+        let points = self.points.iter_mut().flat_map(|points| points.iter_mut());
+        times
+            .chain(points.map(|(at, _)| at))
+            .for_each(|at| *at = at.plus(gap));
     }
 
     /// Records a committed offset. Without one the former offset still counts, because a deleted commit moves the group back.
     fn record_commit(&mut self, offset: Option<i64>, now: Tick) {
-        let Some(offset) = offset.filter(|offset| self.committed != Some(*offset)) else {
+        let before = self.committed.map(Offset::get);
+        let Some(offset) = offset.filter(|offset| before != Some(*offset)) else {
             return;
         };
-        if let Some(from) = self.committed.filter(|from| offset < *from) {
+        if let Some(from) = before.filter(|from| offset < *from) {
             self.rewind = Some(Box::new(Rewind {
                 at: now,
                 from,
@@ -315,7 +325,8 @@ impl PartitionHistory {
             }));
             self.points = None;
         }
-        (self.committed, self.last_commit, self.topic_recreated) = (Some(offset), now, false);
+        (self.committed, self.last_commit, self.topic_recreated) =
+            (Some(Offset::of(offset)), now, false);
     }
 
     /// Records owner and lag. `owners`: all owners of the group, if they are known.
@@ -332,13 +343,9 @@ impl PartitionHistory {
         self.record_lag(lag, now, window / POINTS);
     }
 
-    fn record_owner(&mut self, owner: Option<&Arc<str>>, now: Tick) {
-        if self
-            .owner
-            .as_ref()
-            .is_none_or(|(former, _)| former.as_ref() != owner)
-        {
-            self.owner = Some((owner.cloned(), now));
+    fn record_owner(&mut self, owner: Option<&ArcStr>, now: Tick) {
+        if self.owned_since.is_none() || self.owner.as_ref() != owner {
+            (self.owner, self.owned_since) = (owner.cloned(), Some(now));
         }
     }
 
@@ -403,7 +410,7 @@ impl PartitionHistory {
 
     /// Rules 3 and 4, for a partition with lag that was idle for a window; `None`: its owner is not known.
     fn not_consumed(&self, idle: Duration) -> Option<PartitionHealth> {
-        self.owner.as_ref().map(|(owner, _)| match owner {
+        self.owned_since.map(|_| match &self.owner {
             Some(_) => PartitionHealth::Stalled { age: idle },
             None => PartitionHealth::Unassigned { age: idle },
         })
@@ -420,15 +427,9 @@ impl PartitionHistory {
     /// How long nothing has happened that could reduce the lag: no new message after lag 0, no commit, no change of the owner, and
     /// no commit of the same owner in another partition. An owner that works through another partition does not hang.
     fn idle(&self, lag_since: Tick, sample: &Sample) -> Duration {
-        let (owned_since, elsewhere) = match &self.owner {
-            Some((owner, since)) => (
-                *since,
-                owner
-                    .as_ref()
-                    .and_then(|owner| sample.owner_commits.get(owner)),
-            ),
-            None => (self.last_commit, None),
-        };
+        let owned_since = self.owned_since.unwrap_or(self.last_commit);
+        let owner = self.owner.as_ref();
+        let elsewhere = owner.and_then(|owner| sample.owner_commits.get(owner));
         let elsewhere = elsewhere.copied().unwrap_or(owned_since);
         sample.since(
             lag_since

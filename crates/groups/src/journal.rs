@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use arcstr::ArcStr;
 use serde::{Deserialize, Serialize};
 
 use practice_contract::Protocol;
@@ -85,15 +86,15 @@ impl Rebalance {
 #[serde(rename_all = "camelCase")]
 pub struct Move {
     /// Its topic.
-    pub topic: Arc<str>,
+    pub topic: ArcStr,
     /// Its number, from 0.
     pub partition: i32,
     /// Client id of its former owner; absent: it had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Arc<str>>,
+    pub from: Option<ArcStr>,
     /// Client id of its owner now; absent: it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<Arc<str>>,
+    pub to: Option<ArcStr>,
     /// Milliseconds without an owner; absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unowned_ms: Option<u64>,
@@ -120,8 +121,8 @@ struct GroupJournal {
     #[serde(default)]
     highest: BTreeMap<String, i32>,
     count: u64,
-    /// Newest first.
-    over: VecDeque<Rebalance>,
+    /// Newest first. Shared with copies of this journal: each may have thousands of moved partitions.
+    over: VecDeque<Arc<Rebalance>>,
     /// Since when the group is not settled.
     #[serde(skip)]
     moving_since: Option<Moment>,
@@ -220,7 +221,7 @@ impl Journal {
         }
         memory.count += 1;
         memory.over_at = Some(now.tick);
-        memory.over.push_front(Rebalance {
+        memory.over.push_front(Arc::new(Rebalance {
             number: memory.count,
             at: moving_since.map_or(now.at, |since| since.at),
             protocol: seen.protocol,
@@ -231,7 +232,7 @@ impl Journal {
             moved,
             took_ms: moving_since.and_then(|since| u64::try_from(now.tick - since.tick).ok()),
             why: None,
-        });
+        }));
         let mut sum = 0;
         let fitting = memory.over.iter().take(KEPT).take_while(|rebalance| {
             sum += rebalance.moved.len();
@@ -264,21 +265,15 @@ impl Journal {
             .map_or(&[], |memory| &memory.unexplained)
     }
 
-    /// Records the cause of a rebalance, or that it stays unknown.
-    pub fn explain(&mut self, group: &str, number: u64, why: Explained) {
-        let Some(memory) = self.groups.get_mut(group) else {
-            return;
-        };
-        let memory = Arc::make_mut(memory);
+    /// Records the cause of a rebalance, or that it stays unknown. Out: the rebalance with it.
+    pub fn explain(&mut self, group: &str, number: u64, why: Explained) -> Option<Arc<Rebalance>> {
+        let memory = Arc::make_mut(self.groups.get_mut(group)?);
         self.version += 1;
         memory.unexplained.retain(|change| change.number != number);
-        if let Some(rebalance) = memory
-            .over
-            .iter_mut()
-            .find(|rebalance| rebalance.number == number)
-        {
-            rebalance.why = Some(why);
-        }
+        let mut all = memory.over.iter_mut();
+        let rebalance = all.find(|rebalance| rebalance.number == number)?;
+        Arc::make_mut(rebalance).why = Some(why);
+        Some(rebalance.clone())
     }
 
     /// Records how long moved partitions had no owner where that is not known yet, newest rebalance first, while `is_recent`. Out:
@@ -303,7 +298,7 @@ impl Journal {
             .over
             .iter()
             .take_while(|rebalance| is_recent(rebalance))
-            .any(is_open)
+            .any(|rebalance| is_open(rebalance))
         {
             return news;
         }
@@ -316,7 +311,7 @@ impl Journal {
                 let known = rebalance.moved[index].unowned_ms;
                 let found = known.or_else(|| unowned_ms(rebalance, &rebalance.moved[index]));
                 if found != known {
-                    rebalance.moved[index].unowned_ms = found;
+                    Arc::make_mut(rebalance).moved[index].unowned_ms = found;
                     news.extend(found);
                     self.version += 1;
                 }
@@ -336,6 +331,7 @@ impl Journal {
             .get(group)
             .into_iter()
             .flat_map(|memory| &memory.over)
+            .map(Arc::as_ref)
     }
 
     /// The newest rebalances of these groups, newest first, at most `most`. The order depends only on what is stored, so it survives a
@@ -365,7 +361,7 @@ impl Journal {
         let mut latest = i64::MIN;
         let dated = memory.over.iter().rev().map(|rebalance| {
             latest = latest.max(rebalance.at);
-            (latest, group, rebalance)
+            (latest, group, rebalance.as_ref())
         });
         let mut dated: Vec<_> = dated.collect();
         dated.reverse();
@@ -418,7 +414,7 @@ impl Journal {
         for moved in memory
             .over
             .iter_mut()
-            .flat_map(|rebalance| &mut rebalance.moved)
+            .flat_map(|rebalance| &mut Arc::make_mut(rebalance).moved)
         {
             let names = [
                 Some(&mut moved.topic),
@@ -436,7 +432,7 @@ impl Journal {
             .iter_mut()
             .filter(|rebalance| rebalance.why.is_none())
         {
-            rebalance.why = Some(Explained::unknown(
+            Arc::make_mut(rebalance).why = Some(Explained::unknown(
                 "observation stopped before the cause was found",
             ));
         }
@@ -452,7 +448,8 @@ impl Journal {
 /// # Errors
 /// The text is not from [`Journal::written`].
 pub fn read(text: &str) -> Result<Vec<Rebalance>, serde_json::Error> {
-    serde_json::from_str::<GroupJournal>(text).map(|memory| memory.over.into())
+    let memory: GroupJournal = serde_json::from_str(text)?;
+    Ok(memory.over.into_iter().map(Arc::unwrap_or_clone).collect())
 }
 
 #[cfg(test)]

@@ -180,9 +180,7 @@ mod tests {
             ..TopicFacts::default()
         };
         let mut snapshot = Snapshot::default();
-        snapshot
-            .topics
-            .insert("t".into(), TopicSeen::Present(facts));
+        snapshot.topics.insert("t".into(), TopicSeen::from(facts));
         snapshot.topics.insert("gone".into(), TopicSeen::Missing);
         let commit = |topic: &str, number| {
             (
@@ -226,7 +224,7 @@ mod tests {
             ..TopicFacts::default()
         };
         let snapshot = Snapshot {
-            topics: [("t".to_owned(), TopicSeen::Present(facts))].into(),
+            topics: [("t".to_owned(), TopicSeen::from(facts))].into(),
             ..Snapshot::default()
         };
         let lag = |group: &GroupSeen, reset| snapshot.lag(group, ("t", 1), reset);

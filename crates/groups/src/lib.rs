@@ -15,6 +15,7 @@ mod other_groups;
 mod trend;
 pub mod witness;
 
+pub use arcstr::ArcStr;
 pub use by_partition::{At, ByPartition, PartitionSet, at, owned};
 pub use cause::{Cause, Explained};
 pub use compact::Texts;

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use arcstr::ArcStr;
 use practice_contract::{Protocol, denied};
 use thiserror::Error;
 
@@ -18,18 +19,52 @@ use crate::{
 /// Topic and partition number.
 pub type Partition = (String, i32);
 
-/// One poll of a Kafka.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// One poll of a Kafka. What did not change since the poll before is shared with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Every topic that was asked for.
     pub topics: BTreeMap<String, TopicSeen>,
     /// Every group that was asked for.
-    pub groups: BTreeMap<String, GroupSeen>,
+    pub groups: BTreeMap<String, Arc<GroupSeen>>,
     /// Groups of other applications on these topics; `None`: not known yet. Polls do not request them: see [`OtherGroups`](crate::OtherGroups).
     pub other_groups: Option<Arc<OtherGroupMap>>,
 }
 
 impl Snapshot {
+    /// A group.
+    pub fn group(&self, id: &str) -> Option<&GroupSeen> {
+        self.groups.get(id).map(Arc::as_ref)
+    }
+
+    /// A topic that exists, to be changed.
+    pub fn topic_mut(&mut self, name: &str) -> Option<&mut TopicFacts> {
+        match self.topics.get_mut(name)? {
+            TopicSeen::Present(facts) => Some(Arc::make_mut(facts)),
+            TopicSeen::Missing | TopicSeen::Unknown(_) => None,
+        }
+    }
+
+    /// A group, to be changed.
+    pub fn group_mut(&mut self, id: &str) -> Option<&mut GroupSeen> {
+        self.groups.get_mut(id).map(Arc::make_mut)
+    }
+
+    /// Takes topics and groups that are the same from another poll, so that both are kept once.
+    pub fn share(&mut self, other: &Self) {
+        for (name, topic) in &mut self.topics {
+            if let (TopicSeen::Present(facts), Some(TopicSeen::Present(same))) =
+                (topic, other.topics.get(name))
+            {
+                share(facts, same);
+            }
+        }
+        for (id, group) in &mut self.groups {
+            if let Some(same) = other.groups.get(id) {
+                share(group, same);
+            }
+        }
+    }
+
     /// The part about these topics and groups, with the groups of other applications on these topics.
     #[must_use]
     pub fn only(
@@ -67,6 +102,12 @@ impl Snapshot {
     }
 }
 
+fn share<T: PartialEq>(one: &mut Arc<T>, other: &Arc<T>) {
+    if **one == **other {
+        one.clone_from(other);
+    }
+}
+
 /// One poll of Kafka, or why there is none.
 pub type PollResult = Result<Arc<Snapshot>, Arc<KafkaError>>;
 
@@ -87,18 +128,24 @@ impl KafkaIdentity {
 }
 
 /// A topic that was asked for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TopicSeen {
     /// No topic has this name.
     Missing,
     /// It exists.
-    Present(TopicFacts),
+    Present(Arc<TopicFacts>),
     /// Kafka did not answer for it; the reason.
     Unknown(Arc<KafkaError>),
 }
 
+impl From<TopicFacts> for TopicSeen {
+    fn from(facts: TopicFacts) -> Self {
+        Self::Present(Arc::new(facts))
+    }
+}
+
 /// A topic that exists.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicFacts {
     /// Kafka's topic id (KIP-516), 32 hexadecimal digits; empty: this Kafka has none. A recreated topic with the same name has
     /// another id.
@@ -232,7 +279,7 @@ impl fmt::Display for GroupState {
 }
 
 /// A group that was asked for.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupSeen {
     /// Its state.
     pub state: GroupState,
@@ -286,7 +333,7 @@ pub struct Committed {
     /// The next offset to read.
     pub offset: i64,
     /// What the committer attached to it: the same for most partitions of a group.
-    pub metadata: Arc<str>,
+    pub metadata: ArcStr,
 }
 
 /// Why a call to Kafka failed. It has few details on purpose: a condition's message must not help to scan ports.
@@ -392,6 +439,44 @@ mod tests {
     }
 
     #[test]
+    fn what_is_the_same_in_two_polls_is_kept_once() {
+        let poll = |end, state| Snapshot {
+            topics: [("t", end), ("u", 1)]
+                .map(|(name, end)| {
+                    let partitions = vec![Some(Bounds { start: 0, end })];
+                    let facts = TopicFacts {
+                        partitions,
+                        ..TopicFacts::default()
+                    };
+                    (name.to_owned(), facts.into())
+                })
+                .into(),
+            groups: [("g", state), ("h", GroupState::Empty)]
+                .map(|(id, state)| {
+                    let group = GroupSeen {
+                        state,
+                        ..GroupSeen::default()
+                    };
+                    (id.to_owned(), group.into())
+                })
+                .into(),
+            other_groups: None,
+        };
+        let before = poll(1, GroupState::Empty);
+        let mut now = poll(2, GroupState::Stable);
+        now.share(&before);
+        assert_eq!(now, poll(2, GroupState::Stable), "no value changes");
+        let shares = |id: &str| Arc::ptr_eq(&now.groups[id], &before.groups[id]);
+        assert_eq!((shares("g"), shares("h")), (false, true));
+        let facts = |poll: &Snapshot, name: &str| match &poll.topics[name] {
+            TopicSeen::Present(facts) => Arc::as_ptr(facts),
+            other => panic!("{other:?}"),
+        };
+        let shares = |name: &str| facts(&now, name) == facts(&before, name);
+        assert_eq!((shares("t"), shares("u")), (false, true));
+    }
+
+    #[test]
     fn a_part_of_a_snapshot_has_only_these_topics_and_groups() {
         let other_groups = |topics: &[&str]| OtherGroup {
             state: GroupState::Empty,
@@ -406,9 +491,9 @@ mod tests {
             ("both", other_groups(&["t", "u"])),
             ("elsewhere", other_groups(&["u"])),
         ];
-        let topics = ["t", "u", "v"]
-            .map(|name| (name.to_owned(), TopicSeen::Present(TopicFacts::default())));
-        let groups = ["g", "h"].map(|name| (name.to_owned(), GroupSeen::default()));
+        let topics =
+            ["t", "u", "v"].map(|name| (name.to_owned(), TopicSeen::from(TopicFacts::default())));
+        let groups = ["g", "h"].map(|name| (name.to_owned(), Arc::default()));
         let whole = Snapshot {
             topics: topics.into(),
             groups: groups.into(),

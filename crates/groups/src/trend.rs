@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use arcstr::ArcStr;
 use practice_contract::OffsetReset;
 
 use crate::{
@@ -49,7 +50,7 @@ pub struct LagTrends {
 
 #[derive(Debug)]
 struct Log {
-    topic_id: Arc<str>,
+    topic_id: ArcStr,
     /// Start of the log when it was last known.
     start: i64,
     ends: Table,
@@ -58,7 +59,7 @@ struct Log {
 #[derive(Debug)]
 struct Commit {
     /// Id of the topic that the offset was committed to; `None`: not known yet.
-    topic_id: Option<Arc<str>>,
+    topic_id: Option<ArcStr>,
     offset: i64,
     /// When it had this offset first, and last.
     between: (Tick, Tick),
@@ -67,7 +68,7 @@ struct Commit {
 }
 
 impl Commit {
-    fn new(topic_id: Option<Arc<str>>, offset: i64, now: Tick) -> Self {
+    fn new(topic_id: Option<ArcStr>, offset: i64, now: Tick) -> Self {
         Self {
             topic_id,
             offset,
@@ -128,6 +129,7 @@ impl LagTrends {
             let Some(committed) = &group.committed else {
                 continue;
             };
+            let mut outdated = group.outdated.clone();
             let commits = self.commits.entry(id.clone()).or_default();
             commits.retain(|at, _| committed.contains(at));
             for (at, committed) in committed.iter() {
@@ -138,7 +140,7 @@ impl LagTrends {
                     (Some(_), None) => commit.topic_id.clone_from(&topic_id),
                     (Some(is), Some(was)) if is != was => {
                         if commit.offset == committed.offset {
-                            group.outdated.insert(at, ());
+                            outdated.insert(at, ());
                         } else {
                             *commit = new();
                         }
@@ -153,6 +155,9 @@ impl LagTrends {
                 commit.add(now, committed.offset, room);
             }
             commits.shrink();
+            if outdated != group.outdated {
+                Arc::make_mut(group).outdated = outdated;
+            }
         }
         self.topic_ids.prune();
     }
@@ -194,7 +199,7 @@ impl LagTrends {
         reset: OffsetReset,
         tick: Duration,
     ) -> LagTrend {
-        let Some(seen) = snapshot.groups.get(group) else {
+        let Some(seen) = snapshot.group(group) else {
             return LagTrend::default();
         };
         let since_poll = tick.saturating_sub(self.now);

@@ -15,7 +15,7 @@ use krafka::{
 };
 use practice_contract::Protocol;
 use practice_groups::{
-    Bounds, ByPartition, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen,
+    ArcStr, Bounds, ByPartition, Committed, Copies, GroupSeen, GroupState, KafkaError, MemberSeen,
     PartitionSet, Texts, TopicFacts, TopicSeen,
 };
 
@@ -182,7 +182,7 @@ fn commits(
         }
     }
     let mut commits: ByPartition<Committed> = commits.into_iter().collect();
-    let mut shown: BTreeSet<(String, Arc<str>)> = BTreeSet::new();
+    let mut shown: BTreeSet<(String, ArcStr)> = BTreeSet::new();
     commits.retain(|(topic, _), committed| {
         read.keeps(topic) || shown.insert((topic.to_owned(), committed.metadata.clone()))
     });
@@ -278,7 +278,7 @@ pub(crate) async fn bounds(
     let mut topics = BTreeMap::new();
     for (name, topic) in described {
         let seen = match topic {
-            Ok(topic) => TopicSeen::Present(TopicFacts {
+            Ok(topic) => TopicSeen::from(TopicFacts {
                 id: hex(topic.topic_id),
                 replication_factor: topic
                     .partitions

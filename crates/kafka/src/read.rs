@@ -160,7 +160,7 @@ impl Kafka {
                 Some(outage) if topics.is_empty() => Err(outage.into()),
                 _ => Ok(Snapshot {
                     topics,
-                    groups,
+                    groups: arcs(groups),
                     other_groups: None,
                 }),
             }
@@ -279,6 +279,11 @@ impl Kafka {
         })
         .await
     }
+}
+
+fn arcs(groups: BTreeMap<String, GroupSeen>) -> BTreeMap<String, Arc<GroupSeen>> {
+    let each = groups.into_iter();
+    each.map(|(id, group)| (id, Arc::new(group))).collect()
 }
 
 /// Runs one call on a connection, and connects first if needed. A failed connection is replaced by a new one from the bootstrap

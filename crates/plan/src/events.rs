@@ -1,7 +1,7 @@
 //! In: decisions and changes of one reconcile, status before and after. Out: Events, one per decision, as `kubectl describe`
 //! and `kubectl get events` show them. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use practice_api::{
     PracticeStatus,
@@ -309,7 +309,7 @@ fn scaled_back(
 }
 
 /// Events for rebalances whose cause was found; reported even if the reconcile fails later.
-pub fn rebalances(explained: &[(String, Rebalance)]) -> Vec<PracticeEvent> {
+pub fn rebalances(explained: &[(String, Arc<Rebalance>)]) -> Vec<PracticeEvent> {
     explained
         .iter()
         .filter_map(|(group, rebalance)| rebalanced(group, rebalance))

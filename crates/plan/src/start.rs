@@ -37,7 +37,7 @@ pub fn group_start(
     if group.offset_reset != OffsetReset::Latest || (before.is_some() && !at_rest) {
         return GroupStart::Pinned;
     }
-    let seen = snapshot.and_then(|snapshot| snapshot.groups.get(&group.id));
+    let seen = snapshot.and_then(|snapshot| snapshot.group(&group.id));
     let Some((snapshot, seen, commits)) = snapshot
         .zip(seen)
         .and_then(|(snapshot, seen)| Some((snapshot, seen, seen.committed.as_ref()?)))
@@ -119,7 +119,7 @@ mod tests {
             let seen = if id.is_empty() {
                 TopicSeen::Missing
             } else {
-                TopicSeen::Present(facts)
+                TopicSeen::from(facts)
             };
             ((*name).to_owned(), seen)
         });
@@ -137,7 +137,7 @@ mod tests {
         };
         Snapshot {
             topics: topics.collect(),
-            groups: [("g".to_owned(), group)].into(),
+            groups: [("g".to_owned(), group.into())].into(),
             ..Snapshot::default()
         }
     }
@@ -217,7 +217,7 @@ mod tests {
             host: String::new(),
             partitions: None,
         };
-        busy.groups.get_mut("g").expect("is there").members = vec![member];
+        busy.group_mut("g").expect("is there").members = vec![member];
         assert_eq!(first(&busy), GroupStart::Pinned, "Kafka would refuse");
         assert!(matches!(
             group_start(&latest, None, None, true),
@@ -273,9 +273,7 @@ mod tests {
         assert_eq!(ids(&world.status()), had);
         // the topic is recreated: it has no commit there
         world.kafka(|snapshot| {
-            let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else {
-                panic!("it is present")
-            };
+            let facts = snapshot.topic_mut("t").expect("is present");
             facts.id = "another".to_owned();
         });
         assert_eq!(ids(&world.status()), had);

@@ -69,7 +69,7 @@ impl World {
             };
             snapshot
                 .topics
-                .insert(topic.name.clone(), TopicSeen::Present(facts));
+                .insert(topic.name.clone(), TopicSeen::from(facts));
         }
         for group in &plan.groups {
             let mut members = Vec::new();
@@ -131,7 +131,7 @@ impl World {
                 committed: Some(committed),
                 ..GroupSeen::default()
             };
-            snapshot.groups.insert(group.id.clone(), seen);
+            snapshot.groups.insert(group.id.clone(), seen.into());
         }
         let poll: PollResult = Ok(Arc::new(snapshot));
         let prepared = Prepared {
@@ -164,7 +164,7 @@ impl World {
 
     /// Changes what Kafka reports of a group.
     pub fn group(&mut self, id: &str, change: impl FnOnce(&mut GroupSeen)) {
-        self.kafka(|snapshot| change(snapshot.groups.get_mut(id).expect("is seen")));
+        self.kafka(|snapshot| change(snapshot.group_mut(id).expect("is seen")));
     }
 
     /// Kafka is out of reach.

@@ -180,7 +180,7 @@ mod tests {
 
     fn present(partitions: usize, replication_factor: i32) -> TopicSeen {
         let bounds = Some(Bounds { start: 0, end: 0 });
-        TopicSeen::Present(TopicFacts {
+        TopicSeen::from(TopicFacts {
             id: "a".into(),
             replication_factor,
             partitions: vec![bounds; partitions],

@@ -1,9 +1,10 @@
 //! The live view's JSON: the answer of `GET /api/practices/<namespace>/<name>` and the first event of a stream. Shapes only.
 //! Times are milliseconds since the epoch; an unknown value is `null`, never 0 and never -1.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use practice_api::status::{OtherGroupStatus, Summary};
+use practice_groups::ArcStr;
 use serde::Serialize;
 
 /// One practice at one moment.
@@ -329,11 +330,11 @@ pub struct RebalancePicture {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MovePicture {
     /// Its topic.
-    pub topic: Arc<str>,
+    pub topic: ArcStr,
     /// Its number, from 0.
     pub partition: i32,
     /// Its previous owner; `null`: none.
-    pub from: Option<Arc<str>>,
+    pub from: Option<ArcStr>,
     /// Its new owner; `null`: none.
-    pub to: Option<Arc<str>>,
+    pub to: Option<ArcStr>,
 }

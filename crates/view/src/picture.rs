@@ -108,7 +108,7 @@ fn topics(facts: &Facts) -> impl Iterator<Item = (&String, &TopicFacts)> {
         .iter()
         .flat_map(|snapshot| &snapshot.topics)
         .filter_map(|(name, topic)| match topic {
-            TopicSeen::Present(topic) => Some((name, topic)),
+            TopicSeen::Present(topic) => Some((name, topic.as_ref())),
             TopicSeen::Missing | TopicSeen::Unknown(_) => None,
         });
     all.filter(|(name, _)| facts.status.topics.iter().any(|topic| topic.name == **name))

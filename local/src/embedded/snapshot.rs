@@ -103,7 +103,7 @@ pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snap
             .map_or(TopicSeen::Missing, |there| {
                 let bounds =
                     |bounds: &Option<(i64, i64)>| bounds.map(|(start, end)| Bounds { start, end });
-                TopicSeen::Present(TopicFacts {
+                TopicSeen::from(TopicFacts {
                     id: id(&topic.name),
                     replication_factor: there.replication_factor,
                     partitions: there.partitions.iter().map(bounds).collect(),
@@ -163,7 +163,7 @@ pub(crate) fn snapshot(plan: &Plan, offsets: Offsets, members: &Members) -> Snap
             outdated: PartitionSet::default(),
             trouble: None,
         };
-        snapshot.groups.insert(group.id.clone(), seen);
+        snapshot.groups.insert(group.id.clone(), seen.into());
     }
     snapshot
 }
@@ -268,9 +268,9 @@ mod tests {
         };
         offsets.topics.insert("t".into(), topic);
         snapshot(&plan, offsets, members)
-            .groups
-            .remove("g")
+            .group("g")
             .expect("was asked for")
+            .clone()
     }
 
     #[test]

@@ -24,7 +24,7 @@ async fn facts(scene: &Scene, topic: &str) -> Option<TopicFacts> {
     let names = [topic.to_owned()];
     let seen = kafka.observe(&names, &[]).await.expect("Kafka answers");
     match &seen.topics[topic] {
-        TopicSeen::Present(facts) => Some(facts.clone()),
+        TopicSeen::Present(facts) => Some(facts.as_ref().clone()),
         TopicSeen::Missing => None,
         TopicSeen::Unknown(error) => panic!("{topic}: {error}"),
     }

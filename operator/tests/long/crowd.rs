@@ -75,6 +75,7 @@ impl Crowd {
             ("BOOTSTRAP_SERVERS", kafka.bootstrap()),
             ("LISTEN", listen.as_str()),
             ("VIEW", view.as_str()),
+            ("MALLOC_ARENA_MAX", "1"), // as in the chart
             (
                 "RUST_LOG",
                 "practice_operator::reader=debug,practice_operator::controller=debug,warn",

@@ -1,6 +1,8 @@
 //! Owners of a group's partitions, by member id.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
+
+use arcstr::ArcStr;
 
 use super::PartitionHistory;
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
 };
 
 /// Member ids by owned partition.
-pub(super) type Owners<'a> = BTreeMap<At<'a>, Arc<str>>;
+pub(super) type Owners<'a> = BTreeMap<At<'a>, ArcStr>;
 
 /// Owners of the group's partitions; `None`: not known now.
 pub(super) fn owners<'a>(group: &'a GroupSeen, members: &mut Texts) -> Option<Owners<'a>> {
@@ -29,10 +31,10 @@ pub(super) fn owners<'a>(group: &'a GroupSeen, members: &mut Texts) -> Option<Ow
 /// When each owner of these partitions last committed a new offset, by member id.
 pub(super) fn owner_commits<'a>(
     histories: impl Iterator<Item = &'a PartitionHistory>,
-) -> BTreeMap<Arc<str>, Tick> {
-    let mut newest_commits: BTreeMap<Arc<str>, Tick> = BTreeMap::new();
+) -> BTreeMap<ArcStr, Tick> {
+    let mut newest_commits: BTreeMap<ArcStr, Tick> = BTreeMap::new();
     for history in histories {
-        let Some((Some(owner), _)) = &history.owner else {
+        let Some(owner) = &history.owner else {
             continue;
         };
         match newest_commits.get_mut(owner) {

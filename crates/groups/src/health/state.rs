@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::OpenTransaction;
-use crate::by_partition::ByPartition;
+use crate::by_partition::{At, ByPartition, PartitionSet};
 
 /// State of a partition or a group, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,8 +119,38 @@ impl PartitionHealth {
 /// The health of a group's partitions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupHealth {
-    /// Partitions with enough samples.
+    /// Partitions with enough samples that are healthy.
+    pub healthy: PartitionSet,
+    /// The other partitions with enough samples.
     pub partitions: ByPartition<PartitionHealth>,
     /// Time after which a state may change without a change in Kafka.
     pub recheck_in: Option<Duration>,
+}
+
+impl GroupHealth {
+    /// The health of a partition; `None`: there are too few samples.
+    #[must_use]
+    pub fn of(&self, at: At<'_>) -> Option<PartitionHealth> {
+        let healthy = || {
+            self.healthy
+                .contains(at)
+                .then_some(PartitionHealth::Healthy)
+        };
+        self.partitions.get(at).copied().or_else(healthy)
+    }
+
+    /// How many partitions have enough samples.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.healthy.len() + self.partitions.len()
+    }
+
+    /// Records the health of a partition that has none yet.
+    pub fn insert(&mut self, at: At<'_>, health: PartitionHealth) {
+        if health == PartitionHealth::Healthy {
+            self.healthy.insert(at, ());
+        } else {
+            self.partitions.insert(at, health);
+        }
+    }
 }

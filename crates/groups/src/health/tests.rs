@@ -42,7 +42,7 @@ fn snapshot(seen: Poll) -> Snapshot {
     let topic = if seen.topic.is_empty() {
         TopicSeen::Missing
     } else {
-        TopicSeen::Present(facts)
+        TopicSeen::from(facts)
     };
     let member = |owner: &str| MemberSeen {
         member_id: owner.to_owned(),
@@ -71,7 +71,7 @@ fn snapshot(seen: Poll) -> Snapshot {
     };
     Snapshot {
         topics: [("t".to_owned(), topic)].into(),
-        groups: [("g".to_owned(), group)].into(),
+        groups: [("g".to_owned(), group.into())].into(),
         ..Snapshot::default()
     }
 }
@@ -85,7 +85,7 @@ fn evaluate(
     tick: Duration,
 ) -> Option<PartitionHealth> {
     let evaluated = health.evaluate(snapshot, "g", &["t".to_owned()], how, tick);
-    evaluated.partitions.get(("t", 0)).copied()
+    evaluated.of(("t", 0))
 }
 
 /// The health at `until`, after polls every 2 s from 0 on.
@@ -314,11 +314,9 @@ fn an_owner_that_works_off_another_partition_does_not_hang() {
     let mut at = |s: u64| {
         let moves = i64::try_from(s.min(120)).expect("small");
         let mut snapshot = snapshot(seen(moves, 500));
-        let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else {
-            panic!("is present")
-        };
+        let facts = snapshot.topic_mut("t").expect("is present");
         facts.partitions.push(Some(Bounds { start: 0, end: 9 }));
-        let group = snapshot.groups.get_mut("g").expect("is there");
+        let group = snapshot.group_mut("g").expect("is there");
         group.members[0]
             .partitions
             .iter_mut()
@@ -334,19 +332,16 @@ fn an_owner_that_works_off_another_partition_does_not_hang() {
         let tick = Duration::from_secs(s);
         health.record_snapshot(&snapshot, tick);
         let evaluated = health.evaluate(&snapshot, "g", &["t".to_owned()], EARLIEST, tick);
-        evaluated
-            .partitions
-            .values()
-            .map(|health| health.state().as_str())
-            .collect::<Vec<_>>()
+        [0, 1].map(|number| state(evaluated.of(("t", number))))
     };
-    let found: BTreeMap<u64, Vec<&str>> = (0..=180).step_by(2).map(|s| (s, at(s))).collect();
+    let found: BTreeMap<u64, [Option<&str>; 2]> =
+        (0..=180).step_by(2).map(|s| (s, at(s))).collect();
     assert_eq!(
-        (&*found[&120], &*found[&178], &*found[&180]),
+        (found[&120], found[&178], found[&180]),
         (
-            &["Healthy"; 2][..],
-            &["Healthy"; 2][..],
-            &["Stalled"; 2][..]
+            [Some("Healthy"); 2],
+            [Some("Healthy"); 2],
+            [Some("Stalled"); 2]
         )
     );
 }

@@ -36,7 +36,7 @@ impl GroupHealth {
         reset: OffsetReset,
     ) -> BTreeMap<Partition, i64> {
         let next = |at: At<'_>| {
-            let lag = snapshot.lag(snapshot.groups.get(group)?, at, reset);
+            let lag = snapshot.lag(snapshot.group(group)?, at, reset);
             Some(snapshot.bounds(at)?.end - lag.effective()?)
         };
         let stalled = self

@@ -1,6 +1,6 @@
 //! One group's journal: what a poll changes in it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{FORMER, GroupJournal, Moment, Move, SECOND_PART, Settled, SettledMember};
 use crate::{
@@ -137,6 +137,7 @@ impl GroupJournal {
         if !change.joined.is_empty() || !change.left.is_empty() {
             return false;
         }
+        let newest = Arc::make_mut(newest);
         for (index, moved) in halves.into_iter().zip(moved) {
             newest.moved[index].to.clone_from(&moved.to);
         }

@@ -20,7 +20,7 @@ fn snapshot(ends: &[i64]) -> Snapshot {
         ..TopicFacts::default()
     };
     Snapshot {
-        topics: [("t".to_owned(), TopicSeen::Present(facts))].into(),
+        topics: [("t".to_owned(), TopicSeen::from(facts))].into(),
         ..Snapshot::default()
     }
 }

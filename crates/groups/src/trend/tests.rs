@@ -53,8 +53,8 @@ fn snapshot(id: &str, partitions: &[(i64, Option<i64>)]) -> Snapshot {
         ..GroupSeen::default()
     };
     Snapshot {
-        topics: [("t".to_owned(), TopicSeen::Present(facts))].into(),
-        groups: [("g".to_owned(), group)].into(),
+        topics: [("t".to_owned(), TopicSeen::from(facts))].into(),
+        groups: [("g".to_owned(), group.into())].into(),
         ..Snapshot::default()
     }
 }
@@ -269,9 +269,7 @@ fn age_grows_after_the_last_poll() {
 #[test]
 fn what_retention_has_deleted_was_not_consumed() {
     let start_at = |snapshot: &mut Snapshot, start| {
-        let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else {
-            panic!("is present")
-        };
+        let facts = snapshot.topic_mut("t").expect("is present");
         facts.partitions[0] = Some(Bounds { start, end: 20_000 });
     };
     // 10/s are consumed, then retention deletes all up to 15,000, and the group continues there as fast as before

@@ -14,13 +14,11 @@ use crate::{consumers::OURS, turn};
 #[tokio::test]
 async fn asking_about_groups_of_others_is_cheap_and_bounded() {
     let _turn = turn().await;
-    let bootstrap = kafka().await.bootstrap();
+    let broker = kafka().await;
+    let bootstrap = broker.bootstrap();
     let kafka = Kafka::connect(bootstrap);
     let topic = unique("cheap");
-    kafka
-        .create_topic(&topic, 1, 1, &BTreeMap::new())
-        .await
-        .expect("it may be made");
+    broker.create_topic(&topic, 1).await; // and waits for it: Kafka takes no commits before
     let groups: Vec<(String, String)> =
         (0..150).map(|_| (topic.clone(), unique("cheap"))).collect();
     commit_for_each(bootstrap, &groups, 0..=0, OURS);

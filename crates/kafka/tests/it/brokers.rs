@@ -13,7 +13,7 @@ use practice_testbed::{
     clients::{commit_all, send},
 };
 
-use crate::{consumers::Worker, present, topic, truth::agreed};
+use crate::{consumers::Worker, present, there, topic, truth::agreed};
 
 #[tokio::test]
 async fn what_only_one_broker_knew_is_unknown_while_it_is_down() {
@@ -28,6 +28,9 @@ async fn what_only_one_broker_knew_is_unknown_while_it_is_down() {
         .create_topic("safe", 2, 3, &BTreeMap::new())
         .await
         .expect("it may be made");
+    for topic in ["single", "safe"] {
+        there(&kafka, topic).await;
+    }
     let servers = bootstrap.clone();
     tokio::task::spawn_blocking(move || {
         send(&servers, "safe", 5);

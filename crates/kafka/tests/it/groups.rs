@@ -16,7 +16,7 @@ use practice_testbed::{
 
 use crate::{
     consumers::{OURS, join as join_as},
-    group, partitions, topic_when, until,
+    group, partitions, there, topic_when, until,
 };
 
 /// Every partition owned by exactly one member.
@@ -40,6 +40,7 @@ async fn lives(protocol: Protocol, assignor: &str) {
         .create_topic(&topic, 3, 1, &BTreeMap::new())
         .await
         .expect("it may be made");
+    there(&kafka, &topic).await; // a member that did not find it would look again minutes later
     let all = partitions(&topic, 3);
 
     let clients: Vec<String> = (1..=4).map(|n| format!("{id}-client-{n}")).collect();
@@ -151,6 +152,7 @@ async fn commits_tell_who_made_them() {
         .create_topic(&topic, 2, 1, &BTreeMap::new())
         .await
         .expect("it may be made");
+    there(&kafka, &topic).await; // Kafka takes no commits in a topic that the broker does not know yet
     commit(bootstrap, &ids[0], &topic, 0, 7, OURS);
     commit(bootstrap, &ids[0], &topic, 1, 8, OURS);
     commit(bootstrap, &ids[1], &topic, 1, 9, "");
@@ -181,6 +183,7 @@ async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothi
         .create_topic(&topic, 1, 1, &BTreeMap::new())
         .await
         .expect("it may be made");
+    there(&kafka, &topic).await;
     for group in &groups {
         commit(bootstrap, group, &topic, 0, 0, "");
     }
@@ -205,8 +208,9 @@ async fn what_is_denied_is_unknown_with_the_operation_and_the_resource_and_nothi
         (snapshot.groups["allowed"].state, lag("allowed")),
         (GroupState::Empty, Lag::Behind(0))
     );
-    broker.deny("Describe", ["--topic", &topic]).await;
+    // in this order: the second one is waited for, and brokers apply them one after the other
     broker.deny("AlterConfigs", ["--topic", &topic]).await;
+    broker.deny("Describe", ["--topic", &topic]).await;
     let expected = TopicSeen::Unknown(Arc::new(KafkaError::Denied {
         operation: "Describe",
         resource: "topic t".into(),

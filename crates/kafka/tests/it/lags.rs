@@ -10,7 +10,7 @@ use practice_testbed::{
     kafka, unique,
 };
 
-use crate::{poll, present};
+use crate::{made_again, poll, present, there};
 
 async fn lag_of(kafka: &Kafka, topic: &str, group: &str, reset: OffsetReset) -> Lag {
     let mut snapshot = poll(kafka, topic, group).await;
@@ -32,6 +32,7 @@ async fn lag_is_what_is_left_to_read() {
         .create_topic(&topic, 1, 1, &BTreeMap::new())
         .await
         .expect("it may be made");
+    there(&kafka, &topic).await;
     send(bootstrap, &topic, 10);
     assert_eq!(
         lag_of(&kafka, &topic, &group, OffsetReset::Earliest).await,
@@ -77,6 +78,7 @@ async fn lag_is_what_is_left_to_read() {
         .create_topic(&topic, 1, 1, &BTreeMap::new())
         .await
         .expect("it may be made again");
+    made_again(&kafka, &topic, &id).await;
     send(bootstrap, &topic, 2);
     commit(bootstrap, &group, &topic, 0, 10, "");
     assert_eq!(

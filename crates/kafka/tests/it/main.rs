@@ -33,10 +33,9 @@ async fn group(kafka: &Kafka, group: &str) -> GroupSeen {
         .await
         .expect("Kafka answers");
     snapshot
-        .groups
-        .into_values()
-        .next()
+        .group(group)
         .expect("every group that was asked for is in the answer")
+        .clone()
 }
 
 async fn topic(kafka: &Kafka, name: &str) -> TopicSeen {
@@ -53,7 +52,7 @@ async fn topic(kafka: &Kafka, name: &str) -> TopicSeen {
 
 fn present(seen: TopicSeen) -> TopicFacts {
     match seen {
-        TopicSeen::Present(facts) => facts,
+        TopicSeen::Present(facts) => facts.as_ref().clone(),
         other => panic!("the topic must be there, was {other:?}"),
     }
 }
@@ -87,6 +86,12 @@ async fn there(kafka: &Kafka, name: &str) -> TopicFacts {
         })
         .await,
     )
+}
+
+/// Waits until a topic that has been made again is seen: until then a broker may take messages and commits for the former one.
+async fn made_again(kafka: &Kafka, name: &str, former: &str) {
+    let is_new = |seen: &TopicSeen| matches!(seen, TopicSeen::Present(facts) if facts.id != former);
+    topic_when(kafka, name, "another one", is_new).await;
 }
 
 fn partitions(topic: &str, count: i32) -> Vec<Partition> {

@@ -12,7 +12,7 @@ use practice_testbed::{
 
 use crate::{
     consumers::{OURS, join},
-    until,
+    there, until,
 };
 
 #[tokio::test]
@@ -25,6 +25,7 @@ async fn groups_of_others_are_found_by_their_members_and_commits() {
             .create_topic(topic, 2, 1, &BTreeMap::new())
             .await
             .expect("it may be made");
+        there(&kafka, topic).await;
     }
     send(bootstrap, &topic, 10);
     let [ours, commits, both, other] = ["ours", "commits", "member", "other"].map(unique);

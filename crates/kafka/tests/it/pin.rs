@@ -82,8 +82,8 @@ async fn a_group_is_pinned_where_it_has_no_commit() {
         Ok(offsets(&topic, &[(0, 3), (2, 5)])),
         "partition 1 has a commit"
     );
-    let mut snapshot = poll(&kafka, &topic, &id).await;
-    let seen = snapshot.groups.remove(&id).expect("was asked for");
+    let snapshot = poll(&kafka, &topic, &id).await;
+    let seen = snapshot.group(&id).expect("was asked for").clone();
     let committed = |offset, metadata: &str| Committed {
         offset,
         metadata: metadata.into(),

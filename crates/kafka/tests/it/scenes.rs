@@ -19,7 +19,7 @@ use practice_testbed::{
 
 use crate::{
     consumers::{FOREVER, Worker, join as join_as},
-    partitions, present,
+    made_again, partitions, present, there,
     truth::agreed,
     until,
 };
@@ -47,6 +47,7 @@ impl Scene {
             .create_topic(&topic, partitions, 1, &config)
             .await
             .expect("it may be made");
+        there(&kafka, &topic).await;
         Self {
             broker,
             kafka,
@@ -382,6 +383,7 @@ async fn what_was_deleted_before_it_was_read_and_a_topic_that_was_made_again() {
         .create_topic(&scene.topic, 1, 1, &BTreeMap::new())
         .await
         .expect("it may be made again");
+    made_again(&scene.kafka, &scene.topic, &facts.id).await;
     scene.send(9).await;
     let again = scene.poll().await;
     let kept: Vec<usize> = again

@@ -18,7 +18,7 @@ use practice_testbed::{
 
 use crate::{
     consumers::{FOREVER, Worker},
-    poll,
+    poll, there,
 };
 
 const WINDOW: Duration = Duration::from_secs(6);
@@ -52,6 +52,7 @@ impl Watch {
             .create_topic(&topic, 1, 1, &BTreeMap::new())
             .await
             .expect("it may be made");
+        there(&kafka, &topic).await;
         Self {
             broker,
             kafka,
@@ -117,7 +118,7 @@ impl Watch {
         let seen = &snapshot.groups[&self.group];
         let committed = seen.committed.as_ref().and_then(|all| all.get(at));
         Found {
-            health: health.partitions.get(at).copied(),
+            health: health.of(at),
             committed: committed.map(|committed| committed.offset),
             lag: snapshot.lag(seen, at, reset).effective(),
             end: snapshot.bounds(at).expect("its leader answers").end,
@@ -146,7 +147,8 @@ impl Watch {
                 since.elapsed() < Duration::from_mins(1),
                 "{what}: {found:?}"
             );
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            // polls more than a sixth of the window apart do not count as time
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 

@@ -103,7 +103,7 @@ pub(crate) async fn agreed(
                 GroupState::Stable | GroupState::Empty | GroupState::Absent
             )
         };
-        if before == after && after.groups.values().all(settled) {
+        if before == after && after.groups.values().all(|group| settled(group)) {
             let cells = compare(&after, &theirs);
             println!(
                 "{what}: {cells} cells of {} lines agree with ConsumerGroupCommand",

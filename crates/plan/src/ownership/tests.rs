@@ -144,12 +144,8 @@ fn a_creation_without_an_answer_is_resolved_by_what_kafka_shows() {
         (facts("a", 1), false),
         (facts("", 3), false),
     ] {
-        let (resolved, creates) = begun(
-            &intended,
-            &plan,
-            &seen(TopicSeen::Present(found)),
-            &home("k"),
-        );
+        let (resolved, creates) =
+            begun(&intended, &plan, &seen(TopicSeen::from(found)), &home("k"));
         assert!(creates.is_empty());
         assert!(!resolved.intends(&plan.uid, "t"));
         assert_eq!(resolved.owns(&plan.uid, "a"), is_own);
@@ -171,19 +167,14 @@ fn a_creation_that_was_intended_on_one_kafka_takes_no_topic_of_another() {
     let missing = seen(TopicSeen::Missing);
     let (intended, _) = begun(&OwnershipRecord::default(), &plan, &missing, &k);
     // spec.kafka was changed, and a topic of another client has the name and the shape
-    let foreign = seen(TopicSeen::Present(facts("foreign", 3)));
+    let foreign = seen(TopicSeen::from(facts("foreign", 3)));
     let (resolved, _) = begun(&intended, &plan, &foreign, &other);
     assert_eq!(resolved, intended, "nothing is decided");
     // a creation there is another one
     let (both, _) = begun(&intended, &plan, &missing, &other);
     let addresses = both.unresolved(&plan.uid).map(|it| &it.bootstrap_servers);
     assert_eq!(addresses.collect::<Vec<_>>(), ["k:9092", "other:9092"]);
-    let (resolved, _) = begun(
-        &both,
-        &plan,
-        &seen(TopicSeen::Present(facts("b", 3))),
-        &other,
-    );
+    let (resolved, _) = begun(&both, &plan, &seen(TopicSeen::from(facts("b", 3))), &other);
     assert!(resolved.owns(&plan.uid, "b") && resolved.intends(&plan.uid, "t"));
 }
 
@@ -195,7 +186,7 @@ fn a_topic_is_recorded_on_the_kafka_where_it_was_last_found() {
     record.finish((&plan).into(), &home("k"), "t", &created);
     let found = |record: &OwnershipRecord, id: &str, home: &Home| {
         let snapshot = Snapshot {
-            topics: BTreeMap::from([("t".to_owned(), TopicSeen::Present(facts(id, 3)))]),
+            topics: BTreeMap::from([("t".to_owned(), TopicSeen::from(facts(id, 3)))]),
             ..Snapshot::default()
         };
         let (next, _) = begun(record, &plan, &snapshot, home);
@@ -259,7 +250,7 @@ impl World {
         let seen = match &self.topic {
             None => TopicSeen::Missing,
             Some((id, shape, _)) => {
-                TopicSeen::Present(facts(id, usize::try_from(shape.partitions).unwrap_or(0)))
+                TopicSeen::from(facts(id, usize::try_from(shape.partitions).unwrap_or(0)))
             }
         };
         Snapshot {

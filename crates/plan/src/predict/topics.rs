@@ -128,7 +128,7 @@ fn of_topic(topic: &Topic, former: Option<&Topic>, seen: Option<&TopicStatus>) -
 fn facts(seen: &TopicStatus) -> Option<TopicSeen> {
     let partitions = vec![None; number(seen.partitions?)];
     let replication_factor = seen.replication_factor?;
-    Some(TopicSeen::Present(TopicFacts {
+    Some(TopicSeen::from(TopicFacts {
         replication_factor,
         partitions,
         ..TopicFacts::default()

@@ -41,7 +41,7 @@ impl GroupInputs<'_> {
         let polled = self.seen.and_then(Observed::snapshot);
         let hidden = polled.and_then(|snapshot| hidden(group, snapshot));
         let snapshot = polled.unwrap_or(&nothing.0);
-        let seen = snapshot.groups.get(&group.id).unwrap_or(&nothing.1);
+        let seen = snapshot.group(&group.id).unwrap_or(&nothing.1);
         let known = seen.state != GroupState::Unknown;
         let partitions = partitions(group, snapshot);
         let wanted = rows().map(|row| row.desired).sum();

@@ -35,7 +35,7 @@ impl Case<'_> {
     pub(super) fn words(&self, partitions: &[At<'_>]) -> ByPartition<String> {
         let before = self.shares_before();
         let found = |at: At<'_>| {
-            let finding = self.judged?.partitions.get(at);
+            let finding = self.judged?.of(at);
             finding
                 .map(|finding| finding.state().as_str().to_owned())
                 .or_else(|| {
@@ -91,7 +91,7 @@ impl Case<'_> {
                 return None;
             }
             // a transaction is reported again when there are enough samples
-            let is_known = judged.partitions.len() == count;
+            let is_known = judged.known() == count;
             let former = former.filter(|former| {
                 !is_known
                     && former.state == HealthState::Healthy.as_str()

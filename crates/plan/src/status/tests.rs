@@ -128,9 +128,7 @@ fn a_lag_is_a_number_only_when_all_of_it_is_known() {
             "a leader is gone",
             |w| {
                 w.kafka(|s| {
-                    let Some(TopicSeen::Present(facts)) = s.topics.get_mut("t") else {
-                        panic!("is present")
-                    };
+                    let facts = s.topic_mut("t").expect("is present");
                     facts.partitions[0] = None;
                 });
             },
@@ -142,11 +140,9 @@ fn a_lag_is_a_number_only_when_all_of_it_is_known() {
             "retention was faster",
             |w| {
                 w.kafka(|s| {
-                    let Some(TopicSeen::Present(facts)) = s.topics.get_mut("t") else {
-                        panic!("is present")
-                    };
+                    let facts = s.topic_mut("t").expect("is present");
                     facts.partitions[0] = Some(Bounds { start: 12, end: 20 });
-                    let g = s.groups.get_mut("b").expect("seen");
+                    let g = s.group_mut("b").expect("seen");
                     g.committed
                         .as_mut()
                         .expect("set")

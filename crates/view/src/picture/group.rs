@@ -40,7 +40,7 @@ impl<'a> GroupBuilder<'a> {
         let seen = facts
             .snapshot
             .as_ref()
-            .and_then(|snapshot| snapshot.groups.get(&named.name));
+            .and_then(|snapshot| snapshot.group(&named.name));
         let status = facts
             .status
             .groups

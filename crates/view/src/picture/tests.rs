@@ -45,16 +45,17 @@ impl World {
         let mut snapshot = Snapshot::default();
         snapshot
             .topics
-            .insert("t".to_owned(), TopicSeen::Present(topic.clone()));
+            .insert("t".to_owned(), TopicSeen::from(topic.clone()));
         snapshot
             .topics
-            .insert("of-another-practice".to_owned(), TopicSeen::Present(topic));
+            .insert("of-another-practice".to_owned(), TopicSeen::from(topic));
+        snapshot.groups.insert(
+            "g".to_owned(),
+            group(&[("g-0", &[0, 1]), ("g-1", &[2])]).into(),
+        );
         snapshot
             .groups
-            .insert("g".to_owned(), group(&[("g-0", &[0, 1]), ("g-1", &[2])]));
-        snapshot
-            .groups
-            .insert("h".to_owned(), group(&[("h-0", &[0, 1, 2])]));
+            .insert("h".to_owned(), group(&[("h-0", &[0, 1, 2])]).into());
         let named = |name: &str| GroupFacts {
             name: name.to_owned(),
             topics: vec!["t".to_owned()],
@@ -128,19 +129,15 @@ impl World {
     pub(crate) fn group(&mut self, name: &str) -> &mut GroupSeen {
         self.snapshot
             .as_mut()
-            .and_then(|snapshot| snapshot.groups.get_mut(name))
+            .and_then(|snapshot| snapshot.group_mut(name))
             .expect("it is there")
     }
 
     fn topic(&mut self) -> &mut TopicFacts {
-        match self
-            .snapshot
-            .as_mut()
-            .and_then(|snapshot| snapshot.topics.get_mut("t"))
-        {
-            Some(TopicSeen::Present(topic)) => topic,
-            _ => panic!("it is there"),
-        }
+        let snapshot = self.snapshot.as_mut();
+        snapshot
+            .and_then(|snapshot| snapshot.topic_mut("t"))
+            .expect("it is there")
     }
 
     pub(crate) fn produce(&mut self, partition: usize, count: i64) {

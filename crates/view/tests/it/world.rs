@@ -275,11 +275,11 @@ impl World {
             ..GroupSeen::default()
         };
         Snapshot {
-            topics: [(self.topic.clone(), TopicSeen::Present(topic))].into(),
+            topics: [(self.topic.clone(), TopicSeen::from(topic))].into(),
             groups: self
                 .groups
                 .iter()
-                .map(|(name, members)| (name.clone(), group(members)))
+                .map(|(name, members)| (name.clone(), group(members).into()))
                 .collect(),
             ..Snapshot::default()
         }

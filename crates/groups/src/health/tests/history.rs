@@ -1,5 +1,7 @@
 //! What the history keeps: unknown polls, the time of the next change, a bounded size.
 
+use std::sync::Arc;
+
 use super::*;
 
 #[test]
@@ -8,14 +10,14 @@ fn an_unknown_group_has_no_health_and_keeps_its_history() {
     let at = |second| Duration::from_secs(second);
     health.record_snapshot(&snapshot(seen(5, 9)), at(0));
     let mut blind = snapshot(seen(5, 9));
-    for group in blind.groups.values_mut() {
+    for group in blind.groups.values_mut().map(Arc::make_mut) {
         (group.state, group.committed, group.members) = (GroupState::Unknown, None, Vec::new());
     }
     health.record_snapshot(&blind, at(30));
     assert_eq!(evaluate(&mut health, &blind, EARLIEST, at(60)), None);
     // unreported assignments, as while a Classic group rebalances, are not lost owners
     let mut silent = snapshot(seen(5, 9));
-    for group in silent.groups.values_mut() {
+    for group in silent.groups.values_mut().map(Arc::make_mut) {
         group.state = GroupState::PreparingRebalance;
         group
             .members

@@ -51,7 +51,7 @@ impl Run {
 
     fn state(&mut self, second: u64, poll: Poll, stable: Option<i64>) -> Option<PartitionHealth> {
         let found = self.poll(second, poll, stable);
-        found.partitions.get(("t", 0)).copied()
+        found.of(("t", 0))
     }
 }
 

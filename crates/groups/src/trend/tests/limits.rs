@@ -50,7 +50,7 @@ fn lag_without_an_owner_never_drains() {
     for second in [0, 10, 20] {
         let consumed = i64::try_from(second).expect("small");
         now = snapshot("id", &[(100, Some(consumed)), (7, Some(0))]);
-        now.groups.get_mut("g").expect("is there").members[0].partitions =
+        now.group_mut("g").expect("is there").members[0].partitions =
             Some(vec![("t".to_owned(), 0)].into());
         lag_trends.record_snapshot(&mut now, secs(second));
     }
@@ -67,9 +67,7 @@ fn one_unknown_partition_makes_both_unknown() {
     let mut now = every_two_seconds(&mut lag_trends, 60, |second| {
         (100 + second, Some(100 + second))
     });
-    let Some(TopicSeen::Present(facts)) = now.topics.get_mut("t") else {
-        panic!("is present")
-    };
+    let facts = now.topic_mut("t").expect("is present");
     facts.partitions.push(None);
     lag_trends.record_snapshot(&mut now, secs(62));
     assert_eq!(trend(&lag_trends, &now), LagTrend::default());

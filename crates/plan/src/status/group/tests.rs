@@ -13,10 +13,7 @@ use crate::{
 };
 
 fn topic<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut TopicFacts {
-    match snapshot.topics.get_mut(name) {
-        Some(TopicSeen::Present(facts)) => facts,
-        _ => panic!("is present"),
-    }
+    snapshot.topic_mut(name).expect("is present")
 }
 
 fn all(group: &GroupStatus) -> impl Iterator<Item = &OwnedPartition> + use<'_> {

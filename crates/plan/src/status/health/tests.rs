@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use practice_api::PracticeStatus;
-use practice_groups::{ByPartition, GroupHealth, OpenTransaction, PartitionHealth, TopicSeen};
+use practice_groups::{ByPartition, GroupHealth, OpenTransaction, PartitionHealth};
 use serde_json::json;
 
 use crate::{
     events::Severity,
     status::{News, news},
-    testing::{World, at, two_groups},
+    testing::{World, two_groups},
 };
 
 const AGE: Duration = Duration::from_secs(90);
@@ -22,9 +22,7 @@ fn found(findings: &[(i32, PartitionHealth)]) -> World {
 
 fn behind(world: &mut World) {
     world.kafka(|snapshot| {
-        let Some(TopicSeen::Present(facts)) = snapshot.topics.get_mut("t") else {
-            panic!("is present")
-        };
+        let facts = snapshot.topic_mut("t").expect("is present");
         facts
             .partitions
             .iter_mut()
@@ -34,18 +32,11 @@ fn behind(world: &mut World) {
 }
 
 fn judge(world: &mut World, findings: &[(i32, PartitionHealth)]) {
-    let partitions = findings
-        .iter()
-        .map(|(number, finding)| (at("t", *number), *finding))
-        .collect();
-    world.observed.health = [(
-        "a".to_owned(),
-        GroupHealth {
-            partitions,
-            recheck_in: None,
-        },
-    )]
-    .into();
+    let mut health = GroupHealth::default();
+    for (number, finding) in findings {
+        health.insert(("t", *number), *finding);
+    }
+    world.observed.health = [("a".to_owned(), health)].into();
 }
 
 fn told(status: &PracticeStatus) -> (String, Option<String>, String, String) {

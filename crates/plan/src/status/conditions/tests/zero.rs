@@ -228,7 +228,7 @@ fn partitions_without_an_owner_are_no_warning_where_no_consumer_is_wanted() {
         let unassigned = practice_groups::PartitionHealth::Unassigned { age };
         let health = practice_groups::GroupHealth {
             partitions: [(("t".to_owned(), 0), unassigned)].into(),
-            recheck_in: None,
+            ..practice_groups::GroupHealth::default()
         };
         world.observed.health.insert("a".into(), health);
         let after = world.status();

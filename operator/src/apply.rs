@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Error, Request, within},
-    live::{KINDS, Live, api, number, owner, owns, replicas},
+    live::{KINDS, Live, api, number, owner, owns, owns_replicas, replicas},
     objects::Object,
     quantity::amount,
 };
@@ -27,6 +27,8 @@ pub const MANAGER: &str = "practice-operator";
 pub const REPLICAS_MANAGER: &str = "practice-operator-replicas";
 /// Annotation: a hash of the last applied object, to distinguish a changed manifest from a change by another client.
 pub const APPLIED: &str = "kafka-practice.dev/applied";
+/// How often a hand-over is tried: another client may have written the Deployment since it was read.
+const ATTEMPTS: usize = 5;
 
 /// Makes the practice's objects in Kubernetes equal to `objects`.
 ///
@@ -133,15 +135,7 @@ async fn put(
             running.changes.push(change(ChangeAction::Repaired { by }));
         }
         if let Some(replicas) = object.hand_over {
-            if is_held_template(there) {
-                // with the number alone, pods would come from the template of the hold
-                let mut started = body.clone();
-                started["spec"]["replicas"] = json!(replicas);
-                patch(&api, object, &started, PatchParams::apply(MANAGER).force())
-                    .await
-                    .map_err(Error::Apply)?;
-            }
-            hand_over(&api, object, replicas).await?;
+            hand_over(&api, object, &body, there, replicas).await?;
         }
     } else {
         running.changes.push(change(ChangeAction::Created));
@@ -173,21 +167,52 @@ async fn patch(
     within(what, api.patch(&object.name, &params, &Patch::Apply(body))).await
 }
 
-/// Gives the number of replicas to a second field manager, so that leaving it out does not reset it to 1.
+/// Gives the number of replicas to a second field manager, so that leaving it out does not reset it to 1. A number that another
+/// client has set since `there` was read is kept.
 async fn hand_over(
     api: &kube::Api<DynamicObject>,
     object: &Object,
+    body: &Value,
+    there: &DynamicObject,
     replicas: i32,
 ) -> Result<(), Error> {
+    let (mut there, mut attempt) = (there.clone(), 1);
+    while owns_replicas(&there) {
+        match try_hand_over(api, object, body, &there, replicas).await {
+            Err(error) if code(&error) == Some(409) && attempt < ATTEMPTS => attempt += 1,
+            done => return done.map_err(Error::Apply),
+        }
+        let what = format!("get {} {}", object.kind.name(), object.name);
+        let read = within(what, api.get(&object.name)).await;
+        there = read.map_err(Error::Apply)?;
+    }
+    Ok(())
+}
+
+/// The same in the version that was read: otherwise Kubernetes answers 409.
+async fn try_hand_over(
+    api: &kube::Api<DynamicObject>,
+    object: &Object,
+    body: &Value,
+    there: &DynamicObject,
+    replicas: i32,
+) -> Result<(), Request> {
+    let mut version = there.metadata.resource_version.clone();
+    if is_held_template(there) {
+        // with the number alone, pods would come from the template of the hold
+        let mut started = body.clone();
+        started["spec"]["replicas"] = json!(replicas);
+        started["metadata"]["resourceVersion"] = json!(version);
+        let started = patch(api, object, &started, PatchParams::apply(MANAGER).force()).await?;
+        version = started.metadata.resource_version;
+    }
     let body = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": {"name": object.name}, "spec": {"replicas": replicas},
+        "metadata": {"name": object.name, "resourceVersion": version}, "spec": {"replicas": replicas},
     });
     let params = PatchParams::apply(REPLICAS_MANAGER).force();
     let what = format!("hand over replicas of {}", object.name);
-    within(what, api.patch(&object.name, &params, &Patch::Apply(&body)))
-        .await
-        .map_err(Error::Apply)?;
+    within(what, api.patch(&object.name, &params, &Patch::Apply(&body))).await?;
     Ok(())
 }
 

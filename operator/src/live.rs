@@ -213,7 +213,8 @@ pub(crate) fn number(value: &Value) -> i32 {
         .unwrap_or_default()
 }
 
-fn owns_replicas(object: &DynamicObject) -> bool {
+/// Whether the operator's field manager owns `spec.replicas`.
+pub(crate) fn owns_replicas(object: &DynamicObject) -> bool {
     let ours = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some(MANAGER);
     object
         .managed_fields()

@@ -161,68 +161,72 @@ fn more_consumers_than_partitions_wait_and_say_why() {
 fn killed_consumer_restarts_and_its_group_detects_it_late() {
     let local = Local::ready(THREE_GROUPS, &["--restart-delay", "6s"]);
     local.settled("group-1", 2);
-    let before = local.member("group-1", "group-1-a").expect("a member")["memberId"].clone();
-    let printed = local.dir.stdout_of(&["kill", "group-1-a"]);
-    assert!(
-        printed.contains("restarts after 6s") && printed.contains("detects it after 30s"),
-        "{printed}"
-    );
-    let begun = Instant::now();
-    local.until("it is down", || {
-        (local.member("group-1", "group-1-a")?["state"] == "killed").then_some(())
-    });
-    assert!(
-        local
-            .dir
-            .stdout_of(&["status"])
-            .contains("1-a killed, restarts in")
-    );
-    local.until("it is back under another member id", || {
-        let member = local.member("group-1", "group-1-a")?;
-        (member["state"] == "running"
-            && member["memberId"] != before
-            && member["memberId"].is_string())
-        .then_some(())
-    });
-    // both of its members are there until the session of the dead one ends
-    assert_eq!(
-        local.group("group-1").expect("there")["members"]
+    // a busy machine may start it after the session of the dead one has ended: then once more
+    let is_back_in_time = (0..3).any(|_| {
+        let before = local.member("group-1", "group-1-a").expect("a member")["memberId"].clone();
+        let begun = Instant::now();
+        let printed = local.dir.stdout_of(&["kill", "group-1-a"]);
+        assert!(
+            printed.contains("restarts after 6s") && printed.contains("detects it after 30s"),
+            "{printed}"
+        );
+        local.until("it is down", || {
+            (local.member("group-1", "group-1-a")?["state"] == "killed").then_some(())
+        });
+        assert!(
+            local
+                .dir
+                .stdout_of(&["status"])
+                .contains("1-a killed, restarts in")
+        );
+        local.until("it is back under another member id", || {
+            let member = local.member("group-1", "group-1-a")?;
+            (member["state"] == "running"
+                && member["memberId"] != before
+                && member["memberId"].is_string())
+            .then_some(())
+        });
+        // both of its members are there until the session of the dead one ends
+        let members = local.group("group-1").expect("there")["members"]
             .as_array()
-            .map(Vec::len),
-        Some(3)
-    );
-    let members = local.settled("group-1", 2);
-    assert_eq!(owned(&members), BTreeSet::from([0, 1, 2]));
-    assert!(
-        begun.elapsed() > Duration::from_secs(20),
-        "the session lasts 30 s, not {:?}",
-        begun.elapsed()
-    );
+            .map(Vec::len);
+        let in_time = begun.elapsed() < Duration::from_secs(20);
+        assert!(!in_time || members == Some(3), "{members:?}");
+        let members = local.settled("group-1", 2);
+        assert_eq!(owned(&members), BTreeSet::from([0, 1, 2]));
+        assert!(
+            begun.elapsed() > Duration::from_secs(20),
+            "the session lasts 30 s, not {:?}",
+            begun.elapsed()
+        );
+        in_time
+    });
+    assert!(is_back_in_time, "three times not within 20 s");
 }
 
 #[test]
 fn restarted_consumer_leaves_at_once() {
     let local = Local::ready(THREE_GROUPS, &[]);
     local.settled("group-1", 2);
-    let before = local.member("group-1", "group-1-b").expect("a member")["memberId"].clone();
-    let begun = Instant::now();
-    assert!(
-        local
-            .dir
-            .stdout_of(&["restart", "group-1-b"])
-            .contains("SIGTERM")
-    );
-    local.until("it is back under another member id", || {
-        let member = local.member("group-1", "group-1-b")?;
-        (member["memberId"].is_string() && member["memberId"] != before).then_some(())
+    // if a session had to end, each time would take 27 s or more; a busy machine may be slow once
+    let is_at_once = (0..3).any(|_| {
+        let before = local.member("group-1", "group-1-b").expect("a member")["memberId"].clone();
+        let begun = Instant::now();
+        assert!(
+            local
+                .dir
+                .stdout_of(&["restart", "group-1-b"])
+                .contains("SIGTERM")
+        );
+        local.until("it is back under another member id", || {
+            let member = local.member("group-1", "group-1-b")?;
+            (member["memberId"].is_string() && member["memberId"] != before).then_some(())
+        });
+        let members = local.settled("group-1", 2);
+        assert_eq!(owned(&members), BTreeSet::from([0, 1, 2]));
+        begun.elapsed() < Duration::from_secs(25)
     });
-    let members = local.settled("group-1", 2);
-    assert_eq!(owned(&members), BTreeSet::from([0, 1, 2]));
-    assert!(
-        begun.elapsed() < Duration::from_secs(28),
-        "it did not wait for a session to end: {:?}",
-        begun.elapsed()
-    );
+    assert!(is_at_once, "it waited for a session to end three times");
     let log = local.log("group-1-b");
     assert!(log.contains("left group group-1"), "{log}");
     local.until("it has partitions again", || {
@@ -404,8 +408,13 @@ fn journal_has_the_cause_of_each_rebalance() {
             .len();
         local.dir.stdout_of(args);
         let news = local.until(&format!("{what}: has its cause"), || {
-            let members = local.group("group-3")?["members"].as_array()?.len() == members;
-            let all = causes(&local, "group-3").filter(|all| members && all.len() > before)?;
+            let group = local.group("group-3")?;
+            // with nothing still to come that would be taken for the next change's
+            let is_over = members == 0
+                || group["state"] == "Stable"
+                    && group["open"].as_array().is_some_and(Vec::is_empty);
+            let is_over = is_over && group["members"].as_array()?.len() == members;
+            let all = causes(&local, "group-3").filter(|all| is_over && all.len() > before)?;
             Some(all[before..].to_vec())
         });
         assert!(

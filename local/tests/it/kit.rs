@@ -187,7 +187,8 @@ impl Local {
         self.until_within(SOON, what, check)
     }
 
-    fn until_within<T>(
+    /// The same, of what may take longer.
+    pub(crate) fn until_within<T>(
         &self,
         within: Duration,
         what: &str,

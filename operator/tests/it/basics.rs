@@ -134,14 +134,14 @@ async fn what_is_settled_costs_no_write() {
             status.summary.idle == Some(1)
         })
         .await;
-    scene.quiet().await;
+    // the cause of a rebalance is searched for 15 s, and written then
+    scene.quiet_for(Duration::from_secs(16)).await;
     let before = scene.writes().await;
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(
-        scene.writes().await[before.len()..],
-        Vec::<String>::new()[..],
-        "in 10 s"
-    );
+    // an Event of the start may have waited: those of one kind are a minute apart
+    let written = scene.writes().await.split_off(before.len());
+    let others = written.iter().filter(|write| !write.contains(" events "));
+    assert_eq!(others.collect::<Vec<_>>(), [""; 0], "in 10 s");
 }
 
 #[tokio::test]

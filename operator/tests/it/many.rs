@@ -8,6 +8,8 @@ use serde_json::json;
 use crate::scene::Scene;
 
 const PRACTICES: usize = 40;
+/// For all of them at once, on a busy machine.
+const LONGEST: Duration = Duration::from_mins(3);
 
 #[tokio::test]
 async fn forty_practices_settle_and_cost_no_write() {
@@ -26,7 +28,8 @@ async fn forty_practices_settle_and_cost_no_write() {
             .await;
     }))
     .await;
-    join_all(names.iter().map(|name| scene.ready(name))).await;
+    join_all(names.iter().map(|name| scene.ready_within(LONGEST, name))).await;
+    let until_ready = scene.writes().await.len();
     scene.quiet_for(Duration::from_secs(10)).await;
     let writes = scene.writes().await;
     assert!(
@@ -35,11 +38,14 @@ async fn forty_practices_settle_and_cost_no_write() {
             .all(|write| !write.contains(" 4") && !write.contains(" 5")),
         "none is refused: {writes:?}"
     );
-    // a practice costs its objects, what became of its topic and groups, and few writes of status
-    let each = writes.len() / PRACTICES;
+    // how many statuses lead to Ready depends on the machine; besides these a practice costs its objects, what became of its topic
+    // and groups, and few writes of status
+    let is_status = |write: &&String| write.contains("consumergrouppractices/status");
+    let on_the_way = writes[..until_ready].iter().filter(is_status).count();
+    let each = (writes.len() - on_the_way) / PRACTICES;
     assert!(
-        each <= 20,
-        "{each} writes a practice: {:?}",
+        each <= 20 && on_the_way / PRACTICES <= 20,
+        "{each} writes a practice, and {on_the_way} of status until all were ready: {:?}",
         writes
             .iter()
             .filter(|w| w.ends_with(" p0"))

@@ -28,6 +28,8 @@ pub(crate) struct Account {
     pub(crate) name: &'static str,
     /// Where it serves the picture.
     pub(crate) picture: SocketAddr,
+    /// Cancelled when it has ended, with all that it was reconciling.
+    pub(crate) ended: CancellationToken,
 }
 
 impl Account {
@@ -101,6 +103,7 @@ pub(crate) async fn start_in(
         namespace,
         name: "operator",
         picture: picture.listener.local_addr().expect("it is bound"),
+        ended: CancellationToken::new(),
     };
     let client = cluster
         .service_account(&account.namespace, account.name, Role::Rules(&rules))
@@ -112,13 +115,12 @@ pub(crate) async fn start_in(
         config,
         ..Defaults::default()
     };
-    tokio::spawn(practice_operator::run(
-        client,
-        defaults,
-        listen().await,
-        Some(picture),
-        shutdown,
-    ));
+    let running = practice_operator::run(client, defaults, listen().await, Some(picture), shutdown);
+    let ends = account.ended.clone().drop_guard();
+    tokio::spawn(async move {
+        running.await;
+        drop(ends);
+    });
     account
 }
 

@@ -1,5 +1,6 @@
 //! What is down: a Kafka that is not there, silent or gone for a while; the API server; an object that cannot be decoded.
-//! Each is told, holds up nothing else, and is over when it is over.
+//! Each is told, holds up nothing else, and is over when it is over. How soon an outage of Kafka is told is measured on the node
+//! (`tests/long/outage.rs`): here a poll and a reconcile that wait for it may take 20 s of a wait.
 
 use std::time::Duration;
 
@@ -9,16 +10,12 @@ use kube::{
 };
 use practice_testbed::{Cluster, Kafka};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     operator,
     scene::{Scene, group, looser_crd},
 };
-
-/// Within this time a Kafka that is out of reach has to be told: 15 s, and as much again for a busy machine.
-const TOLD: Duration = Duration::from_secs(30);
 
 fn on(scene: &Scene, bootstrap: &str, replicas: i32) -> Value {
     json!({
@@ -36,15 +33,12 @@ async fn a_kafka_that_is_not_there_is_told_and_holds_up_nobody() {
     scene
         .apply("unknown", &on(&scene, "no-such-host.invalid:9092", 1))
         .await;
-    let both = async {
-        scene
-            .condition("refused", "KafkaReachable=False/ConnectionRefused")
-            .await;
-        scene
-            .condition("unknown", "KafkaReachable=False/Unreachable")
-            .await;
-    };
-    timeout(TOLD, both).await.expect("it is reported in time");
+    scene
+        .condition("refused", "KafkaReachable=False/ConnectionRefused")
+        .await;
+    scene
+        .condition("unknown", "KafkaReachable=False/Unreachable")
+        .await;
     for name in ["refused", "unknown"] {
         let message = scene.condition(name, "Ready=False/KafkaUnreachable").await;
         assert!(
@@ -104,9 +98,7 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
     let name = format!("p-{}", scene.name("g"));
 
     kafka.pause();
-    timeout(TOLD, scene.condition("p", "KafkaReachable=False"))
-        .await
-        .expect("silence is reported in time");
+    scene.condition("p", "KafkaReachable=False").await;
     scene.condition("p", "Ready=False/KafkaUnreachable").await;
     let status = scene
         .practice("p")
@@ -157,9 +149,7 @@ async fn a_kafka_that_is_silent_or_stopped_is_missed_and_found_again() {
     scene.ready("p").await;
 
     kafka.stop().await;
-    timeout(TOLD, scene.condition("p", "KafkaReachable=False"))
-        .await
-        .expect("a stop is reported in time");
+    scene.condition("p", "KafkaReachable=False").await;
     kafka.restart().await;
     scene.condition("p", "KafkaReachable=True").await;
     scene
@@ -210,12 +200,9 @@ async fn consumers_keep_running_until_the_kafka_of_a_changed_address_is_reached(
         let new = json!({"name": scene.name("new"), "replicas": 1});
         spec["groups"].as_array_mut().expect("a list").push(new);
         scene.apply("p", &spec).await;
-        timeout(
-            TOLD,
-            scene.condition("p", &format!("KafkaReachable=False/{expected}")),
-        )
-        .await
-        .expect("in time");
+        scene
+            .condition("p", &format!("KafkaReachable=False/{expected}"))
+            .await;
         let message = scene.condition("p", "Reconciling=True").await;
         assert!(
             message.contains(former.bootstrap()) && message.contains(bootstrap),

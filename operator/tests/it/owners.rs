@@ -105,8 +105,12 @@ impl<'a> Schedule<'a> {
                     let wish = Wish::random(&mut self.dice);
                     self.apply(wish).await;
                 }
-                2 => self.scale("kubectl").await,
-                3 => self.scale("kube-controller-manager").await,
+                2 => {
+                    self.scale("kubectl").await;
+                }
+                3 => {
+                    self.scale("kube-controller-manager").await;
+                }
                 4 => self.admission().await,
                 _ => self.delete().await,
             }
@@ -135,19 +139,37 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    async fn scale(&mut self, manager: &str) {
+    /// Out: whether it could: the Deployment may not be there, and admission may deny it.
+    async fn scale(&mut self, manager: &str) -> bool {
         let replicas = self.dice.count(5);
         self.history.push(format!("{manager} {replicas}"));
         let params = PatchParams {
             field_manager: Some(manager.to_owned()),
             ..PatchParams::default()
         };
-        let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
         let deployments = self.scene.api::<Deployment>();
-        // it may not be there, and admission may deny it
-        let scaled = deployments.patch_scale(&self.deployment, &params, &patch);
-        if let Ok(scaled) = scaled.await {
-            self.scaled = scaled.metadata.uid.map(|uid| (uid, replicas));
+        loop {
+            let Ok(there) = deployments.get(&self.deployment).await else {
+                return false;
+            };
+            // in this version, so that it is known what is there before
+            let version = &there.metadata.resource_version;
+            let patch = Patch::Merge(
+                json!({"metadata": {"resourceVersion": version}, "spec": {"replicas": replicas}}),
+            );
+            let scaled = deployments.patch_scale(&self.deployment, &params, &patch);
+            match scaled.await {
+                Ok(scaled) => {
+                    // Kubernetes records no owner for what is there already: the operator's number stays the operator's
+                    let is_ours = owners_of_replicas(&there).iter().any(|it| it == OPERATOR);
+                    if there.spec.replicas != Some(replicas) || !is_ours {
+                        self.scaled = scaled.metadata.uid.map(|uid| (uid, replicas));
+                    }
+                    return true;
+                }
+                Err(kube::Error::Api(status)) if status.code == 409 => {} // written since then
+                Err(_) => return false,
+            }
         }
     }
 
@@ -290,8 +312,7 @@ async fn run(scene: &Scene) {
     // the manifest's number is put back, without one that of the last owner holds, also after the operator looked again
     let mut told = HashSet::new();
     for schedule in &mut done {
-        schedule.scale("kubectl").await;
-        assert!(schedule.scaled.is_some(), "seed {}", schedule.seed);
+        assert!(schedule.scale("kubectl").await, "seed {}", schedule.seed);
         let wish = schedule.wish.expect("was applied at last");
         told.insert((wish.stopped, wish.replicas.is_some()));
         let practice = json!({"metadata": {"annotations": {"seed": schedule.seed.to_string()}}});

@@ -145,8 +145,8 @@ async fn a_kafka_that_the_policy_forbids_is_not_contacted_for_a_deletion() {
 
     // refused later: it has one
     let (topic, bootstrap) = (scene.name("t"), scene.kafka.bootstrap());
-    scene.owns_topic("p", &spec(&topic, bootstrap, "15s")).await;
-    scene.apply("p", &spec(&topic, &address, "15s")).await;
+    scene.owns_topic("p", &spec(&topic, bootstrap, "10m")).await;
+    scene.apply("p", &spec(&topic, &address, "10m")).await;
     scene.condition("p", "Ready=False/PolicyViolation").await;
     scene.delete("p").await;
     scene.gone("p").await;
@@ -169,8 +169,11 @@ async fn a_kafka_that_the_policy_forbids_is_not_contacted_for_a_deletion() {
 
     // the policy is stricter by now
     let kept = scene.name("kept");
-    scene.owns_topic("q", &spec(&kept, bootstrap, "15s")).await;
+    scene.owns_topic("q", &spec(&kept, bootstrap, "10m")).await;
     stop.cancel();
+    timeout(Duration::from_mins(1), account.ended.cancelled())
+        .await
+        .expect("it ends");
     let config = json!({"policy": {"default": {"topicPrefixes": ["other-"]}}});
     let config: Config = serde_json::from_value(config).expect("is as the chart writes it");
     let stop = CancellationToken::new();
@@ -189,6 +192,7 @@ async fn a_kafka_that_the_policy_forbids_is_not_contacted_for_a_deletion() {
     scene
         .condition("q", "KafkaReachable=Unknown/NotChecked")
         .await;
+    scene.give_up_after("q", Duration::from_secs(15)).await;
     scene.gone("q").await;
     scene.event("TopicAbandoned", &kept).await;
     assert!(exists(bootstrap, &kept).await);
@@ -205,7 +209,7 @@ async fn a_namespace_that_is_being_deleted_shortens_nothing() {
     let kafka = Kafka::start().await;
     let topic = scene.name("t");
     scene
-        .owns_topic("p", &spec(&topic, kafka.bootstrap(), "25s"))
+        .owns_topic("p", &spec(&topic, kafka.bootstrap(), "10m"))
         .await;
     kafka.stop().await;
     let namespaces: Api<Namespace> = Api::all(scene.client.clone());
@@ -223,11 +227,14 @@ async fn a_namespace_that_is_being_deleted_shortens_nothing() {
     sleep(Duration::from_secs(15)).await;
     let there = scene.practice("p").await.expect("it is there");
     assert_eq!(there.finalizers(), [FINALIZER], "it still tries");
+    let time = begun.elapsed() + Duration::from_secs(10);
+    scene.give_up_after("p", time).await;
     scene.gone("p").await;
     let took = begun.elapsed();
+    // the deletion timestamp and the timeout are in whole seconds
     assert!(
-        took > Duration::from_secs(23) && took < Duration::from_secs(55),
-        "{took:?}"
+        took + Duration::from_secs(3) > time && took < time + Duration::from_secs(30),
+        "{took:?}, not {time:?}"
     );
     // the API server refuses new Events there
     assert_eq!(

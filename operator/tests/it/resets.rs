@@ -8,6 +8,7 @@ use practice_groups::GroupState;
 use practice_kafka::Kafka as Client;
 use practice_testbed::{Cluster, Kafka, described::CONSUMER_GROUP_COMMAND};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -110,14 +111,16 @@ async fn consumers_of_a_practice_without_status_keep_running_while_kafka_is_down
         "producer": {"enabled": false},
     });
     let stop = CancellationToken::new();
-    operator::start(&cluster, stop.clone()).await;
+    let former = operator::start(&cluster, stop.clone()).await;
     scene.apply("p", &spec).await;
     scene.condition("p", "Stalled=True/GroupConflict").await;
     scene.has_replicas(&format!("p-{runs}"), 2).await;
     scene.has_replicas(&format!("p-{refused}"), 0).await;
 
     stop.cancel();
-    tokio::time::sleep(Duration::from_secs(3)).await; // it ends
+    timeout(Duration::from_mins(1), former.ended.cancelled())
+        .await
+        .expect("it ends");
     kafka.kill().await;
     let nothing: Value = json!({"status": null});
     let api = scene.api::<ConsumerGroupPractice>();

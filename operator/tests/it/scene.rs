@@ -230,12 +230,16 @@ impl Scene {
     }
 
     pub(crate) async fn ready(&self, name: &str) -> PracticeStatus {
-        self.condition(name, "Ready=True").await;
-        self.practice(name)
-            .await
-            .expect("it is there")
-            .status
-            .expect("it is set")
+        self.ready_within(LONG, name).await
+    }
+
+    /// The same, of a practice that may take longer.
+    pub(crate) async fn ready_within(&self, limit: Duration, name: &str) -> PracticeStatus {
+        self.status_within(limit, name, "Ready=True", |status| {
+            let ready = status.condition("Ready");
+            ready.is_some_and(|ready| ready.status == "True")
+        })
+        .await
     }
 
     pub(crate) async fn deployment(&self, name: &str) -> Deployment {
@@ -383,10 +387,11 @@ impl Scene {
         self.quiet_for(Duration::from_secs(3)).await;
     }
 
-    /// Waits until the operator has written nothing here for so long.
+    /// Waits until the operator has written nothing here for so long. Events of one kind are a minute apart: with many practices
+    /// those that waited may be written all through the next minute.
     pub(crate) async fn quiet_for(&self, pause: Duration) {
         let mut before = usize::MAX;
-        self.until("the operator has nothing to write", async || {
+        self.within(3 * LONG, "the operator has nothing to write", async || {
             let writes = self.writes().await;
             if writes.len() == before {
                 return Ok(());

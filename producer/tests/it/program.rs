@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -337,9 +340,12 @@ async fn slow_connections_do_not_keep_others_waiting() {
     assert_eq!(program.ended().await.code(), Some(0));
 }
 
-/// At most this much garbage a second, for [`GARBAGE_TIME`].
+/// At most this much garbage a second.
 const GARBAGE_A_SECOND: u64 = 100 << 20;
+/// At least this much garbage in all, for at least this time, and beside at least so many messages.
+const GARBAGE: u64 = 50 << 20;
 const GARBAGE_TIME: Duration = Duration::from_secs(5);
+const MESSAGES: usize = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_garbage_costs_neither_answers_nor_memory() {
@@ -354,13 +360,23 @@ async fn a_flood_of_garbage_costs_neither_answers_nor_memory() {
         b"POST /send-message HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n",
     ];
     let share = GARBAGE_A_SECOND / 4;
+    let written = Arc::<AtomicU64>::default();
     let mut floods = JoinSet::new();
     for head in heads {
-        floods.spawn(flood(program.address, head, share));
+        floods.spawn(flood(program.address, head, share, Arc::clone(&written)));
     }
     let begun = Instant::now();
-    let mut sent = 0;
-    while begun.elapsed() < GARBAGE_TIME {
+    let mut took = Vec::new();
+    loop {
+        let garbage = written.load(Ordering::Relaxed);
+        if begun.elapsed() >= GARBAGE_TIME && took.len() >= MESSAGES && garbage >= GARBAGE {
+            break;
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{} messages beside {garbage} bytes of garbage",
+            took.len()
+        );
         let client = Client::new(program.address);
         let asked = Instant::now();
         client
@@ -368,18 +384,12 @@ async fn a_flood_of_garbage_costs_neither_answers_nor_memory() {
             .await
             .expect("an answer")
             .is_sent(&topic);
-        assert!(
-            asked.elapsed() < Duration::from_secs(2),
-            "{:?}",
-            asked.elapsed()
-        );
-        sent += 1;
+        took.push(asked.elapsed());
     }
-    let written: u64 = floods.join_all().await.into_iter().sum();
-    assert!(
-        sent >= 10 && written >= 50 << 20,
-        "{sent} messages beside {written} bytes of garbage"
-    );
+    floods.shutdown().await;
+    // the median: a busy machine may keep one of them for a while
+    took.sort_unstable();
+    assert!(took[took.len() / 2] < Duration::from_secs(2), "{took:?}");
     let status = std::fs::read_to_string(format!(
         "/proc/{}/status",
         program.child.id().expect("running")
@@ -395,19 +405,20 @@ async fn a_flood_of_garbage_costs_neither_answers_nor_memory() {
         .expect("a number");
     assert!(
         peak < 64 << 10,
-        "{peak} KiB at its peak, {written} bytes of garbage"
+        "{peak} KiB at its peak, {written:?} bytes of garbage"
     );
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
 }
 
-/// Writes bytes that are no JSON and no HTTP, again and again over new connections, at most so many a second. Out: how many.
-async fn flood(address: SocketAddr, head: &[u8], a_second: u64) -> u64 {
+/// Writes bytes that are no JSON and no HTTP, again and again over new connections, at most so many a second. Never ends; `all`
+/// counts what every flood has written.
+async fn flood(address: SocketAddr, head: &[u8], a_second: u64, all: Arc<AtomicU64>) {
     let junk: Vec<u8> = (0..64 << 10)
         .map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0])
         .collect();
     let (begun, mut written) = (Instant::now(), 0_u64);
-    while begun.elapsed() < GARBAGE_TIME {
+    loop {
         let Ok(mut stream) = TcpStream::connect(address).await else {
             continue;
         };
@@ -415,13 +426,10 @@ async fn flood(address: SocketAddr, head: &[u8], a_second: u64) -> u64 {
         // until it is closed: it has understood
         while let Ok(Ok(())) = timeout(GARBAGE_TIME, stream.write_all(next)).await {
             written += next.len() as u64;
+            all.fetch_add(next.len() as u64, Ordering::Relaxed);
             next = &junk;
             let due = begun + Duration::from_millis(written * 1000 / a_second);
             tokio::time::sleep_until(due).await;
-            if begun.elapsed() >= GARBAGE_TIME {
-                return written;
-            }
         }
     }
-    written
 }

@@ -9,7 +9,7 @@ use practice_contract::{Assignor, Protocol};
 
 use crate::{
     kafka::{committed, create_topic, fill},
-    kit::{Worker, settings, unique, until},
+    kit::{SOON, Worker, settings, unique, until, until_within},
     servers,
 };
 
@@ -62,7 +62,10 @@ fn a_message_whose_partition_goes_is_abandoned(protocol: Protocol, assignor: Ass
     until("the message is handled by its next owner", || {
         (second.done() == 1).then_some(())
     });
-    let status = first.status();
+    // its next owner may be quicker than its own count
+    let status = until("it is abandoned", || {
+        Some(first.status()).filter(|status| status.abandoned > 0)
+    });
     assert_eq!(
         (status.abandoned, status.consumed, first.done()),
         (1, 0, 0),
@@ -100,7 +103,8 @@ fn a_backlog_is_handled_once_and_in_order(protocol: Protocol) {
     let mut workers = vec![Worker::start(&slow)];
     until("some", || (workers[0].done() > 500).then_some(()));
     workers.push(Worker::start(&slow));
-    until("all", || {
+    // the one with two of the three partitions needs 16 s when nothing else runs
+    until_within(3 * SOON, "all", || {
         (workers.iter().map(Worker::done).sum::<usize>() >= 6_000).then_some(())
     });
     for worker in &mut workers {

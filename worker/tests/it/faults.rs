@@ -163,7 +163,7 @@ fn a_fatal_error_during_a_delay_ends_with_1_and_the_reason() {
     let printed = worker.complaints();
     assert_eq!(status.code(), Some(1), "{printed}");
     assert!(
-        begun.elapsed() < Duration::from_secs(10),
+        begun.elapsed() < Duration::from_secs(30), // and not after the delay
         "{:?}: {printed}",
         begun.elapsed()
     );

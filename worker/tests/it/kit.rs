@@ -64,8 +64,17 @@ pub(crate) fn unique(name: &str) -> String {
 }
 
 /// Waits until `find` returns a value.
-pub(crate) fn until<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + SOON;
+pub(crate) fn until<T>(what: &str, find: impl FnMut() -> Option<T>) -> T {
+    until_within(SOON, what, find)
+}
+
+/// The same, of what takes long when all is well.
+pub(crate) fn until_within<T>(
+    within: Duration,
+    what: &str,
+    mut find: impl FnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + within;
     loop {
         if let Some(found) = find() {
             return found;
@@ -73,7 +82,7 @@ pub(crate) fn until<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
         assert!(
             Instant::now() < deadline,
             "not within {} s: {what}",
-            SOON.as_secs()
+            within.as_secs()
         );
         thread::sleep(Duration::from_millis(20));
     }

@@ -365,8 +365,9 @@ async fn length(stream: &mut TcpStream, pause: Duration) -> usize {
 
 #[tokio::test]
 async fn an_answer_that_nobody_reads_ends_and_a_slow_reader_gets_it_whole() {
+    // longer than a busy machine keeps this process, and with it the slow reader, from running
     let limits = Limits {
-        unread: Duration::from_millis(500),
+        unread: Duration::from_secs(2),
         ..Limits::default()
     };
     let server = start(limits, large()).await;
@@ -374,7 +375,7 @@ async fn an_answer_that_nobody_reads_ends_and_a_slow_reader_gets_it_whole() {
     let mut slow = request(server.address, "/large").await;
     let got = length(&mut slow, Duration::from_millis(20)).await;
     assert!(got > LARGE, "{got}");
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let got = length(&mut unread, Duration::ZERO).await;
     assert!(got < LARGE, "its connection was ended: {got}");
 }
@@ -429,8 +430,7 @@ async fn probes_are_answered_whatever_the_clients_of_the_other_listener_do() {
     let mut streams = Vec::new();
     for _ in 0..1_100 {
         // beyond the limit of connections some are not served
-        let Ok(connected) = timeout(Duration::from_millis(50), request(http, "/stuck")).await
-        else {
+        let Ok(connected) = timeout(Duration::from_secs(1), request(http, "/stuck")).await else {
             break;
         };
         streams.push(connected);

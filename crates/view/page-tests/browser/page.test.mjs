@@ -82,30 +82,46 @@ test('a partition that moves: dots from its previous owner, then the arrow to it
   assert.equal(await page.locator('.card.killed .ring').count(), 1);
   assert.match(await page.locator(`section[data-group="${g.name}"] .st`).textContent(), /Waiting/);
   assert.match(await page.locator('.jour .open').first().textContent(), /No reader for P0, P1 until Kafka gives it up\..*s left/);
-  b.partitions.push(...a.partitions);
-  a.partitions = [];
-  const sent = Date.now();
-  feed.send(s.name, 'patch', { now: s.now + 200, groups: [g] });
+  const took = [];
+  // to the other and back, five times: a busy machine may keep the browser from running for a while
+  for (let move = 1; move <= 5; move++) {
+    const [from, to] = move % 2 ? [a, b] : [b, a];
+    to.state = 'running';
+    to.partitions.push(...from.partitions);
+    from.partitions = [];
+    const sent = Date.now();
+    feed.send(s.name, 'patch', { now: s.now + 100 + 100 * move, groups: [g] });
+    await page.waitForFunction(
+      ([n, owner]) => document.querySelector(`#wires [data-group="${n}"][data-partition="my-topic/0"]`).dataset.owner === owner,
+      [g.name, to.name],
+      { polling: 10 }
+    );
+    took.push(Date.now() - sent);
+  }
+  const median = [...took].sort((x, y) => x - y)[2];
+  assert.ok(median < 500, `redrawn after ${took.join(', ')} ms`);
   await page.waitForFunction(
-    ([n, owner]) => document.querySelector(`#wires [data-group="${n}"][data-partition="my-topic/0"]`).dataset.owner === owner,
-    [g.name, b.name],
-    { polling: 10 }
+    ([n, before]) => document.querySelector(`#wires [data-group="${n}"][data-partition="my-topic/0"]`).getAttribute('d') !== before,
+    [g.name, started]
   );
-  assert.ok(Date.now() - sent < 500, `redrawn after ${Date.now() - sent} ms`);
-  await page.waitForTimeout(900);
-  assert.notEqual(await arrow.getAttribute('d'), started);
   await close();
 });
 
 test('numbers follow flow at once', async () => {
   const { page, s, close } = await show('practice-3'),
-    sent = Date.now();
-  feed.send(s.name, 'flow', { now: s.now + 50, produced: [['my-topic', 1, 5077]], consumed: [] });
-  await page.waitForFunction(() => document.querySelector('.part[data-partition="my-topic/1"]').dataset.end === '5077', null, {
-    polling: 10
-  });
-  assert.ok(Date.now() - sent < 300);
-  await page.waitForFunction(() => document.querySelector('.part[data-partition="my-topic/1"]').textContent.includes('5,077'));
+    took = [];
+  // five times: a busy machine may keep the browser from running for a while
+  for (let end = 5077; end <= 5081; end++) {
+    const sent = Date.now();
+    feed.send(s.name, 'flow', { now: s.now + end - 5027, produced: [['my-topic', 1, end]], consumed: [] });
+    await page.waitForFunction(e => document.querySelector('.part[data-partition="my-topic/1"]').dataset.end === e, String(end), {
+      polling: 10
+    });
+    took.push(Date.now() - sent);
+  }
+  const median = [...took].sort((a, b) => a - b)[2];
+  assert.ok(median < 300, `after ${took.join(', ')} ms`);
+  await page.waitForFunction(() => document.querySelector('.part[data-partition="my-topic/1"]').textContent.includes('5,081'));
   await close();
 });
 
@@ -223,22 +239,28 @@ for (const font of ['', '"DejaVu Sans"'])
       for (const [width, height] of widths) {
         await page.setViewportSize({ width, height });
         await page.waitForTimeout(400); // it is drawn again
-        const cut = await page.evaluate(() =>
-          [
-            ...document.querySelectorAll(
-              '.part .face > *, .card .nm, .card .own, .card .tag, .card dl, .card p, .row .nm, .row .chips, .row .sub, .row .lg, .pill, .foot h2 span, .foot .st, .ktitle, .ctl'
-            )
-          ]
-            .filter(e => e.getClientRects().length)
-            .filter(e => {
-              const r = document.createRange();
-              r.selectNodeContents(e);
-              const box = (e.closest('.part, .card, .row, .pill, .foot, .ktitle') ?? e).getBoundingClientRect(),
-                text = r.getBoundingClientRect();
-              return text.width && (text.left < box.left - 1 || text.right > box.right + 1 || text.bottom > box.bottom + 1);
-            })
-            .map(e => `${e.className || e.tagName}: ${e.textContent}`)
-        );
+        const look = () =>
+          page.evaluate(() =>
+            [
+              ...document.querySelectorAll(
+                '.part .face > *, .card .nm, .card .own, .card .tag, .card dl, .card p, .row .nm, .row .chips, .row .sub, .row .lg, .pill, .foot h2 span, .foot .st, .ktitle, .ctl'
+              )
+            ]
+              .filter(e => e.getClientRects().length)
+              .filter(e => {
+                const r = document.createRange();
+                r.selectNodeContents(e);
+                const box = (e.closest('.part, .card, .row, .pill, .foot, .ktitle') ?? e).getBoundingClientRect(),
+                  text = r.getBoundingClientRect();
+                return text.width && (text.left < box.left - 1 || text.right > box.right + 1 || text.bottom > box.bottom + 1);
+              })
+              .map(e => `${e.className || e.tagName}: ${e.textContent}`)
+          );
+        let cut = await look();
+        for (let i = 0; cut.length && i < 50; i++) {
+          await page.waitForTimeout(100); // a busy machine draws later
+          cut = await look();
+        }
         assert.deepEqual(cut, [], `${name} at ${width}`);
       }
       await context.close();

@@ -86,12 +86,8 @@ pub(crate) fn note_answer(shared: &Shared, result: &KafkaResult<()>, offsets: &T
             continue;
         };
         let outcome = result.clone().and_then(|()| element.error());
-        member.committed(
-            element.topic(),
-            element.partition(),
-            offset,
-            outcome.is_ok(),
-        );
+        let partition = (element.topic(), element.partition());
+        member.committed(partition, offset, outcome.is_ok(), now());
         match outcome {
             Ok(()) => {
                 done.push(Moved {

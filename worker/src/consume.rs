@@ -167,6 +167,8 @@ struct Consumption<'c> {
     beat: Instant,
     published: Option<Instant>,
     checked: Instant,
+    /// The time of day when the clock was last read, milliseconds since the epoch.
+    now: i64,
     /// How often former clients had lost their membership.
     lost_before: u64,
 }
@@ -185,6 +187,7 @@ impl<'c> Consumption<'c> {
             beat: Instant::now(),
             published: None,
             checked: Instant::now(),
+            now: now(),
             lost_before,
             context,
         }
@@ -252,12 +255,15 @@ impl<'c> Consumption<'c> {
         }
         self.context.output().flush()?;
         self.tell_moved(Instant::now());
-        Ok(self.messages.next(TURN)?)
+        let taken = self.messages.next(TURN)?;
+        self.now = now();
+        Ok(taken)
     }
 
     fn handle(&mut self, taken: &Taken<'c>) -> Result<(), ConsumeError> {
         let message = &taken.message;
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        let mut times = (self.now, self.now);
         if self.log_messages {
             let mut output = self.context.output();
             lines::taken(output.lines(), topic, partition, offset);
@@ -267,11 +273,13 @@ impl<'c> Consumption<'c> {
             }
         }
         if !self.delay.is_zero() {
+            times.0 = now();
             let waited = self.wait_out(taken);
             if !matches!(waited, Ok(true)) {
                 self.context.shared.member().counts.abandoned += 1;
                 return waited.map(drop);
             }
+            times.1 = now();
             if self.log_messages {
                 let mut output = self.context.output();
                 lines::done(output.lines(), message.key(), message.payload());
@@ -281,7 +289,7 @@ impl<'c> Consumption<'c> {
         self.context
             .shared
             .member()
-            .done(topic, partition, taken.tenure, offset);
+            .done(topic, partition, taken.tenure, offset, times);
         Ok(())
     }
 
@@ -305,6 +313,7 @@ impl<'c> Consumption<'c> {
     /// Periodic work.
     fn tick(&mut self, idle: bool) -> Result<(), ConsumeError> {
         let clock = Instant::now();
+        self.now = now();
         if clock.duration_since(self.beat) >= BEAT {
             self.beat = clock;
             self.context.shared.turn();

@@ -1,11 +1,11 @@
-//! HTTP for probes, people and the operator: `/livez`, `/readyz`, `/metrics`, `/status`, `/events`. In: the shared state.
-//! Out: that state. Read-only, without keys and values of messages.
+//! HTTP for probes, people and the operator: `/livez`, `/readyz`, `/metrics`, `/status`, `/events`, `/handled`. In: the shared
+//! state. Out: that state. Read-only, without keys and values of messages.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::{Query, Request, State, rejection::QueryRejection},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{
@@ -15,7 +15,7 @@ use axum::{
     routing::get,
 };
 use futures::{Stream, StreamExt};
-use practice_contract::{events::WorkerEvent, status::WorkerStatus};
+use practice_contract::{events::WorkerEvent, handled::HandledQuery, status::WorkerStatus};
 use practice_serve::{AtMost, check_head};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,8 @@ use crate::{metrics, shared::Shared};
 const MOST_STREAMS: usize = 32;
 /// Answers with metrics at a time.
 const METRICS_AT_ONCE: usize = 2;
+/// Answers with handled messages at a time.
+const HANDLED_AT_ONCE: usize = 4;
 /// Interval of keep-alive comments on an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -57,6 +59,7 @@ pub(crate) fn routers(
         .clone()
         .route("/metrics", metrics)
         .route("/status", get(status))
+        .route("/handled", get(handled).layer(AtMost::new(HANDLED_AT_ONCE)))
         .route("/events", get(events).layer(app.streams.clone()));
     if is_loopback {
         all = all.layer(middleware::from_fn(own_pages));
@@ -116,6 +119,22 @@ async fn metrics(State(app): State<App>) -> Response {
 
 async fn status(State(app): State<App>) -> Json<WorkerStatus> {
     Json(app.shared.status())
+}
+
+/// `GET /handled?topic=&partition=&from=&to=`, each of them optional.
+async fn handled(
+    State(app): State<App>,
+    query: Result<Query<HandledQuery>, QueryRejection>,
+) -> Response {
+    match query {
+        Ok(Query(query)) => Json(app.shared.handled(&query)).into_response(),
+        Err(error) => {
+            let legal =
+                "write topic=NAME, partition=NUMBER, from=OFFSET, to=OFFSET, or leave them out";
+            let text = format!("{}: {legal}\n", error.body_text());
+            (StatusCode::BAD_REQUEST, text).into_response()
+        }
+    }
 }
 
 async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! consume (poll thread) -> delay -> rebalance (callbacks) -> commit
-//!       \-> output            \-> member <- shared -> http, metrics
+//!       \-> output            \-> member, ledger <- shared -> http, metrics
 //! ```
 
 mod client_log;
@@ -12,6 +12,7 @@ mod commit;
 mod config;
 mod consume;
 mod http;
+mod ledger;
 mod member;
 mod metrics;
 mod output;

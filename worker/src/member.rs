@@ -8,6 +8,8 @@ use practice_contract::{
     status::{Ownership, PartitionStatus, RebalanceSeen},
 };
 
+use crate::ledger::{Ledger, Range};
+
 /// A partition by its topic's name and its number.
 pub(crate) type Partition = (Arc<str>, i32);
 
@@ -31,6 +33,7 @@ pub(crate) struct Member {
     heartbeat: Option<Accepted>,
     owned: Vec<Owned>,
     rebalances: VecDeque<RebalanceSeen>,
+    ledger: Ledger,
     /// Index of the partition used last: messages come in runs of one partition.
     last: usize,
     /// Grows with each partition got, so that a message knows whether its partition was given away meanwhile.
@@ -70,6 +73,8 @@ struct Owned {
     committed: Option<i64>,
     moved: u64,
     paused: bool,
+    /// What was handled since the last store.
+    open: Option<Range>,
 }
 
 impl Member {
@@ -77,6 +82,7 @@ impl Member {
     pub(crate) fn assigned(&mut self, partitions: &[Partition], at: i64) {
         self.joined = true;
         self.counts.assigned += 1;
+        self.close_ranges();
         for (topic, partition) in partitions {
             self.tenures += 1;
             self.owned
@@ -91,6 +97,7 @@ impl Member {
                 committed: None,
                 moved: 0,
                 paused: false,
+                open: None,
             });
         }
         self.owned
@@ -106,6 +113,7 @@ impl Member {
         } else {
             self.counts.revoked += 1;
         }
+        self.close_ranges();
         let gone = |owned: &Owned| {
             partitions
                 .iter()
@@ -117,6 +125,7 @@ impl Member {
 
     /// The client is gone, and with it membership and partitions.
     pub(crate) fn left(&mut self) {
+        self.close_ranges();
         self.owned.clear();
         self.id = None;
         self.fenced();
@@ -171,8 +180,16 @@ impl Member {
         self.find(topic, partition).map(|owned| owned.tenure)
     }
 
-    /// A message was handled. `false`, and nothing noted: its partition is not ours any more.
-    pub(crate) fn done(&mut self, topic: &str, partition: i32, tenure: u64, offset: i64) -> bool {
+    /// A message was handled, which was taken and done at these `times`. `false`, and nothing noted: its partition is not ours any
+    /// more.
+    pub(crate) fn done(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        tenure: u64,
+        offset: i64,
+        times: (i64, i64),
+    ) -> bool {
         let Some(owned) = self
             .find(topic, partition)
             .filter(|owned| owned.tenure == tenure)
@@ -181,6 +198,10 @@ impl Member {
         };
         owned.position = Some(offset + 1);
         owned.moved += 1;
+        match &mut owned.open {
+            Some(open) => open.extend(offset, times.1),
+            None => owned.open = Some(Range::of(offset, times)),
+        }
         self.counts.consumed += 1;
         true
     }
@@ -205,8 +226,24 @@ impl Member {
         }
     }
 
+    /// Adds to the ledger what was handled since the last call.
+    fn close_ranges(&mut self) {
+        for owned in &mut self.owned {
+            if let Some(range) = owned.open.take() {
+                let partition = (Arc::clone(&owned.topic), owned.partition);
+                self.ledger.add(&partition, range);
+            }
+        }
+    }
+
+    /// What this consumer has handled lately.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// What was handled since the last call: to be stored for the next commit.
     pub(crate) fn take_due(&mut self) -> Vec<(Partition, i64)> {
+        self.close_ranges();
         let mut due = Vec::new();
         for owned in &mut self.owned {
             let Some(position) = owned
@@ -222,7 +259,13 @@ impl Member {
     }
 
     /// One partition of a commit was answered.
-    pub(crate) fn committed(&mut self, topic: &str, partition: i32, offset: i64, ok: bool) {
+    pub(crate) fn committed(
+        &mut self,
+        (topic, partition): (&str, i32),
+        offset: i64,
+        ok: bool,
+        at: i64,
+    ) {
         if !ok {
             self.counts.failed_commits += 1;
             return;
@@ -230,6 +273,8 @@ impl Member {
         self.counts.commits += 1;
         if let Some(owned) = self.find(topic, partition) {
             owned.committed = Some(offset);
+            let partition = (Arc::clone(&owned.topic), owned.partition);
+            self.ledger.committed(&partition, offset, at);
         }
     }
 

@@ -10,7 +10,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use practice_contract::{WorkerSettings, events::WorkerEvent, status::WorkerStatus};
+use practice_contract::{
+    WorkerSettings,
+    events::WorkerEvent,
+    handled::{Handled, HandledQuery},
+    status::WorkerStatus,
+};
 use tokio::sync::broadcast;
 
 use crate::{client_log::PrintedLines, member::Member};
@@ -107,6 +112,19 @@ impl Shared {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The handled messages that a query asks for.
+    pub(crate) fn handled(&self, query: &HandledQuery) -> Handled {
+        let member = self.member();
+        let (ranges, more) = member.ledger().find(query);
+        Handled {
+            instance: self.instance.clone(),
+            group: self.settings.group.clone(),
+            known_since: member.ledger().known_since(self.started_at),
+            ranges,
+            more,
+        }
     }
 
     pub(crate) fn status(&self) -> WorkerStatus {

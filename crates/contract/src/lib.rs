@@ -1,10 +1,11 @@
 //! What a program and its launcher agree on: environment names and how they are read, ports, log lines, the JSON of
-//! `/status` and `/events`. In: strings. Out: typed settings and back. The only place where these names are written.
+//! `/status`, `/events` and `/handled`. In: strings. Out: typed settings and back. The only place where these names are written.
 //! Deliberately absent: Kafka, Kubernetes, sockets, clocks.
 
 pub mod duration;
 mod env;
 pub mod events;
+pub mod handled;
 mod hold;
 pub mod lines;
 pub mod producer;
@@ -16,7 +17,7 @@ pub use hold::Hold;
 pub use producer::ProducerSettings;
 pub use worker::{Assignor, OffsetReset, Protocol, WorkerSettings};
 
-/// Port of a worker in its pod: `/livez`, `/readyz`, `/metrics`, `/status`, `/events`.
+/// Port of a worker in its pod: `/livez`, `/readyz`, `/metrics`, `/status`, `/events`, `/handled`.
 pub const WORKER_PORT: u16 = 8080;
 /// Port of the probes of a worker and of a producer in its pod: `/livez`, `/readyz`, which clients of the other port cannot hold up.
 pub const PROBE_PORT: u16 = 8090;

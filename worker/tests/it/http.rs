@@ -3,9 +3,12 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpStream,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use practice_contract::{Assignor, Protocol, events::WorkerEvent, status::Ownership};
+use practice_contract::{
+    Assignor, Protocol, events::WorkerEvent, handled::Handled, status::Ownership,
+};
 use practice_testbed::openmetrics::{Exposition, reference};
 
 use crate::{
@@ -13,6 +16,13 @@ use crate::{
     kit::{SOON, Worker, settings, unique, until},
     servers,
 };
+
+/// Milliseconds since the epoch.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let millis = now.expect("after 1970").as_millis();
+    i64::try_from(millis).expect("fits until the year 292 million")
+}
 
 #[test]
 fn status_has_the_member_and_its_partitions() {
@@ -60,6 +70,68 @@ fn status_has_the_member_and_its_partitions() {
             );
         }
         assert_eq!(worker.get("/nothing").0, 404);
+    }
+}
+
+#[test]
+fn a_worker_tells_which_messages_it_has_handled_and_when() {
+    let (topic, group) = (unique("handled"), unique("handled"));
+    create_topic(&servers(), &topic, 2);
+    let mut settings = settings(&servers(), &topic, &group, Protocol::Classic);
+    settings.delay = Duration::from_millis(200);
+    let worker = Worker::start(&settings);
+    until("it owns the partitions", || {
+        (worker.partitions() == [0, 1]).then_some(())
+    });
+    let before = now();
+    fill(&servers(), &topic, 2, 6);
+    let handled = |query: &str| -> Handled {
+        let (status, body) = worker.get(&format!("/handled{query}"));
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
+    };
+    let all = until("all are handled and committed", || {
+        let all = handled("");
+        let done: u64 = all.ranges.iter().map(|range| range.count).sum();
+        let committed = all.ranges.iter().all(|range| range.committed_at.is_some());
+        (done == 6 && committed).then_some(all)
+    });
+    let after = now();
+    assert_eq!((&all.group, all.more), (&group, false));
+    assert!(all.known_since <= before, "{all:?}");
+    for range in &all.ranges {
+        let committed = range.committed_at.expect("was waited for");
+        assert!(
+            before <= range.taken_at && range.taken_at + 200 <= range.done_at,
+            "the delay is between: {range:?}"
+        );
+        assert!(
+            range.done_at <= committed && committed <= after,
+            "{range:?}"
+        );
+    }
+    for partition in [0, 1] {
+        let of = handled(&format!("?topic={topic}&partition={partition}"));
+        let offsets: Vec<i64> = of.ranges.iter().flat_map(|r| r.from..=r.to).collect();
+        assert_eq!(offsets, [0, 1, 2], "each once, in their order");
+    }
+    let one = handled(&format!("?topic={topic}&partition=1&from=2&to=2"));
+    assert!(
+        matches!(&one.ranges[..], [range] if range.from <= 2 && range.to == 2),
+        "{one:?}"
+    );
+    assert_eq!(handled("?topic=another").ranges, []);
+    for (query, named) in [
+        ("?partition=first", "partition"),
+        ("?from=1.5", "from"),
+        ("?offset=3", "offset"),
+    ] {
+        let (status, body) = worker.get(&format!("/handled{query}"));
+        assert_eq!(status, 400, "{body}");
+        assert!(
+            body.contains(named) && body.contains("write topic=NAME"),
+            "{body}"
+        );
     }
 }
 

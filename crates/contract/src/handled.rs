@@ -1,0 +1,67 @@
+//! The JSON of a worker's `/handled`: which offsets it has handled, and when. Offsets and times, never keys or values.
+
+use serde::{Deserialize, Serialize};
+
+/// Handled messages that a worker remembers, over all partitions; the oldest are forgotten first.
+pub const HANDLED_KEPT: u64 = 100_000;
+/// Ranges in one answer, at most.
+pub const HANDLED_LISTED: usize = 1_000;
+
+/// What one worker has handled since it started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Handled {
+    /// `client.id`.
+    pub instance: String,
+    /// `group.id`.
+    pub group: String,
+    /// Everything that was handled since then is known: when the worker started, or later if it has forgotten messages. Milliseconds
+    /// since the epoch.
+    pub known_since: i64,
+    /// By topic, partition and time.
+    pub ranges: Vec<HandledRange>,
+    /// There are more ranges than one answer lists: ask again with a `from` after the last one.
+    pub more: bool,
+}
+
+/// Messages of one partition that were handled one after the other within a tenth of a second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HandledRange {
+    /// Their topic.
+    pub topic: String,
+    /// Their partition, from 0.
+    pub partition: i32,
+    /// Offset of the first one.
+    pub from: i64,
+    /// Offset of the last one.
+    pub to: i64,
+    /// How many they are: fewer than the offsets from `from` to `to` where compaction removed messages, or where transactions have
+    /// their markers.
+    pub count: u64,
+    /// When the first one was taken, milliseconds since the epoch.
+    pub taken_at: i64,
+    /// When the last one was handled.
+    pub done_at: i64,
+    /// When Kafka confirmed a commit that covers the range; absent: it has not, so that another consumer may handle it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed_at: Option<i64>,
+}
+
+/// The query of `/handled`; without a field nothing is left out by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandledQuery {
+    /// Ranges of this topic alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Of this partition alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<i32>,
+    /// That reach this offset or a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<i64>,
+    /// That begin at this offset or an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<i64>,
+}

@@ -17,7 +17,8 @@ use practice_plan::{
     names::hash,
     status::{News, news},
 };
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
     Context,
@@ -42,6 +43,16 @@ pub enum Published {
     Later(Duration),
     /// Its meaning changed, and the status is large: reconcile again after this time.
     Delayed(Duration),
+}
+
+/// What is applied. Not a JSON tree, which of a large status takes a megabyte.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: Value,
+    status: &'a PracticeStatus,
 }
 
 /// Writes status if it changed. `since` is the time since the last write, `wait` that until a large status may be written.
@@ -75,10 +86,12 @@ pub async fn publish(
     // the answer is not needed, and where the spec of a practice cannot be decoded, neither can the answer
     let api: Api<PartialObjectMeta<ConsumerGroupPractice>> =
         Api::namespaced(client.clone(), &practice.namespace().unwrap_or_default());
-    let body = json!({
-        "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
-        "metadata": {"name": name, "uid": practice.uid()}, "status": status,
-    });
+    let body = Body {
+        api_version: "kafka-practice.dev/v1alpha1",
+        kind: "ConsumerGroupPractice",
+        metadata: json!({"name": name, "uid": practice.uid()}),
+        status,
+    };
     let params = PatchParams::apply(MANAGER).force();
     match within(
         format!("write status of {name}"),

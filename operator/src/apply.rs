@@ -1,24 +1,25 @@
 //! In: desired and existing objects. Out: what runs. Writes only differences (steady state: 0 writes) by server-side apply under one
 //! field manager; deletes objects that are no longer desired; never changes objects of another owner.
 
+mod difference;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{
     Client, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
 };
 use practice_plan::{
-    labels::{HOLD, REPLICAS_BEFORE, is_held},
+    labels::{HOLD, is_held},
     outcome::{Change, ChangeAction, Kind, ObjectName, Running, RunningRow},
     plan::Plan,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use self::difference::{comparable, contains, hash, without_replicas, without_replicas_before};
 use crate::{
     error::{Error, Request, within},
     live::{KINDS, Live, api, number, owner, owns, owns_replicas, replicas},
     objects::Object,
-    quantity::amount,
 };
 
 /// The operator's field manager.
@@ -303,65 +304,6 @@ fn record(running: &mut Running, object: &Object, after: &DynamicObject) {
     }
 }
 
-/// The fields that are compared; objects in lists lack `kind` and `apiVersion`.
-fn comparable(body: &Value) -> Value {
-    json!({"metadata": body["metadata"], "spec": body["spec"]})
-}
-
-/// Whether `there` contains everything in `wish`. Further fields, and further entries of lists whose entries have names, belong
-/// to other clients and are kept, as by server-side apply.
-fn contains(there: &Value, wish: &Value) -> bool {
-    match (there, wish) {
-        (Value::Object(there), Value::Object(wish)) => wish.iter().all(|(key, value)| {
-            let same = if matches!(key.as_str(), "requests" | "limits") {
-                same_amounts
-            } else {
-                contains
-            };
-            there.get(key).is_some_and(|there| same(there, value))
-        }),
-        (Value::Array(there), Value::Array(wish)) => {
-            let named = !wish.is_empty() && wish.iter().all(|entry| entry["name"].is_string());
-            if named {
-                wish.iter().all(|entry| {
-                    there
-                        .iter()
-                        .any(|there| there["name"] == entry["name"] && contains(there, entry))
-                })
-            } else {
-                there.len() == wish.len()
-                    && there
-                        .iter()
-                        .zip(wish)
-                        .all(|(there, wish)| contains(there, wish))
-            }
-        }
-        (there, wish) => there == wish,
-    }
-}
-
-/// Whether two lists of resources have the same amounts.
-fn same_amounts(there: &Value, wish: &Value) -> bool {
-    let amounts = |list: &Value| -> Vec<(String, Option<f64>)> {
-        let amount = |value: &Value| value.as_f64().or_else(|| amount(value.as_str()?));
-        list.as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.clone(), amount(value)))
-            .collect()
-    };
-    amounts(there) == amounts(wish)
-}
-
-fn hash(body: &Value) -> String {
-    let digest = Sha256::digest(body.to_string().as_bytes());
-    let number = digest
-        .iter()
-        .take(8)
-        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    format!("{number:016x}")
-}
-
 /// The change for a Deployment that was scaled while its consumers do not join their group.
 fn scaled_back(object: &Object, there: &DynamicObject) -> Option<ChangeAction> {
     let (group, hold) = object.hold.clone()?;
@@ -388,23 +330,6 @@ fn replicas_manager(object: &DynamicObject) -> Option<String> {
         .and_then(|entry| entry.manager.clone())
 }
 
-fn without_replicas_before(body: &Value) -> Value {
-    let mut body = body.clone();
-    if let Some(annotations) = body["metadata"]["annotations"].as_object_mut() {
-        annotations.remove(REPLICAS_BEFORE);
-    }
-    body
-}
-
-/// What is compared, except the number of consumers.
-fn without_replicas(body: &Value) -> Value {
-    let mut body = comparable(&without_replicas_before(body));
-    if let Some(spec) = body["spec"].as_object_mut() {
-        spec.remove("replicas");
-    }
-    body
-}
-
 /// The field manager that last changed an object, except the operator's own and writes of status.
 fn last_foreign_manager(object: &DynamicObject) -> Option<String> {
     foreign_managers(object)
@@ -420,32 +345,4 @@ fn foreign_managers(object: &DynamicObject) -> impl Iterator<Item = &ManagedFiel
             None | Some(MANAGER | REPLICAS_MANAGER)
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn additions_of_other_clients_are_kept_and_changes_are_differences() {
-        let wish = json!({"spec": {"replicas": 2, "limits": {"memory": "1024Mi"}, "c": [{"name": "w", "image": "a", "env": [{"name": "X", "value": "1"}]}], "drop": ["ALL"]}});
-        let mut there = wish.clone();
-        there["status"] = json!({"readyReplicas": 1});
-        there["spec"]["limits"] = json!({"memory": "1Gi"});
-        there["spec"]["c"][0]["terminationMessagePath"] = json!("/dev/x");
-        there["spec"]["c"][0]["env"] =
-            json!([{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]);
-        assert!(contains(&there, &wish));
-        for (pointer, value) in [
-            ("/spec/replicas", json!(3)),
-            ("/spec/limits/memory", json!("1G")),
-            ("/spec/c/0/image", json!("b")),
-            ("/spec/c/0/env", json!([])),
-            ("/spec/drop", json!(["ALL", "NET"])),
-        ] {
-            let mut changed = there.clone();
-            *changed.pointer_mut(pointer).expect("there") = value;
-            assert!(!contains(&changed, &wish), "{pointer}");
-        }
-    }
 }

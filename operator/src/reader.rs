@@ -1,20 +1,21 @@
 //! One reader per Kafka, shared by all practices on it. In: topics and groups that practices use. Out: the latest poll of them,
 //! and a request to reconcile each practice whose part of it changed. Deliberately absent: any evaluation of a poll.
 
+mod difference;
+mod history;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use practice_groups::{
-    GroupHealth, HealthHistory, KafkaError, LagTrend, LagTrends, OpenTransaction, OtherGroup,
-    OtherGroups, Partition, PollResult, Snapshot, TopicSeen,
-};
+use practice_groups::{KafkaError, OtherGroups, PollResult, Snapshot, TopicSeen};
 use practice_kafka::{Kafka, Listener};
-use practice_plan::plan::{GroupPlan, Plan};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::{difference::differs, history::History};
 
 /// Pause between two polls; a requested poll starts at once.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -61,30 +62,6 @@ pub struct Readers {
     listener: Listener,
 }
 
-/// Values that need several polls of one Kafka.
-#[derive(Debug)]
-struct History {
-    begun: Instant,
-    lag_trends: Mutex<LagTrends>,
-    health: Mutex<HealthHistory>,
-}
-
-impl History {
-    fn new() -> Self {
-        Self {
-            begun: Instant::now(),
-            lag_trends: Mutex::default(),
-            health: Mutex::default(),
-        }
-    }
-
-    fn note(&self, snapshot: &mut Snapshot) {
-        let tick = self.begun.elapsed();
-        lock(&self.lag_trends).record_snapshot(snapshot, tick);
-        lock(&self.health).record_snapshot(snapshot, tick);
-    }
-}
-
 impl Readers {
     /// No readers yet. `request_reconcile` receives practices whose part of Kafka changed, `listener` each call to a Kafka.
     pub fn new(request_reconcile: mpsc::UnboundedSender<Key>, listener: Listener) -> Self {
@@ -94,68 +71,6 @@ impl Readers {
             request_reconcile,
             listener,
         }
-    }
-
-    fn history(&self, bootstrap: &str) -> Arc<History> {
-        let mut histories = lock(&self.histories);
-        histories
-            .entry(bootstrap.to_owned())
-            .or_insert_with(|| Arc::new(History::new()))
-            .clone()
-    }
-
-    /// Records a poll that was made without a reader.
-    pub fn note(&self, bootstrap: &str, mut snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
-        self.history(bootstrap).note(Arc::make_mut(&mut snapshot));
-        snapshot
-    }
-
-    /// Lag trends of a practice's groups, by group id.
-    pub fn lag_trends(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, LagTrend> {
-        let history = self.history(&plan.bootstrap);
-        let lag_trends = lock(&history.lag_trends);
-        let tick = history.begun.elapsed();
-        let each = |group: &GroupPlan| {
-            (
-                group.id.clone(),
-                lag_trends.trend(snapshot, &group.id, &group.topics, group.offset_reset, tick),
-            )
-        };
-        plan.groups.iter().map(each).collect()
-    }
-
-    /// Health of a practice's groups, by group id.
-    pub fn health(&self, plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, GroupHealth> {
-        let history = self.history(&plan.bootstrap);
-        let mut health = lock(&history.health);
-        let tick = history.begun.elapsed();
-        let each = |group: &GroupPlan| {
-            let how = (group.offset_reset, group.slowest());
-            (
-                group.id.clone(),
-                health.evaluate(snapshot, &group.id, &group.topics, how, tick),
-            )
-        };
-        plan.groups.iter().map(each).collect()
-    }
-
-    /// Corrects the health of a group's stalled partitions by those that wait for a transaction.
-    pub fn record_transactions(
-        &self,
-        plan: &Plan,
-        group: &GroupPlan,
-        health: &mut GroupHealth,
-        waiting: &BTreeMap<Partition, OpenTransaction>,
-    ) {
-        let history = self.history(&plan.bootstrap);
-        let tick = history.begun.elapsed();
-        lock(&history.health).record_transactions(
-            &group.id,
-            health,
-            waiting,
-            group.slowest(),
-            tick,
-        );
     }
 
     /// The reader of a Kafka, started on first use.
@@ -416,197 +331,5 @@ fn partition_counts(poll: Option<&PollResult>) -> BTreeMap<String, usize> {
     topics.filter_map(count).collect()
 }
 
-/// Whether two polls differ in topics or groups of a practice.
-fn differs(before: Option<&PollResult>, now: &PollResult, interest: &Interest) -> bool {
-    match (before, now) {
-        (None, _) => false, // reconciles wait for the first poll already
-        (Some(Ok(before)), Ok(now)) => {
-            interest
-                .topics
-                .iter()
-                .any(|topic| before.topics.get(topic) != now.topics.get(topic))
-                || interest
-                    .groups
-                    .iter()
-                    .any(|group| before.groups.get(group) != now.groups.get(group))
-                || (!shares_other_groups(before, now)
-                    && other_groups(before, interest) != other_groups(now, interest))
-        }
-        (Some(Err(before)), Err(now)) => before.to_string() != now.to_string(),
-        (Some(Ok(_)), Err(_)) | (Some(Err(_)), Ok(_)) => true,
-    }
-}
-
-/// Whether both snapshots share one poll of groups of other applications.
-fn shares_other_groups(before: &Snapshot, now: &Snapshot) -> bool {
-    match (&before.other_groups, &now.other_groups) {
-        (Some(before), Some(now)) => Arc::ptr_eq(before, now),
-        (before, now) => before.is_none() && now.is_none(),
-    }
-}
-
-/// The groups of other applications on the topics of a practice.
-fn other_groups<'a>(
-    snapshot: &'a Snapshot,
-    interest: &Interest,
-) -> Option<Vec<(&'a String, &'a OtherGroup)>> {
-    let is_of_interest = |(_, seen): &(&String, &OtherGroup)| {
-        seen.on(|topic| interest.topics.contains(topic)).is_some()
-    };
-    Some(
-        snapshot
-            .other_groups
-            .as_ref()?
-            .iter()
-            .filter(is_of_interest)
-            .collect(),
-    )
-}
-
 #[cfg(test)]
-mod tests {
-
-    use super::*;
-
-    /// A reader whose polls are made by the test.
-    fn blind() -> (Arc<Reader>, watch::Sender<Numbered>) {
-        let (sender, polls) = watch::channel(Numbered {
-            begun: 0,
-            done: 0,
-            poll: None,
-        });
-        let (kafka, shared) = (Kafka::connect("127.0.0.1:1"), Arc::default());
-        (
-            Arc::new(Reader {
-                kafka,
-                shared,
-                polls,
-                _ends_with_us: CancellationToken::new().drop_guard(),
-            }),
-            sender,
-        )
-    }
-
-    /// A caller has requested another poll.
-    async fn asks_for_another(reader: &Reader) {
-        let asked =
-            tokio::time::timeout(Duration::from_secs(5), reader.shared.wanted.notified()).await;
-        asked.expect("another poll should be requested");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-
-    /// Publishes a poll of these as the next one.
-    fn publish(
-        sender: &watch::Sender<Numbered>,
-        topics: &[&str],
-        groups: &[&str],
-    ) -> Arc<Snapshot> {
-        let snapshot = Arc::new(Snapshot {
-            topics: topics
-                .iter()
-                .map(|name| ((*name).to_owned(), TopicSeen::Missing))
-                .collect(),
-            groups: groups
-                .iter()
-                .map(|name| ((*name).to_owned(), Arc::default()))
-                .collect(),
-            other_groups: None,
-        });
-        sender.send_modify(|numbered| {
-            numbered.begun += 1;
-            (numbered.done, numbered.poll) = (numbered.begun, Some(Ok(snapshot.clone())));
-        });
-        snapshot
-    }
-
-    #[tokio::test]
-    async fn a_poll_without_all_interests_of_a_practice_is_not_used() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let practice = ("namespace".to_owned(), "p".to_owned());
-        let interest = Interest {
-            topics: names(&["t", "u"]),
-            groups: names(&["g"]),
-        };
-        for (topics, groups) in [(&["t"][..], &["g"][..]), (&["t", "u"][..], &[][..])] {
-            let (reader, sender) = blind();
-            // its interest is registered, but the poll in progress began before that
-            reader
-                .interests()
-                .insert(practice.clone(), interest.clone());
-            publish(&sender, topics, groups);
-            let asked = tokio::spawn({
-                let (reader, practice, interest) =
-                    (reader.clone(), practice.clone(), interest.clone());
-                async move { reader.poll(&practice, &interest).await }
-            });
-            asks_for_another(&reader).await;
-            assert!(!asked.is_finished(), "{topics:?} {groups:?} is not enough");
-            let whole = publish(&sender, &["t", "u", "more"], &["g", "h"]);
-            let snapshot = asked.await.expect("does not panic").expect("there is one");
-            assert!(Arc::ptr_eq(&snapshot, &whole));
-            let again = reader
-                .poll(&practice, &interest)
-                .await
-                .expect("there is one");
-            assert!(
-                Arc::ptr_eq(&again, &whole),
-                "a known poll is returned at once"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn a_new_interest_waits_for_a_poll_that_began_afterwards() {
-        let (reader, sender) = blind();
-        let practice = ("namespace".to_owned(), "p".to_owned());
-        let interest = Interest {
-            topics: ["t".to_owned()].into(),
-            groups: BTreeSet::new(),
-        };
-        publish(&sender, &["t"], &[]); // for another practice, before this one was made
-        sender.send_modify(|numbered| numbered.begun += 1);
-        let asked = tokio::spawn({
-            let (reader, practice, interest) = (reader.clone(), practice.clone(), interest.clone());
-            async move { reader.poll(&practice, &interest).await }
-        });
-        asks_for_another(&reader).await;
-        sender.send_modify(|numbered| numbered.done = numbered.begun);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(!asked.is_finished(), "that poll had begun before");
-        let next = publish(&sender, &["t"], &[]);
-        let snapshot = asked.await.expect("does not panic").expect("there is one");
-        assert!(Arc::ptr_eq(&snapshot, &next));
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_poll_begins_before_it_reads_the_interests() {
-        let (sender, polls) = watch::channel(Numbered {
-            begun: 0,
-            done: 0,
-            poll: None,
-        });
-        let shared = Arc::new(Shared::default());
-        let history = Arc::new(History::new());
-        let (request_reconcile, _request_reconciled) = mpsc::unbounded_channel();
-        let begun = {
-            let _no_interest_registered = lock(&shared.interests);
-            let run = run(
-                Kafka::connect("127.0.0.1:1"),
-                shared.clone(),
-                history,
-                sender,
-                request_reconcile,
-            );
-            tokio::spawn(run);
-            let since = Instant::now();
-            while polls.borrow().begun == 0 && since.elapsed() < Duration::from_secs(5) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            polls.borrow().begun
-        };
-        assert_eq!(
-            begun, 1,
-            "an interest registered in between would wait for a poll that does not contain it"
-        );
-    }
-}
+mod tests;

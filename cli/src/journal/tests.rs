@@ -21,7 +21,7 @@ fn shape(width: Option<usize>, with_group: bool) -> Shape {
     }
 }
 
-fn rebalance(number: u64, at: i64, why: Option<Explained>, moved: &[Option<u64>]) -> Rebalance {
+fn rebalance(number: u64, at: i64, why: Option<Explained>, moved: &[Option<u32>]) -> Rebalance {
     let moved = moved.iter().zip(0..).map(|(unowned_ms, partition)| Move {
         topic: "t".into(),
         partition,

@@ -3,6 +3,7 @@
 //! rebalance that began and ended between two polls without a trace.
 
 mod group;
+mod json;
 
 use std::{
     cmp::Reverse,
@@ -18,10 +19,11 @@ use practice_contract::Protocol;
 use crate::{
     by_partition::PartitionSet,
     cause::{Explained, MembershipChange},
-    compact::Texts,
     model::{GroupSeen, GroupState},
 };
 use group::{moved, names, settled};
+
+pub use json::read;
 
 /// Rebalances kept for each group; the oldest are dropped first.
 pub const KEPT: usize = 50;
@@ -77,7 +79,8 @@ pub struct Rebalance {
 impl Rebalance {
     /// The longest time that a moved partition had no owner, as far as the workers report it, in milliseconds.
     pub fn unowned_ms(&self) -> Option<u64> {
-        self.moved.iter().filter_map(|moved| moved.unowned_ms).max()
+        let all = self.moved.iter().filter_map(|moved| moved.unowned_ms);
+        all.max().map(u64::from)
     }
 }
 
@@ -95,9 +98,9 @@ pub struct Move {
     /// Client id of its owner now; absent: it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<ArcStr>,
-    /// Milliseconds without an owner; absent: not known.
+    /// Milliseconds without an owner, up to 49 days; absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unowned_ms: Option<u64>,
+    pub unowned_ms: Option<u32>,
 }
 
 /// The rebalances of the groups of one practice.
@@ -309,10 +312,11 @@ impl Journal {
         {
             for index in 0..rebalance.moved.len() {
                 let known = rebalance.moved[index].unowned_ms;
-                let found = known.or_else(|| unowned_ms(rebalance, &rebalance.moved[index]));
+                let measured = || unowned_ms(rebalance, &rebalance.moved[index]);
+                let found = known.or_else(|| Some(u32::try_from(measured()?).unwrap_or(u32::MAX)));
                 if found != known {
                     Arc::make_mut(rebalance).moved[index].unowned_ms = found;
-                    news.extend(found);
+                    news.extend(found.map(u64::from));
                     self.version += 1;
                 }
             }
@@ -372,84 +376,6 @@ impl Journal {
     pub fn version(&self) -> u64 {
         self.version
     }
-
-    /// JSON for each group that has had a rebalance, about `most` bytes in all; the oldest rebalances are left out.
-    pub fn written(&self, most: usize) -> BTreeMap<String, String> {
-        let text = |memory: &GroupJournal| {
-            serde_json::to_string(memory).expect("should serialize: strings, numbers and lists")
-        };
-        let share = most / self.groups.len().max(1);
-        // https://kubernetes.io/docs/concepts/configuration/configmap: these are no keys
-        let is_key = |group: &str| group != "." && !group.starts_with("..");
-        let fitting = |memory: &GroupJournal| {
-            let mut whole = text(memory);
-            let mut memory = GroupJournal::clone(memory);
-            while whole.len() > share && !memory.over.is_empty() {
-                memory.over.truncate(memory.over.len() / 2);
-                whole = text(&memory);
-            }
-            if whole.len() > share {
-                memory.settled = None; // too large to store: after a restart the next poll is the first one
-                whole = text(&memory);
-            }
-            whole
-        };
-        let stored = self
-            .groups
-            .iter()
-            .filter(|(group, memory)| memory.count > 0 && is_key(group));
-        stored
-            .map(|(group, memory)| (group.clone(), fitting(memory)))
-            .collect()
-    }
-
-    /// Restores a group from its JSON, unless the group is known already. A cause that was not found yet becomes unknown.
-    ///
-    /// # Errors
-    /// The text is not from [`written`](Self::written).
-    pub fn restore(&mut self, group: &str, text: &str) -> Result<(), serde_json::Error> {
-        let mut memory: GroupJournal = serde_json::from_str(text)?;
-        memory.blind = true;
-        let mut texts = Texts::default();
-        for moved in memory
-            .over
-            .iter_mut()
-            .flat_map(|rebalance| &mut Arc::make_mut(rebalance).moved)
-        {
-            let names = [
-                Some(&mut moved.topic),
-                moved.from.as_mut(),
-                moved.to.as_mut(),
-            ];
-            names
-                .into_iter()
-                .flatten()
-                .for_each(|name| *name = texts.get(name));
-        }
-        self.version += u64::from(memory.over.iter().any(|rebalance| rebalance.why.is_none()));
-        for rebalance in memory
-            .over
-            .iter_mut()
-            .filter(|rebalance| rebalance.why.is_none())
-        {
-            Arc::make_mut(rebalance).why = Some(Explained::unknown(
-                "observation stopped before the cause was found",
-            ));
-        }
-        self.groups
-            .entry(group.to_owned())
-            .or_insert_with(|| Arc::new(memory));
-        Ok(())
-    }
-}
-
-/// The rebalances in one group's text from [`Journal::written`], newest first.
-///
-/// # Errors
-/// The text is not from [`Journal::written`].
-pub fn read(text: &str) -> Result<Vec<Rebalance>, serde_json::Error> {
-    let memory: GroupJournal = serde_json::from_str(text)?;
-    Ok(memory.over.into_iter().map(Arc::unwrap_or_clone).collect())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Deliberately absent: facts that only the cluster has (the operator's policy, owners of group ids, the number of brokers).
 
 mod groups;
+mod moves;
 mod pause;
 mod rows;
 mod topics;

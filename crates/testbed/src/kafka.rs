@@ -2,11 +2,11 @@
 //! In: names of topics. Out: an address, and what Kafka's own tools print. Its groups have the broker's defaults, but for
 //! the initial delay, which is none.
 
+mod java;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
-    process::Stdio,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -22,9 +22,11 @@ use krafka::{
 use tokio::time::sleep;
 
 use crate::{
-    cache, poll,
+    poll,
     process::{Keeper, Process, free_port},
 };
+
+pub(crate) use java::{configure, format, java, tool};
 
 pub(crate) const START_TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -345,117 +347,5 @@ impl Kafka {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-}
-
-/// Makes the directory of a broker that has been [`configure`]d one that it can start from.
-pub(crate) async fn format(keeper: &Keeper, cluster_id: &str, options: &[&str]) {
-    let format = [&["format", "-t", cluster_id], options, &["-c"]].concat();
-    let format = java(keeper, "kafka.tools.StorageTool", &format);
-    format.ended(START_TIMEOUT).await;
-    let formatted = keeper.dir().join("data/meta.properties").exists();
-    assert!(
-        formatted,
-        "Kafka's directory could not be formatted:\n{}",
-        format.last_words()
-    );
-}
-
-pub(crate) async fn tool(keeper: &Keeper, class: &str, args: &[&str]) -> String {
-    let output = tokio::process::Command::new("java")
-        .args(flags(keeper.dir(), "128m"))
-        .arg(class)
-        .args(args)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap_or_else(|error| panic!("cannot run java: {error}"));
-    let [stdout, stderr] =
-        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    assert!(
-        output.status.success(),
-        "{class} {args:?}: {}\n{stdout}{stderr}",
-        output.status
-    );
-    stdout
-}
-
-/// Starts a class of Kafka with these arguments and the path of the configuration; its log is named like the class.
-pub(crate) fn java(keeper: &Keeper, class: &str, args: &[&str]) -> Process {
-    let properties = keeper.dir().join("server.properties").display().to_string();
-    let args = [class]
-        .into_iter()
-        .chain(args.iter().copied())
-        .map(str::to_owned)
-        .chain([properties]);
-    let args: Vec<String> = flags(keeper.dir(), "1g").into_iter().chain(args).collect();
-    keeper.spawn(class, &[], Path::new("java"), &args)
-}
-
-/// Of a JVM that starts quickly and stays small.
-fn flags(dir: &Path, heap: &str) -> Vec<String> {
-    let log = format!(
-        "-Dlog4j2.configurationFile={}",
-        dir.join("log4j2.properties").display()
-    );
-    let class_path = cache::kafka_class_path();
-    let flags = [
-        "-XX:TieredStopAtLevel=1",
-        "-XX:+UseSerialGC",
-        "-cp",
-        &class_path,
-    ];
-    [format!("-Xmx{heap}"), log]
-        .into_iter()
-        .chain(flags.map(str::to_owned))
-        .collect()
-}
-
-/// Writes what the broker `id` is started with. `controllers` are the ports of all of them, in the order of their ids.
-pub(crate) fn configure(dir: &Path, id: usize, address: &str, controllers: &[u16], further: &str) {
-    let data = dir.join("data");
-    let voters = (1..)
-        .zip(controllers)
-        .map(|(id, port)| format!("{id}@127.0.0.1:{port}"));
-    let (voters, copies) = (voters.collect::<Vec<_>>().join(","), controllers.len());
-    let controller_port = controllers[id - 1];
-    let properties = format!(
-        "process.roles=broker,controller
-node.id={id}
-controller.quorum.voters={voters}
-listeners=PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://{address}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={}
-auto.create.topics.enable=false
-offsets.topic.replication.factor={copies}
-offsets.topic.num.partitions=3
-transaction.state.log.replication.factor={copies}
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=3
-share.coordinator.state.topic.replication.factor={copies}
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=3
-group.initial.rebalance.delay.ms=0
-{further}",
-        data.display()
-    );
-    // on stderr, so that what a tool prints is only its answer
-    let log = "appender.out.type = Console
-appender.out.name = out
-appender.out.target = SYSTEM_ERR
-appender.out.layout.type = PatternLayout
-appender.out.layout.pattern = %d{ISO8601} %p %m (%c{1})%n
-rootLogger.level = WARN
-rootLogger.appenderRef.out.ref = out
-";
-    for (name, text) in [
-        ("server.properties", properties.as_str()),
-        ("log4j2.properties", log),
-    ] {
-        std::fs::write(dir.join(name), text)
-            .unwrap_or_else(|error| panic!("cannot write {name}: {error}"));
     }
 }

@@ -274,6 +274,26 @@ async fn admission(scene: &Scene) {
         .create(&posted, &binding)
         .await
         .expect("may be created");
+    // the API server asks a new policy a little later
+    let probe = scene.name("probe");
+    deny(scene, &probe, true).await;
+    let labels = json!({"app": probe});
+    let body: Deployment = serde_json::from_value(json!({
+        "metadata": {"name": probe},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "c", "image": "none"}]}}},
+    }))
+    .expect("is one");
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let denies = async || match scene.api().create(&dry_run, &body).await {
+        Err(kube::Error::Api(status)) if status.code == DENIED => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    scene.until("the policy is in force", denies).await;
+    deny(scene, &probe, false).await;
 }
 
 async fn deny(scene: &Scene, deployment: &str, denied: bool) {

@@ -2,6 +2,7 @@
 //! sockets and the program by itself with a real Kafka.
 
 mod answers;
+mod bodies;
 mod failed;
 mod keys;
 mod persisted;

@@ -3,9 +3,15 @@
 mod history;
 mod transactions;
 
+use practice_contract::OffsetReset;
+
 use super::*;
-use crate::model::{Bounds, Committed, GroupSeen, GroupState, MemberSeen, TopicFacts};
-use crate::{Partition, at as at_of};
+use crate::{
+    Partition, at as at_of,
+    model::{
+        Bounds, Committed, GroupSeen, GroupState, MemberSeen, Snapshot, TopicFacts, TopicSeen,
+    },
+};
 
 /// One poll: committed offset, end of the log, owner.
 #[derive(Clone, Copy)]

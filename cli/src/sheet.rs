@@ -13,8 +13,8 @@ use crate::{
     journal::{self, Entry, time},
     state::{
         NO_CONSUMER, age, condition_mark, consumers, group_mark, health_lines, lag_remark,
-        lag_unknown_reason, other_group_cells, other_group_count, practice_mark, remarks, unlisted,
-        unlisted_other_groups,
+        lag_unknown_reason, oldest_as_of, other_group_cells, other_group_count, practice_mark,
+        remarks, unlisted, unlisted_other_groups,
     },
     text::{Column, Line, Tone, table},
     tree,
@@ -246,7 +246,7 @@ fn describe_group(
             &format!(" ({})", lag_unknown_reason(status, group)),
         );
     }
-    if let Some(age) = age(group, now.timestamp()) {
+    if let Some(age) = age(group, oldest_as_of(practice, now.timestamp())) {
         title.push(Tone::Plain, &format!("   {age}"));
     }
     let mut lines = vec![title];

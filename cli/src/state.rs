@@ -1,7 +1,7 @@
 //! State of practices, conditions and groups as a glyph, a word and a tone. Pure. In: conditions and groups of a status, the
 //! time. Out: marks and warnings. All verbs take their marks from here.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use practice_api::{
     ConsumerGroupPractice, DesiredState, PracticeStatus,
@@ -12,6 +12,9 @@ use practice_groups::HealthState;
 use practice_plan::status::ending::{BLOCKED, DELETING};
 
 use crate::text::{Line, Tone, counted};
+
+/// After this time without a write of status its numbers have not changed: the operator's pause, and a poll.
+const STATUS_PAUSE: SignedDuration = SignedDuration::from_secs(15);
 
 /// Owner column of partitions without an owner.
 pub const NO_CONSUMER: &str = "no consumer";
@@ -301,6 +304,19 @@ pub fn unlisted(listed: &[OwnedPartition], count: i32) -> Option<String> {
         more if listed.is_empty() => Some(format!("{}, not listed", counted(more, "partition"))),
         more => Some(format!("and {more} more")),
     }
+}
+
+/// The time for which `oldestSince` of a status holds. The operator writes numbers of a lag every 10 s: until then a group may have
+/// consumed the message that was the oldest, so the age is that at the time of writing. What is older has not changed since, and the
+/// message still waits. `now` without managed fields, as in local mode, whose status is of the last poll.
+pub fn oldest_as_of(practice: &ConsumerGroupPractice, now: Timestamp) -> Timestamp {
+    let entries = practice.metadata.managed_fields.iter().flatten();
+    let written = entries
+        .filter(|entry| entry.subresource.as_deref() == Some("status"))
+        .filter_map(|entry| Some(entry.time.as_ref()?.0))
+        .max();
+    let recent = written.filter(|written| now.duration_since(*written) < STATUS_PAUSE);
+    recent.map_or(now, |written| written.min(now))
 }
 
 /// Age of the oldest unprocessed message, and the estimated time to process all: `oldest 55 s, done in 2 min`. An estimate in

@@ -12,8 +12,8 @@ use practice_api::{
 use crate::{
     state::{
         NO_CONSUMER, age, consumers, group_mark, health_lines, is_rebalancing, lag_remark,
-        lag_unknown_reason, members, other_group_cells, other_group_count, practice_mark, remarks,
-        unlisted, unlisted_other_groups,
+        lag_unknown_reason, members, oldest_as_of, other_group_cells, other_group_count,
+        practice_mark, remarks, unlisted, unlisted_other_groups,
     },
     text::{Column, Line, Tone, counted, table},
 };
@@ -58,6 +58,7 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
         lines.push(Line::of(Tone::Dim, "└─ ").and(Tone::Dim, none));
     }
     let columns = Columns::of(practice, status);
+    let as_of = oldest_as_of(practice, now);
     for (place, group) in status.groups.iter().enumerate() {
         let last = place + 1 == status.groups.len() && other_group_count(status) == 0;
         let (branch, guide) = if last {
@@ -71,7 +72,7 @@ pub fn tree_at(practice: &ConsumerGroupPractice, shape: Shape, now: Timestamp) -
             .iter()
             .find(|wanted| wanted.name == group.name);
         let mut line = Line::of(Tone::Dim, branch);
-        line.append(group_line(status, group, wanted, place, &columns, now));
+        line.append(group_line(status, group, wanted, place, &columns, as_of));
         lines.push(line);
         lines.extend(below(guide, guide, group_remarks(group)));
         lines.extend(below(guide, guide, health_lines(group, now)));
@@ -176,7 +177,7 @@ fn group_line(
     wanted: Option<&Group>,
     place: usize,
     columns: &Columns,
-    now: Timestamp,
+    as_of: Timestamp,
 ) -> Line {
     let cells = [
         (Line::of(Tone::Hue(place), &group.name), columns.group),
@@ -200,7 +201,7 @@ fn group_line(
     if group.lag.is_none() {
         notes.push((Tone::Warn, lag_unknown_reason(status, group)));
     }
-    notes.extend(age(group, now).map(|age| (Tone::Plain, age)));
+    notes.extend(age(group, as_of).map(|age| (Tone::Plain, age)));
     if let Some(idle) = group.idle.filter(|idle| *idle > 0) {
         notes.push((Tone::Warn, format!("{idle} idle")));
     }

@@ -20,7 +20,9 @@ use tokio::{
 use crate::{
     java::java,
     ports::free_port,
-    process::{Ended, Process, Program, log_file, log_path},
+    process::{
+        Ended, Process, Program, append_to_log, cannot_write, exit_cause, log_file, log_path,
+    },
 };
 
 /// Deadline for Java to format a directory, and for a broker to answer.
@@ -162,15 +164,20 @@ impl Apache {
     pub fn record_exits(&mut self) -> Vec<String> {
         let mut messages = Vec::new();
         for (id, broker) in &mut self.brokers {
-            if let Some(Ok(status)) = broker
+            if let Some(how) = broker
                 .ended
                 .as_mut()
-                .map(tokio::sync::oneshot::Receiver::try_recv)
+                .and_then(Ended::status)
+                .map(exit_cause)
             {
                 (broker.process, broker.ended, broker.since) = (None, None, Timestamp::now());
-                let how =
-                    status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                messages.push(format!("broker {id} stopped ({how})"));
+                let message = format!("broker {id} stopped ({how})");
+                messages.push(match append_to_log(&self.logs, &log_name(*id), &message) {
+                    Ok(()) => message,
+                    Err(error) => {
+                        format!("{message}; {error}: free space there, or make it writable")
+                    }
+                });
             }
         }
         messages
@@ -184,7 +191,8 @@ impl Apache {
         let ends = self
             .brokers
             .values_mut()
-            .filter_map(|broker| broker.ended.take());
+            .filter_map(|broker| broker.ended.take())
+            .map(Ended::wait);
         futures::future::join_all(ends).await;
         let _ = fs::remove_dir_all(&self.dir).await; // the next start removes the rest
     }
@@ -226,8 +234,14 @@ impl Apache {
         fs::create_dir_all(&folder)
             .await
             .with_context(|| format!("cannot create {}", folder.display()))?;
-        fs::write(folder.join("log4j2.properties"), LOG4J).await?;
-        fs::write(folder.join("server.properties"), self.properties(id)).await?;
+        for (name, text) in [
+            ("log4j2.properties", LOG4J),
+            ("server.properties", &self.properties(id)),
+        ] {
+            let path = folder.join(name);
+            let written = fs::write(&path, text).await;
+            written.map_err(|error| cannot_write(&path, &error))?;
+        }
         let words = self.java_command(
             "kafka.tools.StorageTool",
             &["format", "-t", CLUSTER_ID, "-c"],
@@ -235,9 +249,9 @@ impl Apache {
         );
         let log = log_file(&self.logs, &log_name(id))?;
         let (_process, ended) = Process::start(self.keeper(&words), &log)?;
-        let status = timeout(START, ended)
+        let status = timeout(START, ended.wait())
             .await
-            .context("formatting did not end in time")???;
+            .context("formatting did not end in time")??;
         if !status.success() {
             bail!(
                 "broker {id}: formatting its directory failed ({status}): see {}",
@@ -279,7 +293,7 @@ impl Apache {
             if broker
                 .ended
                 .as_mut()
-                .is_some_and(|ended| ended.try_recv().is_ok())
+                .is_some_and(|ended| ended.status().is_some())
             {
                 bail!("broker {id} exited at once: see {}", log.display());
             }

@@ -126,6 +126,15 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
     },
+    /// Child process of a keeper: becomes the program.
+    #[command(hide = true)]
+    Kept {
+        /// Process id of the keeper.
+        keeper: u32,
+        /// Program and arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
 }
 
 /// Arguments of `up`.

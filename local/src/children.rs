@@ -3,7 +3,8 @@
 //! Deliberately absent: the work of workers and producers, which is in their libraries.
 
 use std::{
-    io::{self, Read},
+    io::{self, Read, Write},
+    os::unix::process::CommandExt,
     process::ExitCode,
     time::Duration,
 };
@@ -59,14 +60,15 @@ pub fn embedded(brokers: i32) -> ExitCode {
     crate::embedded::host::main(brokers)
 }
 
-/// Runs a program that does not detect the end of its parent.
+/// Runs a program that does not detect the end of its parent. [`kept`] starts it, so that it ends with a killed keeper, too.
 pub fn keeper(words: &[String]) -> ExitCode {
     run(async |shutdown| {
-        let Some((program, args)) = words.split_first() else {
+        let Some(program) = words.first() else {
             return Err(anyhow!("no program to keep"));
         };
-        let mut child = Command::new(program)
-            .args(args)
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["kept", &std::process::id().to_string(), "--"])
+            .args(words)
             .stdin(std::process::Stdio::null())
             .kill_on_drop(true)
             .spawn()
@@ -90,6 +92,39 @@ pub fn keeper(words: &[String]) -> ExitCode {
         }
         Ok(())
     })
+}
+
+/// Becomes a program, which the system kills when its keeper ends, however that ends.
+pub fn kept(keeper: u32, words: &[String]) -> ExitCode {
+    let [program, args @ ..] = words else {
+        return ExitCode::from(UNUSABLE);
+    };
+    let error = match end_with_parent(keeper) {
+        Ok(()) => std::process::Command::new(program).args(args).exec(), // returns only when it fails
+        Err(error) => error,
+    };
+    let _ = writeln!(io::stderr(), "cannot start {program}: {error}"); // its log may be full
+    ExitCode::FAILURE
+}
+
+/// The signal is a setting of the process, which stays when the process becomes another program (`prctl(2)`, `PR_SET_PDEATHSIG`).
+#[cfg(target_os = "linux")]
+fn end_with_parent(parent: u32) -> io::Result<()> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let is_there = getppid().is_some_and(|pid| u32::try_from(pid.as_raw_pid()) == Ok(parent));
+    if is_there {
+        Ok(())
+    } else {
+        Err(io::Error::other("its keeper ended before it")) // no signal comes any more
+    }
+}
+
+/// Other systems have no such signal: there a program outlives a keeper that is killed.
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent(_parent: u32) -> io::Result<()> {
+    Ok(())
 }
 
 /// The child cannot listen on its address.

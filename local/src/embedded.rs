@@ -111,19 +111,16 @@ impl Embedded {
             .stdout(Stdio::piped())
             .stderr(log.try_clone()?)
             .process_group(0);
-        let mut child = command
-            .spawn()
-            .context("cannot start the embedded broker")?;
+        let mut child = command.spawn().context("its process cannot be started")?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (Some(questions), Some(stdout)) = (stdin, stdout) else {
-            bail!("the embedded broker has no pipes")
+            bail!("its process has no pipes")
         };
         let mut answers = BufReader::new(stdout).lines();
         let hello = timeout(ANSWER, answers.next_line())
             .await
-            .context("the embedded broker did not start in time")??;
-        let hello =
-            hello.ok_or_else(|| anyhow!("the embedded broker exited at once: see its log"))?;
+            .context("its process printed no address in time")??;
+        let hello = hello.ok_or_else(|| anyhow!("its process exited at once"))?;
         let hello: Hello = serde_json::from_str(&hello)?;
         let (process, ended) = Process::keep(child)?;
         let line = Mutex::new(Wire {

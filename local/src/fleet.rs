@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     ports::free_port,
-    process::{Process, Program, log_file},
+    process::{Process, Program, append_to_log, exit_cause, log_file},
 };
 
 pub use step::Wanted;
@@ -83,7 +83,7 @@ pub struct Child {
     pub since: Timestamp,
     /// Start of the process.
     pub started: Option<Timestamp>,
-    /// Port of its HTTP server.
+    /// Port of a consumer's HTTP server.
     pub port: u16,
     /// Last report; `None` when it did not answer.
     pub report: Option<WorkerStatus>,
@@ -285,16 +285,15 @@ impl Fleet {
                 let delay = self.ways.restart_delay;
                 child.down(delay, killed);
                 let name = &exit.name;
-                let how = exit
-                    .status
-                    .as_ref()
-                    .map_or_else(ToString::to_string, ToString::to_string);
+                let how = exit_cause(&exit.status);
                 let delay = practice_contract::duration::print(delay);
-                let hint = if killed {
-                    String::new()
-                } else {
-                    format!(" (see logs {name})")
-                };
+                // a consumer that cannot write its lines exits, and cannot write why
+                let hint =
+                    match append_to_log(&self.ways.logs, name, &format!("{name} exited, {how}")) {
+                        Err(error) => format!(" ({error}: free space there, or make it writable)"),
+                        Ok(()) if killed => String::new(),
+                        Ok(()) => format!(" (see logs {name})"),
+                    };
                 self.events.push_back(format!(
                     "{name} exited, {how}{hint}: it restarts in {delay}"
                 ));
@@ -341,9 +340,12 @@ impl Fleet {
 }
 
 impl Child {
-    /// Address of its HTTP server.
+    /// Address of its HTTP server; `--listen` is for the producer, and not for consumers.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        match &self.role {
+            Role::Worker(_) => format!("127.0.0.1:{}", self.port),
+            Role::Producer(settings) => settings.listen.to_string(),
+        }
     }
 
     /// Process id; `None` when it does not run.
@@ -423,7 +425,6 @@ impl Child {
                 ("worker", settings.to_env())
             }
             Role::Producer(settings) => {
-                self.port = settings.listen.port();
                 settings.instance = Some(name.to_owned());
                 ("producer", settings.to_env())
             }
@@ -433,9 +434,7 @@ impl Child {
         let (process, ended) = Process::start(command, &log)?;
         let (name, pid) = (name.to_owned(), process.pid());
         tokio::spawn(async move {
-            let status = ended
-                .await
-                .unwrap_or_else(|_| Err(std::io::Error::other("its exit status was lost")));
+            let status = ended.wait().await;
             let _ = exits.send(Exit { name, pid, status }); // the program is ending
         });
         self.process = Some(process);

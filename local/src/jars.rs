@@ -159,9 +159,11 @@ async fn write(
     jar: Jar,
     report: &impl Fn(u64),
 ) -> Result<()> {
-    let mut file = fs::File::create(part)
-        .await
-        .with_context(|| format!("cannot write {}", part.display()))?;
+    let cannot_write = || {
+        let part = part.display();
+        format!("cannot write {part}: free space there, or set CGP_CACHE to another directory")
+    };
+    let mut file = fs::File::create(part).await.with_context(cannot_write)?;
     let (mut hash, mut bytes) = (Sha256::new(), 0);
     while let Some(frame) = timeout(SILENCE, body.frame())
         .await
@@ -176,10 +178,10 @@ async fn write(
             bail!("the file is larger than the expected {} bytes", jar.bytes);
         }
         hash.update(&data);
-        file.write_all(&data).await?;
+        file.write_all(&data).await.with_context(cannot_write)?;
         report(length);
     }
-    file.flush().await?;
+    file.flush().await.with_context(cannot_write)?;
     let found = hash
         .finalize()
         .iter()

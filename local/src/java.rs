@@ -5,6 +5,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use crate::process::passed_environment;
+
 /// Oldest version that brokers of Kafka 4 support.
 const OLDEST: u32 = 17;
 
@@ -52,11 +54,10 @@ fn install() -> &'static str {
 
 /// Major version of a Java; `None` when it does not run (macOS has a `java` that only prints an error).
 fn version(java: &Path) -> Option<u32> {
-    let output = Command::new(java)
-        .arg("-version")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let mut command = Command::new(java);
+    // brokers get no other variables, and those that the JVM reads, such as JAVA_TOOL_OPTIONS, change what it prints
+    command.env_clear().envs(passed_environment());
+    let output = command.arg("-version").stdin(Stdio::null()).output().ok()?;
     output
         .status
         .success()
@@ -64,9 +65,14 @@ fn version(java: &Path) -> Option<u32> {
         .flatten()
 }
 
-/// `openjdk version "17.0.15" 2025-04-15` to 17, `java version "1.8.0_402"` to 8.
+/// `openjdk version "17.0.15" 2025-04-15` to 17, `java version "1.8.0_402"` to 8. Lines before that one are notes of the JVM, such as
+/// `Picked up JDK_JAVA_OPTIONS: ...`, and may have any text.
 fn major(output: &str) -> Option<u32> {
-    let quoted = output.split('"').nth(1)?;
+    let quoted = output.lines().find_map(|line| {
+        let (runtime, quoted) = line.split_once(" version \"")?;
+        (!runtime.contains(' ')).then_some(quoted)
+    })?;
+    let quoted = quoted.split('"').next()?;
     let mut numbers = quoted.split(['.', '-', '_', '+']).map(str::parse);
     match (numbers.next()?.ok()?, numbers.next()) {
         (1, Some(Ok(old))) => Some(old),
@@ -85,6 +91,14 @@ mod tests {
             ("java version \"1.8.0_402\"", Some(8)),
             ("openjdk version \"25\" 2025-09-16", Some(25)),
             ("openjdk version \"24-ea\" 2025-03-18", Some(24)),
+            (
+                "Picked up JAVA_TOOL_OPTIONS: -Da=\"b c\" -Dd=x version \"9\"\nopenjdk version \"21.0.2\" 2024-01-16",
+                Some(21),
+            ),
+            (
+                "OpenJDK 64-Bit Server VM warning: \"x\"\njava version \"1.8.0_402\"",
+                Some(8),
+            ),
             ("Unable to locate a Java Runtime.", None),
             ("", None),
         ] {

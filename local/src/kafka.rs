@@ -36,7 +36,7 @@ use crate::{
     fleet::Ways,
     jars,
     output::print_note,
-    process::{Ended, log_file},
+    process::{Ended, log_file, log_path},
 };
 
 /// Deadline of a poll that a rebalance requests.
@@ -77,9 +77,13 @@ impl Kafka {
         }
         match up.kafka {
             Kind::Embedded => {
-                let log = log_file(&ways.logs, "broker").context("the broker's log")?;
+                let log = log_file(&ways.logs, "broker")?;
                 let brokers = up.brokers.unwrap_or(copies);
-                let (broker, ended) = Embedded::start(&ways.program, brokers, &log).await?;
+                let started = Embedded::start(&ways.program, brokers, &log).await;
+                let (broker, ended) = started.with_context(|| {
+                    let log = log_path(&ways.logs, "broker");
+                    format!("the embedded broker did not start: see {}", log.display())
+                })?;
                 Ok(Self::Embedded {
                     broker: Box::new(broker),
                     members: Members::default(),

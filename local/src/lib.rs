@@ -55,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Producer { .. } => return children::producer(),
         Command::Embedded { brokers } => return children::embedded(brokers),
         Command::Keeper { command } => return children::keeper(&command),
+        Command::Kept { keeper, command } => return children::kept(keeper, &command),
         command => up::enter(directory.as_deref()).and_then(|()| run(command)),
     };
     match ended {
@@ -125,6 +126,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Worker { .. }
         | Command::Producer { .. }
         | Command::Embedded { .. }
-        | Command::Keeper { .. } => Ok(()),
+        | Command::Keeper { .. }
+        | Command::Kept { .. } => Ok(()),
     }
 }

@@ -11,10 +11,14 @@ use std::{
 use futures::{Stream, stream};
 use tokio::time::sleep;
 
+use crate::process::cannot_write;
+
 /// Size in bytes at which a log is truncated, because a load would fill the disk.
 const LARGEST: u64 = 64 << 20;
 /// Interval of reading new lines.
 const PAUSE: Duration = Duration::from_millis(150);
+/// Usual size of a file system's block.
+const BLOCK: usize = 4096;
 /// Bytes at the end that are read for the last lines.
 const END: u64 = 1 << 20;
 
@@ -32,6 +36,19 @@ pub fn truncate_large_logs(logs: &Path) {
                 .and_then(|file| file.set_len(0));
         }
     }
+}
+
+/// Writes a block to the directory of logs and removes it: on a full disk files can be created, but not filled.
+///
+/// # Errors
+/// The block cannot be written; the error names its path.
+pub fn check_space(logs: &Path) -> io::Result<()> {
+    let path = logs.join(".space");
+    let written = std::fs::write(&path, [0; BLOCK]);
+    let removed = std::fs::remove_file(&path);
+    written
+        .and(removed)
+        .map_err(|error| cannot_write(&path, &error))
 }
 
 /// Position in a log.

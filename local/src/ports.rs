@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     process::{Command, Stdio},
 };
 
@@ -22,7 +22,7 @@ pub fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, String> {
     let fix = "choose other ports with --port-base N";
     TcpListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            let holder = holder(address.port()).unwrap_or_else(|| "another program".to_owned());
+            let holder = holder(address).unwrap_or_else(|| "another program".to_owned());
             format!(
                 "port {} for {what} is in use by {holder}: stop it, or {fix}",
                 address.port()
@@ -43,19 +43,19 @@ pub fn is_private(address: IpAddr) -> bool {
     address.is_loopback()
 }
 
-/// The process that listens on a port: `name (pid N)`.
-fn holder(port: u16) -> Option<String> {
-    by_proc(port).or_else(|| by_lsof(port))
+/// The process that listens on an address: `name (pid N)`.
+fn holder(address: SocketAddr) -> Option<String> {
+    by_proc(address).or_else(|| by_lsof(address.port()))
 }
 
 /// Linux: finds the socket's inode among the open files of readable processes.
-fn by_proc(port: u16) -> Option<String> {
+fn by_proc(address: SocketAddr) -> Option<String> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
         .map(|path| std::fs::read_to_string(path).unwrap_or_default());
     let inode = tables
         .iter()
         .flat_map(|table| table.lines())
-        .find_map(|line| listening_inode(line, port))?;
+        .find_map(|line| listening_inode(line, address))?;
     let socket = format!("socket:[{inode}]");
     let is_process = |name: &std::ffi::OsStr| {
         name.to_str()
@@ -81,13 +81,30 @@ fn by_proc(port: u16) -> Option<String> {
     None
 }
 
-/// A line of `/proc/net/tcp` (`proc_pid_net_tcp(5)`): its inode if it listens on this port.
-fn listening_inode(line: &str, port: u16) -> Option<&str> {
+/// A line of `/proc/net/tcp` (`proc_pid_net_tcp(5)`): its inode if it listens on this address, or on all.
+fn listening_inode(line: &str, address: SocketAddr) -> Option<&str> {
     const LISTEN: &str = "0A";
     let fields: Vec<&str> = line.split_whitespace().collect();
-    let (_, local) = fields.get(1)?.rsplit_once(':')?;
-    let listens = *fields.get(3)? == LISTEN && u16::from_str_radix(local, 16) == Ok(port);
+    let (host, port) = fields.get(1)?.rsplit_once(':')?;
+    let host = listed_address(host)?;
+    let listens = *fields.get(3)? == LISTEN
+        && u16::from_str_radix(port, 16) == Ok(address.port())
+        && (host.is_unspecified() || host == address.ip());
     fields.get(9).copied().filter(|_| listens)
+}
+
+/// An address as the kernel prints it: words of four bytes, each a number of this machine's byte order.
+fn listed_address(hex: &str) -> Option<IpAddr> {
+    let word = |from: usize| {
+        let word = u32::from_str_radix(hex.get(from..from + 8)?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    };
+    if hex.len() == 8 {
+        return Some(Ipv4Addr::from(word(0)?).into());
+    }
+    let words = [word(0)?, word(8)?, word(16)?, word(24)?];
+    let bytes: [u8; 16] = words.concat().try_into().ok()?;
+    Some(IpAddr::from(Ipv6Addr::from(bytes)).to_canonical())
 }
 
 /// Other systems: `lsof`, which macOS has.
@@ -129,9 +146,21 @@ mod tests {
     #[test]
     fn lines_of_proc_and_lsof_are_parsed() {
         let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0000";
-        assert_eq!(listening_inode(line, 8080), Some("4242"));
-        assert_eq!(listening_inode(line, 8081), None);
-        assert_eq!(listening_inode(&line.replace(" 0A ", " 01 "), 8080), None);
+        let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let local = address("127.0.0.1:8080");
+        assert_eq!(listening_inode(line, local), Some("4242"));
+        assert_eq!(listening_inode(line, address("127.0.0.1:8081")), None);
+        assert_eq!(listening_inode(line, address("127.0.0.3:8080")), None);
+        assert_eq!(listening_inode(&line.replace(" 0A ", " 01 "), local), None);
+        for (listed, other) in [
+            ("00000000", "127.0.0.3:8080"),
+            ("00000000000000000000000000000000", "127.0.0.3:8080"),
+            ("00000000000000000000000001000000", "[::1]:8080"),
+            ("0000000000000000FFFF00000100007F", "127.0.0.1:8080"),
+        ] {
+            let line = line.replace("0100007F", listed);
+            assert_eq!(listening_inode(&line, address(other)), Some("4242"));
+        }
         assert_eq!(
             parse_lsof("p77\ncnginx\nf5\n"),
             Some("nginx (pid 77)".to_owned())

@@ -3,12 +3,14 @@
 //! applications. A closed terminal is ignored.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     time::{Duration, Instant},
 };
 
-use practice_cli::text::escaped;
+use practice_cli::text::{Line, escaped};
 use practice_plan::events::Severity;
+
+use crate::output::{print, print_error};
 
 /// Least interval of printing the table where it cannot be redrawn.
 const PLAIN_PAUSE: Duration = Duration::from_secs(2);
@@ -24,6 +26,8 @@ pub struct Terminal {
     printed_at: Option<Instant>,
     /// Whether the table differs from the printed one.
     changed: bool,
+    /// Whether standard output failed, so that it is reported once.
+    failed: bool,
 }
 
 impl Terminal {
@@ -37,6 +41,7 @@ impl Terminal {
             drawn: 0,
             printed_at: None,
             changed: false,
+            failed: false,
         }
     }
 
@@ -60,6 +65,11 @@ impl Terminal {
             .collect();
         let out = self.above() + &lines;
         self.write(out);
+    }
+
+    /// Columns of the terminal that a line of the table may use; `None`: no limit, as in a pipe.
+    pub fn columns(&self) -> Option<usize> {
+        self.live.then(|| size().1.saturating_sub(1))
     }
 
     /// Redraws the table; in a pipe it prints the table only if it changed.
@@ -104,20 +114,38 @@ impl Terminal {
     fn write(&mut self, mut out: String) {
         if self.live && !self.table.is_empty() {
             let (rows, columns) = size();
-            // lines that scrolled out of the window cannot be overwritten
-            let shown = self.table.len().min(rows.saturating_sub(2));
+            let shown = fitted(
+                &self.table,
+                rows.saturating_sub(2),
+                columns.saturating_sub(1),
+            );
             out.push('\n');
-            for line in &self.table[..shown] {
-                out.extend(line.chars().take(columns.saturating_sub(1)));
+            for line in &shown {
+                out.push_str(line);
                 out.push('\n');
             }
-            self.drawn = shown + 1;
+            self.drawn = shown.len() + 1;
         }
-        let mut stdout = io::stdout().lock();
-        let _ = stdout
-            .write_all(out.as_bytes())
-            .and_then(|()| stdout.flush()); // the terminal may be closed
+        let written = print(&out);
+        if let Err(error) = written
+            && !std::mem::replace(&mut self.failed, true)
+        {
+            print_error(&error); // the terminal of both may be closed
+        }
     }
+}
+
+/// The table in a window: lines that scrolled out of the window cannot be overwritten. `…` and the last line mark what is missing.
+fn fitted(table: &[String], rows: usize, columns: usize) -> Vec<String> {
+    let cut = |line: &str| Line::plain(line).cut(columns).text();
+    if table.len() <= rows {
+        return table.iter().map(|line| cut(line)).collect();
+    }
+    let shown = rows.saturating_sub(1);
+    let more = table.len() - shown;
+    let note = format!("  … {more} more lines: see `practice-local status`");
+    let lines = table[..shown].iter().map(String::as_str);
+    lines.chain([note.as_str()]).map(cut).collect()
 }
 
 impl Default for Terminal {
@@ -152,6 +180,25 @@ fn size() -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_fit_a_window_is_marked() {
+        let table =
+            ["  topic  0    1    2", "  g      a    a    b", "  h      a"].map(str::to_owned);
+        assert_eq!(fitted(&table, 3, 80), table);
+        assert_eq!(
+            fitted(&table, 3, 16),
+            ["  topic  0    1…", "  g      a    a…", "  h      a"]
+        );
+        assert_eq!(
+            fitted(&table, 2, 80),
+            [
+                "  topic  0    1    2",
+                "  … 2 more lines: see `practice-local status`"
+            ]
+        );
+        assert_eq!(fitted(&table, 2, 12), ["  topic  0 …", "  … 2 more …"]);
+    }
 
     #[test]
     fn control_characters_are_escaped_and_lines_not_forged() {

@@ -32,10 +32,11 @@ use crate::{
     control::{self, Asked, DIR},
     fleet::{Exit, Fleet, Ways},
     kafka::Kafka,
+    log::check_space,
     manifest::{self, Overlay},
     ports::{bind, is_private},
     practice::Practice,
-    process::Program,
+    process::{Program, exit_cause},
     request::{Answer, answer},
     screen::{headline, suggestions, table},
     terminal::Terminal,
@@ -92,6 +93,9 @@ pub async fn up(up: Up) -> Result<()> {
     made.with_context(|| format!("cannot create {}", logs.display()))?;
     let socket = control::listen().await?;
     remove_old_logs(&logs)?;
+    check_space(&logs).map_err(|why| {
+        anyhow!("{why}: children write their logs there; free space, or use another directory with -C DIR")
+    })?;
     // on the embedded broker the first member gets all partitions, and revokes them 3 s later at its next heartbeat; members
     // whose heartbeats follow shortly need only one more
     let apart = if up.bootstrap.is_none() && up.kafka == Kind::Embedded {
@@ -260,10 +264,10 @@ impl Run {
                 () = self.reconcile() => {}
             }
             if let Kafka::Embedded { ended, .. } = &mut self.practice.kafka
-                && ended.try_recv().is_ok()
+                && let Some(how) = ended.status().map(exit_cause)
             {
                 break Err(anyhow!(
-                    "the embedded broker ended and its data is lost: see {DIR}/logs/broker.log; start again"
+                    "the embedded broker exited ({how}), and its data is lost: run `up` again; {DIR}/logs/broker.log has what it wrote last"
                 ));
             }
         };
@@ -328,7 +332,7 @@ impl Run {
         if let (Some(hub), Some(facts)) = (&self.hub, facts(&self.practice)) {
             hub.publish(facts);
         }
-        let table = table(&self.practice);
+        let table = table(&self.practice, self.terminal.columns());
         let changed = without_lags(&table) != without_lags(&self.shown);
         self.terminal.show(&table, changed);
         self.shown = table;
@@ -389,7 +393,7 @@ impl Run {
                 }
                 Kafka::Embedded { broker, ended, .. } => {
                     drop(broker);
-                    let _ = ended.await; // its exit status does not matter any more
+                    let _ = ended.wait().await; // its exit status does not matter any more
                 }
                 Kafka::Given(_) => {}
             }

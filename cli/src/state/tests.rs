@@ -74,6 +74,39 @@ fn age_grows_and_estimate_shrinks() {
 }
 
 #[test]
+fn age_is_that_of_a_status_that_was_just_written() {
+    let now: Timestamp = "2026-11-25T12:00:10Z".parse().expect("it is a time");
+    let entry = |subresource: Option<&str>, time: &str| serde_json::json!({"manager": "m", "operation": "Apply", "subresource": subresource, "time": time});
+    let status = |time| vec![entry(Some("status"), time)];
+    for (entries, expected) in [
+        (status("2026-11-25T12:00:02Z"), "2026-11-25T12:00:02Z"),
+        (status("2026-11-25T11:59:56Z"), "2026-11-25T11:59:56Z"),
+        // nothing has changed since then
+        (status("2026-11-25T11:59:55Z"), "2026-11-25T12:00:10Z"),
+        (status("2026-11-25T11:00:00Z"), "2026-11-25T12:00:10Z"),
+        // clocks differ
+        (status("2026-11-25T12:00:12Z"), "2026-11-25T12:00:10Z"),
+        (
+            vec![
+                entry(Some("status"), "2026-11-25T12:00:01Z"),
+                entry(Some("status"), "2026-11-25T12:00:04Z"),
+                entry(None, "2026-11-25T12:00:09Z"),
+            ],
+            "2026-11-25T12:00:04Z",
+        ),
+        (Vec::new(), "2026-11-25T12:00:10Z"),
+    ] {
+        let practice = serde_json::from_value(serde_json::json!({
+            "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice",
+            "metadata": {"name": "p", "managedFields": entries},
+            "spec": {"topics": [], "groups": []},
+        }));
+        let practice: ConsumerGroupPractice = practice.expect("a practice");
+        assert_eq!(oldest_as_of(&practice, now).to_string(), expected);
+    }
+}
+
+#[test]
 fn an_open_transaction_is_shown_and_a_healthy_group_is_not() {
     let group = |advice: Option<&str>| GroupStatus {
         state: "Stable".to_owned(),

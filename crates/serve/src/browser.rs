@@ -2,9 +2,12 @@
 //! prevents pages whose name was rebound to this machine; `Origin` and `Sec-Fetch-Site` prevent requests of other sites' pages.
 //! Deliberately absent: clients that are no browser, which may send what they like.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
-use axum::http::{HeaderMap, Method, Uri, header, request::Parts, uri::Authority};
+use axum::http::{Extensions, HeaderMap, Method, Uri, header, request::Parts, uri::Authority};
 
 /// Longest piece of a header that a refusal repeats, in characters.
 const SHOWN: usize = 100;
@@ -12,8 +15,8 @@ const SHOWN: usize = 100;
 /// Why a request is refused; its text is the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Foreign {
-    /// `Host` is no name of this machine.
-    Host(String),
+    /// `Host` is no name of this machine. With it, the address that the request came to, if the service is served by this crate.
+    Host(String, Option<SocketAddr>),
     /// A page of another origin sent the request: the header, and its value.
     Page(&'static str, String),
 }
@@ -21,9 +24,13 @@ pub enum Foreign {
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Host(host) => write!(
+            Self::Host(host, Some(own)) => write!(
                 f,
-                "Host is `{host}`: use http://127.0.0.1 with its port, or http://localhost"
+                "Host is `{host}`: use http://{own}, or a loopback address from which a port is forwarded to it"
+            ),
+            Self::Host(host, None) => write!(
+                f,
+                "Host is `{host}`: use the loopback address on which this service listens"
             ),
             Self::Page(header, value) => write!(
                 f,
@@ -35,6 +42,10 @@ impl fmt::Display for Foreign {
 
 impl std::error::Error for Foreign {}
 
+/// The address of this machine that a connection came to; an extension of each of its requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own(pub(crate) SocketAddr);
+
 /// Refuses what a page of another origin sent. `hosts` are further names of this service. `is_page`: a link of another site may lead
 /// here.
 ///
@@ -44,12 +55,14 @@ pub fn check_origin(
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
+    extensions: &Extensions,
     hosts: &[String],
     is_page: bool,
 ) -> Result<(), Foreign> {
     let host = host(headers, uri).unwrap_or_default();
     if !is_ours(&host, hosts) {
-        return Err(Foreign::Host(cut(&host)));
+        let own = extensions.get().map(|Own(address)| *address);
+        return Err(Foreign::Host(cut(&host), own));
     }
     let text = |name: &str| {
         let value = headers.get(name)?;
@@ -77,7 +90,14 @@ pub fn check_origin(
 /// # Errors
 /// What is foreign about the request.
 pub fn check_head(head: &Parts, hosts: &[String], is_page: bool) -> Result<(), Foreign> {
-    check_origin(&head.method, &head.uri, &head.headers, hosts, is_page)
+    let Parts {
+        method,
+        uri,
+        headers,
+        extensions,
+        ..
+    } = head;
+    check_origin(method, uri, headers, extensions, hosts, is_page)
 }
 
 /// `host:port` of the request, in lower case.
@@ -147,6 +167,28 @@ mod tests {
     }
 
     #[test]
+    fn refusal_of_a_host_names_the_address_that_the_request_came_to() {
+        for (address, expected) in [
+            (Some("127.0.0.3:8081"), "use http://127.0.0.3:8081, or"),
+            (Some("[::1]:8080"), "use http://[::1]:8080, or"),
+            (None, "on which this service listens"),
+        ] {
+            let (mut headers, mut extensions) = (HeaderMap::new(), Extensions::new());
+            headers.insert("host", "evil.example".parse().expect("is a header"));
+            if let Some(address) = address {
+                extensions.insert(Own(address.parse().expect("an address")));
+            }
+            let uri = Uri::from_static("/");
+            let refused = check_origin(&Method::GET, &uri, &headers, &extensions, &[], true);
+            let message = refused.expect_err("is foreign").to_string();
+            assert!(
+                message.starts_with("Host is `evil.example`: ") && message.contains(expected),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
     fn pages_of_other_origins_are_refused() {
         let check = |method: Method, is_page: bool, pairs: &[(&'static str, &str)]| {
             let mut headers = HeaderMap::new();
@@ -154,7 +196,8 @@ mod tests {
             for (name, value) in pairs {
                 headers.insert(*name, value.parse().expect("is a header"));
             }
-            check_origin(&method, &Uri::from_static("/x"), &headers, &[], is_page).is_ok()
+            let (uri, none) = (Uri::from_static("/x"), Extensions::new());
+            check_origin(&method, &uri, &headers, &none, &[], is_page).is_ok()
         };
         let own = [
             ("origin", "http://localhost:8080"),

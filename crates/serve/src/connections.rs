@@ -26,6 +26,7 @@ use crate::{
     Limits,
     activity::{Activity, Doing},
     body::{RequestBody, ResponseBody, Working},
+    browser::Own,
     progress::Watched,
 };
 
@@ -85,6 +86,7 @@ impl Connections {
             router: self.router.clone(),
             activity: Arc::clone(&activity),
             body_time: self.limits.body,
+            own: stream.local_addr().ok().map(Own),
         };
         let stream = Watched::new(stream, Arc::clone(&activity));
         let task = self.tasks.spawn(converse(stream, service, closing.clone()));
@@ -219,6 +221,8 @@ struct Served {
     router: Router,
     activity: Arc<Activity>,
     body_time: Duration,
+    /// Unknown when the connection has ended already.
+    own: Option<Own>,
 }
 
 impl Service<Request<Incoming>> for Served {
@@ -228,8 +232,11 @@ impl Service<Request<Incoming>> for Served {
 
     fn call(&self, request: Request<Incoming>) -> Answer {
         let working = Working::begin(Arc::clone(&self.activity));
-        let request = request
+        let mut request = request
             .map(|incoming| RequestBody::new(incoming, Arc::clone(&self.activity), self.body_time));
+        if let Some(own) = self.own {
+            request.extensions_mut().insert(own);
+        }
         Answer {
             route: self.router.clone().call(request),
             working: Some(working),

@@ -51,7 +51,7 @@ function nameOf(style) {
 /** @param {any} n @param {import('./layout.js').Card | import('./layout.js').Row} c @param {boolean} multi @param {string} selected @param {string} style */
 function frame(n, c, multi, selected, style) {
   const m = c.member;
-  cls(n, `${style} nav ${m.kind} ${c.group.stopped ? 'rest ' : ''}c${c.group.hue}${m.id === selected ? ' is-sel' : ''}`);
+  cls(n, `${style} nav ${m.kind} ${c.group.rest ? 'rest ' : ''}c${c.group.hue}${m.id === selected ? ' is-sel' : ''}`);
   text(
     n.sentence,
     /** @type {any} */ (m).folded ? `${m.name} of ${c.group.name}. Enter shows them.` : memberSentence(m, c.group.name, multi)

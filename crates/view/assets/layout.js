@@ -2,6 +2,7 @@
 // Deliberately absent: elements, fonts, a clock (the scene has its time).
 import { cards, tryCards } from './cards.js';
 import { fold, rows } from './row_layout.js';
+import { atRest } from './scene.js';
 import { age, middle, many, num, rate } from './words.js';
 
 /** @typedef {(text: string, size: number, weight: number) => number} Measure */
@@ -15,7 +16,7 @@ import { age, middle, many, num, rate } from './words.js';
 /** @typedef {Box & {key: string, arrow: import('./scene.js').Arrow, label: string, text: string}} Pill */
 /** @typedef {{key: string, x: number, y: number, w: number, items: {kind: '' | 'b' | 'brk' | 'brk down' | 'brk sim' | 'legend' | 'grow', text: string, drop?: number, title?: string}[]}} Title */
 /** @typedef {{mode: 'cards' | 'rows', big: boolean, dense: boolean, width: number, height: number, frames: Frame[], titles: Title[], parts: PartBox[], cards: Card[], rows: Row[], foots: Foot[],
- *   pills: Pill[], wires: import('./wire.js').Wire[], legend: Box | null, note: (Box & {text: string}) | null, at: Map<string, PartBox>, bottom: number}} Layout */
+ *   pills: Pill[], wires: import('./wire.js').Wire[], rests: import('./wire.js').Wire[], legend: Box | null, note: (Box & {text: string}) | null, at: Map<string, PartBox>, bottom: number}} Layout */
 /** @typedef {{mode: string, held: Map<string, {v: number, until: number}>, open: string}} Memory */
 
 /** @returns {Memory} `open` is the group whose folded consumers are shown */
@@ -42,9 +43,24 @@ export function tooMany(s) {
 /** Messages per dot. @param {number} reads messages a second */
 export const dotScale = reads => [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find(n => (reads * 0.9) / n <= 200) ?? 10_000;
 
-/** @param {import('./scene.js').Scene} scene @param {number} W @param {number} H @param {Measure} measure @param {Memory} memory @returns {Layout} */
-export function layout(scene, W, H, measure, memory = newMemory()) {
-  const phone = W < 760,
+/** A group at rest has one line instead of an arrow from each partition: nothing there needs an eye. Its lags are in its foot and in the table.
+ * @param {import('./scene.js').Scene} s @returns {import('./scene.js').Scene} */
+const quiet = s => ({ ...s, groups: s.groups.map(g => (atRest(g) ? { ...g, members: g.members.map(m => ({ ...m, arrows: [] })) } : g)) });
+
+/** The line of a group at rest, from the Kafka frame to its box. @param {Layout} L @param {import('./scene.js').Group} g @param {string} box
+ * @param {{loom: boolean, x1: number, y1: number, yr: number, tx: number, yt: number}} course */
+export function rest(L, g, box, course) {
+  const { x, w } = L.frames[0],
+    from = course.loom ? course.tx : course.x1,
+    arrow = /** @type {any} */ ({ key: '', group: g.name, read: false, rest: true });
+  const x0 = Math.min(x + w - 14, Math.max(x + 14, from));
+  L.rests.push({ id: `rest ${g.name}`, arrow, hue: g.hue, box, width: 1, calm: true, x0, y0: L.bottom, ...course });
+}
+
+/** @param {import('./scene.js').Scene} all @param {number} W @param {number} H @param {Measure} measure @param {Memory} memory @returns {Layout} */
+export function layout(all, W, H, measure, memory = newMemory()) {
+  const scene = quiet(all),
+    phone = W < 760,
     pad = phone ? 12 : 24;
   const wide = phone ? null : tryCards(scene, W - 2 * pad, measure, memory),
     s = phone ? fold(scene, memory.open) : scene;
@@ -62,6 +78,7 @@ export function layout(scene, W, H, measure, memory = newMemory()) {
     foots: [],
     pills: [],
     wires: [],
+    rests: [],
     legend: null,
     note: null,
     at: new Map(),

@@ -1,7 +1,7 @@
 // Narrow or dense: each consumer is a row. All arrows of a group run to its upper left corner, down a gutter with one track for each consumer (also those without a partition: a rebalance moves no box), and peel off into
 // the rows, first row = innermost track: none crosses another of its group, none runs over a box. In: a scene and a width. Out: rows and arrows added to a layout. Pure.
 import { FOOT, footBox } from './cards.js';
-import { labeller } from './layout.js';
+import { labeller, rest } from './layout.js';
 import { NONE } from './scene.js';
 import { ports } from './wire.js';
 import { delay, inLeft, kilo, lagWord, many, memberWord, middle, num, units, rate } from './words.js';
@@ -78,26 +78,21 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
         const m = cell.member,
           box = `${g.name}\n${m.id}`;
         L.rows.push({ ...cell, key: box, group: g, x: x + gutter, y: ry, w: w - gutter - 8, big });
-        if (m.arrows.length) {
+        const resting = m.kind === 'unowned' && !!g.rest;
+        if (m.arrows.length || resting) {
           const tx = stack ? X + channel - 5 - (used + (trunk ? 0 : j)) * pitch : Math.floor(x) + 8.5 + (n - 1 - j) * pitch; // a thin line between two pixels is a grey one
+          const course = {
+            loom: true,
+            x1: x + gutter - 1,
+            y1: ry + cell.h / 2,
+            yr: ry + Math.min(cell.h, big ? 44 : 28) / 2,
+            tx,
+            yt: top + (stack ? -14 : 4)
+          };
+          if (resting) rest(L, g, box, course);
           for (const a of m.arrows)
             if (L.at.has(a.key))
-              L.wires.push({
-                id: a.id,
-                arrow: a,
-                hue: a.hue,
-                box,
-                width: 1,
-                calm: a.read && (a.lag ?? 0) <= 50,
-                loom: true,
-                x0: 0,
-                y0: 0,
-                x1: x + gutter - 1,
-                y1: ry + cell.h / 2,
-                yr: ry + Math.min(cell.h, big ? 44 : 28) / 2,
-                tx,
-                yt: top + (stack ? -14 : 4)
-              });
+              L.wires.push({ id: a.id, arrow: a, hue: a.hue, box, width: 1, calm: a.read && (a.lag ?? 0) <= 50, x0: 0, y0: 0, ...course });
         }
         ry += cell.h + rowGap;
       });

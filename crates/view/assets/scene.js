@@ -10,7 +10,7 @@ import { HEALTH, groupWord, tail } from './words.js';
 /** @typedef {{id: string, name: string, tail: string, pod: string, kind: 'run' | 'slow' | 'idle' | 'wait' | 'killed' | 'paused' | 'left' | 'unowned' | 'ghost', arrows: Arrow[], rate: number | null,
  *   delayMs: number | null, lag: number | null, why: string, since: number | null, age: number, giveUpIn: number | null, timeoutMs: number | null, variant: string}} Member */
 /** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][], oldest: number | null, drain: number | null,
- *   consumers: number, replicas: number | null, idle: number, stopped: boolean, scalable: boolean, how: string, only: string}} Group */
+ *   consumers: number, replicas: number | null, idle: number, stopped: boolean, rest: string, scalable: boolean, how: string, only: string}} Group `rest`: why it has no consumers on purpose */
 /** @typedef {{ns: string, name: string, now: number, ready: boolean, sentence: string, otherGroups: any[], otherGroupCount: number, kafka: any, actions: any, sendUrl: string, sendHow: string, load: any, summary: any, topics: {name: string, parts: Part[]}[],
  *   parts: Part[], groups: Group[], arrows: Arrow[], journal: any[], truncated: boolean, multi: boolean, copies: boolean, reads: number}} Scene */
 
@@ -280,7 +280,7 @@ function groupOf(m, g, now) {
   const orphans = open.filter((/** @type {Arrow} */ a) => a.seat === 'unowned');
   const silent = members.some(x => (x.kind === 'killed' || x.kind === 'paused') && x.arrows.length > 0);
   const word = groupWord({ ...g, silent: silent && g.state === 'Stable', stopped: g.stopped && raw.every(r => r.state === 'left') });
-  if (orphans.length)
+  if (orphans.length || (rest && !members.length))
     members.push({
       ...NONE,
       id: 'unowned',
@@ -317,11 +317,15 @@ function groupOf(m, g, now) {
     replicas: g.replicas ?? null,
     idle: members.filter(x => x.kind === 'idle').length,
     stopped: !!g.stopped,
+    rest: rest || '',
     scalable: g.scalable !== false,
     how: [g.protocol === 'Consumer' ? 'KIP-848 protocol' : g.protocol, g.assignor].filter(Boolean).join(', '),
     only: topics.length && topics.length < all ? `${topics.join(', ')} only` : ''
   };
 }
+
+/** Whether a group has no consumers because the manifest says so, and the last one has left. @param {Group} g */
+export const atRest = g => !!g.rest && g.members.every(m => m.kind === 'unowned' || m.kind === 'ghost');
 
 /** Draws the consumers that a plan would start. @param {Scene} s @param {string} group @param {{starts?: number, idle?: string}} plan */
 export function ghosts(s, group, { starts = 0, idle = '' }) {

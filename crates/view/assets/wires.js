@@ -13,9 +13,10 @@ const ease = (/** @type {number} */ t) => (t < 0.5 ? 4 * t * t * t : 1 - (-2 * t
 
 /** @param {any} svg */
 export function makeWires(svg) {
-  const lines = sv('g'),
+  const rests = sv('g'),
+    lines = sv('g'),
     heads = sv('g');
-  add(svg, lines, heads);
+  add(svg, rests, lines, heads);
   /** @type {Map<string, Shown>} */ const shown = new Map();
   /** @type {Map<string, {line: any, head: any}>} */ const nodes = new Map();
   let frame = 0,
@@ -71,6 +72,13 @@ export function makeWires(svg) {
           shown.delete(id);
           nodes.delete(id);
         }
+      keyed(
+        rests,
+        L.rests,
+        w => w.id,
+        () => sv('path', { class: 'wire rest', role: 'img' }),
+        (n, w) => set(n, { d: path(w), 'data-rest': w.arrow.group, 'aria-label': `${w.arrow.group} has no consumers, on purpose` })
+      );
       const wires = [...L.wires].sort((a, b) => +(a.width > 2) - +(b.width > 2)),
         first = new Set();
       keyed(

@@ -38,7 +38,8 @@ pub(crate) async fn guard(State(hub): State<Hub>, request: Request, next: Next) 
 
 fn allowed(hosts: &[String], request: &Request, is_api: bool) -> Result<(), Refusal> {
     let (method, headers) = (request.method(), request.headers());
-    check_origin(method, request.uri(), headers, hosts, !is_api)
+    let (uri, extensions) = (request.uri(), request.extensions());
+    check_origin(method, uri, headers, extensions, hosts, !is_api)
         .map_err(|foreign| Refusal::new(StatusCode::FORBIDDEN, foreign.to_string()))?;
     if method == Method::GET || method == Method::HEAD {
         return Ok(());

@@ -29,7 +29,8 @@ pub(crate) fn main(brokers: i32) -> ExitCode {
     match run(brokers) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("embedded broker: {error:#}");
+            // `eprintln` panics where the log cannot be written, as on a full disk
+            let _ = writeln!(io::stderr(), "embedded broker: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -1,16 +1,18 @@
 use std::{
     env, fs,
     net::SocketAddr,
+    ops::Range,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use practice_api::status::{GroupStatus, Member, OwnedPartition};
 use practice_groups::witness::Runtime;
 use practice_operator::memory::PracticeStates;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::*;
+use super::{table::owner, *};
 use crate::{
     fleet::{Fleet, Ways},
     kafka::Kafka,
@@ -161,7 +163,7 @@ fn table_matches_the_golden_file() {
             "unowned": [owned(2)], "unownedCount": 1}],
     });
     practice.status = Some(serde_json::from_value(status).expect("a status"));
-    let text = table(&practice).join("\n") + "\n";
+    let text = table(&practice, None).join("\n") + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/table.txt");
     if env::var_os("UPDATE_GOLDEN").is_some() {
         fs::create_dir_all(path.parent().expect("a directory")).expect("created");
@@ -169,4 +171,64 @@ fn table_matches_the_golden_file() {
     }
     let golden = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(text, golden, "rewrite it with UPDATE_GOLDEN=1");
+}
+
+/// A group on 16 partitions: one consumer owns 14, one waits, and two partitions have no owner.
+fn sixteen_partitions() -> Practice {
+    let mut practice = not_ready("starting");
+    let owned = |numbers: Range<i32>| -> Vec<_> {
+        numbers
+            .map(|n| json!({"topic": "t", "partition": n}))
+            .collect()
+    };
+    let member = |name: &str, count: i32, idle: Option<&str>| {
+        let owned = owned(0..count);
+        json!({"name": name, "pod": name, "memberId": name, "clientId": name, "partitionCount": count, "partitions": owned,
+            "idleBecause": idle})
+    };
+    let why = "all 16 partitions have owners, and a partition has one owner in a group";
+    let status = json!({
+        "conditions": [], "topics": [{"name": "t", "ready": true, "partitions": 16}],
+        "groups": [{"name": "g", "groupIdOwned": true, "state": "Stable", "protocol": "Classic", "replicas": 2,
+            "readyReplicas": 2, "lag": 4, "members": [member("g-a", 14, None), member("g-b", 0, Some(why))],
+            "unowned": owned(14..16), "unownedCount": 3}],
+    });
+    practice.status = Some(serde_json::from_value(status).expect("a status"));
+    practice
+}
+
+#[test]
+fn every_partition_is_shown_however_narrow_the_terminal() {
+    let practice = sixteen_partitions();
+    for columns in [20, 30, 40, 59, 79, 100, 200] {
+        let lines = table(&practice, Some(columns));
+        let over: Vec<&String> = lines
+            .iter()
+            .filter(|line| line.chars().count() > columns)
+            .collect();
+        assert!(over.is_empty(), "{columns}: {over:#?}");
+        let text = lines.join("\n");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for number in 0..16 {
+            assert!(words.contains(&&*number.to_string()), "{columns}: {text}");
+        }
+        assert!(text.contains("lag 4"), "{columns}: {text}");
+    }
+    assert_eq!(table(&practice, None).len(), 2, "a row for each group");
+    let narrow = table(&practice, Some(30));
+    let expected = [
+        "  g  lag 4   all 16 partitions",
+        "       have owners, and a",
+        "       partition has one owner",
+        "       in a group",
+        "    a  t 0 1 2 3 4 5 6 7 8 9",
+        "       10 11 12 13",
+        "    b  ○ idle  all 16",
+        "       partitions have owners,",
+        "       and a partition has one",
+        "       owner in a group",
+        "    no consumer  t 14 15",
+        "       and 1 more",
+    ];
+    assert_eq!(narrow, expected);
 }

@@ -9,7 +9,7 @@ use std::{
 use practice_testbed::kafka_class_path;
 use rustix::process::Signal;
 
-use crate::kit::{Local, SOON, runs, text};
+use crate::kit::{Local, SOON, runs, send, text};
 
 const MANIFEST: &str = "
 apiVersion: kafka-practice.dev/v1alpha1
@@ -258,4 +258,52 @@ async fn running_kafka_is_used_and_groups_of_others_are_not_changed() {
             "no other member has joined"
         );
     });
+}
+
+#[test]
+fn killed_keeper_leaves_no_java() {
+    const ONE: &str = "
+apiVersion: kafka-practice.dev/v1alpha1
+kind: ConsumerGroupPractice
+metadata: {name: kept}
+spec:
+  topics: [{name: my-topic, partitions: 1}]
+  groups: [{name: group, replicas: 1}]
+";
+    // the JVM repeats these options, with their quotes, before its version
+    let mut local = Local::launch(ONE, &["--kafka", "apache"], |command| {
+        command.env("JAVA_TOOL_OPTIONS", "-Done=\"a b\" -Dtwo=\"3\"");
+    });
+    local.is_ready();
+    let brokers = || local.with_words(" kafka.Kafka ");
+    let is_keeper = |pid: &u32| crate::kit::described(*pid).contains(" keeper ");
+    let (keepers, java): (Vec<u32>, Vec<u32>) = brokers().into_iter().partition(is_keeper);
+    assert_eq!((keepers.len(), java.len()), (1, 1), "{keepers:?} {java:?}");
+    send(keepers[0], Signal::KILL);
+    local.until("its end is reported", || {
+        let printed = local.output();
+        printed
+            .contains("broker 1 stopped (signal: 9")
+            .then_some(())
+    });
+    local.until("Java has ended", || (!runs(java[0])).then_some(()));
+    local.dir.stdout_of(&["broker", "start", "1"]);
+    local.until_within(3 * SOON, "the broker is back with its data", || {
+        let sent = local.dir.run(&["send", "hello"]);
+        sent.status.success().then_some(())
+    });
+    // all at once, as `killall -9 practice-local` does
+    let family = local.family();
+    local.signal(Signal::STOP);
+    for pid in family.iter().filter(|pid| is_keeper(pid)) {
+        send(*pid, Signal::KILL);
+    }
+    local.signal(Signal::KILL);
+    local.ended(Duration::from_secs(5));
+    let deadline = std::time::Instant::now() + SOON;
+    while let Some(left) = family.iter().find(|pid| runs(**pid)) {
+        let left = crate::kit::described(*left);
+        assert!(std::time::Instant::now() < deadline, "still there: {left}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

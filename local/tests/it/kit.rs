@@ -129,26 +129,30 @@ pub(crate) struct Local {
 impl Local {
     /// Starts a manifest with further arguments, without waiting.
     pub(crate) fn start(manifest: &str, args: &[&str]) -> Self {
-        Self::begin(manifest, args, None)
+        Self::launch(manifest, args, |_| ())
     }
 
     /// The same with a closed standard output; `output` is standard error only.
     pub(crate) fn without_reader(manifest: &str, args: &[&str]) -> Self {
-        Self::begin(manifest, args, Some(closed()))
+        Self::launch(manifest, args, |command| {
+            command.stdout(closed());
+        })
     }
 
-    fn begin(manifest: &str, args: &[&str], stdout: Option<Stdio>) -> Self {
+    /// The same with a command that `change` has changed.
+    pub(crate) fn launch(manifest: &str, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let (dir, port) = (Dir::new(), ports());
         fs::write(dir.path().join("practice.yaml"), manifest).expect("written");
         let printed = File::create(dir.path().join("output")).expect("a file");
-        let child = program()
+        let mut command = program();
+        command
             .current_dir(dir.path())
             .args(["up", "practice.yaml", "--port-base", &port.to_string()])
             .args(args)
-            .stdout(stdout.unwrap_or_else(|| printed.try_clone().expect("a file").into()))
-            .stderr(printed)
-            .spawn()
-            .expect("the program starts");
+            .stdout(printed.try_clone().expect("a file"))
+            .stderr(printed);
+        change(&mut command);
+        let child = command.spawn().expect("the program starts");
         let name = manifest
             .split("name: ")
             .nth(1)
@@ -165,16 +169,15 @@ impl Local {
     /// Starts a manifest and waits until it is ready.
     pub(crate) fn ready(manifest: &str, args: &[&str]) -> Self {
         let local = Self::start(manifest, args);
-        // Java takes its time where several start at once
-        let within = if args.contains(&"apache") {
-            3 * SOON
-        } else {
-            SOON
-        };
-        local.until_within(within, "it is ready", || {
-            local.output().contains("ready in ").then_some(())
-        });
+        local.is_ready();
         local
+    }
+
+    /// Waits until it is ready. Java takes its time where several start at once.
+    pub(crate) fn is_ready(&self) {
+        self.until_within(3 * SOON, "it is ready", || {
+            self.output().contains("ready in ").then_some(())
+        });
     }
 
     /// Output so far.
@@ -303,6 +306,13 @@ impl Local {
         family.split_off(1)
     }
 
+    /// Its children and theirs whose command line contains a text.
+    pub(crate) fn with_words(&self, words: &str) -> Vec<u32> {
+        let mut family = self.family();
+        family.retain(|pid| described(*pid).contains(words));
+        family
+    }
+
     /// Waits for its end.
     pub(crate) fn ended(&mut self, within: Duration) -> ExitStatus {
         let deadline = Instant::now() + within;
@@ -358,7 +368,8 @@ pub(crate) fn described(pid: u32) -> String {
     format!("{pid} {} {state}", text(&words).replace('\0', " "))
 }
 
-fn children(parent: u32) -> Vec<u32> {
+/// Children of a process.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").expect("/proc").flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| stat(*pid).is_some_and(|(_, of)| of == parent))

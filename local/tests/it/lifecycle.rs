@@ -1,13 +1,14 @@
 //! Beginnings and ends: nothing stays behind, whatever ends it; several run beside each other.
 
 use std::{
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
 
-use crate::kit::{Local, THREE_GROUPS, described, program, runs, text};
+use crate::kit::{Local, SOON, THREE_GROUPS, children, described, program, runs, send, text};
 
 #[test]
 fn asked_to_end_it_ends_within_ten_seconds_with_all_its_children() {
@@ -106,23 +107,60 @@ fn crashed_consumer_restarts() {
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         text(&words).contains("group-3-a")
     });
-    crate::kit::send(worker.expect("a worker"), Signal::KILL);
+    send(worker.expect("a worker"), Signal::KILL);
     local.until("its exit is printed", || {
         local
             .output()
             .contains("group-3-a exited, signal: 9")
             .then_some(())
     });
+    let log = local.log("group-3-a");
+    assert!(
+        log.contains("practice-local: group-3-a exited, signal: 9"),
+        "{log}"
+    );
     local.until("it is back", || {
         (local.log("group-3-a").matches("assigned [").count() >= 2).then_some(())
     });
 }
 
 #[test]
+fn killed_keeper_takes_its_program_along() {
+    for signal in [Signal::KILL, Signal::ABORT, Signal::STOP] {
+        let mut keeper = program()
+            .args(["keeper", "--", "sleep", "600"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("runs");
+        let deadline = Instant::now() + SOON;
+        let kept = loop {
+            let kept = children(keeper.id()).into_iter().find(|pid| {
+                let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                text(&words).starts_with("sleep")
+            });
+            if let Some(kept) = kept {
+                break kept;
+            }
+            assert!(Instant::now() < deadline, "it did not start");
+            thread::sleep(Duration::from_millis(20));
+        };
+        send(keeper.id(), signal);
+        if signal == Signal::STOP {
+            send(keeper.id(), Signal::KILL);
+        }
+        keeper.wait().expect("it ends");
+        while runs(kept) {
+            assert!(Instant::now() < deadline, "{signal:?}: {}", described(kept));
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
 fn children_are_not_for_people_and_end_without_a_parent() {
     let help = program().arg("--help").output().expect("runs");
     let help = text(&help.stdout);
-    for hidden in ["keeper", "embedded", "worker"] {
+    for hidden in ["keeper", "kept", "embedded", "worker"] {
         assert!(!help.contains(&format!("  {hidden} ")), "{help}");
     }
     // its standard input is closed, as that of an orphan

@@ -3,6 +3,7 @@
 mod kit;
 
 mod embedded;
+mod faults;
 mod lifecycle;
 mod manifest;
 mod outputs;

@@ -1,6 +1,10 @@
 //! Standard output and error: control characters are escaped, a closed pipe is no failure, a full disk is.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use rustix::process::Signal;
 
@@ -109,4 +113,73 @@ fn practice_without_a_terminal_runs_and_stops_in_order() {
         "{}",
         local.log("group-1-a")
     );
+}
+
+/// Runs the command on a terminal of this size.
+fn on_terminal(command: &mut Command, columns: u16, rows: u16) {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<String> = words
+        .map(|word| format!("'{}'", word.to_string_lossy()))
+        .collect();
+    let line = format!(
+        "stty cols {columns} rows {rows}; exec {} 2>&1",
+        words.join(" ")
+    );
+    let dir = command.get_current_dir().expect("a directory").to_owned();
+    let printed = fs::File::create(dir.join("output")).expect("a file");
+    *command = Command::new("script");
+    command
+        .args(["-qfec", &line, "/dev/null"])
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(printed);
+}
+
+#[test]
+fn narrow_terminal_shows_every_partition_and_marks_what_it_leaves_out() {
+    let manifest = "
+apiVersion: kafka-practice.dev/v1alpha1
+kind: ConsumerGroupPractice
+metadata: {name: narrow}
+spec:
+  topics: [{name: my-topic, partitions: 16}]
+  groups:
+    - {name: my-consumer-group-1, replicas: 2}
+    - {name: my-consumer-group-2, replicas: 1, processingDelay: 50ms}
+";
+    for (rows, is_whole) in [(40, true), (5, false)] {
+        let local = Local::launch(manifest, &[], |command| on_terminal(command, 60, rows));
+        local.settled("my-consumer-group-1", 2);
+        local.settled("my-consumer-group-2", 1);
+        let table = local.until("the table is drawn", || {
+            let printed = local.output();
+            let (_, table) = printed.rsplit_once("\u{1b}[J")?;
+            let mut lines: Vec<String> = table
+                .lines()
+                .map(|line| line.trim_end().to_owned())
+                .collect();
+            // events are above the table, which follows an empty line
+            lines.drain(..=lines.iter().rposition(String::is_empty)?);
+            let numbers = |name: &str| {
+                let from = lines
+                    .iter()
+                    .position(|line| line.trim().starts_with(name))?;
+                let words = lines[from..].iter().flat_map(|line| line.split(' '));
+                Some(words.filter_map(|word| word.parse::<u8>().ok()).count())
+            };
+            let is_drawn = if is_whole {
+                numbers("2-a")? >= 16
+            } else {
+                lines
+                    .iter()
+                    .any(|line| line.contains("… ") && line.contains(" more lines"))
+            };
+            is_drawn.then_some(lines)
+        });
+        let over = table.iter().find(|line| line.chars().count() >= 60);
+        assert_eq!(over, None, "{table:#?}");
+        assert!(table.len() < usize::from(rows), "{table:#?}");
+    }
 }

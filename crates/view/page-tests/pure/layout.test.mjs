@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { layout, newMemory, tooMany } from '../../assets/layout.js';
-import { newModel, patch, sceneOf, snapshot } from '../../assets/scene.js';
+import { atRest, newModel, patch, sceneOf, snapshot } from '../../assets/scene.js';
 import { points } from '../../assets/wire.js';
 import { scenes, sized } from '../feed/scenes.mjs';
 import { table } from '../measure.mjs';
@@ -22,9 +22,24 @@ const SIZES = [
   [24, 2, 2],
   [3, 1, 12]
 ];
+/** Every second group has no consumers on purpose. */
+function resting(p, g, c) {
+  const json = sized(p, g, c);
+  json.groups.forEach((group, i) => {
+    if (i % 2) return;
+    group.open = group.members.flatMap(m => m.partitions);
+    Object.assign(group, { members: [], state: 'Empty', replicas: 0, stopped: !(i % 4), scaledToZero: !!(i % 4) });
+  });
+  return json;
+}
 const sceneFrom = json => sceneOf(snapshot(newModel(), json));
 const cases = [
   ...SIZES.map(([p, g, c]) => [`${p}x${g}x${c}`, () => sized(p, g, c)]),
+  ...[
+    [3, 3, 3],
+    [12, 6, 3],
+    [24, 4, 12]
+  ].map(([p, g, c]) => [`resting ${p}x${g}x${c}`, () => resting(p, g, c)]),
   ...['practice-1', 'practice-2', 'practice-3', 'embedded', 'rebalancing', 'states', 'two-topics', 'hostile'].map(n => [n, scenes[n]])
 ];
 const overlap = (a, b) => a.x < b.x + b.w - 0.01 && b.x < a.x + a.w - 0.01 && a.y < b.y + b.h - 0.01 && b.y < a.y + a.h - 0.01;
@@ -69,7 +84,7 @@ test('no two boxes overlap, each is in its frame, frames are apart and in the wi
 test('no arrow passes through a box, a foot or a title', () =>
   each((L, _s, _m, at) => {
     const solid = [...L.parts, ...L.cards, ...L.rows, ...L.foots, ...L.titles.map(t => ({ ...t, h: 18, w: t.w }))];
-    for (const w of L.wires) {
+    for (const w of [...L.wires, ...L.rests]) {
       const start = L.at.get(w.arrow.key),
         end = [...L.cards, ...L.rows].find(b => b.key === w.box);
       for (const [x, y] of points(w, 96))
@@ -111,7 +126,8 @@ test('one long lag hides no partition of other rows', () => {
 
 test('every arrow begins at its partition and ends at its owner', () =>
   each((L, s, _m, at) => {
-    assert.equal(L.wires.length, s.arrows.length, at);
+    const drawn = s.groups.filter(g => !atRest(g)).flatMap(g => g.members.flatMap(m => m.arrows));
+    assert.equal(L.wires.length, drawn.length, at);
     for (const w of L.wires) {
       const p = L.at.get(w.arrow.key),
         b = [...L.cards, ...L.rows].find(x => x.key === w.box),
@@ -121,6 +137,40 @@ test('every arrow begins at its partition and ends at its owner', () =>
       else assert.ok(w.x1 > b.x && w.x1 < b.x + b.w && b.y - w.y1 >= 0 && b.y - w.y1 < 3, `${at}: ${w.id} ends beside its card`);
     }
   }));
+
+test('a group without consumers on purpose is one line from the Kafka frame to its box', () =>
+  each((L, s, _m, at) => {
+    const quiet = s.groups.filter(atRest).map(g => g.name),
+      kafka = L.frames.find(f => f.kind === 'kafka');
+    assert.deepEqual(L.rests.map(w => w.arrow.group).sort(), [...quiet].sort(), at);
+    assert.ok(![...L.wires, ...L.pills].some(w => quiet.includes(w.arrow.group)), `${at}: no arrow, no lag at an arrow`);
+    for (const w of L.rests) {
+      const b = [...L.cards, ...L.rows].find(x => x.key === w.box),
+        line = points(w),
+        [x, y] = line[0];
+      assert.ok(x > kafka.x && x < kafka.x + kafka.w && Math.abs(y - kafka.y - kafka.h) < 0.1, `${at}: ${w.id} begins at the frame`);
+      if (w.loom) assert.ok(w.x1 <= b.x && w.x1 > b.x - 3 && w.yr > b.y && w.yr < b.y + b.h, `${at}: ${w.id} ends beside its row`);
+      else assert.ok(w.x1 > b.x && w.x1 < b.x + b.w, `${at}: ${w.id} ends above its card`);
+    }
+  }));
+
+test('a group whose consumers left by themselves, or are about to leave, keeps its arrows', () => {
+  const s = scenes['practice-3'](),
+    g = s.groups[0];
+  const wires = more => layout(sceneFrom({ ...s, groups: [{ ...g, ...more }] }), 1280, 800, table(1));
+  const all = g.members.flatMap(m => m.partitions),
+    gone = { members: [], open: all };
+  for (const [more, arrows, lines] of [
+    [{ stopped: true }, all.length, 0],
+    [gone, all.length, 0],
+    [{ ...gone, stopped: true }, 0, 1],
+    [{ ...gone, scaledToZero: true }, 0, 1],
+    [{ members: [], open: [], stopped: true }, 0, 1]
+  ]) {
+    const L = wires(more);
+    assert.deepEqual([L.wires.length, L.rests.length], [arrows, lines], JSON.stringify(Object.keys(more)));
+  }
+});
 
 test('all text fits', () =>
   each((L, s, m, at) => {

@@ -288,11 +288,11 @@ async fn admission(scene: &Scene) {
         dry_run: true,
         ..PostParams::default()
     };
-    let denies = async || match scene.api().create(&dry_run, &body).await {
+    let is_in_force = async || match scene.api().create(&dry_run, &body).await {
         Err(kube::Error::Api(status)) if status.code == DENIED => Ok(()),
         other => Err(format!("{other:?}")),
     };
-    scene.until("the policy is in force", denies).await;
+    scene.until("the policy is in force", is_in_force).await;
     deny(scene, &probe, false).await;
 }
 

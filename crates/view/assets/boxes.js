@@ -127,7 +127,7 @@ export function row(n, r, multi, selected) {
   calm(refs.lag, r.lag);
   cls(refs.lag, `lg ${tone}`);
   cls(refs.sub, `sub ${tone === 'b' ? 'b' : ''}`);
-  const chips = r.chips.map(c => [c.text, c.arrow.read ? (c.arrow.warns ? 'w' : '') : c.arrow.rest ? 'none rest' : 'none']);
+  const chips = r.chips.map(c => [c.text, c.arrow.read ? (c.arrow.warns ? 'w' : '') : 'none']);
   if (r.more) chips.push([`+${r.more}`, 'more']);
   keyed(
     refs.chips,
@@ -150,7 +150,7 @@ export function pill(n, p) {
       add(n, label, lag);
       return { label, lag };
     });
-  cls(n, `pill c${a.hue}${a.rest ? ' none rest' : !a.read ? ' none' : a.warns ? ' w' : ''}`);
+  cls(n, `pill c${a.hue}${!a.read ? ' none' : a.warns ? ' w' : ''}`);
   set(n, { 'data-pill': p.key });
   text(refs.label, p.label);
   calm(refs.lag, p.text);

@@ -1,5 +1,6 @@
 // Wide: each consumer is a card, arrows land in slots above it. In: a scene and a width. Out: frames, cards, pills and arrows added to a layout. Pure.
 import { hold, labeller, rest } from './layout.js';
+import { atRest } from './scene.js';
 import { ports } from './wire.js';
 import { delay, lagWord, list, middle, num, rate } from './words.js';
 
@@ -113,7 +114,7 @@ export function cards(L, s, W, H, pad, measure, wide) {
         lean: wide.lean && !m.delayMs,
         name: middle(m.name, cw - 24, t => measure(t, 12, 650))
       });
-      if (m.kind === 'unowned' && g.rest) rest(L, g, box, { loom: false, x1: x + cw / 2, y1: top + 9, yr: top - 34, tx: 0, yt: 0 });
+      if (m === g.members[0] && atRest(g)) rest(L, g, box, { loom: false, x1: x + cw / 2, y1: top + 9, yr: top - 34, tx: 0, yt: 0 });
       const own = m.arrows.filter(a => L.at.has(a.key)).sort((a, b) => cx(L, a) - cx(L, b));
       own.forEach((a, i) => {
         const x1 = x + (cw / own.length) * (i + 0.5),

@@ -51,10 +51,8 @@ const quiet = s => ({ ...s, groups: s.groups.map(g => (atRest(g) ? { ...g, membe
  * @param {{loom: boolean, x1: number, y1: number, yr: number, tx: number, yt: number}} course */
 export function rest(L, g, box, course) {
   const { x, w } = L.frames[0],
-    from = course.loom ? course.tx : course.x1,
-    arrow = /** @type {any} */ ({ key: '', group: g.name, read: false, rest: true });
-  const x0 = Math.min(x + w - 14, Math.max(x + 14, from));
-  L.rests.push({ id: `rest ${g.name}`, arrow, hue: g.hue, box, width: 1, calm: true, x0, y0: L.bottom, ...course });
+    x0 = Math.min(x + w - 14, Math.max(x + 14, course.loom ? course.tx : course.x1));
+  L.rests.push(/** @type {any} */ ({ ...course, arrow: {}, id: g.name, box, x0, y0: L.bottom }));
 }
 
 /** @param {import('./scene.js').Scene} all @param {number} W @param {number} H @param {Measure} measure @param {Memory} memory @returns {Layout} */

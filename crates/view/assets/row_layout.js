@@ -2,7 +2,7 @@
 // the rows, first row = innermost track: none crosses another of its group, none runs over a box. In: a scene and a width. Out: rows and arrows added to a layout. Pure.
 import { FOOT, footBox } from './cards.js';
 import { labeller, rest } from './layout.js';
-import { NONE } from './scene.js';
+import { NONE, atRest } from './scene.js';
 import { ports } from './wire.js';
 import { delay, inLeft, kilo, lagWord, many, memberWord, middle, num, units, rate } from './words.js';
 
@@ -78,7 +78,7 @@ export function rows(L, s, W, H, pad, big, measure, memory) {
         const m = cell.member,
           box = `${g.name}\n${m.id}`;
         L.rows.push({ ...cell, key: box, group: g, x: x + gutter, y: ry, w: w - gutter - 8, big });
-        const resting = m.kind === 'unowned' && !!g.rest;
+        const resting = !j && atRest(g);
         if (m.arrows.length || resting) {
           const tx = stack ? X + channel - 5 - (used + (trunk ? 0 : j)) * pitch : Math.floor(x) + 8.5 + (n - 1 - j) * pitch; // a thin line between two pixels is a grey one
           const course = {

@@ -6,7 +6,7 @@ import { HEALTH, groupWord, tail } from './words.js';
 /** @typedef {{key: string, topic: string, partition: number, start: number | null, end: number | null, rate: number | null, leader: number | null, replicas: number[], isr: number[]}} Part */
 /** @typedef {{id: string, key: string, topic: string, partition: number, group: string, hue: number, owner: string, seat: string, read: boolean, lag: number | null,
  *   lagReason: string | null, end: number | null, committed: number | null, rate: number | null, trend: number | null, growing: boolean, shrinking: boolean, mark: string, health: string,
- *   warns: boolean, rest: boolean}} Arrow */
+ *   warns: boolean}} Arrow */
 /** @typedef {{id: string, name: string, tail: string, pod: string, kind: 'run' | 'slow' | 'idle' | 'wait' | 'killed' | 'paused' | 'left' | 'unowned' | 'ghost', arrows: Arrow[], rate: number | null,
  *   delayMs: number | null, lag: number | null, why: string, since: number | null, age: number, giveUpIn: number | null, timeoutMs: number | null, variant: string}} Member */
 /** @typedef {{name: string, hue: number, word: import('./words.js').Word, members: Member[], lag: number | null, trend: number | null, growing: boolean, history: [number, number | null][], oldest: number | null, drain: number | null,
@@ -243,8 +243,7 @@ function groupOf(m, g, now) {
       shrinking,
       mark: glyph ?? (!read ? '' : growing ? '▲' : shrinking ? '▼' : ''),
       health: glyph ? p.health.toLowerCase() : '',
-      warns: growing || !!glyph,
-      rest: !owner && !!rest
+      warns: growing || !!glyph
     };
   };
   const open = (g.open ?? []).map((/** @type {any} */ p) => arrow(p, null));
@@ -325,7 +324,7 @@ function groupOf(m, g, now) {
 }
 
 /** Whether a group has no consumers because the manifest says so, and the last one has left. @param {Group} g */
-export const atRest = g => !!g.rest && g.members.every(m => m.kind === 'unowned' || m.kind === 'ghost');
+export const atRest = g => !!g.rest && g.members.every(m => /^(unowned|ghost|left)$/.test(m.kind));
 
 /** Draws the consumers that a plan would start. @param {Scene} s @param {string} group @param {{starts?: number, idle?: string}} plan */
 export function ghosts(s, group, { starts = 0, idle = '' }) {

@@ -76,8 +76,8 @@ export function makeWires(svg) {
         rests,
         L.rests,
         w => w.id,
-        () => sv('path', { class: 'wire rest', role: 'img' }),
-        (n, w) => set(n, { d: path(w), 'data-rest': w.arrow.group, 'aria-label': `${w.arrow.group} has no consumers, on purpose` })
+        () => sv('path', { class: 'wire rest' }),
+        (n, w) => set(n, { d: path(w) })
       );
       const wires = [...L.wires].sort((a, b) => +(a.width > 2) - +(b.width > 2)),
         first = new Set();
@@ -126,7 +126,7 @@ export function makeWires(svg) {
         w => w.id,
         () => sv('path'),
         (n, w) => {
-          cls(n, `head c${w.hue}${w.arrow.rest ? ' cross rest' : w.arrow.read ? '' : ' cross'}${litHead(w)}`);
+          cls(n, `head c${w.hue}${w.arrow.read ? '' : ' cross'}${litHead(w)}`);
           const pair = nodes.get(w.id);
           if (pair) pair.head = n;
         }

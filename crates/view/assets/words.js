@@ -178,7 +178,7 @@ export function memberWord(m, multi) {
     case 'wait':
       return { line: '⟳ joining', tone: 'warn', more: m.why || 'It has no partition yet.' };
     case 'unowned':
-      return m.arrows.length ? { line: '✕ no reader', tone: 'bad', more: m.why } : { line: '○ no consumers', tone: 'calm', more: m.why };
+      return { line: '✕ no reader', tone: 'bad', more: m.why };
     default:
       return { line: 'reads ' + list(m.arrows, multi), tone: '', more: '' };
   }
@@ -188,7 +188,7 @@ export function memberSentence(m, group, multi) {
   const w = memberWord(m, multi),
     what = w.line.replace(/^[^a-z]+ /, '');
   if (m.kind === 'ghost') return `Would start in ${group}. ${m.why}`;
-  if (m.kind === 'unowned') return `No reader in ${group}${m.arrows.length ? ` for ${list(m.arrows, multi)}` : ''}. ${m.why}`;
+  if (m.kind === 'unowned') return `No reader in ${group} for ${list(m.arrows, multi) || 'any partition'}. ${m.why}`;
   const facts = w.more
     ? ''
     : `, ${m.rate == null ? '' : rate(m.rate).replace('/s', ' a second') + ', '}delay ${delay(m.delayMs)}, lag ${m.lag == null ? 'unknown' : m.lag}`;

@@ -11,6 +11,9 @@ const strip = text =>
     .filter(l => l && !l.startsWith('//'))
     .join('\n') + '\n';
 const MARKS = '{}()[],;:?=<>&|*!';
+const isSign = (/** @type {string} */ c) => c === '+' || c === '-';
+/** Whether a space between two characters may go: `a + b`, and not `a + +b`. @param {string} a @param {string} b */
+const needless = (a, b) => MARKS.includes(a) || (b !== '' && MARKS.includes(b)) || isSign(a) !== isSign(b);
 /** @param {string} code */
 function tight(code) {
   const templates = [];
@@ -41,7 +44,7 @@ function tight(code) {
     } else if (c === '`') n = template();
     else if (c === "'" || c === '"') n = literal(c);
     else if (c === '/' && ('\n{([,;:?=<>&|*!'.includes(before) || out.endsWith('return '))) n = literal('/');
-    else if (c === ' ' && (MARKS.includes(before) || (code[i + 1] && MARKS.includes(code[i + 1])))) {
+    else if (c === ' ' && needless(before, code[i + 1] ?? '')) {
       i++;
       continue;
     } else if (last >= 0 && '{}'.includes(c)) templates[last] += c === '{' ? 1 : -1;
@@ -67,7 +70,7 @@ function modules(dir, name, done) {
 }
 
 /** @param {URL} dir @param {string} name */
-export const pack = (dir, name) => joined(tight(modules(dir, name, new Set())));
+export const pack = (dir, name) => joined(tight(modules(dir, name, new Set()))).replace(/\n(?=[)\]}:?.])/g, '');
 /** @param {string} text */
 export const sheet = text =>
   [

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 pub(crate) fn pack(name: &str, read: &impl Fn(&str) -> Option<String>) -> String {
     let mut packed = String::new();
     add(name, read, &mut BTreeSet::new(), &mut packed);
-    joined(&tight(&packed))
+    continued(&joined(&tight(&packed)))
 }
 
 /// A style sheet.
@@ -83,9 +83,8 @@ fn strip(text: &str) -> String {
     })
 }
 
-/// Without the spaces beside punctuation. Strings, templates and patterns stay; `+`, `-` and `/` keep their spaces (`a + +b`).
+/// Without the spaces beside punctuation. Strings, templates and patterns stay, and so do the spaces of `/`.
 fn tight(code: &str) -> String {
-    const MARKS: &str = "{}()[],;:?=<>&|*!";
     let (mut out, mut rest, mut templates) = (String::with_capacity(code.len()), code, Vec::new());
     while let Some(c) = rest.chars().next() {
         let before = out.chars().next_back().unwrap_or('\n');
@@ -99,9 +98,7 @@ fn tight(code: &str) -> String {
             ('/', _) if "\n{([,;:?=<>&|*!".contains(before) || out.ends_with("return ") => {
                 literal(rest, '/')
             }
-            (' ', _)
-                if MARKS.contains(before) || rest[1..].starts_with(|next| MARKS.contains(next)) =>
-            {
+            (' ', _) if is_needless(before, rest[1..].chars().next().unwrap_or('\n')) => {
                 rest = &rest[1..];
                 continue;
             }
@@ -119,6 +116,13 @@ fn tight(code: &str) -> String {
         rest = &rest[taken..];
     }
     out
+}
+
+/// Whether a space between two characters may go: `a + b`, and not `a + +b`.
+fn is_needless(before: char, after: char) -> bool {
+    const MARKS: &str = "{}()[],;:?=<>&|*!";
+    let is_sign = |c| c == '+' || c == '-';
+    MARKS.contains(before) || MARKS.contains(after) || is_sign(before) != is_sign(after)
 }
 
 /// The bytes of a string, or of a pattern, in which a `/` in brackets does not count; 1 if it is a division.
@@ -167,6 +171,18 @@ fn joined(lines: &str) -> String {
         })
 }
 
+/// Without the line breaks before what continues a statement, or ends it.
+fn continued(code: &str) -> String {
+    let lines = code.split_inclusive('\n');
+    lines.fold(String::with_capacity(code.len()), |mut text, line| {
+        if line.starts_with([')', ']', '}', ':', '?', '.']) && text.ends_with('\n') {
+            text.pop();
+        }
+        text.push_str(line);
+        text
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,17 +204,17 @@ mod tests {
         };
         assert_eq!(
             pack("main.js", &read),
-            "const b=1;default b;const a=y=>b + y;a(\"//\",b);if(a)\nb={c,};"
+            "const b=1;default b;const a=y=>b+y;a(\"//\",b);if(a)\nb={c,};"
         );
     }
 
     #[test]
     fn only_spaces_between_words_and_signs_stay() {
         for (code, packed) in [
-            ("return a ? b : - c - -d;", "return a?b:- c - -d;"),
+            ("return a ? b : - c - -d;", "return a?b:-c- -d;"),
             (
                 "x = ' = ' + \"a : 'b'\" + 'it\\' = s';",
-                "x=' = ' + \"a : 'b'\" + 'it\\' = s';",
+                "x=' = '+\"a : 'b'\"+'it\\' = s';",
             ),
             (
                 "`a : ${ b ? ` c = ${ { d : 1 } } ` : '' } = e` ;",
@@ -211,13 +227,24 @@ mod tests {
             ),
             (
                 "return / = / ; a / b + ' / = '",
-                "return / = /;a / b + ' / = '",
+                "return / = /;a / b+' / = '",
             ),
+            ("a ++ + b - --c", "a++ +b- --c"),
             ("n => / : /.test(n)", "n=>/ : /.test(n)"),
             ("const ä = ( ö ) => ü", "const ä=(ö)=>ü"),
         ] {
             assert_eq!(tight(code), packed);
         }
+    }
+
+    #[test]
+    fn a_line_that_continues_a_statement_joins_it() {
+        assert_eq!(
+            continued("a\n?.b\n? c\n: d\n}\n)\n]\nconst e\n"),
+            "a?.b? c: d})]\nconst e\n"
+        );
+        assert_eq!(continued("}\n}"), "}}");
+        assert_eq!(continued(""), "");
     }
 
     #[test]

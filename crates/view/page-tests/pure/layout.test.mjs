@@ -142,7 +142,7 @@ test('a group without consumers on purpose is one line from the Kafka frame to i
   each((L, s, _m, at) => {
     const quiet = s.groups.filter(atRest).map(g => g.name),
       kafka = L.frames.find(f => f.kind === 'kafka');
-    assert.deepEqual(L.rests.map(w => w.arrow.group).sort(), [...quiet].sort(), at);
+    assert.deepEqual(L.rests.map(w => w.id).sort(), [...quiet].sort(), at);
     assert.ok(![...L.wires, ...L.pills].some(w => quiet.includes(w.arrow.group)), `${at}: no arrow, no lag at an arrow`);
     for (const w of L.rests) {
       const b = [...L.cards, ...L.rows].find(x => x.key === w.box),
@@ -170,6 +170,13 @@ test('a group whose consumers left by themselves, or are about to leave, keeps i
     const L = wires(more);
     assert.deepEqual([L.wires.length, L.rests.length], [arrows, lines], JSON.stringify(Object.keys(more)));
   }
+  // the last ones have just left, and keep their seats for a moment
+  const model = snapshot(newModel(), { ...s, groups: [g] });
+  patch(model, { now: s.now + 1000, groups: [{ ...g, ...gone, stopped: true, state: 'Empty' }] });
+  const left = sceneOf(model),
+    L = layout(left, 1280, 800, table(1));
+  assert.deepEqual([...new Set(left.groups[0].members.map(m => m.kind))], ['left']);
+  assert.deepEqual([L.wires.length, L.rests.length], [0, 1], 'one line at once');
 });
 
 test('all text fits', () =>

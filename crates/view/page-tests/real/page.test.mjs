@@ -63,7 +63,7 @@ test('a group is stopped and started; the table shows the same owners', async ()
   await page.locator('[data-act=confirm]').click();
   await page.locator(`.foot[data-in="${TWO}"][data-state=Stopped]`).waitFor({ timeout: 40_000 });
   await until('no arrow is left', async () => !(await drawn(page)).some(l => l.startsWith(`${TWO} `)));
-  assert.deepEqual(await page.$$eval('#wires [data-rest]', all => all.map(n => n.dataset.rest)), [TWO], 'one faint line');
+  assert.equal(await page.locator('#wires .rest').count(), 1, 'one faint line');
   assert.equal((await local.group(TWO)).stopped, true);
   await foot(page, TWO).locator('[data-act=start]').click();
   await page.locator('[data-act=confirm]').click();

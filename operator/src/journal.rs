@@ -254,9 +254,9 @@ pub fn record_pauses(
 fn unmeasured<'a>(rebalances: impl Iterator<Item = &'a Rebalance>, now: i64) -> BTreeSet<String> {
     let recent = rebalances
         .take_while(|rebalance| is_recent(rebalance, now))
-        .flat_map(|rebalance| &rebalance.moved);
+        .flat_map(|rebalance| rebalance.moved.iter());
     let open = recent.filter(|moved| moved.unowned_ms.is_none());
-    let pairs = open.filter_map(|moved| Some([moved.from.clone()?, moved.to.clone()?]));
+    let pairs = open.filter_map(|moved| Some([moved.from?, moved.to?]));
     pairs.flatten().map(|name| name.to_string()).collect()
 }
 

@@ -1,7 +1,7 @@
 //! A value for each of some partitions. A topic's name is kept once, numbers and values in an array for each topic: a Kafka has tens
 //! of thousands of pairs of a group and a partition, and a map with the topic's name in each key takes many times the memory.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -20,9 +20,10 @@ pub fn owned((topic, number): At<'_>) -> Partition {
     (topic.to_owned(), number)
 }
 
-/// Values by partition, in the order of topics and numbers. No topic is without a partition.
+/// Values by partition, in the order of topics and numbers. No topic is without a partition. A copy shares the values of each topic
+/// until one of the two changes them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ByPartition<T>(BTreeMap<String, Values<T>>);
+pub struct ByPartition<T>(BTreeMap<String, Arc<Values<T>>>);
 
 /// The values of a topic, by number. Numbers and values are apart: together most of them would take 4 bytes more.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,66 +63,9 @@ impl<T> ByPartition<T> {
         Some(&all.values[all.place(number).ok()?])
     }
 
-    /// The value of a partition, to be changed.
-    pub fn get_mut(&mut self, (topic, number): At<'_>) -> Option<&mut T> {
-        let all = self.0.get_mut(topic)?;
-        let place = all.place(number).ok()?;
-        Some(&mut all.values[place])
-    }
-
     /// Whether a partition has a value.
     pub fn contains(&self, at: At<'_>) -> bool {
         self.get(at).is_some()
-    }
-
-    /// The value of a partition; one without gets this.
-    pub fn get_or_insert_with(
-        &mut self,
-        (topic, number): At<'_>,
-        new: impl FnOnce() -> T,
-    ) -> &mut T {
-        // an entry would need a name of its own for each lookup
-        if !self.0.contains_key(topic) {
-            let (numbers, values) = (Vec::new(), Vec::new());
-            self.0.insert(topic.to_owned(), Values { numbers, values });
-        }
-        let all = self.0.get_mut(topic).expect("was inserted");
-        let place = all.place(number).unwrap_or_else(|place| {
-            all.numbers.insert(place, number);
-            all.values.insert(place, new());
-            place
-        });
-        &mut all.values[place]
-    }
-
-    /// Sets the value of a partition.
-    pub fn insert(&mut self, at: At<'_>, value: T) {
-        let mut value = Some(value);
-        let there = self.get_or_insert_with(at, || value.take().expect("is asked for once"));
-        if let Some(value) = value {
-            *there = value;
-        }
-    }
-
-    /// Keeps the partitions for which this holds.
-    pub fn retain(&mut self, mut holds: impl FnMut(At<'_>, &mut T) -> bool) {
-        self.0.retain(|topic, all| {
-            let mut values = all.values.iter_mut();
-            let mut kept = Vec::with_capacity(all.numbers.len());
-            all.numbers.retain(|number| {
-                let value = values.next().expect("each number has a value");
-                kept.push(holds((topic, *number), value));
-                kept.last() == Some(&true)
-            });
-            let mut kept = kept.into_iter();
-            all.values.retain(|_| kept.next() == Some(true));
-            !all.numbers.is_empty()
-        });
-    }
-
-    /// Keeps the topics for which this holds.
-    pub fn retain_topics(&mut self, mut holds: impl FnMut(&str) -> bool) {
-        self.0.retain(|topic, _| holds(topic));
     }
 
     /// The partitions and their values.
@@ -130,15 +74,6 @@ impl<T> ByPartition<T> {
             let numbers = all.numbers.iter();
             let each = numbers.map(move |number| (topic.as_str(), *number));
             each.zip(&all.values)
-        })
-    }
-
-    /// The partitions and their values, to be changed.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (At<'_>, &mut T)> {
-        self.0.iter_mut().flat_map(|(topic, all)| {
-            let numbers = all.numbers.iter();
-            let each = numbers.map(move |number| (topic.as_str(), *number));
-            each.zip(&mut all.values)
         })
     }
 
@@ -166,10 +101,92 @@ impl<T> ByPartition<T> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+impl<T: PartialEq> ByPartition<T> {
+    /// Takes the values of topics that are the same from another map, so that both are kept once.
+    pub fn share(&mut self, other: &Self) {
+        for (topic, all) in &mut self.0 {
+            if let Some(same) = other.0.get(topic).filter(|same| *same == all) {
+                all.clone_from(same);
+            }
+        }
+    }
+}
+
+impl<T: Clone> ByPartition<T> {
+    /// The value of a partition, to be changed.
+    pub fn get_mut(&mut self, (topic, number): At<'_>) -> Option<&mut T> {
+        let all = Arc::make_mut(self.0.get_mut(topic)?);
+        let place = all.place(number).ok()?;
+        Some(&mut all.values[place])
+    }
+
+    /// The value of a partition; one without gets this.
+    pub fn get_or_insert_with(
+        &mut self,
+        (topic, number): At<'_>,
+        new: impl FnOnce() -> T,
+    ) -> &mut T {
+        // an entry would need a name of its own for each lookup
+        if !self.0.contains_key(topic) {
+            let (numbers, values) = (Vec::new(), Vec::new());
+            self.0
+                .insert(topic.to_owned(), Arc::new(Values { numbers, values }));
+        }
+        let all = Arc::make_mut(self.0.get_mut(topic).expect("was inserted"));
+        let place = all.place(number).unwrap_or_else(|place| {
+            all.numbers.insert(place, number);
+            all.values.insert(place, new());
+            place
+        });
+        &mut all.values[place]
+    }
+
+    /// Sets the value of a partition.
+    pub fn insert(&mut self, at: At<'_>, value: T) {
+        let mut value = Some(value);
+        let there = self.get_or_insert_with(at, || value.take().expect("is asked for once"));
+        if let Some(value) = value {
+            *there = value;
+        }
+    }
+
+    /// Keeps the partitions for which this holds.
+    pub fn retain(&mut self, mut holds: impl FnMut(At<'_>, &mut T) -> bool) {
+        self.0.retain(|topic, all| {
+            let all = Arc::make_mut(all);
+            let mut values = all.values.iter_mut();
+            let mut kept = Vec::with_capacity(all.numbers.len());
+            all.numbers.retain(|number| {
+                let value = values.next().expect("each number has a value");
+                kept.push(holds((topic, *number), value));
+                kept.last() == Some(&true)
+            });
+            let mut kept = kept.into_iter();
+            all.values.retain(|_| kept.next() == Some(true));
+            !all.numbers.is_empty()
+        });
+    }
+
+    /// Keeps the topics for which this holds.
+    pub fn retain_topics(&mut self, mut holds: impl FnMut(&str) -> bool) {
+        self.0.retain(|topic, _| holds(topic));
+    }
+
+    /// The partitions and their values, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (At<'_>, &mut T)> {
+        self.0.iter_mut().flat_map(|(topic, all)| {
+            let all = Arc::make_mut(all);
+            let numbers = all.numbers.iter();
+            let each = numbers.map(move |number| (topic.as_str(), *number));
+            each.zip(&mut all.values)
+        })
+    }
 
     /// Gives back memory that is not used.
     pub fn shrink(&mut self) {
-        for all in self.0.values_mut() {
+        for all in self.0.values_mut().map(Arc::make_mut) {
             all.numbers.shrink_to_fit();
             all.values.shrink_to_fit();
         }
@@ -201,7 +218,10 @@ impl<T> FromIterator<(Partition, T)> for ByPartition<T> {
             all
         };
         let all = all.into_iter();
-        Self(all.map(|(topic, values)| (topic, sorted(values))).collect())
+        Self(
+            all.map(|(topic, values)| (topic, Arc::new(sorted(values))))
+                .collect(),
+        )
     }
 }
 
@@ -278,6 +298,21 @@ mod tests {
             assert_eq!((map.len(), map.is_empty()), (model.len(), model.is_empty()));
             assert_eq!(map.get((topic, number)), model.get(&owned((topic, number))));
         }
+        let (mut same, before) = (map.clone(), map.clone());
+        let shares = |one: &ByPartition<u32>, other: &ByPartition<u32>| {
+            let both = one.0.values().zip(other.0.values());
+            both.map(|(one, other)| Arc::ptr_eq(one, other))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(shares(&same, &before), [true; 3]);
+        same.insert(("b", 0), 7);
+        assert_eq!(shares(&same, &before), [true, true, false]);
+        let mut read: ByPartition<u32> =
+            same.iter().map(|(at, value)| (owned(at), *value)).collect();
+        assert_eq!(shares(&read, &same), [false; 3]);
+        read.share(&before);
+        assert_eq!(shares(&read, &before), [true, true, false]);
+        assert!(read == same && read != before);
         let twice = [("a", 2), ("b", 1), ("a", 1), ("a", 2)].map(owned);
         let last: ByPartition<usize> = twice.into_iter().zip(0..).collect();
         let expected = [(("a", 1), &2), (("a", 2), &3), (("b", 1), &1)];

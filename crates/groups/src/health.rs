@@ -49,7 +49,7 @@ const GAP: u32 = 6;
 const TREND: usize = 4;
 
 /// Samples of one partition of one group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct PartitionHistory {
     /// The topic got another id after the last commit.
     topic_recreated: bool,

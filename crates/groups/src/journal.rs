@@ -4,6 +4,7 @@
 
 mod group;
 mod json;
+mod moves;
 
 use std::{
     cmp::Reverse,
@@ -11,7 +12,6 @@ use std::{
     sync::Arc,
 };
 
-use arcstr::ArcStr;
 use serde::{Deserialize, Serialize};
 
 use practice_contract::Protocol;
@@ -24,6 +24,7 @@ use crate::{
 use group::{moved, names, settled};
 
 pub use json::read;
+pub use moves::{Move, Moves};
 
 /// Rebalances kept for each group; the oldest are dropped first.
 pub const KEPT: usize = 50;
@@ -67,7 +68,7 @@ pub struct Rebalance {
     /// Client ids of members that left.
     pub left: Vec<String>,
     /// Partitions that have another owner than before, sorted.
-    pub moved: Vec<Move>,
+    pub moved: Moves,
     /// Milliseconds from the first poll that saw the rebalance to the one that saw its end; absent: it fell between two polls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<u64>,
@@ -79,28 +80,8 @@ pub struct Rebalance {
 impl Rebalance {
     /// The longest time that a moved partition had no owner, as far as the workers report it, in milliseconds.
     pub fn unowned_ms(&self) -> Option<u64> {
-        let all = self.moved.iter().filter_map(|moved| moved.unowned_ms);
-        all.max().map(u64::from)
+        self.moved.unowned_ms().max().map(u64::from)
     }
-}
-
-/// A partition that changed its owner.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Move {
-    /// Its topic.
-    pub topic: ArcStr,
-    /// Its number, from 0.
-    pub partition: i32,
-    /// Client id of its former owner; absent: it had none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<ArcStr>,
-    /// Client id of its owner now; absent: it has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<ArcStr>,
-    /// Milliseconds without an owner, up to 49 days; absent: not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unowned_ms: Option<u32>,
 }
 
 /// The rebalances of the groups of one practice.
@@ -232,7 +213,7 @@ impl Journal {
             epoch: seen.epoch,
             joined: names(&change.joined),
             left: names(&change.left),
-            moved,
+            moved: moved.into_iter().collect(),
             took_ms: moving_since.and_then(|since| u64::try_from(now.tick - since.tick).ok()),
             why: None,
         }));
@@ -291,17 +272,11 @@ impl Journal {
         let Some(memory) = self.groups.get_mut(group) else {
             return news;
         };
-        let is_open = |rebalance: &Rebalance| {
-            rebalance
-                .moved
-                .iter()
-                .any(|moved| moved.unowned_ms.is_none())
-        };
         if !memory
             .over
             .iter()
             .take_while(|rebalance| is_recent(rebalance))
-            .any(|rebalance| is_open(rebalance))
+            .any(|rebalance| rebalance.moved.is_open())
         {
             return news;
         }
@@ -310,15 +285,21 @@ impl Journal {
             .iter_mut()
             .take_while(|rebalance| is_recent(rebalance))
         {
-            for index in 0..rebalance.moved.len() {
-                let known = rebalance.moved[index].unowned_ms;
-                let measured = || unowned_ms(rebalance, &rebalance.moved[index]);
-                let found = known.or_else(|| Some(u32::try_from(measured()?).unwrap_or(u32::MAX)));
-                if found != known {
-                    Arc::make_mut(rebalance).moved[index].unowned_ms = found;
-                    news.extend(found.map(u64::from));
-                    self.version += 1;
+            let known = news.len();
+            let measured = rebalance.moved.iter().map(|mut moved| {
+                if moved.unowned_ms.is_none()
+                    && let Some(millis) = unowned_ms(rebalance, &moved)
+                {
+                    let millis = u32::try_from(millis).unwrap_or(u32::MAX);
+                    moved.unowned_ms = Some(millis);
+                    news.push(millis.into());
                 }
+                moved
+            });
+            let measured: Moves = measured.collect();
+            if news.len() > known {
+                Arc::make_mut(rebalance).moved = measured;
+                self.version += 1;
             }
         }
         news

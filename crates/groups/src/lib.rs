@@ -22,7 +22,7 @@ pub use compact::Texts;
 pub use health::{
     GroupHealth, HealthHistory, HealthState, OpenTransaction, PartitionHealth, at_stable_end,
 };
-pub use journal::{Journal, Moment, Move, Rebalance};
+pub use journal::{Journal, Moment, Move, Moves, Rebalance};
 pub use lag::{Lag, total};
 pub use model::{
     Bounds, Committed, ConfigKind, ConfigValue, Copies, GroupSeen, GroupState, KafkaError,

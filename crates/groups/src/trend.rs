@@ -48,7 +48,7 @@ pub struct LagTrends {
     topic_ids: Texts,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Log {
     topic_id: ArcStr,
     /// Start of the log when it was last known.
@@ -56,7 +56,7 @@ struct Log {
     ends: Table,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Commit {
     /// Id of the topic that the offset was committed to; `None`: not known yet.
     topic_id: Option<ArcStr>,
@@ -272,7 +272,7 @@ fn is_owned(group: &GroupSeen, at: At<'_>) -> bool {
 }
 
 /// Offsets over time, oldest first; they never decrease.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Table {
     points: Vec<(Tick, i64)>,
 }

@@ -61,12 +61,15 @@ impl Read<'_> {
     }
 }
 
+/// Committed offsets by group.
+pub(crate) type Commits = BTreeMap<String, ByPartition<Committed>>;
+
 /// Members and commits. A missing group has no commits, and each offset fetch costs two requests: for groups that were `absent` at
-/// the last poll commits are fetched only if they exist now.
+/// the last poll commits are fetched only if they exist now. `before`: those groups, and the commits of the last poll.
 pub(crate) async fn observe_groups(
     admin: &AdminClient,
     groups: &[String],
-    absent: &BTreeSet<String>,
+    (absent, before): (&BTreeSet<String>, &Commits),
     read: Read<'_>,
 ) -> Result<BTreeMap<String, GroupSeen>, Failure> {
     let (unlikely, likely): (Vec<&String>, Vec<&String>) =
@@ -74,7 +77,7 @@ pub(crate) async fn observe_groups(
     let options = DescribeConsumerGroupsOptions::default();
     let (described, mut committed) = futures::join!(
         admin.describe_consumer_groups(groups, options),
-        all_commits(admin, likely, read)
+        all_commits(admin, likely, before, read)
     );
     let mut seen: BTreeMap<String, GroupSeen> = BTreeMap::new();
     let mut described = described?;
@@ -99,7 +102,7 @@ pub(crate) async fn observe_groups(
     let there =
         |group: &&String| !matches!(seen[*group].state, GroupState::Absent | GroupState::Unknown);
     let come: Vec<&String> = unlikely.into_iter().filter(there).collect();
-    committed.extend(all_commits(admin, come, read).await);
+    committed.extend(all_commits(admin, come, before, read).await);
     for (group, seen) in &mut seen {
         match committed.remove(group) {
             Some(Ok(committed)) => seen.committed = Some(committed),
@@ -120,6 +123,7 @@ pub(crate) async fn observe_groups(
 async fn all_commits(
     admin: &AdminClient,
     groups: Vec<&String>,
+    before: &Commits,
     read: Read<'_>,
 ) -> BTreeMap<String, Result<ByPartition<Committed>, KafkaError>> {
     let turns = Semaphore::new(AT_ONCE);
@@ -130,12 +134,11 @@ async fn all_commits(
             .await;
         let answer =
             answer.map_err(|error| refused(error, "Describe", format_args!("group {group}")));
-        (
-            group.clone(),
-            answer
-                .and_then(|answer| commits(answer, read))
-                .map_err(|failure| failure.0),
-        )
+        let mut commits = answer.and_then(|answer| commits(answer, read));
+        if let (Ok(commits), Some(before)) = (&mut commits, before.get(group)) {
+            commits.share(before);
+        }
+        (group.clone(), commits.map_err(|failure| failure.0))
     });
     futures::future::join_all(each).await.into_iter().collect()
 }

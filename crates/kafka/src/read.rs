@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     call_listener::{CALLS, Call, Listener, result_label},
-    describe::{Read, bounds, is_of_consumers, observe_groups},
+    describe::{Commits, Read, bounds, is_of_consumers, observe_groups},
     error::{Failure, coarse, refused},
 };
 
@@ -41,6 +41,8 @@ pub struct Kafka {
     polls: Connection,
     /// Groups that did not exist at the last poll.
     absent: Arc<Lock<BTreeSet<String>>>,
+    /// What groups had committed at the last poll: those of the next one that are the same are kept once.
+    commits: Arc<Lock<Commits>>,
     /// Which Kafka answered, and when it was asked.
     identity: Arc<Lock<Option<(Instant, KafkaIdentity)>>>,
     /// A broker answers a connection's requests in order: a poll must not wait for the creation of many topics.
@@ -92,6 +94,7 @@ impl Kafka {
         Self {
             polls: connection(),
             absent: Arc::default(),
+            commits: Arc::default(),
             identity: Arc::default(),
             changes: connection(),
         }
@@ -134,6 +137,7 @@ impl Kafka {
         groups: &[String],
     ) -> Result<Snapshot, KafkaError> {
         let absent = lock(&self.absent).clone();
+        let commits = lock(&self.commits).clone();
         let snapshot = within(&self.polls, "observe", async |admin| {
             // one illegal name would fail the request for all of them
             let (legal, illegal): (Vec<_>, Vec<_>) =
@@ -141,7 +145,7 @@ impl Kafka {
             let names: BTreeSet<String> = topics.iter().cloned().collect();
             let (described, groups, ()) = futures::join!(
                 admin.describe_topics(legal, DescribeTopicsOptions::default()),
-                observe_groups(&admin, groups, &absent, Read::All(&names)),
+                observe_groups(&admin, groups, (&absent, &commits), Read::All(&names)),
                 self.note_identity(&admin)
             );
             let (mut topics, groups) = (bounds(&admin, described?).await?, groups?);
@@ -171,6 +175,10 @@ impl Kafka {
             .iter()
             .filter(|(_, group)| group.state == GroupState::Absent);
         *lock(&self.absent) = absent.map(|(id, _)| id.clone()).collect();
+        let commits = snapshot.groups.iter();
+        let commits =
+            commits.filter_map(|(id, group)| Some((id.clone(), group.committed.clone()?)));
+        *lock(&self.commits) = commits.collect();
         Ok(snapshot)
     }
 
@@ -230,7 +238,8 @@ impl Kafka {
         topics: &BTreeMap<String, usize>,
     ) -> Result<BTreeMap<String, GroupSeen>, KafkaError> {
         within(&self.changes, "groups", async |admin| {
-            observe_groups(&admin, ids, &BTreeSet::new(), Read::Only(topics)).await
+            let before = (&BTreeSet::new(), &Commits::new());
+            observe_groups(&admin, ids, before, Read::Only(topics)).await
         })
         .await
     }

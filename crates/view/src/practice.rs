@@ -311,11 +311,11 @@ fn rebalances(facts: &Facts) -> Vec<RebalancePicture> {
 }
 
 fn drawn(group: &str, rebalance: &Rebalance) -> RebalancePicture {
-    let moved = |moved: &Move| MovePicture {
-        topic: moved.topic.clone(),
+    let moved = |moved: Move| MovePicture {
+        topic: moved.topic,
         partition: moved.partition,
-        from: moved.from.clone(),
-        to: moved.to.clone(),
+        from: moved.from,
+        to: moved.to,
     };
     let why = rebalance.why.as_ref();
     RebalancePicture {

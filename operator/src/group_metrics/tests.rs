@@ -49,7 +49,7 @@ fn rebalance(cause: Cause) -> Rebalance {
         epoch: None,
         joined: vec!["secret".into()],
         left: vec![],
-        moved: vec![],
+        moved: practice_groups::Moves::default(),
         took_ms: None,
         why: Some(Explained {
             cause,

@@ -122,12 +122,11 @@ impl GroupJournal {
         let (Some(newest), true) = (self.over.front_mut(), recent) else {
             return false;
         };
+        let mut all: Vec<Move> = newest.moved.iter().collect();
         let open = |moved: &Move| {
             let same =
                 |other: &Move| (&other.topic, other.partition) == (&moved.topic, moved.partition);
-            newest
-                .moved
-                .iter()
+            all.iter()
                 .position(|other| same(other) && other.to.is_none())
         };
         let halves: Option<Vec<usize>> = moved.iter().map(open).collect();
@@ -139,9 +138,10 @@ impl GroupJournal {
         }
         let newest = Arc::make_mut(newest);
         for (index, moved) in halves.into_iter().zip(moved) {
-            newest.moved[index].to.clone_from(&moved.to);
+            all[index].to.clone_from(&moved.to);
         }
-        newest.moved.retain(|moved| moved.from != moved.to);
+        all.retain(|moved| moved.from != moved.to);
+        newest.moved = all.into_iter().collect();
         newest.took_ms = newest
             .took_ms
             .zip(self.over_at)

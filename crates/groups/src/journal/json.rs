@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{GroupJournal, Journal, Rebalance};
-use crate::{cause::Explained, compact::Texts};
+use crate::cause::Explained;
 
 impl Journal {
     /// JSON for each group that has had a rebalance, about `most` bytes in all; the oldest rebalances are left out.
@@ -44,22 +44,6 @@ impl Journal {
     pub fn restore(&mut self, group: &str, text: &str) -> Result<(), serde_json::Error> {
         let mut memory: GroupJournal = serde_json::from_str(text)?;
         memory.blind = true;
-        let mut texts = Texts::default();
-        for moved in memory
-            .over
-            .iter_mut()
-            .flat_map(|rebalance| &mut Arc::make_mut(rebalance).moved)
-        {
-            let names = [
-                Some(&mut moved.topic),
-                moved.from.as_mut(),
-                moved.to.as_mut(),
-            ];
-            names
-                .into_iter()
-                .flatten()
-                .for_each(|name| *name = texts.get(name));
-        }
         self.version += u64::from(memory.over.iter().any(|rebalance| rebalance.why.is_none()));
         for rebalance in memory
             .over

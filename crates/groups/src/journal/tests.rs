@@ -31,7 +31,7 @@ fn record(journal: &mut Journal, seen: &GroupSeen, at: i64) -> bool {
 /// The newest rebalance in short: `+joined -left partition:from>to`.
 fn short(journal: &Journal) -> String {
     let newest = journal.of("g").next().expect("there is one");
-    let or_none = |name: &Option<ArcStr>| name.as_deref().unwrap_or("none").to_owned();
+    let or_none = |name: &Option<arcstr::ArcStr>| name.as_deref().unwrap_or("none").to_owned();
     let joined = newest.joined.iter().map(|name| format!("+{name}"));
     let left = newest.left.iter().map(|name| format!("-{name}"));
     let moved = newest

@@ -80,14 +80,14 @@ pub(crate) fn note_positions(consumer: &BaseConsumer<Context>, shared: &Shared) 
 pub(crate) fn note_answer(shared: &Shared, result: &KafkaResult<()>, offsets: &TopicPartitionList) {
     let mut failure = result.clone().err();
     let mut done = Vec::new();
-    let mut member = shared.member();
+    let (mut member, at) = (shared.member(), now());
     for element in offsets.elements() {
         let Offset::Offset(offset) = element.offset() else {
             continue;
         };
         let outcome = result.clone().and_then(|()| element.error());
         let partition = (element.topic(), element.partition());
-        member.committed(partition, offset, outcome.is_ok(), now());
+        member.committed(partition, offset, outcome.is_ok(), at);
         match outcome {
             Ok(()) => {
                 done.push(Moved {
@@ -106,7 +106,7 @@ pub(crate) fn note_answer(shared: &Shared, result: &KafkaResult<()>, offsets: &T
     }
     if !done.is_empty() {
         shared.publish(|| WorkerEvent::Committed {
-            at: now(),
+            at,
             partitions: done,
         });
     }

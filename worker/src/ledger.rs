@@ -38,7 +38,7 @@ impl Range {
     }
 
     /// As it is answered.
-    fn told(&self, (topic, partition): &Partition) -> HandledRange {
+    fn answer(&self, (topic, partition): &Partition) -> HandledRange {
         HandledRange {
             topic: topic.to_string(),
             partition: *partition,
@@ -118,7 +118,7 @@ impl Ledger {
         let partitions = partitions.filter(|(partition, _)| is_asked(partition));
         let mut found = partitions.flat_map(|(partition, ranges)| {
             let ranges = ranges.iter().filter(overlaps);
-            ranges.map(|range| range.told(partition))
+            ranges.map(|range| range.answer(partition))
         });
         let listed = found.by_ref().take(HANDLED_LISTED).collect();
         (listed, found.next().is_some())

@@ -1,5 +1,5 @@
 //! What is down: a Kafka that is not there, silent or gone for a while; the API server; an object that cannot be decoded.
-//! Each is told, holds up nothing else, and is over when it is over. How soon an outage of Kafka is told is measured on the node
+//! Each is reported, holds up nothing else, and is over when it is over. How soon an outage of Kafka is reported is measured on the node
 //! (`tests/long/outage.rs`): here a poll and a reconcile that wait for it may take 20 s of a wait.
 
 use std::time::Duration;

@@ -179,7 +179,7 @@ fn a_member_is_one_while_its_heartbeats_are_accepted() {
 
 #[test]
 fn what_was_handled_is_in_the_ledger_whatever_became_of_the_partition() {
-    let told = |member: &Member| {
+    let listed = |member: &Member| {
         let (ranges, more) = member.ledger().find(&HandledQuery::default());
         assert!(!more);
         let row = |range: &HandledRange| (range.from, range.to, range.count, range.committed_at);
@@ -190,11 +190,11 @@ fn what_was_handled_is_in_the_ledger_whatever_became_of_the_partition() {
     for offset in [3, 4, 7] {
         member.done("t", 0, tenure, offset, (10, 20));
     }
-    assert_eq!(told(&member), [], "its lines may not be out yet");
+    assert_eq!(listed(&member), [], "its lines may not be out yet");
     member.take_due();
-    assert_eq!(told(&member), [(3, 7, 3, None)]);
+    assert_eq!(listed(&member), [(3, 7, 3, None)]);
     member.committed(("t", 0), 8, true, 30);
-    assert_eq!(told(&member), [(3, 7, 3, Some(30))]);
+    assert_eq!(listed(&member), [(3, 7, 3, Some(30))]);
     // lost before it was stored, and handled again by the same consumer
     member.done("t", 0, tenure, 8, (40, 50));
     member.gone(Ownership::Lost, &partitions(&[0]), 60);
@@ -207,5 +207,5 @@ fn what_was_handled_is_in_the_ledger_whatever_became_of_the_partition() {
     member.done("t", 0, tenure, 8, (80, 90));
     member.left();
     let twice = [(3, 7, 3, Some(30)), (8, 8, 1, None), (8, 8, 1, None)];
-    assert_eq!(told(&member), twice);
+    assert_eq!(listed(&member), twice);
 }

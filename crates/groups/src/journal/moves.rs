@@ -1,5 +1,5 @@
 //! The partitions that a rebalance moved. In: moves. Out: the same, in their order; in JSON a list of moves. Neighbours that moved alike
-//! are kept as one: after a start the partitions of a large topic all move from nobody to a few members.
+//! are kept as one: after a start the partitions of a large topic all get their first owner, one of a few members.
 
 use arcstr::ArcStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

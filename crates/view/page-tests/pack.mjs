@@ -16,8 +16,9 @@ const isSign = (/** @type {string} */ c) => c === '+' || c === '-';
 const needless = (a, b) => MARKS.includes(a) || (b !== '' && MARKS.includes(b)) || isSign(a) !== isSign(b);
 /** @param {string} code */
 function tight(code) {
-  const templates = [];
-  let out = '',
+  const templates = [],
+    out = []; // joined once: the last character of a string that grows is found by copying all of it
+  let before = '\n',
     i = 0;
   const literal = end => {
     for (let j = i + 1, inside = false; j < code.length && code[j] !== '\n'; j++)
@@ -35,23 +36,23 @@ function tight(code) {
   };
   while (i < code.length) {
     const c = code[i],
-      last = templates.length - 1,
-      before = out[out.length - 1] ?? '\n';
+      last = templates.length - 1;
     let n = 1;
     if (c === '}' && templates[last] === 0) {
       templates.pop();
       n = template();
     } else if (c === '`') n = template();
     else if (c === "'" || c === '"') n = literal(c);
-    else if (c === '/' && ('\n{([,;:?=<>&|*!'.includes(before) || out.endsWith('return '))) n = literal('/');
+    else if (c === '/' && ('\n{([,;:?=<>&|*!'.includes(before) || code.startsWith('return ', i - 7))) n = literal('/');
     else if (c === ' ' && needless(before, code[i + 1] ?? '')) {
       i++;
       continue;
     } else if (last >= 0 && '{}'.includes(c)) templates[last] += c === '{' ? 1 : -1;
-    out += code.slice(i, i + n);
+    out.push(code.slice(i, i + n));
     i += n;
+    before = code[i - 1];
   }
-  return out;
+  return out.join('');
 }
 const joined = text => text.replace(/([,;{([])\n/g, '$1');
 

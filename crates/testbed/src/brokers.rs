@@ -35,7 +35,7 @@ impl Brokers {
             let (keeper, address) = (Keeper::new(), format!("127.0.0.1:{}", free_port()));
             configure(keeper.dir(), id, &address, &controllers, "");
             format(&keeper, CLUSTER_ID, &[]).await;
-            let process = Mutex::new(java(&keeper, "kafka.Kafka", &[]));
+            let process = Mutex::new(java(&keeper, "kafka.Kafka", &[]).await);
             Node {
                 keeper,
                 address,
@@ -74,8 +74,8 @@ impl Brokers {
     /// Starts a broker that was killed, with the same port and data, and waits until all that run answer.
     pub async fn restart(&self, id: usize) {
         let node = &self.nodes[id - 1];
-        *node.process.lock().unwrap_or_else(PoisonError::into_inner) =
-            java(&node.keeper, "kafka.Kafka", &[]);
+        let broker = java(&node.keeper, "kafka.Kafka", &[]).await;
+        *node.process.lock().unwrap_or_else(PoisonError::into_inner) = broker;
         self.answer(self.nodes.len()).await;
     }
 

@@ -5,6 +5,7 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Once,
 };
 
 /// A file or folder of this repository.
@@ -46,8 +47,14 @@ pub(crate) fn etcd() -> (PathBuf, String) {
 
 /// The class path with all of Kafka, its tools included.
 pub fn kafka_class_path() -> String {
-    of_host("java", "-version", "default-jre-headless");
+    static JAVA: Once = Once::new();
+    JAVA.call_once(|| of_host("java", "-version", "default-jre-headless"));
     filled("kafka", "kafka").join("*").display().to_string()
+}
+
+/// The class data archive of Kafka, which the test bed itself makes.
+pub(crate) fn kafka_classes() -> PathBuf {
+    cache().join("kafka-classes.jsa")
 }
 
 /// A program that this machine itself has to have.

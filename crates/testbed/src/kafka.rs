@@ -2,6 +2,7 @@
 //! In: names of topics. Out: an address, and what Kafka's own tools print. Its groups have the broker's defaults, but for
 //! the initial delay, which is none.
 
+mod archive;
 mod java;
 
 use std::{
@@ -88,7 +89,7 @@ impl Kafka {
         let bootstrap = format!("127.0.0.1:{}", free_port());
         configure(keeper.dir(), 1, &bootstrap, &[free_port()], properties);
         format(&keeper, CLUSTER_ID, options).await;
-        let broker = Mutex::new(java(&keeper, "kafka.Kafka", &[]));
+        let broker = Mutex::new(java(&keeper, "kafka.Kafka", &[]).await);
         let kafka = Self {
             keeper,
             bootstrap,
@@ -122,8 +123,8 @@ impl Kafka {
     /// Stops it if it runs, starts it with the same port and data, and waits until it answers.
     pub async fn restart(&self) {
         self.stop().await;
-        *self.broker.lock().unwrap_or_else(PoisonError::into_inner) =
-            java(&self.keeper, "kafka.Kafka", &[]);
+        let broker = java(&self.keeper, "kafka.Kafka", &[]).await;
+        *self.broker.lock().unwrap_or_else(PoisonError::into_inner) = broker;
         self.answers().await;
     }
 

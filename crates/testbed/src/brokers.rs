@@ -34,7 +34,7 @@ impl Brokers {
         let node = async |id: usize| {
             let (keeper, address) = (Keeper::new(), format!("127.0.0.1:{}", free_port()));
             configure(keeper.dir(), id, &address, &controllers, "");
-            format(&keeper, CLUSTER_ID, &[]).await;
+            format(&keeper, id, CLUSTER_ID, &[]).await;
             let process = Mutex::new(java(&keeper, "kafka.Kafka", &[]).await);
             Node {
                 keeper,

@@ -88,7 +88,7 @@ impl Kafka {
         let keeper = Keeper::new();
         let bootstrap = format!("127.0.0.1:{}", free_port());
         configure(keeper.dir(), 1, &bootstrap, &[free_port()], properties);
-        format(&keeper, CLUSTER_ID, options).await;
+        format(&keeper, 1, CLUSTER_ID, options).await;
         let broker = Mutex::new(java(&keeper, "kafka.Kafka", &[]).await);
         let kafka = Self {
             keeper,
@@ -133,7 +133,7 @@ impl Kafka {
         let other = "cmVwbGFjZWRyZXBsYWNlZA";
         self.stop().await;
         fs::remove_dir_all(self.keeper.dir().join("data")).expect("is its own");
-        format(&self.keeper, other, &[]).await;
+        format(&self.keeper, 1, other, &[]).await;
         self.restart().await;
         other
     }

@@ -1,15 +1,23 @@
 //! Kafka's own programs. In: the directory of a broker. Out: its configuration, the running broker, and what a tool prints.
 //! Deliberately absent: whether the broker answers.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fs,
+    path::Path,
+    process::Stdio,
+};
 
-use super::{START_TIMEOUT, archive};
+use tokio::sync::Mutex;
+
+use super::{CLUSTER_ID, START_TIMEOUT, archive};
 use crate::{
     cache,
     process::{Keeper, Process},
 };
 
 pub(super) const STORAGE_TOOL: &str = "kafka.tools.StorageTool";
+const CHECKPOINT: &str = "bootstrap.checkpoint";
 
 /// Writes what the broker `id` is started with. `controllers` are the ports of all of them, in the order of their ids.
 pub(crate) fn configure(dir: &Path, id: usize, address: &str, controllers: &[u16], further: &str) {
@@ -59,17 +67,34 @@ rootLogger.appenderRef.out.ref = out
     }
 }
 
-/// Makes the directory of a broker that has been [`configure`]d one that it can start from.
-pub(crate) async fn format(keeper: &Keeper, cluster_id: &str, options: &[&str]) {
-    let format = [&["format", "-t", cluster_id], options, &["-c"]].concat();
-    let format = java(keeper, STORAGE_TOOL, &format).await;
+/// Makes the directory of the broker `id`, which has been [`configure`]d, one that it can start from, as Kafka's `StorageTool` does:
+/// its bootstrap checkpoint names features and neither broker nor cluster. The broker gives its directory an id itself.
+pub(crate) async fn format(keeper: &Keeper, id: usize, cluster_id: &str, options: &[&str]) {
+    static CHECKPOINTS: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::const_new(BTreeMap::new());
+    let mut checkpoints = CHECKPOINTS.lock().await;
+    let checkpoint = match checkpoints.entry(options.join(" ")) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => new.insert(bootstrap_checkpoint(options).await),
+    };
+    let data = keeper.dir().join("data");
+    let properties = format!("version=1\ncluster.id={cluster_id}\nnode.id={id}\n");
+    fs::create_dir(&data)
+        .and_then(|()| fs::write(data.join(CHECKPOINT), checkpoint))
+        .and_then(|()| fs::write(data.join("meta.properties"), properties))
+        .unwrap_or_else(|error| panic!("cannot format {}: {error}", data.display()));
+}
+
+/// What `StorageTool` writes for these options.
+async fn bootstrap_checkpoint(options: &[&str]) -> Vec<u8> {
+    let keeper = Keeper::new();
+    configure(keeper.dir(), 1, "127.0.0.1:9092", &[9093], "");
+    let args = [&["format", "-t", CLUSTER_ID], options, &["-c"]].concat();
+    let format = java(&keeper, STORAGE_TOOL, &args).await;
     format.ended(START_TIMEOUT).await;
-    let formatted = keeper.dir().join("data/meta.properties").exists();
-    assert!(
-        formatted,
-        "Kafka's directory could not be formatted:\n{}",
-        format.last_words()
-    );
+    fs::read(keeper.dir().join("data").join(CHECKPOINT)).unwrap_or_else(|error| {
+        let printed = format.last_words();
+        panic!("Kafka's directory could not be formatted: {error}:\n{printed}")
+    })
 }
 
 /// Starts a class of Kafka with these arguments and the path of the configuration; its log is named like the class.

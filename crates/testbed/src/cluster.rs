@@ -32,7 +32,8 @@ use crate::{
     process::{Keeper, Process, free_port},
 };
 use setup::{
-    any_right, flags, kubeconfig, local, path, start_apiserver, summary, write_credentials,
+    GO_MEMORY, any_right, flags, kubeconfig, local, path, start_apiserver, summary,
+    write_credentials,
 };
 
 const START_TIMEOUT: Duration = Duration::from_mins(2);
@@ -98,7 +99,7 @@ impl Cluster {
         ];
         let etcd = keeper.spawn(
             "etcd",
-            &[("LD_LIBRARY_PATH", &libraries)],
+            &[("LD_LIBRARY_PATH", &libraries), GO_MEMORY],
             &program,
             &flags(args),
         );
@@ -370,8 +371,12 @@ impl Cluster {
             ("flex-volume-plugin-dir", path(dir, "volume-plugins")),
         ];
         let program = cache::kubernetes("kube-controller-manager");
-        self.keeper
-            .spawn("kube-controller-manager", &[], &program, &flags(args))
+        self.keeper.spawn(
+            "kube-controller-manager",
+            &[GO_MEMORY],
+            &program,
+            &flags(args),
+        )
     }
 
     fn apiserver(&self) -> Process {

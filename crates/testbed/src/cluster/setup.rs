@@ -11,6 +11,9 @@ use crate::{
     process::{Keeper, Process},
 };
 
+/// Of a program in Go: it collects garbage when its heap is four times what is in use instead of twice. That takes a fifth less CPU time.
+pub(super) const GO_MEMORY: (&str, &str) = ("GOGC", "300");
+
 pub(super) fn start_apiserver(
     keeper: &Keeper,
     etcd_url: &str,
@@ -46,7 +49,7 @@ pub(super) fn start_apiserver(
     }
     keeper.spawn(
         "kube-apiserver",
-        &[],
+        &[GO_MEMORY],
         &cache::kubernetes("kube-apiserver"),
         &flags(args),
     )

@@ -140,7 +140,7 @@ pub struct Journal {
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
     /// Number of rebalances to show, newest last
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub last: u32,
     /// `json` and `yaml` print `{rebalances, earlier}`, newest last; `wide` prints one unwrapped line a rebalance, with number and full time
     #[arg(short, long, value_enum, value_name = "FORMAT")]
@@ -159,9 +159,9 @@ pub struct Logs {
     /// Follow the logs, including those of consumers that start later
     #[arg(short, long)]
     pub follow: bool,
-    /// Number of last lines to print of each consumer
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    pub tail: u32,
+    /// Number of last lines to print of each consumer, -1 for all
+    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1..=100_000))]
+    pub tail: i32,
 }
 
 /// Arguments of `plan`.
@@ -203,13 +203,13 @@ pub struct Send {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub key: Option<String>,
     /// Partition to send to. Default: chosen by the key
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..))]
     pub partition: Option<i32>,
     /// Number of messages
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub count: u32,
     /// Messages per second at most. Default: no limit; each message waits for the acknowledgement of the one before
-    #[arg(long, value_name = "R", value_parser = rate)]
+    #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = rate)]
     pub rate: Option<f64>,
     /// Print the producer's answer to each message as a document
     #[arg(short, long, value_enum, value_name = "FORMAT")]
@@ -226,6 +226,7 @@ pub struct View {
     #[arg(
         long,
         value_name = "PORT",
+        allow_negative_numbers = true,
         default_value_t = 0,
         hide_default_value = true
     )]
@@ -355,6 +356,47 @@ mod tests {
             ] {
                 assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_refused_with_the_range() {
+        for (line, flag, number, range) in [
+            ("logs p --tail -2", "--tail", "-2", "-1..=100000"),
+            ("journal p --last -1", "--last", "-1", "1..=100000"),
+            ("journal p --last 0", "--last", "0", "1..=100000"),
+            (
+                "send p --topic t --value v --count -5",
+                "--count",
+                "-5",
+                "1..=1000000",
+            ),
+            (
+                "send p --topic t --value v --rate -1",
+                "--rate",
+                "-1",
+                "0.01 to 100000",
+            ),
+            (
+                "send p --topic t --value v --partition -1",
+                "--partition",
+                "-1",
+                "0..=2147483647",
+            ),
+            ("view p --port -1", "--port", "-1", "0..=65535"),
+            ("view p --port 99999", "--port", "99999", "0..=65535"),
+        ] {
+            let arguments = ["cgp"].into_iter().chain(line.split(' '));
+            let refused = Arguments::try_parse_from(arguments).expect_err(line);
+            let message = refused.to_string();
+            for part in [flag, number, range] {
+                assert!(message.contains(part), "{line}: no {part}: {message}");
+            }
+        }
+        for (text, tail) in [("-1", -1), ("0", 0), ("100000", 100_000)] {
+            let line = ["cgp", "logs", "p", "--tail", text];
+            let arguments = Arguments::try_parse_from(line).expect(text);
+            assert!(matches!(arguments.verb, Verb::Logs(logs) if logs.tail == tail));
         }
     }
 

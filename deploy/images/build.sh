@@ -117,15 +117,19 @@ builder=${CGP_IMAGE_BUILDER:-$(if docker info >/dev/null 2>&1; then echo docker;
 case $builder in docker | buildah) "build_with_$builder" ;; *) die "CGP_IMAGE_BUILDER=$builder is not known: set it to buildah or docker" ;; esac
 for program in "${programs[@]}"; do say "$(reference "$program") $(image_id "$program" | cut -c1-19) in $(archive "$program")"; done
 
+clusters=0
 if "$here/../node/node.sh" status >/dev/null 2>&1; then
+  clusters=1
   load_into_node
   restart_outdated "" env KUBECONFIG="$CGP_HOME/kubeconfig" KUBECACHEDIR="$CGP_HOME/kube-cache" "$bin/kubectl"
 fi
 if command -v kind >/dev/null && command -v kubectl >/dev/null; then
   for cluster in $(kind get clusters 2>/dev/null); do
+    clusters=1
     load_into_kind "$cluster"
     nodes=$(kind_nodes "$cluster")
     listed=$(kind_images "$nodes")
     restart_outdated "$listed" kubectl --context "kind-$cluster"
   done
 fi
+((clusters)) || say "no node and no kind cluster is up, so nothing is loaded: bring a node up with 'make node' and run 'make images' again, or push the images to a registry"

@@ -123,6 +123,11 @@ fn params() -> LogParams {
     }
 }
 
+/// Kubernetes' `tailLines` of an argument: `None` are all lines.
+fn tail_lines(tail: i32) -> Option<i64> {
+    (tail >= 0).then_some(tail.into())
+}
+
 /// Reads the last lines of each pod. A pod whose log cannot be read gets a note on standard error.
 ///
 /// # Errors
@@ -133,7 +138,7 @@ async fn last_lines(
     pods: &[Pod],
 ) -> Result<Vec<LogLine>, Failure> {
     let params = LogParams {
-        tail_lines: Some(asked.tail.into()),
+        tail_lines: tail_lines(asked.tail),
         ..params()
     };
     let api: Api<Pod> = cluster.api();
@@ -269,7 +274,7 @@ async fn follow(
     let (sender, mut entries) = mpsc::channel::<LogLine>(1024);
     let mut readers = JoinSet::new();
     let mut known = BTreeSet::new();
-    let mut tail = i64::from(asked.tail);
+    let mut tail = tail_lines(asked.tail);
     loop {
         tokio::select! {
             entry = entries.recv() => {
@@ -295,7 +300,7 @@ async fn follow(
                     }
                 }
                 // print all lines of pods that start later
-                Some(Ok(watcher::Event::InitDone)) => tail = i64::MAX,
+                Some(Ok(watcher::Event::InitDone)) => tail = None,
                 Some(Ok(_)) => {}
                 Some(Err(error)) => match cluster.watch_failure(&what, &error) {
                     Some(failure) => return Err(failure),
@@ -307,20 +312,20 @@ async fn follow(
     }
 }
 
-/// Follows one pod's log after `last`, or from its last `tail` lines, across container restarts until the pod is deleted.
+/// Follows one pod's log after `last`, or from its last `tail` lines (`None`: all), across container restarts until the pod is deleted.
 /// Returns a failure when the log may not be read.
 async fn follow_pod(
     cluster: Cluster,
     pod: Pod,
     mut last: Option<Timestamp>,
-    tail: i64,
+    tail: Option<i64>,
     sender: mpsc::Sender<LogLine>,
 ) -> Option<Failure> {
     let (api, name) = (cluster.api::<Pod>(), pod.name_any());
     loop {
         let params = LogParams {
             follow: true,
-            tail_lines: (last.is_none() && tail < i64::MAX).then_some(tail),
+            tail_lines: tail.filter(|_| last.is_none()),
             since_time: last,
             ..params()
         };

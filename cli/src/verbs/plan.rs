@@ -85,6 +85,10 @@ fn read_manifests(path: &Path) -> Result<Vec<Value>, Failure> {
     } else {
         path.display().to_string()
     };
+    if path.is_dir() {
+        let message = format!("-f `{shown}` is a directory: name a file, or - for standard input");
+        return Err(Failure::Usage(message));
+    }
     let text = if path == Path::new("-") {
         let mut text = String::new();
         std::io::stdin()

@@ -2,6 +2,7 @@
 //! before, which keeps their order; none is sent twice.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     pin::pin,
     time::{Duration, Instant},
@@ -77,6 +78,7 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
     let mut ended = Ok(());
     // one signal future for all messages, so that Ctrl-C between two of them counts
     let mut interrupted = pin!(tokio::signal::ctrl_c());
+    let is_unanswered = Cell::new(false);
     for _ in 0..asked.count {
         let due = schedule
             .as_mut()
@@ -85,12 +87,16 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
             if let Some(due) = due {
                 sleep_until(due.into()).await;
             }
-            http.send("POST", "/send-message", Some(body.clone())).await
+            is_unanswered.set(true);
+            let answer = http.send("POST", "/send-message", Some(body.clone())).await;
+            is_unanswered.set(false);
+            answer
         };
         let answer = tokio::select! {
             answer = one => answer,
             _ = &mut interrupted => {
-                ended = Err(Failure::Refused("interrupted before all messages were sent; it is unknown whether the last one arrived".to_owned()));
+                let last = if is_unanswered.get() { "; it is unknown whether the last one arrived" } else { "" };
+                ended = Err(Failure::Refused(format!("interrupted before all messages were sent{last}")));
                 break;
             }
         };
@@ -126,7 +132,7 @@ fn not_running(asked: &Send, pods: &[Pod]) -> Failure {
     ))
 }
 
-/// Parses the producer's answer; a refusal becomes a failure with the producer's problem document.
+/// Parses the producer's answer; a refusal becomes a failure with the `detail` of the producer's problem document.
 fn parse_answer(answer: &Answer) -> Result<(Sent, Value), Failure> {
     if answer.status.is_success() {
         let document = serde_json::from_slice::<Value>(&answer.body);
@@ -135,9 +141,9 @@ fn parse_answer(answer: &Answer) -> Result<(Sent, Value), Failure> {
             Failure::Refused(format!("cannot decode the producer's answer: {error}"))
         });
     }
-    let problem: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let detail = match problem {
-        Some(problem) => serde_json::to_string_pretty(&problem).unwrap_or_default(),
+    let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let detail = match problem["detail"].as_str() {
+        Some(detail) => detail.to_owned(),
         None => String::from_utf8_lossy(&answer.body).into_owned(),
     };
     let what = if answer.status == StatusCode::GATEWAY_TIMEOUT {
@@ -146,7 +152,7 @@ fn parse_answer(answer: &Answer) -> Result<(Sent, Value), Failure> {
         "the producer refused the message"
     };
     Err(Failure::Refused(format!(
-        "{what}: {}\n{detail}",
+        "{what}: {}: {detail}",
         answer.status
     )))
 }
@@ -295,10 +301,15 @@ mod tests {
         .expect_err("refused");
         let message = failure.to_string();
         assert!(
-            message.starts_with("the producer refused the message: 404 Not Found\n")
-                && message.contains(r#""detail": "topic `x` does not exist""#),
+            message.contains("404 Not Found: topic `x` does not exist") && !message.contains('{'),
             "{message}"
         );
+        let other = parse_answer(&Answer {
+            status: StatusCode::BAD_GATEWAY,
+            body: Bytes::from("no upstream"),
+        });
+        let other = other.expect_err("refused").to_string();
+        assert!(other.contains("502 Bad Gateway: no upstream"), "{other}");
         let doubtful = parse_answer(&Answer {
             status: StatusCode::GATEWAY_TIMEOUT,
             body: Bytes::from("{}"),

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::Path,
     process::{Command, Output, Stdio},
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::common::{
-    command::{Background, kubectl},
+    command::{Background, done, kubectl},
     kafka,
     sample::Sample,
     scene::Scene,
@@ -228,9 +228,30 @@ fn refusals_are_shown(scene: &Scene, practice: &str, topic: &str) {
     let message = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{message}");
     assert!(
-        message.contains("422") && message.contains("`partition` is 9"),
+        message.contains("422") && message.contains("`partition` is 9") && !message.contains('{'),
         "{message}"
     );
+
+    // the first message is acknowledged, and the second one waits for its time
+    let slow = [
+        "send", practice, "-t", topic, "--value", "x", "--count", "2", "--rate", "0.01",
+    ];
+    let piped = &mut cgp(scene, &slow);
+    let mut sending = Background::start(piped.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut line = String::new();
+    BufReader::new(sending.0.stdout.take().expect("it is piped"))
+        .read_line(&mut line)
+        .expect("a line");
+    assert!(line.starts_with("✔ sent  "), "{line}");
+    done(Command::new("kill").args(["-INT", &sending.pid().to_string()]));
+    let mut message = String::new();
+    let mut errors = sending.0.stderr.take().expect("it is piped");
+    errors.read_to_string(&mut message).expect("text");
+    assert_eq!(
+        message,
+        "error: interrupted before all messages were sent\n"
+    );
+    assert_eq!(sending.0.wait().expect("it is our child").code(), Some(1));
 }
 
 fn view_serves_the_practice(scene: &Scene, practice: &str) {

@@ -252,6 +252,11 @@ async fn cluster_is_contacted_only_when_needed() {
         message.starts_with("error: -f `/nowhere/at/all` cannot be read: "),
         "{message}"
     );
+    let message = plugin(nowhere, &["plan", "-f", "/"]).await.failed(2);
+    assert!(
+        message.contains("-f `/` is a directory: name a file"),
+        "{message}"
+    );
 }
 
 #[tokio::test]

@@ -62,6 +62,7 @@ test_builds() {
     check "buildx builds $program once, without attestations, into the engine" "$(cat "$FAKE/built/$program")" "$name: --load attestations=1"
     check "the archive of $program has it" "$(tar -xOf "$FAKE/cache/images/$program-$version.tar" manifest.json | jq -r '.[0].RepoTags[0]')" "$name"
   done
+  check_text "without a cluster it reports that nothing is loaded" "$(cat "$FAKE/output")" "no node and no kind cluster is up, so nothing is loaded"
   check "no other command of Docker builds" "$(calls | grep '^docker ' | cut -d' ' -f1-2 | sort | uniq -c | awk '{print $1, $3}')" $'4 buildx\n2 info\n3 save'
   check "another registry builds too" "$(succeeds env CGP_IMAGE_REGISTRY=registry.example.com:5000/mirror "$here/build.sh")" ""
   check "CGP_IMAGE_REGISTRY is in the name" "$(tail -n 1 "$FAKE/built/worker" | cut -d' ' -f1)" "registry.example.com:5000/mirror/worker:$version:"

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{
     Affinity, LocalObjectReference, ResourceRequirements, Toleration,
 };
 use serde::Deserialize;
+use thiserror::Error;
 
 /// The configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -47,13 +48,46 @@ pub struct Bounds {
     /// `host:port`; the operator's own default is always allowed.
     pub allowed_bootstrap_servers: Vec<String>,
     /// Every topic begins with one of these.
-    pub topic_prefixes: Vec<String>,
+    pub topic_prefixes: Vec<Prefix>,
     /// Every group id begins with one of these.
-    pub group_prefixes: Vec<String>,
+    pub group_prefixes: Vec<Prefix>,
     /// Partitions of all topics of all practices of the namespace.
     pub max_partitions: Option<i64>,
     /// Consumers of all groups of all practices of the namespace; a row whose `replicas` is not set counts as one.
     pub max_replicas: Option<i64>,
+}
+
+/// What a name begins with; `{namespace}` in it stands for the namespace of the practice.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Prefix(String);
+
+/// The only text in braces that a prefix may have.
+const NAMESPACE: &str = "{namespace}";
+
+impl Prefix {
+    /// The prefix in a namespace: `team-a.` for `{namespace}.`.
+    pub fn in_namespace(&self, namespace: &str) -> String {
+        self.0.replace(NAMESPACE, namespace)
+    }
+}
+
+/// Braces in a prefix that are not those of `{namespace}`.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "prefix {0} has a brace that is not part of {NAMESPACE}: remove it, or write {NAMESPACE}, which stands for the namespace of the practice"
+)]
+pub struct UnknownPlaceholder(String);
+
+impl TryFrom<String> for Prefix {
+    type Error = UnknownPlaceholder;
+
+    fn try_from(prefix: String) -> Result<Self, Self::Error> {
+        if prefix.replace(NAMESPACE, "").contains(['{', '}']) {
+            return Err(UnknownPlaceholder(prefix));
+        }
+        Ok(Self(prefix))
+    }
 }
 
 /// How the pods of one component are placed and sized, in Kubernetes' own types.
@@ -89,5 +123,38 @@ mod tests {
             serde_yaml::from_str::<Config>("{}").expect("empty"),
             Config::default()
         );
+    }
+
+    #[test]
+    fn the_namespace_is_the_only_placeholder_of_a_prefix() {
+        for (prefix, in_team_a) in [
+            ("lab-", Some("lab-")),
+            ("{namespace}.", Some("team-a.")),
+            ("lab.{namespace}.{namespace}_", Some("lab.team-a.team-a_")),
+            ("{team}.", None),
+            ("{Namespace}.", None),
+            ("{{namespace}}.", None),
+            ("{namespace.", None),
+            ("namespace}.", None),
+            ("{}", None),
+        ] {
+            let read = Prefix::try_from(prefix.to_owned());
+            let expected = in_team_a.map(str::to_owned).ok_or(prefix);
+            let found = match &read {
+                Ok(read) => Ok(read.in_namespace("team-a")),
+                Err(UnknownPlaceholder(named)) => Err(named.as_str()),
+            };
+            assert_eq!(found, expected);
+        }
+        let text = "policy: {namespaces: {lab: {groupPrefixes: [a-, '{team}.']}}}";
+        let error = serde_yaml::from_str::<Config>(text).expect_err("another placeholder");
+        let error = error.to_string();
+        for part in [
+            "policy.namespaces.lab.groupPrefixes",
+            "{team}.",
+            "write {namespace}",
+        ] {
+            assert!(error.contains(part), "no {part}: {error}");
+        }
     }
 }

@@ -4,7 +4,10 @@
 use practice_api::PracticeSpec;
 use practice_contract::parse_servers;
 
-use crate::{config::Bounds, plan::Plan};
+use crate::{
+    config::{Bounds, Prefix},
+    plan::Plan,
+};
 
 /// What practices use of the totals of their namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,16 +85,21 @@ pub fn broken_access_rule<'a>(
 /// The last part of each message.
 const FIX: &str = "or ask the administrator of the operator to change its policy";
 
+/// The rule `rule` if `name` begins with none of its prefixes, as they are in this namespace.
 fn prefixed(
     namespace: &str,
     rule: &str,
-    prefixes: &[String],
+    prefixes: &[Prefix],
     what: &str,
     name: &str,
 ) -> Option<String> {
-    let broken = !prefixes.is_empty() && !prefixes.iter().any(|prefix| name.starts_with(prefix));
-    let allowed = prefixes.join(", ");
+    let allowed: Vec<String> = prefixes
+        .iter()
+        .map(|prefix| prefix.in_namespace(namespace))
+        .collect();
+    let broken = !allowed.is_empty() && !allowed.iter().any(|prefix| name.starts_with(prefix));
     broken.then(|| {
+        let allowed = allowed.join(", ");
         format!("policy {rule} of namespace {namespace} allows {allowed}, {what} {name} has none of these prefixes: rename it, {FIX}")
     })
 }
@@ -181,6 +189,10 @@ mod tests {
                 .map(|item| (*item).to_owned())
                 .collect::<Vec<_>>()
         };
+        let prefixes = |items: &[&str]| -> Vec<Prefix> {
+            let read = |prefix: String| Prefix::try_from(prefix).expect("a prefix");
+            list(items).into_iter().map(read).collect()
+        };
         let rule = |bounds: Bounds| broken_rule(&plan, &bounds, Some("k:1"), own, elders);
         assert_eq!(rule(Bounds::default()), None);
         for (reason, bounds) in [
@@ -194,14 +206,28 @@ mod tests {
             (
                 "topic a-t has none of these prefixes",
                 Bounds {
-                    topic_prefixes: list(&["b-", "c"]),
+                    topic_prefixes: prefixes(&["b-", "c"]),
+                    ..Bounds::default()
+                },
+            ),
+            (
+                "allows lab-, n., topic a-t has none of these prefixes",
+                Bounds {
+                    topic_prefixes: prefixes(&["lab-", "{namespace}."]),
+                    ..Bounds::default()
+                },
+            ),
+            (
+                "allows x.n., group a-g has none of these prefixes",
+                Bounds {
+                    group_prefixes: prefixes(&["x.{namespace}."]),
                     ..Bounds::default()
                 },
             ),
             (
                 "group a-g has none of these prefixes",
                 Bounds {
-                    group_prefixes: list(&["b-"]),
+                    group_prefixes: prefixes(&["b-"]),
                     ..Bounds::default()
                 },
             ),
@@ -228,8 +254,8 @@ mod tests {
         }
         let enough = Bounds {
             allowed_bootstrap_servers: list(&["y:2", "x:1"]),
-            topic_prefixes: list(&["a-"]),
-            group_prefixes: list(&["b-", "a-"]),
+            topic_prefixes: prefixes(&["a-"]),
+            group_prefixes: prefixes(&["b-", "a-"]),
             max_partitions: Some(5),
             max_replicas: Some(5),
         };
@@ -243,5 +269,27 @@ mod tests {
             None,
             "the operator's own is allowed"
         );
+    }
+
+    #[test]
+    fn a_prefix_with_the_namespace_allows_what_is_of_the_namespace() {
+        let bounds = |prefix: &str| Bounds {
+            topic_prefixes: vec![Prefix::try_from(prefix.to_owned()).expect("a prefix")],
+            ..Bounds::default()
+        };
+        for (prefix, namespace, topic, is_allowed) in [
+            ("{namespace}.", "team-a", "team-a.orders", true),
+            ("{namespace}.", "team-a", "team-a.", true),
+            ("{namespace}.", "team-a", "team-b.orders", false),
+            ("{namespace}.", "team-a", "team-a-b.orders", false),
+            ("{namespace}.", "team-a", "{namespace}.orders", false),
+            ("{namespace}.", "team-a", "team-a", false),
+            ("lab.{namespace}.", "team-a", "lab.team-a.orders", true),
+            ("lab.{namespace}.", "team-a", "lab.orders", false),
+        ] {
+            let kafka = (MANIFEST, "k:1");
+            let broken = broken_access_rule(namespace, kafka, [topic], &bounds(prefix), None);
+            assert_eq!(broken.is_none(), is_allowed, "{prefix} {topic}: {broken:?}");
+        }
     }
 }

@@ -61,8 +61,9 @@ refused() {
 cat >"$work/values.yaml" <<'VALUES'
 kafka: {bootstrapServers: "kafka:9092"}
 watch: {allNamespaces: false}
+rbac: {aggregateClusterRoles: false}
 policy:
-  default: {allowedBootstrapServers: ["other:9092"], topicPrefixes: [lab-], groupPrefixes: [lab-], maxPartitions: 1000000, maxReplicas: 0}
+  default: {allowedBootstrapServers: ["other:9092"], topicPrefixes: [lab-], groupPrefixes: ["{namespace}.", "lab.{namespace}_"], maxPartitions: 1000000, maxReplicas: 0}
   namespaces: {trusted: {}, small: {maxReplicas: 5}}
   maxPairs: 2000000
 view: {enabled: false, actions: true}
@@ -86,7 +87,8 @@ policy:
     allowedBootstrapServers:
     - other:9092
     groupPrefixes:
-    - lab-
+    - '{namespace}.'
+    - lab.{namespace}_
     maxPartitions: 1000000
     maxReplicas: 0
     topicPrefixes:
@@ -127,6 +129,8 @@ CONFIG
 config() { "$@" --show-only templates/configmap.yaml | sed -n '/^  config.yaml:/,$ s/^    //p'; }
 # every right of the operator, a line each: resources and verbs
 granted() { named --show-only templates/rbac.yaml "$@" | sed -n 's/^ *\(resources\|verbs\): //p' | paste -d' ' - - | sort; }
+# the roles of users in one line: names, labels and rights; nothing if there are none
+user_roles() { named --show-only templates/clusterroles.yaml "$@" 2>/dev/null | grep -E "^  name:|aggregate-to|resources:|verbs:" | sed "s/^[ -]*//" | paste -sd" "; }
 followed() { named --show-only templates/deployment.yaml "$@" | grep ' kafka-practice.dev/config:'; }
 
 # uses FILE IMAGES WHAT: the rendered file has just these images, each with the number of its places; the operator's is also that of helm test
@@ -182,6 +186,11 @@ check_values() {
   ! grep -E 'kind: ClusterRole' "$work/all.yaml" >&2 || bad "watch.allNamespaces=false renders a ClusterRole"
   grep -A1 'name: WATCH_NAMESPACE' "$work/all.yaml" | grep -q 'value: "kafka-practice"' || bad "watch.allNamespaces=false does not name the namespace"
   ! grep WATCH_NAMESPACE "$work/string.yaml" >&2 || bad "the operator does not watch all namespaces by default"
+  aggregate() { printf 'rbac.authorization.k8s.io/aggregate-to-%s: "true" ' "$@"; }
+  [[ $(user_roles) == "name: cgp-view $(aggregate view edit admin)resources: [consumergrouppractices] verbs: [get, list, watch] name: cgp-edit $(aggregate edit admin)resources: [consumergrouppractices] verbs: [create, update, patch, delete, deletecollection]" ]] ||
+    bad "the roles of users have other names, labels or rights: $(user_roles)"
+  [[ -z $(user_roles --set rbac.aggregateClusterRoles=false) ]] || bad "rbac.aggregateClusterRoles=false renders roles of users"
+  [[ -z $(user_roles --set watch.allNamespaces=false) ]] || bad "watch.allNamespaces=false renders roles of users"
   [[ $(comm -23 <(granted) <(granted --set view.enabled=false)) == '[pods/log] [get]' ]] || bad "the live view gives the operator another right than to read logs"
   [[ $(comm -23 <(granted --set view.actions=true) <(granted)) == '[pods] [delete]' ]] || bad "actions give the operator another right than to delete pods"
   [[ $(granted --set view.enabled=false --set view.actions=true) == "$(granted --set view.enabled=false)" ]] || bad "actions without the live view give the operator a right"
@@ -363,6 +372,11 @@ check_refusals() {
   refused "at '/policy/default/maxReplicas': got string" "${ok[@]}" --set-string policy.default.maxReplicas=5
   refused "at '/policy/default/topicPrefixes': got string" "${ok[@]}" --set policy.default.topicPrefixes=lab-
   refused "at '/policy/default/topicPrefixes/0': '' does not match" "${ok[@]}" --set-json 'policy.default.topicPrefixes=[""]'
+  refused "at '/policy/default/topicPrefixes/0': 'a b' does not match" "${ok[@]}" --set-json 'policy.default.topicPrefixes=["a b"]'
+  refused 'policy.default.topicPrefixes[1]: prefix "{team}." has a brace that is not part of {namespace}: remove it, or write {namespace}' "${ok[@]}" --set-json 'policy.default.topicPrefixes=["{namespace}.","{team}."]'
+  refused 'policy.namespaces.lab.groupPrefixes[0]: prefix "{{namespace}}." has a brace' "${ok[@]}" --set-json 'policy.namespaces.lab.groupPrefixes=["{{namespace}}."]'
+  refused "at '/rbac/aggregateClusterRoles': got string" "${ok[@]}" --set rbac.aggregateClusterRoles=no
+  refused "at '/rbac': additional properties 'create' not allowed" "${ok[@]}" --set rbac.create=true
   refused "at '/policy/default/allowedBootstrapServers/0': 'kafka' does not match" "${ok[@]}" --set 'policy.default.allowedBootstrapServers={kafka}'
   refused "additional properties 'monitoring.rules' not allowed" "${ok[@]}" --set 'monitoring\.rules.enabled=true'
   refused "at '/monitoring': additional properties 'alerts' not allowed" "${ok[@]}" --set monitoring.alerts.enabled=true

@@ -20,6 +20,14 @@ app.kubernetes.io/component: operator
 {{ include "cgp.origin" . }}
 {{- end }}
 
+{{/* The labels of the roles of users. */}}
+{{- define "cgp.userRole" -}}
+app.kubernetes.io/name: consumer-group-practice
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: user-role
+{{ include "cgp.origin" . }}
+{{- end }}
+
 {{/* Metadata of the objects of helm test, which are hooks. In: list of the root and a weight, which orders the hooks. */}}
 {{- define "cgp.selftestMetadata" -}}
 {{- $root := index . 0 -}}
@@ -91,11 +99,24 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with (index . 1).labels }}{{ toYaml . }}{{ end }}
 {{- end }}
 
+{{/* Fails if a prefix has another placeholder than {namespace}. In: list of a field and the bounds that it has. Renders nothing. */}}
+{{- define "cgp.checkPrefixes" -}}
+{{- $field := index . 0 }}{{ $bounds := index . 1 }}
+{{- range $rule := list "topicPrefixes" "groupPrefixes" }}
+{{- range $i, $prefix := index $bounds $rule }}
+{{- if regexMatch "[{}]" ($prefix | replace "{namespace}" "") }}
+{{- fail (printf "%s.%s[%d]: prefix %q has a brace that is not part of {namespace}: remove it, or write {namespace}, which stands for the namespace of the practice" $field $rule $i $prefix) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The operator's configuration file: the values of policy, worker and producer that are set. */}}
 {{- define "cgp.config" -}}
 {{- $config := dict }}
 {{- $policy := dict }}
-{{- with .Values.policy.default }}{{ $_ := set $policy "default" . }}{{ end }}
+{{- with .Values.policy.default }}{{ include "cgp.checkPrefixes" (list "policy.default" .) }}{{ $_ := set $policy "default" . }}{{ end }}
+{{- range $namespace, $bounds := .Values.policy.namespaces }}{{ include "cgp.checkPrefixes" (list (printf "policy.namespaces.%s" $namespace) $bounds) }}{{ end }}
 {{- with .Values.policy.namespaces }}{{ $_ := set $policy "namespaces" . }}{{ end }}
 {{- with .Values.policy.maxPairs }}{{ $_ := set $policy "maxPairs" (int64 .) }}{{ end }}
 {{- if $policy }}{{ $_ := set $config "policy" $policy }}{{ end }}

@@ -10,4 +10,5 @@ mod picture;
 mod practices;
 mod promptness;
 mod quiet;
+mod roles;
 mod stopped;

@@ -22,6 +22,7 @@ mod reader;
 mod refused_endings;
 mod replicas;
 mod resets;
+mod roles;
 mod starts;
 mod stopped;
 mod topic_config;

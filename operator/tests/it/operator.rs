@@ -124,20 +124,22 @@ pub(crate) async fn start_in(
     account
 }
 
-/// The rules of the chart's `ClusterRole`, as helm renders them.
+/// The rules of the operator's `ClusterRole`.
 fn chart_rules(set: &str) -> String {
+    let documents = chart_documents("templates/rbac.yaml", set);
+    let role = documents
+        .iter()
+        .find(|document| document["kind"] == "ClusterRole")
+        .expect("the chart has a ClusterRole");
+    serde_yaml::to_string(&role["rules"]).expect("it is YAML")
+}
+
+/// A template of the chart, as helm renders it.
+pub(crate) fn chart_documents(template: &str, set: &str) -> Vec<serde_json::Value> {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/consumer-group-practice");
     let rendered = Command::new(practice_testbed::helm())
-        .args([
-            "template",
-            "cgp",
-            "--namespace",
-            "kafka-practice",
-            "--show-only",
-            "templates/rbac.yaml",
-            "--kube-version",
-            "1.34.0",
-        ])
+        .args(["template", "cgp", "--namespace", "kafka-practice"])
+        .args(["--show-only", template, "--kube-version", "1.34.0"])
         .args(["--set", "kafka.bootstrapServers=k:9092", "--set", set])
         .arg(chart)
         .output()
@@ -145,12 +147,7 @@ fn chart_rules(set: &str) -> String {
     let said = String::from_utf8_lossy(&rendered.stderr);
     assert!(rendered.status.success(), "helm template: {said}");
     let text = String::from_utf8(rendered.stdout).expect("YAML is text");
-    let role = text
-        .split("\n---\n")
-        .map(|document| {
-            serde_yaml::from_str::<serde_json::Value>(document).expect("helm renders YAML")
-        })
-        .find(|document| document["kind"] == "ClusterRole")
-        .expect("the chart has a ClusterRole");
-    serde_yaml::to_string(&role["rules"]).expect("it is YAML")
+    text.split("\n---\n")
+        .map(|document| serde_yaml::from_str(document).expect("helm renders YAML"))
+        .collect()
 }

@@ -12,6 +12,7 @@ pub mod pairs;
 pub mod plan;
 pub mod policy;
 pub mod predict;
+pub mod prefix;
 pub mod start;
 pub mod status;
 #[cfg(any(test, feature = "testing"))]

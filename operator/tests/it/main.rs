@@ -28,4 +28,5 @@ mod stopped;
 mod topic_config;
 mod topics;
 mod transactions;
+mod workshop;
 mod zero;

@@ -11,6 +11,7 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
+use practice_contract::WorkerSettings;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::Command,
@@ -52,6 +53,7 @@ pub fn passed_environment() -> impl Iterator<Item = (&'static str, OsString)> {
         "RUST_BACKTRACE",
         "LD_LIBRARY_PATH",
         "JAVA_HOME",
+        WorkerSettings::LEDGER,
     ];
     names
         .into_iter()

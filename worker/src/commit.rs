@@ -1,9 +1,8 @@
 //! Commits of offsets. In: handled messages. Out: stored offsets with the metadata of this project. The client commits stored offsets
 //! every second and before partitions are revoked, and reports the result.
 //! (A manual commit of this client is either answered to a thread that waits for it without bound, or not at all.)
-//! Lines are written before their offsets are stored: a message counts as handled only when its line is out.
-
-use std::io;
+//! Lines are written before their offsets are stored, on standard output and in the ledger file: a message counts as handled only when
+//! its line is out.
 
 use practice_contract::{
     commit_metadata,
@@ -17,6 +16,7 @@ use rdkafka::{
 use tracing::{debug, warn};
 
 use crate::{
+    consume::ConsumeError,
     rebalance::Context,
     shared::{Shared, now},
 };
@@ -28,8 +28,12 @@ const SETTLED_MS: i64 = 2_000;
 ///
 /// # Errors
 /// A line could not be written. What was handled since is never stored: the lines of it may be missing.
-pub(crate) fn store_handled(consumer: &BaseConsumer<Context>, context: &Context) -> io::Result<()> {
+pub(crate) fn store_handled(
+    consumer: &BaseConsumer<Context>,
+    context: &Context,
+) -> Result<(), ConsumeError> {
     context.output().flush()?;
+    context.shared.write_ledger()?;
     let due = context.shared.member().take_due();
     if due.is_empty() {
         return Ok(());

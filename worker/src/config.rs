@@ -94,6 +94,7 @@ mod tests {
             max_poll_interval: DEFAULT_MAX_POLL_INTERVAL,
             log_messages: true,
             hold: None,
+            ledger: None,
         }
     }
 

@@ -22,10 +22,11 @@ use crate::{
     client_log,
     commit::{note_positions, store_handled},
     config::client_config,
+    ledger_file::LedgerError,
     output::Output,
     prefetch::{Messages, Taken},
     rebalance::Context,
-    shared::{Shared, now},
+    shared::{Shared, lock, now},
     topics::{PendingTopics, subscribe},
 };
 
@@ -65,6 +66,9 @@ pub enum ConsumeError {
     /// A line could not be written to standard output: it is closed, or its disk is full.
     #[error("standard output cannot be written, so messages without their lines are not committed")]
     Output(#[from] io::Error),
+    /// The ledger file could not be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// A call that fails only when the client is unusable.
     #[error("the Kafka client")]
     Client(#[from] KafkaError),
@@ -89,7 +93,6 @@ pub(crate) fn consume(
             .map_err(ConsumeError::Client)
             .and_then(|()| Consumption::of(&consumer).run());
         let ended = fatal_first(&consumer, ended);
-        let context = Arc::clone(consumer.context());
         match ended {
             // gives partitions back, commits and leaves the group: callbacks run in here
             Ok(Ended::Stopped) if consumer.client().fatal_error().is_none() => drop(consumer),
@@ -97,11 +100,12 @@ pub(crate) fn consume(
         }
         shared.member().left();
         match ended? {
-            Ended::Stopped => context.output().flush()?,
             Ended::Refused => wait(shared, REFUSED),
-            Ended::Lost => {} // the next one at once
+            Ended::Stopped | Ended::Lost => {} // the next one at once
         }
     }
+    lock(output).flush()?;
+    shared.write_ledger()?; // what was handled and could not be stored
     info!("left group {}", shared.settings.group);
     Ok(())
 }
@@ -115,7 +119,10 @@ fn fatal_first(
     let Some((code, reason)) = consumer.client().fatal_error() else {
         return ended;
     };
-    if matches!(ended, Err(ConsumeError::Output(_))) {
+    if matches!(
+        ended,
+        Err(ConsumeError::Output(_) | ConsumeError::Ledger(_))
+    ) {
         return ended;
     }
     if !client_log::may_pass(code) {

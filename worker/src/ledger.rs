@@ -1,4 +1,5 @@
-//! Which offsets this consumer has handled, and when. In: ranges, and confirmed commits. Out: `/handled`. Pure: no Kafka, no clock.
+//! Which offsets this consumer has handled, and when. In: ranges, and confirmed commits. Out: `/handled`, and what a file lacks. Pure: no
+//! Kafka, no clock.
 //! Bounded: the oldest ranges are forgotten. Deliberately absent: who handled what this consumer has not; each one answers for itself.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -61,11 +62,32 @@ pub(crate) struct Ledger {
     kept: u64,
     /// When the newest forgotten range was handled.
     forgotten: Option<i64>,
+    /// What the ledger file lacks; `None`: there is no file.
+    unwritten: Option<Vec<(Partition, Range)>>,
 }
 
 impl Ledger {
+    /// One whose ranges are also taken by [`take_unwritten`](Self::take_unwritten).
+    pub(crate) fn for_file() -> Self {
+        Self {
+            unwritten: Some(Vec::new()),
+            ..Self::default()
+        }
+    }
+
+    /// The ranges that were added since the last call.
+    pub(crate) fn take_unwritten(&mut self) -> Vec<HandledRange> {
+        let ranges = self.unwritten.iter_mut().flat_map(|all| all.drain(..));
+        ranges
+            .map(|(partition, range)| range.answer(&partition))
+            .collect()
+    }
+
     /// Adds a range.
     pub(crate) fn add(&mut self, partition: &Partition, range: Range) {
+        if let Some(unwritten) = &mut self.unwritten {
+            unwritten.push((partition.clone(), range));
+        }
         self.kept += range.count;
         match self.partitions.get_mut(partition) {
             Some(ranges) => ranges.push_back(range),

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! consume (poll thread) -> delay -> rebalance (callbacks) -> commit
-//!       \-> output            \-> member, ledger <- shared -> http, metrics
+//!       \-> output            \-> member, ledger <- shared -> http, metrics, ledger_file
 //! ```
 
 mod client_log;
@@ -13,6 +13,7 @@ mod config;
 mod consume;
 mod http;
 mod ledger;
+mod ledger_file;
 mod member;
 mod metrics;
 mod output;
@@ -28,6 +29,7 @@ use std::{
 };
 
 pub use consume::ConsumeError;
+pub use ledger_file::LedgerError;
 use output::Output;
 pub use output::standard_output;
 use practice_contract::WorkerSettings;
@@ -47,6 +49,9 @@ pub enum WorkerError {
     /// Consuming ended.
     #[error(transparent)]
     Consume(#[from] ConsumeError),
+    /// The ledger file cannot be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The poll thread could not be started.
     #[error("the poll thread")]
     Thread(#[source] io::Error),
@@ -70,7 +75,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), WorkerError> {
     let group = settings.group.clone();
-    let shared = Arc::new(Shared::new(settings));
+    let shared = Arc::new(Shared::new(settings)?);
     let left = CancellationToken::new(); // the last events report revoked partitions
     let mut consumed = match shared.hold() {
         None => poll_thread(Arc::clone(&shared), output)?,

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use practice_contract::{
     events::Moved,
+    handled::HandledRange,
     status::{Ownership, PartitionStatus, RebalanceSeen},
 };
 
@@ -78,6 +79,14 @@ struct Owned {
 }
 
 impl Member {
+    /// A member with this ledger, without partitions.
+    pub(crate) fn with(ledger: Ledger) -> Self {
+        Self {
+            ledger,
+            ..Self::default()
+        }
+    }
+
     /// Partitions were got, beside those it had.
     pub(crate) fn assigned(&mut self, partitions: &[Partition], at: i64) {
         self.joined = true;
@@ -239,6 +248,12 @@ impl Member {
     /// What this consumer has handled lately.
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What the ledger file lacks, oldest first; nothing without one.
+    pub(crate) fn take_unwritten(&mut self) -> Vec<HandledRange> {
+        self.close_ranges();
+        self.ledger.take_unwritten()
     }
 
     /// What was handled since the last call: to be stored for the next commit.

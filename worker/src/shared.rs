@@ -18,7 +18,12 @@ use practice_contract::{
 };
 use tokio::sync::broadcast;
 
-use crate::{client_log::PrintedLines, member::Member};
+use crate::{
+    client_log::PrintedLines,
+    ledger::Ledger,
+    ledger_file::{LedgerError, LedgerFile},
+    member::Member,
+};
 
 /// Events that a reader of `/events` may be behind before it misses some.
 const EVENTS: usize = 256;
@@ -33,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) instance: String,
     started_at: i64,
     member: Mutex<Member>,
+    ledger: Option<LedgerFile>,
     events: broadcast::Sender<WorkerEvent>,
     printed: Mutex<PrintedLines>,
     began: Instant,
@@ -42,22 +48,31 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: WorkerSettings) -> Self {
+    /// # Errors
+    /// The ledger file cannot be written.
+    pub(crate) fn new(settings: WorkerSettings) -> Result<Self, LedgerError> {
         let instance = settings
             .instance
             .clone()
             .unwrap_or_else(|| format!("practice-worker-{}", std::process::id()));
-        Self {
+        let ledger = settings.ledger.as_deref().map(LedgerFile::open);
+        let ledger = ledger.transpose()?;
+        let member = match ledger {
+            Some(_) => Member::with(Ledger::for_file()),
+            None => Member::default(),
+        };
+        Ok(Self {
             instance,
             settings,
             started_at: now(),
-            member: Mutex::default(),
+            member: Mutex::new(member),
+            ledger,
             events: broadcast::channel(EVENTS).0,
             printed: Mutex::default(),
             began: Instant::now(),
             turned: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
-        }
+        })
     }
 
     pub(crate) fn member(&self) -> MutexGuard<'_, Member> {
@@ -112,6 +127,18 @@ impl Shared {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Appends to the ledger file what it lacks.
+    ///
+    /// # Errors
+    /// The file cannot be written, now or before.
+    pub(crate) fn write_ledger(&self) -> Result<(), LedgerError> {
+        let Some(file) = &self.ledger else {
+            return Ok(());
+        };
+        let ranges = self.member().take_unwritten();
+        file.append(&self.instance, &self.settings.group, ranges)
     }
 
     /// The handled messages that a query asks for.

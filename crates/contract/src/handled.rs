@@ -1,4 +1,5 @@
-//! The JSON of a worker's `/handled`: which offsets it has handled, and when. Offsets and times, never keys or values.
+//! The JSON of a worker's `/handled` and of its ledger file: which offsets it has handled, and when. Offsets and times, never keys or
+//! values.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,19 @@ pub struct HandledRange {
     /// When Kafka confirmed a commit that covers the range; absent: it has not, so that another consumer may handle it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed_at: Option<i64>,
+}
+
+/// A line of the ledger file: a range that was handled, written before its last offset is stored. It has no `committedAt`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HandledLine {
+    /// `client.id`.
+    pub instance: String,
+    /// `group.id`.
+    pub group: String,
+    /// The messages.
+    #[serde(flatten)]
+    pub range: HandledRange,
 }
 
 /// The query of `/handled`; without a field nothing is left out by it.

@@ -1,6 +1,6 @@
 //! A worker's settings: one consumer of one group. In and out: its environment.
 
-use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -176,6 +176,8 @@ pub struct WorkerSettings {
     pub log_messages: bool,
     /// Why it does not join its group; `None`: it does.
     pub hold: Option<Hold>,
+    /// A file that gets a line of each range of messages ([`HandledLine`](crate::handled::HandledLine)) before their offsets are stored.
+    pub ledger: Option<PathBuf>,
 }
 
 impl WorkerSettings {
@@ -234,6 +236,7 @@ impl WorkerSettings {
                 .parsed(env::LOG_MESSAGES, env::boolean)?
                 .unwrap_or(true),
             hold: read.parsed(env::HOLD, Hold::parse)?.flatten(),
+            ledger: read.text(env::LEDGER).map(PathBuf::from),
         };
         settings.in_order()
     }
@@ -310,11 +313,16 @@ impl WorkerSettings {
         ));
         env.push((env::LOG_MESSAGES, self.log_messages.to_string()));
         env.push((env::HOLD, Hold::word(self.hold).to_owned()));
+        let ledger = self.ledger.as_ref();
+        env.extend(ledger.map(|file| (env::LEDGER, file.to_string_lossy().into_owned())));
         env
     }
 
     /// The variable that carries [`Self::instance`]; in a cluster the pod's name comes by the downward API.
     pub const INSTANCE: &'static str = env::INSTANCE;
+
+    /// The variable that carries [`Self::ledger`]; local mode passes it on to its workers.
+    pub const LEDGER: &'static str = env::LEDGER;
 }
 
 #[cfg(test)]
@@ -363,6 +371,7 @@ mod tests {
             settings.probes = hold.map(|_| SocketAddr::from(([0, 0, 0, 0], 8090)));
             settings.log_messages = false;
             settings.hold = hold;
+            settings.ledger = hold.map(|_| "/var/ledger.jsonl".into());
             let env = settings.to_env();
             let read = WorkerSettings::from_env(&|name| {
                 env.iter()

@@ -37,6 +37,7 @@ fn stranger(scene: &Scene, topic: &str, group: &str) -> DropGuard {
         max_poll_interval: Duration::from_mins(1),
         log_messages: false,
         hold: None,
+        ledger: None,
     };
     RUNTIME.spawn(consume(settings, stop.clone()));
     stop.drop_guard()

@@ -46,6 +46,7 @@ pub(crate) fn settings(
         max_poll_interval: DEFAULT_MAX_POLL_INTERVAL,
         log_messages: true,
         hold: None,
+        ledger: None,
     }
 }
 
@@ -243,12 +244,17 @@ impl Worker {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends a signal, as `kill` names it.
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([name, &self.child.id().to_string()])
             .status();
         assert!(
             sent.is_ok_and(|status| status.success()),
-            "SIGTERM should be sent"
+            "{name} should be sent"
         );
     }
 

@@ -52,6 +52,7 @@ impl Worker {
             max_poll_interval: worker::DEFAULT_MAX_POLL_INTERVAL,
             log_messages: false,
             hold: None,
+            ledger: None,
         };
         let shutdown = CancellationToken::new();
         let run = practice_worker::run(

@@ -165,6 +165,7 @@ pub(super) fn group_plan(
         )?,
         log_messages: true,
         hold: None,
+        ledger: None,
     };
     let row = |variant: &str, replicas, delay| RowPlan {
         deployment: names[&(group.name.as_str(), variant)].clone(),

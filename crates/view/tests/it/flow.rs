@@ -65,6 +65,7 @@ impl Reading {
             max_poll_interval: worker::DEFAULT_MAX_POLL_INTERVAL,
             log_messages: false,
             hold: None,
+            ledger: None,
         };
         let shutdown = CancellationToken::new();
         tokio::spawn(practice_worker::run(

@@ -3,12 +3,13 @@
 //! They end with the test process, however that ends. What they need comes from the cache of `deploy/node/setup.sh`,
 //! which is run when something is missing. A server that does not start fails the test that asked: nothing is skipped.
 //! [`described`] reads the output of Kafka's own tool about groups; with the feature `clients` there are consumers and producers as
-//! applications have them.
+//! applications have them. [`judge`] decides from the ledgers of workers whether each message was handled as it should be.
 //!
 //! Deliberately absent: nodes. Pods are never run here; `deploy/node` does that.
 
 mod brokers;
 mod cluster;
+pub mod judge;
 mod kafka;
 pub mod openmetrics;
 

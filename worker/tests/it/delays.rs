@@ -8,6 +8,7 @@ use std::{
 use practice_contract::{Assignor, Protocol};
 
 use crate::{
+    judged::Judged,
     kafka::{committed, create_topic, fill},
     kit::{SOON, Worker, settings, unique, until, until_within},
     servers,
@@ -97,19 +98,20 @@ fn a_message_whose_partition_goes_is_abandoned_consumer() {
 fn a_backlog_is_handled_once_and_in_order(protocol: Protocol) {
     let (topic, group) = (unique("backlog"), unique("backlog"));
     create_topic(&servers(), &topic, 3);
-    fill(&servers(), &topic, 3, 6_000);
-    let mut slow = settings(&servers(), &topic, &group, protocol);
-    slow.delay = Duration::from_millis(4);
-    let mut workers = vec![Worker::start(&slow)];
+    let mut judged = Judged::new(settings(&servers(), &topic, &group, protocol));
+    judged.settings.delay = Duration::from_millis(4);
+    judged.sent(fill(&servers(), &topic, 3, 6_000));
+    let mut workers = vec![judged.start()];
     until("some", || (workers[0].done() > 500).then_some(()));
-    workers.push(Worker::start(&slow));
+    workers.push(judged.start());
     // the one with two of the three partitions needs 16 s when nothing else runs
     until_within(3 * SOON, "all", || {
         (workers.iter().map(Worker::done).sum::<usize>() >= 6_000).then_some(())
     });
     for worker in &mut workers {
-        worker.stop();
+        worker.stop(); // no rebalance excuses a message that is handled again
     }
+    judged.assert_innocent();
     let done: usize = workers.iter().map(Worker::done).sum();
     assert_eq!(done, 6_000, "no message is finished twice, none is lost");
     let taken: Vec<String> = workers.iter().flat_map(Worker::taken).collect();

@@ -15,6 +15,7 @@ use rdkafka::{
 };
 
 use crate::{
+    judged::Judged,
     kafka::{committed, create_topic, fill},
     kit::{Worker, settings, unique, until, wait_for},
 };
@@ -30,13 +31,14 @@ fn a_kafka_that_goes_away_is_waited_for() {
     let topic = unique("outage");
     let cluster = cluster(&topic);
     let servers = cluster.bootstrap_servers();
-    fill(&servers, &topic, 2, 10);
-    let mut worker = Worker::start(&settings(
+    let mut judged = Judged::new(settings(
         &servers,
         &topic,
         &unique("outage"),
         Protocol::Consumer,
     ));
+    judged.sent(fill(&servers, &topic, 2, 10));
+    let mut worker = judged.start();
     until("ten messages", || (worker.done() == 10).then_some(()));
     until("it is ready", || worker.is_ready().then_some(()));
     cluster.broker_down(1).expect("down");
@@ -54,9 +56,10 @@ fn a_kafka_that_goes_away_is_waited_for() {
     );
     cluster.broker_up(1).expect("up");
     until("it is ready again", || worker.is_ready().then_some(()));
-    fill(&servers, &topic, 2, 10);
+    judged.sent(fill(&servers, &topic, 2, 10));
     until("ten more", || (worker.done() >= 20).then_some(()));
     worker.stop();
+    judged.assert_innocent();
     assert_eq!(worker.taken().len(), 20, "none lost, none twice");
     assert!(worker.complaints().contains("Kafka answers again"));
 }
@@ -66,13 +69,14 @@ fn a_kafka_that_is_restarted_loses_nothing_and_a_frozen_one_does_not_hold_up_a_s
     let kafka = wait_for(Kafka::start());
     let (topic, group) = (unique("restart"), unique("restart"));
     create_topic(kafka.bootstrap(), &topic, 2);
-    fill(kafka.bootstrap(), &topic, 2, 10);
-    let mut worker = Worker::start(&settings(
+    let mut judged = Judged::new(settings(
         kafka.bootstrap(),
         &topic,
         &group,
         Protocol::Classic,
     ));
+    judged.sent(fill(kafka.bootstrap(), &topic, 2, 10));
+    let mut worker = judged.start();
     until("ten messages", || (worker.done() == 10).then_some(()));
     // an uncommitted message may be consumed twice: the outage may last longer than the session
     let kept = |partition| {
@@ -84,7 +88,7 @@ fn a_kafka_that_is_restarted_loses_nothing_and_a_frozen_one_does_not_hold_up_a_s
     wait_for(kafka.stop());
     until("it is not ready", || (!worker.is_ready()).then_some(()));
     wait_for(kafka.restart());
-    fill(kafka.bootstrap(), &topic, 2, 10);
+    judged.sent(fill(kafka.bootstrap(), &topic, 2, 10));
     until("ten more", || (worker.done() >= 20).then_some(()));
     assert_eq!(worker.taken().len(), 20, "none twice: {:?}", worker.lines());
     until("it is ready again", || worker.is_ready().then_some(()));
@@ -103,6 +107,7 @@ fn a_kafka_that_is_restarted_loses_nothing_and_a_frozen_one_does_not_hold_up_a_s
         "{}",
         worker.complaints()
     );
+    judged.assert_innocent();
 }
 
 #[test]
@@ -189,10 +194,10 @@ fn a_membership_lost_in_an_outage_is_got_again_with_a_new_client() {
     for protocol in [Protocol::Classic, Protocol::Consumer] {
         let (topic, group) = (unique("outage"), unique("outage"));
         create_topic(kafka.bootstrap(), &topic, 2);
-        fill(kafka.bootstrap(), &topic, 2, 10);
-        let mut settings = settings(kafka.bootstrap(), &topic, &group, protocol);
-        settings.session_timeout = Duration::from_secs(6);
-        let mut worker = Worker::start(&settings);
+        let mut judged = Judged::new(settings(kafka.bootstrap(), &topic, &group, protocol));
+        judged.settings.session_timeout = Duration::from_secs(6);
+        judged.sent(fill(kafka.bootstrap(), &topic, 2, 10));
+        let mut worker = judged.start();
         until("ten messages", || (worker.done() == 10).then_some(()));
         let kept = |partition| {
             committed(kafka.bootstrap(), &group, &topic, partition).map(|(offset, _)| offset)
@@ -219,10 +224,12 @@ fn a_membership_lost_in_an_outage_is_got_again_with_a_new_client() {
             std::thread::sleep(Duration::from_secs(20)); // the broker's session timeout is longer: nothing is lost
         }
         wait_for(kafka.restart());
-        fill(kafka.bootstrap(), &topic, 2, 10);
+        judged.sent(fill(kafka.bootstrap(), &topic, 2, 10));
         until("ten more", || (worker.done() >= 20).then_some(()));
         until("it is ready again", || worker.is_ready().then_some(()));
+        judged.saw(&worker);
         worker.stop();
+        judged.assert_innocent();
         assert_eq!(worker.taken().len(), 20, "none twice: {:?}", worker.lines());
     }
 }

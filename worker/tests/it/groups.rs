@@ -2,18 +2,17 @@
 
 use std::collections::HashSet;
 
-use practice_contract::{Assignor, Protocol};
+use practice_contract::{Assignor, Protocol, WorkerSettings};
 
 use crate::{
+    judged::Judged,
     kafka::{committed, create_topic, fill, grow_topic},
     kit::{Worker, settings, unique, until},
     servers,
 };
 
-fn members(count: usize, topic: &str, group: &str, protocol: Protocol) -> Vec<Worker> {
-    (0..count)
-        .map(|_| Worker::start(&settings(&servers(), topic, group, protocol)))
-        .collect()
+fn members(count: usize, settings: &WorkerSettings) -> Vec<Worker> {
+    (0..count).map(|_| Worker::start(settings)).collect()
 }
 
 /// Waits until the members of a group own all partitions, none twice, and as many of them as can have one.
@@ -32,23 +31,30 @@ fn until_shared(members: &[Worker], partitions: usize) {
 fn every_group_gets_every_message_once(protocol: Protocol) {
     let topic = unique("shared");
     create_topic(&servers(), &topic, 3);
-    let groups: Vec<Vec<Worker>> = [2, 3, 1]
+    let mut groups: Vec<(Judged, Vec<Worker>)> = [2, 3, 1]
         .into_iter()
-        .map(|count| members(count, &topic, &unique("group"), protocol))
+        .map(|count| {
+            let settings = settings(&servers(), &topic, &unique("group"), protocol);
+            let judged = Judged::new(settings);
+            let members = members(count, &judged.settings);
+            (judged, members)
+        })
         .collect();
-    for group in &groups {
+    for (_, group) in &groups {
         until_shared(group, 3);
     }
-    fill(&servers(), &topic, 3, 300);
-    for group in &groups {
+    let places = fill(&servers(), &topic, 3, 300);
+    for (judged, group) in &mut groups {
+        judged.sent(places.clone());
         until("300 messages", || {
             (group.iter().map(Worker::done).sum::<usize>() >= 300).then_some(())
         });
     }
-    for mut group in groups {
+    for (judged, mut group) in groups {
         for member in &mut group {
             member.stop();
         }
+        judged.assert_innocent();
         let taken: Vec<String> = group.iter().flat_map(Worker::taken).collect();
         let once: HashSet<&String> = taken.iter().collect();
         assert_eq!(
@@ -89,7 +95,7 @@ fn a_member_without_a_partition_is_ready() {
     for protocol in [Protocol::Classic, Protocol::Consumer] {
         let topic = unique("idle");
         create_topic(&servers(), &topic, 3);
-        let members = members(4, &topic, &unique("idle"), protocol);
+        let members = members(4, &settings(&servers(), &topic, &unique("idle"), protocol));
         until_shared(&members, 3);
         let idle: Vec<&Worker> = members
             .iter()
@@ -106,7 +112,7 @@ fn added_partitions_are_found() {
     for protocol in [Protocol::Classic, Protocol::Consumer] {
         let topic = unique("grows");
         create_topic(&servers(), &topic, 1);
-        let members = members(2, &topic, &unique("grows"), protocol);
+        let members = members(2, &settings(&servers(), &topic, &unique("grows"), protocol));
         until_shared(&members, 1);
         grow_topic(&servers(), &topic, 4);
         until_shared(&members, 4);

@@ -1,13 +1,16 @@
 //! The Kafka side of a test: topics, messages, committed offsets. In: a bootstrap address. Out: Kafka's answers.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
-    producer::{BaseProducer, BaseRecord, Producer},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
 };
 
 use crate::kit::{SOON, wait_for};
@@ -40,16 +43,38 @@ pub(crate) fn grow_topic(servers: &str, topic: &str, partitions: usize) {
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 
-/// Sends message after message, `None` for a missing key or value, to the partition each names; waits for the broker.
+/// Partition and offset of a message that the broker has acknowledged.
+pub(crate) type Place = (i32, i64);
+
+/// Where acknowledged messages are.
+#[derive(Default)]
+struct Reports(Mutex<Vec<Place>>);
+
+impl ClientContext for Reports {}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Ok(message) = result {
+            let place = (message.partition(), message.offset());
+            let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            places.push(place);
+        }
+    }
+}
+
+/// Sends message after message, `None` for a missing key or value, to the partition each names; waits for the broker. Out: where the
+/// acknowledged ones are.
 pub(crate) fn send<'m>(
     servers: &str,
     topic: &str,
     messages: impl IntoIterator<Item = (i32, Option<&'m [u8]>, Option<&'m [u8]>)>,
-) {
-    let producer: BaseProducer = config(servers)
+) -> Vec<Place> {
+    let producer: BaseProducer<Reports> = config(servers)
         .set("acks", "all")
         .set("message.max.bytes", "2000000")
-        .create()
+        .create_with_context(Reports::default())
         .expect("a producer");
     for (partition, key, value) in messages {
         let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(partition);
@@ -66,20 +91,28 @@ pub(crate) fn send<'m>(
         }
     }
     producer.flush(SOON).expect("acknowledged");
+    let mut places = producer
+        .context()
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    std::mem::take(&mut places)
 }
 
-/// `count` messages `m0`, `m1`, ... with keys, over partitions in turn.
-pub(crate) fn fill(servers: &str, topic: &str, partitions: i32, count: i32) {
+/// `count` messages `m0`, `m1`, ... with keys, over partitions in turn. Out: where they are.
+pub(crate) fn fill(servers: &str, topic: &str, partitions: i32, count: i32) -> Vec<Place> {
     let values: Vec<String> = (0..count).map(|n| format!("m{n}")).collect();
     let message = |(n, value): (i32, &'_ String)| (n % partitions, value.clone());
     let spread: Vec<(i32, String)> = (0..).zip(&values).map(message).collect();
-    send(
+    let places = send(
         servers,
         topic,
         spread.iter().map(|(partition, value)| {
             (*partition, Some(b"key".as_slice()), Some(value.as_bytes()))
         }),
     );
+    assert_eq!(places.len(), spread.len(), "all are acknowledged");
+    places
 }
 
 /// Offset and metadata that `group` committed in a partition; `None`: no commit.

@@ -11,6 +11,7 @@ mod brokers;
 mod cluster;
 pub mod judge;
 mod kafka;
+pub mod mutants;
 pub mod openmetrics;
 
 mod cache;

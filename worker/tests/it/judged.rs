@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Stdio,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -11,7 +12,7 @@ use practice_testbed::judge::{self, Partition, Violation, Window, judge};
 
 use crate::{
     kafka::Place,
-    kit::{SOON, Worker, until_within},
+    kit::{PROGRAM, SOON, Worker, until_within},
 };
 
 /// A frozen consumer that continues handles what it has fetched before it learns that its partitions have another owner.
@@ -26,10 +27,16 @@ pub(crate) struct Judged {
     acknowledged: Vec<(Partition, i64)>,
     windows: Vec<Window>,
     file: PathBuf,
+    program: PathBuf,
 }
 
 impl Judged {
-    pub(crate) fn new(mut settings: WorkerSettings) -> Self {
+    pub(crate) fn new(settings: WorkerSettings) -> Self {
+        Self::with(Path::new(PROGRAM), settings)
+    }
+
+    /// Whose workers run another program.
+    pub(crate) fn with(program: &Path, mut settings: WorkerSettings) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("practice-worker-ledger-{}-{number}", std::process::id());
@@ -40,12 +47,13 @@ impl Judged {
             acknowledged: Vec::new(),
             windows: Vec::new(),
             file,
+            program: program.to_owned(),
         }
     }
 
     /// Another worker of the group.
     pub(crate) fn start(&self) -> Worker {
-        Worker::start(&self.settings)
+        Worker::start_as(&self.program, &self.settings, Stdio::piped())
     }
 
     /// Adds acknowledged messages of the group's first topic.
@@ -58,12 +66,16 @@ impl Judged {
 
     /// Adds the rebalances that a worker has seen.
     pub(crate) fn saw(&mut self, worker: &Worker) {
-        let seen = worker.status().rebalances;
-        self.windows.extend(seen.iter().map(|rebalance| Window {
-            group: self.settings.group.clone(),
-            from: rebalance.at - BEFORE_MS,
-            to: rebalance.at + AFTER_MS,
-        }));
+        for rebalance in worker.status().rebalances {
+            let window = Window {
+                group: self.settings.group.clone(),
+                from: rebalance.at - BEFORE_MS,
+                to: rebalance.at + AFTER_MS,
+            };
+            if !self.windows.contains(&window) {
+                self.windows.push(window);
+            }
+        }
     }
 
     /// Lines of the ledger so far.

@@ -4,6 +4,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -130,7 +131,12 @@ impl Worker {
 
     /// With this standard output; none of its lines are gathered.
     pub(crate) fn start_into(settings: &WorkerSettings, stdout: Stdio) -> Self {
-        let mut command = Command::new(PROGRAM);
+        Self::start_as(Path::new(PROGRAM), settings, stdout)
+    }
+
+    /// From this program.
+    pub(crate) fn start_as(program: &Path, settings: &WorkerSettings, stdout: Stdio) -> Self {
+        let mut command = Command::new(program);
         command.env_clear().envs(settings.to_env());
         Self::spawn(command.stdout(stdout))
     }

@@ -10,6 +10,7 @@ mod kafka;
 mod kit;
 mod ledger;
 mod messages;
+mod mutants;
 mod outputs;
 mod refusals;
 mod starts;

@@ -1,5 +1,6 @@
 //! Judges consumers by their ledgers. In: messages that were acknowledged, what each consumer of each group has handled, and when groups
-//! rebalanced. Out: what may not be. Pure, but for [`read`]. Deliberately absent: how faults are made, and who is to blame.
+//! rebalanced. Out: what may not be. Pure, but for [`read`]. [`judge_answers`] is the same for producers: whether an acknowledged message is
+//! in its topic. Deliberately absent: how faults are made, and who is to blame.
 //!
 //! At least once allows a message to be handled twice, but only because a rebalance gave its partition to an owner that
 //! continues at the last commit.
@@ -12,8 +13,11 @@ use std::{
 
 use practice_contract::handled::{HandledLine, HandledRange};
 
+mod answers;
 #[cfg(test)]
 mod tests;
+
+pub use answers::{Answer, AnswerFault, Stored, judge_answers};
 
 /// A partition of a topic.
 pub type Partition = (String, i32);

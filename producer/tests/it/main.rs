@@ -5,6 +5,7 @@ mod answers;
 mod bodies;
 mod failed;
 mod keys;
+mod mutants;
 mod persisted;
 mod program;
 mod real;

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
+    path::Path,
     process::{ExitStatus, Stdio},
     sync::{
         Arc, Mutex,
@@ -27,17 +28,26 @@ use crate::{
     topic,
 };
 
-struct Program {
+/// The producer's program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_practice-producer");
+
+pub(crate) struct Program {
     child: Child,
     // kept, so that the process can write
     _lines: Lines<BufReader<ChildStderr>>,
     address: SocketAddr,
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Program {
     async fn start(settings: &ProducerSettings) -> Self {
-        let mut child = command(&settings.to_env()).spawn().expect("started");
+        Self::start_as(Path::new(PROGRAM), settings).await
+    }
+
+    async fn start_as(program: &Path, settings: &ProducerSettings) -> Self {
+        let mut child = command(program, &settings.to_env())
+            .spawn()
+            .expect("started");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let address = loop {
             let line = timeout(PATIENCE, lines.next_line())
@@ -58,12 +68,17 @@ impl Program {
     }
 
     async fn ready(settings: &ProducerSettings) -> Self {
-        let program = Self::start(settings).await;
+        Self::ready_as(Path::new(PROGRAM), settings).await
+    }
+
+    /// From this program.
+    pub(crate) async fn ready_as(program: &Path, settings: &ProducerSettings) -> Self {
+        let program = Self::start_as(program, settings).await;
         until("ready", async || program.client.is_ready().await).await;
         program
     }
 
-    async fn terminate(&self) {
+    pub(crate) async fn terminate(&self) {
         let pid = self.child.id().expect("running").to_string();
         let kill = Command::new("kill")
             .args(["-TERM", &pid])
@@ -73,7 +88,7 @@ impl Program {
         assert!(kill.success());
     }
 
-    async fn ended(mut self) -> ExitStatus {
+    pub(crate) async fn ended(mut self) -> ExitStatus {
         timeout(PATIENCE, self.child.wait())
             .await
             .expect("in time")
@@ -81,8 +96,8 @@ impl Program {
     }
 }
 
-fn command(env: &[(&'static str, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_practice-producer"));
+fn command(program: &Path, env: &[(&'static str, String)]) -> Command {
+    let mut command = Command::new(program);
     command
         .env_clear()
         .envs(env.iter().cloned())
@@ -115,7 +130,7 @@ async fn an_environment_that_it_cannot_start_with_is_exit_code_2() {
             format!("KAFKA_PRACTICE_LISTEN is `{address}`: cannot listen there"),
         ),
     ] {
-        let output = timeout(PATIENCE, command(&env).output())
+        let output = timeout(PATIENCE, command(Path::new(PROGRAM), &env).output())
             .await
             .expect("in time")
             .expect("started");

@@ -47,5 +47,5 @@ kind-down: ## Ends the kind cluster
 crd: ## Writes the chart's CRD from the code
 	@cargo run --quiet --package practice-operator -- crd >charts/consumer-group-practice/files/crd.yaml
 
-docs: ## Writes the tables of docs/metrics.md from the code
-	@UPDATE_DOCS=1 cargo test --quiet --workspace --locked --lib --test it -- --test-threads=1 docs_have_each_series
+docs: ## Writes the tables of docs/metrics.md from the code, and docs/practices from lessons/
+	@UPDATE_DOCS=1 cargo test --quiet --workspace --locked --lib --test it -- --test-threads=1 docs_have_each

@@ -15,6 +15,7 @@ pub mod state;
 pub mod tree;
 
 pub mod journal;
+pub mod lesson;
 pub mod plan;
 pub mod sheet;
 pub mod wide;

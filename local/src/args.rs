@@ -94,6 +94,8 @@ pub enum Command {
     },
     /// Send messages
     Send(Send),
+    /// Work through a lesson: a step passes when Kafka and the consumers report that it has happened
+    Lesson(Lesson),
     /// Stop or start a broker (with --kafka apache)
     Broker {
         /// Action on the broker.
@@ -197,6 +199,32 @@ pub struct Send {
     /// Number of messages, 1 to 10000.
     #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub count: u32,
+}
+
+/// Arguments of `lesson`.
+#[derive(Debug, Clone, Args)]
+pub struct Lesson {
+    /// Number of the lesson, as in --list.
+    #[arg(required_unless_present = "list")]
+    pub number: Option<usize>,
+    /// List the lessons.
+    #[arg(long, conflicts_with = "number")]
+    pub list: bool,
+    /// Begin with this step.
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub step: u32,
+    /// Show a hint with each step.
+    #[arg(long)]
+    pub hint: bool,
+    /// Begin with a new topic, when the practice of the lesson runs already.
+    #[arg(long)]
+    pub again: bool,
+    /// Kafka to start, unless the practice runs already. Default: what the lesson needs.
+    #[arg(long, value_enum)]
+    pub kafka: Option<Kind>,
+    /// Port of the live view; the producer uses the next one.
+    #[arg(long, value_name = "N", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..=65534))]
+    pub port_base: u16,
 }
 
 fn servers(text: &str) -> Result<String, String> {

@@ -21,6 +21,10 @@ use crate::{
     screen,
 };
 
+/// An answer of another kind than was asked for.
+pub(crate) const OTHER_VERSION: &str =
+    "unexpected answer: the running practice is of another version than this command";
+
 /// Sends a request to the practice and prints the answer.
 ///
 /// # Errors
@@ -33,6 +37,7 @@ pub async fn request(request: Request) -> Result<()> {
         Answer::Producer { address, .. } => text(&[address.to_string()]),
         Answer::Plan(prediction) => return print_prediction(&prediction, None),
         Answer::Refused(why) => bail!(why),
+        Answer::Observed(_) => bail!(OTHER_VERSION),
     };
     print(&output)?;
     Ok(())
@@ -56,11 +61,7 @@ pub async fn plan(manifest: &Path, kafka: Kind, format: Option<Format>) -> Resul
         match ask(&Request::Plan { file }).await? {
             Answer::Plan(prediction) => *prediction,
             Answer::Refused(why) => bail!(why),
-            Answer::Message(_) | Answer::Lines(_) | Answer::Producer { .. } => {
-                bail!(
-                    "unexpected answer: the running practice is of another version than this command"
-                )
-            }
+            _ => bail!(OTHER_VERSION),
         }
     } else {
         practice::predict_from_nothing(&file, kafka)
@@ -142,9 +143,7 @@ pub async fn send(message: Send) -> Result<()> {
     let (address, topics) = match ask(&Request::Producer).await? {
         Answer::Producer { address, topics } => (address.to_string(), topics),
         Answer::Refused(why) => bail!(why),
-        Answer::Message(_) | Answer::Lines(_) | Answer::Plan(_) => {
-            bail!("unexpected answer: the running practice is of another version than this command")
-        }
+        _ => bail!(OTHER_VERSION),
     };
     let topic = match (message.topic, topics.as_slice()) {
         (Some(topic), _) => topic,

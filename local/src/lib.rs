@@ -33,6 +33,7 @@ pub mod view;
 
 pub mod client;
 pub mod control;
+pub mod lesson;
 pub mod output;
 pub mod screen;
 pub mod terminal;
@@ -115,6 +116,7 @@ async fn run(command: Command) -> Result<()> {
             .await
         }
         Command::Send(send) => client::send(send).await,
+        Command::Lesson(lesson) => lesson::run(lesson).await,
         Command::Broker { action, id } => {
             client::request(Request::Broker {
                 id,

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::Instant,
 };
@@ -34,6 +35,8 @@ use crate::{
 /// A practice with its plan, Kafka and children.
 #[derive(Debug)]
 pub struct Practice {
+    /// Path of the manifest.
+    pub manifest: PathBuf,
     /// Content of the manifest.
     file: Value,
     overlay: Overlay,
@@ -105,7 +108,7 @@ impl Practice {
     /// # Errors
     /// The API server or the operator would refuse the manifest.
     pub fn new(
-        file: Value,
+        (manifest, file): (PathBuf, Value),
         kafka: Kafka,
         fleet: Fleet,
         producer: SocketAddr,
@@ -117,6 +120,7 @@ impl Practice {
         let (plan, notes) = planned(&practice, kafka.bootstrap(), |plan| kafka.rewrite(plan))
             .map_err(|why| vec![why])?;
         Ok(Self {
+            manifest,
             file,
             overlay,
             practice,

@@ -1,13 +1,17 @@
 //! Requests to a running practice, from a command or from the live view. In: a request. Out: a sentence about its effect, or
 //! a refusal that names the wrong value and the valid ones.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use practice_plan::{plan::GroupPlan, predict::Prediction};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{kafka::Kafka, practice::Practice};
+use crate::{
+    fleet::{Child, Role},
+    kafka::Kafka,
+    practice::Practice,
+};
 
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,8 @@ pub enum Request {
     Predict(Box<Request>),
     /// Address of the producer.
     Producer,
+    /// What a lesson is checked against.
+    Observe,
     /// Set the number of consumers.
     Scale {
         /// Group, or `group/variant`.
@@ -132,8 +138,26 @@ pub enum Answer {
     },
     /// Prediction for a manifest.
     Plan(Box<Prediction>),
+    /// What a lesson is checked against.
+    Observed(Box<Observed>),
     /// Reason of a refusal.
     Refused(String),
+}
+
+/// The running practice, as a lesson sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// Path of the manifest.
+    pub manifest: PathBuf,
+    /// The practice with changes by commands, and its status.
+    pub practice: Value,
+    /// Whether the Kafka is the embedded broker.
+    pub is_embedded: bool,
+    /// Address of each consumer that runs.
+    pub consumers: Vec<String>,
+    /// Address of the producer; `None`: the practice has none.
+    pub producer: Option<String>,
 }
 
 /// Executes a request.
@@ -166,6 +190,7 @@ fn execute(practice: &mut Practice, request: Request) -> Result<Answer, String> 
             return Ok(Answer::Plan(Box::new(predict_request(practice, *request)?)));
         }
         Request::Producer => return producer(practice),
+        Request::Observe => return observe(practice).map(|seen| Answer::Observed(Box::new(seen))),
         Request::Scale { group, to } => scale(practice, &group, to)?,
         Request::State { group, stopped } => {
             let found = find(practice, &group)?;
@@ -223,6 +248,22 @@ fn producer(practice: &Practice) -> Result<Answer, String> {
     Ok(Answer::Producer {
         address: practice.producer,
         topics,
+    })
+}
+
+fn observe(practice: &Practice) -> Result<Observed, String> {
+    let mut resource = practice.practice.clone();
+    resource.status.clone_from(&practice.status);
+    let children = practice.fleet.children.values();
+    let running =
+        children.filter(|child| matches!(child.role, Role::Worker(_)) && child.pid().is_some());
+    let producer = practice.plan.producer.as_ref();
+    Ok(Observed {
+        manifest: practice.manifest.clone(),
+        practice: serde_json::to_value(resource).map_err(|error| error.to_string())?,
+        is_embedded: matches!(practice.kafka, Kafka::Embedded { .. }),
+        consumers: running.map(Child::address).collect(),
+        producer: producer.map(|_| practice.producer.to_string()),
     })
 }
 

@@ -117,7 +117,7 @@ pub async fn up(up: Up) -> Result<()> {
     let (nudge, nudged) = mpsc::unbounded_channel();
     let fleet = Fleet::new(ways, exits);
     let practice = Practice::new(
-        file.clone(),
+        (up.manifest.clone(), file.clone()),
         kafka,
         fleet,
         producer,
@@ -174,10 +174,10 @@ fn remove_old_logs(logs: &Path) -> Result<()> {
 }
 
 /// SIGINT, SIGTERM and SIGHUP, which all end the practice.
-struct Signals([Signal; 3]);
+pub(crate) struct Signals([Signal; 3]);
 
 impl Signals {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let kinds = [
             SignalKind::interrupt(),
             SignalKind::terminate(),
@@ -187,7 +187,7 @@ impl Signals {
         Ok(Self([a?, b?, c?]))
     }
 
-    async fn any(&mut self) {
+    pub(crate) async fn any(&mut self) {
         let [a, b, c] = &mut self.0;
         tokio::select! { _ = a.recv() => {}, _ = b.recv() => {}, _ = c.recv() => {} }
     }

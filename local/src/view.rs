@@ -201,7 +201,7 @@ fn answer_message(answer: Answer) -> Result<String, Refusal> {
     match answer {
         Answer::Message(message) => Ok(message),
         Answer::Refused(why) => Err(Refusal::new(StatusCode::CONFLICT, why)),
-        Answer::Lines(_) | Answer::Producer { .. } | Answer::Plan(_) => Err(unexpected_answer()),
+        _ => Err(unexpected_answer()),
     }
 }
 

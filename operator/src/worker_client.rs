@@ -11,7 +11,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use practice_contract::status::WorkerStatus;
+use practice_contract::{handled::Handled, status::WorkerStatus};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -56,6 +56,32 @@ impl Http {
             bail!("{code}");
         }
         Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// What a worker has handled, as far as a query asks for it.
+    ///
+    /// # Errors
+    /// The worker does not answer within a second, or not with its ledger.
+    pub async fn handled(&self, address: &str, query: &str) -> Result<Handled> {
+        let url = format!("http://{address}/handled?{query}");
+        let (code, body) = self.ask(Method::GET, &url, None, PATIENCE).await?;
+        if code != StatusCode::OK {
+            bail!("{code}");
+        }
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// The metrics of a worker or producer as text.
+    ///
+    /// # Errors
+    /// It does not answer within a second, or not with metrics.
+    pub async fn metrics(&self, address: &str) -> Result<String> {
+        let url = format!("http://{address}/metrics");
+        let (code, body) = self.ask(Method::GET, &url, None, PATIENCE).await?;
+        if code != StatusCode::OK {
+            bail!("{code}");
+        }
+        Ok(String::from_utf8(body.to_vec())?)
     }
 
     /// Whether a worker or producer is ready.

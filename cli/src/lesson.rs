@@ -1,0 +1,264 @@
+//! A learner in a lesson. Pure. In: observations of the practice, and lines that the learner types. Out: lines to print. One step is
+//! open at a time; it passes by itself when everything that it waits for has happened.
+
+use practice_lessons::{Attempt, Lesson, Names, Observation, Step};
+
+use crate::text::{Line, Tone, wrapped};
+
+/// Where a lesson runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Local mode.
+    Local,
+    /// A cluster.
+    Cluster,
+}
+
+/// How a lesson is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Show {
+    /// Where it runs.
+    pub place: Place,
+    /// Columns of the terminal; `None`: lines are not wrapped.
+    pub width: Option<usize>,
+    /// Whether a hint is part of each step.
+    pub hints: bool,
+    /// Whether the learner can type answers.
+    pub answers: bool,
+}
+
+/// A lesson and how far the learner is.
+#[derive(Debug)]
+pub struct Session {
+    lesson: Lesson,
+    show: Show,
+    /// Index of the open step; the number of steps at the end.
+    at: usize,
+    attempt: Option<Attempt>,
+    /// Evidence that was printed, by expectation.
+    shown: Vec<bool>,
+    /// The learner's prediction for the open step; empty: none was wanted.
+    predicted: Option<String>,
+    passed: usize,
+    right: usize,
+    predictions: usize,
+}
+
+impl Session {
+    /// A lesson from its step with this index on. `names` are those of the practice that runs.
+    pub fn new(lesson: &Lesson, names: &Names, show: Show, at: usize) -> Self {
+        Self {
+            lesson: lesson.with_names(names),
+            show,
+            at,
+            attempt: None,
+            shown: Vec::new(),
+            predicted: None,
+            passed: 0,
+            right: 0,
+            predictions: 0,
+        }
+    }
+
+    /// Title of the lesson.
+    pub fn title(&self) -> Vec<Line> {
+        let (number, title) = (self.lesson.number, &self.lesson.title);
+        let mut lines = vec![Line::of(Tone::Strong, &format!("Lesson {number}: {title}"))];
+        lines.extend(self.paragraph("", &self.lesson.goal));
+        lines
+    }
+
+    /// Whether all steps have passed.
+    pub fn is_over(&self) -> bool {
+        self.at >= self.lesson.steps.len()
+    }
+
+    fn step(&self) -> Option<&Step> {
+        self.lesson.steps.get(self.at)
+    }
+
+    /// Adds an observation: opens a step, prints new evidence, passes a step or begins it again.
+    pub fn observe(&mut self, now: &Observation) -> Vec<Line> {
+        let Some(step) = self.step().cloned() else {
+            return Vec::new();
+        };
+        let Some(attempt) = &mut self.attempt else {
+            self.begin(&step, now);
+            return self.opened(&step);
+        };
+        attempt.observe(now);
+        let violations: Vec<String> = attempt
+            .violations()
+            .map(|one| one.evidence.clone())
+            .collect();
+        if !violations.is_empty() {
+            let mut lines = Vec::new();
+            for evidence in &violations {
+                lines.extend(self.marked(Tone::Warn, "✘", evidence));
+            }
+            lines.extend(self.paragraph("  ", &format!("The step begins again. {}", step.hint)));
+            self.begin(&step, now);
+            return lines;
+        }
+        let mut lines = self.new_evidence();
+        if self.attempt.as_ref().is_some_and(Attempt::has_passed) && !self.waits_for_answer(&step) {
+            lines.extend(self.pass(&step));
+        }
+        lines
+    }
+
+    fn begin(&mut self, step: &Step, now: &Observation) {
+        self.attempt = Some(Attempt::begin(step, now.clone()));
+        self.shown = vec![false; step.expect.len()];
+    }
+
+    fn waits_for_answer(&self, step: &Step) -> bool {
+        self.show.answers && step.predict.is_some() && self.predicted.is_none()
+    }
+
+    /// Evidence that was not printed yet.
+    fn new_evidence(&mut self) -> Vec<Line> {
+        let Some(attempt) = &self.attempt else {
+            return Vec::new();
+        };
+        let mut new = Vec::new();
+        for (shown, finding) in self.shown.iter_mut().zip(attempt.expected()) {
+            if finding.met && !*shown {
+                *shown = true;
+                new.push(finding.evidence.clone());
+            }
+        }
+        new.iter()
+            .flat_map(|evidence| self.marked(Tone::Good, "✔", evidence))
+            .collect()
+    }
+
+    /// A line that the learner typed: a prediction, or `?` for a hint and what is still open.
+    pub fn typed(&mut self, text: &str) -> Vec<Line> {
+        let Some(step) = self.step().cloned() else {
+            return Vec::new();
+        };
+        if text.trim() == "?" {
+            return self.help(&step);
+        }
+        if self.waits_for_answer(&step) {
+            self.predicted = Some(text.trim().to_owned());
+        }
+        Vec::new()
+    }
+
+    fn help(&self, step: &Step) -> Vec<Line> {
+        let mut lines = self.paragraph("  ", &step.hint);
+        let open = self.attempt.iter().flat_map(Attempt::expected);
+        for finding in open.filter(|finding| !finding.met) {
+            lines.extend(self.marked(Tone::Dim, "…", &finding.evidence));
+        }
+        lines
+    }
+
+    fn opened(&self, step: &Step) -> Vec<Line> {
+        let head = format!(
+            "Step {} of {}: {}",
+            self.at + 1,
+            self.lesson.steps.len(),
+            step.title
+        );
+        let mut lines = vec![Line::new(), Line::of(Tone::Strong, &head)];
+        lines.extend(self.paragraph("", &step.task));
+        let commands = match self.show.place {
+            Place::Local => &step.commands.local,
+            Place::Cluster => &step.commands.kubectl,
+        };
+        lines.push(Line::new());
+        // a command that is wrapped could not be copied
+        lines.extend(
+            commands
+                .lines()
+                .map(|line| Line::plain(&format!("    {line}"))),
+        );
+        lines.push(Line::new());
+        if self.show.hints {
+            lines.extend(self.paragraph("", &step.hint));
+        }
+        if let Some(predict) = &step.predict {
+            let ask = if self.show.answers {
+                format!(
+                    "Predict first: {} (answer and Enter; ? for help)",
+                    predict.ask
+                )
+            } else {
+                format!("Predict first: {}", predict.ask)
+            };
+            lines.extend(self.paragraph("", &ask));
+        }
+        lines
+    }
+
+    fn pass(&mut self, step: &Step) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if let Some(predict) = &step.predict {
+            let answer = &predict.answer;
+            match self.predicted.as_deref().filter(|text| !text.is_empty()) {
+                Some(text) if predict.is_right(text) => {
+                    (self.predictions, self.right) = (self.predictions + 1, self.right + 1);
+                    lines.extend(self.marked(
+                        Tone::Good,
+                        "✔",
+                        &format!("You predicted {text}: right."),
+                    ));
+                }
+                Some(text) => {
+                    self.predictions += 1;
+                    let wrong = format!("You predicted {text}; it is {answer}.");
+                    lines.extend(self.marked(Tone::Warn, "✘", &wrong));
+                }
+                None => lines.extend(self.paragraph("  ", &format!("Answer: {answer}."))),
+            }
+        }
+        lines.extend(self.paragraph("  ", &step.why));
+        (self.attempt, self.predicted) = (None, None);
+        self.at += 1;
+        self.passed += 1;
+        if self.is_over() {
+            lines.push(Line::new());
+            let (number, passed) = (self.lesson.number, self.passed);
+            let mut end = format!("Lesson {number} is done: {passed} steps passed");
+            if self.predictions > 0 {
+                end += &format!(", {} of {} predictions right", self.right, self.predictions);
+            }
+            lines.push(Line::of(Tone::Strong, &end));
+        }
+        lines
+    }
+
+    fn marked(&self, tone: Tone, mark: &str, text: &str) -> Vec<Line> {
+        let width = self.show.width.map(|width| width.saturating_sub(4));
+        let mut lines = Vec::new();
+        for (index, text) in wrapped(text, width).iter().enumerate() {
+            let mark = if index == 0 { mark } else { " " };
+            lines.push(Line::of(tone, &format!("  {mark} ")).and(Tone::Plain, text));
+        }
+        lines
+    }
+
+    fn paragraph(&self, indent: &str, text: &str) -> Vec<Line> {
+        let width = self
+            .show
+            .width
+            .map(|width| width.saturating_sub(indent.len()));
+        let text = text.trim_end();
+        let lines = text.split('\n').flat_map(|line| wrapped(line, width));
+        lines
+            .map(|line| Line::plain(&format!("{indent}{line}")))
+            .collect()
+    }
+}
+
+/// The lessons, a line each.
+pub fn list(lessons: &[Lesson]) -> Vec<Line> {
+    let line = |lesson: &Lesson| {
+        let (number, title, steps) = (lesson.number, &lesson.title, lesson.steps.len());
+        Line::plain(&format!("{number}  {title} ({steps} steps)"))
+    };
+    lessons.iter().map(line).collect()
+}

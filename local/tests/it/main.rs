@@ -1,9 +1,11 @@
 //! `practice-local` as people run it: the program itself, in a directory of its own, on ports of its own.
 
 mod kit;
+mod learner;
 
 mod embedded;
 mod faults;
+mod lessons;
 mod lifecycle;
 mod manifest;
 mod outputs;

@@ -7,6 +7,10 @@ mod figures;
 #[path = "../it/kit.rs"]
 #[expect(dead_code, reason = "what other tests need")]
 mod kit;
+#[path = "../it/learner.rs"]
+#[expect(dead_code, reason = "what other tests need")]
+mod learner;
+mod lessons;
 
 use std::{
     fs,

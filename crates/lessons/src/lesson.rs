@@ -119,9 +119,14 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// Whether an answer is right: the same text, without regard to case and surrounding space.
+    /// Whether an answer is right: the same text, without regard to case and surrounding space; `y` and `n` are yes and no.
     pub fn is_right(&self, answer: &str) -> bool {
-        self.answer.eq_ignore_ascii_case(answer.trim())
+        let answer = match answer.trim() {
+            "y" | "Y" => "yes",
+            "n" | "N" => "no",
+            answer => answer,
+        };
+        self.answer.eq_ignore_ascii_case(answer)
     }
 }
 

@@ -55,6 +55,8 @@ pub enum Verb {
     Plan(Plan),
     /// Send messages with the practice's producer
     Send(Send),
+    /// Work through a lesson: a step passes when Kafka and the consumers report that it has happened
+    Lesson(Lesson),
     /// Check the cluster, the operator and Kafka; each failed check has a hint
     Check(Check),
     /// Open the live view of a practice
@@ -103,6 +105,26 @@ pub enum Document {
     Json,
     /// YAML document.
     Yaml,
+}
+
+/// Arguments of `lesson`.
+#[derive(Debug, Args)]
+pub struct Lesson {
+    /// Number of the lesson, as in --list
+    #[arg(required_unless_present = "list")]
+    pub number: Option<usize>,
+    /// List the lessons
+    #[arg(long, conflicts_with = "number")]
+    pub list: bool,
+    /// Begin with this step
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub step: u32,
+    /// Show a hint with each step
+    #[arg(long)]
+    pub hint: bool,
+    /// Begin with new topics, when the practice of the lesson exists already
+    #[arg(long)]
+    pub again: bool,
 }
 
 /// Arguments of `check`.

@@ -1,9 +1,18 @@
 //! A learner in a lesson. Pure. In: observations of the practice, and lines that the learner types. Out: lines to print. One step is
 //! open at a time; it passes by itself when everything that it waits for has happened.
 
-use practice_lessons::{Attempt, Lesson, Names, Observation, Step};
+mod learner;
+mod ledger;
 
-use crate::text::{Line, Tone, wrapped};
+use std::collections::BTreeMap;
+
+use practice_api::ConsumerGroupPractice;
+use practice_lessons::{Attempt, Lesson, Names, Observation, Step, lessons};
+
+use crate::text::{Line, Tone, counted, wrapped};
+
+pub use learner::Learner;
+pub use ledger::read_ledger;
 
 /// Where a lesson runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,11 +233,13 @@ impl Session {
         self.passed += 1;
         if self.is_over() {
             lines.push(Line::new());
-            let (number, passed) = (self.lesson.number, self.passed);
-            let mut end = format!("Lesson {number} is done: {passed} steps passed");
-            if self.predictions > 0 {
-                end += &format!(", {} of {} predictions right", self.right, self.predictions);
-            }
+            let (number, passed) = (self.lesson.number, counted(self.passed, "step"));
+            let passed = format!("{passed} passed");
+            let predictions = match self.predictions {
+                0 => String::new(),
+                all => format!(", {} of {all} predictions right", self.right),
+            };
+            let end = format!("Lesson {number} is done: {passed}{predictions}");
             lines.push(Line::of(Tone::Strong, &end));
         }
         lines
@@ -254,6 +265,67 @@ impl Session {
         lines
             .map(|line| Line::plain(&format!("{indent}{line}")))
             .collect()
+    }
+}
+
+/// The lesson with this number, and the index of its step with that number.
+///
+/// # Errors
+/// There is no such lesson or step; the text names those that there are.
+pub fn find(number: usize, step: u32) -> Result<(Lesson, usize), String> {
+    let all = lessons();
+    let count = all.len();
+    let found = all.into_iter().find(|lesson| lesson.number == number);
+    let lesson = found.ok_or_else(|| format!("no lesson `{number}`: lessons are 1 to {count}"))?;
+    let (steps, step) = (
+        lesson.steps.len(),
+        usize::try_from(step).unwrap_or(usize::MAX),
+    );
+    if !(1..=steps).contains(&step) {
+        return Err(format!(
+            "--step `{step}`: lesson {number} has {steps} steps"
+        ));
+    }
+    Ok((lesson, step - 1))
+}
+
+/// Real names of a lesson, from the practice that runs: its topics and groups in the order of the sample.
+pub fn names_of(
+    lesson: &Lesson,
+    running: &ConsumerGroupPractice,
+    rename: impl Fn(&str) -> String,
+) -> Names {
+    let sample = lesson.practice();
+    let topics = sample.spec.topics.iter().zip(&running.spec.topics);
+    let topics = topics.map(|(name, real)| (name.name.clone(), real.name.clone()));
+    let groups = sample.spec.groups.iter().zip(&running.spec.groups);
+    let groups = groups.map(|(name, real)| (name.name.clone(), real.name.clone()));
+    let real: BTreeMap<String, String> = topics.chain(groups).collect();
+    lesson.names(|name| match real.get(name) {
+        Some(real) => real.clone(),
+        None if Some(name) == sample.metadata.name.as_deref() => name.to_owned(),
+        None => rename(name),
+    })
+}
+
+/// Names of a lesson that begins again: those of the practice that runs, with new topics.
+pub fn begun_again(lesson: &Lesson, running: &ConsumerGroupPractice) -> Names {
+    let sample = lesson.practice();
+    let topics = sample.spec.topics.iter().zip(&running.spec.topics);
+    topics.fold(
+        names_of(lesson, running, str::to_owned),
+        |names, (topic, real)| names.and(&topic.name, &next_topic(&real.name)),
+    )
+}
+
+/// Name of the topic after `real`, for a lesson that begins again: `t`, `t-2`, `t-3`.
+fn next_topic(real: &str) -> String {
+    let numbered = real
+        .rsplit_once('-')
+        .and_then(|(name, number)| Some((name, number.parse::<u32>().ok()?)));
+    match numbered {
+        Some((name, number)) if number > 1 => format!("{name}-{}", number.saturating_add(1)),
+        _ => format!("{real}-2"),
     }
 }
 

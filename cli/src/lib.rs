@@ -74,6 +74,7 @@ async fn run(Arguments { common, verb }: Arguments) -> Result<(), Failure> {
         Verb::Logs(logs) => verbs::logs::run(&cluster().await?, &logs, &mut screen).await,
         Verb::Plan(plan) => verbs::plan::run(&common, &plan, &mut screen).await,
         Verb::Send(send) => verbs::send::run(&cluster().await?, &send, &mut screen).await,
+        Verb::Lesson(lesson) => verbs::lesson::run(&cluster, &lesson, &mut screen).await,
         Verb::Check(check) => verbs::check::run(cluster().await, &check, &mut screen).await,
         Verb::View(view) => verbs::view::run(&cluster().await?, &view, &mut screen).await,
         Verb::Version(version) => verbs::version::run(cluster().await, &version, &mut screen).await,

@@ -10,6 +10,8 @@ pub mod plan;
 pub mod logs;
 pub mod send;
 
+pub mod lesson;
+
 pub mod check;
 pub mod view;
 

@@ -118,7 +118,7 @@ fn the_last_step_ends_the_lesson() {
     ]))
     .expect("a rebalance");
     let done = text(&session.observe(&last));
-    assert!(done.contains("Lesson 1 is done: 1 steps passed"), "{done}");
+    assert!(done.contains("Lesson 1 is done: 1 step passed"), "{done}");
     assert!(session.is_over());
     assert_eq!(text(&session.observe(&last)), "");
 }

@@ -4,4 +4,5 @@
 #[path = "../../../operator/tests/common/mod.rs"]
 mod common;
 
+mod lessons;
 mod plugin;

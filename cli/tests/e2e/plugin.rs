@@ -19,7 +19,7 @@ use crate::common::{
 };
 
 /// `kubectl cgp`: kubectl finds the plugin on the PATH.
-fn cgp(scene: &Scene, args: &[&str]) -> Command {
+pub(crate) fn cgp(scene: &Scene, args: &[&str]) -> Command {
     let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-cgp"));
     let path = env::var_os("PATH").unwrap_or_default();
     let places = plugin

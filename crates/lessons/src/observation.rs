@@ -28,11 +28,56 @@ pub struct Answer {
     pub count: u64,
 }
 
+impl Answer {
+    /// The counts in a producer's metrics; other lines are passed over.
+    pub fn read(metrics: &str) -> Vec<Self> {
+        let counts = metrics.lines().filter_map(|line| {
+            let counted = line.strip_prefix("practice_producer_answers_total{status=\"")?;
+            let (status, count) = counted.split_once("\"} ")?;
+            Some(Self {
+                status: status.parse().ok()?,
+                count: count.parse().ok()?,
+            })
+        });
+        counts.collect()
+    }
+}
+
 impl Observation {
+    /// The partitions of the practice's topics, as far as their number is known.
+    pub fn partitions(status: &PracticeStatus) -> Vec<(String, i32)> {
+        let topics = status.topics.iter();
+        let partitions = topics.flat_map(|topic| {
+            let numbers = 0..topic.partitions.unwrap_or_default();
+            numbers.map(|number| (topic.name.clone(), number))
+        });
+        partitions.collect()
+    }
+
     /// How often the producer answered with this status since it started.
     pub(crate) fn answers(&self, status: u16) -> u64 {
         let answers = self.answers.iter();
         let counts = answers.filter(|answer| answer.status == status);
         counts.map(|answer| answer.count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_counted_by_status() {
+        let metrics = "# TYPE practice_producer_answers counter\n\
+            practice_producer_answers_total{status=\"422\"} 1\n\
+            practice_producer_answers_total{status=\"200\"} 30\n# EOF\n";
+        let seen = Observation {
+            answers: Answer::read(metrics),
+            ..Observation::default()
+        };
+        assert_eq!(
+            [200, 422, 503].map(|status| seen.answers(status)),
+            [30, 1, 0]
+        );
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use futures::future::join_all;
 use jiff::Timestamp;
 use practice_api::ConsumerGroupPractice;
-use practice_contract::handled::Handled;
+use practice_cli::lesson::read_ledger;
 use practice_lessons::{Answer, Observation};
 use practice_operator::worker_client::Http;
 
@@ -31,17 +31,15 @@ pub(super) fn practice(observed: &Observed) -> Result<ConsumerGroupPractice> {
 /// Asks the consumers and the producer.
 pub(super) async fn observation(http: &Http, observed: &Observed) -> Result<Observation> {
     let status = practice(observed)?.status.unwrap_or_default();
-    let topics = status.topics.iter();
-    let partitions = topics.flat_map(|topic| {
-        let numbers = 0..topic.partitions.unwrap_or_default();
-        numbers.map(|number| (topic.name.as_str(), number))
-    });
-    let partitions: Vec<(&str, i32)> = partitions.collect();
+    let partitions = Observation::partitions(&status);
     let ledgers = observed.consumers.iter();
-    let ledgers = ledgers.map(|address| ledger(http, address, &partitions));
+    let ledgers = ledgers.map(|address| {
+        let ask = async |query: &str| http.handled(address, query).await.ok();
+        read_ledger(&partitions, ask)
+    });
     let answers = async {
         match &observed.producer {
-            Some(address) => answers(&http.metrics(address).await.unwrap_or_default()),
+            Some(address) => Answer::read(&http.metrics(address).await.unwrap_or_default()),
             None => Vec::new(),
         }
     };
@@ -52,40 +50,4 @@ pub(super) async fn observation(http: &Http, observed: &Observed) -> Result<Obse
         answers,
         status,
     })
-}
-
-/// What a consumer has handled in these partitions; `None`: it does not answer.
-async fn ledger(http: &Http, address: &str, partitions: &[(&str, i32)]) -> Option<Handled> {
-    let mut all: Option<Handled> = None;
-    for (topic, partition) in partitions {
-        let mut from = 0;
-        loop {
-            let query = format!("topic={topic}&partition={partition}&from={from}");
-            let mut answer = http.handled(address, &query).await.ok()?;
-            let next = answer.ranges.last().filter(|_| answer.more);
-            let next = next.map(|range| range.to + 1);
-            match &mut all {
-                Some(all) => all.ranges.append(&mut answer.ranges),
-                None => all = Some(answer),
-            }
-            match next {
-                Some(next) if next > from => from = next,
-                _ => break,
-            }
-        }
-    }
-    all
-}
-
-/// Counts of the producer's answers, from its metrics.
-fn answers(metrics: &str) -> Vec<Answer> {
-    let counts = metrics.lines().filter_map(|line| {
-        let counted = line.strip_prefix("practice_producer_answers_total{status=\"")?;
-        let (status, count) = counted.split_once("\"} ")?;
-        Some(Answer {
-            status: status.parse().ok()?,
-            count: count.parse().ok()?,
-        })
-    });
-    counts.collect()
 }

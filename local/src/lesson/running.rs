@@ -10,11 +10,12 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use practice_api::ConsumerGroupPractice;
+use practice_cli::lesson::{begun_again, names_of};
 use practice_lessons::{KafkaKind, Lesson, Names, Observation};
 use practice_operator::worker_client::Http;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
-    process::{Child, Command},
+    process::Child,
     time::{sleep, timeout},
 };
 
@@ -68,11 +69,11 @@ impl Running {
     /// Real names, by the names of the sample.
     pub(super) fn names(&self, lesson: &Lesson) -> Names {
         let manifest = self.observed.manifest.display().to_string();
-        names(lesson, &self.practice).and("manifest", &manifest)
+        names_of(lesson, &self.practice, str::to_owned).and("manifest", &manifest)
     }
 
-    /// Where the learner can type commands and look.
-    pub(super) fn place(&self) -> String {
+    /// Where the learner can type commands.
+    pub(super) fn place() -> String {
         let here = std::env::current_dir().unwrap_or_default();
         format!(
             "Type commands in a second terminal, in {}. Ctrl-C ends the lesson.",
@@ -110,19 +111,6 @@ impl Running {
             let _ = up.kill().await; // it has ended after all
         }
     }
-}
-
-/// Real names of a lesson, from the practice that runs: its topics and groups in the order of the sample.
-fn names(lesson: &Lesson, running: &ConsumerGroupPractice) -> Names {
-    let sample = lesson.practice();
-    let mut names = lesson.names(str::to_owned);
-    for (name, real) in sample.spec.topics.iter().zip(&running.spec.topics) {
-        names = names.and(&name.name, &real.name);
-    }
-    for (name, real) in sample.spec.groups.iter().zip(&running.spec.groups) {
-        names = names.and(&name.name, &real.name);
-    }
-    names
 }
 
 /// Refuses a practice that is not the lesson's.
@@ -181,8 +169,7 @@ fn start(lesson: &Lesson, args: &args::Lesson) -> Result<Child> {
     if lesson.needs.brokers > 1 {
         arguments.extend(["--brokers".to_owned(), lesson.needs.brokers.to_string()]);
     }
-    let command = Program::this()?.child(arguments);
-    let mut command = Command::from(command);
+    let mut command = Program::this()?.child(arguments);
     command
         .envs(std::env::vars_os())
         .stdin(Stdio::null())
@@ -237,16 +224,7 @@ async fn begin_again(lesson: &Lesson) -> Result<()> {
         );
     }
     let running = practice(&observed)?;
-    let mut names = lesson.names(str::to_owned);
-    for (topic, real) in lesson
-        .practice()
-        .spec
-        .topics
-        .iter()
-        .zip(&running.spec.topics)
-    {
-        names = names.and(&topic.name, &next(&topic.name, &real.name));
-    }
+    let names = begun_again(lesson, &running);
     let text = serde_yaml::to_string(&lesson.manifest(&names))?;
     fs::write(&manifest, text).with_context(|| format!("cannot write {}", manifest.display()))?;
     let wanted: Vec<String> = lesson
@@ -266,12 +244,4 @@ async fn begin_again(lesson: &Lesson) -> Result<()> {
         }
         sleep(PAUSE).await;
     }
-}
-
-/// Name of the topic after `real`: `t`, `t-2`, `t-3`.
-fn next(sample: &str, real: &str) -> String {
-    let number = real
-        .strip_prefix(sample)
-        .and_then(|rest| rest.strip_prefix('-')?.parse().ok());
-    format!("{sample}-{}", number.unwrap_or(1_u32) + 1)
 }

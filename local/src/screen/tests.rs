@@ -36,8 +36,15 @@ fn not_ready(why: &str) -> Practice {
         Kafka::Given("k:9092".to_owned()),
         SocketAddr::from(([127, 0, 0, 1], 0)),
     );
-    let mut practice = Practice::new(file, kafka, fleet, producer, memories, Instant::now())
-        .expect("a legal practice");
+    let mut practice = Practice::new(
+        (PathBuf::new(), file),
+        kafka,
+        fleet,
+        producer,
+        memories,
+        Instant::now(),
+    )
+    .expect("a legal practice");
     let ready = json!({"type": "Ready", "status": "False", "reason": "GroupConflict", "message": why,
         "lastTransitionTime": "2026-11-25T14:02:11Z"});
     let status = json!({"conditions": [ready], "topics": [], "groups": []});

@@ -284,6 +284,11 @@ impl Forward {
         }
     }
 
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     /// What `GET` answers, as far as it comes within so many seconds: a stream has no end.
     pub(crate) fn get(&self, path: &str, seconds: u32) -> String {
         let url = format!("{}{path}", self.url);

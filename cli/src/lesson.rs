@@ -46,6 +46,8 @@ pub struct Session {
     attempt: Option<Attempt>,
     /// Evidence that was printed, by expectation.
     shown: Vec<bool>,
+    /// The learner wants to begin the open step again.
+    begins_again: bool,
     /// The learner's prediction for the open step; empty: none was wanted.
     predicted: Option<String>,
     passed: usize,
@@ -62,6 +64,7 @@ impl Session {
             at,
             attempt: None,
             shown: Vec::new(),
+            begins_again: false,
             predicted: None,
             passed: 0,
             right: 0,
@@ -82,6 +85,11 @@ impl Session {
         self.at >= self.lesson.steps.len()
     }
 
+    /// Number of the open step, from 1.
+    pub fn step_number(&self) -> usize {
+        self.at + 1
+    }
+
     fn step(&self) -> Option<&Step> {
         self.lesson.steps.get(self.at)
     }
@@ -95,6 +103,10 @@ impl Session {
             self.begin(&step, now);
             return self.opened(&step);
         };
+        if std::mem::take(&mut self.begins_again) {
+            self.begin(&step, now);
+            return Vec::new();
+        }
         attempt.observe(now);
         let violations: Vec<String> = attempt
             .violations()
@@ -145,13 +157,17 @@ impl Session {
             .collect()
     }
 
-    /// A line that the learner typed: a prediction, or `?` for a hint and what is still open.
+    /// A line that the learner typed: a prediction, `?` for a hint and what is still open, or `again` to begin the step again.
     pub fn typed(&mut self, text: &str) -> Vec<Line> {
         let Some(step) = self.step().cloned() else {
             return Vec::new();
         };
         if text.trim() == "?" {
             return self.help(&step);
+        }
+        if text.trim() == "again" {
+            self.begins_again = true;
+            return self.marked(Tone::Dim, "↺", "The step begins again.");
         }
         if self.waits_for_answer(&step) {
             self.predicted = Some(text.trim().to_owned());
@@ -195,7 +211,7 @@ impl Session {
         if let Some(predict) = &step.predict {
             let ask = if self.show.answers {
                 format!(
-                    "Predict first: {} (answer and Enter; ? for help)",
+                    "Predict first: {} (type the answer; ? for help)",
                     predict.ask
                 )
             } else {

@@ -219,6 +219,9 @@ pub struct Lesson {
     /// Begin with a new topic, when the practice of the lesson runs already.
     #[arg(long)]
     pub again: bool,
+    /// Append every observation to this file, a JSON object with `step` and `observation` in each line.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub record: Option<PathBuf>,
     /// Kafka to start, unless the practice runs already. Default: what the lesson needs.
     #[arg(long, value_enum)]
     pub kafka: Option<Kind>,

@@ -4,14 +4,15 @@
 mod observe;
 mod running;
 
-use std::time::Duration;
+use std::{fs::OpenOptions, io::Write, path::Path, time::Duration};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use practice_cli::{
     lesson::{Learner, Place, Session, Show, find, list},
     text::Line,
 };
-use practice_lessons::{Lesson, lessons};
+use practice_lessons::{Lesson, Observation, lessons};
+use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::running::Running;
@@ -66,12 +67,23 @@ async fn work(
         tokio::select! {
             _ = tick.tick() => {
                 let now = running.observe(lesson).await?;
+                if let Some(file) = &args.record {
+                    record(file, session.step_number(), &now)?;
+                }
                 say(&session.observe(&now))?;
             }
             line = learner.line() => say(&session.typed(&line))?,
         }
     }
     Ok(())
+}
+
+/// Appends an observation to a file.
+fn record(file: &Path, step: usize, observation: &Observation) -> Result<()> {
+    let line = json!({"step": step, "observation": observation});
+    let file = OpenOptions::new().create(true).append(true).open(file);
+    let written = file.and_then(|mut file| writeln!(file, "{line}"));
+    written.context("cannot write the file of --record")
 }
 
 fn say(lines: &[Line]) -> Result<()> {

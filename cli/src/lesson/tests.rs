@@ -109,6 +109,23 @@ fn what_a_step_forbids_begins_it_again() {
 }
 
 #[test]
+fn a_learner_can_begin_a_step_again() {
+    let mut session = session(false, 1);
+    session.observe(&seen(1, 0, 0, 1, 0));
+    session.observe(&seen(2, 4, 4, 1, 0));
+    let again = text(&session.typed("again"));
+    assert!(again.contains("The step begins again."), "{again}");
+    session.observe(&seen(3, 4, 4, 1, 0));
+    assert_eq!(
+        text(&session.observe(&seen(4, 8, 8, 1, 0))),
+        "",
+        "four of five"
+    );
+    let passed = text(&session.observe(&seen(5, 9, 9, 1, 0)));
+    assert!(passed.contains("has handled 5 of 5"), "{passed}");
+}
+
+#[test]
 fn the_last_step_ends_the_lesson() {
     let mut session = session(false, 5);
     session.observe(&seen(1, 5, 5, 1, 0));

@@ -78,7 +78,7 @@ impl Learner {
     fn pass(&self, step: usize, producer: &Forward) {
         let commands = self
             .commands(step)
-            .replace("localhost:8081", &producer.address());
+            .replace("localhost:8081", producer.address());
         let mut bash = Command::new("bash");
         done(
             bash.args(["-ec", &commands])

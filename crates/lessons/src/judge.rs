@@ -66,3 +66,6 @@ impl Attempt {
         self.expected().all(|finding| finding.met) && self.violations().next().is_none()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,7 +99,7 @@ impl Cluster {
         ];
         let etcd = keeper.spawn(
             "etcd",
-            &[("LD_LIBRARY_PATH", &libraries), GO_MEMORY],
+            &[("LD_LIBRARY_PATH", &libraries)],
             &program,
             &flags(args),
         );
@@ -373,7 +373,7 @@ impl Cluster {
         let program = cache::kubernetes("kube-controller-manager");
         self.keeper.spawn(
             "kube-controller-manager",
-            &[GO_MEMORY],
+            &GO_MEMORY,
             &program,
             &flags(args),
         )

@@ -1,40 +1,45 @@
 // The page in a real browser, under the real policy, with events that the test sends. The real server has its own tests.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { open } from '../browser.mjs';
 import { scenes } from '../feed/scenes.mjs';
 import { run, serve } from '../feed/server.mjs';
 import { at, browser, feed, show, violations } from '../shown.mjs';
 
-for (const name of [
-  'practice-1',
-  'practice-2',
-  'practice-3',
-  'embedded',
-  'rebalancing',
-  'states',
-  'two-topics',
-  'large',
-  'too-large',
-  'hostile'
-])
-  for (const [width, height] of [
-    [1280, 800],
-    [390, 844]
+// two at a time, each in a context of its own: a page keeps one core busy at most, and no bound here is a time
+const together = { concurrency: 2 };
+
+describe('every scene', together, () => {
+  for (const name of [
+    'practice-1',
+    'practice-2',
+    'practice-3',
+    'embedded',
+    'rebalancing',
+    'states',
+    'two-topics',
+    'large',
+    'too-large',
+    'hostile'
   ])
-    for (const theme of ['light', 'dark']) {
-      test(`${name}, ${width}, ${theme}: accessible, nothing refused by the policy, no sideways scroll`, async () => {
-        const { page, faults, close } = await show(name, { width, height, theme, still: true });
-        await page.waitForTimeout(150);
-        assert.deepEqual(await page.evaluate(() => [document.documentElement.scrollWidth <= innerWidth, document.title !== 'hit']), [
-          true,
-          true
-        ]);
-        assert.deepEqual(await violations(page), []);
-        assert.deepEqual(faults, []);
-        await close();
-      });
-    }
+    for (const [width, height] of [
+      [1280, 800],
+      [390, 844]
+    ])
+      for (const theme of ['light', 'dark']) {
+        test(`${name}, ${width}, ${theme}: accessible, nothing refused by the policy, no sideways scroll`, async () => {
+          const { page, faults, close } = await show(name, { width, height, theme, still: true });
+          await page.waitForTimeout(150);
+          assert.deepEqual(await page.evaluate(() => [document.documentElement.scrollWidth <= innerWidth, document.title !== 'hit']), [
+            true,
+            true
+          ]);
+          assert.deepEqual(await violations(page), []);
+          assert.deepEqual(faults, []);
+          await close();
+        });
+      }
+});
 
 test('log panel, table, help and the lost connection are accessible too', async () => {
   const { page, faults, close } = await show('practice-3', { still: true });
@@ -224,44 +229,46 @@ const widths = [
   [800, 900],
   [390, 844]
 ];
-for (const font of ['', '"DejaVu Sans"'])
-  for (const name of ['practice-2', 'practice-3', 'embedded', 'rebalancing', 'states', 'two-topics', 'large'])
-    test(`no text is cut at any width, ${name} ${font}`, async () => {
-      const s = (feed.practices[scenes[name]().name] = scenes[name]()),
-        context = await browser.newContext({ viewport: { width: 1600, height: 1000 }, reducedMotion: 'reduce' }),
-        page = await context.newPage();
-      // before the page's modules run, which ask for the font once
-      await page.addInitScript(f => {
-        if (f) addEventListener('readystatechange', () => document.documentElement.style.setProperty('--sans', f), { capture: true });
-      }, font);
-      await page.goto(at(s));
-      await page.waitForFunction(() => document.querySelector('.part') && document.querySelector('.card, .row'));
-      for (const [width, height] of widths) {
-        await page.setViewportSize({ width, height });
-        await page.waitForTimeout(400); // it is drawn again
-        const look = () =>
-          page.evaluate(() =>
-            [
-              ...document.querySelectorAll(
-                '.part .face > *, .card .nm, .card .own, .card .tag, .card dl, .card p, .row .nm, .row .chips, .row .sub, .row .lg, .pill, .foot h2 span, .foot .st, .ktitle, .ctl'
-              )
-            ]
-              .filter(e => e.getClientRects().length)
-              .filter(e => {
-                const r = document.createRange();
-                r.selectNodeContents(e);
-                const box = (e.closest('.part, .card, .row, .pill, .foot, .ktitle') ?? e).getBoundingClientRect(),
-                  text = r.getBoundingClientRect();
-                return text.width && (text.left < box.left - 1 || text.right > box.right + 1 || text.bottom > box.bottom + 1);
-              })
-              .map(e => `${e.className || e.tagName}: ${e.textContent}`)
-          );
-        let cut = await look();
-        for (let i = 0; cut.length && i < 50; i++) {
-          await page.waitForTimeout(100); // a busy machine draws later
-          cut = await look();
+describe('every width', together, () => {
+  for (const font of ['', '"DejaVu Sans"'])
+    for (const name of ['practice-2', 'practice-3', 'embedded', 'rebalancing', 'states', 'two-topics', 'large'])
+      test(`no text is cut at any width, ${name} ${font}`, async () => {
+        const s = (feed.practices[scenes[name]().name] = scenes[name]()),
+          context = await browser.newContext({ viewport: { width: 1600, height: 1000 }, reducedMotion: 'reduce' }),
+          page = await context.newPage();
+        // before the page's modules run, which ask for the font once
+        await page.addInitScript(f => {
+          if (f) addEventListener('readystatechange', () => document.documentElement.style.setProperty('--sans', f), { capture: true });
+        }, font);
+        await page.goto(at(s));
+        await page.waitForFunction(() => document.querySelector('.part') && document.querySelector('.card, .row'));
+        for (const [width, height] of widths) {
+          await page.setViewportSize({ width, height });
+          await page.waitForTimeout(400); // it is drawn again
+          const look = () =>
+            page.evaluate(() =>
+              [
+                ...document.querySelectorAll(
+                  '.part .face > *, .card .nm, .card .own, .card .tag, .card dl, .card p, .row .nm, .row .chips, .row .sub, .row .lg, .pill, .foot h2 span, .foot .st, .ktitle, .ctl'
+                )
+              ]
+                .filter(e => e.getClientRects().length)
+                .filter(e => {
+                  const r = document.createRange();
+                  r.selectNodeContents(e);
+                  const box = (e.closest('.part, .card, .row, .pill, .foot, .ktitle') ?? e).getBoundingClientRect(),
+                    text = r.getBoundingClientRect();
+                  return text.width && (text.left < box.left - 1 || text.right > box.right + 1 || text.bottom > box.bottom + 1);
+                })
+                .map(e => `${e.className || e.tagName}: ${e.textContent}`)
+            );
+          let cut = await look();
+          for (let i = 0; cut.length && i < 50; i++) {
+            await page.waitForTimeout(100); // a busy machine draws later
+            cut = await look();
+          }
+          assert.deepEqual(cut, [], `${name} at ${width}`);
         }
-        assert.deepEqual(cut, [], `${name} at ${width}`);
-      }
-      await context.close();
-    });
+        await context.close();
+      });
+});

@@ -213,6 +213,8 @@ fn three_brokers_as_real_ones() {
         },
     );
 
+    local.assert_handled(&["real-1", "real-2"]);
+
     let family = local.family();
     local.signal(Signal::TERM);
     // three brokers end at once, each in a Java of its own

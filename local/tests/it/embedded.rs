@@ -85,6 +85,7 @@ fn every_group_gets_every_message_once() {
         tail.contains("assigned [") && tail.contains("value-0-end"),
         "{tail}"
     );
+    local.assert_handled(&["group-1", "group-2", "group-3"]);
 }
 
 #[test]
@@ -277,6 +278,7 @@ fn paused_consumer_is_idle_until_resumed() {
             .refused(&["resume", "group-3-a"])
             .contains("not paused")
     );
+    local.assert_handled(&["group-1", "group-2", "group-3"]);
 }
 
 #[test]
@@ -325,6 +327,7 @@ fn stopped_group_keeps_its_offsets() {
         1,
         "nothing is read twice"
     );
+    local.assert_handled(&["group-1", "group-2", "group-3"]);
 }
 
 #[test]

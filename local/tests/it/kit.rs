@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use practice_contract::WorkerSettings;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -33,6 +34,9 @@ spec:
     - {name: group-2, replicas: 1, variants: [{name: slow, replicas: 2, processingDelay: 50ms}]}
     - {name: group-3, replicas: 1, processingDelay: 20ms}
 ";
+
+/// The ledger of all consumers, in the practice's directory.
+pub(crate) const LEDGER: &str = "ledger.jsonl";
 
 /// Path of the program, if it is not beside the tests.
 pub(crate) static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
@@ -147,6 +151,7 @@ impl Local {
         let mut command = program();
         command
             .current_dir(dir.path())
+            .env(WorkerSettings::LEDGER, dir.path().join(LEDGER))
             .args(["up", "practice.yaml", "--port-base", &port.to_string()])
             .args(args)
             .stdout(printed.try_clone().expect("a file"))

@@ -5,6 +5,7 @@ mod learner;
 
 mod embedded;
 mod faults;
+mod judged;
 mod lessons;
 mod lifecycle;
 mod manifest;

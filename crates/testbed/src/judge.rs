@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use practice_contract::handled::{HandledLine, HandledRange};
+pub use practice_contract::handled::{HandledLine, HandledRange};
 
 mod answers;
 #[cfg(test)]
@@ -148,10 +148,11 @@ impl Group<'_> {
             let before = last.insert(&line.instance, range.to.max(range.from));
             let backwards =
                 range.to < range.from || before.is_some_and(|before| range.from <= before);
-            let is_known = self.lines[..number]
-                .iter()
-                .any(|other| overlap(&other.range, range).is_some());
-            if backwards && !is_known && !is_excused(range, windows) {
+            if !backwards || is_excused(range, windows) {
+                continue;
+            }
+            let mut others = self.lines[..number].iter();
+            if !others.any(|other| overlap(&other.range, range).is_some()) {
                 let detail = format!(", by {} after {before:?}: {range:?}", line.instance);
                 found.push((Kind::OutOfOrder, (range.from, range.to), detail));
             }

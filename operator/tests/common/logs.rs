@@ -29,7 +29,11 @@ pub(crate) struct PodLog {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Handled {
     pub(crate) pod: String,
+    /// Of its first line.
+    pub(crate) taken: SystemTime,
+    /// Of its second line.
     pub(crate) at: SystemTime,
+    pub(crate) topic: String,
     pub(crate) partition: i64,
     pub(crate) offset: i64,
     pub(crate) value: String,
@@ -131,13 +135,18 @@ impl Logs {
     }
 }
 
-/// Starts to follow a pod that this event is the first to show running.
+/// Starts to follow a container that this event is the first to show running. One that was restarted in its pod is `POD#RESTARTS`.
 fn began(pods: &Pods, namespace: &str, event: &Event) -> Option<Background> {
-    let container = &event.object["status"]["containerStatuses"][0]["state"];
+    let status = &event.object["status"]["containerStatuses"][0];
+    let container = &status["state"];
     if container["running"] == Value::Null && container["terminated"] == Value::Null {
         return None;
     }
-    let name = event.name().to_owned();
+    let pod = event.name();
+    let name = match status["restartCount"].as_i64() {
+        None | Some(0) => pod.to_owned(),
+        Some(restarts) => format!("{pod}#{restarts}"),
+    };
     let group = event.object["metadata"]["annotations"]["kafka-practice.dev/group"]
         .as_str()?
         .to_owned();
@@ -155,7 +164,7 @@ fn began(pods: &Pods, namespace: &str, event: &Event) -> Option<Background> {
         );
     }
     let mut process = Background::start(
-        kubectl(&["-n", namespace, "logs", "-f", "--timestamps", &name])
+        kubectl(&["-n", namespace, "logs", "-f", "--timestamps", pod])
             .stdout(Stdio::piped())
             .stderr(Stdio::null()),
     );
@@ -185,9 +194,9 @@ fn handled(pod: &str, log: &PodLog) -> Vec<Handled> {
     let mut handled = Vec::new();
     for (at, line) in &log.lines {
         if let Some(place) = line.strip_prefix("Message Info: topic ") {
-            in_hand = parse_place(place);
+            in_hand = parse_place(place).map(|place| (place, *at));
         } else if let Some(message) = line.strip_prefix("Received message: key=") {
-            let (partition, offset) = in_hand
+            let ((topic, partition, offset), taken) = in_hand
                 .take()
                 .unwrap_or_else(|| panic!("{pod}: done before it was taken: {line}"));
             let value = message
@@ -196,7 +205,9 @@ fn handled(pod: &str, log: &PodLog) -> Vec<Handled> {
                 .to_owned();
             handled.push(Handled {
                 pod: pod.to_owned(),
+                taken,
                 at: *at,
+                topic,
                 partition,
                 offset,
                 value,
@@ -207,8 +218,9 @@ fn handled(pod: &str, log: &PodLog) -> Vec<Handled> {
 }
 
 /// `T - partition [P] @ offset O`
-fn parse_place(place: &str) -> Option<(i64, i64)> {
-    let (_, place) = place.split_once(" - partition [")?;
+fn parse_place(place: &str) -> Option<(String, i64, i64)> {
+    let (topic, place) = place.split_once(" - partition [")?;
     let (partition, offset) = place.split_once("] @ offset ")?;
-    Some((partition.parse().ok()?, offset.parse().ok()?))
+    let (partition, offset) = (partition.parse().ok()?, offset.parse().ok()?);
+    Some((topic.to_owned(), partition, offset))
 }

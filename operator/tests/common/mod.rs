@@ -11,6 +11,7 @@ pub(crate) mod command;
 pub(crate) mod drift;
 pub(crate) mod figures;
 pub(crate) mod host;
+pub(crate) mod judged;
 pub(crate) mod kafka;
 pub(crate) mod logs;
 pub(crate) mod operator;

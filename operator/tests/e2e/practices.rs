@@ -160,6 +160,7 @@ fn every_group_gets_every_message(
             "{group}: {partitions:?}"
         );
     }
+    scene.assert_handled(practice, &logs, &groups);
     let grew = changes
         .events()
         .iter()

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use crate::common::{
     alone,
     command::{kubectl, run},
-    kafka, operator,
+    kafka,
+    logs::Logs,
+    operator,
     sample::Sample,
     scene::{Scene, condition, group},
     until,
@@ -56,6 +58,7 @@ fn a_stopped_group_that_is_scaled_consumes_nothing() {
     }));
     scene.apply(&sample);
     scene.wait_ready("p");
+    let logs = Logs::follow(&scene.namespace, "p");
     kafka::fill(&topic, 30, 10);
     until("30 messages are committed", MINUTE, || {
         let all: Vec<i64> = groups.iter().map(|name| committed(name)).collect();
@@ -171,4 +174,5 @@ fn a_stopped_group_that_is_scaled_consumes_nothing() {
     for wrong in ["Rollout", "PodDeleted", "ReconfiguredBySpec"] {
         assert!(!causes.contains(&&json!(wrong)), "{causes:?}");
     }
+    scene.assert_handled("p", &logs, &groups);
 }

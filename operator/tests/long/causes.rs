@@ -10,14 +10,20 @@ use serde_json::{Value, json};
 use crate::common::{
     RELEASE, alone,
     command::{done, kubectl},
-    host, kafka, print_line,
+    host, kafka,
+    logs::Logs,
+    print_line,
     sample::Sample,
     scene::{Forward, Scene, group},
     until,
 };
 
+/// Messages a second, over both topics.
+const LOAD: u32 = 20;
+
 /// A practice `p` with one group, and how far its journal has been read.
 struct Story {
+    logs: Logs,
     scene: Scene,
     group: String,
     /// Number of the newest rebalance that was looked at.
@@ -44,10 +50,16 @@ impl Story {
         }
         scene.apply(&Sample(json!({
             "apiVersion": "kafka-practice.dev/v1alpha1", "kind": "ConsumerGroupPractice", "metadata": {"name": "p"},
-            "spec": {"topics": [topic(1, 4), topic(2, 2)], "groups": [of_group]},
+            "spec": {
+                "topics": [topic(1, 4), topic(2, 2)],
+                "groups": [of_group],
+                // each fault meets messages on their way
+                "producer": {"load": {"messagesPerSecond": LOAD, "valueBytes": 10}},
+            },
         })));
         scene.wait_ready("p");
         Self {
+            logs: Logs::follow(&scene.namespace, "p"),
             scene,
             group: name,
             read: 0,
@@ -335,6 +347,14 @@ fn every_cause(protocol: &str) {
     );
 
     unseen(&mut story);
+
+    let producer = &json!([{"op": "remove", "path": "/spec/producer/load"}]);
+    story.scene.patch("p", producer);
+    let deployment = "deployment/p-producer";
+    let args = ["rollout", "status", deployment, "--timeout=120s"];
+    story.scene.kubectl(&args);
+    let groups = [story.group.clone()];
+    story.scene.assert_handled("p", &story.logs, &groups);
 }
 
 /// A pod is deleted, and replaced, while no operator looks.

@@ -85,6 +85,7 @@ fn hand_over(protocol: &str, bound: f64) {
         &json!([{"op": "remove", "path": "/spec/producer/load"}]),
     );
     let ends = everything_is_committed(&name);
+    scene.assert_handled("p", &logs, std::slice::from_ref(&name));
     let handled = logs.handled(&name);
     for (partition, end) in ends {
         let mut offsets: Vec<i64> = handled

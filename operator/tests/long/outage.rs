@@ -102,6 +102,7 @@ fn kafka_away_for_a_minute_loses_nothing() {
             }
         });
     }
+    scene.assert_handled(practice, &logs, &sample.groups());
     assert_eq!(
         self::restarts(&scene),
         restarts,

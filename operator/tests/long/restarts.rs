@@ -12,6 +12,7 @@ use crate::common::{
     alone,
     figures::{Bound, figure, hold, median},
     kafka,
+    logs::Logs,
     operator::{self, Audit},
     sample::Sample,
     scene::{Scene, condition},
@@ -51,9 +52,13 @@ fn an_operator_killed_at_any_moment_is_finished_by_the_next() {
         scene.apply(&practice.manifest);
         kill_during("a create", &|| practice.has_arrived(&scene, 2, 3));
         practice.owns_its_topic_alone(&scene);
+        let logs = Logs::follow(&scene.namespace, &practice.name);
+        kafka::fill(&practice.topic, 1_000, 10);
         practice.grow(&scene);
         kill_during("a change", &|| practice.has_arrived(&scene, 4, 5));
         practice.owns_its_topic_alone(&scene);
+        scene.assert_handled(&practice.name, &logs, &practice.groups);
+        drop(logs);
         scene.kubectl(&["delete", "cgp", &practice.name, "--wait=false"]);
         kill_during("a delete", &|| practice.is_gone(&scene));
         assert_eq!(kafka::topic_id(&practice.other), other, "not touched");

@@ -172,6 +172,8 @@ struct Consumption<'c> {
     delay: Duration,
     log_messages: bool,
     beat: Instant,
+    /// The same by the time of day, milliseconds since the epoch: reading that costs more.
+    beat_at: i64,
     published: Option<Instant>,
     checked: Instant,
     /// The time of day when the clock was last read, milliseconds since the epoch.
@@ -192,6 +194,7 @@ impl<'c> Consumption<'c> {
             delay: settings.delay,
             log_messages: settings.log_messages,
             beat: Instant::now(),
+            beat_at: now(),
             published: None,
             checked: Instant::now(),
             now: now(),
@@ -320,11 +323,14 @@ impl<'c> Consumption<'c> {
     /// Periodic work.
     fn tick(&mut self, idle: bool) -> Result<(), ConsumeError> {
         let clock = Instant::now();
-        self.now = now();
-        if clock.duration_since(self.beat) >= BEAT {
-            self.beat = clock;
+        let since_beat = clock.duration_since(self.beat);
+        if since_beat >= BEAT {
+            (self.beat, self.beat_at) = (clock, now());
+            self.now = self.beat_at;
             self.context.shared.turn();
             store_handled(self.consumer, &self.context)?;
+        } else {
+            self.now = self.beat_at + i64::from(since_beat.subsec_millis());
         }
         self.tell_moved(clock);
         if clock.duration_since(self.checked) >= CHECK {

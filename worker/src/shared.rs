@@ -148,6 +148,7 @@ impl Shared {
         Handled {
             instance: self.instance.clone(),
             group: self.settings.group.clone(),
+            started_at: self.started_at,
             known_since: member.ledger().known_since(self.started_at),
             ranges,
             more,

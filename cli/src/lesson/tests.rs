@@ -24,7 +24,7 @@ fn seen(at: i64, end: i64, handled: i64, members: usize, refused: u64) -> Observ
             "groups": [{"name": "practice-1-group", "groupIdOwned": true, "state": "Stable", "protocol": "Consumer",
                 "replicas": 1, "readyReplicas": members.len(), "idle": 0, "lag": end - handled, "members": members}],
         },
-        "handled": [{"instance": "practice-1-group-a", "group": "practice-1-group", "knownSince": 0, "ranges": ranges, "more": false}],
+        "handled": [{"instance": "practice-1-group-a", "group": "practice-1-group", "startedAt": 0, "knownSince": 0, "ranges": ranges, "more": false}],
         "answers": [{"status": 422, "count": refused}],
     }))
     .expect("an observation")

@@ -16,6 +16,8 @@ pub struct Handled {
     pub instance: String,
     /// `group.id`.
     pub group: String,
+    /// When this process started, milliseconds since the epoch. Another process of the same name has another ledger.
+    pub started_at: i64,
     /// Everything that was handled since then is known: when the worker started, or later if it has forgotten messages. Milliseconds
     /// since the epoch.
     pub known_since: i64,

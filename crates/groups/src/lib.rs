@@ -7,6 +7,7 @@ pub mod assign;
 mod by_partition;
 pub mod cause;
 mod compact;
+pub mod handled;
 pub mod health;
 pub mod journal;
 pub mod lag;

@@ -57,6 +57,7 @@ fn seen(at: i64, group: GroupStatus, handled: &[(&str, i32, i64, i64)]) -> Obser
     let range = |(consumer, partition, from, to): &(&str, i32, i64, i64)| Handled {
         instance: (*consumer).to_owned(),
         group: "g".to_owned(),
+        started_at: 0,
         known_since: 0,
         ranges: vec![HandledRange {
             topic: "t".to_owned(),

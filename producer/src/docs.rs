@@ -104,6 +104,8 @@ mod tests {
             "partition",
             "offset",
             "timestamp",
+            "randomKey",
+            "partitions",
         ] {
             assert!(schemas["Sent"]["properties"][field].is_object(), "{field}");
         }

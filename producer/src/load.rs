@@ -102,7 +102,7 @@ pub(crate) async fn run(
             let _ = kafka.enqueue(
                 name,
                 None,
-                None,
+                kafka.random_key().as_deref(),
                 &value,
                 Waiting::Load(Outstanding::new(&counts)),
             );

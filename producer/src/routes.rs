@@ -97,6 +97,11 @@ pub struct Sent {
     /// Its time, in milliseconds since the epoch.
     #[schema(example = 1_767_225_600_000_i64)]
     pub timestamp: i64,
+    /// The random key that it got, as the practice's `producer.keys` specifies. `null` when the request has a key or keys are none.
+    pub random_key: Option<String>,
+    /// Partitions of the topic: without a `partition` in the request, the hash of the key modulo this number is the partition.
+    #[schema(example = 3)]
+    pub partitions: i32,
 }
 
 /// All routes.
@@ -213,11 +218,14 @@ async fn answer(app: &App, request: Request, share: &mut Share) -> Result<Sent, 
         let failure = Failure::before_sending(RDKafkaErrorCode::MessageSizeTooLarge);
         return Err(failure.problem(&attempted, &app.topics));
     }
+    let random_key = message.key.is_none().then(|| app.kafka.random_key());
+    let random_key = random_key.flatten();
+    let key = message.key.as_deref().or(random_key.as_deref());
     let Delivery {
         partition,
         offset,
         timestamp,
-    } = app.kafka.send(&message).await.map_err(|failure| {
+    } = app.kafka.send(&message, key).await.map_err(|failure| {
         app.topics.doubt_configs();
         failure.problem(&app.kafka.attempted(&message), &app.topics)
     })?;
@@ -233,6 +241,8 @@ async fn answer(app: &App, request: Request, share: &mut Share) -> Result<Sent, 
         partition,
         offset,
         timestamp,
+        random_key,
+        partitions,
     })
 }
 

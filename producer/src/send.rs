@@ -117,8 +117,12 @@ impl Kafka {
         })
     }
 
-    /// Sends a message to a partition that exists and waits for the acknowledgement.
-    pub(crate) async fn send(&self, message: &Message) -> Result<Delivery, Failure> {
+    /// Sends a message with its key to a partition that exists and waits for the acknowledgement.
+    pub(crate) async fn send(
+        &self,
+        message: &Message,
+        key: Option<&str>,
+    ) -> Result<Delivery, Failure> {
         let reports = self.reports();
         if reports.closing.is_cancelled() {
             return Err(Failure::before_sending(RDKafkaErrorCode::PurgeQueue));
@@ -130,7 +134,7 @@ impl Kafka {
         self.enqueue(
             &message.topic,
             message.partition,
-            message.key.as_deref(),
+            key,
             &message.value,
             Waiting::Request(sender),
         )
@@ -153,7 +157,12 @@ impl Kafka {
         }
     }
 
-    /// Hands a message to the client, with a random key if it has none and keys are wished.
+    /// A random key for a message that has none; `None`: the settings want none.
+    pub(crate) fn random_key(&self) -> Option<String> {
+        self.keys_random.then(|| Uuid::new_v4().to_string())
+    }
+
+    /// Hands a message to the client.
     pub(crate) fn enqueue(
         &self,
         topic: &str,
@@ -162,13 +171,6 @@ impl Kafka {
         value: &str,
         waiting: Waiting,
     ) -> Result<(), RDKafkaErrorCode> {
-        let mut buffer = Uuid::encode_buffer();
-        let key = match key {
-            None if self.keys_random => {
-                Some(&*Uuid::new_v4().hyphenated().encode_lower(&mut buffer))
-            }
-            given => given,
-        };
         let mut record =
             BaseRecord::<str, str, Box<Waiting>>::with_opaque_to(topic, Box::new(waiting))
                 .payload(value);

@@ -8,6 +8,7 @@ pub mod events;
 pub mod handled;
 mod hold;
 pub mod lines;
+pub mod partitioner;
 pub mod producer;
 pub mod status;
 pub mod worker;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use practice_contract::partitioner::partition_of;
+use serde_json::{Value, json};
 
 use crate::{
     answers::mock,
@@ -14,6 +15,7 @@ use crate::{
 async fn keys_are_random_uuids_or_none_by_the_settings() {
     let mock = mock(&[("random", 1), ("none", 1)]);
     let bootstrap = mock.bootstrap_servers();
+    let mut answers = Vec::new();
     for topic in ["random", "none"] {
         let mut settings = settings(&bootstrap, &[topic]);
         settings.keys_random = topic == "random";
@@ -22,11 +24,18 @@ async fn keys_are_random_uuids_or_none_by_the_settings() {
             json!({"topic": topic, "value": "1"}),
             json!({"topic": topic, "value": "2", "key": "own"}),
         ] {
-            direct.message(message).await.is_sent(topic);
+            let sent = direct.message(message).await;
+            sent.is_sent(topic);
+            answers.push(sent.json());
         }
     }
     let random = topic::read(&bootstrap, "random").await;
     let key = random[0].key.as_deref().expect("a key");
+    assert_eq!(answers[0]["randomKey"], key);
+    for answer in &answers[1..] {
+        assert_eq!(answer["randomKey"], Value::Null, "{answer}");
+    }
+    assert!(answers.iter().all(|answer| answer["partitions"] == 1));
     let uuid = uuid::Uuid::parse_str(key).expect("a UUID");
     assert_eq!((uuid.get_version_num(), key.len()), (4, 36));
     assert_eq!(random[1].key.as_deref(), Some("own"));
@@ -39,49 +48,8 @@ async fn keys_are_random_uuids_or_none_by_the_settings() {
     );
 }
 
-/// The hash of Kafka's own clients (`org.apache.kafka.common.utils.Utils.murmur2`), written from its definition.
-fn murmur2(bytes: &[u8]) -> i32 {
-    const M: u32 = 0x5bd1_e995;
-    let length = u32::try_from(bytes.len()).expect("small");
-    let mut hash = 0x9747_b28c ^ length;
-    let mut fours = bytes.chunks_exact(4);
-    for four in &mut fours {
-        let mut word = u32::from_le_bytes(four.try_into().expect("4 bytes")).wrapping_mul(M);
-        word = (word ^ (word >> 24)).wrapping_mul(M);
-        hash = hash.wrapping_mul(M) ^ word;
-    }
-    let rest = fours.remainder();
-    if !rest.is_empty() {
-        for (byte, place) in rest.iter().zip([0, 8, 16]) {
-            hash ^= u32::from(*byte) << place;
-        }
-        hash = hash.wrapping_mul(M);
-    }
-    hash = (hash ^ (hash >> 13)).wrapping_mul(M);
-    (hash ^ (hash >> 15)).cast_signed()
-}
-
-/// Where `org.apache.kafka.clients.producer.internals.BuiltInPartitioner.partitionForKey` puts a key.
-fn partition(key: &str, partitions: i32) -> i32 {
-    (murmur2(key.as_bytes()) & i32::MAX) % partitions
-}
-
 #[tokio::test]
 async fn a_key_maps_to_the_partition_of_kafkas_own_producer() {
-    // from Kafka's UtilsTest
-    for (key, hash) in [
-        ("21", -973_932_308),
-        ("foobar", -790_332_482),
-        ("a-little-bit-long-string", -985_981_536),
-        ("a-little-bit-longer-string", -1_486_304_829),
-        (
-            "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
-            -58_897_971,
-        ),
-        ("abc", 479_470_107),
-    ] {
-        assert_eq!(murmur2(key.as_bytes()), hash, "{key}");
-    }
     let mock = mock(&[("t", 7)]);
     let direct = Direct::ready(&settings(&mock.bootstrap_servers(), &["t"])).await;
     let mut keys: Vec<_> = (0..40).map(|number| format!("order-{number}")).collect();
@@ -93,7 +61,7 @@ async fn a_key_maps_to_the_partition_of_kafkas_own_producer() {
             .message(json!({"topic": "t", "value": "v", "key": key}))
             .await;
         let (found, _) = sent.is_sent("t");
-        assert_eq!(found, partition(&key, 7), "{key}");
+        assert_eq!(Some(found), partition_of(&key, 7), "{key}");
         used.insert(found);
     }
     assert_eq!(used.len(), 7);
@@ -111,7 +79,7 @@ async fn an_empty_key_is_a_key() {
             let sent = direct
                 .message(json!({"topic": "t", "value": "v", "key": ""}))
                 .await;
-            assert_eq!(sent.is_sent("t").0, partition("", 3));
+            assert_eq!(Some(sent.is_sent("t").0), partition_of("", 3));
         }
     }
     let records = topic::read(&bootstrap, "t").await;

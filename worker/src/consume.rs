@@ -22,6 +22,7 @@ use crate::{
     client_log,
     commit::{note_positions, store_handled},
     config::client_config,
+    ledger::Times,
     ledger_file::LedgerError,
     output::Output,
     prefetch::{Messages, Taken},
@@ -273,7 +274,11 @@ impl<'c> Consumption<'c> {
     fn handle(&mut self, taken: &Taken<'c>) -> Result<(), ConsumeError> {
         let message = &taken.message;
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-        let mut times = (self.now, self.now);
+        let mut times = Times {
+            produced: message.timestamp().to_millis(),
+            taken: self.now,
+            done: self.now,
+        };
         if self.log_messages {
             let mut output = self.context.output();
             lines::taken(output.lines(), topic, partition, offset);
@@ -283,13 +288,13 @@ impl<'c> Consumption<'c> {
             }
         }
         if !self.delay.is_zero() {
-            times.0 = now();
+            times.taken = now();
             let waited = self.wait_out(taken);
             if !matches!(waited, Ok(true)) {
                 self.context.shared.member().counts.abandoned += 1;
                 return waited.map(drop);
             }
-            times.1 = now();
+            times.done = now();
             if self.log_messages {
                 let mut output = self.context.output();
                 lines::done(output.lines(), message.key(), message.payload());

@@ -8,33 +8,46 @@ use practice_contract::handled::{HANDLED_KEPT, HANDLED_LISTED, HandledQuery, Han
 
 use crate::member::Partition;
 
+/// When a message was produced, taken and handled, milliseconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// As its record says; `None`: it does not.
+    pub(crate) produced: Option<i64>,
+    pub(crate) taken: i64,
+    pub(crate) done: i64,
+}
+
 /// Messages of one partition that were handled one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Range {
     from: i64,
     to: i64,
     count: u64,
+    produced_at: Option<i64>,
     taken_at: i64,
     done_at: i64,
     committed_at: Option<i64>,
 }
 
 impl Range {
-    /// Of one message that was taken and handled at these times, milliseconds since the epoch.
-    pub(crate) fn of(offset: i64, (taken_at, done_at): (i64, i64)) -> Self {
+    /// Of one message.
+    pub(crate) fn of(offset: i64, times: Times) -> Self {
         Self {
             from: offset,
             to: offset,
             count: 1,
-            taken_at,
-            done_at,
+            produced_at: times.produced,
+            taken_at: times.taken,
+            done_at: times.done,
             committed_at: None,
         }
     }
 
     /// Adds the message after it.
-    pub(crate) fn extend(&mut self, offset: i64, done_at: i64) {
-        (self.to, self.done_at) = (offset, done_at);
+    pub(crate) fn extend(&mut self, offset: i64, times: Times) {
+        (self.to, self.done_at) = (offset, times.done);
+        let both = self.produced_at.zip(times.produced);
+        self.produced_at = both.map(|(one, other)| one.min(other));
         self.count += 1;
     }
 
@@ -46,6 +59,7 @@ impl Range {
             from: self.from,
             to: self.to,
             count: self.count,
+            produced_at: self.produced_at,
             taken_at: self.taken_at,
             done_at: self.done_at,
             committed_at: self.committed_at,
@@ -159,11 +173,38 @@ mod tests {
 
     /// A range of so many messages from an offset on, handled at a time.
     fn range(from: i64, count: i64, at: i64) -> Range {
-        let mut range = Range::of(from, (at, at));
+        let times = |at| Times {
+            produced: Some(at - 5),
+            taken: at,
+            done: at,
+        };
+        let mut range = Range::of(from, times(at));
         for offset in 1..count {
-            range.extend(from + offset, at + offset);
+            range.extend(from + offset, times(at + offset));
         }
         range
+    }
+
+    #[test]
+    fn a_range_has_the_time_of_its_earliest_message() {
+        let times = |produced| Times {
+            produced,
+            taken: 50,
+            done: 60,
+        };
+        for (produced, expected) in [
+            (&[Some(7), Some(9)][..], Some(7)),
+            (&[Some(9), Some(7), Some(8)], Some(7)),
+            (&[Some(9), None, Some(7)], None),
+            (&[None, Some(7)], None),
+        ] {
+            let mut range = Range::of(0, times(produced[0]));
+            for (offset, produced) in (1..).zip(&produced[1..]) {
+                range.extend(offset, times(*produced));
+            }
+            let answer = range.answer(&partition(0));
+            assert_eq!(answer.produced_at, expected, "{produced:?}");
+        }
     }
 
     fn asked(partition: Option<i32>, from: Option<i64>, to: Option<i64>) -> HandledQuery {

@@ -9,7 +9,7 @@ use practice_contract::{
     status::{Ownership, PartitionStatus, RebalanceSeen},
 };
 
-use crate::ledger::{Ledger, Range};
+use crate::ledger::{Ledger, Range, Times};
 
 /// A partition by its topic's name and its number.
 pub(crate) type Partition = (Arc<str>, i32);
@@ -189,7 +189,7 @@ impl Member {
         self.find(topic, partition).map(|owned| owned.tenure)
     }
 
-    /// A message was handled, which was taken and done at these `times`. `false`, and nothing noted: its partition is not ours any
+    /// A message was handled at these `times`. `false`, and nothing noted: its partition is not ours any
     /// more.
     pub(crate) fn done(
         &mut self,
@@ -197,7 +197,7 @@ impl Member {
         partition: i32,
         tenure: u64,
         offset: i64,
-        times: (i64, i64),
+        times: Times,
     ) -> bool {
         let Some(owned) = self
             .find(topic, partition)
@@ -208,7 +208,7 @@ impl Member {
         owned.position = Some(offset + 1);
         owned.moved += 1;
         match &mut owned.open {
-            Some(open) => open.extend(offset, times.1),
+            Some(open) => open.extend(offset, times),
             None => owned.open = Some(Range::of(offset, times)),
         }
         self.counts.consumed += 1;

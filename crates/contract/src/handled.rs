@@ -42,6 +42,9 @@ pub struct HandledRange {
     /// How many they are: fewer than the offsets from `from` to `to` where compaction removed messages, or where transactions have
     /// their markers.
     pub count: u64,
+    /// When the earliest one was produced, as their records say, milliseconds since the epoch; absent: they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub produced_at: Option<i64>,
     /// When the first one was taken, milliseconds since the epoch.
     pub taken_at: i64,
     /// When the last one was handled.
@@ -80,4 +83,39 @@ pub struct HandledQuery {
     /// That begin at this offset or an earlier one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<i64>,
+}
+
+impl HandledQuery {
+    /// The path with this query. Topic names have no character that a URL would have to escape.
+    pub fn path(&self) -> String {
+        let number = |number: Option<i64>| number.map(|number| number.to_string());
+        let fields = [
+            ("topic", self.topic.clone()),
+            ("partition", number(self.partition.map(i64::from))),
+            ("from", number(self.from)),
+            ("to", number(self.to)),
+        ];
+        let fields = fields.into_iter();
+        let fields: Vec<String> = fields
+            .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
+            .collect();
+        format!("/handled?{}", fields.join("&"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_a_path() {
+        let query = HandledQuery {
+            topic: Some("my-topic".to_owned()),
+            partition: Some(2),
+            from: Some(17),
+            to: None,
+        };
+        assert_eq!(query.path(), "/handled?topic=my-topic&partition=2&from=17");
+        assert_eq!(HandledQuery::default().path(), "/handled?");
+    }
 }

@@ -9,6 +9,15 @@ fn partitions(numbers: &[i32]) -> Vec<Partition> {
         .collect()
 }
 
+/// Of a message that was taken and handled then.
+fn times(taken: i64, done: i64) -> Times {
+    Times {
+        produced: None,
+        taken,
+        done,
+    }
+}
+
 fn owner_of(numbers: &[i32]) -> Member {
     let mut member = Member::default();
     member.assigned(&partitions(numbers), 0);
@@ -37,12 +46,12 @@ fn a_change_adds_and_removes_only_what_it_names() {
 fn a_message_of_an_earlier_possession_is_not_noted() {
     let mut member = owner_of(&[0]);
     let tenure = member.tenure("t", 0).expect("ours");
-    assert!(member.done("t", 0, tenure, 7, (0, 0)));
+    assert!(member.done("t", 0, tenure, 7, times(0, 0)));
     member.gone(Ownership::Revoked, &partitions(&[0]), 1);
-    assert!(!member.done("t", 0, tenure, 8, (0, 0)));
+    assert!(!member.done("t", 0, tenure, 8, times(0, 0)));
     member.assigned(&partitions(&[0]), 2);
     assert!(
-        !member.done("t", 0, tenure, 8, (0, 0)),
+        !member.done("t", 0, tenure, 8, times(0, 0)),
         "got again, but the message was fetched before"
     );
     assert_eq!(member.counts.consumed, 1);
@@ -54,7 +63,7 @@ fn each_position_is_stored_once_and_committed_when_answered() {
     let mut member = owner_of(&[0, 1]);
     let tenure = member.tenure("t", 0).expect("ours");
     assert!(member.take_due().is_empty());
-    member.done("t", 0, tenure, 4, (0, 0));
+    member.done("t", 0, tenure, 4, times(0, 0));
     assert_eq!(member.take_due(), [((Arc::from("t"), 0), 5)]);
     assert!(member.take_due().is_empty());
     member.committed(("t", 0), 5, false, 0);
@@ -93,7 +102,7 @@ fn only_a_recent_rebalance_makes_a_stop_wait_for_commits() {
         "nothing was handled"
     );
     let tenure = member.tenure("t", 0).expect("ours");
-    member.done("t", 0, tenure, 4, (0, 0));
+    member.done("t", 0, tenure, 4, times(0, 0));
     assert!(member.owes_commits_amid_rebalance(1));
     assert!(
         !member.owes_commits_amid_rebalance(10_000),
@@ -141,8 +150,8 @@ fn pausing_is_remembered_per_partition() {
 fn moves_are_reported_once() {
     let mut member = owner_of(&[0, 1]);
     let tenure = member.tenure("t", 1).expect("ours");
-    member.done("t", 1, tenure, 0, (0, 0));
-    member.done("t", 1, tenure, 1, (0, 0));
+    member.done("t", 1, tenure, 0, times(0, 0));
+    member.done("t", 1, tenure, 1, times(0, 0));
     let moved = member.take_moved();
     assert_eq!(moved.len(), 1);
     assert_eq!(
@@ -188,7 +197,7 @@ fn what_was_handled_is_in_the_ledger_whatever_became_of_the_partition() {
     let mut member = owner_of(&[0]);
     let tenure = member.tenure("t", 0).expect("ours");
     for offset in [3, 4, 7] {
-        member.done("t", 0, tenure, offset, (10, 20));
+        member.done("t", 0, tenure, offset, times(10, 20));
     }
     assert_eq!(listed(&member), [], "its lines may not be out yet");
     member.take_due();
@@ -196,15 +205,15 @@ fn what_was_handled_is_in_the_ledger_whatever_became_of_the_partition() {
     member.committed(("t", 0), 8, true, 30);
     assert_eq!(listed(&member), [(3, 7, 3, Some(30))]);
     // lost before it was stored, and handled again by the same consumer
-    member.done("t", 0, tenure, 8, (40, 50));
+    member.done("t", 0, tenure, 8, times(40, 50));
     member.gone(Ownership::Lost, &partitions(&[0]), 60);
     member.assigned(&partitions(&[0]), 70);
     let tenure = member.tenure("t", 0).expect("ours again");
     assert!(
-        !member.done("t", 0, tenure - 1, 9, (71, 72)),
+        !member.done("t", 0, tenure - 1, 9, times(71, 72)),
         "of the former possession"
     );
-    member.done("t", 0, tenure, 8, (80, 90));
+    member.done("t", 0, tenure, 8, times(80, 90));
     member.left();
     let twice = [(3, 7, 3, Some(30)), (8, 8, 1, None), (8, 8, 1, None)];
     assert_eq!(listed(&member), twice);

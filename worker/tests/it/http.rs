@@ -102,7 +102,10 @@ fn a_worker_tells_which_messages_it_has_handled_and_when() {
     for range in &all.ranges {
         let committed = range.committed_at.expect("was waited for");
         assert!(
-            before <= range.taken_at && range.taken_at + 200 <= range.done_at,
+            range
+                .produced_at
+                .is_some_and(|at| before <= at && at <= range.taken_at)
+                && range.taken_at + 200 <= range.done_at,
             "the delay is between: {range:?}"
         );
         assert!(

@@ -35,7 +35,8 @@ pub struct GoneConsumer {
     pub group: String,
     /// Its name.
     pub consumer: String,
-    /// When it ended, or a while later when that was noticed, milliseconds since the epoch; `None`: unknown.
+    /// When it ended, or a while later when that was noticed, milliseconds since the epoch; `None`: unknown. A whole second is one that was
+    /// rounded down, as the kubelet does.
     pub at: Option<i64>,
     /// What happened to it: `was deleted`.
     pub how: String,
@@ -93,6 +94,7 @@ type RangeKey = (i64, i64, i64);
 #[derive(Debug, Clone, Copy)]
 struct Range {
     count: u64,
+    produced_at: Option<i64>,
     done_at: i64,
     /// The first round in which a commit that covers it was confirmed.
     committed: Option<u32>,
@@ -102,6 +104,8 @@ struct Range {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece<'a> {
     pub(super) consumer: &'a str,
+    /// When the process started.
+    started: i64,
     pub(super) from: i64,
     pub(super) to: i64,
     pub(super) count: u64,
@@ -114,6 +118,8 @@ pub(super) struct Piece<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Blind {
     pub(super) spot: BlindSpot,
+    /// When the process started; `None`: it was never asked.
+    started: Option<i64>,
     /// The last round in which the process answered, 0: never.
     round: u32,
     /// Only messages that were produced until then are concerned, milliseconds since the epoch; `None`: all.
@@ -121,14 +127,29 @@ pub(super) struct Blind {
 }
 
 impl Blind {
-    /// Whether its process may have handled a message unseen, of which a commit was confirmed in a round. What was committed when the
-    /// process answered is not given to it afterwards.
-    pub(super) fn hides(&self, produced_at: Option<i64>, committed: Option<u32>) -> bool {
+    /// Whether its process may have handled a message unseen, which one is known to have handled.
+    pub(super) fn hides(
+        &self,
+        produced_at: Option<i64>,
+        known: Option<&Piece<'_>>,
+        is_passed: bool,
+    ) -> bool {
+        if known.is_some_and(|piece| self.is_of(piece)) {
+            // what is committed is handled by nobody again; otherwise its next owner does
+            return !is_passed && known.is_some_and(|piece| piece.committed.is_none());
+        }
         let was_there = match (self.until, produced_at) {
             (Some(until), Some(at)) => at <= until,
             _ => true,
         };
+        // what was committed when the process was asked is not given to it afterwards
+        let committed = known.and_then(|piece| piece.committed);
         was_there && committed.is_none_or(|round| round >= self.round)
+    }
+
+    /// Whether its process has handled a piece.
+    pub(super) fn is_of(&self, piece: &Piece<'_>) -> bool {
+        (self.spot.consumer.as_str(), self.started) == (piece.consumer, Some(piece.started))
     }
 
     /// Whether the process may answer later.
@@ -168,24 +189,37 @@ impl Ledgers {
         }
     }
 
+    /// When a message was produced at the earliest, by the consumers of any group that have handled it; `None`: none has.
+    pub fn produced_at(&self, partition: At<'_>, offset: i64) -> Option<i64> {
+        let all = self.processes.values();
+        let ranges = all
+            .filter_map(|ledger| ledger.ranges.get(partition))
+            .flatten();
+        let here = ranges.filter(|((from, to, _), _)| (*from..=*to).contains(&offset));
+        // a range knows its earliest message: the latest of these bounds is the best
+        here.filter_map(|(_, range)| range.produced_at).max()
+    }
+
     /// What the processes of a group have handled of a partition.
     pub(super) fn pieces<'a>(
         &'a self,
         group: &'a str,
         partition: At<'a>,
     ) -> impl Iterator<Item = Piece<'a>> {
-        self.of(group).flat_map(move |((_, consumer, _), ledger)| {
-            let ranges = ledger.ranges.get(partition).into_iter().flatten();
-            ranges.map(|((from, to, taken_at), range)| Piece {
-                consumer,
-                from: *from,
-                to: *to,
-                count: range.count,
-                taken_at: *taken_at,
-                done_at: range.done_at,
-                committed: range.committed,
+        self.of(group)
+            .flat_map(move |((_, consumer, started), ledger)| {
+                let ranges = ledger.ranges.get(partition).into_iter().flatten();
+                ranges.map(|((from, to, taken_at), range)| Piece {
+                    consumer,
+                    started: *started,
+                    from: *from,
+                    to: *to,
+                    count: range.count,
+                    taken_at: *taken_at,
+                    done_at: range.done_at,
+                    committed: range.committed,
+                })
             })
-        })
     }
 
     fn of(&self, group: &str) -> impl Iterator<Item = (&(String, String, i64), &Ledger)> {
@@ -203,7 +237,8 @@ impl Ledgers {
             .collect();
         for ((_, consumer), why) in self.silent.iter().filter(|((of, _), _)| of == group) {
             if self.starts(group, consumer).next().is_none() {
-                all.push(blind(consumer, Blindness::Silent(why.clone()), 0, None));
+                let why = Blindness::Silent(why.clone());
+                all.push(blind(consumer, why, None, 0, None));
             }
         }
         for gone in self.never_asked(group) {
@@ -211,7 +246,7 @@ impl Ledgers {
                 how: gone.how.clone(),
                 at: gone.at,
             };
-            all.push(blind(&gone.consumer, why, 0, gone.at));
+            all.push(blind(&gone.consumer, why, None, 0, gone.at.map(latest)));
         }
         all
     }
@@ -236,7 +271,9 @@ impl Ledgers {
                 *known = gone;
             }
         }
-        last.into_values()
+        let mut last: Vec<_> = last.into_values().collect();
+        last.sort_by_key(|gone| std::cmp::Reverse(gone.at));
+        last.into_iter()
     }
 
     /// Why something is unknown of a process that has answered once.
@@ -249,13 +286,14 @@ impl Ledgers {
     ) -> Option<Blind> {
         if ledger.round == self.round {
             let since = ledger.known_since;
-            let forgotten = || blind(consumer, Blindness::Forgotten(since), 0, Some(since));
+            let why = Blindness::Forgotten(since);
+            let forgotten = || blind(consumer, why, Some(started), 0, Some(since));
             return (since > started).then(forgotten);
         }
         let name = (group.to_owned(), consumer.to_owned());
         if let Some(why) = self.silent.get(&name) {
             let why = Blindness::Silent(why.clone());
-            return Some(blind(consumer, why, ledger.round, None));
+            return Some(blind(consumer, why, Some(started), ledger.round, None));
         }
         let is_its_end = |gone: &&GoneConsumer| {
             (gone.group.as_str(), gone.consumer.as_str()) == (group, consumer)
@@ -268,15 +306,27 @@ impl Ledgers {
             how: end.map_or_else(|| "no longer runs".to_owned(), |end| end.how.clone()),
             at: end.and_then(|end| end.at),
         };
-        let at = end.and_then(|end| end.at);
-        Some(blind(consumer, why, ledger.round, at))
+        let until = end.and_then(|end| end.at).map(latest);
+        Some(blind(consumer, why, Some(started), ledger.round, until))
     }
 }
 
-fn blind(consumer: &str, why: Blindness, round: u32, until: Option<i64>) -> Blind {
+/// The latest moment that a time may mean.
+fn latest(at: i64) -> i64 {
+    if at % 1_000 == 0 { at + 999 } else { at }
+}
+
+fn blind(
+    consumer: &str,
+    why: Blindness,
+    started: Option<i64>,
+    round: u32,
+    until: Option<i64>,
+) -> Blind {
     let consumer = consumer.to_owned();
     Blind {
         spot: BlindSpot { consumer, why },
+        started,
         round,
         until,
     }
@@ -290,6 +340,7 @@ impl Ledger {
             .entry((range.from, range.to, range.taken_at))
             .or_insert(Range {
                 count: range.count,
+                produced_at: range.produced_at,
                 done_at: range.done_at,
                 committed: None,
             });

@@ -135,11 +135,16 @@ impl<'a> Segment<'a> {
         group: &ReadingGroup,
         blind: &[Blind],
     ) -> (Option<Unexpected>, bool) {
-        let committed = self.whole.first().and_then(|piece| piece.committed);
+        let known = self.whole.first();
+        let is_passed = self.passed.is_some();
         let hiding = blind
             .iter()
-            .filter(|blind| blind.hides(self.produced_at, committed));
-        let is_open = hiding.clone().any(Blind::is_silent);
+            .filter(|blind| blind.hides(self.produced_at, known, is_passed));
+        // who has handled it without a commit and is gone: the next owner handles it again
+        let is_own = |blind: &Blind| known.is_some_and(|piece| blind.is_of(piece));
+        let is_open = hiding
+            .clone()
+            .any(|blind| blind.is_silent() || is_own(blind));
         let spots = || hiding.clone().map(|blind| blind.spot.clone()).collect();
         let unknown = |why| {
             let handled = self.whole.iter().map(handling).collect();

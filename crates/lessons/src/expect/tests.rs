@@ -65,6 +65,7 @@ fn seen(at: i64, group: GroupStatus, handled: &[(&str, i32, i64, i64)]) -> Obser
             from: *from,
             to: *to,
             count: from.abs_diff(*to) + 1,
+            produced_at: None,
             taken_at: at,
             done_at: at,
             committed_at: None,

@@ -11,6 +11,7 @@ fn line(instance: &str, (from, to): (i64, i64), at: i64) -> HandledLine {
             from,
             to,
             count: u64::try_from(to - from + 1).unwrap_or(1),
+            produced_at: None,
             taken_at: at,
             done_at: at,
             committed_at: None,

@@ -1,8 +1,9 @@
 //! Command line of the plugin. In: arguments. Out: a verb with validated values.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use practice_contract::duration;
 
 /// Learn, break and operate Kafka consumer groups on Kubernetes: assignments, lag, rebalances and their causes.
 #[derive(Debug, Parser)]
@@ -55,6 +56,8 @@ pub enum Verb {
     Plan(Plan),
     /// Send messages with the practice's producer
     Send(Send),
+    /// Show which consumer of each group has handled a message, when and how often
+    Where(Where),
     /// Work through a lesson: a step passes when Kafka and the consumers report that it has happened
     Lesson(Lesson),
     /// Check the cluster, the operator and Kafka; each failed check has a hint
@@ -233,9 +236,67 @@ pub struct Send {
     /// Messages per second at most. Default: no limit; each message waits for the acknowledgement of the one before
     #[arg(long, value_name = "R", allow_negative_numbers = true, value_parser = rate)]
     pub rate: Option<f64>,
-    /// Print the producer's answer to each message as a document
+    /// Follow the messages to the consumers of each group: who has handled them, when, and how often. At most 10000 messages
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Time to wait for the groups after the last acknowledgement
+    #[arg(long, value_name = "DURATION", default_value = "30s", requires = "follow", value_parser = duration::parse)]
+    pub timeout: Duration,
+    /// Print the producer's answer to each message as a document; with --follow one document about all of them
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Document>,
+}
+
+/// Most messages that are followed: a consumer remembers the last 100,000 that it has handled.
+pub const MOST_FOLLOWED: u32 = 10_000;
+
+/// Arguments of `where`.
+#[derive(Debug, Args)]
+pub struct Where {
+    /// Name of the practice
+    #[arg(value_parser = kubernetes_name)]
+    pub name: String,
+    /// The message: `TOPIC/PARTITION@OFFSET`, as `send` prints it
+    #[arg(value_name = "TOPIC/PARTITION@OFFSET")]
+    pub place: Place,
+    /// Print a document
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Document>,
+}
+
+/// Where a message is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its topic.
+    pub topic: String,
+    /// Its partition, from 0.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+}
+
+impl FromStr for Place {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const LEGAL: &str = "write TOPIC/PARTITION@OFFSET, such as my-topic/2@17";
+        let (topic, rest) = text.rsplit_once('/').ok_or(LEGAL)?;
+        let (partition, offset) = rest.split_once('@').ok_or(LEGAL)?;
+        // a topic's name: it becomes part of a URL
+        let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let is_number = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+        if topic.is_empty() || !topic.chars().all(is_legal) {
+            return Err(LEGAL);
+        }
+        if !is_number(partition) || !is_number(offset) {
+            return Err(LEGAL);
+        }
+        Ok(Self {
+            topic: topic.to_owned(),
+            partition: partition.parse().map_err(|_| LEGAL)?,
+            offset: offset.parse().map_err(|_| LEGAL)?,
+        })
+    }
 }
 
 /// Arguments of `view`.
@@ -300,154 +361,4 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn arguments_are_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn namespace_is_accepted_before_and_after_the_verb() {
-        for line in [
-            "cgp -n a get p",
-            "cgp get -n a p",
-            "cgp get p --namespace a",
-            "cgp --namespace=a get p",
-        ] {
-            let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
-            assert_eq!(arguments.common.namespace.as_deref(), Some("a"), "{line}");
-            assert!(
-                matches!(arguments.verb, Verb::Get(Get { name: Some(name), .. }) if name == "p"),
-                "{line}"
-            );
-        }
-    }
-
-    #[test]
-    fn all_namespaces_overrides_namespace() {
-        for line in [
-            "cgp get -A -n a",
-            "cgp -n a get -A",
-            "cgp get -n a -A",
-            "cgp --namespace a get --all-namespaces",
-        ] {
-            let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
-            assert!(
-                matches!(
-                    arguments.verb,
-                    Verb::Get(Get {
-                        all_namespaces: true,
-                        ..
-                    })
-                ),
-                "{line}"
-            );
-        }
-        for line in ["cgp check -A -n a", "cgp -n a check -A"] {
-            let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
-            assert!(
-                matches!(
-                    arguments.verb,
-                    Verb::Check(Check {
-                        all_namespaces: true,
-                        ..
-                    })
-                ),
-                "{line}"
-            );
-        }
-    }
-
-    #[test]
-    fn every_verb_accepts_the_output_flag() {
-        for verb in [
-            "get",
-            "journal p",
-            "check",
-            "version",
-            "send p --topic t --value v",
-        ] {
-            for line in [
-                format!("cgp {verb} -o json"),
-                format!("cgp {verb} --output=yaml"),
-                format!("cgp {verb} -oyaml"),
-            ] {
-                assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_number_out_of_range_is_refused_with_the_range() {
-        for (line, flag, number, range) in [
-            ("logs p --tail -2", "--tail", "-2", "-1..=100000"),
-            ("journal p --last -1", "--last", "-1", "1..=100000"),
-            ("journal p --last 0", "--last", "0", "1..=100000"),
-            (
-                "send p --topic t --value v --count -5",
-                "--count",
-                "-5",
-                "1..=1000000",
-            ),
-            (
-                "send p --topic t --value v --rate -1",
-                "--rate",
-                "-1",
-                "0.01 to 100000",
-            ),
-            (
-                "send p --topic t --value v --partition -1",
-                "--partition",
-                "-1",
-                "0..=2147483647",
-            ),
-            ("view p --port -1", "--port", "-1", "0..=65535"),
-            ("view p --port 99999", "--port", "99999", "0..=65535"),
-        ] {
-            let arguments = ["cgp"].into_iter().chain(line.split(' '));
-            let refused = Arguments::try_parse_from(arguments).expect_err(line);
-            let message = refused.to_string();
-            for part in [flag, number, range] {
-                assert!(message.contains(part), "{line}: no {part}: {message}");
-            }
-        }
-        for (text, tail) in [("-1", -1), ("0", 0), ("100000", 100_000)] {
-            let line = ["cgp", "logs", "p", "--tail", text];
-            let arguments = Arguments::try_parse_from(line).expect(text);
-            assert!(matches!(arguments.verb, Verb::Logs(logs) if logs.tail == tail));
-        }
-    }
-
-    #[test]
-    fn invalid_arguments_are_refused() {
-        for line in [
-            "cgp",
-            "cgp get ../secrets",
-            "cgp get -n a/b",
-            "cgp get p -A",
-            "cgp -n a get p -A",
-            "cgp send p --topic t",
-            "cgp send p --topic t --value v --rate 0",
-            "cgp send p --topic t --value v --partition -1",
-            "cgp get -o table",
-            "cgp plan",
-            "cgp plan manifest.yaml",
-            "cgp plan -f manifest.yaml -o wide",
-            "cgp journal p -o table",
-            "cgp check -o wide",
-            "cgp version -o wide",
-            "cgp send p --topic t --value v -o wide",
-            "cgp describe p -A",
-            "cgp completion tcsh",
-        ] {
-            assert!(
-                Arguments::try_parse_from(line.split(' ')).is_err(),
-                "{line}"
-            );
-        }
-    }
-}
+mod tests;

@@ -11,6 +11,9 @@ pub enum Failure {
     /// 1: a request was refused.
     #[error("{0}")]
     Refused(String),
+    /// 1: the right to forward a port is missing, so that asking another pod does not help.
+    #[error("{0}")]
+    Denied(String),
     /// 1: a check failed; the report is already printed.
     #[error("")]
     Checked,
@@ -33,7 +36,7 @@ impl Failure {
     pub fn exit(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Closed => 0,
-            Self::Refused(_) | Self::Checked => 1,
+            Self::Refused(_) | Self::Denied(_) | Self::Checked => 1,
             Self::Usage(_) => 2,
             Self::NotFound(_) => 3,
             Self::Unreachable(_) => 4,

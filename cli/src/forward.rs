@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    cluster::{Cluster, causes},
+    cluster::{Cluster, causes, code},
     error::Failure,
 };
 
@@ -47,9 +47,17 @@ pub async fn connect(
     Failure,
 > {
     let what = format!("forward port {port} of pod {pod}");
-    let mut forwarder = cluster
-        .request(&what, pods.portforward(pod, &[port]))
+    let forwarder = cluster
+        .with_deadline(pods.portforward(pod, &[port]))
         .await?;
+    let mut forwarder = forwarder.map_err(|error| {
+        let is_denied = matches!(code(&error), Some(401 | 403));
+        match cluster.failure(&what, &error) {
+            // the API server's message names user, verb and resource
+            Failure::Refused(why) if is_denied => Failure::Denied(why),
+            failure => failure,
+        }
+    })?;
     let stream = forwarder.take_stream(port);
     let error = forwarder.take_error(port);
     stream
@@ -90,6 +98,12 @@ impl<'a> Http<'a> {
             open: None,
             running: None,
         }
+    }
+
+    /// The same with another deadline of a request.
+    #[must_use]
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Returns the open connection, or opens one.

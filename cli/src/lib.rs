@@ -6,6 +6,7 @@
 //! args -> cluster -> verbs/get ------> tree, wide, document --\
 //!                    verbs/describe -> sheet ------------------> text -> screen
 //!                    verbs/journal --> journal ---------------/
+//!                    verbs/send, where_is -> follow, handled -/
 //! file ------------> verbs/plan -----> plan -----------------/
 //! ```
 
@@ -14,9 +15,11 @@ pub mod text;
 pub mod state;
 pub mod tree;
 
+pub mod handled;
 pub mod journal;
 pub mod lesson;
 pub mod plan;
+pub mod sent;
 pub mod sheet;
 pub mod wide;
 
@@ -28,6 +31,7 @@ pub mod error;
 pub mod screen;
 
 pub mod cluster;
+pub mod follow;
 pub mod forward;
 #[cfg(test)]
 mod golden;
@@ -74,6 +78,7 @@ async fn run(Arguments { common, verb }: Arguments) -> Result<(), Failure> {
         Verb::Logs(logs) => verbs::logs::run(&cluster().await?, &logs, &mut screen).await,
         Verb::Plan(plan) => verbs::plan::run(&common, &plan, &mut screen).await,
         Verb::Send(send) => verbs::send::run(&cluster().await?, &send, &mut screen).await,
+        Verb::Where(place) => verbs::where_is::run(&cluster().await?, &place, &mut screen).await,
         Verb::Lesson(lesson) => verbs::lesson::run(&cluster, &lesson, &mut screen).await,
         Verb::Check(check) => verbs::check::run(cluster().await, &check, &mut screen).await,
         Verb::View(view) => verbs::view::run(&cluster().await?, &view, &mut screen).await,

@@ -20,6 +20,7 @@ use crate::{
 
 mod columns;
 
+pub(crate) use self::columns::short_name;
 use self::columns::{Columns, Names};
 
 /// Layout of a tree.

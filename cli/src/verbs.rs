@@ -7,8 +7,10 @@ pub mod journal;
 
 pub mod plan;
 
+mod consumers;
 pub mod logs;
 pub mod send;
+pub mod where_is;
 
 pub mod lesson;
 

@@ -79,6 +79,12 @@ impl Columns {
     }
 }
 
+/// Name without a prefix, with a mark where it was.
+pub(crate) fn short_name(prefix: &str, name: &str) -> String {
+    let rest = name.strip_prefix(prefix).filter(|rest| !rest.is_empty());
+    rest.map_or_else(|| name.to_owned(), |rest| format!("…{rest}"))
+}
+
 /// Names of a group's consumers: `<practice>-<group>[-<variant>]-...` of pods, `<group>[-<variant>]-a` of processes.
 #[derive(Clone)]
 pub(super) struct Names {
@@ -106,10 +112,7 @@ impl Names {
 
     /// `…6d9f-x2kvp`; processes keep their names, which are short and arguments of commands
     pub(super) fn short(&self, name: &str) -> String {
-        let rest = name
-            .strip_prefix(self.prefixes[0].as_str())
-            .filter(|rest| !rest.is_empty());
-        rest.map_or_else(|| name.to_owned(), |rest| format!("…{rest}"))
+        short_name(&self.prefixes[0], name)
     }
 
     /// processingDelay of a consumer's variant or group; empty when not set, or when the name has another form.

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Container of the consumer; a pod may have injected sidecars.
-const CONTAINER: &str = "worker";
+pub(super) const CONTAINER: &str = "worker";
 /// Concurrent log requests.
 const CONCURRENT_LOGS: usize = 8;
 /// Pause before a log that has not started, or has ended, is opened again.

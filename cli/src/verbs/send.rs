@@ -2,7 +2,7 @@
 //! before, which keeps their order; none is sent twice.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::BTreeMap,
     pin::pin,
     time::{Duration, Instant},
@@ -13,39 +13,43 @@ use hyper::StatusCode;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use practice_contract::PRODUCER_PORT;
+use practice_groups::handled::SentMessages;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::sleep_until;
 
 use crate::{
-    args::{Document, Send},
+    args::{Document, MOST_FOLLOWED, Send},
     cluster::{Cluster, decoded},
     document,
     error::Failure,
+    follow::{Following, Requested, follow, send_messages},
     forward::{Answer, Http},
     operator::runs,
     screen::Screen,
+    sent::Sent,
     text::{Line, Tone, counted},
+    verbs::consumers::Consumers,
 };
 
 /// Up to this number, each message has its own line.
 const MAX_LINES: u32 = 10;
+/// Least pause between two rounds of questions to the consumers.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Greatest delay that is made up for, so that a stall is not followed by a burst.
 const SLACK: Duration = Duration::from_millis(10);
-
-/// Answer of the producer.
-#[derive(Debug, Deserialize)]
-struct Sent {
-    topic: String,
-    partition: i32,
-    offset: Option<i64>,
-}
 
 /// Runs the verb.
 ///
 /// # Errors
-/// The producer does not run, or refuses a message.
+/// The producer does not run, or refuses a message; with `--follow` [`Failure::Checked`] as well.
 pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result<(), Failure> {
+    if asked.follow && asked.count > MOST_FOLLOWED {
+        return Err(Failure::Usage(format!(
+            "--count {}: with --follow send at most {MOST_FOLLOWED}",
+            asked.count
+        )));
+    }
     let practice = decoded(&cluster.practice(&asked.name).await?)?;
     if !practice.spec.producer.enabled {
         return Err(Failure::Refused(format!(
@@ -72,6 +76,9 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
         message["partition"] = json!(partition);
     }
     let body = Bytes::from(message.to_string());
+    if asked.follow {
+        return send_and_follow(cluster, asked, (&mut http, &body), screen).await;
+    }
     let mut tally = Tally::new();
     let begun = Instant::now();
     let mut schedule = asked.rate.map(|rate| SendSchedule::of(rate, begun));
@@ -119,6 +126,44 @@ pub async fn run(cluster: &Cluster, asked: &Send, screen: &mut Screen) -> Result
         screen.print(&tally.lines(begun.elapsed()))?;
     }
     ended
+}
+
+async fn send_and_follow(
+    cluster: &Cluster,
+    asked: &Send,
+    (http, body): (&mut Http<'_>, &Bytes),
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let sent = RefCell::new(SentMessages::default());
+    let mut consumers = Consumers::of(cluster, &asked.name, &asked.topic);
+    let following = Following {
+        practice: &asked.name,
+        timeout: asked.timeout,
+        pause: PAUSE,
+        output: asked.output,
+    };
+    let requested = Requested {
+        key: asked.key.as_deref(),
+        partition: asked.partition,
+        count: asked.count,
+        is_printed: asked.output.is_none(),
+    };
+    let sending = async |screen: &mut Screen| {
+        let rate = asked.rate;
+        let mut schedule = rate.map(|rate| SendSchedule::of(rate, Instant::now()));
+        let one = async || {
+            if let Some(schedule) = &mut schedule {
+                sleep_until(schedule.next_due(Instant::now()).into()).await;
+            }
+            let answer = http.send("POST", "/send-message", Some(body.clone())).await;
+            answer
+                .and_then(|answer| parse_answer(&answer))
+                .map(|(sent, _)| sent)
+        };
+        send_messages(requested, &sent, screen, one).await
+    };
+    let ask = async |sent: &SentMessages| consumers.ask(sent).await;
+    follow(&following, &sent, sending, ask, screen).await
 }
 
 fn not_running(asked: &Send, pods: &[Pod]) -> Failure {
@@ -253,6 +298,9 @@ mod tests {
                 topic: "t".to_owned(),
                 partition,
                 offset: Some(offset),
+                timestamp: None,
+                random_key: None,
+                partitions: None,
             });
         }
         let lines: Vec<String> = tally

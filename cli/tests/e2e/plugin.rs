@@ -98,7 +98,9 @@ fn plugin_shows_sends_and_follows_logs() {
     sent_messages_appear_in_logs(&scene, practice, &topic, &groups);
     refusals_are_shown(&scene, practice, &topic);
     view_serves_the_practice(&scene, practice);
-    deleted_pod_is_in_the_journal(&scene, practice, &groups[0]);
+    let place = messages_are_followed(&scene, practice, &topic, &groups);
+    let pod = deleted_pod_is_in_the_journal(&scene, practice, &groups[0]);
+    what_a_deleted_pod_has_handled_is_unknown(&scene, practice, &groups, &place, &pod);
 }
 
 /// Compares the owners of `-o wide` with those of Kafka's own tool.
@@ -273,7 +275,99 @@ fn view_serves_the_practice(scene: &Scene, practice: &str) {
     ended(viewing);
 }
 
-fn deleted_pod_is_in_the_journal(scene: &Scene, practice: &str, group: &str) {
+/// The document about a group.
+fn document_of<'a>(document: &'a Value, group: &str) -> &'a Value {
+    let groups = document["groups"].as_array().expect("groups");
+    let found = groups.iter().find(|found| found["group"] == group);
+    found.unwrap_or_else(|| panic!("{group}: {document}"))
+}
+
+/// Follows one message and many to the pods of each group; where the one is.
+fn messages_are_followed(scene: &Scene, practice: &str, topic: &str, groups: &[String]) -> String {
+    let followed = good(
+        scene,
+        &[
+            "send", practice, "-t", topic, "--value", "followed", "--follow",
+        ],
+    );
+    let (first, last) = (followed.lines().next(), followed.lines().last());
+    let (place, rest) = first
+        .and_then(|line| line.split_once("   acknowledged in "))
+        .expect("where it is");
+    assert!(
+        place.starts_with(&format!("{topic}/")) && rest.contains(": murmur2 of key "),
+        "{followed}"
+    );
+    assert_eq!(last, Some("3 of 3 groups handled it, each once"));
+    let found = good(scene, &["where", practice, place, "-o", "json"]);
+    let found: Value = serde_json::from_str(&found).expect("a document");
+    for group in groups {
+        let of_group = document_of(&found, group);
+        let consumer = of_group["consumers"][0]["consumer"].as_str();
+        let consumer = consumer.expect("a pod").to_owned();
+        // what the pod itself has printed
+        let log = scene.kubectl(&["logs", &consumer, "--tail=-1"]);
+        let lines = log.matches("& value=followed").count();
+        assert_eq!(
+            (lines, &of_group["once"]),
+            (1, &json!(1)),
+            "{consumer}: {found}"
+        );
+    }
+    let many = good(
+        scene,
+        &[
+            "send",
+            practice,
+            "-t",
+            topic,
+            "--value",
+            "many",
+            "--count",
+            "300",
+            "--follow",
+            "--timeout",
+            "2m",
+            "-o",
+            "json",
+        ],
+    );
+    let many: Value = serde_json::from_str(&many).expect("a document");
+    assert_eq!(
+        (&many["messages"], &many["exactlyOnce"]),
+        (&json!(300), &json!(true))
+    );
+    for group in groups {
+        assert_eq!(document_of(&many, group)["once"], 300, "{many}");
+    }
+    place.to_owned()
+}
+
+fn what_a_deleted_pod_has_handled_is_unknown(
+    scene: &Scene,
+    practice: &str,
+    groups: &[String],
+    place: &str,
+    pod: &str,
+) {
+    let found = run(scene, &["where", practice, place, "-o", "json"]);
+    assert_eq!(found.status.code(), Some(1), "{found:?}");
+    let found: Value = serde_json::from_slice(&found.stdout).expect("a document");
+    let exception = &document_of(&found, &groups[0])["exceptions"][0];
+    assert_eq!(exception["result"], "Unknown", "{found}");
+    let gone = exception["unknownOf"].as_array().expect("who");
+    let deleted = gone.iter().find(|gone| gone["consumer"] == *pod);
+    let deleted = deleted.unwrap_or_else(|| panic!("{pod}: {found}"));
+    assert!(
+        deleted["reason"] == "was deleted" && deleted["at"].is_string(),
+        "{found}"
+    );
+    for group in &groups[1..] {
+        assert_eq!(document_of(&found, group)["once"], 1, "{found}");
+    }
+}
+
+fn deleted_pod_is_in_the_journal(scene: &Scene, practice: &str, group: &str) -> String {
     let pods = scene.get(&["pods", "-l", &format!("kafka-practice.dev/group={group}")]);
     let pod = pods["items"][0]["metadata"]["name"]
         .as_str()
@@ -291,4 +385,5 @@ fn deleted_pod_is_in_the_journal(scene: &Scene, practice: &str, group: &str) {
     let json: Value =
         serde_json::from_str(&good(scene, &["get", practice, "-o", "json"])).expect("JSON");
     assert_eq!(json["metadata"]["namespace"], json!(scene.namespace));
+    pod
 }

@@ -23,8 +23,13 @@ async fn unknown_names_list_the_existing_ones() {
         "logs",
         "view",
         "send --topic t --value v",
+        "where t/0@1",
     ] {
-        let message = scene.cgp(&format!("{verb} three")).await.failed(3);
+        let line = match verb.split_once(' ') {
+            Some((verb, rest)) => format!("{verb} three {rest}"),
+            None => format!("{verb} three"),
+        };
+        let message = scene.cgp(&line).await.failed(3);
         assert_eq!(
             message,
             format!(
@@ -185,7 +190,7 @@ async fn missing_permissions_are_reported() {
     );
     assert!(
         check.out.contains(
-            "get configmaps (for journal), get pods/log (for logs), list pods (for logs, send)"
+            "get configmaps (for journal), get pods/log (for logs), list pods (for logs, send, where)"
         ),
         "{check:?}"
     );

@@ -31,11 +31,11 @@ pub(super) const PLUGIN_RIGHTS: [Right; 9] = [
     ("get -w", API_GROUP, "consumergrouppractices", "", "watch"),
     ("journal", "", "configmaps", "", "get"),
     ("logs", "", "pods", "log", "get"),
-    ("logs, send", "", "pods", "", "list"),
+    ("logs, send, where", "", "pods", "", "list"),
     ("logs -f", "", "pods", "", "watch"),
     // a WebSocket is opened by a GET; since Kubernetes 1.35 this needs the verb create, too
-    ("send", "", "pods", "portforward", "get"),
-    ("send", "", "pods", "portforward", "create"),
+    ("send, where", "", "pods", "portforward", "get"),
+    ("send, where", "", "pods", "portforward", "create"),
 ];
 /// Permissions in the namespace of the operator.
 pub(super) const VIEW_RIGHTS: [Right; 3] = [

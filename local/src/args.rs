@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use practice_cli::args::Format;
+use practice_cli::args::{Document, Format, Place};
 use practice_contract::{duration, parse_servers};
 
 /// Learn, break and operate Kafka consumer groups on this machine, without a cluster: the operator's manifest as child processes.
@@ -94,6 +94,15 @@ pub enum Command {
     },
     /// Send messages
     Send(Send),
+    /// Show which consumer of each group has handled a message, when and how often
+    Where {
+        /// The message: `TOPIC/PARTITION@OFFSET`, as `send` prints it.
+        #[arg(value_name = "TOPIC/PARTITION@OFFSET")]
+        place: Place,
+        /// Print a document.
+        #[arg(short, long, value_enum, value_name = "FORMAT")]
+        output: Option<Document>,
+    },
     /// Work through a lesson: a step passes when Kafka and the consumers report that it has happened
     Lesson(Lesson),
     /// Stop or start a broker (with --kafka apache)
@@ -199,6 +208,15 @@ pub struct Send {
     /// Number of messages, 1 to 10000.
     #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub count: u32,
+    /// Follow the messages to the consumers of each group: who has handled them, when, and how often.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Time to wait for the groups after the last acknowledgement.
+    #[arg(long, value_name = "DURATION", default_value = "30s", requires = "follow", value_parser = duration::parse)]
+    pub timeout: Duration,
+    /// Print what was found out as a document.
+    #[arg(short, long, value_enum, value_name = "FORMAT", requires = "follow")]
+    pub output: Option<Document>,
 }
 
 /// Arguments of `lesson`.

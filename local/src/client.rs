@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use futures::StreamExt;
 use practice_cli::{args::Format, document, plan::Shape, text::escaped};
-use practice_operator::worker_client::Http;
 use practice_plan::predict::Prediction;
-use serde_json::{Value, json};
 
 use crate::{
-    args::{Kind, Send},
+    args::Kind,
     control::{self, DIR, ask},
     log::{self, Reading},
     manifest,
@@ -44,7 +42,7 @@ pub async fn request(request: Request) -> Result<()> {
 }
 
 /// Joins lines with line feeds.
-fn text(lines: &[String]) -> String {
+pub(crate) fn text(lines: &[String]) -> String {
     lines
         .iter()
         .flat_map(|line| [line.as_str(), "\n"])
@@ -132,55 +130,5 @@ pub async fn logs(name: &str, tail: usize, follow: bool) -> Result<()> {
             break;
         }
     }
-    Ok(())
-}
-
-/// Sends messages, each after the acknowledgement of the one before; prints partition and offset of the last.
-///
-/// # Errors
-/// The producer refuses a message; the error counts those that were sent.
-pub async fn send(message: Send) -> Result<()> {
-    let (address, topics) = match ask(&Request::Producer).await? {
-        Answer::Producer { address, topics } => (address.to_string(), topics),
-        Answer::Refused(why) => bail!(why),
-        _ => bail!(OTHER_VERSION),
-    };
-    let topic = match (message.topic, topics.as_slice()) {
-        (Some(topic), _) => topic,
-        (None, [only]) => only.clone(),
-        (None, several) => bail!(
-            "the practice has several topics: name one with --topic: {}",
-            several.join(", ")
-        ),
-    };
-    let mut body = json!({"topic": topic, "value": message.value});
-    if let Some(key) = message.key {
-        body["key"] = json!(key);
-    }
-    if let Some(partition) = message.partition {
-        body["partition"] = json!(partition);
-    }
-    let http = Http::default();
-    let mut last = Value::Null;
-    for sent in 0..message.count {
-        let (code, answer) = http
-            .send(&address, &body)
-            .await
-            .context("the producer does not answer")?;
-        if !code.is_success() {
-            let why = answer["message"]
-                .as_str()
-                .unwrap_or("no reason given")
-                .to_owned();
-            bail!("{sent} of {} sent, then {code}: {why}", message.count);
-        }
-        last = answer;
-    }
-    let (partition, offset) = (&last["partition"], &last["offset"]);
-    let summary = match message.count {
-        1 => format!("sent to {topic}, partition {partition}, offset {offset}"),
-        n => format!("{n} sent to {topic}, the last to partition {partition}, offset {offset}"),
-    };
-    print(&text(&[escaped(&summary)]))?;
     Ok(())
 }

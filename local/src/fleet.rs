@@ -2,12 +2,12 @@
 //! desired and ready replicas (built only here and in the operator's `apply`), and a message for each event. Each call moves
 //! the children one step towards the plan. Deliberately absent: Kafka.
 
+mod gone;
 mod names;
 mod step;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::ExitStatus,
     time::{Duration, Instant},
@@ -24,6 +24,7 @@ use crate::{
     process::{Process, Program, append_to_log, exit_cause, log_file},
 };
 
+pub use gone::EndedConsumer;
 pub use step::Wanted;
 
 /// Time between SIGTERM and SIGKILL.
@@ -127,6 +128,8 @@ pub struct Fleet {
     exits: mpsc::UnboundedSender<Exit>,
     /// Messages about events, not printed yet.
     events: VecDeque<String>,
+    /// Consumers whose process has ended, newest last.
+    gone: VecDeque<EndedConsumer>,
     /// Time of the next start that `apart` delays.
     later: Option<Instant>,
 }
@@ -139,6 +142,7 @@ impl Fleet {
             children: BTreeMap::new(),
             exits,
             events: VecDeque::new(),
+            gone: VecDeque::new(),
             later: None,
         }
     }
@@ -268,6 +272,7 @@ impl Fleet {
         child.ready = false;
         child.since = Timestamp::now();
         child.record_end(exit);
+        gone::record(&mut self.gone, child, exit);
         let clean = exit.status.as_ref().is_ok_and(ExitStatus::success);
         let unusable = exit
             .status
@@ -366,24 +371,6 @@ impl Child {
             removal: matches!(self.phase, Phase::Ending { again: false, .. })
                 .then_some(Removal::Asked),
         })
-    }
-
-    /// Records an exit as evidence for the causes of rebalances.
-    fn record_end(&mut self, exit: &Exit) {
-        let code = |status: &ExitStatus| {
-            status
-                .code()
-                .or_else(|| Some(128 + status.signal()?))
-                .unwrap_or_default()
-        };
-        let end = match self.phase {
-            Phase::Ending { again: true, .. } => End::Restarted,
-            _ => End::Exited(exit.status.as_ref().map(code).unwrap_or_default()),
-        };
-        self.ends.push_back((exit.pid.to_string(), end, true));
-        if self.ends.len() > ENDS {
-            self.ends.pop_front();
-        }
     }
 
     fn signal(&self, signal: Signal) {

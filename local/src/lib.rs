@@ -36,12 +36,14 @@ pub mod control;
 pub mod lesson;
 pub mod output;
 pub mod screen;
+pub mod send;
 pub mod terminal;
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use practice_cli::error::Failure;
 
 use crate::{
     args::{Arguments, BrokerAction, Command},
@@ -61,10 +63,15 @@ pub fn main() -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::print_error(&error);
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref() {
+            // it is printed already
+            Some(Failure::Checked) => ExitCode::FAILURE,
+            Some(Failure::Closed) => ExitCode::SUCCESS,
+            _ => {
+                output::print_error(&error);
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
@@ -115,7 +122,8 @@ async fn run(command: Command) -> Result<()> {
             })
             .await
         }
-        Command::Send(send) => client::send(send).await,
+        Command::Send(send) => send::send(send).await,
+        Command::Where { place, output } => send::look_up(&place, output).await,
         Command::Lesson(lesson) => lesson::run(lesson).await,
         Command::Broker { action, id } => {
             client::request(Request::Broker {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    fleet::{Child, Role},
+    fleet::{EndedConsumer, Phase, Role},
     kafka::Kafka,
     practice::Practice,
 };
@@ -37,7 +37,7 @@ pub enum Request {
     Predict(Box<Request>),
     /// Address of the producer.
     Producer,
-    /// What a lesson is checked against.
+    /// What a lesson is checked against, and who may have handled a message.
     Observe,
     /// Set the number of consumers.
     Scale {
@@ -144,20 +144,36 @@ pub enum Answer {
     Refused(String),
 }
 
-/// The running practice, as a lesson sees it.
+/// The running practice, as lessons and followed messages see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Observed {
     /// Path of the manifest.
     pub manifest: PathBuf,
-    /// The practice with changes by commands, and its status.
+    /// The practice with changes by commands, and its status: a `ConsumerGroupPractice`.
     pub practice: Value,
     /// Whether the Kafka is the embedded broker.
     pub is_embedded: bool,
-    /// Address of each consumer that runs.
-    pub consumers: Vec<String>,
+    /// Consumers whose process runs.
+    pub consumers: Vec<RunningConsumer>,
+    /// The ends of others.
+    pub gone: Vec<EndedConsumer>,
     /// Address of the producer; `None`: the practice has none.
     pub producer: Option<String>,
+}
+
+/// A consumer whose process runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunningConsumer {
+    /// Its group.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// Address of its HTTP server.
+    pub address: String,
+    /// It does not answer: SIGSTOP.
+    pub is_paused: bool,
 }
 
 /// Executes a request.
@@ -254,15 +270,22 @@ fn producer(practice: &Practice) -> Result<Answer, String> {
 fn observe(practice: &Practice) -> Result<Observed, String> {
     let mut resource = practice.practice.clone();
     resource.status.clone_from(&practice.status);
-    let children = practice.fleet.children.values();
-    let running =
-        children.filter(|child| matches!(child.role, Role::Worker(_)) && child.pid().is_some());
+    let children = practice.fleet.children.iter();
+    let running = children
+        .filter(|(_, child)| matches!(child.role, Role::Worker(_)) && child.pid().is_some());
+    let running = running.map(|(name, child)| RunningConsumer {
+        group: child.group.clone(),
+        name: name.clone(),
+        address: child.address(),
+        is_paused: child.phase == Phase::Paused,
+    });
     let producer = practice.plan.producer.as_ref();
     Ok(Observed {
         manifest: practice.manifest.clone(),
         practice: serde_json::to_value(resource).map_err(|error| error.to_string())?,
         is_embedded: matches!(practice.kafka, Kafka::Embedded { .. }),
-        consumers: running.map(Child::address).collect(),
+        consumers: running.collect(),
+        gone: practice.fleet.gone().cloned().collect(),
         producer: producer.map(|_| practice.producer.to_string()),
     })
 }

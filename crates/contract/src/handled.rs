@@ -86,8 +86,13 @@ pub struct HandledQuery {
 }
 
 impl HandledQuery {
-    /// The path with this query. Topic names have no character that a URL would have to escape.
+    /// The path with this query.
     pub fn path(&self) -> String {
+        format!("/handled?{}", self.text())
+    }
+
+    /// As it stands in a URL. Topic names have no character that would have to be escaped.
+    pub fn text(&self) -> String {
         let number = |number: Option<i64>| number.map(|number| number.to_string());
         let fields = [
             ("topic", self.topic.clone()),
@@ -99,7 +104,7 @@ impl HandledQuery {
         let fields: Vec<String> = fields
             .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
             .collect();
-        format!("/handled?{}", fields.join("&"))
+        fields.join("&")
     }
 }
 

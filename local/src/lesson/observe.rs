@@ -33,8 +33,8 @@ pub(super) async fn observation(http: &Http, observed: &Observed) -> Result<Obse
     let status = practice(observed)?.status.unwrap_or_default();
     let partitions = Observation::partitions(&status);
     let ledgers = observed.consumers.iter();
-    let ledgers = ledgers.map(|address| {
-        let ask = async |query: &str| http.handled(address, query).await.ok();
+    let ledgers = ledgers.map(|consumer| {
+        let ask = async |query: &str| http.handled(&consumer.address, query).await.ok();
         read_ledger(&partitions, ask)
     });
     let answers = async {

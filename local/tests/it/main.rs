@@ -5,6 +5,7 @@ mod learner;
 
 mod embedded;
 mod faults;
+mod follow;
 mod judged;
 mod lessons;
 mod lifecycle;

@@ -55,6 +55,12 @@ fn invalid_arguments_are_refused_with_valid_ones() {
         (vec!["-C", "nowhere", "up", "practice.yaml"], "-C `nowhere`"),
         (vec!["scale", "g", "many"], "invalid digit"),
         (vec!["send", "-n", "0", "x"], "1..=10000"),
+        (
+            vec!["send", "--timeout", "5s", "x"],
+            "required arguments were not provided",
+        ),
+        (vec!["where", "t@5"], "write TOPIC/PARTITION@OFFSET"),
+        (vec!["where", "t/0@5"], "no practice runs in"),
         (vec!["broker", "kick", "1"], "stop, start"),
         (vec!["status"], "no practice runs in"),
         (vec!["scale", "g", "3"], "no practice runs in"),
@@ -136,6 +142,18 @@ fn unknown_names_list_the_existing_ones() {
             "0 of 1 sent, then 404",
         ),
         (vec!["send", "--partition", "7", "x"], "0 of 1 sent, then 4"),
+        (
+            vec!["send", "--follow", "--partition", "7", "x"],
+            "0 of 1 sent, then 4",
+        ),
+        (
+            vec!["where", "nowhere/0@1"],
+            "topic `nowhere` does not belong to practice three: it has my-topic",
+        ),
+        (
+            vec!["where", "my-topic/3@1"],
+            "topic my-topic has no partition 3: it has 3, from 0 to 2",
+        ),
     ] {
         let printed = local.dir.refused(&args);
         assert!(printed.contains(says), "{args:?}: {printed}");

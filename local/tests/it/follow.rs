@@ -268,7 +268,7 @@ fn groups_that_cannot_handle_a_message_are_named_with_the_reason() {
     }
     assert!(
         !printed.contains("--timeout"),
-        "nobody waits for them: {printed}"
+        "no group waits for them: {printed}"
     );
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
 
@@ -321,5 +321,5 @@ fn ctrl_c_prints_what_is_known() {
         "{printed}"
     );
     // it ended by itself, and not after its hour
-    local.until_within(SOON, "the practice goes on", || local.group("group-1"));
+    local.until_within(SOON, "the practice keeps running", || local.group("group-1"));
 }

@@ -104,6 +104,7 @@ fn line(group: &str, one: Handled) -> HandledLine {
             from: one.offset,
             to: one.offset,
             count: 1,
+            produced_at: None,
             taken_at,
             done_at,
             committed_at: None,

@@ -1,6 +1,6 @@
 //! Judges consumers by their ledgers. In: messages that were acknowledged, what each consumer of each group has handled, and when groups
 //! rebalanced. Out: what may not be. Pure, but for [`read`]. [`judge_answers`] is the same for producers: whether an acknowledged message is
-//! in its topic. Deliberately absent: how faults are made, and who is to blame.
+//! in its topic. Deliberately absent: how faults are made.
 //!
 //! At least once allows a message to be handled twice, but only because a rebalance gave its partition to an owner that
 //! continues at the last commit.
@@ -57,7 +57,7 @@ pub struct Violation {
     pub partition: Partition,
     /// First and last offset.
     pub offsets: (i64, i64),
-    /// Who and when.
+    /// Consumers and times.
     pub detail: String,
 }
 

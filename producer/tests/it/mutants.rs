@@ -1,5 +1,5 @@
-//! The judge of answers is judged: producers with a fault on purpose, each of which it has to name. The same run with the producer as it
-//! is has none. On librdkafka's in-memory broker, which refuses some of the messages.
+//! Shows that the judge of answers finds faults: producers with a fault on purpose, each of which it has to name. In the same run the
+//! producer as it is has none. On librdkafka's in-memory broker, which refuses some of the messages.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ struct Mutant {
     /// What is broken.
     fault: &'static str,
     edits: &'static [Edit],
-    /// Whether this is what the judge has to find, of each message that it finds something of.
+    /// Whether it is of the kind that the judge has to find, and no other.
     is_found: fn(&AnswerFault) -> bool,
 }
 

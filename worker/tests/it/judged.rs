@@ -105,7 +105,7 @@ impl Judged {
     }
 
     /// Asserts that each acknowledged message was handled as it should be.
-    pub(crate) fn assert_innocent(&self) {
+    pub(crate) fn assert_no_violation(&self) {
         let violations: Vec<String> = self.violations().iter().map(ToString::to_string).collect();
         assert!(
             violations.is_empty(),

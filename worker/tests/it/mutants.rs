@@ -1,5 +1,5 @@
-//! The judge is judged: workers with a fault on purpose, each of which it has to name by the right kind of violation. The same runs
-//! with the worker as it is have none.
+//! Shows that the judge finds faults: workers with a fault on purpose, each of which it has to name by the right kind of violation. In the
+//! same runs the worker as it is has none.
 
 use std::{
     collections::BTreeSet,
@@ -139,7 +139,7 @@ const MUTANTS: [Mutant; 9] = [
     },
 ];
 
-/// A group after its faults, and who is left of it.
+/// A group after its faults, with the workers that still run.
 struct Run {
     /// In memory; `None`: the Kafka of all tests.
     _cluster: Option<MockCluster<'static, DefaultProducerContext>>,
@@ -322,10 +322,10 @@ fn is_caught(mutant: &Mutant, program: &Path) {
 }
 
 /// Asserts that a run of the worker as it is has no violation.
-fn is_innocent(run: fn(&Path) -> Run) {
+fn has_no_violation(run: fn(&Path) -> Run) {
     let mut run = run(Path::new(PROGRAM));
     if run.workers.is_empty() {
-        return run.judged.assert_innocent();
+        return run.judged.assert_no_violation();
     }
     run.send(run.partitions);
     run.judged.until_handled();
@@ -333,7 +333,7 @@ fn is_innocent(run: fn(&Path) -> Run) {
         run.judged.saw(worker);
         worker.stop();
     }
-    run.judged.assert_innocent();
+    run.judged.assert_no_violation();
 }
 
 #[test]
@@ -364,7 +364,7 @@ fn the_same_runs_of_the_worker_have_no_violation() {
             paused,
         ];
         for run in runs {
-            scope.spawn(move || is_innocent(run));
+            scope.spawn(move || has_no_violation(run));
         }
     });
 }

@@ -16,7 +16,9 @@ pub struct Handled {
     pub instance: String,
     /// `group.id`.
     pub group: String,
-    /// When this process started, milliseconds since the epoch. Another process of the same name has another ledger.
+    /// When this process started, milliseconds since the epoch. Another process of the same name has another ledger. 0: an older worker,
+    /// which does not say so and counts as one that has forgotten.
+    #[serde(default)]
     pub started_at: i64,
     /// Everything that was handled since then is known: when the worker started, or later if it has forgotten messages. Milliseconds
     /// since the epoch.
@@ -111,6 +113,15 @@ impl HandledQuery {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_of_an_older_worker_is_read() {
+        let text = r#"{"instance": "a", "group": "g", "knownSince": 7, "more": false, "ranges": [
+            {"topic": "t", "partition": 0, "from": 1, "to": 2, "count": 2, "takenAt": 8, "doneAt": 9}]}"#;
+        let handled: Handled = serde_json::from_str(text).expect("an answer");
+        assert_eq!((handled.started_at, handled.known_since), (0, 7));
+        assert_eq!(handled.ranges[0].produced_at, None);
+    }
 
     #[test]
     fn a_query_is_a_path() {

@@ -321,5 +321,7 @@ fn ctrl_c_prints_what_is_known() {
         "{printed}"
     );
     // it ended by itself, and not after its hour
-    local.until_within(SOON, "the practice keeps running", || local.group("group-1"));
+    local.until_within(SOON, "the practice keeps running", || {
+        local.group("group-1")
+    });
 }

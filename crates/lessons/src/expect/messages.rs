@@ -189,7 +189,11 @@ pub(super) fn ordered(
                 format!("{topic}/{partition}: offset {second} was handled after {first}");
             return Finding::of(false, evidence);
         }
-        handled += ranges.iter().map(|(_, range)| range.count).sum::<u64>();
+        // a range may have begun before the step
+        let new = ranges
+            .iter()
+            .map(|(_, range)| range.from.max(*from).abs_diff((range.to + 1).min(*to)));
+        handled += new.sum::<u64>();
     }
     let evidence = format!(
         "{group} has handled {} in the order of their offsets",

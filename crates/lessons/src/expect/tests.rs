@@ -235,6 +235,11 @@ fn handled_exactly_once() {
     ] {
         assert_met(met, expectation, &before, &once);
     }
+    let earlier = after(&[("a", 0, 3, 7), ("b", 1, 2, 2)]);
+    for (met, at_least) in [(true, 4), (false, 5)] {
+        let expected = json!({"ordered": {"group": "g", "topic": "t", "atLeast": at_least}});
+        assert_met(met, expected, &before, &earlier);
+    }
     let from_start = after(&[("a", 0, 0, 7), ("b", 1, 0, 2)]);
     let expected = json!({"handled": {"topic": "t", "from": "Start", "atLeast": 11}});
     assert_met(true, expected, &before, &from_start);

@@ -40,8 +40,8 @@ const MUTANTS: [Mutant; 9] = [
         fault: "commits a message before it is handled",
         edits: &[Edit {
             file: "consume.rs",
-            from: "        let mut times = (self.now, self.now);\n",
-            to: "        let mut times = (self.now, self.now);
+            from: "(message.topic(), message.partition(), message.offset());\n",
+            to: "(message.topic(), message.partition(), message.offset());
         let _ = self.consumer.store_offset(topic, partition, offset);\n",
         }],
         run: killed,

@@ -10,7 +10,7 @@ pub struct SentMessages {
     pub without_offset: u64,
 }
 
-/// Messages at neighbouring offsets that were produced within [`MOMENT`].
+/// Messages at neighbouring offsets that were produced within a tenth of a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SentRange {
     /// Offset of the first one.

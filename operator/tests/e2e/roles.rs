@@ -21,9 +21,21 @@ fn bind(scene: &Scene, role: &str) -> String {
     format!("--as=system:serviceaccount:{account}")
 }
 
-/// Whether the user may do that to practices, in a namespace.
-fn may(user: &str, namespace: &str, verb: &str, resource: &str) -> bool {
-    let args = ["auth", "can-i", verb, resource, user, "-n", namespace];
+const PRACTICES: &str = "consumergrouppractices.kafka-practice.dev";
+
+/// Whether the user may do that to practices, or to a subresource of them, in a namespace.
+fn may(user: &str, namespace: &str, verb: &str, subresource: &str) -> bool {
+    let subresource = format!("--subresource={subresource}");
+    let args = [
+        "auth",
+        "can-i",
+        verb,
+        PRACTICES,
+        &subresource,
+        user,
+        "-n",
+        namespace,
+    ];
     // it exits with 1 when the answer is no
     run(&mut kubectl(&args)).is_ok_and(|answer| answer.trim() == "yes")
 }
@@ -34,34 +46,30 @@ fn the_roles_edit_and_view_of_kubernetes_reach_practices_in_their_namespace_alon
     let scene = Scene::new("roles");
     let (editor, viewer) = (bind(&scene, "edit"), bind(&scene, "view"));
     let own = scene.namespace.as_str();
-    let (practices, status) = (
-        "consumergrouppractices.kafka-practice.dev",
-        "consumergrouppractices.kafka-practice.dev/status",
-    );
     until(
         "the controller adds the rights to edit",
         Duration::from_mins(1),
         || {
-            let both =
-                may(&editor, own, "create", practices) && may(&viewer, own, "get", practices);
+            let both = may(&editor, own, "create", "") && may(&viewer, own, "get", "");
             both.then_some(()).ok_or_else(|| "not yet".to_owned())
         },
     );
-    for (verb, resource, namespace, expected) in [
-        ("get", practices, own, (true, true)),
-        ("watch", practices, own, (true, true)),
-        ("patch", practices, own, (true, false)),
-        ("delete", practices, own, (true, false)),
-        ("patch", status, own, (false, false)),
-        ("update", status, own, (false, false)),
-        ("create", practices, "default", (false, false)),
-        ("get", practices, "default", (false, false)),
+    for (verb, subresource, namespace, expected) in [
+        ("get", "", own, (true, true)),
+        ("watch", "", own, (true, true)),
+        ("patch", "", own, (true, false)),
+        ("delete", "", own, (true, false)),
+        ("get", "status", own, (false, false)),
+        ("patch", "status", own, (false, false)),
+        ("update", "status", own, (false, false)),
+        ("create", "", "default", (false, false)),
+        ("get", "", "default", (false, false)),
     ] {
         let found = (
-            may(&editor, namespace, verb, resource),
-            may(&viewer, namespace, verb, resource),
+            may(&editor, namespace, verb, subresource),
+            may(&viewer, namespace, verb, subresource),
         );
-        assert_eq!(found, expected, "{verb} {resource} in {namespace}");
+        assert_eq!(found, expected, "{verb} {subresource} in {namespace}");
     }
 
     // a learner's way, with these rights alone

@@ -73,6 +73,7 @@ authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {c
 authorization: {mode: Webhook}
 cgroupDriver: cgroupfs
 cgroupRoot: /$cgroup
+maxPods: 200 # pod_range has 253 addresses, and those of pods that ended are free a moment later
 failCgroupV1: false
 failSwapOn: false
 localStorageCapacityIsolation: true # false breaks the eviction manager

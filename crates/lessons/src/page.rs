@@ -71,7 +71,8 @@ kubectl wait --for=condition=Ready cgp/{practice} --timeout=120s
 kubectl port-forward svc/{practice}-producer 8081
 ```
 
-The last command does not end: leave it in a terminal of its own. [What runs where](../kind.md#what-runs-where) has the differences.
+The last command does not end: leave it in a terminal of its own. Or `kubectl cgp lesson {number}` ([plugin](../cli.md#lessons)) creates the practice, with names
+that begin with the namespace, and checks each step. [What runs where](../kind.md#what-runs-where) has the differences.
 "
     )
 }

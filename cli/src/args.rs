@@ -110,8 +110,8 @@ pub enum Document {
     Yaml,
 }
 
-/// Arguments of `lesson`.
-#[derive(Debug, Args)]
+/// Arguments of `lesson`, here and in local mode.
+#[derive(Debug, Clone, Args)]
 pub struct Lesson {
     /// Number of the lesson, as in --list
     #[arg(required_unless_present = "list")]

@@ -22,7 +22,7 @@ use crate::{
     text::{Line, Tone},
 };
 
-pub use ask::ask_consumer;
+pub use ask::{ask_consumer, ask_windows};
 pub use send::{Requested, send_messages};
 
 /// Longest pause between two rounds of questions.

@@ -75,7 +75,7 @@ impl Shape {
         short_name(&format!("{}-{group}-", self.practice), name)
     }
 
-    /// A line that goes on below where it began.
+    /// A line that continues below where it began.
     fn hanging(&self, mut head: Line, tone: Tone, text: &str) -> Vec<Line> {
         let indent = head.width();
         let room = self.width.map(|width| width.saturating_sub(indent).max(20));

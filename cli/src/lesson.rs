@@ -2,7 +2,6 @@
 //! open at a time; it passes by itself when everything that it waits for has happened.
 
 mod learner;
-mod ledger;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,6 @@ use practice_lessons::{Attempt, Lesson, Names, Observation, Step, lessons};
 use crate::text::{Line, Tone, counted, wrapped};
 
 pub use learner::Learner;
-pub use ledger::read_ledger;
 
 /// Where a lesson runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

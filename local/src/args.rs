@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use practice_cli::args::{Document, Format, Place};
+use practice_cli::args::{Document, Format, Lesson, Place};
 use practice_contract::{duration, parse_servers};
 
 /// Learn, break and operate Kafka consumer groups on this machine, without a cluster: the operator's manifest as child processes.
@@ -104,7 +104,7 @@ pub enum Command {
         output: Option<Document>,
     },
     /// Work through a lesson: a step passes when Kafka and the consumers report that it has happened
-    Lesson(Lesson),
+    Lesson(LocalLesson),
     /// Stop or start a broker (with --kafka apache)
     Broker {
         /// Action on the broker.
@@ -221,22 +221,10 @@ pub struct Send {
 
 /// Arguments of `lesson`.
 #[derive(Debug, Clone, Args)]
-pub struct Lesson {
-    /// Number of the lesson, as in --list.
-    #[arg(required_unless_present = "list")]
-    pub number: Option<usize>,
-    /// List the lessons.
-    #[arg(long, conflicts_with = "number")]
-    pub list: bool,
-    /// Begin with this step.
-    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub step: u32,
-    /// Show a hint with each step.
-    #[arg(long)]
-    pub hint: bool,
-    /// Begin with a new topic, when the practice of the lesson runs already.
-    #[arg(long)]
-    pub again: bool,
+pub struct LocalLesson {
+    /// Those that the plugin has as well.
+    #[command(flatten)]
+    pub lesson: Lesson,
     /// Append every observation to this file, a JSON object with `step` and `observation` in each line.
     #[arg(long, value_name = "FILE", hide = true)]
     pub record: Option<PathBuf>,

@@ -25,11 +25,11 @@ const INTERVAL: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// There is no such lesson or step, another practice runs here, or the practice ends.
-pub async fn run(args: args::Lesson) -> Result<()> {
-    if args.list {
+pub async fn run(args: args::LocalLesson) -> Result<()> {
+    if args.lesson.list {
         return say(&list(&lessons()));
     }
-    let found = find(args.number.unwrap_or_default(), args.step);
+    let found = find(args.lesson.number.unwrap_or_default(), args.lesson.step);
     let (lesson, step) = found.map_err(|why| anyhow!(why))?;
     let mut signals = Signals::new()?;
     let mut running = tokio::select! {
@@ -47,7 +47,7 @@ pub async fn run(args: args::Lesson) -> Result<()> {
 /// Shows steps until the last one has passed.
 async fn work(
     lesson: &Lesson,
-    args: &args::Lesson,
+    args: &args::LocalLesson,
     step: usize,
     running: &mut Running,
 ) -> Result<()> {
@@ -55,7 +55,7 @@ async fn work(
     let show = Show {
         place: Place::Local,
         width: ScreenShape::of_stdout().width,
-        hints: args.hint,
+        hints: args.lesson.hint,
         answers: learner.answers(),
     };
     let mut session = Session::new(lesson, &running.names(lesson), show, step);

@@ -1,8 +1,10 @@
 //! Asks one consumer about all messages. In: a way to send it a query. Out: its whole answer, put together where one answer does not list all
 //! ranges. Queries are divided by offsets and not by where a listing ended: ranges are listed in the order of time.
 
+use std::collections::BTreeSet;
+
 use practice_contract::handled::{Handled, HandledQuery};
-use practice_groups::handled::SentMessages;
+use practice_groups::{At, handled::SentMessages};
 
 /// What a consumer has handled of these messages. Without messages it is asked about none, and still says which process it is.
 ///
@@ -10,12 +12,25 @@ use practice_groups::handled::SentMessages;
 /// Why it has not answered.
 pub async fn ask_consumer(
     sent: &SentMessages,
-    mut ask: impl AsyncFnMut(&HandledQuery) -> Result<Handled, String>,
+    ask: impl AsyncFnMut(&HandledQuery) -> Result<Handled, String>,
 ) -> Result<Handled, String> {
     let windows: Vec<_> = sent.windows().collect();
+    ask_windows(&windows, ask).await
+}
+
+/// What a consumer has handled between these offsets: for each partition the first and the last one.
+///
+/// # Errors
+/// Why it has not answered.
+pub async fn ask_windows(
+    windows: &[(At<'_>, i64, i64)],
+    mut ask: impl AsyncFnMut(&HandledQuery) -> Result<Handled, String>,
+) -> Result<Handled, String> {
+    let topics: BTreeSet<&str> = windows.iter().map(|((topic, _), ..)| *topic).collect();
+    let topic = topics.first().filter(|_| topics.len() == 1);
     let all = HandledQuery {
-        topic: windows.first().map(|((topic, _), ..)| (*topic).to_owned()),
-        partition: match windows.as_slice() {
+        topic: topic.map(|topic| (*topic).to_owned()),
+        partition: match windows {
             [((_, partition), ..)] => Some(*partition),
             _ => None,
         },

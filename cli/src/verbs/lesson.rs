@@ -11,7 +11,11 @@ use kube::{
     api::{DynamicObject, Patch, PatchParams, PostParams},
 };
 use practice_api::ConsumerGroupPractice;
-use practice_contract::{PRODUCER_PORT, WORKER_PORT, handled::Handled};
+use practice_contract::{
+    PRODUCER_PORT, WORKER_PORT,
+    handled::{Handled, HandledQuery},
+};
+use practice_groups::At;
 use practice_lessons::{Answer, Lesson, Names, Observation, lessons};
 use practice_plan::prefix::{namespace_prefix, prefix_names};
 use serde_json::{Value, json};
@@ -21,8 +25,9 @@ use crate::{
     args,
     cluster::{Cluster, decoded},
     error::Failure,
+    follow::ask_windows,
     forward::Http,
-    lesson::{Learner, Place, Session, Show, begun_again, find, list, names_of, read_ledger},
+    lesson::{Learner, Place, Session, Show, begun_again, find, list, names_of},
     operator::runs,
     screen::Screen,
     text::Line,
@@ -127,7 +132,7 @@ async fn begin(
             return Ok(running);
         }
         let spec = lesson.manifest(&begun_again(lesson, &running))["spec"].take();
-        // the resource version refuses a change of somebody else meanwhile
+        // the API server refuses it if another client has changed the practice meanwhile
         let patch =
             json!({"metadata": {"resourceVersion": found.metadata.resource_version}, "spec": spec});
         let what = format!("give practice {name} new topics");
@@ -194,13 +199,11 @@ impl<'a> Consumers<'a> {
     async fn observe(&mut self) -> Result<Observation, Failure> {
         let practice = decoded(&self.cluster.practice(self.practice).await?)?;
         let status = practice.status.unwrap_or_default();
-        let partitions = Observation::partitions(&status);
+        let windows = Observation::windows(&status);
         let mut workers = self.connected("worker", WORKER_PORT).await?;
-        let asked = workers
-            .iter_mut()
-            .map(|(_, http)| ledger(http, &partitions));
+        let asked = workers.iter_mut().map(|(_, http)| ledger(http, &windows));
         let handled = stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
-        let handled: Vec<Option<Handled>> = handled.collect().await;
+        let handled: Vec<Result<Handled, String>> = handled.collect().await;
         let mut producers = self.connected("producer", PRODUCER_PORT).await?;
         let answers = join_all(producers.iter_mut().map(|(_, http)| answers(http))).await;
         self.connections = workers.into_iter().chain(producers).collect();
@@ -233,15 +236,13 @@ impl<'a> Consumers<'a> {
     }
 }
 
-async fn ledger(http: &mut Http<'_>, partitions: &[(String, i32)]) -> Option<Handled> {
-    let ask = async |query: &str| {
-        let answer = http
-            .send("GET", &format!("/handled?{query}"), None)
-            .await
-            .ok()?;
-        serde_json::from_slice(&answer.body).ok()
+async fn ledger(http: &mut Http<'_>, windows: &[(At<'_>, i64, i64)]) -> Result<Handled, String> {
+    let ask = async |query: &HandledQuery| {
+        let answer = http.send("GET", &query.path(), None).await;
+        let answer = answer.map_err(|failure| failure.to_string())?;
+        serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
     };
-    read_ledger(partitions, ask).await
+    ask_windows(windows, ask).await
 }
 
 async fn answers(http: &mut Http<'_>) -> Vec<Answer> {

@@ -1,6 +1,8 @@
 //! What is known about a practice at one time: its status, the ledgers of its consumers, and the answers of its producer.
 
-use practice_api::PracticeStatus;
+use std::collections::BTreeMap;
+
+use practice_api::{PracticeStatus, status::GroupStatus};
 use practice_contract::handled::Handled;
 use serde::{Deserialize, Serialize};
 
@@ -44,14 +46,18 @@ impl Answer {
 }
 
 impl Observation {
-    /// The partitions of the practice's topics, as far as their number is known.
-    pub fn partitions(status: &PracticeStatus) -> Vec<(String, i32)> {
-        let topics = status.topics.iter();
-        let partitions = topics.flat_map(|topic| {
-            let numbers = 0..topic.partitions.unwrap_or_default();
-            numbers.map(|number| (topic.name.clone(), number))
-        });
-        partitions.collect()
+    /// What to ask consumers about: each partition that has messages, with its first and its last offset.
+    pub fn windows(status: &PracticeStatus) -> Vec<((&str, i32), i64, i64)> {
+        let mut ends = BTreeMap::new();
+        for share in status.groups.iter().flat_map(GroupStatus::shares) {
+            let end = share.end.unwrap_or_default();
+            let known = ends
+                .entry((share.topic.as_str(), share.partition))
+                .or_insert(end);
+            *known = end.max(*known);
+        }
+        let windows = ends.into_iter().filter(|(_, end)| *end > 0);
+        windows.map(|(at, end)| (at, 0, end - 1)).collect()
     }
 
     /// How often the producer answered with this status since it started.

@@ -4,7 +4,8 @@ use anyhow::{Context, Result, bail};
 use futures::future::join_all;
 use jiff::Timestamp;
 use practice_api::ConsumerGroupPractice;
-use practice_cli::lesson::read_ledger;
+use practice_cli::follow::ask_windows;
+use practice_contract::handled::HandledQuery;
 use practice_lessons::{Answer, Observation};
 use practice_operator::worker_client::Http;
 
@@ -31,11 +32,14 @@ pub(super) fn practice(observed: &Observed) -> Result<ConsumerGroupPractice> {
 /// Asks the consumers and the producer.
 pub(super) async fn observation(http: &Http, observed: &Observed) -> Result<Observation> {
     let status = practice(observed)?.status.unwrap_or_default();
-    let partitions = Observation::partitions(&status);
+    let windows = Observation::windows(&status);
     let ledgers = observed.consumers.iter();
     let ledgers = ledgers.map(|consumer| {
-        let ask = async |query: &str| http.handled(&consumer.address, query).await.ok();
-        read_ledger(&partitions, ask)
+        let ask = async |query: &HandledQuery| {
+            let answer = http.handled(&consumer.address, &query.text()).await;
+            answer.map_err(|error| error.to_string())
+        };
+        ask_windows(&windows, ask)
     });
     let answers = async {
         match &observed.producer {
@@ -44,9 +48,11 @@ pub(super) async fn observation(http: &Http, observed: &Observed) -> Result<Obse
         }
     };
     let (handled, answers) = tokio::join!(join_all(ledgers), answers);
+    // a consumer that does not answer has handled nothing
+    let handled = handled.into_iter().flatten().collect();
     Ok(Observation {
         at: Timestamp::now().as_millisecond(),
-        handled: handled.into_iter().flatten().collect(),
+        handled,
         answers,
         status,
     })

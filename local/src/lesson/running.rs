@@ -46,11 +46,11 @@ impl Running {
     ///
     /// # Errors
     /// Another practice runs here, its Kafka is not what the lesson needs, or it does not start.
-    pub(super) async fn begin(lesson: &Lesson, args: &args::Lesson) -> Result<Self> {
+    pub(super) async fn begin(lesson: &Lesson, args: &args::LocalLesson) -> Result<Self> {
         let mut up = None;
         if control::runs().await {
             check(lesson, &observed().await?)?;
-            if args.again {
+            if args.lesson.again {
                 begin_again(lesson).await?;
             }
         } else {
@@ -143,7 +143,7 @@ fn log_path(lesson: &Lesson) -> PathBuf {
 }
 
 /// Starts `up` with the manifest of the lesson; its output goes to a file.
-fn start(lesson: &Lesson, args: &args::Lesson) -> Result<Child> {
+fn start(lesson: &Lesson, args: &args::LocalLesson) -> Result<Child> {
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -135,7 +135,7 @@ impl Blind {
         is_passed: bool,
     ) -> bool {
         if known.is_some_and(|piece| self.is_of(piece)) {
-            // what is committed is handled by nobody again; otherwise its next owner does
+            // no consumer handles again what is committed; otherwise its next owner does
             return !is_passed && known.is_some_and(|piece| piece.committed.is_none());
         }
         let was_there = match (self.until, produced_at) {
